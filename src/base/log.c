@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// A line is put together on the stack and written with one call, so that lines of several threads never mix and
+// a server short of memory can still say so. What is not printable is escaped after formatting: values come from
+// clients, and neither a forged line nor a terminal's control sequence may come out of them.
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#define LOG_SENTENCE_BYTES 2048             // longer ones are cut
+#define LOG_LINE_BYTES (4 * LOG_SENTENCE_BYTES + 128) // every byte may become four
+
+static const char *log_level_name(enum log_level level) {
+    switch (level) {
+    case LOG_DEBUG: return "debug";
+    case LOG_INFO: return "info";
+    case LOG_WARNING: return "warning";
+    case LOG_ERROR: return "error";
+    }
+    UNREACHABLE("an unknown log level");
+}
+
+// How many bytes at `at` are one printable character: 1 for ASCII, more for well-formed UTF-8 but for the C1
+// controls, 0 for all else.
+static size_t log_printable(const uint8_t *at, size_t left) {
+    if (at[0] >= 0x20 && at[0] < 0x7f)
+        return 1;
+    size_t size = at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    if (size == 0 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return at[0] == 0xc2 && at[1] < 0xa0 ? 0 : size;
+}
+
+static size_t log_escape(char *room, uint8_t byte) {
+    static const char hex[16] = "0123456789abcdef";
+    if (byte == '\n' || byte == '\r' || byte == '\t') {
+        room[0] = '\\';
+        room[1] = byte == '\n' ? 'n' : byte == '\r' ? 'r' : 't';
+        return 2;
+    }
+    const char escape[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
+    memcpy(room, escape, sizeof(escape));
+    return sizeof(escape);
+}
+
+void log_line(enum log_level level, const char *component, const char *format, ...) {
+    char sentence[LOG_SENTENCE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    int wanted = vsnprintf(sentence, sizeof(sentence), format, arguments);
+    va_end(arguments);
+    CHECK(wanted >= 0);
+    bool cut = (size_t)wanted >= sizeof(sentence);
+    size_t size = cut ? sizeof(sentence) - 1 : (size_t)wanted;
+
+    char line[LOG_LINE_BYTES];
+    clock_format(clock_now_ms(), line);
+    int head = snprintf(line + CLOCK_TEXT_BYTES, 64, " %-7s %s: ", log_level_name(level), component);
+    CHECK(head > 0 && head < 64);
+    size_t used = CLOCK_TEXT_BYTES + (size_t)head;
+    for (size_t at = 0; at < size;) {
+        size_t printable = log_printable((const uint8_t *)sentence + at, size - at);
+        memcpy(line + used, sentence + at, printable);
+        used += printable != 0 ? printable : log_escape(line + used, (uint8_t)sentence[at]);
+        at += printable != 0 ? printable : 1;
+    }
+    if (cut) {
+        memcpy(line + used, " ...", 4);
+        used += 4;
+    }
+    line[used++] = '\n';
+    // A stderr that is gone or full must not stop the server.
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+}
