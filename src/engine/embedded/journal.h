@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The journal is the truth: rounds of records in pre-written segments, chained by SHA-256, one sync per round. Its bytes
+// and numbered invariants stand at the top of journal_format.h.
+//
+// A position is a record's place for ever: segment number x JOURNAL_SEGMENT_BYTES + offset in the segment's file. It is
+// a multiple of 8 and known while the round is still being filled, because ids are made of it. Position 0 is no record.
+//
+// Thread: the writer, but for journal_read, journal_published and journal_stats.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/disk.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+#define JOURNAL_SEGMENT_BYTES (UINT64_C(256) << 20)
+#define JOURNAL_BLOCK_BYTES 4096
+
+struct journal;
+
+struct journal_options {
+    uint64_t segment_bytes;      // JOURNAL_SEGMENT_BYTES; tests take less
+    uint64_t free_bytes_min;     // below this much free disk, writes are refused (storage_full)
+    // Called on the writer's thread when a segment is full and its successor was taken: the index seals its tables.
+    void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
+    void *context;
+};
+
+// One record found while opening. False from the callback stops with STATUS_damaged.
+struct journal_replay {
+    uint64_t from;               // 0: the beginning; else the `end` of an earlier round (a checkpoint's)
+    struct sha256 from_chain;    // the chain at `from`
+    bool (*record)(void *context, uint64_t position, struct slice bytes, uint64_t time_ms);
+    void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
+    void *context;
+};
+
+// Opens or makes the journal in `disk` (names "journal/<20 digits>.segment"), checks every round from `replay->from` on,
+// hands out its records in order, writes and syncs again what lies after the last position proven synced, cuts a torn
+// tail with a logged line. STATUS_damaged: a bad round before the last proven synced position or in front of a closing
+// record; `ret_why` (caller's, >= 256 bytes) names file, offset and invariant.
+MUST_CHECK enum status journal_open(struct disk *disk, const struct journal_options *options,
+                                    const struct journal_replay *replay, char *ret_why, size_t why_bytes,
+                                    struct journal **ret_journal);
+
+// Writes the closing record (unless the journal failed) and closes. Accepts NULL.
+void journal_close(struct journal *journal);
+
+// The time of the last round in the journal: the next one must not be earlier.
+uint64_t journal_time_ms(const struct journal *journal);
+
+// STATUS_storage_full when the disk has too little room for `bytes` more; reads go on.
+MUST_CHECK enum status journal_room(struct journal *journal, size_t bytes);
+
+// Begins a round, or goes on with the open one if `bytes_max` more bytes of records fit into the segment with it; else
+// false: the caller commits the open round first and begins again (which takes the next segment).
+bool journal_round_fits(const struct journal *journal, size_t bytes_max);
+void journal_round_begin(struct journal *journal, uint64_t time_ms, size_t bytes_max);
+bool journal_round_is_open(const struct journal *journal);
+
+// The open round's records are appended here by record_encode; the next record's position is journal_next_position.
+// The caller may cut the buffer back to an earlier size (undoing an atomic batch).
+struct buffer *journal_round_buffer(struct journal *journal);
+uint64_t journal_next_position(const struct journal *journal);
+
+// Seals the open round (header, padding, chain) and makes it durable: one write, one fdatasync. On failure the process
+// must stop: the round may or may not be found at the next start. An empty round is dropped without a write.
+MUST_CHECK enum status journal_commit(struct journal *journal);
+
+// Where the last durable round ends, and the chain there.
+uint64_t journal_published(const struct journal *journal); // any thread (atomic)
+void journal_head(const struct journal *journal, uint64_t *ret_end, struct sha256 *ret_chain); // writer
+
+// The bytes of the durable record at `position`, mapped: they live as long as the journal. Empty slice when there is
+// no record there (a forged position). Only the frame is checked (size within the round area), not the checksum.
+// Thread: any.
+struct slice journal_read(const struct journal *journal, uint64_t position);
+
+// The record of the open round at `position`, or a durable one. Thread: the writer. The slice of an open round moves
+// when more records are appended.
+struct slice journal_read_open(const struct journal *journal, uint64_t position);
+
+// Walks on: the first record at or after `position` (0: the first of all), skipping padding, headers and segment ends,
+// and below journal_published. False at the end. `ret_next` is where to go on. Thread: any.
+bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position, struct slice *ret_bytes,
+                  uint64_t *ret_next);
+
+// Walks back: the last record before `position` (journal_published: the newest). Bounded: looks through at most one
+// round per call. False at the beginning. Thread: any.
+bool journal_previous(const struct journal *journal, uint64_t position, uint64_t *ret_position,
+                      struct slice *ret_bytes);
+
+// A position such that every round at or after it has a time >= time_ms, and every round before it an earlier one
+// (binary search over rounds). Thread: any.
+uint64_t journal_find_time(const struct journal *journal, uint64_t time_ms);
+
+struct journal_stats {
+    uint64_t bytes, segments, rounds, sync_count, sync_ns_total, sync_ns_max;
+    bool storage_full;
+};
+void journal_stats(const struct journal *journal, struct journal_stats *ret_stats);

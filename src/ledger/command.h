@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// What somebody asks the books to do, decoded and authorised, not yet decided. Texts are slices into the asker's
+// arena and live until the round is released.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "ledger/money.h"
+#include "ledger/things.h"
+
+enum command_type {
+    COMMAND_NONE,
+    // Writes of the API; batches take those from COMMAND_WALLET_OPEN to COMMAND_VOID.
+    COMMAND_WALLET_OPEN,
+    COMMAND_DEPOSIT,
+    COMMAND_WITHDRAWAL,
+    COMMAND_SETTLE,
+    COMMAND_FAIL,
+    COMMAND_PURCHASE,
+    COMMAND_REFUND,
+    COMMAND_TRANSFER,
+    COMMAND_HOLD,
+    COMMAND_CAPTURE,
+    COMMAND_VOID,
+    COMMAND_WALLET_CHANGE,
+    COMMAND_KEY_CREATE,
+    COMMAND_KEY_REVOKE,
+    // The system's own: a hold's time is over.
+    COMMAND_EXPIRE,
+    // Reads of what is now travel in rounds too: `subject` names the thing.
+    COMMAND_READ_WALLET,
+    COMMAND_READ_TRANSACTION,
+    COMMAND_READ_HOLD,
+    COMMAND_READ_WITHDRAWAL,
+    // An operation of a batch that failed before the ledger (`door` says how).
+    COMMAND_INVALID,
+    COMMAND_TYPE_COUNT
+};
+
+// Who asks, from where. Written into every record, so a write's audit entry is its record.
+struct origin {
+    struct slice principal;  // an API key's id as text, or "system"; <= 255 bytes
+    struct slice request_id; // <= 64 bytes
+    uint8_t address[16];     // IPv6, or IPv4 mapped; zero: the system
+    uint8_t role;            // enum role
+};
+
+struct command {
+    uint8_t type;           // enum command_type
+    uint8_t door;           // enum status, of COMMAND_INVALID
+    bool has_key;           // an idempotency key came with it
+    bool has_if_match;
+    bool has_amount;        // else "what is left" (refund, capture)
+    bool has_credit_limit;  // of a change
+    bool has_status;        // of a change
+    bool has_metadata;      // of a change: an empty object was given or not
+    bool keep_open;         // of a capture: "final" is false
+    uint8_t wallet_kind;    // of an opening
+    uint8_t wallet_status;  // of a change
+    uint8_t key_role;       // of a new key
+    uint32_t expires_in_s;  // of a hold or key; 0 (keys only): never
+    uint32_t slot;          // of what it opens (wallet: from the owner); else unused
+    struct id principal_key; // the API key it came with; zero: the system
+    struct id wallet;       // who pays; the receiver of a deposit; the one changed
+    struct id counterparty; // merchant of a purchase or hold, payee of a transfer
+    struct id subject;      // hold, withdrawal, purchase, key or thing read
+    uint64_t if_match;      // a wallet's version
+    int64_t amount;         // minor units
+    int64_t credit_limit;
+    struct currency currency; // of an opening: required; else optional
+    struct digest128 key;     // of principal and idempotency key
+    struct digest128 request; // of operation, path and decoded fields
+    struct sha256 secret_hash; // of a new key
+    struct slice owner;
+    struct slice bank_id;
+    struct slice order;
+    struct slice reference;
+    struct slice reason;
+    struct slice metadata; // encoded, see metadata.h; empty: none
+    struct slice name;     // of a key
+    struct origin origin;
+};
+
+// The API's name of a command: "deposit", "wallet", ...; static storage.
+const char *command_type_name(enum command_type type);
+static inline bool command_is_read(enum command_type type) {
+    return type >= COMMAND_READ_WALLET && type <= COMMAND_READ_WITHDRAWAL;
+}

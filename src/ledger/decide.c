@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// The ladder of refusals. Every command climbs the same rungs in the same order, each rung one question with one named
+// status, so both engines and every test agree on which fault is told when there are several:
+//
+//   unauthenticated (the key was revoked meanwhile) · not_found · same_wallet · currency_mismatch · not_a_merchant,
+//   not_a_purchase · wallet_closed · wallet_frozen (payer before payee) · version_mismatch · duplicate_bank_transaction ·
+//   hold_not_open, withdrawal_not_pending · capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds ·
+//   balance_limit_exceeded · wallet_not_empty · credit_limit_in_use · last_admin_key
+//
+// What a rung asks of a command stands in `traits`; after the last rung the command must succeed, and decide_facts.c
+// writes down what it does.
+#include "ledger/decide.h"
+
+#include "base/check.h"
+#include "ledger/decide_facts.h"
+
+// What each command does to whom. `wallet` and `counterparty` are the docket's.
+struct traits {
+    bool needs_wallet;        // docket.wallet must be there
+    bool needs_counterparty;  // docket.counterparty too
+    bool needs_hold, needs_withdrawal, needs_purchase;
+    bool needs_merchant;      // the counterparty must be a merchant
+    bool debits;              // takes from `wallet`: a frozen one refuses
+    bool settles;             // takes from `wallet` what was promised: frozen or not
+    bool credits_wallet;      // gives to `wallet`
+    bool credits_counterparty;
+};
+
+static const struct traits command_traits[COMMAND_TYPE_COUNT] = {
+    [COMMAND_DEPOSIT] = {.needs_wallet = true, .credits_wallet = true},
+    [COMMAND_WITHDRAWAL] = {.needs_wallet = true, .debits = true},
+    [COMMAND_SETTLE] = {.needs_wallet = true, .needs_withdrawal = true, .settles = true},
+    [COMMAND_FAIL] = {.needs_wallet = true, .needs_withdrawal = true},
+    [COMMAND_PURCHASE] = {.needs_wallet = true, .needs_counterparty = true, .needs_merchant = true,
+                          .debits = true, .credits_counterparty = true},
+    [COMMAND_REFUND] = {.needs_wallet = true, .needs_counterparty = true, .needs_purchase = true,
+                        .debits = true, .credits_counterparty = true},
+    [COMMAND_TRANSFER] = {.needs_wallet = true, .needs_counterparty = true, .debits = true,
+                          .credits_counterparty = true},
+    [COMMAND_HOLD] = {.needs_wallet = true, .needs_counterparty = true, .needs_merchant = true,
+                      .debits = true, .credits_counterparty = true},
+    [COMMAND_CAPTURE] = {.needs_wallet = true, .needs_counterparty = true, .needs_hold = true,
+                         .debits = true, .credits_counterparty = true},
+    [COMMAND_VOID] = {.needs_wallet = true, .needs_hold = true},
+    [COMMAND_EXPIRE] = {.needs_wallet = true, .needs_hold = true},
+    [COMMAND_WALLET_CHANGE] = {.needs_wallet = true},
+};
+
+static enum status refuse(struct refusal *ret_refusal, enum status status, enum id_type type, struct id id) {
+    *ret_refusal = (struct refusal){.status = (uint8_t)status, .id_type = (uint8_t)type, .id = id};
+    return status;
+}
+
+static enum status refuse_numbers(struct refusal *ret_refusal, enum status status, struct id wallet,
+                                  const struct docket *docket, int64_t asked, int64_t has) {
+    *ret_refusal = (struct refusal){.status = (uint8_t)status, .id_type = ID_WALLET, .id = wallet,
+                                    .asked = asked, .has = has};
+    if (docket->currency != NULL)
+        ret_refusal->currency = docket->currency->currency;
+    return status;
+}
+
+// The principal's key may have been revoked while the command waited.
+static enum status rung_principal(const struct command *command, const struct docket *docket,
+                                  struct refusal *ret_refusal) {
+    if (id_is_zero(command->principal_key))
+        return STATUS_ok;
+    if (docket->principal == NULL ||
+        !key_is_live(docket->principal, docket->keys, docket->key_count, docket->now_ms))
+        return refuse(ret_refusal, STATUS_unauthenticated, ID_KEY, command->principal_key);
+    return STATUS_ok;
+}
+
+static enum status rung_found(const struct command *command, const struct docket *docket,
+                              const struct traits *traits, struct refusal *ret_refusal) {
+    if (traits->needs_hold && docket->hold == NULL)
+        return refuse(ret_refusal, STATUS_not_found, ID_HOLD, command->subject);
+    if (traits->needs_withdrawal && docket->withdrawal == NULL)
+        return refuse(ret_refusal, STATUS_not_found, ID_WITHDRAWAL, command->subject);
+    if (traits->needs_purchase && docket->purchase == NULL) {
+        if (!docket->subject_is_other_transaction)
+            return refuse(ret_refusal, STATUS_not_found, ID_TRANSACTION, command->subject);
+        return STATUS_ok; // not_a_purchase is a later rung
+    }
+    if (traits->needs_wallet && docket->wallet == NULL)
+        return refuse(ret_refusal, STATUS_not_found, ID_WALLET, command->wallet);
+    if (traits->needs_counterparty && docket->counterparty == NULL)
+        return refuse(ret_refusal, STATUS_not_found, ID_WALLET, command->counterparty);
+    if (command->type == COMMAND_KEY_REVOKE && (docket->key == NULL || docket->key->revoked))
+        return refuse(ret_refusal, STATUS_not_found, ID_KEY, command->subject);
+    return STATUS_ok;
+}
+
+static enum status rung_parties(const struct command *command, const struct docket *docket,
+                                const struct traits *traits, struct refusal *ret_refusal) {
+    const struct wallet *wallet = docket->wallet, *counterparty = docket->counterparty;
+    if (traits->needs_counterparty && wallet != NULL && id_equal(wallet->id, counterparty->id))
+        return refuse(ret_refusal, STATUS_same_wallet, ID_WALLET, wallet->id);
+    if (wallet != NULL && currency_is_given(&command->currency) &&
+        !currency_equal(&command->currency, &docket->currency->currency))
+        return refuse_numbers(ret_refusal, STATUS_currency_mismatch, wallet->id, docket, 0, 0);
+    if (traits->needs_counterparty && wallet != NULL && wallet->currency != counterparty->currency) {
+        refuse(ret_refusal, STATUS_currency_mismatch, ID_WALLET, counterparty->id);
+        ret_refusal->currency = *docket->counterparty_currency;
+        return STATUS_currency_mismatch;
+    }
+    if (traits->needs_merchant && counterparty->kind != WALLET_MERCHANT)
+        return refuse(ret_refusal, STATUS_not_a_merchant, ID_WALLET, counterparty->id);
+    if (traits->needs_purchase && docket->purchase == NULL)
+        return refuse(ret_refusal, STATUS_not_a_purchase, ID_TRANSACTION, command->subject);
+    return STATUS_ok;
+}
+
+static enum status rung_state(const struct command *command, const struct docket *docket,
+                              const struct traits *traits, struct refusal *ret_refusal) {
+    const struct wallet *wallet = docket->wallet, *counterparty = docket->counterparty;
+    bool touches_wallet = traits->debits || traits->settles || traits->credits_wallet;
+    if (touches_wallet && wallet->status == WALLET_CLOSED)
+        return refuse(ret_refusal, STATUS_wallet_closed, ID_WALLET, wallet->id);
+    if (traits->credits_counterparty && counterparty->status == WALLET_CLOSED)
+        return refuse(ret_refusal, STATUS_wallet_closed, ID_WALLET, counterparty->id);
+    if (traits->debits && wallet->status == WALLET_FROZEN)
+        return refuse(ret_refusal, STATUS_wallet_frozen, ID_WALLET, wallet->id);
+    if (command->has_if_match && wallet != NULL && command->if_match != wallet->version)
+        return refuse_numbers(ret_refusal, STATUS_version_mismatch, wallet->id, docket,
+                              (int64_t)command->if_match, (int64_t)wallet->version);
+    if (command->bank_id.size != 0 && docket->bank_transaction != NULL) {
+        refuse(ret_refusal, STATUS_duplicate_bank_transaction, ID_WALLET, wallet->id);
+        ret_refusal->other = *docket->bank_transaction;
+        return STATUS_duplicate_bank_transaction;
+    }
+    if (traits->needs_hold && docket->hold->status != HOLD_OPEN) {
+        refuse(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id);
+        ret_refusal->has = docket->hold->status;
+        return STATUS_hold_not_open;
+    }
+    // The hold's time may have run out in this very round, before the system's own command came to it.
+    if (command->type == COMMAND_CAPTURE && docket->hold->expires_at_ms <= docket->now_ms) {
+        refuse(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id);
+        ret_refusal->has = HOLD_EXPIRED;
+        return STATUS_hold_not_open;
+    }
+    if (traits->needs_withdrawal && docket->withdrawal->status != WITHDRAWAL_PENDING) {
+        refuse(ret_refusal, STATUS_withdrawal_not_pending, ID_WITHDRAWAL, docket->withdrawal->id);
+        ret_refusal->has = docket->withdrawal->status;
+        return STATUS_withdrawal_not_pending;
+    }
+    return STATUS_ok;
+}
+
+static enum status rung_bounds(const struct command *command, const struct docket *docket,
+                               struct refusal *ret_refusal) {
+    if (command->type == COMMAND_CAPTURE) {
+        int64_t remaining = hold_remaining(docket->hold);
+        if (command->has_amount && command->amount > remaining) {
+            refuse_numbers(ret_refusal, STATUS_capture_exceeds_hold, docket->hold->id, docket,
+                           command->amount, remaining);
+            ret_refusal->id_type = ID_HOLD;
+            return STATUS_capture_exceeds_hold;
+        }
+    }
+    if (command->type == COMMAND_REFUND) {
+        int64_t left = docket->purchase->amount - docket->purchase->refunded;
+        if (left == 0 || (command->has_amount && command->amount > left)) {
+            refuse_numbers(ret_refusal, STATUS_refund_exceeds_purchase, docket->purchase->id, docket,
+                           command->has_amount ? command->amount : docket->purchase->amount, left);
+            ret_refusal->id_type = ID_TRANSACTION;
+            return STATUS_refund_exceeds_purchase;
+        }
+    }
+    return STATUS_ok;
+}
+
+static enum status rung_money(const struct command *command, const struct docket *docket,
+                              const struct traits *traits, int64_t amount, struct refusal *ret_refusal) {
+    const struct wallet *wallet = docket->wallet, *counterparty = docket->counterparty;
+    // A capture spends what its hold set aside, so it can always be paid.
+    if (traits->debits && command->type != COMMAND_CAPTURE && wallet_spendable(wallet) < amount)
+        return refuse_numbers(ret_refusal, STATUS_insufficient_funds, wallet->id, docket, amount,
+                              wallet_spendable(wallet));
+    if (traits->credits_wallet && wallet->balance > LIMIT_AMOUNT_MAX - amount)
+        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket, amount,
+                              wallet->balance);
+    if (traits->credits_counterparty && command->type != COMMAND_HOLD &&
+        counterparty->balance > LIMIT_AMOUNT_MAX - amount)
+        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, counterparty->id, docket, amount,
+                              counterparty->balance);
+    return STATUS_ok;
+}
+
+static enum status rung_administration(const struct command *command, const struct docket *docket,
+                                       struct refusal *ret_refusal) {
+    const struct wallet *wallet = docket->wallet;
+    if (command->type == COMMAND_WALLET_CHANGE) {
+        if (command->has_status && command->wallet_status == WALLET_CLOSED &&
+            (wallet->balance != 0 || wallet->held != 0))
+            return refuse_numbers(ret_refusal, STATUS_wallet_not_empty, wallet->id, docket, wallet->held,
+                                  wallet->balance);
+        if (command->has_credit_limit && wallet_available(wallet) + command->credit_limit < 0)
+            return refuse_numbers(ret_refusal, STATUS_credit_limit_in_use, wallet->id, docket,
+                                  command->credit_limit, -wallet_available(wallet));
+    }
+    if (command->type == COMMAND_KEY_REVOKE &&
+        key_is_last_admin(docket->key, docket->keys, docket->key_count, docket->now_ms))
+        return refuse(ret_refusal, STATUS_last_admin_key, ID_KEY, docket->key->id);
+    return STATUS_ok;
+}
+
+static int64_t amount_of(const struct command *command, const struct docket *docket) {
+    if (command->type == COMMAND_SETTLE || command->type == COMMAND_FAIL)
+        return docket->withdrawal->amount;
+    if (command->has_amount)
+        return command->amount;
+    if (command->type == COMMAND_CAPTURE)
+        return hold_remaining(docket->hold);
+    if (command->type == COMMAND_REFUND)
+        return docket->purchase->amount - docket->purchase->refunded;
+    return 0;
+}
+
+enum status decide(const struct command *command, const struct docket *docket, struct record *ret_record,
+                   struct refusal *ret_refusal) {
+    CHECK(command->type > COMMAND_NONE && command->type < COMMAND_TYPE_COUNT);
+    CHECK(!command_is_read(command->type));
+    if (command->type == COMMAND_INVALID)
+        return refuse(ret_refusal, command->door, ID_WALLET, (struct id){{0}});
+    const struct traits *traits = &command_traits[command->type];
+    enum status status = rung_principal(command, docket, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_found(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_parties(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_state(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_bounds(command, docket, ret_refusal);
+    int64_t amount = status == STATUS_ok ? amount_of(command, docket) : 0;
+    if (status == STATUS_ok)
+        status = rung_money(command, docket, traits, amount, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_administration(command, docket, ret_refusal);
+    if (status != STATUS_ok) {
+        CHECK(ret_refusal->status == status);
+        return status;
+    }
+    // From here on the command must succeed.
+    decide_facts(command, docket, amount, ret_record);
+    return STATUS_ok;
+}
+
+enum status decide_replay(const struct command *command, const struct record *earlier) {
+    CHECK(command->has_key && earlier->has_key);
+    CHECK(digest128_equal(command->key, earlier->key));
+    return digest128_equal(command->request, earlier->request) ? STATUS_ok : STATUS_idempotency_key_reused;
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Writes down what a command does: the record with resulting balances and versions. Nothing here can refuse; every
+// posting is asserted to balance before it leaves.
+#include "ledger/decide_facts.h"
+
+#include "base/check.h"
+
+static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change, int64_t held_change) {
+    return (struct posting_side){
+        .wallet = wallet->id,
+        .balance = wallet->balance + balance_change,
+        .held = wallet->held + held_change,
+        .version = wallet->version + 1,
+    };
+}
+
+static void facts_of_transaction(const struct command *command, const struct docket *docket,
+                                 enum transaction_type type, int64_t amount, struct record *record) {
+    CHECK(amount_is_valid(amount));
+    record->kind = RECORD_TRANSACTION;
+    record->transaction = (struct transaction_facts){
+        .id = docket->new_id,
+        .type = (uint8_t)type,
+        .amount = amount,
+        .currency = docket->currency->currency,
+        .bank_id = command->bank_id,
+        .order = command->order,
+        .reference = command->reference,
+        .reason = command->reason,
+        .metadata = command->metadata,
+    };
+}
+
+// From `wallet` to `counterparty`, freeing `held_freed` of what the payer had set aside.
+static void facts_of_payment(const struct command *command, const struct docket *docket,
+                             enum transaction_type type, int64_t amount, int64_t held_freed,
+                             struct record *record) {
+    facts_of_transaction(command, docket, type, amount, record);
+    record->transaction.debit = side_after(docket->wallet, -amount, -held_freed);
+    record->transaction.credit = side_after(docket->counterparty, amount, 0);
+    CHECK(docket->wallet->balance - record->transaction.debit.balance ==
+          record->transaction.credit.balance - docket->counterparty->balance);
+}
+
+static void facts_of_deposit(const struct command *command, const struct docket *docket, int64_t amount,
+                             struct record *record) {
+    facts_of_transaction(command, docket, TRANSACTION_DEPOSIT, amount, record);
+    record->transaction.credit = side_after(docket->wallet, amount, 0);
+    record->transaction.external_total = docket->currency->deposits + amount;
+}
+
+// Money leaves: at once, or out of what a pending withdrawal set aside.
+static void facts_of_payout(const struct command *command, const struct docket *docket, int64_t amount,
+                            int64_t held_freed, struct record *record) {
+    facts_of_transaction(command, docket, TRANSACTION_WITHDRAWAL, amount, record);
+    record->transaction.debit = side_after(docket->wallet, -amount, -held_freed);
+    record->transaction.external_total = docket->currency->withdrawals + amount;
+    record->transaction.subject_total = amount;
+    record->transaction.subject_status = WITHDRAWAL_SETTLED;
+    if (command->type == COMMAND_SETTLE) {
+        record->transaction.subject = docket->withdrawal->id;
+    } else {
+        record->transaction.subject = docket->new_id;
+        record->transaction.id = docket->new_transaction;
+    }
+}
+
+static void facts_of_withdrawal(const struct command *command, const struct docket *docket, int64_t amount,
+                                struct record *record) {
+    bool fails = command->type == COMMAND_FAIL;
+    struct posting_side side = side_after(docket->wallet, 0, fails ? -amount : amount);
+    record->kind = RECORD_WITHDRAWAL;
+    record->withdrawal = (struct withdrawal_facts){
+        .id = fails ? docket->withdrawal->id : docket->new_id,
+        .wallet = docket->wallet->id,
+        .amount = amount,
+        .status = fails ? WITHDRAWAL_FAILED : WITHDRAWAL_PENDING,
+        .currency = docket->currency->currency,
+        .wallet_balance = side.balance,
+        .wallet_held = side.held,
+        .wallet_version = side.version,
+        .reason = command->reason,
+        .reference = command->reference,
+        .metadata = command->metadata,
+    };
+}
+
+static void facts_of_hold_opened(const struct command *command, const struct docket *docket, int64_t amount,
+                                 struct record *record) {
+    struct posting_side side = side_after(docket->wallet, 0, amount);
+    CHECK(command->expires_in_s >= 1 && command->expires_in_s <= LIMIT_EXPIRES_IN_S_MAX);
+    record->kind = RECORD_HOLD;
+    record->hold = (struct hold_facts){
+        .id = docket->new_id,
+        .wallet = docket->wallet->id,
+        .merchant = docket->counterparty->id,
+        .amount = amount,
+        .expires_at_ms = docket->now_ms + command->expires_in_s * UINT64_C(1000),
+        .status = HOLD_OPEN,
+        .currency = docket->currency->currency,
+        .wallet_balance = side.balance,
+        .wallet_held = side.held,
+        .wallet_version = side.version,
+        .order = command->order,
+        .reference = command->reference,
+        .metadata = command->metadata,
+    };
+}
+
+static void facts_of_hold_ended(const struct docket *docket, enum hold_status status, struct record *record) {
+    const struct hold *hold = docket->hold;
+    struct posting_side side = side_after(docket->wallet, 0, -hold_remaining(hold));
+    record->kind = RECORD_HOLD;
+    record->hold = (struct hold_facts){
+        .id = hold->id,
+        .wallet = hold->wallet,
+        .merchant = hold->merchant,
+        .amount = hold->amount,
+        .captured = hold->captured,
+        .expires_at_ms = hold->expires_at_ms,
+        .status = (uint8_t)status,
+        .currency = docket->currency->currency,
+        .wallet_balance = side.balance,
+        .wallet_held = side.held,
+        .wallet_version = side.version,
+    };
+}
+
+static void facts_of_capture(const struct command *command, const struct docket *docket, int64_t amount,
+                             struct record *record) {
+    int64_t remaining = hold_remaining(docket->hold);
+    bool ends = !command->keep_open || amount == remaining;
+    facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, ends ? remaining : amount, record);
+    record->transaction.subject = docket->hold->id;
+    record->transaction.subject_total = docket->hold->captured + amount;
+    record->transaction.subject_status = ends ? HOLD_CAPTURED : HOLD_OPEN;
+    CHECK(record->transaction.subject_total <= docket->hold->amount);
+}
+
+static void facts_of_refund(const struct command *command, const struct docket *docket, int64_t amount,
+                            struct record *record) {
+    facts_of_payment(command, docket, TRANSACTION_REFUND, amount, 0, record);
+    record->transaction.subject = docket->purchase->id;
+    record->transaction.subject_total = docket->purchase->refunded + amount;
+    CHECK(record->transaction.subject_total <= docket->purchase->amount);
+}
+
+static void facts_of_opening(const struct command *command, const struct docket *docket, struct record *record) {
+    record->kind = RECORD_WALLET;
+    record->wallet = (struct wallet_facts){
+        .id = docket->new_id,
+        .currency = command->currency,
+        .kind = command->wallet_kind,
+        .status = WALLET_ACTIVE,
+        .credit_limit = command->credit_limit,
+        .version = 1,
+        .owner = command->owner,
+        .metadata = command->metadata,
+    };
+}
+
+static void facts_of_change(const struct command *command, const struct docket *docket, struct record *record) {
+    const struct wallet *wallet = docket->wallet;
+    uint8_t status = command->has_status ? command->wallet_status : wallet->status;
+    int64_t credit_limit = command->has_credit_limit ? command->credit_limit : wallet->credit_limit;
+    struct slice metadata = command->has_metadata ? command->metadata : docket->metadata;
+    bool unchanged = status == wallet->status && credit_limit == wallet->credit_limit &&
+                     slice_equal(metadata, docket->metadata);
+    record->kind = RECORD_WALLET;
+    record->wallet = (struct wallet_facts){
+        .id = wallet->id,
+        .currency = docket->currency->currency,
+        .kind = wallet->kind,
+        .status = status,
+        .unchanged = unchanged,
+        .balance = wallet->balance,
+        .held = wallet->held,
+        .credit_limit = credit_limit,
+        .version = wallet->version + (unchanged ? 0 : 1),
+        .owner = docket->owner,
+        .metadata = metadata,
+        .reason = command->reason,
+    };
+}
+
+static void facts_of_key(const struct command *command, const struct docket *docket, struct record *record) {
+    record->kind = RECORD_KEY;
+    if (command->type == COMMAND_KEY_REVOKE) {
+        record->api_key = (struct key_facts){
+            .id = docket->key->id,
+            .role = docket->key->role,
+            .revoked = true,
+            .expires_at_ms = docket->key->expires_at_ms,
+            .secret_hash = docket->key->secret_hash,
+        };
+        return;
+    }
+    record->api_key = (struct key_facts){
+        .id = docket->new_id,
+        .role = command->key_role,
+        .expires_at_ms =
+            command->expires_in_s == 0 ? 0 : docket->now_ms + command->expires_in_s * UINT64_C(1000),
+        .secret_hash = command->secret_hash,
+        .name = command->name,
+        .owner = command->owner,
+    };
+}
+
+void decide_facts(const struct command *command, const struct docket *docket, int64_t amount,
+                  struct record *record) {
+    record->operation = command->type;
+    record->has_key = command->has_key;
+    record->time_ms = docket->now_ms;
+    record->origin = command->origin;
+    record->key = command->has_key ? command->key : (struct digest128){0};
+    record->request = command->has_key ? command->request : (struct digest128){0};
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: facts_of_opening(command, docket, record); return;
+    case COMMAND_WALLET_CHANGE: facts_of_change(command, docket, record); return;
+    case COMMAND_DEPOSIT: facts_of_deposit(command, docket, amount, record); return;
+    case COMMAND_WITHDRAWAL:
+        if (command->bank_id.size != 0)
+            facts_of_payout(command, docket, amount, 0, record);
+        else
+            facts_of_withdrawal(command, docket, amount, record);
+        return;
+    case COMMAND_SETTLE: facts_of_payout(command, docket, amount, amount, record); return;
+    case COMMAND_FAIL: facts_of_withdrawal(command, docket, amount, record); return;
+    case COMMAND_PURCHASE: facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, 0, record); return;
+    case COMMAND_TRANSFER: facts_of_payment(command, docket, TRANSACTION_TRANSFER, amount, 0, record); return;
+    case COMMAND_REFUND: facts_of_refund(command, docket, amount, record); return;
+    case COMMAND_HOLD: facts_of_hold_opened(command, docket, amount, record); return;
+    case COMMAND_CAPTURE: facts_of_capture(command, docket, amount, record); return;
+    case COMMAND_VOID: facts_of_hold_ended(docket, HOLD_VOIDED, record); return;
+    case COMMAND_EXPIRE: facts_of_hold_ended(docket, HOLD_EXPIRED, record); return;
+    case COMMAND_KEY_CREATE:
+    case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
+    default: UNREACHABLE("no facts for this command");
+    }
+}

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: MIT
+// The bytes of a record, the same in a journal and in a database. Little endian; no padding is ever unwritten.
+//
+//   frame      64 bytes   struct frame below: size, checksum, kind, who, when, how long the texts are
+//   key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the request
+//   facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag 2) and `subject` (flag 4)
+//                         parts follow its own
+//   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last
+//   padding    zero bytes to a multiple of 8
+//
+// A record is valid if and only if
+//   R1  its size is a multiple of 8, at least a frame, at most LIMIT_RECORD_BYTES_MAX, and within the bytes given
+//   R2  its CRC32C, over everything behind the checksum, agrees
+//   R3  its kind and version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts)
+//   R4  frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding
+//   R5  metadata is well-formed (metadata.h); positions of a batch are 8 bytes per operation
+//   R6  enums hold known values, amounts are within bounds
+#include "ledger/record.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "ledger/metadata.h"
+#include "ledger/record_texts.h"
+
+enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAGS_KNOWN = 7 };
+enum { RECORD_VERSION = 1 };
+
+struct frame {
+    uint32_t size; // of the whole record
+    uint32_t crc;  // of all that follows
+    uint8_t kind, version, operation, flags;
+    uint8_t role;
+    uint8_t reserved[3];
+    uint64_t time_ms;
+    uint8_t address[16];
+    uint16_t text_bytes[RECORD_TEXTS - 1];
+    uint32_t tail_bytes;
+    uint64_t key_space; // kept for the data key of encrypted texts
+};
+static_assert(sizeof(struct frame) == 64, "the frame has no padding");
+
+struct digests_bytes {
+    struct digest128 key, request;
+};
+static_assert(sizeof(struct digests_bytes) == 32, "");
+
+struct wallet_bytes {
+    struct id id;
+    char code[12];
+    uint8_t exponent, kind, status, unchanged;
+    int64_t balance, held, credit_limit;
+    uint64_t version;
+};
+static_assert(sizeof(struct wallet_bytes) == 64, "");
+
+struct side_bytes {
+    struct id wallet;
+    int64_t balance, held;
+    uint64_t version, previous, skip;
+    uint32_t number, reserved;
+};
+static_assert(sizeof(struct side_bytes) == 64, "");
+
+struct transaction_bytes {
+    struct id id;
+    char code[12];
+    uint8_t exponent, type, reserved[2];
+    int64_t amount;
+    struct side_bytes debit, credit;
+};
+static_assert(sizeof(struct transaction_bytes) == 168, "");
+
+struct external_bytes {
+    uint64_t low, high;
+};
+
+struct subject_bytes {
+    struct id subject;
+    int64_t total;
+    uint64_t opening;
+    uint64_t status;
+};
+static_assert(sizeof(struct subject_bytes) == 40, "");
+
+struct hold_bytes {
+    struct id id, wallet, merchant;
+    char code[12];
+    uint8_t exponent, status, reserved[2];
+    int64_t amount, captured;
+    uint64_t expires_at_ms;
+    int64_t wallet_balance, wallet_held;
+    uint64_t wallet_version, opening;
+};
+static_assert(sizeof(struct hold_bytes) == 120, "");
+
+struct withdrawal_bytes {
+    struct id id, wallet;
+    char code[12];
+    uint8_t exponent, status, reserved[2];
+    int64_t amount, wallet_balance, wallet_held;
+    uint64_t wallet_version, opening;
+};
+static_assert(sizeof(struct withdrawal_bytes) == 88, "");
+
+struct key_bytes {
+    struct id id;
+    struct sha256 secret_hash;
+    uint64_t expires_at_ms;
+    uint8_t role, revoked, reserved[6];
+};
+static_assert(sizeof(struct key_bytes) == 64, "");
+
+struct refusal_bytes {
+    struct id id, other;
+    char code[12];
+    uint8_t exponent, status, id_type, reserved;
+    int64_t asked, has;
+    uint64_t operation;
+};
+static_assert(sizeof(struct refusal_bytes) == 72, "");
+
+struct batch_bytes {
+    uint64_t count;
+};
+
+static void currency_split(const struct currency *currency, char *ret_code, uint8_t *ret_exponent) {
+    memcpy(ret_code, currency->code, sizeof(currency->code));
+    *ret_exponent = currency->exponent;
+}
+
+static struct currency currency_join(const char *code, uint8_t exponent) {
+    struct currency currency = {.exponent = exponent};
+    memcpy(currency.code, code, sizeof(currency.code));
+    return currency;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+static struct side_bytes side_bytes_of(const struct posting_side *side) {
+    return (struct side_bytes){
+        .wallet = side->wallet,
+        .balance = side->balance,
+        .held = side->held,
+        .version = side->version,
+        .previous = side->previous,
+        .skip = side->skip,
+        .number = side->number,
+    };
+}
+
+static uint8_t *put(uint8_t *place, const void *bytes, size_t size) {
+    memcpy(place, bytes, size);
+    return place + size;
+}
+
+static uint8_t *put_transaction(uint8_t *place, const struct transaction_facts *facts, uint8_t *ret_flags) {
+    struct transaction_bytes bytes = {
+        .id = facts->id,
+        .type = facts->type,
+        .amount = facts->amount,
+        .debit = side_bytes_of(&facts->debit),
+        .credit = side_bytes_of(&facts->credit),
+    };
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    place = put(place, &bytes, sizeof(bytes));
+    if (facts->external_total != 0) {
+        *ret_flags |= FLAG_EXTERNAL;
+        place = put(place,
+                    &(struct external_bytes){.low = (uint64_t)facts->external_total,
+                                             .high = (uint64_t)(facts->external_total >> 64)},
+                    sizeof(struct external_bytes));
+    }
+    if (!id_is_zero(facts->subject)) {
+        *ret_flags |= FLAG_SUBJECT;
+        place = put(place,
+                    &(struct subject_bytes){.subject = facts->subject,
+                                            .total = facts->subject_total,
+                                            .opening = facts->opening,
+                                            .status = facts->subject_status},
+                    sizeof(struct subject_bytes));
+    }
+    return place;
+}
+
+static uint8_t *put_wallet(uint8_t *place, const struct wallet_facts *facts) {
+    struct wallet_bytes bytes = {
+        .id = facts->id,
+        .kind = facts->kind,
+        .status = facts->status,
+        .unchanged = facts->unchanged,
+        .balance = facts->balance,
+        .held = facts->held,
+        .credit_limit = facts->credit_limit,
+        .version = facts->version,
+    };
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    return put(place, &bytes, sizeof(bytes));
+}
+
+static uint8_t *put_hold(uint8_t *place, const struct hold_facts *facts) {
+    struct hold_bytes bytes = {
+        .id = facts->id,
+        .wallet = facts->wallet,
+        .merchant = facts->merchant,
+        .status = facts->status,
+        .amount = facts->amount,
+        .captured = facts->captured,
+        .expires_at_ms = facts->expires_at_ms,
+        .wallet_balance = facts->wallet_balance,
+        .wallet_held = facts->wallet_held,
+        .wallet_version = facts->wallet_version,
+        .opening = facts->opening,
+    };
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    return put(place, &bytes, sizeof(bytes));
+}
+
+static uint8_t *put_withdrawal(uint8_t *place, const struct withdrawal_facts *facts) {
+    struct withdrawal_bytes bytes = {
+        .id = facts->id,
+        .wallet = facts->wallet,
+        .status = facts->status,
+        .amount = facts->amount,
+        .wallet_balance = facts->wallet_balance,
+        .wallet_held = facts->wallet_held,
+        .wallet_version = facts->wallet_version,
+        .opening = facts->opening,
+    };
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    return put(place, &bytes, sizeof(bytes));
+}
+
+static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *ret_flags) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: return put_wallet(place, &record->wallet);
+    case RECORD_TRANSACTION: return put_transaction(place, &record->transaction, ret_flags);
+    case RECORD_HOLD: return put_hold(place, &record->hold);
+    case RECORD_WITHDRAWAL: return put_withdrawal(place, &record->withdrawal);
+    case RECORD_KEY: {
+        const struct key_facts *facts = &record->api_key;
+        struct key_bytes bytes = {.id = facts->id,
+                                  .secret_hash = facts->secret_hash,
+                                  .expires_at_ms = facts->expires_at_ms,
+                                  .role = facts->role,
+                                  .revoked = facts->revoked};
+        return put(place, &bytes, sizeof(bytes));
+    }
+    case RECORD_REFUSAL: {
+        const struct refusal *facts = &record->refusal;
+        struct refusal_bytes bytes = {.id = facts->id,
+                                      .other = facts->other,
+                                      .status = facts->status,
+                                      .id_type = facts->id_type,
+                                      .asked = facts->asked,
+                                      .has = facts->has,
+                                      .operation = facts->operation};
+        currency_split(&facts->currency, bytes.code, &bytes.exponent);
+        return put(place, &bytes, sizeof(bytes));
+    }
+    case RECORD_BATCH:
+        return put(place, &(struct batch_bytes){.count = record->batch.count}, sizeof(struct batch_bytes));
+    }
+    UNREACHABLE("a record of no kind");
+}
+
+size_t record_encode(const struct record *record, struct buffer *buffer) {
+    struct slice texts[RECORD_TEXTS];
+    record_texts_collect(record, texts);
+    size_t text_total = 0;
+    for (int i = 0; i < RECORD_TEXTS; i++)
+        text_total += texts[i].size;
+    uint8_t *start = buffer_room(buffer, 1024 + text_total);
+    struct frame frame = {
+        .kind = record->kind,
+        .version = RECORD_VERSION,
+        .operation = record->operation,
+        .flags = record->has_key ? FLAG_KEY : 0,
+        .role = record->origin.role,
+        .time_ms = record->time_ms,
+        .tail_bytes = (uint32_t)texts[TEXT_TAIL].size,
+    };
+    memcpy(frame.address, record->origin.address, sizeof(frame.address));
+    for (int i = 0; i < RECORD_TEXTS - 1; i++) {
+        CHECK(texts[i].size <= UINT16_MAX);
+        frame.text_bytes[i] = (uint16_t)texts[i].size;
+    }
+    uint8_t *place = start + sizeof(frame);
+    if (record->has_key)
+        place = put(place, &(struct digests_bytes){record->key, record->request}, sizeof(struct digests_bytes));
+    place = put_facts(place, record, &frame.flags);
+    for (int i = 0; i < RECORD_TEXTS; i++)
+        if (texts[i].size != 0)
+            place = put(place, texts[i].bytes, texts[i].size);
+    while ((place - start) % 8 != 0)
+        *place++ = 0;
+    frame.size = (uint32_t)(place - start);
+    CHECK(frame.size <= LIMIT_RECORD_BYTES_MAX);
+    memcpy(start, &frame, sizeof(frame));
+    uint32_t crc = crc32c(slice_of(start + 8, frame.size - 8));
+    memcpy(start + 4, &crc, sizeof(crc));
+    buffer->size += frame.size;
+    return frame.size;
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------------
+
+struct reader {
+    const uint8_t *place;
+    const uint8_t *end;
+};
+
+static bool take(struct reader *reader, void *ret_bytes, size_t size) {
+    if ((size_t)(reader->end - reader->place) < size)
+        return false;
+    memcpy(ret_bytes, reader->place, size);
+    reader->place += size;
+    return true;
+}
+
+static struct posting_side side_of_bytes(const struct side_bytes *bytes) {
+    return (struct posting_side){
+        .wallet = bytes->wallet,
+        .balance = bytes->balance,
+        .held = bytes->held,
+        .version = bytes->version,
+        .previous = bytes->previous,
+        .skip = bytes->skip,
+        .number = bytes->number,
+    };
+}
+
+static const char *take_transaction(struct reader *reader, uint8_t flags, struct transaction_facts *facts) {
+    struct transaction_bytes bytes;
+    struct external_bytes external = {0};
+    struct subject_bytes subject = {{{0}}, 0, 0, 0};
+    if (!take(reader, &bytes, sizeof(bytes)) ||
+        ((flags & FLAG_EXTERNAL) != 0 && !take(reader, &external, sizeof(external))) ||
+        ((flags & FLAG_SUBJECT) != 0 && !take(reader, &subject, sizeof(subject))))
+        return "R4: the facts do not fit";
+    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_TRANSFER || !amount_is_valid(bytes.amount) ||
+        subject.status > HOLD_EXPIRED)
+        return "R6: a transaction of no type or amount";
+    *facts = (struct transaction_facts){
+        .id = bytes.id,
+        .type = bytes.type,
+        .amount = bytes.amount,
+        .currency = currency_join(bytes.code, bytes.exponent),
+        .debit = side_of_bytes(&bytes.debit),
+        .credit = side_of_bytes(&bytes.credit),
+        .external_total = (money_total)(((unsigned __int128)external.high << 64) | external.low),
+        .subject = subject.subject,
+        .subject_total = subject.total,
+        .subject_status = (uint8_t)subject.status,
+        .opening = subject.opening,
+    };
+    return NULL;
+}
+
+static const char *take_wallet(struct reader *reader, struct wallet_facts *facts) {
+    struct wallet_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.kind > WALLET_MERCHANT || bytes.status > WALLET_CLOSED || bytes.unchanged > 1)
+        return "R6: a wallet of no kind or status";
+    *facts = (struct wallet_facts){
+        .id = bytes.id,
+        .currency = currency_join(bytes.code, bytes.exponent),
+        .kind = bytes.kind,
+        .status = bytes.status,
+        .unchanged = bytes.unchanged,
+        .balance = bytes.balance,
+        .held = bytes.held,
+        .credit_limit = bytes.credit_limit,
+        .version = bytes.version,
+    };
+    return NULL;
+}
+
+static const char *take_hold(struct reader *reader, struct hold_facts *facts) {
+    struct hold_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.status > HOLD_EXPIRED || !amount_is_valid(bytes.amount) || bytes.captured < 0 ||
+        bytes.captured > bytes.amount)
+        return "R6: a hold of no status or amount";
+    *facts = (struct hold_facts){
+        .id = bytes.id,
+        .wallet = bytes.wallet,
+        .merchant = bytes.merchant,
+        .amount = bytes.amount,
+        .captured = bytes.captured,
+        .expires_at_ms = bytes.expires_at_ms,
+        .status = bytes.status,
+        .currency = currency_join(bytes.code, bytes.exponent),
+        .wallet_balance = bytes.wallet_balance,
+        .wallet_held = bytes.wallet_held,
+        .wallet_version = bytes.wallet_version,
+        .opening = bytes.opening,
+    };
+    return NULL;
+}
+
+static const char *take_withdrawal(struct reader *reader, struct withdrawal_facts *facts) {
+    struct withdrawal_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.status > WITHDRAWAL_FAILED || !amount_is_valid(bytes.amount))
+        return "R6: a withdrawal of no status or amount";
+    *facts = (struct withdrawal_facts){
+        .id = bytes.id,
+        .wallet = bytes.wallet,
+        .amount = bytes.amount,
+        .status = bytes.status,
+        .currency = currency_join(bytes.code, bytes.exponent),
+        .wallet_balance = bytes.wallet_balance,
+        .wallet_held = bytes.wallet_held,
+        .wallet_version = bytes.wallet_version,
+        .opening = bytes.opening,
+    };
+    return NULL;
+}
+
+static const char *take_key(struct reader *reader, struct key_facts *facts) {
+    struct key_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.role < ROLE_ADMIN || bytes.role > ROLE_AUDITOR || bytes.revoked > 1)
+        return "R6: a key of no role";
+    *facts = (struct key_facts){.id = bytes.id,
+                                .role = bytes.role,
+                                .revoked = bytes.revoked,
+                                .expires_at_ms = bytes.expires_at_ms,
+                                .secret_hash = bytes.secret_hash};
+    return NULL;
+}
+
+static const char *take_refusal(struct reader *reader, struct refusal *facts) {
+    struct refusal_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.status == STATUS_ok || bytes.status >= STATUS_COUNT || bytes.id_type >= ID_TYPE_COUNT)
+        return "R6: a refusal of no status";
+    *facts = (struct refusal){
+        .status = bytes.status,
+        .id_type = bytes.id_type,
+        .id = bytes.id,
+        .other = bytes.other,
+        .currency = currency_join(bytes.code, bytes.exponent),
+        .asked = bytes.asked,
+        .has = bytes.has,
+        .operation = (uint32_t)bytes.operation,
+    };
+    return NULL;
+}
+
+static const char *take_facts(struct reader *reader, uint8_t flags, struct record *record) {
+    switch (record->kind) {
+    case RECORD_WALLET: return take_wallet(reader, &record->wallet);
+    case RECORD_TRANSACTION: return take_transaction(reader, flags, &record->transaction);
+    case RECORD_HOLD: return take_hold(reader, &record->hold);
+    case RECORD_WITHDRAWAL: return take_withdrawal(reader, &record->withdrawal);
+    case RECORD_KEY: return take_key(reader, &record->api_key);
+    case RECORD_REFUSAL: return take_refusal(reader, &record->refusal);
+    case RECORD_BATCH: {
+        struct batch_bytes bytes;
+        if (!take(reader, &bytes, sizeof(bytes)))
+            return "R4: the facts do not fit";
+        if (bytes.count == 0 || bytes.count > LIMIT_BATCH_OPERATIONS_MAX)
+            return "R6: a batch of no size";
+        record->batch = (struct batch_facts){.count = (uint32_t)bytes.count};
+        return NULL;
+    }
+    default: return "R3: a record of no kind";
+    }
+}
+
+static const char *take_texts(struct reader *reader, const struct frame *frame, struct record *record) {
+    struct slice texts[RECORD_TEXTS];
+    for (int i = 0; i < RECORD_TEXTS; i++) {
+        size_t size = i == TEXT_TAIL ? frame->tail_bytes : frame->text_bytes[i];
+        if ((size_t)(reader->end - reader->place) < size)
+            return "R4: the texts do not fit";
+        texts[i] = slice_of(reader->place, size);
+        reader->place += size;
+    }
+    if (reader->end - reader->place > 7)
+        return "R4: bytes are left over";
+    for (; reader->place < reader->end; reader->place++)
+        if (*reader->place != 0)
+            return "R4: the padding is not zero";
+    if (record->kind == RECORD_BATCH) {
+        if (texts[TEXT_TAIL].size != record->batch.count * sizeof(uint64_t))
+            return "R5: the positions do not match the count";
+    } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
+        return "R5: the metadata is not well-formed";
+    }
+    record_texts_spread(record, texts);
+    return NULL;
+}
+
+size_t record_size(struct slice bytes) {
+    uint32_t size;
+    if (bytes.size < sizeof(struct frame))
+        return 0;
+    memcpy(&size, bytes.bytes, sizeof(size));
+    if (size % 8 != 0 || size < sizeof(struct frame) || size > LIMIT_RECORD_BYTES_MAX || size > bytes.size)
+        return 0;
+    return size;
+}
+
+static const char *decode(struct slice bytes, struct record *ret_record) {
+    size_t size = record_size(bytes);
+    if (size == 0)
+        return "R1: the size is not one of a record";
+    struct frame frame;
+    memcpy(&frame, bytes.bytes, sizeof(frame));
+    if (frame.crc != crc32c(slice_of(bytes.bytes + 8, size - 8)))
+        return "R2: the checksum does not agree";
+    if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
+        return "R3: the version or a flag is not known";
+    if (frame.operation == COMMAND_NONE || frame.operation >= COMMAND_TYPE_COUNT || frame.role > ROLE_AUDITOR)
+        return "R6: an operation or role that is not known";
+    ret_record->kind = frame.kind;
+    ret_record->operation = frame.operation;
+    ret_record->has_key = (frame.flags & FLAG_KEY) != 0;
+    ret_record->time_ms = frame.time_ms;
+    ret_record->origin.role = frame.role;
+    memcpy(ret_record->origin.address, frame.address, sizeof(frame.address));
+    struct reader reader = {.place = bytes.bytes + sizeof(frame), .end = bytes.bytes + size};
+    struct digests_bytes digests = {{0, 0}, {0, 0}};
+    if (ret_record->has_key && !take(&reader, &digests, sizeof(digests)))
+        return "R4: the key does not fit";
+    ret_record->key = digests.key;
+    ret_record->request = digests.request;
+    const char *broken = take_facts(&reader, frame.flags, ret_record);
+    return broken != NULL ? broken : take_texts(&reader, &frame, ret_record);
+}
+
+enum status record_decode(struct slice bytes, struct record *ret_record, const char **ret_invariant) {
+    const char *broken = decode(bytes, ret_record);
+    if (broken == NULL)
+        return STATUS_ok;
+    *ret_invariant = broken;
+    return STATUS_damaged;
+}

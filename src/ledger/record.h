@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// What was decided, as facts: resulting balances and versions, so replay never runs the rules again and an answer is
+// a pure function of its record. The codec's bytes are described in record.c; both engines store exactly them.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "ledger/command.h"
+#include "ledger/things.h"
+
+// Kinds are stored: values never change.
+enum record_kind {
+    RECORD_WALLET = 1,      // opened or changed
+    RECORD_TRANSACTION = 2, // money moved
+    RECORD_HOLD = 3,        // opened, voided, expired
+    RECORD_WITHDRAWAL = 4,  // asked for (pending), failed
+    RECORD_KEY = 5,         // created, revoked
+    RECORD_REFUSAL = 6,     // remembered under an idempotency key
+    RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
+};
+
+enum transaction_type {
+    TRANSACTION_DEPOSIT = 1,
+    TRANSACTION_WITHDRAWAL = 2,
+    TRANSACTION_PURCHASE = 3,
+    TRANSACTION_REFUND = 4,
+    TRANSACTION_TRANSFER = 5,
+};
+const char *transaction_type_name(enum transaction_type type);
+
+// One side of a posting, after it. A zero wallet is the system account `external`.
+struct posting_side {
+    struct id wallet;
+    int64_t balance;
+    int64_t held;
+    uint64_t version;
+    // History, filled in by the engine: the wallet's transactions are numbered from 1. `previous` is the position of
+    // number - 1, `skip` that of history_skip_target(number) (history.h).
+    uint32_t number;
+    uint64_t previous;
+    uint64_t skip;
+};
+
+struct wallet_facts {
+    struct id id;
+    struct currency currency;
+    uint8_t kind, status;
+    bool unchanged; // a PATCH that changed nothing
+    int64_t balance, held, credit_limit;
+    uint64_t version;
+    struct slice owner, metadata, reason;
+};
+
+struct transaction_facts {
+    struct id id;
+    uint8_t type;
+    int64_t amount;
+    struct currency currency;
+    struct posting_side debit, credit;
+    money_total external_total; // deposits, or withdrawals, of the currency after this one; else 0
+    struct id subject;          // purchase of a refund, hold of a capture, withdrawal of a withdrawal; else zero
+    int64_t subject_total;      // refunded, or captured, after it
+    uint8_t subject_status;     // enum hold_status or withdrawal_status after it
+    uint64_t opening;           // position of the record that opened the withdrawal, when that was an earlier one
+    struct slice bank_id, order, reference, reason, metadata;
+};
+
+struct hold_facts {
+    struct id id, wallet, merchant;
+    int64_t amount, captured;
+    uint64_t expires_at_ms;
+    uint8_t status;
+    struct currency currency;
+    int64_t wallet_balance, wallet_held; // of the payer, after it
+    uint64_t wallet_version;
+    uint64_t opening; // of a void or expiry: position of the record that opened it
+    struct slice order, reference, metadata; // of an opening
+};
+
+struct withdrawal_facts {
+    struct id id, wallet;
+    int64_t amount;
+    uint8_t status;
+    struct currency currency;
+    int64_t wallet_balance, wallet_held;
+    uint64_t wallet_version;
+    uint64_t opening; // of a failure
+    struct slice reference, metadata; // of an opening
+    struct slice reason;              // of a failure
+};
+
+struct key_facts {
+    struct id id;
+    uint8_t role;
+    bool revoked;
+    uint64_t expires_at_ms;
+    struct sha256 secret_hash;
+    struct slice name, owner;
+};
+
+// Why not, with the numbers that the sentence needs. Fields that do not matter for the status are zero.
+struct refusal {
+    uint8_t status;    // enum status
+    uint8_t id_type;   // enum id_type of `id`
+    struct id id;      // what it is about: the wallet that cannot, the thing that is missing
+    struct id other;   // the transaction that has the bank id
+    struct currency currency;
+    int64_t asked;     // what was asked: an amount, a limit, a version
+    int64_t has;       // what there is: spendable, remaining, refundable, the version
+    uint32_t operation; // of an atomic batch: index of the operation that was refused
+};
+
+struct batch_facts {
+    uint32_t count;
+    // count x u64, little endian: the positions of the records that answer the operations. Positions are multiples of
+    // 8; bit 0 is set where an operation was itself a replay.
+    struct slice positions;
+};
+
+struct record {
+    uint8_t kind;      // enum record_kind
+    uint8_t operation; // enum command_type that made it
+    bool has_key;
+    uint64_t time_ms; // the round's
+    struct origin origin;
+    struct digest128 key, request; // zero without a key
+    union {
+        struct wallet_facts wallet;
+        struct transaction_facts transaction;
+        struct hold_facts hold;
+        struct withdrawal_facts withdrawal;
+        struct key_facts api_key;
+        struct refusal refusal;
+        struct batch_facts batch;
+    };
+};
+
+// Appends the record's bytes: a multiple of 8, at most LIMIT_RECORD_BYTES_MAX, with size and CRC32C in front.
+// Thread: any. Returns the number of bytes.
+size_t record_encode(const struct record *record, struct buffer *buffer);
+
+// Reads one record. Slices of the result point into `bytes`. STATUS_damaged: `ret_invariant` names which rule of
+// record.c the bytes break; `ret_record` is undefined then.
+MUST_CHECK enum status record_decode(struct slice bytes, struct record *ret_record, const char **ret_invariant);
+
+// The size of the record at the front of `bytes`, without checking the rest; 0 when there is none.
+size_t record_size(struct slice bytes);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// One list of pointers serves both directions, so writing and reading cannot disagree about places.
+#include "ledger/record_texts.h"
+
+#include "base/check.h"
+
+// Points each place at the record's slice for it; NULL where the kind has no such text.
+static void places_of(struct record *record, struct slice *ret_places[RECORD_TEXTS]) {
+    for (int i = 0; i < RECORD_TEXTS; i++)
+        ret_places[i] = NULL;
+    ret_places[TEXT_PRINCIPAL] = &record->origin.principal;
+    ret_places[TEXT_REQUEST_ID] = &record->origin.request_id;
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET:
+        ret_places[TEXT_NAME] = &record->wallet.owner;
+        ret_places[TEXT_REASON] = &record->wallet.reason;
+        ret_places[TEXT_TAIL] = &record->wallet.metadata;
+        return;
+    case RECORD_TRANSACTION:
+        ret_places[TEXT_NAME] = &record->transaction.bank_id;
+        ret_places[TEXT_ORDER] = &record->transaction.order;
+        ret_places[TEXT_REFERENCE] = &record->transaction.reference;
+        ret_places[TEXT_REASON] = &record->transaction.reason;
+        ret_places[TEXT_TAIL] = &record->transaction.metadata;
+        return;
+    case RECORD_HOLD:
+        ret_places[TEXT_ORDER] = &record->hold.order;
+        ret_places[TEXT_REFERENCE] = &record->hold.reference;
+        ret_places[TEXT_TAIL] = &record->hold.metadata;
+        return;
+    case RECORD_WITHDRAWAL:
+        ret_places[TEXT_REFERENCE] = &record->withdrawal.reference;
+        ret_places[TEXT_REASON] = &record->withdrawal.reason;
+        ret_places[TEXT_TAIL] = &record->withdrawal.metadata;
+        return;
+    case RECORD_KEY:
+        ret_places[TEXT_NAME] = &record->api_key.name;
+        ret_places[TEXT_ORDER] = &record->api_key.owner;
+        return;
+    case RECORD_BATCH: ret_places[TEXT_TAIL] = &record->batch.positions; return;
+    case RECORD_REFUSAL: return;
+    }
+    UNREACHABLE("a record of no kind");
+}
+
+void record_texts_collect(const struct record *record, struct slice ret_texts[RECORD_TEXTS]) {
+    struct slice *places[RECORD_TEXTS];
+    places_of((struct record *)record, places);
+    for (int i = 0; i < RECORD_TEXTS; i++)
+        ret_texts[i] = places[i] == NULL ? (struct slice){0} : *places[i];
+}
+
+void record_texts_spread(struct record *record, const struct slice texts[RECORD_TEXTS]) {
+    struct slice *places[RECORD_TEXTS];
+    places_of(record, places);
+    for (int i = 0; i < RECORD_TEXTS; i++)
+        if (places[i] != NULL)
+            *places[i] = texts[i];
+}

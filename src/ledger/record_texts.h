@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Private to the codec: which text of a record stands in which of the seven places. Places 4 to 6 are free texts: they
+// lie last and together, so that they can be encrypted without touching the posting.
+#pragma once
+#include "ledger/record.h"
+
+enum record_text {
+    TEXT_PRINCIPAL,
+    TEXT_REQUEST_ID,
+    TEXT_NAME,  // owner, bank id, or a key's name
+    TEXT_ORDER, // order, or a key's owner
+    TEXT_REFERENCE,
+    TEXT_REASON,
+    TEXT_TAIL, // metadata, or the positions of a batch
+    RECORD_TEXTS
+};
+
+// Thread: any. `collect` fills all places (empty where the kind has none); `spread` is its inverse.
+void record_texts_collect(const struct record *record, struct slice ret_texts[RECORD_TEXTS]);
+void record_texts_spread(struct record *record, const struct slice texts[RECORD_TEXTS]);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// What the books are about, as the rules see it: wallets, holds, withdrawals, purchases, keys. Engines keep these in
+// their own stores (embedded: inside their records in memory; PostgreSQL: as rows) and hand them to decide.
+//
+// A hold:        open ──▶ captured (nothing remains, or the capture was final) | voided | expired
+// A withdrawal:  pending ──▶ settled | failed
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "ledger/money.h"
+
+enum wallet_kind { WALLET_CUSTOMER, WALLET_MERCHANT };
+enum wallet_status { WALLET_ACTIVE, WALLET_FROZEN, WALLET_CLOSED };
+
+struct wallet {
+    struct id id;
+    int64_t balance;      // minor units; below zero only within the credit limit
+    int64_t held;         // of open holds and pending withdrawals; >= 0
+    int64_t credit_limit; // >= 0
+    uint64_t version;     // starts at 1, grows by one per committed change
+    uint16_t currency;    // index into the books' currency accounts
+    uint8_t kind;         // enum wallet_kind
+    uint8_t status;       // enum wallet_status
+    uint32_t counters;    // room for the counters of limits and rules; 0: none
+};
+
+enum hold_status { HOLD_OPEN, HOLD_CAPTURED, HOLD_VOIDED, HOLD_EXPIRED };
+
+struct hold {
+    struct id id;
+    struct id wallet;   // who pays
+    struct id merchant; // who captures
+    int64_t amount;
+    int64_t captured; // <= amount; what remains held is amount - captured while open, else nothing
+    uint64_t expires_at_ms;
+    uint8_t status; // enum hold_status
+};
+
+enum withdrawal_status { WITHDRAWAL_PENDING, WITHDRAWAL_SETTLED, WITHDRAWAL_FAILED };
+
+struct withdrawal {
+    struct id id;
+    struct id wallet;
+    int64_t amount;
+    uint8_t status; // enum withdrawal_status
+};
+
+// A purchase as a refund needs it: the purchase itself never changes, what was refunded lies apart.
+struct purchase {
+    struct id id;
+    struct id wallet;   // who paid, and gets refunds
+    struct id merchant; // who was paid, and pays refunds
+    int64_t amount;
+    int64_t refunded; // <= amount
+};
+
+enum role { ROLE_SYSTEM, ROLE_ADMIN, ROLE_SERVICE, ROLE_AUDITOR };
+
+struct key {
+    struct id id;
+    struct sha256 secret_hash;
+    uint64_t expires_at_ms; // 0: never
+    uint8_t role;           // enum role
+    bool revoked;
+};
+
+static inline int64_t wallet_available(const struct wallet *wallet) {
+    return wallet->balance - wallet->held;
+}
+// No debit goes beyond it.
+static inline int64_t wallet_spendable(const struct wallet *wallet) {
+    return wallet_available(wallet) + wallet->credit_limit;
+}
+static inline int64_t hold_remaining(const struct hold *hold) {
+    return hold->status == HOLD_OPEN ? hold->amount - hold->captured : 0;
+}
+
+// Assert the invariants. Thread: any.
+void wallet_check(const struct wallet *wallet);
+void hold_check(const struct hold *hold);
+void withdrawal_check(const struct withdrawal *withdrawal);
+void purchase_check(const struct purchase *purchase);
+
+// Whether a key opens doors at that time: not revoked, and not expired; the last live admin key does not expire, so
+// among admin keys that all ran out the one with the latest end stays. `keys` are all keys of the books.
+bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms);
+// Whether revoking it would leave no live admin key.
+bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms);
+
+// The words of the API, static storage.
+const char *wallet_kind_name(enum wallet_kind kind);
+const char *wallet_status_name(enum wallet_status status);
+const char *hold_status_name(enum hold_status status);
+const char *withdrawal_status_name(enum withdrawal_status status);
+const char *role_name(enum role role);
