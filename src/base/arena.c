@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A chain of blocks filled front to back. The first block always has the arena's own size, also when the first
-// wish is larger: it is the one that is kept, and one big request must not make every arena big for ever.
+// A chain of blocks filled front to back. The first block always has the arena's own size, also
+// when the first wish is larger: it is the one that is kept, and one big request must not make
+// every arena big for ever.
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -16,7 +17,7 @@ struct arena_block {
     size_t capacity;                                   // bytes that follow this header
 };
 
-_Static_assert(sizeof(struct arena_block) % ARENA_ALIGNMENT == 0, "what follows the header is aligned");
+_Static_assert(sizeof(struct arena_block) % ARENA_ALIGNMENT == 0, "what follows is aligned");
 
 static uint8_t *arena_block_bytes(struct arena_block *block) {
     return (uint8_t *)(block + 1);

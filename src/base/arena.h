@@ -15,8 +15,9 @@ struct arena {
     size_t block_bytes;          // size of a fresh block
 };
 
-// Thread: one at a time per arena. `arena_init` allocates nothing. Memory is 16-byte aligned and not zeroed;
-// it lives until `arena_reset` or `arena_done`. Running out of memory stops the process.
+// Thread: one at a time per arena. `arena_init` allocates nothing. Memory is 16-byte aligned and
+// not zeroed; it lives until `arena_reset` or `arena_done`. Running out of memory stops the
+// process.
 void arena_init(struct arena *arena, size_t block_bytes);
 void *arena_take(struct arena *arena, size_t size);
 struct slice arena_copy(struct arena *arena, struct slice bytes);

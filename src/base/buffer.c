@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Growing buffers and writing numbers into them. Numbers are written from the last digit, two at a time from a
-// table, because answers and records are mostly numbers and printf costs ten times as much.
+// Growing buffers and writing numbers into them. Numbers are written from the last digit, two at a
+// time from a table, because answers and records are mostly numbers and printf costs ten times as
+// much.
 #include "base/buffer.h"
 
 #include <stdarg.h>
@@ -14,9 +15,9 @@
 #define BUFFER_DIGITS_MAX 40 // a 128-bit integer has 39 digits and a sign
 
 static const char buffer_digit_pairs[201] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-    "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-    "9899";
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
 
 void buffer_grow(struct buffer *buffer, size_t extra) {
     CHECK(extra <= PTRDIFF_MAX / 2);
@@ -73,7 +74,7 @@ void buffer_add_i64(struct buffer *buffer, int64_t value) {
 }
 
 void buffer_add_i128(struct buffer *buffer, __int128 value) {
-    const uint64_t group = UINT64_C(10000000000000000000); // 10^19, the most digits that 64 bits hold
+    const uint64_t group = UINT64_C(10000000000000000000); // 10^19: no higher power fits 64 bits
     char room[BUFFER_DIGITS_MAX];
     char *end = room + sizeof(room);
     char *begin = end;

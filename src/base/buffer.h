@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A growable run of bytes for building answers and records. Growing is amortised; `buffer_reset` keeps
-// the memory, so a steady state allocates nothing.
+// A growable run of bytes for building answers and records. Growing is amortised; `buffer_reset`
+// keeps the memory, so a steady state allocates nothing.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,8 @@ struct buffer {
     size_t capacity;
 };
 
-// Thread: one at a time per buffer. Running out of memory stops the process. A buffer may start zeroed.
+// Thread: one at a time per buffer. Running out of memory stops the process. A buffer may start
+// zeroed.
 void buffer_grow(struct buffer *buffer, size_t extra); // makes room for `extra` more bytes
 void buffer_done(struct buffer *buffer);
 
@@ -44,7 +45,8 @@ void buffer_add_text(struct buffer *buffer, const char *text);
 void buffer_add_u64(struct buffer *buffer, uint64_t value); // decimal
 void buffer_add_i64(struct buffer *buffer, int64_t value);
 void buffer_add_i128(struct buffer *buffer, __int128 value);
-void buffer_add_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_add_format(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static inline struct slice buffer_slice(const struct buffer *buffer) {
     return slice_of(buffer->bytes, buffer->size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How the process stops over its own bug: one line on stderr, written without memory or locks because
-// either may be what is broken, then SIGABRT so that a core dump shows the place.
+// How the process stops over its own bug: one line on stderr, written without memory or locks
+// because either may be what is broken, then SIGABRT so that a core dump shows the place.
 #include "base/check.h"
 
 #include <stdlib.h>
@@ -29,8 +29,13 @@ static const char *check_digits(int line, char room[CHECK_DIGITS_MAX]) {
 void check_failed(const char *file, int line, const char *condition) {
     char digits[CHECK_DIGITS_MAX];
     const struct iovec pieces[] = {
-        check_piece("florin: "),   check_piece(file), check_piece(":"), check_piece(check_digits(line, digits)),
-        check_piece(": check failed: "), check_piece(condition), check_piece("\n"),
+        check_piece("florin: "),
+        check_piece(file),
+        check_piece(":"),
+        check_piece(check_digits(line, digits)),
+        check_piece(": check failed: "),
+        check_piece(condition),
+        check_piece("\n"),
     };
     // Nothing can be done about a stderr that is gone; the abort below tells all the same.
     ssize_t ignored = writev(STDERR_FILENO, pieces, sizeof(pieces) / sizeof(pieces[0]));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Assertions that stay on in release builds. A failed CHECK is our own bug: it says where and stops
-// the process before a wrong byte can reach the books. What the outside can cause is a status instead.
+// the process before a wrong byte can reach the books. What the outside can cause is a status
+// instead.
 #pragma once
 
 // Thread: any. Does not return.

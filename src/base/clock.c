@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Clocks, and times as text. The calendar is computed with integers on years that begin in March, so that the
-// leap day is the last of its year and needs no table of cases; formatting costs some ten nanoseconds without a
-// cache, and parsing needs no locale.
+// Clocks, and times as text. The calendar is computed with integers on years that begin in March,
+// so that the leap day is the last of its year and needs no table of cases; formatting costs some
+// ten nanoseconds without a cache, and parsing needs no locale.
 #include "base/clock.h"
 
 #include <time.h>
@@ -110,7 +110,9 @@ static bool clock_take_digits(struct clock_reader *reader, int count, unsigned *
 
 // Upper and lower case of letters are the same to RFC 3339.
 static bool clock_take_sign(struct clock_reader *reader, char upper, char lower) {
-    if (reader->at == reader->end || (*reader->at != (uint8_t)upper && *reader->at != (uint8_t)lower))
+    if (reader->at == reader->end)
+        return false;
+    if (*reader->at != (uint8_t)upper && *reader->at != (uint8_t)lower)
         return false;
     reader->at++;
     return true;
@@ -136,7 +138,8 @@ static bool clock_take_date(struct clock_reader *reader, struct clock_date *ret_
     return true;
 }
 
-// "." and at least one digit; digits beyond the third are cut. Without a "." there are no milliseconds.
+// "." and at least one digit; digits beyond the third are cut. Without a "." there are no
+// milliseconds.
 static bool clock_take_fraction(struct clock_reader *reader, unsigned *ret_ms) {
     unsigned ms = 0;
     if (clock_take_sign(reader, '.', '.')) {
@@ -184,7 +187,8 @@ static bool clock_take_time(struct clock_reader *reader, int64_t *ret_ms) {
     if (hour > 23 || minute > 59 || second > 60)
         return false;
     int64_t utc_s = (int64_t)hour * 3600 + (int64_t)minute * 60 + (int64_t)second - ahead_s;
-    // A leap second is the last of a day in UTC; like the clock, it counts as the first of the next.
+    // A leap second is the last of a day in UTC; like the clock, it counts as the first of the
+    // next.
     if (second == 60 && ((utc_s % CLOCK_DAY_S) + CLOCK_DAY_S) % CLOCK_DAY_S != 0)
         return false;
     *ret_ms = utc_s * (int64_t)CLOCK_SECOND_MS + ms;

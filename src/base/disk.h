@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The disk as a port. The real driver is disk_posix.c; the tests have one that drops, tears and garbles whatever
-// was not synced (tests/lib/fake_disk.c). Only drivers call write and fsync.
+// The disk as a port. The real driver is disk_posix.c; the tests have one that drops, tears and
+// garbles whatever was not synced (tests/lib/fake_disk.c). Only drivers call write and fsync.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,24 +12,31 @@
 struct disk;      // a folder
 struct disk_file; // an open file of it
 
-// What drivers implement. Names are relative to the folder, without "/" but for one level of sub-folder.
-// Every function may be called from any thread, on different files at once. STATUS_disk_failed, STATUS_storage_full
-// (ENOSPC, EDQUOT) and STATUS_not_found are what they can return besides ok.
+// What drivers implement. Names are relative to the folder, without "/" but for one level of
+// sub-folder. Every function may be called from any thread, on different files at once.
+// STATUS_disk_failed, STATUS_storage_full (ENOSPC, EDQUOT) and STATUS_not_found are what they can
+// return besides ok.
 struct disk_driver {
-    enum status (*open)(struct disk *disk, const char *name, bool create, struct disk_file **ret_file);
+    enum status (*open)(struct disk *disk, const char *name, bool create,
+                        struct disk_file **ret_file);
     void (*close)(struct disk_file *file);                       // accepts NULL
     enum status (*size)(struct disk_file *file, uint64_t *ret_bytes);
-    enum status (*read)(struct disk_file *file, uint64_t offset, void *bytes, size_t size, size_t *ret_size);
-    enum status (*write)(struct disk_file *file, uint64_t offset, struct slice bytes); // all of it or an error
+    // Fewer bytes than asked for only at the end of the file.
+    enum status (*read)(struct disk_file *file, uint64_t offset, void *bytes, size_t size,
+                        size_t *ret_size);
+    // All of it or an error.
+    enum status (*write)(struct disk_file *file, uint64_t offset, struct slice bytes);
     enum status (*truncate)(struct disk_file *file, uint64_t size);
-    enum status (*sync)(struct disk_file *file);                 // data and what is needed to read it back
+    enum status (*sync)(struct disk_file *file); // data and what is needed to read it back
     // Maps the first `size` bytes for reading, shared with later writes; stays valid until close.
     enum status (*map)(struct disk_file *file, uint64_t size, const uint8_t **ret_bytes);
-    enum status (*rename)(struct disk *disk, const char *from, const char *to); // durable: the folder is synced
-    enum status (*remove)(struct disk *disk, const char *name);                 // durable; absent is ok
+    // Both are durable, the folder is synced; removing what is absent is ok.
+    enum status (*rename)(struct disk *disk, const char *from, const char *to);
+    enum status (*remove)(struct disk *disk, const char *name);
     enum status (*sync_folder)(struct disk *disk);
     // Calls `found` for each file of the folder in name order.
-    enum status (*list)(struct disk *disk, void (*found)(void *context, const char *name), void *context);
+    enum status (*list)(struct disk *disk, void (*found)(void *context, const char *name),
+                        void *context);
     enum status (*free_bytes)(struct disk *disk, uint64_t *ret_bytes);
     void (*done)(struct disk *disk); // accepts NULL
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The real disk. Files are opened relative to the folder's descriptor, so a folder that is renamed while a server
-// runs stays the same folder. After a failure errno still says why, for the log line of whoever stops.
+// The real disk. Files are opened relative to the folder's descriptor, so a folder that is renamed
+// while a server runs stays the same folder. After a failure errno still says why, for the log line
+// of whoever stops.
 //
-// 1. A file's name is durable before `open` returns one that it had to create: its folder is synced at once.
-//    Files are made seldom and beside the hot path, and a synced file without a name is lost like any other.
-// 2. A failed sync is final. The kernel may have dropped what it could not write, so trying again can succeed
-//    and still have lost it; the caller stops instead.
+// 1. A file's name is durable before `open` returns one that it had to create: its folder is synced
+//    at once. Files are made seldom and beside the hot path, and a synced file without a name is
+//    lost like any other.
+// 2. A failed sync is final. The kernel may have dropped what it could not write, so trying again
+//    can succeed and still have lost it; the caller stops instead.
 #include "base/disk.h"
 
 #include <dirent.h>
@@ -115,7 +117,8 @@ static enum status disk_posix_make_folder_of(struct disk_posix *disk, const char
     return disk_posix_sync_descriptor(disk->folder);
 }
 
-static enum status disk_posix_create(struct disk_posix *disk, const char *name, int *ret_descriptor) {
+static enum status disk_posix_create(struct disk_posix *disk, const char *name,
+                                     int *ret_descriptor) {
     enum status status = disk_posix_make_folder_of(disk, name);
     if (status != STATUS_ok)
         return status;
@@ -178,12 +181,13 @@ static enum status disk_posix_size(struct disk_file *port, uint64_t *ret_bytes) 
     return STATUS_ok;
 }
 
-static enum status disk_posix_read(struct disk_file *port, uint64_t offset, void *bytes, size_t size,
-                                   size_t *ret_size) {
+static enum status disk_posix_read(struct disk_file *port, uint64_t offset, void *bytes,
+                                   size_t size, size_t *ret_size) {
     struct disk_posix_file *file = disk_posix_file_of(port);
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(file->descriptor, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
+        uint8_t *room = (uint8_t *)bytes + done;
+        ssize_t got = pread(file->descriptor, room, size - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -200,7 +204,8 @@ static enum status disk_posix_write(struct disk_file *port, uint64_t offset, str
     struct disk_posix_file *file = disk_posix_file_of(port);
     size_t done = 0;
     while (done < bytes.size) {
-        ssize_t put = pwrite(file->descriptor, bytes.bytes + done, bytes.size - done, (off_t)(offset + done));
+        struct slice left = slice_of(bytes.bytes + done, bytes.size - done);
+        ssize_t put = pwrite(file->descriptor, left.bytes, left.size, (off_t)(offset + done));
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -227,7 +232,8 @@ static enum status disk_posix_sync(struct disk_file *port) {
     return STATUS_ok;
 }
 
-static enum status disk_posix_map(struct disk_file *port, uint64_t size, const uint8_t **ret_bytes) {
+static enum status disk_posix_map(struct disk_file *port, uint64_t size,
+                                  const uint8_t **ret_bytes) {
     static const uint8_t nothing[1] = {0};
     struct disk_posix_file *file = disk_posix_file_of(port);
     uint64_t file_bytes;
@@ -284,7 +290,8 @@ struct disk_posix_names {
     size_t capacity;
 };
 
-static void disk_posix_names_add(struct disk_posix_names *names, const char *sub_folder, const char *name) {
+static void disk_posix_names_add(struct disk_posix_names *names, const char *sub_folder,
+                                 const char *name) {
     size_t sub_folder_size = strlen(sub_folder);
     size_t name_size = strlen(name);
     size_t separator_size = sub_folder_size == 0 ? 0 : 1;
@@ -304,7 +311,8 @@ static int disk_posix_names_compare(const void *a, const void *b) {
 }
 
 // Adds the regular files of a folder, and those of its sub-folders when it is the disk's own.
-static enum status disk_posix_names_read(int parent, const char *sub_folder, struct disk_posix_names *names) {
+static enum status disk_posix_names_read(int parent, const char *sub_folder,
+                                         struct disk_posix_names *names) {
     bool is_top = sub_folder[0] == '\0';
     int descriptor = openat(parent, is_top ? "." : sub_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0)
@@ -335,8 +343,8 @@ static enum status disk_posix_names_read(int parent, const char *sub_folder, str
     return status;
 }
 
-static enum status disk_posix_list(struct disk *port, void (*found)(void *context, const char *name),
-                                   void *context) {
+static enum status disk_posix_list(struct disk *port,
+                                   void (*found)(void *context, const char *name), void *context) {
     struct disk_posix_names names = {0};
     enum status status = disk_posix_names_read(disk_posix_of(port)->folder, "", &names);
     if (names.count != 0)

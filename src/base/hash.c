@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The only file that knows xxhash, ISA-L and libcrypto's digests. XXH3 is compiled in, because a call through a
-// library would cost more than hashing a key; CRC32C comes from ISA-L, which picks the widest instructions of the
-// machine at run time; SHA-256 is fetched once per context, because libcrypto 3 otherwise looks it up every time.
+// The only file that knows xxhash, ISA-L and libcrypto's digests. XXH3 is compiled in, because a
+// call through a library would cost more than hashing a key; CRC32C comes from ISA-L, which picks
+// the widest instructions of the machine at run time; SHA-256 is fetched once per context, because
+// libcrypto 3 otherwise looks it up every time.
 #define XXH_INLINE_ALL
 #include "base/hash.h"
 
@@ -31,14 +32,15 @@ struct digest128 hash128(struct slice bytes, uint64_t seed) {
     return hash_digest128(XXH3_128bits_withSeed(bytes.bytes, bytes.size, seed));
 }
 
-// The length of a part goes before it as eight bytes, lowest first: the result is stored, so it must not
-// depend on the machine.
+// The length of a part goes before it as eight bytes, lowest first: the result is stored, so it
+// must not depend on the machine.
 static void hash_put_length(uint8_t room[8], size_t size) {
     for (int i = 0; i < 8; i++)
         room[i] = (uint8_t)((uint64_t)size >> (8 * i));
 }
 
-static struct digest128 hash128_parts_streamed(const struct slice *parts, size_t part_count, uint64_t seed) {
+static struct digest128 hash128_parts_streamed(const struct slice *parts, size_t part_count,
+                                               uint64_t seed) {
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
     XXH_errorcode failed = XXH3_128bits_reset_withSeed(&state, seed);
@@ -46,7 +48,8 @@ static struct digest128 hash128_parts_streamed(const struct slice *parts, size_t
     for (size_t i = 0; i < part_count; i++) {
         uint8_t length[8];
         hash_put_length(length, parts[i].size);
-        (void)XXH3_128bits_update(&state, length, sizeof(length)); // fails only on a NULL state or input
+        // An update fails only without a state or input.
+        (void)XXH3_128bits_update(&state, length, sizeof(length));
         if (parts[i].size != 0)
             (void)XXH3_128bits_update(&state, parts[i].bytes, parts[i].size);
     }
@@ -55,8 +58,8 @@ static struct digest128 hash128_parts_streamed(const struct slice *parts, size_t
 
 struct digest128 hash128_parts(const struct slice *parts, size_t part_count, uint64_t seed) {
     CHECK(parts != NULL || part_count == 0);
-    // Most are short, and setting up a stream costs more than copying a few hundred bytes. Both ways give
-    // the same digest.
+    // Most are short, and setting up a stream costs more than copying a few hundred bytes. Both
+    // ways give the same digest.
     uint8_t gathered[HASH_PARTS_BYTES];
     size_t used = 0;
     for (size_t i = 0; i < part_count; i++) {

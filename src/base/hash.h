@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Hashes that find, and hashes that prove. XXH3 (64 and 128 bits) finds; CRC32C notices accidents; SHA-256
-// and HMAC prove. Only this file's source knows the libraries behind them (xxhash, ISA-L, libcrypto).
+// Hashes that find, and hashes that prove. XXH3 (64 and 128 bits) finds; CRC32C notices accidents;
+// SHA-256 and HMAC prove. Only this file's source knows the libraries behind them (xxhash, ISA-L,
+// libcrypto).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,13 +29,14 @@ static inline bool digest128_equal(struct digest128 a, struct digest128 b) {
     return a.low == b.low && a.high == b.high;
 }
 
-// CRC-32C (Castagnoli, reflected, initial and final inversion; RFC 3720). "123456789" gives 0xE3069283.
+// CRC-32C (Castagnoli, reflected, initial and final inversion; RFC 3720). "123456789" gives
+// 0xE3069283.
 uint32_t crc32c(struct slice bytes);
 // Goes on from an earlier result, as if both slices were one.
 uint32_t crc32c_extend(uint32_t crc, struct slice bytes);
 
-// SHA-256 in pieces; a context is reusable after `sha256_end`. Fetches the algorithm once (MEASURED: 128 ns
-// per 256 bytes). Thread: one at a time per context.
+// SHA-256 in pieces; a context is reusable after `sha256_end`. Fetches the algorithm once
+// (MEASURED: 128 ns per 256 bytes). Thread: one at a time per context.
 struct sha256_context;
 struct sha256_context *sha256_open(void);
 void sha256_begin(struct sha256_context *context);

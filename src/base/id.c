@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Ids are made, opened, written and read several times per payment, so nothing here branches per digit: texts are
-// written ten bits at a time from a table of pairs, and read through one table whose bad digits are noticed
-// together at the end.
+// Ids are made, opened, written and read several times per payment, so nothing here branches per
+// digit: texts are written ten bits at a time from a table of pairs, and read through one table
+// whose bad digits are noticed together at the end.
 //
 // Sealing. With T = time (48 bits) and slot (10 bits), and the keyed mix h(T), the sealed half is
 //     E(block ^ h(T)) ^ h(T),   block = locator (48 bits) above 16 zero bits,
-// where E is Speck64/128. The mix stands on both sides (Liskov, Rivest, Wagner: "Tweakable block ciphers") and
-// its two words are made from the key, so that neither the same locator at other times nor a chosen time or slot
-// shows anything about another id.
+// where E is Speck64/128. The mix stands on both sides (Liskov, Rivest, Wagner: "Tweakable block
+// ciphers") and its two words are made from the key, so that neither the same locator at other
+// times nor a chosen time or slot shows anything about another id.
 //
 // 1. An id of this file has version 7 and variant 10; id_parse refuses all others.
 // 2. id_open succeeds if and only if the low 16 bits of the opened half are zero.
@@ -19,7 +19,8 @@
 #include "base/limits.h"
 #include "base/speck.h"
 
-_Static_assert(sizeof(((struct id_seal *)0)->round_keys) == SPECK_ROUNDS * sizeof(uint32_t), "one key a round");
+_Static_assert(sizeof(((struct id_seal *)0)->round_keys) == SPECK_ROUNDS * sizeof(uint32_t),
+               "one key a round");
 _Static_assert(LIMIT_SLOTS == 1024, "an id has ten bits for the slot");
 
 #define ID_TIME_MS_MAX ((UINT64_C(1) << 48) - 1)
@@ -36,12 +37,13 @@ _Static_assert(LIMIT_SLOTS == 1024, "an id has ten bits for the slot");
 #define ID_DIGIT_GOOD 32
 
 // The two digits of ten bits.
-#define ID_PAIRS(first)                                                                               \
-    {first, '0'}, {first, '1'}, {first, '2'}, {first, '3'}, {first, '4'}, {first, '5'}, {first, '6'}, \
-    {first, '7'}, {first, '8'}, {first, '9'}, {first, 'a'}, {first, 'b'}, {first, 'c'}, {first, 'd'}, \
-    {first, 'e'}, {first, 'f'}, {first, 'g'}, {first, 'h'}, {first, 'j'}, {first, 'k'}, {first, 'm'}, \
-    {first, 'n'}, {first, 'p'}, {first, 'q'}, {first, 'r'}, {first, 's'}, {first, 't'}, {first, 'v'}, \
-    {first, 'w'}, {first, 'x'}, {first, 'y'}, {first, 'z'}
+#define ID_PAIRS(first)                                                                           \
+    {first, '0'}, {first, '1'}, {first, '2'}, {first, '3'}, {first, '4'}, {first, '5'},           \
+    {first, '6'}, {first, '7'}, {first, '8'}, {first, '9'}, {first, 'a'}, {first, 'b'},           \
+    {first, 'c'}, {first, 'd'}, {first, 'e'}, {first, 'f'}, {first, 'g'}, {first, 'h'},           \
+    {first, 'j'}, {first, 'k'}, {first, 'm'}, {first, 'n'}, {first, 'p'}, {first, 'q'},           \
+    {first, 'r'}, {first, 's'}, {first, 't'}, {first, 'v'}, {first, 'w'}, {first, 'x'},           \
+    {first, 'y'}, {first, 'z'}
 
 static const char id_digit_pairs[1024][2] = {
     ID_PAIRS('0'), ID_PAIRS('1'), ID_PAIRS('2'), ID_PAIRS('3'), ID_PAIRS('4'), ID_PAIRS('5'),
@@ -52,7 +54,8 @@ static const char id_digit_pairs[1024][2] = {
     ID_PAIRS('y'), ID_PAIRS('z'),
 };
 
-// A digit's value with ID_DIGIT_GOOD set; all other bytes have 0, so one look at the end finds any of them.
+// A digit's value with ID_DIGIT_GOOD set; all other bytes have 0, so one look at the end finds any
+// of them.
 static const uint8_t id_digit_values[256] = {
     ['0'] = 32, ['1'] = 33, ['2'] = 34, ['3'] = 35, ['4'] = 36, ['5'] = 37, ['6'] = 38, ['7'] = 39,
     ['8'] = 40, ['9'] = 41, ['a'] = 42, ['b'] = 43, ['c'] = 44, ['d'] = 45, ['e'] = 46, ['f'] = 47,
@@ -105,7 +108,8 @@ struct id_seal id_seal_make(const uint8_t key[16]) {
     return seal;
 }
 
-// A keyed mix: the two halves of a 128-bit product, folded, so that every bit of the tweak reaches every bit.
+// A keyed mix: the two halves of a 128-bit product, folded, so that every bit of the tweak reaches
+// every bit.
 static uint64_t id_mix(const struct id_seal *seal, uint64_t tweak) {
     unsigned __int128 product = (unsigned __int128)(tweak ^ seal->tweak_add) * seal->tweak_multiply;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
@@ -127,7 +131,8 @@ struct id id_make(const struct id_seal *seal, uint64_t time_ms, uint32_t slot, u
     CHECK(locator <= ID_LOCATOR_MAX);
     uint64_t sealed = id_seal_block(seal, time_ms << 10 | slot, locator << ID_CHECK_BITS);
     return id_of_halves((struct id_halves){
-        .high = time_ms << 16 | ID_VERSION_BITS | (uint64_t)slot << 2 | sealed >> ID_SEALED_LOW_BITS,
+        .high = time_ms << 16 | ID_VERSION_BITS | (uint64_t)slot << 2 |
+                sealed >> ID_SEALED_LOW_BITS,
         .low = ID_VARIANT_BITS | (sealed & ID_SEALED_LOW_MASK),
     });
 }
@@ -167,7 +172,8 @@ size_t id_format(enum id_type type, struct id id, char ret_text[ID_TEXT_BYTES_MA
     struct id_halves halves = id_halves_of(id);
     unsigned __int128 rest = (unsigned __int128)halves.high << 64 | halves.low;
     char *digits = ret_text + facts->size;
-    memcpy(ret_text, facts->beginning, sizeof(facts->beginning)); // what is too much is written over
+    // Always eight bytes, because that is one store; the digits are written over what is too much.
+    memcpy(ret_text, facts->beginning, sizeof(facts->beginning));
     for (int pair = 12; pair >= 0; pair--) {
         memcpy(digits + 2 * pair, id_digit_pairs[(unsigned)rest & 1023], 2);
         rest >>= 10;
@@ -178,7 +184,9 @@ size_t id_format(enum id_type type, struct id id, char ret_text[ID_TEXT_BYTES_MA
 bool id_parse(enum id_type type, struct slice text, struct id *ret_id) {
     CHECK((unsigned)type < ID_TYPE_COUNT);
     const struct id_type_facts *facts = &id_types[type];
-    if (text.size != facts->size + ID_DIGITS || memcmp(text.bytes, facts->beginning, facts->size) != 0)
+    if (text.size != facts->size + ID_DIGITS)
+        return false;
+    if (memcmp(text.bytes, facts->beginning, facts->size) != 0)
         return false;
     const uint8_t *digits = text.bytes + facts->size;
     unsigned good = ID_DIGIT_GOOD;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Ids are TypeIDs (https://github.com/jetify-com/typeid, spec 0.3): a prefix, "_", and a UUIDv7 (RFC 9562) in
-// 26 digits of lower-case Crockford base32.
+// Ids are TypeIDs (https://github.com/jetify-com/typeid, spec 0.3): a prefix, "_", and a UUIDv7
+// (RFC 9562) in 26 digits of lower-case Crockford base32.
 //
 // The 16 bytes, most significant first:
 //   48 bits  milliseconds since 1970: when the thing was made (its created_at)
@@ -10,10 +10,11 @@
 //    2 bits  variant 10
 //   62 bits  the rest of the sealed half
 //
-// The sealed half is 64 bits: the engine's locator (48 bits) above a 16-bit counter-check that is zero, put
-// through a keyed permutation (Speck64/128, NIST-analysed ARX block cipher) tweaked by time and slot. So a thing is
-// found by its id without an index, yet ids cannot be guessed, counted or made up: all but 2^-16 of forged ones
-// open to a wrong check, and the rest name a thing whose stored id differs.
+// The sealed half is 64 bits: the engine's locator (48 bits) above a 16-bit counter-check that is
+// zero, put through a keyed permutation (Speck64/128, NIST-analysed ARX block cipher) tweaked by
+// time and slot. So a thing is found by its id without an index, yet ids cannot be guessed, counted
+// or made up: all but 2^-16 of forged ones open to a wrong check, and the rest name a thing whose
+// stored id differs.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +54,8 @@ bool id_open(const struct id_seal *seal, struct id id, uint64_t *ret_locator);
 
 uint64_t id_time_ms(struct id id);
 uint32_t id_slot(struct id id);
-uint32_t id_slot_of_owner(struct slice owner); // XXH3-64 with seed 0, modulo 1024; the same for ever
+// XXH3-64 with seed 0, modulo 1024; the same for ever.
+uint32_t id_slot_of_owner(struct slice owner);
 
 static inline bool id_equal(struct id a, struct id b) {
     return __builtin_memcmp(a.bytes, b.bytes, 16) == 0;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A stack that producers push onto with compare-and-swap and that the consumer takes whole and turns around.
-// Taking whole is also why there is no ABA problem: nobody ever pops a single node.
+// A stack that producers push onto with compare-and-swap and that the consumer takes whole and
+// turns around. Taking whole is also why there is no ABA problem: nobody ever pops a single node.
 //
-// The consumer goes to sleep by replacing an empty head (NULL) by a mark. So exactly one producer, the one that
-// replaces the mark by its node, knows that somebody must be woken, and all others pay nothing.
+// The consumer goes to sleep by replacing an empty head (NULL) by a mark. So exactly one producer,
+// the one that replaces the mark by its node, knows that somebody must be woken, and all others pay
+// nothing.
 //
 // 1. Only the consumer puts the mark, and only over NULL.
-// 2. Whoever replaces the mark sets `awake` afterwards and then wakes. The consumer clears `awake` before it
-//    looks at the head for the last time, so either it sees the node, or the wait ends at once.
-// 3. A late waker of an earlier sleep can only end a later sleep too early, and the consumer looks again.
+// 2. Whoever replaces the mark sets `awake` afterwards and then wakes. The consumer clears `awake`
+//    before it looks at the head for the last time, so either it sees the node, or the wait ends at
+//    once.
+// 3. A late waker of an earlier sleep can only end a later sleep too early, and the consumer looks
+//    again.
 #include "base/inbox.h"
 
 #include <errno.h>
@@ -27,6 +30,13 @@ static struct inbox_node *inbox_sleep_mark(struct inbox *inbox) {
     return (struct inbox_node *)(void *)&inbox->awake;
 }
 
+// Puts `head` where `*expected` was; false, with what is there in `*expected`, when it was not.
+static bool inbox_replace_head(struct inbox *inbox, struct inbox_node **expected,
+                               struct inbox_node *head) {
+    return __atomic_compare_exchange_n(&inbox->head, expected, head, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
 void inbox_init(struct inbox *inbox) {
     *inbox = (struct inbox){.head = NULL, .awake = 0};
 }
@@ -37,7 +47,7 @@ void inbox_push(struct inbox *inbox, struct inbox_node *node) {
     struct inbox_node *head = __atomic_load_n(&inbox->head, __ATOMIC_RELAXED);
     do {
         node->next = head == mark ? NULL : head;
-    } while (!__atomic_compare_exchange_n(&inbox->head, &head, node, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    } while (!inbox_replace_head(inbox, &head, node));
     if (head == mark) {
         __atomic_store_n(&inbox->awake, 1, __ATOMIC_SEQ_CST);
         (void)syscall(SYS_futex, &inbox->awake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -67,8 +77,9 @@ static void inbox_sleep(struct inbox *inbox, uint64_t wait_ns) {
     struct inbox_node *mark = inbox_sleep_mark(inbox);
     struct inbox_node *empty = NULL;
     uint64_t now_ns = wait_ns == INBOX_WAIT_FOREVER ? 0 : clock_monotonic_ns();
-    uint64_t deadline_ns = wait_ns >= INBOX_WAIT_FOREVER - now_ns ? INBOX_WAIT_FOREVER : now_ns + wait_ns;
-    if (!__atomic_compare_exchange_n(&inbox->head, &empty, mark, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    uint64_t deadline_ns =
+        wait_ns >= INBOX_WAIT_FOREVER - now_ns ? INBOX_WAIT_FOREVER : now_ns + wait_ns;
+    if (!inbox_replace_head(inbox, &empty, mark))
         return; // a node came between
     for (bool waiting = true; waiting;) {
         __atomic_store_n(&inbox->awake, 0, __ATOMIC_SEQ_CST);
@@ -78,7 +89,7 @@ static void inbox_sleep(struct inbox *inbox, uint64_t wait_ns) {
     }
     // A node may replace the mark at this very moment, and then it stays.
     struct inbox_node *expected = mark;
-    (void)__atomic_compare_exchange_n(&inbox->head, &expected, NULL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    (void)inbox_replace_head(inbox, &expected, NULL);
 }
 
 struct inbox_node *inbox_take_all(struct inbox *inbox, uint64_t wait_ns) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A queue between threads: many push, one takes everything at once, in the order in which it arrived. Pushing
-// takes no lock and no memory; a push costs a system call only when it finds the consumer asleep, and an idle
-// consumer costs nothing.
+// A queue between threads: many push, one takes everything at once, in the order in which it
+// arrived. Pushing takes no lock and no memory; a push costs a system call only when it finds the
+// consumer asleep, and an idle consumer costs nothing.
 #pragma once
 #include <stdint.h>
 
@@ -20,10 +20,10 @@ struct inbox {
 // Thread: one, before any other uses it. There is nothing to free.
 void inbox_init(struct inbox *inbox);
 
-// Thread: any. What was written before the push is visible to whoever takes the node. The inbox must outlive
-// the call itself, not only the node: join producers before an inbox goes.
+// Thread: any. What was written before the push is visible to whoever takes the node. The inbox
+// must outlive the call itself, not only the node: join producers before an inbox goes.
 void inbox_push(struct inbox *inbox, struct inbox_node *node);
 
-// Takes all nodes, oldest first, chained by `next`. Waits up to `wait_ns` for a first one (0: not at all) and
-// returns NULL when none came. Thread: consumer, always the same.
+// Takes all nodes, oldest first, chained by `next`. Waits up to `wait_ns` for a first one (0: not
+// at all) and returns NULL when none came. Thread: consumer, always the same.
 struct inbox_node *inbox_take_all(struct inbox *inbox, uint64_t wait_ns);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// JSON in, strictly: simdjson behind one C header (json_simd.cpp is the only C++ of Florin). Invalid UTF-8, lone
-// surrogates, leading zeros, trailing bytes and integers beyond 64 bits are refused by the library; duplicate names
-// it lets through, so readers look for them.
+// JSON in, strictly: simdjson behind one C header (json_simd.cpp is the only C++ of Florin).
+// Invalid UTF-8, lone surrogates, leading zeros, trailing bytes and integers beyond 64 bits are
+// refused by the library; duplicate names it lets through, so readers look for them.
 //
-// A document is walked by values: small copyable handles that stay valid until the next parse of the same parser.
+// A document is walked by values: small copyable handles that stay valid until the next parse of
+// the same parser.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +14,15 @@
 
 #define JSON_PADDING 64 // bytes that must be readable behind every parsed text
 
-enum json_kind { JSON_NULL, JSON_BOOL, JSON_INTEGER, JSON_FLOAT, JSON_TEXT, JSON_ARRAY, JSON_OBJECT };
+enum json_kind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER,
+    JSON_FLOAT,
+    JSON_TEXT,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
 struct json_parser;
 struct json_value {
@@ -32,19 +41,22 @@ struct json_cursor {
 struct json_parser *json_open(void);
 void json_close(struct json_parser *parser);
 
-// `text` must be followed by JSON_PADDING readable bytes. False: `ret_why` is a static sentence, and when
-// ret_value is not written. Depth is limited to 16.
-bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value, const char **ret_why);
+// `text` must be followed by JSON_PADDING readable bytes. False: `ret_why` is a static sentence,
+// and when ret_value is not written. Depth is limited to 16.
+bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value,
+                const char **ret_why);
 
 enum json_kind json_kind(struct json_value value);
-// Each may be called only on a value of its kind. Texts live as long as the document (unescaped, UTF-8).
+// Each may be called only on a value of its kind. Texts live as long as the document (unescaped,
+// UTF-8).
 struct slice json_text(struct json_value value);
 bool json_bool(struct json_value value);
 // False when an unsigned 64-bit integer does not fit.
 bool json_integer(struct json_value value, int64_t *ret_integer);
 struct json_cursor json_members(struct json_value object);
 struct json_cursor json_items(struct json_value array);
-bool json_next_member(struct json_cursor *cursor, struct slice *ret_name, struct json_value *ret_value);
+bool json_next_member(struct json_cursor *cursor, struct slice *ret_name,
+                      struct json_value *ret_value);
 bool json_next_item(struct json_cursor *cursor, struct json_value *ret_value);
 size_t json_item_count(struct json_value array);
 

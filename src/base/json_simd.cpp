@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// simdjson's DOM behind a C header. The library checks the whole document and leaves it as a tape of 64-bit words,
-// its documented format; the handles of json.h are places on that tape, so walking one costs a load or two and
-// nothing is allocated. This is the only file in C++ and the only one that knows the library.
+// simdjson's DOM behind a C header. The library checks the whole document and leaves it as a tape
+// of 64-bit words, its documented format; the handles of json.h are places on that tape, so walking
+// one costs a load or two and nothing is allocated. This is the only file in C++ and the only one
+// that knows the library.
 //
 // The tape, one word per value, kind in the highest byte and payload in the 56 bits below:
 //   'r'       the root: word 0; the document's value begins at word 1
-//   '{' '['   payload: bits 0-31 the place after the matching close, bits 32-55 the count of members or items,
-//             saturated at 2^24-1; then the members (a name's '"' word, then its value) or items; then '}' or ']'
-//   '"'       payload: where the text lies in the string buffer: its length in 32 bits, its bytes, a zero
+//   '{' '['   payload: bits 0-31 the place after the matching close, bits 32-55 the count of
+//             members or items, saturated at 2^24-1; then the members (a name's '"' word, then its
+//             value) or the items; then '}' or ']'
+//   '"'       payload: where the text lies in the string buffer: its length in 32 bits, its bytes,
+//             a zero
 //   'l' 'u' 'd'  the next word is the number: signed, unsigned beyond 2^63-1, floating
 //   't' 'f' 'n'  no payload
 #include <cstddef>
@@ -30,7 +33,7 @@ constexpr std::uint64_t payload_mask = (UINT64_C(1) << 56) - 1;
 constexpr std::uint64_t count_saturated = 0xFFFFFF;
 constexpr std::uint64_t root_place = 1;
 
-static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the library reads no further than callers promise");
+static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "it reads what callers promise");
 
 using document = simdjson::dom::document;
 
@@ -104,9 +107,11 @@ void json_close(struct json_parser *parser) {
     delete parser;
 }
 
-bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value, const char **ret_why) {
-    const std::uint8_t *bytes = text.size == 0 ? reinterpret_cast<const std::uint8_t *>("") : text.bytes;
-    simdjson::error_code failed = parser->library.parse(bytes, text.size, false).error();
+bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value,
+                const char **ret_why) {
+    if (text.size == 0)
+        text = slice_of("", 0); // the library wants an address
+    simdjson::error_code failed = parser->library.parse(text.bytes, text.size, false).error();
     if (failed == simdjson::MEMALLOC)
         check_failed(__FILE__, __LINE__, "out of memory");
     if (failed != simdjson::SUCCESS) {
@@ -160,7 +165,8 @@ struct json_cursor json_items(struct json_value array) {
     return cursor_of(array);
 }
 
-bool json_next_member(struct json_cursor *cursor, struct slice *ret_name, struct json_value *ret_value) {
+bool json_next_member(struct json_cursor *cursor, struct slice *ret_name,
+                      struct json_value *ret_value) {
     if (cursor->place == cursor->end)
         return false;
     *ret_name = text_at(cursor->document, cursor->place);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// JSON texts out. Nearly no text needs an escape, so eight bytes are looked at together and copied as they are
-// up to the first one that does.
+// JSON texts out. Nearly no text needs an escape, so eight bytes are looked at together and copied
+// as they are up to the first one that does.
 #include "base/json.h"
 
 #include "base/buffer.h"
@@ -12,8 +12,9 @@ static bool json_byte_needs_escape(uint8_t byte) {
     return byte < 0x20 || byte == '"' || byte == '\\';
 }
 
-// Whether one of eight bytes may need an escape. The usual zero-byte trick: subtracting borrows into the high
-// bit of a byte that is smaller. Borrows may run into the next byte, so a yes is looked at again byte by byte.
+// Whether one of eight bytes may need an escape. The usual zero-byte trick: subtracting borrows
+// into the high bit of a byte that is smaller. Borrows may run into the next byte, so a yes is
+// looked at again byte by byte.
 static bool json_eight_may_need_escape(uint64_t eight) {
     uint64_t quote = eight ^ JSON_EIGHT('"');
     uint64_t backslash = eight ^ JSON_EIGHT('\\');

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define LIMIT_AMOUNT_MAX INT64_C(9007199254740991) // 2^53-1: every JSON reader keeps it exact
-#define LIMIT_TEXT_BYTES_MAX 255                   // owner, reference, reason, order, bank ids, keys
+#define LIMIT_TEXT_BYTES_MAX 255 // owner, reference, reason, order, bank ids, keys
 #define LIMIT_METADATA_ENTRIES_MAX 32
 #define LIMIT_METADATA_NAME_BYTES_MAX 64
 #define LIMIT_METADATA_VALUE_BYTES_MAX 512
@@ -20,13 +20,16 @@
 #define LIMIT_CURRENCY_CODE_BYTES_MAX 12
 #define LIMIT_CURRENCY_EXPONENT_MAX 8
 #define LIMIT_REQUEST_ID_BYTES_MAX 64
-#define LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND 1000 // due holds of wallets that the round does not name
+#define LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND 1000 // due holds that the round does not name
 
 // An encoded metadata object: an entry count, then per entry two lengths and the bytes.
 #define LIMIT_METADATA_BYTES_MAX \
-    (2 + LIMIT_METADATA_ENTRIES_MAX * (4 + LIMIT_METADATA_NAME_BYTES_MAX + LIMIT_METADATA_VALUE_BYTES_MAX))
-// A record: its fixed part (below 1 KiB), at most eight texts, the metadata, and the positions of a batch.
-#define LIMIT_RECORD_BYTES_MAX (1024 + 8 * 256 + LIMIT_METADATA_BYTES_MAX + LIMIT_BATCH_OPERATIONS_MAX * 9)
+    (2 + LIMIT_METADATA_ENTRIES_MAX * \
+             (4 + LIMIT_METADATA_NAME_BYTES_MAX + LIMIT_METADATA_VALUE_BYTES_MAX))
+// A record: its fixed part (below 1 KiB), at most eight texts, the metadata, and the positions of a
+// batch.
+#define LIMIT_RECORD_BYTES_MAX \
+    (1024 + 8 * 256 + LIMIT_METADATA_BYTES_MAX + LIMIT_BATCH_OPERATIONS_MAX * 9)
 
 static_assert(LIMIT_METADATA_BYTES_MAX < 32 * 1024, "metadata fits a record");
 static_assert(LIMIT_RECORD_BYTES_MAX < 128 * 1024, "a record fits its size field and a round");

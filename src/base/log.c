@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A line is put together on the stack and written with one call, so that lines of several threads never mix and
-// a server short of memory can still say so. What is not printable is escaped after formatting: values come from
-// clients, and neither a forged line nor a terminal's control sequence may come out of them.
+// A line is put together on the stack and written with one call, so that lines of several threads
+// never mix and a server short of memory can still say so. What is not printable is escaped after
+// formatting: values come from clients, and neither a forged line nor a terminal's control sequence
+// may come out of them.
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 
 #define LOG_SENTENCE_BYTES 2048             // longer ones are cut
+#define LOG_HEAD_BYTES_MAX 64
 #define LOG_LINE_BYTES (4 * LOG_SENTENCE_BYTES + 128) // every byte may become four
 
 static const char *log_level_name(enum log_level level) {
@@ -26,13 +28,15 @@ static const char *log_level_name(enum log_level level) {
     UNREACHABLE("an unknown log level");
 }
 
-// How many bytes at `at` are one printable character: 1 for ASCII, more for well-formed UTF-8 but for the C1
-// controls, 0 for all else.
+// How many bytes at `at` are one printable character: 1 for ASCII, more for well-formed UTF-8 but
+// for the C1 controls, 0 for all else.
 static size_t log_printable(const uint8_t *at, size_t left) {
     if (at[0] >= 0x20 && at[0] < 0x7f)
         return 1;
-    size_t size = at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
-    if (size == 0 || size > left)
+    if (at[0] < 0xc2 || at[0] > 0xf4)
+        return 0;
+    size_t size = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    if (size > left)
         return 0;
     for (size_t i = 1; i < size; i++)
         if ((at[i] & 0xc0) != 0x80)
@@ -64,8 +68,9 @@ void log_line(enum log_level level, const char *component, const char *format, .
 
     char line[LOG_LINE_BYTES];
     clock_format(clock_now_ms(), line);
-    int head = snprintf(line + CLOCK_TEXT_BYTES, 64, " %-7s %s: ", log_level_name(level), component);
-    CHECK(head > 0 && head < 64);
+    int head = snprintf(line + CLOCK_TEXT_BYTES, LOG_HEAD_BYTES_MAX, " %-7s %s: ",
+                        log_level_name(level), component);
+    CHECK(head > 0 && head < LOG_HEAD_BYTES_MAX);
     size_t used = CLOCK_TEXT_BYTES + (size_t)head;
     for (size_t at = 0; at < size;) {
         size_t printable = log_printable((const uint8_t *)sentence + at, size - at);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Lines for people who watch a server: time, level, component, sentence. Only api, events and programs log, and
-// engines when they start, stop or fail; a client's mistake is never an error line. Control characters in values
-// are escaped, so a client cannot forge a line.
+// Lines for people who watch a server: time, level, component, sentence. Only api, events and
+// programs log, and engines when they start, stop or fail; a client's mistake is never an error
+// line. Control characters in values are escaped, so a client cannot forge a line.
 #pragma once
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
-// Thread: any; a line is written with one write to stderr. `component` is a short word such as "journal".
+// Thread: any; a line is written with one write to stderr. `component` is a short word such as
+// "journal".
 void log_line(enum log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The only file that asks the C library for heap memory: one place to stop when there is none, and one
-// place to look when somebody wants to know who allocates.
+// The only file that asks the C library for heap memory: one place to stop when there is none, and
+// one place to look when somebody wants to know who allocates.
 #include "base/memory.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The sleeper counts itself before it looks for the last time, and the publisher looks for sleepers after it has
-// published. Both are sequentially consistent, so one of them always sees the other: no wake-up is lost, and
-// without sleepers there is no system call.
+// The sleeper counts itself before it looks for the last time, and the publisher looks for sleepers
+// after it has published. Both are sequentially consistent, so one of them always sees the other:
+// no wake-up is lost, and without sleepers there is no system call.
 #include "base/signal_gate.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 void signal_gate_init(struct signal_gate *gate, uint64_t sequence, uint64_t spin_ns) {
     CHECK(spin_ns <= SIGNAL_GATE_SPIN_NS_MAX);
-    *gate = (struct signal_gate){.sequence = sequence, .turn = 0, .sleepers = 0, .spin_ns = spin_ns};
+    *gate = (struct signal_gate){.sequence = sequence, .spin_ns = spin_ns};
 }
 
 void signal_gate_publish(struct signal_gate *gate, uint64_t sequence) {
@@ -52,7 +52,8 @@ static bool signal_gate_spin(const struct signal_gate *gate, uint64_t sequence, 
     return false;
 }
 
-// Sleeps until `turn` changes or the time is over; false when it is. May return early for no reason.
+// Sleeps until `turn` changes or the time is over; false when it is. May return early for no
+// reason.
 static bool signal_gate_sleep(struct signal_gate *gate, uint32_t turn, uint64_t deadline_ns) {
     struct timespec span;
     struct timespec *limit = NULL;

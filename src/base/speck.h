@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Speck64/128 (Beaulieu et al., "The Simon and Speck families of lightweight block ciphers", 2013): a keyed
-// permutation of 64 bits from additions, rotations and exclusive-ors. It is here because an id has room for
-// exactly 64 sealed bits, and the block ciphers of libcrypto are wider. Apart from id.c only its test looks here.
+// Speck64/128 (Beaulieu et al., "The Simon and Speck families of lightweight block ciphers", 2013):
+// a keyed permutation of 64 bits from additions, rotations and exclusive-ors. It is here because an
+// id has room for exactly 64 sealed bits, and the block ciphers of libcrypto are wider. Apart from
+// id.c only its test looks here.
 #pragma once
 #include <stdint.h>
 
@@ -12,13 +13,18 @@ static inline uint32_t speck_rotate_left(uint32_t word, unsigned bits) {
 }
 
 static inline uint32_t speck_load_word(const uint8_t bytes[4]) {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
 }
 
 // The key's 16 bytes are four words, each lowest byte first, the first round's word first.
 static inline void speck_expand(const uint8_t key[16], uint32_t ret_round_keys[SPECK_ROUNDS]) {
     uint32_t word = speck_load_word(key);
-    uint32_t others[3] = {speck_load_word(key + 4), speck_load_word(key + 8), speck_load_word(key + 12)};
+    uint32_t others[3] = {
+        speck_load_word(key + 4),
+        speck_load_word(key + 8),
+        speck_load_word(key + 12),
+    };
     for (uint32_t i = 0; i < SPECK_ROUNDS; i++) {
         ret_round_keys[i] = word;
         uint32_t other = (speck_rotate_left(others[i % 3], 24) + word) ^ i;

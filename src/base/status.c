@@ -14,7 +14,10 @@ struct status_facts {
 static const struct status_facts status_table[STATUS_COUNT] = {
 #define STATUS(status_name_, class_, http_, sentence_)                                         \
     [STATUS_##status_name_] = {                                                                \
-        .name = #status_name_, .sentence = sentence_, .class = STATUS_CLASS_##class_, .http = http_},
+        .name = #status_name_,                                                                 \
+        .sentence = sentence_,                                                                 \
+        .class = STATUS_CLASS_##class_,                                                        \
+        .http = http_},
 #include "base/status.def"
 #undef STATUS
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results of everything that can fail for a reason the outside can cause. The class alone decides how
-// loudly it is logged and whether a client may try again.
+// Results of everything that can fail for a reason the outside can cause. The class alone decides
+// how loudly it is logged and whether a client may try again.
 #pragma once
 #include <stdbool.h>
 
