@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# The commands that people type. What is done lives in tools/ and meson.build; nothing is decided here.
+#   make run [PORT=8080] [DATA=florin-data]   installs what is missing, builds, starts the server
+PORT = 8080
+DATA = florin-data
+
+.PHONY: run build test bench clean
+.DEFAULT_GOAL := build
+
+run: build
+	@exec build/florin serve --data "$(DATA)" --listen "127.0.0.1:$(PORT)"
+
+build:
+	@tools/install.sh build
+	@tools/build.sh release
+
+test:
+	@tools/test.sh
+
+bench:
+	@tools/install.sh build test
+	@tools/build.sh release
+	@bench/run.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds one kind of Florin: `tools/build.sh release|sanitized [TARGET...]`. Without targets only the
+# server is built. The release binary always lies at build/florin.
+set -eu
+
+cd "$(dirname "$0")/.."
+kind=${1:?release or sanitized}
+shift
+folder=build/$kind
+
+case $kind in
+release)
+    set_up() { meson setup "$folder" . -Dbuildtype=release -Db_lto=true; }
+    ;;
+sanitized)
+    # The first mistake ends the program, so that a test cannot pass over it.
+    set_up() {
+        meson setup "$folder" . -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+            -Db_lundef=false -Dslow_checks=true -Dc_args=-fno-sanitize-recover=all \
+            -Dcpp_args=-fno-sanitize-recover=all
+    }
+    ;;
+*)
+    echo "tools/build.sh: what is '$kind'? It knows release and sanitized." >&2
+    exit 2
+    ;;
+esac
+
+# A folder whose set-up was interrupted has no build.ninja and is begun again.
+if [ ! -f "$folder/build.ninja" ]; then
+    rm -rf "$folder"
+    mkdir -p build
+    set_up >build/setup-$kind.log || { cat build/setup-$kind.log >&2; exit 1; }
+fi
+
+[ $# -gt 0 ] || set -- src/programs/florin
+ninja -C "$folder" --quiet "$@"
+if [ "$kind" = release ] && [ -f "$folder/src/programs/florin" ]; then
+    # A link and a rename: a running server keeps its file, and there is never half a binary.
+    ln -f "$folder/src/programs/florin" build/florin.new
+    mv -f build/florin.new build/florin
+fi
