@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The commands that people type. What is done lives in tools/ and meson.build; nothing is decided here.
+# The commands that people type. What they do lives in tools/ and meson.build.
 #   make run [PORT=8080] [DATA=florin-data]   installs what is missing, builds, starts the server
 PORT = 8080
 DATA = florin-data

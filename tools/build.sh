@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds one kind of Florin: `tools/build.sh release|sanitized [TARGET...]`. Without targets only the
-# server is built. The release binary always lies at build/florin.
+# Builds one kind of Florin: `tools/build.sh release|sanitized [TARGET...]`. Without targets only
+# the server is built. The release binary always lies at build/florin.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs the Debian packages that are missing, without a question: `tools/install.sh [build] [test]`.
+# Installs the Debian packages that are missing, without a question:
+# `tools/install.sh [build] [test]`.
 # When nothing is missing it asks only dpkg, so it can stand before every build.
 set -eu
 

@@ -5,8 +5,9 @@
     tools/run_suites.py RELEASE_FOLDER SANITIZED_FOLDER
 
 Suites are the unit tests of both build folders, tools/tidy.py, and each executable script
-tests/suites/*.sh or *.py in the order of their names. A script ends with a line `N passed, N failed`,
-which may go on with `, N skipped`; one that ends without it, or fails in spite of it, has failed.
+tests/suites/*.sh or *.py in the order of their names. A script ends with a line
+`N passed, N failed`, which may go on with `, N skipped`; one that ends without it, or fails in spite
+of it, has failed.
 """
 
 import json
