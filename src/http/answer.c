@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// From an answer to bytes on their way. The library builds the head and sends it with the body in one call; the body
+// is not copied, because the request object that holds it is released only when the library says that it has sent
+// everything. The answer is queued at once, also outside the library's callbacks: a suspended connection is resumed
+// for it, and the loop runs the library again right away.
+#include <stdio.h>
+
+#include "base/check.h"
+#include "http/internal.h"
+
+#define ANSWER_HEAD_BYTES_MAX 1024
+
+void http_add_header(struct http_request *request, const char *name, struct slice value) {
+    CHECK(request->phase != REQUEST_ANSWERED);
+    CHECK(request->answer_header_count < HTTP_ANSWER_HEADERS_MAX);
+    if (value.size == 0)
+        return;
+    char *text = arena_take(&request->arena, value.size + 1);
+    for (size_t index = 0; index < value.size; index++)
+        text[index] = (char)(value.bytes[index] < ' ' || value.bytes[index] == 0x7f ? ' ' : value.bytes[index]);
+    text[value.size] = '\0';
+    request->answer_headers[request->answer_header_count++] =
+        (struct http_answer_header){.name = name, .value = text};
+}
+
+static void answer_set_header(struct MHD_Response *response, const char *name, const char *value) {
+    // Refused only for names and values that no caller may use, or without memory.
+    CHECK(MHD_add_response_header(response, name, value) == MHD_YES);
+}
+
+static void answer_queue(struct http_request *request, int code, const char *content_type, struct slice body) {
+    struct http_loop *loop = request->loop;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body.size, (void *)body.bytes, MHD_RESPMEM_PERSISTENT);
+    CHECK(response != NULL);
+    if (content_type != NULL)
+        answer_set_header(response, "Content-Type", content_type);
+    for (size_t index = 0; index < request->answer_header_count; index++)
+        answer_set_header(response, request->answer_headers[index].name, request->answer_headers[index].value);
+    if (atomic_load_explicit(&loop->server->draining, memory_order_relaxed))
+        answer_set_header(response, "Connection", "close");
+    struct connection *connection = request->connection;
+    struct MHD_Connection *handle = request->handle;
+    bool suspended = request->suspended;
+    request->suspended = false;
+    if (connection->state != CONNECTION_CLOSING)
+        connection_enter(connection, CONNECTION_SENDING);
+    // From here on the library may end the request, which releases the object.
+    if (MHD_queue_response(handle, (unsigned)code, response) != MHD_YES)
+        connection_shut(connection);
+    MHD_destroy_response(response);
+    if (suspended) {
+        MHD_resume_connection(handle);
+        loop->suspended--;
+    }
+    loop->run_again = true;
+}
+
+// Best effort: what does not fit the socket's empty buffer is lost with the connection.
+static void answer_write(struct http_request *request, int code, const char *content_type, struct slice body) {
+    char head[ANSWER_HEAD_BYTES_MAX];
+    int size = snprintf(head, sizeof(head),
+                        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", code,
+                        MHD_get_reason_phrase_for((unsigned)code), content_type == NULL ? "text/plain" : content_type,
+                        body.size);
+    CHECK(size > 0 && (size_t)size < sizeof(head));
+    struct iovec pieces[] = {{.iov_base = head, .iov_len = (size_t)size},
+                             {.iov_base = (void *)body.bytes, .iov_len = body.size}};
+    const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    (void)sendmsg(request->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void http_answer(struct http_request *request, int code, const char *content_type, struct slice body) {
+    struct http_loop *loop = request->loop;
+    CHECK(request->phase != REQUEST_ANSWERED);
+    CHECK(code >= 200 && code <= 599);
+    if (request->phase == REQUEST_WAITING) {
+        CHECK(loop->unanswered > 0);
+        loop->unanswered--;
+    }
+    request->phase = REQUEST_ANSWERED;
+    if (request->connection == NULL) {
+        atomic_fetch_add(&loop->server->dropped, 1);
+        request_release(request);
+    } else if (request->by_hand) {
+        answer_write(request, code, content_type, body);
+    } else {
+        answer_queue(request, code, content_type, body);
+    }
+}
+
+void answer_refuse(struct http_request *request, int code) {
+    const struct http_handler *handler = &request->loop->server->handler;
+    CHECK(request->phase == REQUEST_LINE || request->phase == REQUEST_BODY);
+    atomic_fetch_add(&request->loop->server->refused, 1);
+    request->connection->linger = true;
+    if (handler->refuse != NULL) {
+        handler->refuse(handler->context, request, code);
+        CHECK(request->phase == REQUEST_ANSWERED);
+        return;
+    }
+    const char *sentence = MHD_get_reason_phrase_for((unsigned)code);
+    http_answer(request, code, "text/plain", slice_of_text(sentence));
+}

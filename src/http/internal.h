@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// What the files of http/ share. One loop owns its connections and requests; only its thread touches them. What
+// other threads may touch is atomic or behind the loop's inbox lock.
+//
+// A connection is always in exactly one state, and in the list of that state, oldest first:
+//
+//   IDLE ─▶ RECEIVING ─▶ WAITING ─▶ SENDING ─▶ IDLE        any ─▶ CLOSING (shut down by us, the library lets go)
+//
+// A request's phases: LINE (its request line is known) ─▶ BODY ─▶ WAITING ─▶ ANSWERED. A refused one goes to
+// ANSWERED from LINE or BODY. A WAITING request may lose its connection (`connection == NULL`).
+#pragma once
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "http/server.h"
+
+// Connections beyond connections_max for when everybody waits for an outcome: health must still get in.
+#define HTTP_RESERVE 64
+#define HTTP_LINGERING_MAX 64
+#define HTTP_ACCEPTS_PER_PASS 64
+// Bodies and answers above this are large: counted, and not kept in every pooled request.
+#define HTTP_LARGE_BYTES ((size_t)64 * 1024)
+#define HTTP_LARGE_KEPT_MAX 16
+#define HTTP_HEADERS_MAX 100
+#define HTTP_METHOD_BYTES_MAX 32
+#define HTTP_TICK_NS UINT64_C(100000000)
+
+enum connection_state {
+    CONNECTION_IDLE,
+    CONNECTION_RECEIVING,
+    CONNECTION_WAITING,
+    CONNECTION_SENDING,
+    CONNECTION_CLOSING,
+    CONNECTION_STATE_COUNT
+};
+
+struct connection {
+    struct connection *previous; // in its state's list
+    struct connection *next;     // there, or in the free list
+    struct http_loop *loop;
+    struct http_request *request; // NULL, or the one being received, waiting or answered
+    uint64_t since_ns;            // when it came into its state; RECEIVING: when its first byte was noticed
+    uint64_t accepted_pass;
+    uint64_t consumed_bytes; // that complete requests were made of
+    int fd;                  // the library's; closed by it
+    enum connection_state state;
+    bool uncertain; // a chunked request made consumed_bytes inexact
+    bool linger;    // it was refused and may still be sending: wait a little before the close
+    uint8_t address[16];
+};
+
+struct connection_list {
+    struct connection *first;
+    struct connection *last;
+    size_t count;
+};
+
+struct http_field {
+    struct slice name;
+    struct slice value;
+};
+
+struct http_answer_header {
+    const char *name;
+    const char *value; // zero-terminated, in the arena
+};
+
+enum request_phase { REQUEST_LINE, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERED };
+
+struct http_request {
+    struct http_request *next_free;
+    struct http_request *next_all; // every request object of the loop, for the end
+    struct http_loop *loop;
+    struct connection *connection; // NULL once the client has left
+    struct MHD_Connection *handle; // of the library; NULL like connection
+    enum request_phase phase;
+    bool chunked;
+    bool suspended;
+    bool by_hand; // the library takes no answer in this state; it is written to the socket
+    uint64_t waiting_since_ns;
+    struct slice target; // as it came
+    struct slice path;
+    struct slice method;
+    struct http_field *headers;
+    size_t header_count;
+    struct http_field *queries;
+    size_t query_count;
+    size_t head_bytes; // request line and headers
+    size_t body_limit;
+    size_t body_announced;  // Content-Length; 0 when chunked or absent
+    size_t bodies_counted;  // of this request in server->bodies_bytes
+    struct buffer body;
+    struct buffer out;
+    struct arena arena;
+    void *context;
+    struct http_answer_header answer_headers[HTTP_ANSWER_HEADERS_MAX];
+    size_t answer_header_count;
+    uint8_t address[16];
+    char method_text[HTTP_METHOD_BYTES_MAX];
+};
+
+// A descriptor whose connection the library has closed, kept so that the peer reads our answer before a reset.
+struct lingering {
+    int fd;
+    uint64_t until_ns;
+    size_t bytes_left;
+};
+
+struct newcomer {
+    int fd;
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+};
+
+struct http_loop {
+    struct http_server *server;
+    unsigned index;
+    pthread_t thread;
+    struct MHD_Daemon *daemon;
+    int daemon_fd; // the daemon's epoll descriptor
+    int wake_fd;
+    struct connection_list lists[CONNECTION_STATE_COUNT];
+    struct connection *free_connections;
+    struct http_request *free_requests;
+    struct http_request *all_requests;
+    size_t large_free;       // pooled requests that keep a large buffer
+    struct connection *adding; // being handed to the library right now
+    uint64_t now_ns;         // taken once per pass
+    uint64_t pass;
+    uint64_t sweep_ns;       // next time
+    uint64_t tick_ns;        // next time
+    size_t unanswered;       // handed over and not answered, with or without a client
+    size_t suspended;
+    size_t left_waiting;     // handed over in this pass and not answered yet
+    unsigned passes_unpolled;
+    bool run_again;          // answers are queued: another pass at once
+    bool progressed;         // this pass took bytes in or finished a request
+    bool swept_for_drain;    // a pass since the drain began has found nothing more to read
+    uint64_t drain_until_ns; // 0 until the drain was noticed
+    struct lingering lingering[HTTP_LINGERING_MAX];
+    size_t lingering_count;
+
+    // Touched by other threads too.
+    atomic_bool wake_pending;
+    atomic_bool sleeping;
+    atomic_size_t connection_count;   // handed to this loop and not closed
+    atomic_uint_least64_t oldest_idle_ns; // UINT64_MAX: none; as of the last pass
+    atomic_uint evictions_wanted;
+    pthread_mutex_t inbox_lock;
+    struct newcomer inbox[HTTP_ACCEPTS_PER_PASS];
+    size_t inbox_count;
+};
+
+struct http_server {
+    struct http_handler handler;
+    struct http_options options;
+    int listen_fd; // -1 when closed; only the first loop touches it once started
+    uint16_t port;
+    bool started;
+    bool stopped;
+    bool listener_paused; // no room or no descriptors; tried again at the next sweep
+    size_t left_unanswered;
+    unsigned next_loop; // for the next newcomer
+    struct http_loop *loops;
+    unsigned loop_count;
+    pthread_mutex_t listener_lock;
+    pthread_cond_t listener_closed; // signalled when listen_fd has become -1
+
+    atomic_bool closing_listener;
+    atomic_bool draining;            // answers carry Connection: close
+    atomic_uint_least64_t stop_ns;   // 0: go on; else when to stop at the latest
+    atomic_size_t connections;       // open in total
+    atomic_size_t connections_closing;
+    atomic_size_t bodies_bytes;
+    atomic_uint_least64_t accepted, evicted, handed, refused, requests_timed_out, answers_timed_out, dropped;
+};
+
+// connection.c: lists, what the library tells about connections, and closing the right one.
+void connection_enter(struct connection *connection, enum connection_state state);
+void connection_shut(struct connection *connection);
+// Gives the library a socket that was accepted; it is closed if that fails.
+void connection_add(struct http_loop *loop, const struct newcomer *newcomer);
+void connection_notify(void *context, struct MHD_Connection *handle, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code);
+// Shuts the connection of this loop that is missed least; false when all wait for an outcome or are brand new.
+bool connection_evict(struct http_loop *loop);
+uint64_t connection_oldest_idle_ns(const struct http_loop *loop);
+void connection_shut_all(struct http_loop *loop, enum connection_state state);
+
+// listener.c
+enum status listener_open(struct http_server *server, char ret_why[HTTP_WHY_BYTES]);
+void listener_accept(struct http_loop *loop);
+void listener_close(struct http_server *server); // accepts what is queued first
+void listener_take_inbox(struct http_loop *loop);
+unsigned listener_raise_descriptors(unsigned connections_max);
+
+// linger.c
+void linger_begin(struct http_loop *loop, int fd); // duplicates `fd`
+void linger_read(struct http_loop *loop, size_t index);
+void linger_expire(struct http_loop *loop);
+void linger_end_all(struct http_loop *loop);
+
+// deadlines.c
+void deadlines_sweep(struct http_loop *loop);
+
+// loop.c
+void *loop_main(void *loop);
+enum status loop_open(struct http_server *server, unsigned index);
+void loop_close(struct http_loop *loop);
+
+// request.c
+struct http_request *request_new(struct http_loop *loop, struct connection *connection,
+                                 struct MHD_Connection *handle);
+void request_release(struct http_request *request);
+void request_free_all(struct http_loop *loop);
+// The library's callbacks.
+void *request_begin(void *context, const char *target, struct MHD_Connection *handle);
+enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, const char *url, const char *method,
+                                const char *version, const char *bytes, size_t *byte_count, void **request_slot);
+void request_complete(void *context, struct MHD_Connection *handle, void **request_slot,
+                      enum MHD_RequestTerminationCode code);
+
+// head.c and target.c: 0, or the code to refuse with.
+int head_read(struct http_request *request, const char *method, const char *version);
+int target_read(struct http_request *request);
+
+// answer.c
+void answer_refuse(struct http_request *request, int code);
