@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/check.h"
 #include "base/disk.h"
 #include "base/hash.h"
 #include "base/status.h"
@@ -21,18 +22,22 @@
 struct journal;
 
 struct journal_options {
-    uint64_t segment_bytes;      // JOURNAL_SEGMENT_BYTES; tests take less
+    uint64_t segment_bytes;      // JOURNAL_SEGMENT_BYTES; tests take less. Books keep the size they were made with.
     uint64_t free_bytes_min;     // below this much free disk, writes are refused (storage_full)
+    bool is_single_threaded;     // no thread prepares the disk, the writer does: one order of calls (simulations)
     // Called on the writer's thread when a segment is full and its successor was taken: the index seals its tables.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
     void *context;
 };
 
-// One record found while opening. False from the callback stops with STATUS_damaged.
+// What to do with what is found while opening.
 struct journal_replay {
     uint64_t from;               // 0: the beginning; else the `end` of an earlier round (a checkpoint's)
     struct sha256 from_chain;    // the chain at `from`
+    // One record, whose bytes live during the call. False stops with STATUS_damaged; the callback may write its own reason
+    // to the caller's `ret_why`. NULL: records are only checked.
     bool (*record)(void *context, uint64_t position, struct slice bytes, uint64_t time_ms);
+    // As in the options, for segments that ended at or after `from`. May be NULL.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
     void *context;
 };
@@ -57,11 +62,14 @@ MUST_CHECK enum status journal_room(struct journal *journal, size_t bytes);
 // Begins a round, or goes on with the open one if `bytes_max` more bytes of records fit into the segment with it; else
 // false: the caller commits the open round first and begins again (which takes the next segment).
 bool journal_round_fits(const struct journal *journal, size_t bytes_max);
+// `time_ms` is never earlier than journal_time_ms, and that of the open round when going on. Taking the next segment may
+// fail; the commit returns that.
 void journal_round_begin(struct journal *journal, uint64_t time_ms, size_t bytes_max);
 bool journal_round_is_open(const struct journal *journal);
 
 // The open round's records are appended here by record_encode; the next record's position is journal_next_position.
-// The caller may cut the buffer back to an earlier size (undoing an atomic batch).
+// The buffer begins with room for the round's header, so it is never empty. The caller may cut it back to an earlier
+// size (undoing an atomic batch).
 struct buffer *journal_round_buffer(struct journal *journal);
 uint64_t journal_next_position(const struct journal *journal);
 
@@ -87,10 +95,21 @@ struct slice journal_read_open(const struct journal *journal, uint64_t position)
 bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position, struct slice *ret_bytes,
                   uint64_t *ret_next);
 
-// Walks back: the last record before `position` (journal_published: the newest). Bounded: looks through at most one
-// round per call. False at the beginning. Thread: any.
-bool journal_previous(const struct journal *journal, uint64_t position, uint64_t *ret_position,
-                      struct slice *ret_bytes);
+// Walks back from `position` (journal_published: from the newest): each call gives the record before. It remembers where
+// the records of the present round stand, so a long way back costs as much as the same way forward. Thread: any,
+// one at a time per walk. `journal_walk_done` accepts a zeroed walk.
+struct journal_walk {
+    const struct journal *journal;
+    uint64_t before;       // where the records still to come end
+    uint64_t round_before; // start of the round before the present one; 0: none
+    bool is_inside;        // a round was entered, so round_before counts
+    uint64_t *positions;   // owned; records of the present round still to be given
+    size_t count, capacity;
+};
+void journal_walk_init(struct journal_walk *walk, const struct journal *journal, uint64_t position);
+// False at the beginning of the journal.
+bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position, struct slice *ret_bytes);
+void journal_walk_done(struct journal_walk *walk);
 
 // A position such that every round at or after it has a time >= time_ms, and every round before it an earlier one
 // (binary search over rounds). Thread: any.
