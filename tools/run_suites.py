@@ -6,8 +6,8 @@
 
 Suites are the unit tests of both build folders, tools/tidy.py, and each executable script
 tests/suites/*.sh or *.py in the order of their names. A script ends with a line
-`N passed, N failed`, which may go on with `, N skipped`; one that ends without it, or fails in spite
-of it, has failed.
+`N passed, N failed`, which may go on with `, N skipped`; one that ends without it, or fails in
+spite of it, has failed.
 """
 
 import json
@@ -59,11 +59,11 @@ def run_unit_program(test, environment):
         code = f"no end after {UNIT_TEST_SECONDS_MAX} s"
     result = Result()
     for line in output.splitlines():
-        if re.match(r"^(not )?ok\b.*# SKIP", line):
+        if re.match(r"^(not )?ok \d.*# SKIP", line):
             result.skipped += 1
-        elif line.startswith("ok "):
+        elif re.match(r"^ok \d", line):
             result.passed += 1
-        elif line.startswith("not ok "):
+        elif re.match(r"^not ok \d", line):
             result.failed += 1
     if code != 0 and result.failed == 0:
         result.failed = 1

@@ -63,7 +63,8 @@ LIBRARIES = {
 SYSTEM_HEADERS = set("""
     assert.h ctype.h dirent.h errno.h fcntl.h getopt.h inttypes.h limits.h locale.h malloc.h
     netdb.h poll.h pthread.h pwd.h sched.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h
-    stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h sysexits.h syslog.h termios.h time.h unistd.h wchar.h
+    stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h sysexits.h
+    syslog.h termios.h time.h unistd.h wchar.h
     cstddef cstdint cstring new memory string_view
 """.split())
 SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/")

@@ -98,7 +98,7 @@ extern "C" {
 struct json_parser *json_open(void) {
     struct json_parser *parser = new (std::nothrow) json_parser;
     CHECK(parser != nullptr);
-    simdjson::error_code failed = parser->library.allocate(first_capacity, depth_max + 1);
+    simdjson::error_code failed = parser->library.allocate(first_capacity, depth_max);
     CHECK(failed == simdjson::SUCCESS);
     return parser;
 }
