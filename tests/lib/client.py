@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A keep-alive HTTP/1.1 client on a bare socket.
 
-It is not the library's client, because tests must be able to send what a polite client never would, must
-see exactly what came back, and need a few thousand requests a second from one Python thread. Every wait has
-an end: a server that hangs is a failed test and not a hanging one.
+It is not the library's client, because tests must be able to send what a polite client never
+would, must see exactly what came back, and need a few thousand requests a second from one Python
+thread. Every wait has an end: a server that hangs is a failed test and not a hanging one.
 """
 
 import json
@@ -11,11 +11,13 @@ import socket
 
 
 class Unreachable(Exception):
-    """The server closed, refused or did not answer in time; the request may or may not have had an effect."""
+    """The server closed, refused or did not answer in time; the request may or may not have had
+    an effect."""
 
 
 class Answer:
-    """One answer: `status`, `headers` (lower-case names, first value), `body` as bytes, `json` decoded."""
+    """One answer: `status`, `headers` (lower-case names, first value), `body` as bytes, `json`
+    decoded."""
 
     __slots__ = ("status", "headers", "body", "_json")
 
@@ -62,8 +64,8 @@ def encode(body):
 
 
 class Client:
-    """One connection, opened when needed and again after it was closed. Use it from one thread at a time."""
-
+    """One connection, opened when needed and again after it was closed. Use it from one thread at
+    a time."""
     def __init__(self, port, secret=None, timeout=20.0, host="127.0.0.1"):
         self.address = (host, port)
         self.secret = secret
@@ -107,8 +109,9 @@ class Client:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
     def request(self, method, target, body=None, headers=None, key=None, if_match=None):
-        """Sends one request and waits for its answer; never sends it a second time by itself, except when
-        a kept connection turns out to have been closed before a single byte of it was answered or read."""
+        """Sends one request and waits for its answer; never sends it a second time by itself,
+        except when a kept connection turns out to have been closed before a single byte of it was
+        answered or read."""
         headers = dict(headers or {})
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -140,8 +143,8 @@ class Client:
         return self.request("DELETE", target, **options)
 
     def send(self, message):
-        """A server may answer and close before it has read everything (413 does), so a failed send is only
-        the end when there is no answer to read."""
+        """A server may answer and close before it has read everything (413 does), so a failed
+        send is only the end when there is no answer to read."""
         connection = self.connect()
         try:
             connection.sendall(message)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Starts, stops and kills a Florin server in a temporary folder, and small helpers around it.
 
-How a server is started is one parameter: the environment variable FLORIN_SERVE, a command line with the
-places {florin}, {data} and {listen}. The same stories, models and crashes run on another engine by changing
-only that. Servers never outlive the test: they are killed at exit, and the kernel kills them when the test
-itself is killed.
+How a server is started is one parameter: the environment variable FLORIN_SERVE, a command line
+with the places {florin}, {data} and {listen}. The same stories, models and crashes run on another
+engine by changing only that. Servers never outlive the test: they are killed at exit, and the
+kernel kills them when the test itself is killed.
 """
 
 import atexit
@@ -26,7 +26,8 @@ import time
 from client import Client, Unreachable
 
 SERVE = "{florin} serve --data {data} --listen {listen}"
-TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|check failed|CHECK failed", re.IGNORECASE)
+TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|check failed|CHECK failed",
+                     re.IGNORECASE)
 
 _running = []
 _folders = []
@@ -77,7 +78,6 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 class NotStarted(Exception):
     """The server ended before it was ready; the text is what it wrote to stderr."""
-
     def __init__(self, status, text):
         super().__init__(f"the server ended with status {status}:\n{text}")
         self.status = status
@@ -86,7 +86,6 @@ class NotStarted(Exception):
 
 class Server:
     """One data folder and the process that serves it, through any number of restarts."""
-
     def __init__(self, florin=None, config=None, environment=None, data=None):
         self.florin = florin or binary()
         self.home = folder()
@@ -101,7 +100,10 @@ class Server:
     def command(self):
         template = os.environ.get("FLORIN_SERVE", SERVE)
         listen = f"127.0.0.1:{self.port}"
-        words = [word.format(florin=self.florin, data=self.data, listen=listen) for word in shlex.split(template)]
+        words = [
+            word.format(florin=self.florin, data=self.data, listen=listen)
+            for word in shlex.split(template)
+        ]
         if self.config is not None:
             path = os.path.join(self.home, "config.json")
             with open(path, "w", encoding="utf-8") as file:
@@ -116,14 +118,15 @@ class Server:
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         in_main_thread = threading.current_thread() is threading.main_thread()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                cwd=self.home, preexec_fn=_die_with_parent if in_main_thread else None)
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=environment, cwd=self.home,
+                                            preexec_fn=_die_with_parent if in_main_thread else None)
         _running.append(self)
         return self
 
     def start(self, timeout=30.0):
-        """Starts the process and waits until /readyz says 200. Raises NotStarted when it ends before."""
+        """Starts the process and waits until /readyz says 200. Raises NotStarted when it ends
+        before."""
         log_before = len(self.log())
         self.launch()
         deadline = time.monotonic() + timeout
@@ -144,7 +147,8 @@ class Server:
         raise NotStarted("none (not ready in time)", self.log()[log_before:])
 
     def refused(self, timeout=20.0):
-        """Starts the process and returns (exit status, what it said) when it refuses to; None when it runs."""
+        """Starts the process and returns (exit status, what it said) when it refuses to; None
+        when it runs."""
         try:
             self.start(timeout)
         except NotStarted as error:
@@ -156,7 +160,8 @@ class Server:
             _running.remove(self)
 
     def wait(self, timeout=15.0):
-        """Waits for the process to end by itself; its exit status, or None after killing a stuck one."""
+        """Waits for the process to end by itself; its exit status, or None after killing a stuck
+        one."""
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -166,7 +171,8 @@ class Server:
         return status
 
     def stop(self, timeout=15.0, number=signal.SIGTERM):
-        """Asks for a clean end; returns the exit status (0 is right), None when it had to be killed."""
+        """Asks for a clean end; returns the exit status (0 is right), None when it had to be
+        killed."""
         if self.process is None or self.process.poll() is not None:
             self._gone()
             return self.process.returncode if self.process else 0
@@ -183,7 +189,8 @@ class Server:
     def restart(self):
         status = self.stop()
         if status != 0:
-            raise AssertionError(f"the server ended with status {status} on SIGTERM:\n{self.log()[-2000:]}")
+            raise AssertionError(
+                f"the server ended with status {status} on SIGTERM:\n{self.log()[-2000:]}")
         return self.start()
 
     def crash(self):
@@ -220,8 +227,9 @@ class Server:
     def command_line(self, *words, timeout=60.0, stdin=None, environment=None):
         """Runs `florin WORDS`; the finished process with texts."""
         variables = dict(os.environ, **(environment or {}))
-        return subprocess.run([self.florin, *words], capture_output=True, text=True, timeout=timeout,
-                              input=stdin, env=variables, cwd=self.home, check=False)
+        return subprocess.run([self.florin, *words], capture_output=True, text=True,
+                              timeout=timeout, input=stdin, env=variables, cwd=self.home,
+                              check=False)
 
     def verify(self):
         """`florin verify` on the cold data folder."""
@@ -240,8 +248,9 @@ def serving(**options):
 
 
 def integrity_by_currency(document):
-    """{currency: object with wallet_balances, deposits, withdrawals, difference} wherever the document keeps
-    them: as a list of objects with `currency`, or as an object by currency code."""
+    """{currency: object with wallet_balances, deposits, withdrawals, difference} wherever the
+    document keeps them: as a list of objects with `currency`, or as an object by currency
+    code."""
     wanted = {"wallet_balances", "deposits", "withdrawals", "difference"}
     found = {}
 

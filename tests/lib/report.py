@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Counts what passed, failed and was skipped, and says it in the one line that `make test` reads.
 
-Only failures are printed in full while a suite runs, because what passed needs no reader. The last line
-is always `N passed, N failed` with `, N skipped` behind it when something was skipped.
+Only failures are printed in full while a suite runs, because what passed needs no reader. The
+last line is always `N passed, N failed` with `, N skipped` behind it when something was skipped.
 """
 
 import sys

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP side of the naive ledger: paths, keys, roles, the outer rungs of the ladder, lists and batches.
+"""The HTTP side of the naive ledger: paths, keys, roles, the outer rungs of the ladder, lists and
+batches.
 
-`Door.handle` takes a request as plain values and gives back (status, headers, body as an object), so that the
-model test can ask it directly and the naive server can put it behind a socket.
+`Door.handle` takes a request as plain values and gives back (status, headers, body as an object),
+so that the model test can ask it directly and the naive server can put it behind a socket.
 """
 
+import copy
 import hashlib
 import re
 from urllib.parse import unquote, unquote_plus
@@ -18,30 +20,30 @@ WRITERS = {"admin", "service"}
 PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 # Method, path, what it does, who may; {} stands for one id.
-ROUTES = [
-    ("POST", "/v1/wallets", "wallet", WRITERS), ("GET", "/v1/wallets", "wallets", READERS),
-    ("GET", "/v1/wallets/{}", "wallet?", READERS), ("PATCH", "/v1/wallets/{}", "change", WRITERS),
-    ("GET", "/v1/wallets/{}/transactions", "wallet_transactions", READERS),
-    ("GET", "/v1/wallets/{}/balance", "balance", READERS),
-    ("POST", "/v1/deposits", "deposit", WRITERS),
-    ("POST", "/v1/withdrawals", "withdrawal", WRITERS), ("GET", "/v1/withdrawals", "withdrawals", READERS),
-    ("GET", "/v1/withdrawals/{}", "withdrawal?", READERS),
-    ("POST", "/v1/withdrawals/{}/settle", "settle", WRITERS),
-    ("POST", "/v1/withdrawals/{}/fail", "fail", WRITERS),
-    ("POST", "/v1/purchases", "purchase", WRITERS), ("POST", "/v1/refunds", "refund", WRITERS),
-    ("POST", "/v1/transfers", "transfer", WRITERS),
-    ("POST", "/v1/holds", "hold", WRITERS), ("GET", "/v1/holds", "holds", READERS),
-    ("GET", "/v1/holds/{}", "hold?", READERS), ("POST", "/v1/holds/{}/capture", "capture", WRITERS),
-    ("POST", "/v1/holds/{}/void", "void", WRITERS),
-    ("POST", "/v1/batches", "batch", WRITERS),
-    ("GET", "/v1/transactions", "transactions", READERS),
-    ("GET", "/v1/transactions/{}", "transaction?", READERS),
-    ("GET", "/check-integrity", "check", READERS),
-    ("POST", "/v1/keys", "key", {"admin"}), ("GET", "/v1/keys", "keys", {"admin", "auditor"}),
-    ("DELETE", "/v1/keys/{}", "revoke", {"admin"}),
-    ("GET", "/healthz", "public", READERS), ("GET", "/readyz", "public", READERS),
-    ("GET", "/metrics", "public", READERS), ("GET", "/openapi.json", "public", READERS),
-]
+ROUTES = [("POST", "/v1/wallets", "wallet", WRITERS), ("GET", "/v1/wallets", "wallets", READERS),
+          ("GET", "/v1/wallets/{}", "wallet?", READERS),
+          ("PATCH", "/v1/wallets/{}", "change", WRITERS),
+          ("GET", "/v1/wallets/{}/transactions", "wallet_transactions", READERS),
+          ("GET", "/v1/wallets/{}/balance", "balance", READERS),
+          ("POST", "/v1/deposits", "deposit", WRITERS),
+          ("POST", "/v1/withdrawals", "withdrawal", WRITERS),
+          ("GET", "/v1/withdrawals", "withdrawals", READERS),
+          ("GET", "/v1/withdrawals/{}", "withdrawal?", READERS),
+          ("POST", "/v1/withdrawals/{}/settle", "settle", WRITERS),
+          ("POST", "/v1/withdrawals/{}/fail", "fail", WRITERS),
+          ("POST", "/v1/purchases", "purchase", WRITERS),
+          ("POST", "/v1/refunds", "refund", WRITERS),
+          ("POST", "/v1/transfers", "transfer", WRITERS), ("POST", "/v1/holds", "hold", WRITERS),
+          ("GET", "/v1/holds", "holds", READERS), ("GET", "/v1/holds/{}", "hold?", READERS),
+          ("POST", "/v1/holds/{}/capture", "capture", WRITERS),
+          ("POST", "/v1/holds/{}/void", "void", WRITERS), ("POST", "/v1/batches", "batch", WRITERS),
+          ("GET", "/v1/transactions", "transactions", READERS),
+          ("GET", "/v1/transactions/{}", "transaction?", READERS),
+          ("GET", "/check-integrity", "check", READERS), ("POST", "/v1/keys", "key", {"admin"}),
+          ("GET", "/v1/keys", "keys", {"admin", "auditor"}),
+          ("DELETE", "/v1/keys/{}", "revoke", {"admin"}), ("GET", "/healthz", "public", READERS),
+          ("GET", "/readyz", "public", READERS), ("GET", "/metrics", "public", READERS),
+          ("GET", "/openapi.json", "public", READERS), ]
 PATTERNS = [(method, re.compile(path.replace("{}", "([^/]+)") + r"\Z"), name, roles)
             for method, path, name, roles in ROUTES]
 
@@ -52,7 +54,7 @@ class Door:
         self.make_id = make_id
         self.make_secret = make_secret
         self.operations = decoder.operations(currencies)
-        self.keys = {}     # id -> the key
+        self.keys = {}  # id -> the key
         self.secrets = {}  # hash of the secret -> id of its key
 
     # Keys.
@@ -64,14 +66,18 @@ class Door:
     def add_key(self, name, role, now, owner=None, expires_in=None, id_=None, secret=None):
         id_ = id_ or self.make_id("key", now)
         secret = secret or self.make_secret()
-        self.keys[id_] = {"id": id_, "name": name, "role": role, "owner": owner, "created_at": now,
-                          "expires_at": expires_in and now + 1000 * expires_in, "last_used_at": None}
+        self.keys[id_] = {
+            "id": id_, "name": name, "role": role, "owner": owner, "created_at": now,
+            "expires_at": expires_in and now + 1000 * expires_in, "last_used_at": None
+        }
         self.secrets[self.hashed(secret)] = id_
         return self.keys[id_], secret
 
     def live_admins(self, now):
-        return [key for key in self.keys.values() if key["role"] == "admin" and
-                (key["expires_at"] is None or now < key["expires_at"])]
+        return [
+            key for key in self.keys.values()
+            if key["role"] == "admin" and (key["expires_at"] is None or now < key["expires_at"])
+        ]
 
     def who(self, headers, now):
         words = headers.get("authorization", "").split()
@@ -87,14 +93,17 @@ class Door:
 
     @staticmethod
     def key_view(key):
-        view = {name: time_text(value) if name.endswith("_at") and value is not None else value
-                for name, value in key.items()}
+        view = {
+            name: time_text(value) if name.endswith("_at") and value is not None else value
+            for name, value in key.items()
+        }
         return {name: value for name, value in view.items() if value is not None}
 
     # The outer rungs.
 
     def handle(self, method, target, headers, body, now, times=None):
-        """Headers have lower-case names. `times` are the moments at which a batch's operations are decided."""
+        """Headers have lower-case names. `times` are the moments at which a batch's operations
+        are decided."""
         path, _, query = target.partition("?")
         self.ledger.expire(max(now, self.ledger.now))
         try:
@@ -107,7 +116,8 @@ class Door:
     @staticmethod
     def invalid(pointers):
         more = {"errors": [{"pointer": pointer, "detail": "is not valid"} for pointer in pointers]}
-        return Refusal("invalid_request", "The request is not valid: " + ", ".join(pointers), **more).body
+        return Refusal("invalid_request", "The request is not valid: " + ", ".join(pointers),
+                       **more).body
 
     def enter(self, method, path, query, headers, body, times):
         now = self.ledger.now
@@ -131,7 +141,8 @@ class Door:
         if name == "batch":
             return self.batch(given, key["id"], idempotency_key, times)
         if name == "key":
-            return self.new_key(decoder.decode(self.operations["key"], given), key["id"], idempotency_key)
+            return self.new_key(decoder.decode(self.operations["key"], given), key["id"],
+                                idempotency_key)
         fields = decoder.decode(self.operations[name], given)
         if name in NAMED:
             fields[NAMED[name]] = id_
@@ -200,7 +211,8 @@ class Door:
     # Batches.
 
     def batch(self, given, principal, idempotency_key, times):
-        table = (("operations", list_of_operations, decoder.REQUIRED), ("atomic", decoder.boolean, False))
+        table = (("operations", list_of_operations, decoder.REQUIRED), ("atomic", decoder.boolean,
+                                                                        False))
         fields = decoder.decode(table, given)
         operations = [self.batch_operation(operation) for operation in fields["operations"]]
         if fields["atomic"]:
@@ -215,9 +227,10 @@ class Door:
         try:
             if not isinstance(given, dict):
                 raise Invalid([""])
-            rest = dict(given)
+            rest = copy.copy(given)
             name = rest.pop("type", None)
-            if not isinstance(name, str) or name not in self.operations or name in ("change", "key"):
+            if not isinstance(name, str) or name not in self.operations or name in ("change",
+                                                                                    "key"):
                 raise Invalid(["/type"])
             key = rest.pop("idempotency_key", None)
             if "idempotency_key" in given:
@@ -236,10 +249,12 @@ class Door:
 
     def read(self, name, id_, query):
         ledger = self.ledger
-        things = {"wallet?": (ledger.wallets, ledger.wallet_view, "wallet"),
-                  "hold?": (ledger.holds, ledger.hold_view, "hold"),
-                  "withdrawal?": (ledger.withdrawals, ledger.withdrawal_view, "withdrawal"),
-                  "transaction?": (ledger.transactions, ledger.transaction_view, "transaction")}
+        things = {
+            "wallet?": (ledger.wallets, ledger.wallet_view, "wallet"),
+            "hold?": (ledger.holds, ledger.hold_view, "hold"),
+            "withdrawal?": (ledger.withdrawals, ledger.withdrawal_view, "withdrawal"),
+            "transaction?": (ledger.transactions, ledger.transaction_view, "transaction")
+        }
         if name in things:
             where, view, what = things[name]
             return self.answer(200, view(ledger.find(where, id_, what)), False)
@@ -261,11 +276,13 @@ class Door:
         limit, cursor = filters.pop("limit"), filters.pop("cursor")
         if name == "wallet_transactions":
             filters["account"] = ledger.wallet(id_)["id"]
-        source = {"wallets": (ledger.wallets, ledger.wallet_view),
-                  "withdrawals": (ledger.withdrawals, ledger.withdrawal_view),
-                  "holds": (ledger.holds, ledger.hold_view), "keys": (self.keys, self.key_view),
-                  "transactions": (ledger.transactions, ledger.transaction_view),
-                  "wallet_transactions": (ledger.transactions, ledger.transaction_view)}[name]
+        source = {
+            "wallets": (ledger.wallets, ledger.wallet_view),
+            "withdrawals": (ledger.withdrawals, ledger.withdrawal_view),
+            "holds": (ledger.holds, ledger.hold_view), "keys": (self.keys, self.key_view),
+            "transactions": (ledger.transactions, ledger.transaction_view), "wallet_transactions":
+                (ledger.transactions, ledger.transaction_view)
+        }[name]
         items = ledger.listed(*source, filters)
         start = 0
         if cursor is not None:
@@ -280,9 +297,13 @@ class Door:
 
     def check(self):
         totals = [{"currency": currency, **sums} for currency, sums in self.ledger.totals().items()]
-        return {"consistent": all(sums["difference"] == 0 for sums in totals), "message": "The books are right.",
-                "currencies": totals, "as_of": time_text(self.ledger.now), "took_ms": 0,
-                "checked": {"wallets": len(self.ledger.wallets), "transactions": len(self.ledger.transactions)}}
+        return {
+            "consistent": all(sums["difference"] == 0 for sums in totals),
+            "message": "The books are right.", "currencies": totals,
+            "as_of": time_text(self.ledger.now), "took_ms": 0, "checked": {
+                "wallets": len(self.ledger.wallets), "transactions": len(self.ledger.transactions)
+            }
+        }
 
 
 def list_of_operations(value):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which fields each operation takes, and what is a valid value of each: the naive ledger's door.
 
-A field is (name, check, default). A check returns the decoded value or raises ValueError with why not; the
-default of a required field is REQUIRED. Everything wrong with a body is collected as JSON pointers.
+A field is (name, check, default). A check returns the decoded value or raises ValueError with why
+not; the default of a required field is REQUIRED. Everything wrong with a body is collected as
+JSON pointers.
 """
 
 import json
@@ -12,8 +13,8 @@ from datetime import datetime, timedelta, timezone
 from naive import AMOUNT_MAX
 
 REQUIRED = object()
-ISO = set("AED AUD BHD BRL CAD CHF CLF CLP CNY CZK DKK EUR GBP HKD HUF ILS INR IQD ISK JOD JPY KRW KWD LYD MXN "
-          "NOK NZD OMR PLN RON SEK SGD THB TND TRY TWD UAH USD VND ZAR".split())
+ISO = set("AED AUD BHD BRL CAD CHF CLF CLP CNY CZK DKK EUR GBP HKD HUF ILS INR IQD ISK JOD JPY KRW "
+          "KWD LYD MXN NOK NZD OMR PLN RON SEK SGD THB TND TRY TWD UAH USD VND ZAR".split())
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -21,6 +22,14 @@ class Invalid(Exception):
     def __init__(self, pointers):
         super().__init__(", ".join(pointers))
         self.pointers = pointers
+
+
+class Members(dict):
+    """A JSON object that knows which of its names came twice."""
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = {name for name in names if names.count(name) > 1}
 
 
 class NotAnInteger(float):
@@ -40,6 +49,7 @@ def integer(low, high):
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"must be an integer from {low} to {high}")
         return value
+
     return check
 
 
@@ -48,6 +58,7 @@ def choice(*values):
         if not isinstance(value, str) or value not in values:
             raise ValueError("must be one of " + ", ".join(values))
         return value
+
     return check
 
 
@@ -62,7 +73,7 @@ def in_bytes(value):
 
 
 def metadata(value):
-    if not isinstance(value, dict) or len(value) > 32:
+    if not isinstance(value, dict) or len(value) > 32 or getattr(value, "twice", None):
         raise ValueError("must be an object of at most 32 texts")
     for name, inner in value.items():
         text(name, 64, in_bytes)
@@ -74,7 +85,8 @@ def moment(value):
     """A date or an RFC 3339 time, as milliseconds."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         value += "T00:00:00Z"
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", value)
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+                         value)
     if not match:
         raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     offset = "+00:00" if match[4] in "Zz" else match[4]
@@ -91,6 +103,7 @@ def number_text(low, high):
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise ValueError(f"must be a number from {low} to {high}")
         return int(value)
+
     return check
 
 
@@ -107,25 +120,25 @@ def operations(currencies):
     paid = (("amount", AMOUNT, REQUIRED), ("currency", currency, None))
     return {
         "wallet": (("owner", text, REQUIRED), ("currency", currency, REQUIRED),
-                   ("kind", choice("customer", "merchant"), "customer"), ("credit_limit", CREDIT, 0),
-                   ("metadata", metadata, None)),
-        "change": (("status", choice("active", "frozen", "closed"), None), ("credit_limit", CREDIT, None),
-                   ("metadata", metadata, None), ("reason", text, None)),
-        "deposit": (("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, REQUIRED), *NOTES),
-        "withdrawal": (("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, None), *NOTES),
-        "settle": (("bank_transaction_id", text, REQUIRED),),
-        "fail": (("reason", text, None),),
-        "purchase": (("wallet", text, REQUIRED), ("merchant", text, REQUIRED), *paid, ("order", text, None),
-                     *NOTES),
-        "refund": (("purchase", text, REQUIRED), ("amount", AMOUNT, None), ("currency", currency, None),
-                   ("reason", text, None), *NOTES),
-        "transfer": (("from", text, REQUIRED), ("to", text, REQUIRED), *paid, *NOTES),
-        "hold": (("wallet", text, REQUIRED), ("merchant", text, REQUIRED), *paid,
-                 ("expires_in", SECONDS, 7 * 24 * 3600), ("order", text, None), *NOTES),
-        "capture": (("amount", AMOUNT, None), ("currency", currency, None), ("final", boolean, True)),
-        "void": (),
-        "key": (("name", text, REQUIRED), ("role", choice("admin", "service", "auditor"), REQUIRED),
-                ("owner", text, None), ("expires_in", SECONDS, None)),
+                   ("kind", choice("customer", "merchant"),
+                    "customer"), ("credit_limit", CREDIT, 0), ("metadata", metadata, None)),
+        "change": (
+            ("status", choice("active", "frozen", "closed"), None), ("credit_limit", CREDIT, None),
+            ("metadata", metadata, None), ("reason", text, None)), "deposit": (
+                ("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, REQUIRED), *NOTES),
+        "withdrawal": (("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, None),
+                       *NOTES), "settle": (("bank_transaction_id", text, REQUIRED), ),
+        "fail": (("reason", text, None), ), "purchase": (
+            ("wallet", text, REQUIRED), ("merchant", text, REQUIRED), *paid, ("order", text, None),
+            *NOTES), "refund": (("purchase", text, REQUIRED), ("amount", AMOUNT, None),
+                                ("currency", currency, None), ("reason", text, None), *NOTES),
+        "transfer": (("from", text, REQUIRED), ("to", text, REQUIRED), *paid, *NOTES), "hold": (
+            ("wallet", text, REQUIRED), ("merchant", text, REQUIRED), *paid,
+            ("expires_in", SECONDS, 7 * 24 * 3600), ("order", text, None), *NOTES), "capture": (
+                ("amount", AMOUNT, None), ("currency", currency, None), ("final", boolean, True)),
+        "void": (), "key": (("name", text, REQUIRED), ("role", choice("admin", "service",
+                                                                      "auditor"), REQUIRED),
+                            ("owner", text, None), ("expires_in", SECONDS, None)),
     }
 
 
@@ -138,25 +151,32 @@ TYPE = ("type", choice("deposit", "withdrawal", "purchase", "refund", "transfer"
 
 QUERIES = {
     "wallets": (("owner", text, None), ("kind", choice("customer", "merchant"), None),
-                ("status", choice("active", "frozen", "closed"), None), ("currency", text, None), *PAGE),
-    "wallet_transactions": (TYPE, *TIMES, *PAGE),
-    "balance": (("at", moment, None),),
-    "withdrawals": (("wallet", text, None), ("status", choice("pending", "settled", "failed"), None),
-                    ("bank_transaction_id", text, None), *TIMES, *PAGE),
+                ("status", choice("active", "frozen",
+                                  "closed"), None), ("currency", text, None), *PAGE),
+    "wallet_transactions": (TYPE, *TIMES, *PAGE), "balance": (
+        ("at", moment, None), ), "withdrawals": (
+            ("wallet", text, None), ("status", choice("pending", "settled", "failed"),
+                                     None), ("bank_transaction_id", text, None), *TIMES, *PAGE),
     "holds": (("wallet", text, None), ("merchant", text, None),
-              ("status", choice("open", "captured", "voided", "expired"), None), ("order", text, None), *PAGE),
+              ("status", choice("open", "captured", "voided",
+                                "expired"), None), ("order", text, None), *PAGE),
     "transactions": (TYPE, ("initiated_by", text, None), ("bank_transaction_id", text, None),
-                     ("order", text, None), *TIMES, *PAGE),
-    "keys": PAGE,
+                     ("order", text, None), *TIMES, *PAGE), "keys": PAGE,
 }
 
 
+def pointer(name):
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
 def decode(table, given):
-    """The fields of `table` out of an object, defaults filled in; Invalid names everything that is wrong."""
+    """The fields of `table` out of an object, defaults filled in; Invalid names everything that
+    is wrong."""
     if not isinstance(given, dict):
         raise Invalid([""])
     checks = {name: check for name, check, _ in table}
-    wrong = ["/" + name for name in given if name not in checks]
+    wrong = [pointer(name) for name in given if name not in checks]
+    wrong += [pointer(name) for name in getattr(given, "twice", ())]
     decoded = {}
     for name, check, default in table:
         if name not in given:
@@ -175,19 +195,12 @@ def decode(table, given):
 
 def parse(body):
     """Strict JSON from bytes; Invalid for anything that is not."""
-    def pairs(members):
-        names = [name for name, _ in members]
-        for name in names:
-            if names.count(name) > 1:
-                raise Invalid(["/" + name])
-        return dict(members)
-
     def refuse(word):
         raise ValueError(word)
 
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_float=NotAnInteger,
-                              parse_constant=refuse)
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=Members,
+                              parse_float=NotAnInteger, parse_constant=refuse)
         json.dumps(document, ensure_ascii=False).encode("utf-8")  # no lone surrogates
     except (ValueError, RecursionError):
         raise Invalid([""]) from None

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A tiny naive ledger: what Florin promises, written down a second time as plainly as possible.
 
-It knows nothing of rounds, journals, threads or speed. Everything lies in dictionaries, whatever is asked is
-looked up by walking over all of it, and time is handed in. It was written from the contract and not from the
-server, so where both agree, both are probably right. It shares no code and no table with it either.
+It knows nothing of rounds, journals, threads or speed. Everything lies in dictionaries, whatever
+is asked is looked up by walking over all of it, and time is handed in. It was written from the
+contract and not from the server, so where both agree, both are probably right. It shares no code
+and no table with it either.
 
-Money is an integer of minor units, times are integers of milliseconds, and ids are handed out by `make_id`.
-In the objects that it answers with, a name that starts with "?" may be left out by a server; when it is there,
-it must have that value.
+Money is an integer of minor units, times are integers of milliseconds, and ids are handed out by
+`make_id`. In the objects that it answers with, a name that starts with "?" may be left out by a
+server; when it is there, it must have that value.
 """
 
 import copy
@@ -19,10 +20,11 @@ STATUS = {
     "invalid_request": 400, "unauthenticated": 401, "forbidden": 403, "not_found": 404,
     "method_not_allowed": 405, "wallet_frozen": 409, "wallet_closed": 409, "wallet_not_empty": 409,
     "duplicate_bank_transaction": 409, "hold_not_open": 409, "withdrawal_not_pending": 409,
-    "credit_limit_in_use": 409, "last_admin_key": 409, "version_mismatch": 412, "request_too_large": 413,
-    "unsupported_media_type": 415, "insufficient_funds": 422, "currency_mismatch": 422, "same_wallet": 422,
-    "not_a_merchant": 422, "not_a_purchase": 422, "refund_exceeds_purchase": 422,
-    "capture_exceeds_hold": 422, "balance_limit_exceeded": 422, "idempotency_key_reused": 422,
+    "credit_limit_in_use": 409, "last_admin_key": 409, "version_mismatch": 412,
+    "request_too_large": 413, "unsupported_media_type": 415, "insufficient_funds": 422,
+    "currency_mismatch": 422, "same_wallet": 422, "not_a_merchant": 422, "not_a_purchase": 422,
+    "refund_exceeds_purchase": 422, "capture_exceeds_hold": 422, "balance_limit_exceeded": 422,
+    "idempotency_key_reused": 422,
 }
 
 
@@ -30,8 +32,10 @@ class Refusal(Exception):
     def __init__(self, code, detail="", **more):
         super().__init__(code)
         self.code = code
-        self.body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(),
-                     "status": STATUS[code], "code": code, "detail": detail or code, **more}
+        self.body = {
+            "type": "about:blank", "title": code.replace("_", " ").capitalize(),
+            "status": STATUS[code], "code": code, "detail": detail or code, **more
+        }
 
 
 def time_text(milliseconds):
@@ -45,13 +49,13 @@ def without_empty(**fields):
 
 class Ledger:
     def __init__(self, make_id):
-        self.make_id = make_id   # (kind of thing, milliseconds) -> text
-        self.wallets = {}        # id -> the wallet; dictionaries keep the order in which things were made
+        self.make_id = make_id  # (kind of thing, milliseconds) -> text
+        self.wallets = {}  # id -> the wallet; dictionaries keep the order in which things were made
         self.transactions = {}
         self.holds = {}
         self.withdrawals = {}
-        self.bank_ids = {}       # (currency, bank id) -> id of the transaction that has it
-        self.remembered = {}     # (principal, idempotency key) -> (request, status, body)
+        self.bank_ids = {}  # (currency, bank id) -> id of the transaction that has it
+        self.remembered = {}  # (principal, idempotency key) -> (request, status, body)
         self.now = 0
 
     # Looking things up.
@@ -76,7 +80,8 @@ class Ledger:
         if fields.get("currency"):
             asked.add(fields["currency"])
         if len(asked) > 1:
-            raise Refusal("currency_mismatch", f"Wallet {wallets[0]['id']} has {wallets[0]['currency']}.")
+            raise Refusal("currency_mismatch",
+                          f"Wallet {wallets[0]['id']} has {wallets[0]['currency']}.")
 
     @staticmethod
     def not_closed(*wallets):
@@ -92,23 +97,27 @@ class Ledger:
     @staticmethod
     def version_is(wallet, if_match):
         if if_match is not None and wallet["version"] != if_match:
-            raise Refusal("version_mismatch", f"Wallet {wallet['id']} has version {wallet['version']}.")
+            raise Refusal("version_mismatch",
+                          f"Wallet {wallet['id']} has version {wallet['version']}.")
 
     def bank_id_is_new(self, currency, bank_id):
         if bank_id is not None and (currency, bank_id) in self.bank_ids:
             holder = self.bank_ids[currency, bank_id]
-            raise Refusal("duplicate_bank_transaction", f"{bank_id} is taken by {holder}.", transaction=holder)
+            raise Refusal("duplicate_bank_transaction", f"{bank_id} is taken by {holder}.",
+                          transaction=holder)
 
     def has_funds(self, payer, amount):
         if self.spendable(payer) < amount:
-            raise Refusal("insufficient_funds", f"Wallet {payer['id']} can spend {self.spendable(payer)} "
-                                                f"{payer['currency']}, and {amount} was asked.")
+            raise Refusal(
+                "insufficient_funds", f"Wallet {payer['id']} can spend {self.spendable(payer)} "
+                f"{payer['currency']}, and {amount} was asked.")
 
     @staticmethod
     def has_room(payee, amount):
         if payee["balance"] + amount > AMOUNT_MAX:
-            raise Refusal("balance_limit_exceeded", f"Wallet {payee['id']} has {payee['balance']}; "
-                                                    f"{amount} more is too much.")
+            raise Refusal(
+                "balance_limit_exceeded", f"Wallet {payee['id']} has {payee['balance']}; "
+                f"{amount} more is too much.")
 
     # Moving money.
 
@@ -121,10 +130,14 @@ class Ledger:
                 continue
             wallet["balance"] += sign * amount
             wallet["version"] += 1
-            sides.append({"account": wallet["id"], "balance": wallet["balance"], "version": wallet["version"]})
+            sides.append({
+                "account": wallet["id"], "balance": wallet["balance"], "version": wallet["version"]
+            })
         id_ = self.make_id("txn", self.now)
-        transaction = {"id": id_, "type": kind, "amount": amount, "currency": currency, "debit": sides[0],
-                       "credit": sides[1], "initiated_by": principal, "created_at": self.now, **more}
+        transaction = {
+            "id": id_, "type": kind, "amount": amount, "currency": currency, "debit": sides[0],
+            "credit": sides[1], "initiated_by": principal, "created_at": self.now, **more
+        }
         if kind == "purchase":
             transaction["refunded"] = 0
         self.transactions[id_] = transaction
@@ -146,7 +159,10 @@ class Ledger:
     def expire(self, now):
         """Ends every hold whose time is over; each is one change of its wallet."""
         self.now = now
-        due = [hold for hold in self.holds.values() if hold["status"] == "open" and hold["expires_at"] <= now]
+        due = [
+            hold for hold in self.holds.values()
+            if hold["status"] == "open" and hold["expires_at"] <= now
+        ]
         for hold in due:
             self.close_hold(hold, "expired")
             self.wallets[hold["wallet"]]["version"] += 1
@@ -156,9 +172,11 @@ class Ledger:
     def do_wallet(self, fields, principal, if_match):
         id_ = self.make_id("wallet", self.now)
         self.wallets[id_] = {
-            "id": id_, "owner": fields["owner"], "kind": fields["kind"], "currency": fields["currency"],
-            "status": "active", "balance": 0, "held": 0, "credit_limit": fields["credit_limit"],
-            "version": 1, "created_at": self.now, "metadata": fields["metadata"]}
+            "id": id_, "owner": fields["owner"], "kind": fields["kind"],
+            "currency": fields["currency"], "status": "active", "balance": 0, "held": 0,
+            "credit_limit": fields["credit_limit"], "version": 1, "created_at": self.now,
+            "metadata": fields["metadata"]
+        }
         return 201, self.wallet_view(self.wallets[id_])
 
     def do_change(self, fields, principal, if_match):
@@ -168,11 +186,13 @@ class Ledger:
         limit = wallet["credit_limit"] if fields["credit_limit"] is None else fields["credit_limit"]
         metadata = wallet["metadata"] if fields["metadata"] is None else fields["metadata"]
         if status == "closed" and (wallet["balance"] != 0 or wallet["held"] != 0):
-            raise Refusal("wallet_not_empty", f"Wallet {wallet['id']} has {wallet['balance']}, "
-                                              f"and {wallet['held']} is held.")
+            raise Refusal(
+                "wallet_not_empty", f"Wallet {wallet['id']} has {wallet['balance']}, "
+                f"and {wallet['held']} is held.")
         if limit < wallet["credit_limit"] and wallet["balance"] - wallet["held"] + limit < 0:
             raise Refusal("credit_limit_in_use", f"Wallet {wallet['id']} uses more than {limit}.")
-        if (status, limit, metadata) != (wallet["status"], wallet["credit_limit"], wallet["metadata"]):
+        if (status, limit, metadata) != (wallet["status"], wallet["credit_limit"],
+                                         wallet["metadata"]):
             wallet.update(status=status, credit_limit=limit, metadata=metadata)
             wallet["version"] += 1
         return 200, self.wallet_view(wallet)
@@ -184,10 +204,10 @@ class Ledger:
         self.version_is(wallet, if_match)
         self.bank_id_is_new(wallet["currency"], fields["bank_transaction_id"])
         self.has_room(wallet, fields["amount"])
-        return 201, self.transaction_view(self.post(
-            "deposit", fields["amount"], wallet["currency"], None, wallet, principal,
-            bank_transaction_id=fields["bank_transaction_id"], reference=fields["reference"],
-            metadata=fields["metadata"]))
+        return 201, self.transaction_view(
+            self.post("deposit", fields["amount"], wallet["currency"], None, wallet, principal,
+                      bank_transaction_id=fields["bank_transaction_id"],
+                      reference=fields["reference"], metadata=fields["metadata"]))
 
     def do_withdrawal(self, fields, principal, if_match):
         wallet = self.wallet(fields["wallet"])
@@ -199,9 +219,10 @@ class Ledger:
         self.has_funds(wallet, fields["amount"])
         id_ = self.make_id("wdl", self.now)
         withdrawal = {
-            "id": id_, "wallet": wallet["id"], "amount": fields["amount"], "currency": wallet["currency"],
-            "status": "pending", "initiated_by": principal, "reference": fields["reference"],
-            "metadata": fields["metadata"], "created_at": self.now}
+            "id": id_, "wallet": wallet["id"], "amount": fields["amount"],
+            "currency": wallet["currency"], "status": "pending", "initiated_by": principal,
+            "reference": fields["reference"], "metadata": fields["metadata"], "created_at": self.now
+        }
         self.withdrawals[id_] = withdrawal
         if fields["bank_transaction_id"] is None:
             self.hold_money(wallet, fields["amount"])
@@ -213,8 +234,8 @@ class Ledger:
         transaction = self.post("withdrawal", withdrawal["amount"], withdrawal["currency"],
                                 self.wallets[withdrawal["wallet"]], None, principal,
                                 bank_transaction_id=bank_id, withdrawal=withdrawal["id"])
-        withdrawal.update(status="settled", bank_transaction_id=bank_id, transaction=transaction["id"],
-                          settled_at=self.now)
+        withdrawal.update(status="settled", bank_transaction_id=bank_id,
+                          transaction=transaction["id"], settled_at=self.now)
 
     def do_settle(self, fields, principal, if_match):
         withdrawal = self.find(self.withdrawals, fields["withdrawal"], "withdrawal")
@@ -223,8 +244,9 @@ class Ledger:
         self.version_is(wallet, if_match)
         self.bank_id_is_new(withdrawal["currency"], fields["bank_transaction_id"])
         if withdrawal["status"] != "pending":
-            raise Refusal("withdrawal_not_pending", f"Withdrawal {withdrawal['id']} of wallet {wallet['id']} "
-                                                    f"is {withdrawal['status']}.")
+            raise Refusal(
+                "withdrawal_not_pending", f"Withdrawal {withdrawal['id']} of wallet {wallet['id']} "
+                f"is {withdrawal['status']}.")
         wallet["held"] -= withdrawal["amount"]
         self.pay_out(withdrawal, fields["bank_transaction_id"], principal)
         return 200, self.withdrawal_view(withdrawal)
@@ -234,8 +256,9 @@ class Ledger:
         wallet = self.wallets[withdrawal["wallet"]]
         self.version_is(wallet, if_match)
         if withdrawal["status"] != "pending":
-            raise Refusal("withdrawal_not_pending", f"Withdrawal {withdrawal['id']} of wallet {wallet['id']} "
-                                                    f"is {withdrawal['status']}.")
+            raise Refusal(
+                "withdrawal_not_pending", f"Withdrawal {withdrawal['id']} of wallet {wallet['id']} "
+                f"is {withdrawal['status']}.")
         withdrawal.update(status="failed", reason=fields["reason"])
         wallet["held"] -= withdrawal["amount"]
         wallet["version"] += 1
@@ -259,25 +282,28 @@ class Ledger:
     def do_purchase(self, fields, principal, if_match):
         payer, payee = self.between(fields, "wallet", "merchant", if_match, merchant=True)
         self.has_room(payee, fields["amount"])
-        return 201, self.transaction_view(self.post(
-            "purchase", fields["amount"], payer["currency"], payer, payee, principal, order=fields["order"],
-            reference=fields["reference"], metadata=fields["metadata"]))
+        return 201, self.transaction_view(
+            self.post("purchase", fields["amount"], payer["currency"], payer, payee, principal,
+                      order=fields["order"], reference=fields["reference"],
+                      metadata=fields["metadata"]))
 
     def do_transfer(self, fields, principal, if_match):
         payer, payee = self.between(fields, "from", "to", if_match, merchant=False)
         self.has_room(payee, fields["amount"])
-        return 201, self.transaction_view(self.post(
-            "transfer", fields["amount"], payer["currency"], payer, payee, principal,
-            reference=fields["reference"], metadata=fields["metadata"]))
+        return 201, self.transaction_view(
+            self.post("transfer", fields["amount"], payer["currency"], payer, payee, principal,
+                      reference=fields["reference"], metadata=fields["metadata"]))
 
     def do_hold(self, fields, principal, if_match):
         payer, payee = self.between(fields, "wallet", "merchant", if_match, merchant=True)
         id_ = self.make_id("hold", self.now)
         self.holds[id_] = {
             "id": id_, "wallet": payer["id"], "merchant": payee["id"], "amount": fields["amount"],
-            "captured": 0, "remaining": fields["amount"], "status": "open", "order": fields["order"],
-            "reference": fields["reference"], "metadata": fields["metadata"],
-            "expires_at": self.now + 1000 * fields["expires_in"], "created_at": self.now}
+            "captured": 0, "remaining": fields["amount"], "status": "open",
+            "order": fields["order"], "reference": fields["reference"],
+            "metadata": fields["metadata"], "expires_at": self.now + 1000 * fields["expires_in"],
+            "created_at": self.now
+        }
         self.hold_money(payer, fields["amount"])
         return 201, self.hold_view(self.holds[id_])
 
@@ -289,26 +315,30 @@ class Ledger:
         self.not_frozen(payer)
         self.version_is(payer, if_match)
         if hold["status"] != "open":
-            raise Refusal("hold_not_open", f"Hold {hold['id']} of wallet {payer['id']} is {hold['status']}.")
+            raise Refusal("hold_not_open",
+                          f"Hold {hold['id']} of wallet {payer['id']} is {hold['status']}.")
         amount = hold["remaining"] if fields["amount"] is None else fields["amount"]
         if amount > hold["remaining"]:
-            raise Refusal("capture_exceeds_hold", f"Hold {hold['id']} of wallet {payer['id']} has "
-                                                  f"{hold['remaining']} left, and {amount} was asked.")
+            raise Refusal(
+                "capture_exceeds_hold", f"Hold {hold['id']} of wallet {payer['id']} has "
+                f"{hold['remaining']} left, and {amount} was asked.")
         self.has_room(payee, amount)
         hold["captured"] += amount
         hold["remaining"] -= amount
         payer["held"] -= amount
         if fields["final"] or hold["remaining"] == 0:
             self.close_hold(hold, "captured")
-        return 201, self.transaction_view(self.post(
-            "purchase", amount, payer["currency"], payer, payee, principal, hold=hold["id"]))
+        return 201, self.transaction_view(
+            self.post("purchase", amount, payer["currency"], payer, payee, principal,
+                      hold=hold["id"]))
 
     def do_void(self, fields, principal, if_match):
         hold = self.find(self.holds, fields["hold"], "hold")
         wallet = self.wallets[hold["wallet"]]
         self.version_is(wallet, if_match)
         if hold["status"] != "open":
-            raise Refusal("hold_not_open", f"Hold {hold['id']} of wallet {wallet['id']} is {hold['status']}.")
+            raise Refusal("hold_not_open",
+                          f"Hold {hold['id']} of wallet {wallet['id']} is {hold['status']}.")
         self.close_hold(hold, "voided")
         wallet["version"] += 1
         return 200, self.hold_view(hold)
@@ -317,7 +347,8 @@ class Ledger:
         purchase = self.find(self.transactions, fields["purchase"], "transaction")
         self.same_currency(fields, {"id": purchase["id"], "currency": purchase["currency"]})
         if purchase["type"] != "purchase":
-            raise Refusal("not_a_purchase", f"Transaction {purchase['id']} is a {purchase['type']}.")
+            raise Refusal("not_a_purchase",
+                          f"Transaction {purchase['id']} is a {purchase['type']}.")
         payer = self.wallets[purchase["credit"]["account"]]
         payee = self.wallets[purchase["debit"]["account"]]
         self.not_closed(payer, payee)
@@ -326,25 +357,29 @@ class Ledger:
         left = purchase["amount"] - purchase["refunded"]
         amount = left if fields["amount"] is None else fields["amount"]
         if amount > left or left == 0:
-            raise Refusal("refund_exceeds_purchase", f"Purchase {purchase['id']} of wallet {payee['id']} has "
-                                                     f"{left} left, and {amount} was asked.")
+            raise Refusal(
+                "refund_exceeds_purchase", f"Purchase {purchase['id']} of wallet {payee['id']} has "
+                f"{left} left, and {amount} was asked.")
         self.has_funds(payer, amount)
         self.has_room(payee, amount)
         purchase["refunded"] += amount
-        return 201, self.transaction_view(self.post(
-            "refund", amount, purchase["currency"], payer, payee, principal, purchase=purchase["id"],
-            reason=fields["reason"], reference=fields["reference"], metadata=fields["metadata"]))
+        return 201, self.transaction_view(
+            self.post("refund", amount, purchase["currency"], payer, payee, principal,
+                      purchase=purchase["id"], reason=fields["reason"],
+                      reference=fields["reference"], metadata=fields["metadata"]))
 
     # Idempotency and batches.
 
     def execute(self, operation, fields, principal, key=None, if_match=None):
-        """Decides one operation: (status, body, replayed). Refusals come back as their problem's body."""
+        """Decides one operation: (status, body, replayed). Refusals come back as their problem's
+        body."""
         request = (operation, fields)
         if key is not None and (principal, key) in self.remembered:
             first, status, body = self.remembered[principal, key]
             if first == request:
                 return status, body, True
-            return 422, Refusal("idempotency_key_reused", f"The key {key} was another request's.").body, False
+            return 422, Refusal("idempotency_key_reused",
+                                f"The key {key} was another request's.").body, False
         try:
             if operation == "batch":
                 status, body = self.do_atomic(fields["operations"], principal)
@@ -352,15 +387,16 @@ class Ledger:
                 status, body = getattr(self, "do_" + operation)(fields, principal, if_match)
         except Refusal as refusal:
             status, body = STATUS[refusal.code], refusal.body
-        worth_keeping = status < 300 or status in (404, 409, 422) and body["code"] != "idempotency_key_reused"
+        worth_keeping = status < 300 or status in (404, 409,
+                                                   422) and body["code"] != "idempotency_key_reused"
         if key is not None and worth_keeping:
             # What is remembered never changes, whatever happens to the thing it shows.
             self.remembered[principal, key] = (copy.deepcopy(request), status, copy.deepcopy(body))
         return status, body, False
 
     def execute_batch(self, operations, principal, key, times):
-        """Not atomic: each operation for itself. An operation is (name, fields, its key) or an invalid one's
-        problem; `times[i]` is when number i was decided."""
+        """Not atomic: each operation for itself. An operation is (name, fields, its key) or an
+        invalid one's problem; `times[i]` is when number i was decided."""
         results = []
         for index, operation in enumerate(operations):
             self.expire(max(self.now, times[index]))
@@ -371,7 +407,8 @@ class Ledger:
             if own_key is None and key is not None:
                 own_key = (key, index)
             _, body, replayed = self.execute(name, fields, principal, own_key)
-            results.append({**copy.deepcopy(body), "replayed": True} if replayed else copy.deepcopy(body))
+            results.append(
+                {**copy.deepcopy(body), "replayed": True} if replayed else copy.deepcopy(body))
         return 200, {"results": results}
 
     def do_atomic(self, operations, principal):
@@ -403,18 +440,20 @@ class Ledger:
     # What the outside sees.
 
     def wallet_view(self, wallet):
-        return without_empty(
-            id=wallet["id"], owner=wallet["owner"], kind=wallet["kind"], currency=wallet["currency"],
-            status=wallet["status"], balance=wallet["balance"], held=wallet["held"],
-            available=wallet["balance"] - wallet["held"], credit_limit=wallet["credit_limit"],
-            version=wallet["version"], created_at=time_text(wallet["created_at"]),
-            metadata=dict(wallet["metadata"] or {}))
+        return without_empty(id=wallet["id"], owner=wallet["owner"], kind=wallet["kind"],
+                             currency=wallet["currency"], status=wallet["status"],
+                             balance=wallet["balance"], held=wallet["held"],
+                             available=wallet["balance"] - wallet["held"],
+                             credit_limit=wallet["credit_limit"], version=wallet["version"],
+                             created_at=time_text(wallet["created_at"]),
+                             metadata=dict(wallet["metadata"] or {}))
 
     def transaction_view(self, transaction):
         view = {**transaction, "created_at": time_text(transaction["created_at"])}
         withdrawal = self.withdrawals.get(view.pop("withdrawal", None))
         if withdrawal:
-            view.update({"?reference": withdrawal["reference"], "?metadata": withdrawal["metadata"]})
+            view.update(
+                {"?reference": withdrawal["reference"], "?metadata": withdrawal["metadata"]})
         if "hold" in view:
             hold = self.holds[view["hold"]]
             view.update({"?" + name: hold[name] for name in ("order", "reference", "metadata")})
@@ -426,7 +465,10 @@ class Ledger:
         return without_empty(**view)
 
     def hold_view(self, hold):
-        view = {**hold, "created_at": time_text(hold["created_at"]), "expires_at": time_text(hold["expires_at"])}
+        view = {
+            **hold, "created_at": time_text(hold["created_at"]),
+            "expires_at": time_text(hold["expires_at"])
+        }
         view.pop("left", None)
         return without_empty(**view)
 
@@ -438,8 +480,10 @@ class Ledger:
 
     def balance_view(self, id_, at):
         wallet = self.wallet(id_)
-        view = {"wallet": id_, "currency": wallet["currency"],
-                "at": time_text(self.now if at is None else at), "balance": 0}
+        view = {
+            "wallet": id_, "currency": wallet["currency"],
+            "at": time_text(self.now if at is None else at), "balance": 0
+        }
         for transaction in self.transactions.values():
             for side in (transaction["debit"], transaction["credit"]):
                 if side["account"] == id_ and (at is None or transaction["created_at"] <= at):
@@ -454,10 +498,12 @@ class Ledger:
         start, end = filters.get("from"), filters.get("to")
         found = []
         for thing in reversed(list(things.values())):
-            if start is not None and thing["created_at"] < start or end is not None and thing["created_at"] >= end:
+            if start is not None and thing["created_at"] < start or end is not None and thing[
+                    "created_at"] >= end:
                 continue
-            if all(self.has(thing, name, value) for name, value in filters.items()
-                   if value is not None and name not in ("from", "to")):
+            if all(
+                    self.has(thing, name, value) for name, value in filters.items()
+                    if value is not None and name not in ("from", "to")):
                 found.append(view(thing))
         return found
 
@@ -468,14 +514,17 @@ class Ledger:
         return thing.get(name) == value
 
     def totals(self):
-        """{currency: wallet_balances, deposits, withdrawals, difference}, each added up from scratch."""
+        """{currency: wallet_balances, deposits, withdrawals, difference}, each added up from
+        scratch."""
         sums = {}
         for wallet in self.wallets.values():
-            totals = sums.setdefault(wallet["currency"], {"wallet_balances": 0, "deposits": 0, "withdrawals": 0})
+            totals = sums.setdefault(wallet["currency"],
+                                     {"wallet_balances": 0, "deposits": 0, "withdrawals": 0})
             totals["wallet_balances"] += wallet["balance"]
         for transaction in self.transactions.values():
             if transaction["type"] in ("deposit", "withdrawal"):
                 sums[transaction["currency"]][transaction["type"] + "s"] += transaction["amount"]
         for totals in sums.values():
-            totals["difference"] = totals["wallet_balances"] - totals["deposits"] + totals["withdrawals"]
+            totals["difference"] = totals["wallet_balances"] - totals["deposits"] + totals[
+                "withdrawals"]
         return sums

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The naive ledger behind a socket, started just like Florin: `serve.py serve --data DIR --listen HOST:PORT`.
+"""The naive ledger behind a socket, started just like Florin: `serve.py serve --data DIR --listen
+HOST:PORT`.
 
-It exists so that the tests can be tested: every story must pass on it, and one whose expectation is changed must
-fail. `FLORIN=tests/model/serve.py tests/suites/20-story.py` runs all stories against it. NAIVE_BUG=name makes
-it wrong in one way on purpose, which some test must notice.
+It exists so that the tests can be tested: every story must pass on it, and one whose expectation
+is changed must fail. `FLORIN=tests/model/serve.py tests/suites/20-story.py` runs all stories
+against it. NAIVE_BUG=name makes it wrong in one way on purpose, which some test must notice.
 """
 
 import argparse
@@ -39,10 +40,12 @@ def break_something(name):
     """Mistakes of the kind that real ledgers make, one at a time."""
     if name == "refund_twice":
         original = Ledger.do_refund
+
         def do_refund(self, fields, principal, if_match):
             answer = original(self, fields, principal, if_match)
             self.transactions[fields["purchase"]]["refunded"] = 0
             return answer
+
         Ledger.do_refund = do_refund
     elif name == "hold_never_expires":
         Ledger.expire = lambda self, now: setattr(self, "now", now)
@@ -56,9 +59,11 @@ def break_something(name):
             self, next((c for c, b in self.bank_ids if b == bank_id), currency), bank_id)
     elif name == "version_twice":
         original = Ledger.hold_money
+
         def hold_money(self, wallet, amount):
             original(self, wallet, amount)
             wallet["version"] += 1
+
         Ledger.hold_money = hold_money
     elif name == "half_atomic":
         Ledger.restore = lambda self, before: None
@@ -79,8 +84,10 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size)
-        headers = {name.lower(): value.encode("latin-1").decode("utf-8", "replace")
-                   for name, value in self.headers.items()}
+        headers = {
+            name.lower(): value.encode("latin-1").decode("utf-8", "replace")
+            for name, value in self.headers.items()
+        }
         with server.lock:
             status, more, document = server.door.handle(self.command, self.path, headers, body,
                                                         time.time_ns() // 1_000_000)
@@ -92,14 +99,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status, more, document):
         content = b""
-        if document is not None:
+        if self.path == "/metrics":
+            content = b"# TYPE naive gauge\nnaive 1\n"
+        elif document is not None:
             content = json.dumps(bare(document), ensure_ascii=False).encode()
         self.send_response(status)
         for name, value in more.items():
             self.send_header(name, value)
         if status != 204:
             problem = status >= 400
-            self.send_header("Content-Type", "application/problem+json" if problem else "application/json")
+            self.send_header("Content-Type",
+                             "application/problem+json" if problem else "application/json")
             self.send_header("Content-Length", str(len(content)))
         if status == 401:
             self.send_header("WWW-Authenticate", "Bearer")
@@ -114,7 +124,9 @@ class Handler(BaseHTTPRequestHandler):
 def bare(document):
     """Optional names lose their mark."""
     if isinstance(document, dict):
-        return {name.lstrip("?"): bare(value) for name, value in document.items() if value is not None}
+        return {
+            name.lstrip("?"): bare(value) for name, value in document.items() if value is not None
+        }
     if isinstance(document, list):
         return [bare(item) for item in document]
     return document
@@ -138,11 +150,13 @@ class Naive(ThreadingHTTPServer):
             self.door.ledger.restore(state)
             for code, exponent in exponents.items():
                 if self.used.get(code, exponent) != exponent:
-                    raise SystemExit(f"currency {code} has exponent {self.used[code]} in the books, not {exponent}")
+                    raise SystemExit(
+                        f"{code} has exponent {self.used[code]} in the books, not {exponent}")
         else:
             _, secret = self.door.add_key("admin", "admin", time.time_ns() // 1_000_000)
             path = os.path.join(data, "admin.key")
-            with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w",
+                      encoding="utf-8") as file:
                 file.write(secret + "\n")
         self.used.update(exponents)
         self.keep()

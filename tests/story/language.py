@@ -11,40 +11,44 @@
     POST /v1/purchases {"wallet": $anna.id, "merchant": $shop.id, "amount": 300}
       > Idempotency-Key: first                        a header of the request
       422 insufficient_funds                          status and code of a problem
-      < Retry-After: 1                                a header of the answer; without a value: it is there
+      < Retry-After: 1                                a header of the answer (or only its name)
       <! ETag                                         a header that is not there
 
-A request line is `name: METHOD path body`; name and body may be missing, and the body may go on in further lines
-indented by four or more spaces. `$anna.id` is a value of an earlier answer (with its quotes inside JSON, without
-in a path), `${anna.id}` the bare text anywhere. `$repeat("x", 255)`, `$metadata(33)` and `$list(3, {...})` make
-long values, `$bytes("ff 00")` bytes that are no text. The body is sent as written, valid JSON or not.
+A request line is `name: METHOD path body`; name and body may be missing, and the body may go on
+in further lines indented by four or more spaces. `$anna.id` is a value of an earlier answer (with
+its quotes inside JSON, without in a path), `${anna.id}` the bare text anywhere. `$repeat("x",
+255)`, `$metadata(33)`, `$list(3, {...})` and `$spaces(9)` make long values, `$bytes("ff 00")`
+bytes that are no text. The body is sent as written, valid JSON or not.
 
 LIST is GET that follows next_cursor to the end. Steps that are no request:
 
-    as service           the role whose key is used from here on: admin, service, auditor, or nobody;
+    as service           whose key is used from here on: admin, service, auditor, or nobody;
                          a digit behind it makes another key of that role (service2)
     as key $name.secret  the key with that secret
     restart | kill       SIGTERM, or kill -9, and a new start on the same data
     refuses "text"       the server is stopped, and a new start must fail and say the text
-    config {...}         the configuration from the next start on (as the first step: from the beginning)
+    config {...}         the configuration from the next start on; as first step: at once
     wait 1.2             seconds
     wallet anna balance 700 held 0
                          what GET /v1/wallets/$anna.id must show
 
-Expectations beside those above: `pointer /amount` (a problem points there), `says "text" $anna.id` (the answer
-contains all of them), `same as name` (status and body bytes of that answer), `replayed`, `ids $a.id $b.id` (of a
-page's items, in order), `count 3` (of a page's items), `within 2` (seconds of trying again until all holds).
-"<any>", "<text>", "<int>", "<time>", "<wallet id>" and the like stand for values that nobody can know.
+Expectations beside those above: `pointer /amount` (a problem points there), `says "text"
+$anna.id` (the answer contains all of them), `same as name` (status and body bytes of that
+answer), `replayed` (Idempotent-Replayed must be there, and nowhere else; `maybe replayed` where
+either is right), `ids $a.id $b.id` (of a page's items, in order), `count 3` (of a page's items),
+`within 2` (seconds of trying again until all holds). "<any>", "<text>", "<int>", "<time>",
+"<wallet id>" and the like stand for values that nobody can know.
 """
 
 import ast
 import json
 import re
 
-REQUEST = re.compile(r"(?:([a-z][a-z0-9_]*):\s+)?(GET|HEAD|LIST|POST|PATCH|PUT|DELETE|OPTIONS)\s+(\S+)(?:\s+(.*))?\Z",
-                     re.DOTALL)
+REQUEST = re.compile(
+    r"(?:([a-z][a-z0-9_]*):\s+)?(GET|HEAD|LIST|POST|PATCH|PUT|DELETE|OPTIONS)\s+(\S+)"
+    r"(?:\s+(.*))?\Z", re.DOTALL)
 VARIABLE = re.compile(r"\$\{([a-z][a-z0-9_]*(?:\.\w+)*)\}|\$([a-z][a-z0-9_]*(?:\.\w+)*)")
-CALL = re.compile(r"\$(repeat|metadata|list|bytes)\(")
+CALL = re.compile(r"\$(repeat|metadata|list|bytes|spaces)\(")
 COMMANDS = {"as", "restart", "kill", "refuses", "config", "wait", "wallet"}
 
 
@@ -53,8 +57,8 @@ class Malformed(Exception):
 
 
 class Step:
-    """One step: `kind` is "request" or a command's word, `text` what follows, `expected` lines of (number, text)."""
-
+    """One step: `kind` is "request" or a command's word, `text` what follows, `expected` lines of
+    (number, text)."""
     def __init__(self, line, kind, text, title):
         self.line = line
         self.kind = kind
@@ -137,6 +141,8 @@ def matching_bracket(text, start):
 def call(name, arguments):
     if name == "metadata":
         return json.dumps({f"name{index}": f"value{index}" for index in range(int(arguments))})
+    if name == "spaces":
+        return " " * int(arguments)
     if name == "bytes":
         # Surrogates carry the bytes through text; `fill_bytes` turns them back.
         return bytes.fromhex(ast.literal_eval(arguments)).decode("utf-8", "surrogateescape")

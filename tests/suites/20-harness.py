@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests the tests: the stories against the naive ledger. On a right one they pass; on one that is
+wrong in a single way, the story that stands for that way must fail. So a story that proves
+nothing is noticed."""
+
+import os
+import subprocess
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(TESTS, "lib"))
+
+from report import Report  # noqa: E402
+
+# A mistake of model/serve.py, and the story that must notice it.
+BUGS = [("refund_twice", "06-refunds"), ("hold_never_expires", "08-expiry"),
+        ("overdraft", "07-holds"), ("forgets_keys", "12-idempotency"),
+        ("bank_ids_shared", "03-deposits"), ("version_twice", "13-versions"),
+        ("half_atomic", "15-atomic-batches"), ("ladder", "20-ladder"), ]
+
+
+def play(stories, bug=""):
+    environment = dict(os.environ, NAIVE_BUG=bug)
+    environment.pop("FLORIN_SERVE", None)
+    paths = [os.path.join(TESTS, "story", name + ".story") for name in stories]
+    done = subprocess.run([
+        sys.executable,
+        os.path.join(TESTS, "story", "run.py"), "--florin",
+        os.path.join(TESTS, "model", "serve.py"), *paths
+    ], capture_output=True, text=True, timeout=120, env=environment, check=False)
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
+
+
+def main():
+    report = Report("harness")
+    passes, output = play([])
+    report.check("all stories pass on the naive ledger", passes, output[-4000:])
+    for bug, story in BUGS:
+        passes, output = play([story], bug)
+        report.check(f"{story} notices {bug}", not passes and "Traceback" not in output,
+                     output[-4000:])
+    report.finish()
+
+
+main()
