@@ -34,8 +34,14 @@ if [ ! -f "$folder/build.ninja" ]; then
     set_up >build/setup-$kind.log || { cat build/setup-$kind.log >&2; exit 1; }
 fi
 
+# A new folder brings a build file that the last set-up has not seen.
+if [ -n "$(find src tests bench -name meson.build -newer "$folder/build.ninja" 2>/dev/null)" ]; then
+    meson setup --reconfigure "$folder" . >build/setup-$kind.log ||
+        { cat build/setup-$kind.log >&2; exit 1; }
+fi
+
 [ $# -gt 0 ] || set -- src/programs/florin
-ninja -C "$folder" --quiet "$@"
+ninja -C "$folder" -j "$(nproc)" --quiet "$@"
 if [ "$kind" = release ] && [ -f "$folder/src/programs/florin" ]; then
     # A link and a rename: a running server keeps its file, and there is never half a binary.
     ln -f "$folder/src/programs/florin" build/florin.new

@@ -353,7 +353,7 @@ def rule_blanks(files):
     """No trailing blanks, tabs only in makefiles, and a line end at the end."""
     for file in files:
         for number, line in enumerate(file.lines, 1):
-            if line != line.rstrip() and file.path.suffix != ".md":
+            if line != line.rstrip() and file.path.suffix not in (".md", ".story"):
                 yield file.name, number, "trailing blanks"
             if "\t" in line and file.path.name != "Makefile" and is_program(file):
                 yield file.name, number, "a tab"
@@ -408,12 +408,11 @@ def rule_built(files):
 
 def rule_unique_names(files):
     """A source's name is its own in the whole house."""
-    folders = {}
+    known = {}
     for file in (file for file in files if file.in_src and file.is_code):
-        folders.setdefault(file.path.stem, {}).setdefault(file.path.parent, file)
-    for stem, places in sorted(folders.items()):
-        for file in list(places.values())[1:]:
-            yield file.name, 1, f"another {stem} lies in {next(iter(places)).relative_to(ROOT)}"
+        first = known.setdefault(file.path.name, file)
+        if first is not file:
+            yield file.name, 1, f"another {file.path.name} is {first.name}"
 
 
 def rule_tests_exist(files):
