@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Private to the embedded engine: what its files share. The writer thread owns everything here but
+// what says otherwise.
+#pragma once
+#include <pthread.h>
+
+#include "base/disk.h"
+#include "base/signal_gate.h"
+#include "engine/embedded/embedded.h"
+#include "engine/embedded/index.h"
+#include "engine/embedded/journal.h"
+#include "engine/embedded/state.h"
+#include "engine/embedded/undo.h"
+
+// Where a checkpoint may begin its replay: the end of a segment.
+struct landmark {
+    uint64_t position;
+    struct sha256 chain;
+    uint64_t time_ms;
+    uint64_t transaction_count;
+};
+
+struct writer_stats { // written by the writer, read by anybody, each a relaxed atomic
+    uint64_t rounds, commands, refusals, replays, records, batch_commands_last;
+};
+
+struct books {
+    struct engine engine; // first: the port hands out pointers to it
+    struct disk *disk;
+    int lock_file;
+    struct state state;
+    uint64_t
+        hash_seed; // of the index's fingerprints: secret, so nobody can choose what falls together
+    struct journal *journal;
+    struct index *index;
+    struct undo undo;
+
+    struct inbox inbox;
+    pthread_t writer;
+    bool stopping; // atomic
+
+    uint64_t now_ms;      // the round's time
+    bool storage_full;    // of this round
+    struct arena scratch; // of this round
+    // Rounds decided and rounds durable. Who read memory while a round was decided waits for it to
+    // be published.
+    uint64_t decided; // atomic
+    struct signal_gate published;
+
+    struct writer_stats stats;
+
+    // The keeper makes checkpoints beside the writer.
+    pthread_t keeper;
+    pthread_mutex_t keeper_lock;
+    pthread_cond_t keeper_wake;
+    struct landmark landmarks[8]; // of segments that ended since the last checkpoint, oldest first;
+                                  // under the lock
+    uint32_t landmark_count;
+    uint64_t checkpoint_position; // under the lock
+    uint64_t checkpoint_time_ms;
+    bool keeper_stopping;
+};
+
+// What a command names, found: the docket for the rules and the items behind it.
+struct fetched {
+    struct docket docket;
+    struct wallet_item *wallet, *counterparty;
+    struct hold_item *hold;
+    struct withdrawal_item *withdrawal;
+    struct key_item *key;
+    struct purchase purchase;
+    uint64_t purchase_position;
+    struct id bank_transaction;
+};
+
+// How many commands ahead of the one being decided their memory is asked for.
+#define FETCH_AHEAD 32
+
+// fetch.c
+void fetch_prefetch(struct books *books, const struct command *command);
+void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
+uint64_t key_fingerprint(const struct books *books, struct digest128 key);
+uint64_t bank_fingerprint(const struct books *books, const struct currency *currency,
+                          struct slice bank_id);
+uint64_t order_fingerprint(const struct books *books, struct slice order);
+uint64_t owner_fingerprint(const struct books *books, struct slice owner);
+// The record under the same idempotency key, if there is one. Thread: the writer.
+bool fetch_earlier(struct books *books, const struct command *command, struct record *ret_record,
+                   uint64_t *ret_position);
+// The transaction with that id, decoded. `open` also looks into the open round (the writer only).
+bool fetch_transaction(struct books *books, struct id id, bool open, struct record *ret_record,
+                       uint64_t *ret_position);
+
+// effect.c: what was decided becomes a record and a change of the state.
+uint64_t effect_take(struct books *books, struct record *record, struct fetched *fetched);
+// The same for a record of the journal, at the start. False: it does not fit what is there
+// (`ret_why`).
+bool effect_replay(struct books *books, uint64_t position, const struct record *record,
+                   const char **ret_why);
+// Puts the record's keys and names into the index.
+void effect_index(struct books *books, uint64_t position, const struct record *record);
+
+// decide_one.c: one command, alone or within a batch.
+void decide_one(struct books *books, const struct command *command, bool in_atomic,
+                struct outcome *ret_outcome);
+void decide_atomic(struct books *books, struct submission *submission);
+void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome);
+// Expires the holds that are due: up to LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND, and all of the wallets
+// named.
+void expire_due(struct books *books, const struct submission *first);
+
+// Outcomes point at positions until the round is durable; then at the bytes there.
+static inline struct slice outcome_position(uint64_t position) {
+    return (struct slice){.bytes = NULL, .size = position};
+}
+void outcome_resolve(struct books *books, struct outcome *outcome);
+
+// writer.c
+void *writer_run(void *books);
+
+// keeper.c
+void *keeper_run(void *books);
+// The journal has ended a segment. Thread: the writer.
+void keeper_segment_ended(struct books *books, uint64_t time_ms);
+
+// checkpoint.c
+// Writes the state beside the writer, so that a start replays from `landmark` on. Thread: the
+// keeper.
+MUST_CHECK enum status checkpoint_write(struct books *books, const struct landmark *landmark);
+// Fills an empty state. STATUS_not_found: there is none; STATUS_damaged: it does not hold. In both
+// cases the state is empty and the journal is to be replayed from its beginning. Thread: one, at
+// the start.
+MUST_CHECK enum status checkpoint_load(struct books *books, struct landmark *ret_landmark);
+
+// listing.c: the reading half of the port.
+enum status books_list(struct engine *engine, const struct list_query *query,
+                       struct page *ret_page);
+enum status books_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
+                             struct balance_at *ret);
+// Waits until everything that was decided when it was called is durable.
+void books_settle(struct books *books);

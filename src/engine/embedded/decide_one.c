@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// One command from fetch to its place in the round: an earlier answer again, a refusal, or facts
+// that are taken at once, so that the next command is decided against them.
+#include "base/check.h"
+#include "engine/embedded/books.h"
+
+static void count(uint64_t *counter) {
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+// Where the answer's records are.
+static void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
+    uint64_t opening = 0;
+    outcome->record = outcome_position(position);
+    if (record->kind == RECORD_TRANSACTION)
+        opening = record->transaction.opening;
+    if (record->kind == RECORD_HOLD)
+        opening = record->hold.opening;
+    if (record->kind == RECORD_WITHDRAWAL)
+        opening = record->withdrawal.opening;
+    if (opening != 0)
+        outcome->opening = outcome_position(opening);
+    if (record->kind == RECORD_WALLET) {
+        outcome->has_version = true;
+        outcome->version = record->wallet.version;
+    }
+}
+
+void outcome_resolve(struct books *books, struct outcome *outcome) {
+    if (outcome->record.bytes == NULL && outcome->record.size != 0)
+        outcome->record = journal_read(books->journal, outcome->record.size);
+    if (outcome->opening.bytes == NULL && outcome->opening.size != 0)
+        outcome->opening = journal_read(books->journal, outcome->opening.size);
+}
+
+static void outcome_refuse(struct books *books, struct outcome *outcome,
+                           const struct refusal *refusal) {
+    count(&books->stats.refusals);
+    outcome->status = refusal->status;
+    outcome->refusal = *refusal;
+}
+
+// Answers with what an earlier record under the same key says.
+static void outcome_replay(struct books *books, const struct command *command,
+                           const struct record *earlier, uint64_t position,
+                           struct outcome *outcome) {
+    enum status status = decide_replay(command, earlier);
+    if (status != STATUS_ok) {
+        outcome_refuse(books, outcome, &(struct refusal){.status = (uint8_t)status});
+        return;
+    }
+    count(&books->stats.replays);
+    outcome->replayed = true;
+    outcome_point(outcome, earlier, position);
+    if (earlier->kind == RECORD_REFUSAL) {
+        outcome->status = earlier->refusal.status;
+        outcome->refusal = earlier->refusal;
+    } else {
+        outcome->status = STATUS_ok;
+    }
+}
+
+// A refusal that an idempotency key remembers is a record too.
+static void remember_refusal(struct books *books, const struct command *command,
+                             const struct refusal *refusal, struct outcome *outcome) {
+    struct record record = {
+        .kind = RECORD_REFUSAL,
+        .operation = command->type,
+        .has_key = true,
+        .time_ms = books->now_ms,
+        .origin = command->origin,
+        .key = command->key,
+        .request = command->request,
+        .refusal = *refusal,
+    };
+    uint64_t position = journal_next_position(books->journal);
+    record_encode(&record, journal_round_buffer(books->journal));
+    effect_index(books, position, &record);
+    outcome->record = outcome_position(position);
+    count(&books->stats.records);
+}
+
+void decide_one(struct books *books, const struct command *command, bool in_atomic,
+                struct outcome *ret_outcome) {
+    struct outcome *outcome = ret_outcome;
+    struct record record;
+    uint64_t position;
+    memset(outcome, 0, sizeof(*outcome));
+    count(&books->stats.commands);
+    if (command->has_key && fetch_earlier(books, command, &record, &position)) {
+        outcome_replay(books, command, &record, position, outcome);
+        return;
+    }
+    struct fetched fetched;
+    struct refusal refusal;
+    fetch(books, command, &fetched);
+    enum status status = decide(command, &fetched.docket, &record, &refusal);
+    if (status != STATUS_ok) {
+        outcome_refuse(books, outcome, &refusal);
+        if (command->has_key && !in_atomic && status_is_remembered(status))
+            remember_refusal(books, command, &refusal, outcome);
+        return;
+    }
+    position = effect_take(books, &record, &fetched);
+    outcome->status = STATUS_ok;
+    outcome_point(outcome, &record, position);
+    count(&books->stats.records);
+}
+
+// ---- atomic batches
+// --------------------------------------------------------------------------------------------------
+
+// The batch's own key answers with every operation's record again.
+static void replay_batch(struct books *books, struct submission *submission,
+                         const struct record *earlier, uint64_t position) {
+    struct outcome *whole = &submission->batch_outcome;
+    outcome_replay(books, &submission->batch, earlier, position, whole);
+    if (whole->status != STATUS_ok)
+        return;
+    CHECK(earlier->kind == RECORD_BATCH);
+    CHECK(earlier->batch.count == submission->count);
+    struct slice positions = arena_copy(&books->scratch, earlier->batch.positions);
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct record record;
+        const char *why;
+        uint64_t at;
+        memcpy(&at, positions.bytes + i * sizeof(at), sizeof(at));
+        struct slice bytes = journal_read_open(books->journal, at & ~UINT64_C(7));
+        CHECK(record_decode(bytes, &record, &why) == STATUS_ok);
+        struct outcome *outcome = &submission->outcomes[i];
+        memset(outcome, 0, sizeof(*outcome));
+        outcome->status = STATUS_ok;
+        outcome->replayed = (at & 1) != 0;
+        outcome_point(outcome, &record, at & ~UINT64_C(7));
+    }
+}
+
+static void remember_batch(struct books *books, struct submission *submission) {
+    uint64_t *positions = arena_take(&books->scratch, submission->count * sizeof(*positions));
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct outcome *outcome = &submission->outcomes[i];
+        CHECK(outcome->record.size % 8 == 0 && outcome->record.size != 0);
+        positions[i] = outcome->record.size | (outcome->replayed ? 1 : 0);
+    }
+    struct record record = {
+        .kind = RECORD_BATCH,
+        .operation = submission->commands[0].type,
+        .has_key = true,
+        .time_ms = books->now_ms,
+        .origin = submission->batch.origin,
+        .key = submission->batch.key,
+        .request = submission->batch.request,
+        .batch = {.count = submission->count,
+                  .positions = slice_of(positions, submission->count * sizeof(*positions))},
+    };
+    uint64_t position = journal_next_position(books->journal);
+    record_encode(&record, journal_round_buffer(books->journal));
+    effect_index(books, position, &record);
+}
+
+void decide_atomic(struct books *books, struct submission *submission) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct record earlier;
+    uint64_t position;
+    memset(whole, 0, sizeof(*whole));
+    if (submission->batch.has_key &&
+        fetch_earlier(books, &submission->batch, &earlier, &position)) {
+        replay_batch(books, submission, &earlier, position);
+        return;
+    }
+    struct buffer *buffer = journal_round_buffer(books->journal);
+    size_t size = buffer->size, mark = index_mark(books->index);
+    undo_begin(&books->undo, &books->state);
+    uint32_t i = 0;
+    enum status status = STATUS_ok;
+    for (; i < submission->count && status == STATUS_ok; i++) {
+        if (i + FETCH_AHEAD < submission->count)
+            fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
+        decide_one(books, &submission->commands[i], true, &submission->outcomes[i]);
+        status = submission->outcomes[i].status;
+    }
+    if (status == STATUS_ok) {
+        undo_keep(&books->undo, &books->state);
+        whole->status = STATUS_ok;
+        if (submission->batch.has_key)
+            remember_batch(books, submission);
+        return;
+    }
+    undo_roll_back(&books->undo, &books->state);
+    index_undo(books->index, mark);
+    buffer->size = size;
+    struct refusal refusal = submission->outcomes[i - 1].refusal;
+    refusal.status = (uint8_t)status;
+    refusal.operation = i - 1;
+    outcome_refuse(books, whole, &refusal);
+    if (submission->batch.has_key && status_is_remembered(status)) {
+        struct command batch = submission->batch;
+        batch.type = submission->commands[i - 1].type;
+        remember_refusal(books, &batch, &refusal, whole);
+    }
+}
+
+// ---- holds whose time is over
+// ----------------------------------------------------------------------------------------
+
+// The longest that an expiry's record can be: a hold's facts and two short texts.
+#define EXPIRY_BYTES_MAX 512
+
+static bool expire_hold(struct books *books, uint32_t index) {
+    if (journal_round_is_open(books->journal) &&
+        !journal_round_fits(books->journal, EXPIRY_BYTES_MAX))
+        return false;
+    if (!journal_round_is_open(books->journal))
+        journal_round_begin(books->journal, books->now_ms, EXPIRY_BYTES_MAX);
+    struct command command = {
+        .type = COMMAND_EXPIRE,
+        .subject = state_hold_at(&books->state, index)->hold.id,
+        .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+    };
+    struct outcome outcome;
+    decide_one(books, &command, false, &outcome);
+    CHECK(outcome.status == STATUS_ok);
+    return true;
+}
+
+static void expire_of_wallet(struct books *books, struct id wallet) {
+    struct wallet_item *item = id_is_zero(wallet) ? NULL : state_wallet(&books->state, wallet);
+    if (item == NULL)
+        return;
+    for (uint32_t index = item->open_holds; index != 0;) {
+        struct hold_item *hold = state_hold_at(&books->state, index);
+        uint32_t next = hold->next;
+        if (hold->hold.expires_at_ms <= books->now_ms && !expire_hold(books, index))
+            return;
+        index = next;
+    }
+}
+
+// Of the wallets that a command names, the one whose spendable money matters.
+static void expire_of_command(struct books *books, const struct command *command) {
+    expire_of_wallet(books, command->wallet);
+    expire_of_wallet(books, command->counterparty);
+    if (command->type == COMMAND_CAPTURE || command->type == COMMAND_VOID ||
+        command->type == COMMAND_READ_HOLD) {
+        const struct hold_item *hold = state_hold(&books->state, command->subject);
+        if (hold != NULL)
+            expire_of_wallet(books, hold->hold.wallet);
+    }
+    if (command->type == COMMAND_READ_WALLET)
+        expire_of_wallet(books, command->subject);
+}
+
+void expire_due(struct books *books, const struct submission *first) {
+    struct state *state = &books->state;
+    uint32_t index;
+    for (int i = 0; i < LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND; i++) {
+        if ((index = state_due_first(state, books->now_ms)) == 0)
+            return;
+        if (!expire_hold(books, index))
+            return;
+        state_due_pop(state);
+    }
+    if (state_due_first(state, books->now_ms) == 0)
+        return;
+    // More are due than a round may expire for everybody: those of the wallets named must not wait.
+    for (const struct submission *submission = first; submission != NULL;
+         submission = submission->next)
+        for (uint32_t i = 0; i < submission->count; i++)
+            expire_of_command(books, &submission->commands[i]);
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+// What was decided becomes a record of the journal and a change of the state. Replay at the start
+// walks the same way, so memory after a crash is memory before it.
+#include "base/check.h"
+#include "engine/embedded/books.h"
+
+// The items that a record is about.
+struct touched {
+    struct wallet_item *debit, *credit; // of a transaction; else `debit` is the wallet
+    struct hold_item *hold;
+    struct withdrawal_item *withdrawal;
+    struct refund_item *refund;
+    struct key_item *key;
+    bool wallet_added, hold_added, withdrawal_added;
+};
+
+static void history_fill(struct posting_side *side, const struct wallet_item *item) {
+    if (item == NULL)
+        return;
+    side->number = item->number + 1;
+    side->previous = item->last;
+    side->skip =
+        history_skip_target(side->number) == 0 ? 0 : item->levels[history_skip_level(side->number)];
+    CHECK(side->number != 0);
+    CHECK(side->previous != 0 || side->number == 1);
+}
+
+static void history_take(struct wallet_item *item, const struct posting_side *side,
+                         uint64_t position) {
+    if (item == NULL || side->number <= item->number)
+        return;
+    item->number = side->number;
+    item->last = position;
+    if (side->number % 64 == 0)
+        item->levels[0] = position;
+    if (side->number % 4096 == 0)
+        item->levels[1] = position;
+    if (side->number % (1u << 18) == 0)
+        item->levels[2] = position;
+}
+
+static uint32_t withdrawal_index(const struct state *state, const struct withdrawal_item *item) {
+    return (uint32_t)(((const uint8_t *)item - state->withdrawals.bytes) / sizeof(*item));
+}
+
+static uint32_t refund_index(const struct state *state, const struct refund_item *item) {
+    return (uint32_t)(((const uint8_t *)item - state->refunds.bytes) / sizeof(*item));
+}
+
+static uint32_t currency_index(const struct state *state, const struct currency *currency) {
+    uint16_t index;
+    CHECK(state_currency((struct state *)state, currency, false, &index) != NULL);
+    return index;
+}
+
+// ---- taking a record onto the state
+// ----------------------------------------------------------------------------------
+
+static void mark_all(struct books *books, const struct touched *touched, bool before) {
+    void (*mark)(struct undo *, struct state *, enum undo_kind, uint32_t) =
+        before ? undo_touch : undo_touched;
+    struct state *state = &books->state;
+    if (touched->debit != NULL)
+        mark(&books->undo, state, UNDO_WALLET, state_wallet_index(state, touched->debit));
+    if (touched->credit != NULL)
+        mark(&books->undo, state, UNDO_WALLET, state_wallet_index(state, touched->credit));
+    if (touched->hold != NULL)
+        mark(&books->undo, state, UNDO_HOLD, state_hold_index(state, touched->hold));
+    if (touched->withdrawal != NULL)
+        mark(&books->undo, state, UNDO_WITHDRAWAL, withdrawal_index(state, touched->withdrawal));
+    if (touched->refund != NULL)
+        mark(&books->undo, state, UNDO_REFUND, refund_index(state, touched->refund));
+}
+
+static void take_transaction(struct books *books, uint64_t position,
+                             const struct transaction_facts *facts, struct touched *touched,
+                             struct docket *docket) {
+    struct state *state = &books->state;
+    struct purchase purchase;
+    bool moves_external = facts->external_total != 0;
+    uint32_t currency = moves_external ? currency_index(state, &facts->currency) : 0;
+    if (moves_external) {
+        undo_touch(&books->undo, state, UNDO_CURRENCY, currency);
+        docket->currency = &state->currencies[currency];
+    }
+    if (touched->refund != NULL) {
+        purchase = (struct purchase){.id = facts->subject,
+                                     .amount = LIMIT_AMOUNT_MAX,
+                                     .refunded = touched->refund->refunded};
+        docket->purchase = &purchase;
+    }
+    struct record record = {.kind = RECORD_TRANSACTION, .transaction = *facts};
+    apply(&record, docket);
+    if (touched->refund != NULL)
+        touched->refund->refunded = purchase.refunded;
+    history_take(touched->debit, &facts->debit, position);
+    history_take(touched->credit, &facts->credit, position);
+    if (touched->withdrawal != NULL) {
+        if (touched->withdrawal->opened == 0)
+            touched->withdrawal->opened = position;
+        touched->withdrawal->closed = position;
+    }
+    if (moves_external)
+        undo_touched(&books->undo, state, UNDO_CURRENCY, currency);
+    __atomic_store_n(&state->transaction_count, state->transaction_count + 1, __ATOMIC_RELAXED);
+}
+
+static void take_wallet(struct books *books, uint64_t position, const struct wallet_facts *facts,
+                        struct touched *touched) {
+    struct wallet_item *item = touched->debit;
+    if (item->opened == 0) {
+        uint16_t currency;
+        struct currency_account *account =
+            state_currency(&books->state, &facts->currency, true, &currency);
+        CHECK(account != NULL);
+        account->wallet_count++;
+        item->wallet.currency = currency;
+        item->opened = position;
+    }
+    if (position > item->details)
+        item->details = position;
+}
+
+static void take(struct books *books, uint64_t position, const struct record *record,
+                 struct touched *touched) {
+    struct state *state = &books->state;
+    struct docket docket = {
+        .wallet = touched->debit == NULL ? NULL : &touched->debit->wallet,
+        .counterparty = touched->credit == NULL ? NULL : &touched->credit->wallet,
+        .hold = touched->hold == NULL ? NULL : &touched->hold->hold,
+        .withdrawal = touched->withdrawal == NULL ? NULL : &touched->withdrawal->withdrawal,
+        .key = touched->key == NULL ? NULL : &touched->key->key,
+    };
+    mark_all(books, touched, true);
+    if (record->kind == RECORD_TRANSACTION) {
+        take_transaction(books, position, &record->transaction, touched, &docket);
+    } else {
+        apply(record, &docket);
+        if (record->kind == RECORD_WALLET)
+            take_wallet(books, position, &record->wallet, touched);
+        if (record->kind == RECORD_HOLD) {
+            if (touched->hold->opened == 0)
+                touched->hold->opened = position;
+            else if (position > touched->hold->opened)
+                touched->hold->closed = position;
+        }
+        if (record->kind == RECORD_WITHDRAWAL) {
+            if (touched->withdrawal->opened == 0)
+                touched->withdrawal->opened = position;
+            else if (position > touched->withdrawal->opened)
+                touched->withdrawal->closed = position;
+        }
+    }
+    if (touched->hold != NULL)
+        state_hold_list(state, touched->hold);
+    mark_all(books, touched, false);
+}
+
+// ---- alive
+// -----------------------------------------------------------------------------------------------------------
+
+static void wallets_of(const struct record *record, const struct fetched *fetched,
+                       struct touched *touched) {
+    touched->debit = fetched->wallet;
+    touched->credit = fetched->counterparty;
+    if (record->kind != RECORD_TRANSACTION)
+        touched->credit = NULL; // a hold does not touch its merchant
+    else if (record->transaction.type == TRANSACTION_DEPOSIT) {
+        touched->debit = NULL;
+        touched->credit = fetched->wallet;
+    }
+}
+
+static void items_added(struct books *books, const struct record *record, struct touched *touched) {
+    struct state *state = &books->state;
+    if (record->operation == COMMAND_WALLET_OPEN) {
+        uint32_t index = table_add(&state->wallets);
+        undo_added(&books->undo, state, UNDO_WALLET, index);
+        touched->debit = state_wallet_at(state, index);
+    }
+    if (record->operation == COMMAND_HOLD) {
+        uint32_t index = table_add(&state->holds);
+        undo_added(&books->undo, state, UNDO_HOLD, index);
+        touched->hold = state_hold_at(state, index);
+    }
+    if (record->operation == COMMAND_WITHDRAWAL) {
+        uint32_t index = table_add(&state->withdrawals);
+        undo_added(&books->undo, state, UNDO_WITHDRAWAL, index);
+        touched->withdrawal = state_withdrawal_at(state, index);
+        touched->withdrawal->wallet = state_wallet_index(state, touched->debit);
+    }
+    if (record->operation == COMMAND_KEY_CREATE)
+        touched->key = &state->key_items[state_key_add(state)];
+}
+
+uint64_t effect_take(struct books *books, struct record *record, struct fetched *fetched) {
+    struct state *state = &books->state;
+    struct touched touched = {
+        .hold = fetched->hold, .withdrawal = fetched->withdrawal, .key = fetched->key};
+    wallets_of(record, fetched, &touched);
+    if (record->kind == RECORD_TRANSACTION) {
+        history_fill(&record->transaction.debit, touched.debit);
+        history_fill(&record->transaction.credit, touched.credit);
+        if (record->operation == COMMAND_SETTLE)
+            record->transaction.opening = fetched->withdrawal->opened;
+    }
+    if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
+        record->hold.opening = fetched->hold->opened;
+    if (record->operation == COMMAND_FAIL)
+        record->withdrawal.opening = fetched->withdrawal->opened;
+    uint64_t position = journal_next_position(books->journal);
+    record_encode(record, journal_round_buffer(books->journal));
+    items_added(books, record, &touched);
+    if (record->operation == COMMAND_HOLD) {
+        touched.hold->wallet = state_wallet_index(state, fetched->wallet);
+        touched.hold->merchant = state_wallet_index(state, fetched->counterparty);
+    }
+    if (record->operation == COMMAND_REFUND)
+        touched.refund = state_refund_item(state, fetched->purchase_position);
+    take(books, position, record, &touched);
+    if (record->kind == RECORD_KEY) {
+        if (touched.key->opened == 0)
+            touched.key->opened = position;
+        state_key_publish(state, (uint32_t)(touched.key - state->key_items));
+    }
+    effect_index(books, position, record);
+    return position;
+}
+
+void effect_index(struct books *books, uint64_t position, const struct record *record) {
+    if (record->has_key)
+        index_put(books->index, INDEX_IDEMPOTENCY, key_fingerprint(books, record->key), position);
+    if (record->kind == RECORD_TRANSACTION) {
+        const struct transaction_facts *facts = &record->transaction;
+        if (facts->bank_id.size != 0)
+            index_put(books->index, INDEX_BANK,
+                      bank_fingerprint(books, &facts->currency, facts->bank_id), position);
+        if (facts->order.size != 0)
+            index_put(books->index, INDEX_ORDER, order_fingerprint(books, facts->order), position);
+    }
+    if (record->kind == RECORD_HOLD && record->hold.order.size != 0)
+        index_put(books->index, INDEX_ORDER, order_fingerprint(books, record->hold.order),
+                  position);
+    if (record->operation == COMMAND_WALLET_OPEN)
+        index_put(books->index, INDEX_OWNER, owner_fingerprint(books, record->wallet.owner),
+                  position);
+}
+
+// ---- replay
+// ----------------------------------------------------------------------------------------------------------
+
+// The item of an id, added when its place is the next one: records come in the order in which
+// things were made.
+static void *replay_item(struct books *books, struct table *table, struct id id) {
+    uint64_t locator;
+    if (!id_open(&books->state.seal, id, &locator) || locator == 0 || locator > table->count)
+        return NULL;
+    if (locator == table->count)
+        CHECK(table_add(table) == locator);
+    uint8_t *item = table_at(table, (uint32_t)locator);
+    struct id *stored =
+        (struct id *)item; // every item begins with its thing, every thing with its id
+    return id_is_zero(*stored) || id_equal(*stored, id) ? item : NULL;
+}
+
+static bool replay_hold(struct books *books, const struct record *record, struct touched *touched) {
+    const struct state *state = &books->state;
+    touched->hold = replay_item(books, &books->state.holds, record->hold.id);
+    touched->debit = state_wallet(state, record->hold.wallet);
+    const struct wallet_item *merchant = state_wallet(state, record->hold.merchant);
+    if (touched->hold == NULL || touched->debit == NULL || merchant == NULL)
+        return false;
+    touched->hold->wallet = state_wallet_index(state, touched->debit);
+    touched->hold->merchant = state_wallet_index(state, merchant);
+    return true;
+}
+
+static bool replay_transaction(struct books *books, const struct record *record,
+                               struct touched *touched) {
+    struct state *state = &books->state;
+    const struct transaction_facts *facts = &record->transaction;
+    uint64_t locator;
+    if (!id_is_zero(facts->debit.wallet) &&
+        (touched->debit = state_wallet(state, facts->debit.wallet)) == NULL)
+        return false;
+    if (!id_is_zero(facts->credit.wallet) &&
+        (touched->credit = state_wallet(state, facts->credit.wallet)) == NULL)
+        return false;
+    if (facts->type == TRANSACTION_WITHDRAWAL) {
+        touched->withdrawal = replay_item(books, &state->withdrawals, facts->subject);
+        if (touched->withdrawal == NULL || touched->debit == NULL)
+            return false;
+        touched->withdrawal->wallet = state_wallet_index(state, touched->debit);
+    }
+    if (facts->type == TRANSACTION_PURCHASE && !id_is_zero(facts->subject))
+        if ((touched->hold = state_hold(state, facts->subject)) == NULL)
+            return false;
+    if (facts->type == TRANSACTION_REFUND) {
+        if (!id_open(&state->seal, facts->subject, &locator) || locator == 0)
+            return false;
+        touched->refund = state_refund_item(state, locator * 8);
+    }
+    return true;
+}
+
+static bool replay_key(struct books *books, uint64_t position, const struct record *record,
+                       struct touched *touched) {
+    struct state *state = &books->state;
+    uint64_t locator;
+    if (!id_open(&state->seal, record->api_key.id, &locator) || locator == 0 ||
+        locator > state->key_count + 1)
+        return false;
+    if (locator == state->key_count + 1)
+        (void)state_key_add(state);
+    touched->key = &state->key_items[locator - 1];
+    if (touched->key->opened == 0)
+        touched->key->opened = position;
+    return true;
+}
+
+static bool replay_find(struct books *books, uint64_t position, const struct record *record,
+                        struct touched *touched) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET:
+        touched->debit = replay_item(books, &books->state.wallets, record->wallet.id);
+        return touched->debit != NULL;
+    case RECORD_TRANSACTION: return replay_transaction(books, record, touched);
+    case RECORD_HOLD: return replay_hold(books, record, touched);
+    case RECORD_WITHDRAWAL:
+        touched->withdrawal = replay_item(books, &books->state.withdrawals, record->withdrawal.id);
+        touched->debit = state_wallet(&books->state, record->withdrawal.wallet);
+        if (touched->withdrawal == NULL || touched->debit == NULL)
+            return false;
+        touched->withdrawal->wallet = state_wallet_index(&books->state, touched->debit);
+        return true;
+    case RECORD_KEY: return replay_key(books, position, record, touched);
+    case RECORD_REFUSAL:
+    case RECORD_BATCH: return true;
+    }
+    return false;
+}
+
+bool effect_replay(struct books *books, uint64_t position, const struct record *record,
+                   const char **ret_why) {
+    struct touched touched = {0};
+    if (!replay_find(books, position, record, &touched)) {
+        *ret_why = "the record names a thing that the books do not have";
+        return false;
+    }
+    take(books, position, record, &touched);
+    if (record->kind == RECORD_KEY)
+        state_key_publish(&books->state, (uint32_t)(touched.key - books->state.key_items));
+    effect_index(books, position, record);
+    return true;
+}

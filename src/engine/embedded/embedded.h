@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The embedded engine: the books of one machine, in one folder, kept by one writer thread.
+#pragma once
+#include "engine/engine.h"
+
+struct embedded_options {
+    const char *folder;                // must exist
+    const struct currency *currencies; // custom ones; their exponents must be those of the books
+    uint32_t currency_count;
+    uint32_t idempotency_days; // how long keys are remembered, at least 7
+    uint64_t free_bytes_min;   // below this much free disk, writes are refused
+    uint64_t segment_bytes;    // 0: the usual; tests take less
+};
+
+// Opens the folder's books, or makes them if there are none, and starts the writer. STATUS_busy:
+// another process has them; STATUS_damaged, STATUS_disk_failed, STATUS_storage_full,
+// STATUS_invalid_request (a currency's exponent differs): `ret_why` has a sentence that names the
+// file. The engine is closed by its port.
+MUST_CHECK enum status embedded_open(const struct embedded_options *options, char *ret_why,
+                                     size_t why_bytes, struct engine **ret_engine);
+
+// Whether no key exists yet: somebody must make the first one. Thread: any.
+bool embedded_is_new(struct engine *engine);

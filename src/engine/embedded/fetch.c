@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// The first of the engine's five steps: gathers what a command names, from memory, the index and
+// the journal.
+#include "base/check.h"
+#include "engine/embedded/books.h"
+
+// The wallet behind an index, with its currency's account.
+static void docket_wallet(struct books *books, struct fetched *fetched, struct wallet_item *item) {
+    fetched->wallet = item;
+    if (item == NULL)
+        return;
+    fetched->docket.wallet = &item->wallet;
+    fetched->docket.currency = &books->state.currencies[item->wallet.currency];
+}
+
+static void docket_counterparty(struct books *books, struct fetched *fetched,
+                                struct wallet_item *item) {
+    fetched->counterparty = item;
+    if (item == NULL)
+        return;
+    fetched->docket.counterparty = &item->wallet;
+    fetched->docket.counterparty_currency =
+        &books->state.currencies[item->wallet.currency].currency;
+}
+
+uint64_t key_fingerprint(const struct books *books, struct digest128 key) {
+    return hash64(slice_of(&key, sizeof(key)), books->hash_seed);
+}
+
+uint64_t bank_fingerprint(const struct books *books, const struct currency *currency,
+                          struct slice bank_id) {
+    return hash64(bank_id, hash64(currency_code(currency), books->hash_seed + 1));
+}
+
+uint64_t order_fingerprint(const struct books *books, struct slice order) {
+    return hash64(order, books->hash_seed + 2);
+}
+
+uint64_t owner_fingerprint(const struct books *books, struct slice owner) {
+    return hash64(owner, books->hash_seed + 3);
+}
+
+bool fetch_transaction(struct books *books, struct id id, bool open, struct record *ret_record,
+                       uint64_t *ret_position) {
+    uint64_t locator;
+    const char *why;
+    if (!id_open(&books->state.seal, id, &locator))
+        return false;
+    uint64_t position = locator * 8;
+    struct slice bytes =
+        open ? journal_read_open(books->journal, position) : journal_read(books->journal, position);
+    if (bytes.size == 0 || record_decode(bytes, ret_record, &why) != STATUS_ok)
+        return false;
+    *ret_position = position;
+    return ret_record->kind == RECORD_TRANSACTION && id_equal(ret_record->transaction.id, id);
+}
+
+bool fetch_earlier(struct books *books, const struct command *command, struct record *ret_record,
+                   uint64_t *ret_position) {
+    struct index_cursor cursor;
+    const char *why;
+    enum status status =
+        index_find_first(index_own(books->index), INDEX_IDEMPOTENCY,
+                         key_fingerprint(books, command->key), &cursor, ret_position);
+    for (; status == STATUS_ok; status = index_find_next(&cursor, ret_position)) {
+        struct slice bytes = journal_read_open(books->journal, *ret_position);
+        if (bytes.size == 0 || record_decode(bytes, ret_record, &why) != STATUS_ok)
+            continue;
+        if (ret_record->has_key && digest128_equal(ret_record->key, command->key))
+            return true;
+    }
+    CHECK(status == STATUS_end);
+    return false;
+}
+
+static void fetch_bank_transaction(struct books *books, const struct command *command,
+                                   struct fetched *fetched) {
+    if (command->bank_id.size == 0 || fetched->docket.currency == NULL)
+        return;
+    const struct currency *currency = &fetched->docket.currency->currency;
+    struct index_cursor cursor;
+    struct record record;
+    uint64_t position;
+    const char *why;
+    enum status status =
+        index_find_first(index_own(books->index), INDEX_BANK,
+                         bank_fingerprint(books, currency, command->bank_id), &cursor, &position);
+    for (; status == STATUS_ok; status = index_find_next(&cursor, &position)) {
+        struct slice bytes = journal_read_open(books->journal, position);
+        if (bytes.size == 0 || record_decode(bytes, &record, &why) != STATUS_ok ||
+            record.kind != RECORD_TRANSACTION)
+            continue;
+        if (currency_equal(&record.transaction.currency, currency) &&
+            slice_equal(record.transaction.bank_id, command->bank_id)) {
+            fetched->bank_transaction = record.transaction.id;
+            fetched->docket.bank_transaction = &fetched->bank_transaction;
+            return;
+        }
+    }
+    CHECK(status == STATUS_end);
+}
+
+static void fetch_purchase(struct books *books, const struct command *command,
+                           struct fetched *fetched) {
+    struct record record;
+    if (!fetch_transaction(books, command->subject, true, &record, &fetched->purchase_position))
+        return;
+    const struct transaction_facts *facts = &record.transaction;
+    if (facts->type != TRANSACTION_PURCHASE) {
+        fetched->docket.subject_is_other_transaction = true;
+        return;
+    }
+    fetched->purchase = (struct purchase){
+        .id = facts->id,
+        .wallet = facts->debit.wallet,
+        .merchant = facts->credit.wallet,
+        .amount = facts->amount,
+        .refunded = state_refunded(&books->state, fetched->purchase_position, false),
+    };
+    fetched->docket.purchase = &fetched->purchase;
+    docket_wallet(books, fetched, state_wallet(&books->state, facts->credit.wallet));
+    docket_counterparty(books, fetched, state_wallet(&books->state, facts->debit.wallet));
+    CHECK(fetched->wallet != NULL && fetched->counterparty != NULL);
+}
+
+static void fetch_hold(struct books *books, const struct command *command,
+                       struct fetched *fetched) {
+    fetched->hold = state_hold(&books->state, command->subject);
+    if (fetched->hold == NULL)
+        return;
+    fetched->docket.hold = &fetched->hold->hold;
+    docket_wallet(books, fetched, state_wallet_at(&books->state, fetched->hold->wallet));
+    docket_counterparty(books, fetched, state_wallet_at(&books->state, fetched->hold->merchant));
+}
+
+static void fetch_withdrawal(struct books *books, const struct command *command,
+                             struct fetched *fetched) {
+    fetched->withdrawal = state_withdrawal(&books->state, command->subject);
+    if (fetched->withdrawal == NULL)
+        return;
+    fetched->docket.withdrawal = &fetched->withdrawal->withdrawal;
+    docket_wallet(books, fetched, state_wallet_at(&books->state, fetched->withdrawal->wallet));
+}
+
+// The texts of a wallet as they are now; copied, because the open round's bytes may move.
+static void fetch_wallet_texts(struct books *books, struct fetched *fetched) {
+    struct record record;
+    const char *why;
+    if (fetched->wallet == NULL)
+        return;
+    struct slice bytes = journal_read_open(books->journal, fetched->wallet->details);
+    CHECK(record_decode(bytes, &record, &why) == STATUS_ok);
+    CHECK(record.kind == RECORD_WALLET && id_equal(record.wallet.id, fetched->wallet->wallet.id));
+    fetched->docket.owner = arena_copy(&books->scratch, record.wallet.owner);
+    fetched->docket.metadata = arena_copy(&books->scratch, record.wallet.metadata);
+}
+
+static uint32_t slot_of_new(const struct command *command, const struct fetched *fetched) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: return command->slot;
+    case COMMAND_REFUND:
+        return fetched->docket.purchase != NULL ? id_slot(fetched->purchase.id) : 0;
+    default: return fetched->wallet != NULL ? id_slot(fetched->wallet->wallet.id) : 0;
+    }
+}
+
+// The ids of what the command will make if it is not refused: made of the round's time and the
+// place where it will be.
+static void fetch_new_ids(struct books *books, const struct command *command,
+                          struct fetched *fetched) {
+    const struct state *state = &books->state;
+    uint32_t slot = slot_of_new(command, fetched);
+    uint64_t record = journal_next_position(books->journal) / 8, locator = record;
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: locator = state->wallets.count; break;
+    case COMMAND_HOLD: locator = state->holds.count; break;
+    case COMMAND_KEY_CREATE: locator = state->key_count + 1; break;
+    case COMMAND_WITHDRAWAL:
+        locator = state->withdrawals.count;
+        if (command->bank_id.size != 0)
+            fetched->docket.new_transaction = id_make(&state->seal, books->now_ms, slot, record);
+        break;
+    case COMMAND_FAIL:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE:
+    case COMMAND_KEY_REVOKE:
+    case COMMAND_WALLET_CHANGE: return;
+    default: break;
+    }
+    fetched->docket.new_id = id_make(&state->seal, books->now_ms, slot, locator);
+}
+
+void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched) {
+    struct state *state = &books->state;
+    struct fetched *fetched = ret_fetched;
+    memset(fetched, 0, sizeof(*fetched));
+    fetched->docket.now_ms = books->now_ms;
+    fetched->docket.keys = state->keys;
+    fetched->docket.key_count = state->key_count;
+    if (!id_is_zero(command->principal_key)) {
+        const struct key_item *principal = state_key_item(state, command->principal_key);
+        fetched->docket.principal = principal == NULL ? NULL : &principal->key;
+    }
+    uint16_t currency;
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN:
+        fetched->docket.currency = state_currency(state, &command->currency, false, &currency);
+        break;
+    case COMMAND_PURCHASE:
+    case COMMAND_TRANSFER:
+    case COMMAND_HOLD:
+        docket_counterparty(books, fetched,
+                            state_wallet(state, command->counterparty)); // fall through
+    case COMMAND_DEPOSIT:
+    case COMMAND_WITHDRAWAL:
+    case COMMAND_WALLET_CHANGE:
+        docket_wallet(books, fetched, state_wallet(state, command->wallet));
+        break;
+    case COMMAND_SETTLE:
+    case COMMAND_FAIL: fetch_withdrawal(books, command, fetched); break;
+    case COMMAND_REFUND: fetch_purchase(books, command, fetched); break;
+    case COMMAND_CAPTURE:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE: fetch_hold(books, command, fetched); break;
+    case COMMAND_KEY_REVOKE:
+        fetched->key = state_key_item(state, command->subject);
+        fetched->docket.key = fetched->key == NULL ? NULL : &fetched->key->key;
+        break;
+    default: break;
+    }
+    if (command->type == COMMAND_WALLET_CHANGE)
+        fetch_wallet_texts(books, fetched);
+    fetch_bank_transaction(books, command, fetched);
+    fetch_new_ids(books, command, fetched);
+}
+
+static void prefetch_wallet(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || !table_has(&state->wallets, locator))
+        return;
+    const uint8_t *item = state->wallets.bytes + locator * sizeof(struct wallet_item);
+    __builtin_prefetch(item);
+    __builtin_prefetch(item + 64);
+}
+
+void fetch_prefetch(struct books *books, const struct command *command) {
+    if (!id_is_zero(command->wallet))
+        prefetch_wallet(&books->state, command->wallet);
+    if (!id_is_zero(command->counterparty))
+        prefetch_wallet(&books->state, command->counterparty);
+    if (command->has_key)
+        index_prefetch(books->index, INDEX_IDEMPOTENCY, key_fingerprint(books, command->key));
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// The file "books", 64 bytes, little endian: magic (8), version (u32), CRC32C of what follows
+// (u32), id (16), key of the id seal (16), seed of fingerprints (u64), time of birth (u64). Without
+// it no id can be opened, so backups must have it.
+#include "engine/embedded/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define BOOKS_NAME     "books"
+#define BOOKS_NEW_NAME "books.new"
+static const char books_magic[8] = "florinbk";
+
+struct books_file {
+    char magic[8];
+    uint32_t version;
+    uint32_t crc;
+    struct birth birth;
+};
+static_assert(sizeof(struct books_file) == 64, "the file has no padding");
+
+enum status folder_lock(const char *folder, char *ret_why, size_t why_bytes, int *ret_file) {
+    char path[4096];
+    int length = snprintf(path, sizeof(path), "%s/lock", folder);
+    CHECK(length > 0);
+    if ((size_t)length >= sizeof(path)) {
+        (void)snprintf(ret_why, why_bytes, "the folder's name is too long");
+        return STATUS_invalid_request;
+    }
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) {
+        (void)snprintf(ret_why, why_bytes, "%s cannot be opened: %s", path, strerror(errno));
+        return STATUS_disk_failed;
+    }
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+        (void)snprintf(
+            ret_why, why_bytes,
+            "another florin has the data folder %s open; stop it first, or use another folder",
+            folder);
+        (void)close(file);
+        return STATUS_busy;
+    }
+    *ret_file = file;
+    return STATUS_ok;
+}
+
+void folder_unlock(int file) {
+    if (file >= 0)
+        (void)close(file);
+}
+
+static void note_journal(void *context, const char *name) {
+    if (strncmp(name, "journal/", 8) == 0 || strcmp(name, "journal") == 0)
+        *(bool *)context = true;
+}
+
+static enum status birth_make(struct disk *disk, uint64_t now_ms, struct birth *ret_birth) {
+    struct books_file content = {.version = 1};
+    struct disk_file *file = NULL;
+    memcpy(content.magic, books_magic, sizeof(content.magic));
+    random_fill(&content.birth.id, sizeof(content.birth.id));
+    random_fill(content.birth.seal_key, sizeof(content.birth.seal_key));
+    random_fill(&content.birth.hash_seed, sizeof(content.birth.hash_seed));
+    content.birth.created_ms = now_ms;
+    content.crc = crc32c(slice_of(&content.birth, sizeof(content.birth)));
+    enum status status = disk->driver->open(disk, BOOKS_NEW_NAME, true, &file);
+    if (status != STATUS_ok)
+        return status;
+    status = disk->driver->write(file, 0, slice_of(&content, sizeof(content)));
+    if (status == STATUS_ok)
+        status = disk->driver->sync(file);
+    disk->driver->close(file);
+    if (status == STATUS_ok)
+        status = disk->driver->rename(disk, BOOKS_NEW_NAME, BOOKS_NAME);
+    if (status == STATUS_ok)
+        *ret_birth = content.birth;
+    return status;
+}
+
+enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why, size_t why_bytes,
+                         struct birth *ret_birth) {
+    struct books_file content;
+    struct disk_file *file = NULL;
+    size_t size = 0;
+    enum status status = disk->driver->open(disk, BOOKS_NAME, false, &file);
+    if (status == STATUS_not_found) {
+        bool has_journal = false;
+        status = disk->driver->list(disk, note_journal, &has_journal);
+        if (status == STATUS_ok && has_journal) {
+            (void)snprintf(
+                ret_why, why_bytes,
+                "the file \"books\" is gone, but there is a journal; without it no id can "
+                "be opened: restore it from a backup");
+            return STATUS_damaged;
+        }
+        status = status == STATUS_ok ? birth_make(disk, now_ms, ret_birth) : status;
+        if (status != STATUS_ok)
+            (void)snprintf(ret_why, why_bytes, "the file \"books\" cannot be made (%s)",
+                           status_name(status));
+        return status;
+    }
+    if (status == STATUS_ok) {
+        status = disk->driver->read(file, 0, &content, sizeof(content), &size);
+        disk->driver->close(file);
+    }
+    if (status == STATUS_ok &&
+        (size != sizeof(content) || memcmp(content.magic, books_magic, sizeof(books_magic)) != 0 ||
+         content.version != 1 ||
+         content.crc != crc32c(slice_of(&content.birth, sizeof(content.birth)))))
+        status = STATUS_damaged;
+    if (status != STATUS_ok) {
+        (void)snprintf(ret_why, why_bytes,
+                       "the file \"books\" cannot be read or does not hold (%s)",
+                       status_name(status));
+        return status;
+    }
+    *ret_birth = content.birth;
+    return STATUS_ok;
+}

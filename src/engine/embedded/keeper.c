@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The keeper makes checkpoints beside the writer: often enough for a start within seconds, seldom
+// enough to leave the disk to the journal.
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/embedded/books.h"
+
+#define JOURNAL_BYTES_BETWEEN (UINT64_C(512) << 20)
+#define LOOK_AGAIN_MS         200
+#define LANDMARKS_MAX         (sizeof(((struct books *)0)->landmarks) / sizeof(struct landmark))
+
+void keeper_segment_ended(struct books *books, uint64_t time_ms) {
+    struct landmark landmark = {.time_ms = time_ms,
+                                .transaction_count = books->state.transaction_count};
+    journal_head(books->journal, &landmark.position, &landmark.chain);
+    CHECK(pthread_mutex_lock(&books->keeper_lock) == 0);
+    if (books->landmark_count == LANDMARKS_MAX) {
+        memmove(books->landmarks, books->landmarks + 1, (LANDMARKS_MAX - 1) * sizeof(landmark));
+        books->landmark_count--;
+    }
+    books->landmarks[books->landmark_count++] = landmark;
+    CHECK(pthread_cond_signal(&books->keeper_wake) == 0);
+    CHECK(pthread_mutex_unlock(&books->keeper_lock) == 0);
+}
+
+// The newest landmark worth a checkpoint, once everything before it is in the index's runs too.
+static bool checkpoint_is_due(struct books *books, struct landmark *ret_landmark) {
+    if (books->landmark_count == 0)
+        return false;
+    struct index_stats stats;
+    index_stats(books->index, &stats);
+    if (stats.backlog_count != 0)
+        return false;
+    struct landmark newest = books->landmarks[books->landmark_count - 1];
+    uint64_t state_bytes =
+        (uint64_t)table_count(&books->state.wallets) * sizeof(struct wallet_item);
+    uint64_t between = state_bytes > JOURNAL_BYTES_BETWEEN ? state_bytes : JOURNAL_BYTES_BETWEEN;
+    if (newest.position < books->checkpoint_position + between)
+        return false;
+    *ret_landmark = newest;
+    return true;
+}
+
+static void keeper_wait(struct books *books) {
+    struct timespec until;
+    uint64_t at_ms = clock_now_ms() + LOOK_AGAIN_MS;
+    until = (struct timespec){.tv_sec = (time_t)(at_ms / 1000),
+                              .tv_nsec = (long)(at_ms % 1000) * 1000000};
+    if (books->landmark_count == 0)
+        (void)pthread_cond_wait(&books->keeper_wake, &books->keeper_lock);
+    else
+        (void)pthread_cond_timedwait(&books->keeper_wake, &books->keeper_lock, &until);
+}
+
+void *keeper_run(void *context) {
+    struct books *books = context;
+    CHECK(pthread_mutex_lock(&books->keeper_lock) == 0);
+    while (!books->keeper_stopping) {
+        struct landmark landmark;
+        if (!checkpoint_is_due(books, &landmark)) {
+            keeper_wait(books);
+            continue;
+        }
+        CHECK(pthread_mutex_unlock(&books->keeper_lock) == 0);
+        enum status status = checkpoint_write(books, &landmark);
+        if (status != STATUS_ok)
+            log_line(LOG_WARNING, "checkpoint",
+                     "could not be written (%s); the next start replays more of the "
+                     "journal",
+                     status_name(status));
+        CHECK(pthread_mutex_lock(&books->keeper_lock) == 0);
+        // After a failure the next segment's end tries again.
+        books->checkpoint_position = landmark.position;
+        books->checkpoint_time_ms = clock_now_ms();
+    }
+    CHECK(pthread_mutex_unlock(&books->keeper_lock) == 0);
+    return NULL;
+}

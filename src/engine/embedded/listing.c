@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// The reading half of the port that lists things, on threads of its own beside the writer.
+#include "engine/embedded/listing.h"
+
+#include "base/check.h"
+#include "engine/embedded/wallet_history.h"
+
+void books_settle(struct books *books) {
+    uint64_t decided = __atomic_load_n(&books->decided, __ATOMIC_ACQUIRE);
+    (void)signal_gate_wait(&books->published, decided, SIGNAL_GATE_WAIT_FOREVER);
+}
+
+struct outcome *page_add(struct page *page) {
+    struct outcome *outcome = &page->items[page->item_count++].outcome;
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = STATUS_ok;
+    return outcome;
+}
+
+enum status list_indexed(struct books *books, const struct list_query *query,
+                         enum index_family family, uint64_t fingerprint,
+                         bool (*wanted)(struct books *books, const struct list_query *query,
+                                        uint64_t position, const struct record *record,
+                                        struct page *page),
+                         struct page *page) {
+    struct index_snapshot snapshot;
+    struct index_cursor cursor;
+    uint64_t position, bound = journal_published(books->journal);
+    uint64_t below = query->cursor != 0 && query->cursor < bound ? query->cursor : bound;
+    index_snapshot_open(books->index, bound, &snapshot);
+    enum status status =
+        index_find_below(&snapshot, family, fingerprint, below, &cursor, &position);
+    for (int scanned = 0; status == STATUS_ok; scanned++) {
+        struct record record;
+        const char *why;
+        struct slice bytes = journal_read(books->journal, position);
+        if (page->item_count == query->limit || scanned == LIST_SCAN_MAX) {
+            page->next_cursor = position + 8; // exclusive: this one comes next
+            break;
+        }
+        if (bytes.size != 0 && record_decode(bytes, &record, &why) == STATUS_ok)
+            (void)wanted(books, query, position, &record, page);
+        status = index_find_next(&cursor, &position);
+    }
+    index_snapshot_close(&snapshot);
+    return status == STATUS_end ? STATUS_ok : status;
+}
+
+enum status books_list(struct engine *engine, const struct list_query *query,
+                       struct page *ret_page) {
+    struct books *books = (struct books *)engine;
+    CHECK(query->limit >= 1 && query->limit <= LIMIT_PAGE_MAX);
+    ret_page->items = arena_take(&ret_page->arena, query->limit * sizeof(struct entry));
+    ret_page->item_count = 0;
+    ret_page->next_cursor = 0;
+    switch (query->kind) {
+    case LIST_WALLETS: return list_wallets(books, query, ret_page);
+    case LIST_TRANSACTIONS:
+        return id_is_zero(query->wallet) ? list_transactions(books, query, ret_page)
+                                         : list_history(books, query, ret_page);
+    case LIST_HOLDS: return list_holds(books, query, ret_page);
+    case LIST_WITHDRAWALS: return list_withdrawals(books, query, ret_page);
+    case LIST_KEYS: return list_keys(books, query, ret_page);
+    }
+    UNREACHABLE("a list of nothing");
+}
+
+// A wallet as it is now, once that is durable. False when there is none.
+static bool wallet_copy(struct books *books, struct id id, struct wallet_item *ret_item) {
+    uint64_t locator;
+    if (!id_open(&books->state.seal, id, &locator) || locator == 0 ||
+        locator >= table_count(&books->state.wallets))
+        return false;
+    table_copy(&books->state.wallets, (uint32_t)locator, offsetof(struct wallet_item, sequence),
+               ret_item);
+    books_settle(books);
+    return id_equal(ret_item->wallet.id, id);
+}
+
+enum status books_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
+                             struct balance_at *ret) {
+    struct books *books = (struct books *)engine;
+    struct wallet_item item;
+    if (!wallet_copy(books, wallet, &item))
+        return STATUS_not_found;
+    *ret = (struct balance_at){.currency = books->state.currencies[item.wallet.currency].currency};
+    uint64_t before_ms = time_ms == UINT64_MAX ? UINT64_MAX : time_ms + 1;
+    uint64_t position = history_find(books, wallet, item.last, before_ms);
+    if (position != 0) {
+        struct history_entry entry;
+        bool found = history_read(books, wallet, position, &entry);
+        CHECK(found);
+        ret->balance = entry.side->balance;
+        ret->version = entry.side->version;
+    }
+    return STATUS_ok;
+}
+
+enum status list_history(struct books *books, const struct list_query *query, struct page *page) {
+    struct wallet_item item;
+    struct history_entry entry;
+    if (!wallet_copy(books, query->wallet, &item))
+        return STATUS_not_found;
+    uint64_t position = query->cursor != 0 ? query->cursor : item.last;
+    if (query->cursor != 0 && !history_read(books, query->wallet, query->cursor, &entry))
+        return STATUS_invalid_request; // a cursor of another list
+    position = history_find(books, query->wallet, position, query->to_ms);
+    for (int scanned = 0; position != 0; scanned++) {
+        if (page->item_count == query->limit || scanned == LIST_SCAN_MAX) {
+            page->next_cursor = position;
+            break;
+        }
+        bool found = history_read(books, query->wallet, position, &entry);
+        CHECK(found);
+        if (entry.record.time_ms < query->from_ms)
+            break;
+        const struct transaction_facts *facts = &entry.record.transaction;
+        if (query->type < 0 || facts->type == query->type) {
+            struct outcome *outcome = page_add(page);
+            outcome->record = journal_read(books->journal, position);
+            if (facts->opening != 0)
+                outcome->opening = journal_read(books->journal, facts->opening);
+            if (facts->type == TRANSACTION_PURCHASE)
+                outcome->refunded = state_refunded(&books->state, position, true);
+        }
+        position = entry.side->previous;
+    }
+    return STATUS_ok;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Private to the lists: what their files share. A page does bounded work, so it may be short; only
+// a page without a cursor is the last.
+#pragma once
+#include "engine/embedded/books.h"
+
+#define LIST_SCAN_MAX 20000 // items or records looked at for one page
+
+// Appends an entry and returns its outcome, zeroed. The page has room for the query's limit.
+struct outcome *page_add(struct page *page);
+
+// list_transactions.c
+enum status list_history(struct books *books, const struct list_query *query, struct page *page);
+enum status list_transactions(struct books *books, const struct list_query *query,
+                              struct page *page);
+// list_things.c
+enum status list_wallets(struct books *books, const struct list_query *query, struct page *page);
+enum status list_holds(struct books *books, const struct list_query *query, struct page *page);
+enum status list_withdrawals(struct books *books, const struct list_query *query,
+                             struct page *page);
+enum status list_keys(struct books *books, const struct list_query *query, struct page *page);
+
+// The records under an index entry, newest first below the query's cursor, that `wanted` takes.
+// `wanted` adds to the page. Sets the next cursor.
+enum status list_indexed(struct books *books, const struct list_query *query,
+                         enum index_family family, uint64_t fingerprint,
+                         bool (*wanted)(struct books *books, const struct list_query *query,
+                                        uint64_t position, const struct record *record,
+                                        struct page *page),
+                         struct page *page);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Reads of what is now travel in the round: they see what the commands before them left, and are
+// answered once that is durable.
+#include "base/check.h"
+#include "engine/embedded/books.h"
+
+static void read_missing(const struct command *command, enum id_type type,
+                         struct outcome *outcome) {
+    outcome->status = STATUS_not_found;
+    outcome->refusal = (struct refusal){
+        .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
+}
+
+static void read_wallet(struct books *books, const struct command *command,
+                        struct outcome *outcome) {
+    const struct wallet_item *item = state_wallet(&books->state, command->subject);
+    if (item == NULL) {
+        read_missing(command, ID_WALLET, outcome);
+        return;
+    }
+    outcome->wallet = item->wallet;
+    outcome->has_version = true;
+    outcome->version = item->wallet.version;
+    outcome->record = outcome_position(item->details);
+}
+
+static void read_transaction(struct books *books, const struct command *command,
+                             struct outcome *outcome) {
+    struct record record;
+    uint64_t position;
+    if (!fetch_transaction(books, command->subject, true, &record, &position)) {
+        read_missing(command, ID_TRANSACTION, outcome);
+        return;
+    }
+    outcome->record = outcome_position(position);
+    if (record.transaction.opening != 0)
+        outcome->opening = outcome_position(record.transaction.opening);
+    if (record.transaction.type == TRANSACTION_PURCHASE)
+        outcome->refunded = state_refunded(&books->state, position, false);
+}
+
+static void read_hold(struct books *books, const struct command *command, struct outcome *outcome) {
+    const struct hold_item *item = state_hold(&books->state, command->subject);
+    if (item == NULL) {
+        read_missing(command, ID_HOLD, outcome);
+        return;
+    }
+    outcome->hold = item->hold;
+    outcome->record = outcome_position(item->closed != 0 ? item->closed : item->opened);
+    if (item->closed != 0)
+        outcome->opening = outcome_position(item->opened);
+}
+
+static void read_withdrawal(struct books *books, const struct command *command,
+                            struct outcome *outcome) {
+    const struct withdrawal_item *item = state_withdrawal(&books->state, command->subject);
+    if (item == NULL) {
+        read_missing(command, ID_WITHDRAWAL, outcome);
+        return;
+    }
+    outcome->withdrawal = item->withdrawal;
+    uint64_t latest = item->closed != 0 ? item->closed : item->opened;
+    outcome->record = outcome_position(latest);
+    if (latest != item->opened)
+        outcome->opening = outcome_position(item->opened);
+    if (item->withdrawal.status == WITHDRAWAL_SETTLED) {
+        struct record record;
+        const char *why;
+        CHECK(record_decode(journal_read_open(books->journal, latest), &record, &why) == STATUS_ok);
+        outcome->transaction = record.transaction.id;
+    }
+}
+
+void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome) {
+    memset(ret_outcome, 0, sizeof(*ret_outcome));
+    ret_outcome->status = STATUS_ok;
+    switch ((enum command_type)command->type) {
+    case COMMAND_READ_WALLET: read_wallet(books, command, ret_outcome); return;
+    case COMMAND_READ_TRANSACTION: read_transaction(books, command, ret_outcome); return;
+    case COMMAND_READ_HOLD: read_hold(books, command, ret_outcome); return;
+    case COMMAND_READ_WITHDRAWAL: read_withdrawal(books, command, ret_outcome); return;
+    default: UNREACHABLE("not a read");
+    }
+}

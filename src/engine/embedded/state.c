@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// Finding things in memory. An id's locator is the thing's index in its table, so no map from ids
+// exists.
+#include "engine/embedded/state.h"
+
+#include "base/memory.h"
+
+#define WALLETS_MAX (UINT32_C(1) << 30)
+#define HOLDS_MAX   (UINT32_C(1) << 30)
+
+void state_init(struct state *state, const struct id_seal *seal) {
+    memset(state, 0, sizeof(*state));
+    state->seal = *seal;
+    table_init(&state->wallets, sizeof(struct wallet_item), WALLETS_MAX);
+    table_init(&state->holds, sizeof(struct hold_item), HOLDS_MAX);
+    table_init(&state->withdrawals, sizeof(struct withdrawal_item), HOLDS_MAX);
+    table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
+    CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
+}
+
+void state_done(struct state *state) {
+    table_done(&state->wallets);
+    table_done(&state->holds);
+    table_done(&state->withdrawals);
+    table_done(&state->refunds);
+    memory_free(state->keys);
+    memory_free(state->key_items);
+    memory_free(state->refund_slots);
+    memory_free(state->due);
+    (void)pthread_rwlock_destroy(&state->keys_lock);
+    (void)pthread_mutex_destroy(&state->refunds_lock);
+}
+
+struct wallet_item *state_wallet(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || !table_has(&state->wallets, locator))
+        return NULL;
+    struct wallet_item *item = state_wallet_at(state, (uint32_t)locator);
+    return id_equal(item->wallet.id, id) ? item : NULL;
+}
+
+struct hold_item *state_hold(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || !table_has(&state->holds, locator))
+        return NULL;
+    struct hold_item *item = state_hold_at(state, (uint32_t)locator);
+    return id_equal(item->hold.id, id) ? item : NULL;
+}
+
+struct withdrawal_item *state_withdrawal(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || !table_has(&state->withdrawals, locator))
+        return NULL;
+    struct withdrawal_item *item = state_withdrawal_at(state, (uint32_t)locator);
+    return id_equal(item->withdrawal.id, id) ? item : NULL;
+}
+
+uint32_t state_wallet_index(const struct state *state, const struct wallet_item *item) {
+    return (uint32_t)(((const uint8_t *)item - state->wallets.bytes) / sizeof(struct wallet_item));
+}
+
+uint32_t state_hold_index(const struct state *state, const struct hold_item *item) {
+    return (uint32_t)(((const uint8_t *)item - state->holds.bytes) / sizeof(struct hold_item));
+}
+
+struct currency_account *state_currency(struct state *state, const struct currency *currency,
+                                        bool make, uint16_t *ret_index) {
+    for (uint32_t i = 0; i < state->currency_count; i++) {
+        if (currency_equal(&state->currencies[i].currency, currency)) {
+            *ret_index = (uint16_t)i;
+            return &state->currencies[i];
+        }
+    }
+    if (!make || state->currency_count == STATE_CURRENCIES_MAX)
+        return NULL;
+    uint32_t index = state->currency_count;
+    state->currencies[index] = (struct currency_account){.currency = *currency};
+    __atomic_store_n(&state->currency_count, index + 1, __ATOMIC_RELEASE);
+    *ret_index = (uint16_t)index;
+    return &state->currencies[index];
+}
+
+uint32_t state_currencies_copy(struct state *state, struct currency_account *ret_accounts,
+                               uint32_t count_max) {
+    uint32_t count = __atomic_load_n(&state->currency_count, __ATOMIC_ACQUIRE);
+    if (count > count_max)
+        count = count_max;
+    for (;;) {
+        uint32_t before = __atomic_load_n(&state->currency_sequence, __ATOMIC_ACQUIRE);
+        if (before % 2 == 0) {
+            memcpy(ret_accounts, state->currencies, count * sizeof(*ret_accounts));
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            if (__atomic_load_n(&state->currency_sequence, __ATOMIC_RELAXED) == before)
+                return count;
+        }
+    }
+}
+
+// ---- refunds
+// -------------------------------------------------------------------------------------------------------
+
+static uint32_t refund_slot(const struct state *state, uint64_t purchase) {
+    uint32_t mask = state->refund_slot_count - 1;
+    uint32_t slot = (uint32_t)(purchase * UINT64_C(0x9E3779B97F4A7C15) >> 32) & mask;
+    for (;; slot = (slot + 1) & mask) {
+        uint32_t index = state->refund_slots[slot];
+        if (index == 0 ||
+            ((struct refund_item *)table_at(&state->refunds, index))->purchase == purchase)
+            return slot;
+    }
+}
+
+static int64_t refunded_of(struct state *state, uint64_t purchase) {
+    if (state->refund_slot_count == 0)
+        return 0;
+    uint32_t index = state->refund_slots[refund_slot(state, purchase)];
+    if (index == 0)
+        return 0;
+    const struct refund_item *item = table_at(&state->refunds, index);
+    return __atomic_load_n(&item->refunded, __ATOMIC_RELAXED);
+}
+
+int64_t state_refunded(struct state *state, uint64_t purchase, bool locked) {
+    if (!locked)
+        return refunded_of(state, purchase);
+    CHECK(pthread_mutex_lock(&state->refunds_lock) == 0);
+    int64_t refunded = refunded_of(state, purchase);
+    CHECK(pthread_mutex_unlock(&state->refunds_lock) == 0);
+    return refunded;
+}
+
+static void refunds_resize(struct state *state, uint32_t count) {
+    memory_free(state->refund_slots);
+    state->refund_slots = memory_take_zeroed((size_t)count * sizeof(uint32_t));
+    state->refund_slot_count = count;
+    for (uint32_t index = 1; index < state->refunds.count; index++) {
+        const struct refund_item *item = table_at(&state->refunds, index);
+        state->refund_slots[refund_slot(state, item->purchase)] = index;
+    }
+}
+
+struct refund_item *state_refund_item(struct state *state, uint64_t purchase) {
+    CHECK(purchase != 0);
+    uint32_t index =
+        state->refund_slot_count == 0 ? 0 : state->refund_slots[refund_slot(state, purchase)];
+    if (index == 0) {
+        CHECK(pthread_mutex_lock(&state->refunds_lock) == 0);
+        if ((uint64_t)state->refunds.count * 2 >= state->refund_slot_count)
+            refunds_resize(state,
+                           state->refund_slot_count == 0 ? 1024 : state->refund_slot_count * 2);
+        uint32_t slot = refund_slot(state, purchase);
+        index = table_add(&state->refunds);
+        ((struct refund_item *)table_at(&state->refunds, index))->purchase = purchase;
+        state->refund_slots[slot] = index;
+        CHECK(pthread_mutex_unlock(&state->refunds_lock) == 0);
+    }
+    return table_at(&state->refunds, index);
+}
+
+void state_refunds_refresh(struct state *state) {
+    uint32_t slots = 1024;
+    while (slots < (uint64_t)state->refunds.count * 2)
+        slots *= 2;
+    refunds_resize(state, slots);
+    for (uint32_t index = 1; index < state->refunds.count; index++)
+        ((struct refund_item *)table_at(&state->refunds, index))->sequence = 0;
+}

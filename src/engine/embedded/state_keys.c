@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// API keys: few, asked for at every request by HTTP threads, changed rarely. A lock that many
+// readers share serves them.
+#include "base/memory.h"
+#include "engine/embedded/state.h"
+
+uint32_t state_key_add(struct state *state) {
+    CHECK(pthread_rwlock_wrlock(&state->keys_lock) == 0);
+    if (state->key_count == state->key_capacity) {
+        state->key_capacity = state->key_capacity == 0 ? 64 : state->key_capacity * 2;
+        state->keys = memory_resize(state->keys, state->key_capacity * sizeof(*state->keys));
+        state->key_items =
+            memory_resize(state->key_items, state->key_capacity * sizeof(*state->key_items));
+    }
+    uint32_t index = state->key_count++;
+    state->keys[index] = (struct key){.revoked = true}; // opens nothing until it is published
+    state->key_items[index] = (struct key_item){0};
+    CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);
+    return index;
+}
+
+struct key_item *state_key_item(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || locator == 0 || locator > state->key_count)
+        return NULL;
+    struct key_item *item = &state->key_items[locator - 1];
+    return id_equal(item->key.id, id) ? item : NULL;
+}
+
+bool state_key_find(struct state *state, const struct sha256 *secret_hash, uint64_t now_ms,
+                    struct key *ret_key, bool *ret_live) {
+    bool found = false;
+    CHECK(pthread_rwlock_rdlock(&state->keys_lock) == 0);
+    for (uint32_t i = 0; i < state->key_count && !found; i++) {
+        if (!equal_constant_time(&state->keys[i].secret_hash, secret_hash, sizeof(*secret_hash)))
+            continue;
+        found = true;
+        *ret_key = state->keys[i];
+        *ret_live = key_is_live(&state->keys[i], state->keys, state->key_count, now_ms);
+        __atomic_store_n(&state->key_items[i].last_used_ms, now_ms, __ATOMIC_RELAXED);
+    }
+    CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);
+    return found;
+}
+
+void state_key_publish(struct state *state, uint32_t index) {
+    CHECK(index < state->key_count);
+    CHECK(pthread_rwlock_wrlock(&state->keys_lock) == 0);
+    state->keys[index] = state->key_items[index].key;
+    CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);
+}

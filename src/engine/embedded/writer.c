@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// The writer: the only thread that decides, persists and publishes. It takes all rounds that have
+// gathered as one batch, decides them in order, makes them durable with one sync, and only then
+// lets anybody know.
+//
+//   inbox ─▶ due holds ─▶ fetch, decide, take (per command) ─▶ commit ─▶ publish
+//
+// If the commit fails nobody has been answered, and the process stops: the next start may or may
+// not find the round.
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/embedded/books.h"
+
+#define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second even without traffic
+#define BEHIND_WAIT_NS         1000000
+#define RECORD_FIXED_BYTES_MAX 640
+
+// Room that a command's record may take at most; refusals and batch entries are smaller.
+static size_t bytes_of(const struct command *command) {
+    return RECORD_FIXED_BYTES_MAX + command->owner.size + command->bank_id.size +
+           command->order.size + command->reference.size + command->reason.size +
+           command->metadata.size + command->name.size + command->origin.principal.size +
+           command->origin.request_id.size;
+}
+
+static size_t bytes_of_submission(const struct submission *submission) {
+    size_t bytes = 4096 + (submission->atomic ? submission->count * sizeof(uint64_t) : 0);
+    for (uint32_t i = 0; i < submission->count; i++) {
+        bytes += bytes_of(&submission->commands[i]);
+        if (submission->commands[i].type == COMMAND_WALLET_CHANGE)
+            bytes += LIMIT_TEXT_BYTES_MAX +
+                     LIMIT_METADATA_BYTES_MAX; // what it keeps stands in its record too
+    }
+    return bytes;
+}
+
+// Nobody may answer before this round is durable, and it cannot be taken back: a failure ends the
+// process.
+static void commit(struct books *books) {
+    if (!journal_round_is_open(books->journal))
+        return;
+    enum status status = journal_commit(books->journal);
+    if (status != STATUS_ok) {
+        log_line(LOG_ERROR, "journal",
+                 "a round could not be made durable (%s); stopping, nothing of it was "
+                 "acknowledged",
+                 status_name(status));
+        UNREACHABLE("the journal failed");
+    }
+    index_settle(books->index);
+}
+
+// A round is open and has room for what follows.
+static void make_room(struct books *books, size_t bytes) {
+    if (journal_round_is_open(books->journal) && !journal_round_fits(books->journal, bytes))
+        commit(books);
+    if (!journal_round_is_open(books->journal))
+        journal_round_begin(books->journal, books->now_ms, bytes);
+}
+
+static void refuse_full(struct outcome *outcome) {
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = STATUS_storage_full;
+    outcome->refusal.status = STATUS_storage_full;
+}
+
+static void decide_submission(struct books *books, struct submission *submission) {
+    bool reads = submission->count > 0 && command_is_read(submission->commands[0].type);
+    if (!reads && !books->storage_full)
+        make_room(books, bytes_of_submission(submission));
+    if (submission->atomic && books->storage_full) {
+        refuse_full(&submission->batch_outcome);
+        return;
+    }
+    if (submission->atomic) {
+        decide_atomic(books, submission);
+        return;
+    }
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct command *command = &submission->commands[i];
+        if (i + FETCH_AHEAD < submission->count)
+            fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
+        if (command_is_read(command->type))
+            read_one(books, command, &submission->outcomes[i]);
+        else if (books->storage_full)
+            refuse_full(&submission->outcomes[i]);
+        else
+            decide_one(books, command, false, &submission->outcomes[i]);
+    }
+}
+
+static void resolve_submission(struct books *books, struct submission *submission) {
+    if (submission->atomic) {
+        outcome_resolve(books, &submission->batch_outcome);
+        if (submission->batch_outcome.status != STATUS_ok)
+            return; // what the operations found never was
+    }
+    for (uint32_t i = 0; i < submission->count; i++)
+        outcome_resolve(books, &submission->outcomes[i]);
+}
+
+static struct round *round_of(struct inbox_node *node) {
+    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
+}
+
+static size_t prefetch_all(struct books *books, struct inbox_node *first) {
+    size_t commands = 0, bytes = 0;
+    for (struct inbox_node *node = first; node != NULL; node = node->next) {
+        for (struct submission *submission = round_of(node)->first; submission != NULL;
+             submission = submission->next) {
+            commands += submission->count;
+            for (uint32_t i = 0; i < submission->count && i < FETCH_AHEAD; i++)
+                fetch_prefetch(books, &submission->commands[i]);
+            bytes += bytes_of_submission(submission);
+        }
+    }
+    __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
+    return bytes;
+}
+
+static void decide_round(struct books *books, struct round *round) {
+    for (struct submission *submission = round->first; submission != NULL;
+         submission = submission->next)
+        decide_submission(books, submission);
+}
+
+static void publish(struct books *books, struct inbox_node *first) {
+    signal_gate_publish(&books->published, books->decided);
+    while (first != NULL) {
+        struct round *round = round_of(first);
+        first = first->next; // the round is the caller's again once it is told
+        for (struct submission *submission = round->first; submission != NULL;
+             submission = submission->next)
+            resolve_submission(books, submission);
+        round->published(round);
+    }
+}
+
+static void batch(struct books *books, struct inbox_node *first) {
+    uint64_t now = clock_now_ms(), before = journal_time_ms(books->journal);
+    books->now_ms = now > before ? now : before;
+    size_t bytes = prefetch_all(books, first);
+    books->storage_full = journal_room(books->journal, bytes) != STATUS_ok;
+    __atomic_store_n(&books->decided, books->decided + 1, __ATOMIC_RELEASE);
+    if (!books->storage_full)
+        for (struct inbox_node *node = first;; node = node->next) {
+            expire_due(books, node == NULL ? NULL : round_of(node)->first);
+            if (node == NULL || node->next == NULL)
+                break;
+        }
+    for (struct inbox_node *node = first; node != NULL; node = node->next) {
+        decide_round(books, round_of(node));
+        __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
+    }
+    commit(books);
+    publish(books, first);
+    arena_reset(&books->scratch);
+}
+
+static uint64_t wait_ns(struct books *books) {
+    uint64_t next = state_due_next_ms(&books->state), now = clock_now_ms();
+    if (next == UINT64_MAX)
+        return IDLE_WAIT_NS;
+    if (next <= now)
+        return 1000000; // more are due than one round expires
+    uint64_t wait = (next - now) * 1000000;
+    return wait < IDLE_WAIT_NS ? wait : IDLE_WAIT_NS;
+}
+
+void *writer_run(void *context) {
+    struct books *books = context;
+    for (;;) {
+        struct inbox_node *first = inbox_take_all(&books->inbox, wait_ns(books));
+        if (first != NULL || state_due_next_ms(&books->state) <= clock_now_ms())
+            batch(books, first);
+        else if (__atomic_load_n(&books->stopping, __ATOMIC_ACQUIRE))
+            return NULL;
+        if (index_is_behind(books->index)) {
+            // Sealed tables wait for the disk: taking writes more slowly keeps memory bounded.
+            (void)signal_gate_wait(&books->published, UINT64_MAX, BEHIND_WAIT_NS);
+        }
+    }
+}
