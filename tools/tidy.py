@@ -303,13 +303,19 @@ def rule_function_length(files):
 
 def functions_of_c(file):
     """First line and size of each function, up to the brace in the first column."""
-    begin = None
+    begin = None  # of what may be a function
+    inside = False
     for number, line in enumerate(file.code, 1):
-        if re.match(r"^[A-Za-z_].*\(", line) and not line.rstrip().endswith(";"):
-            begin = number
-        elif line.startswith("}") and begin is not None:
+        text = line.rstrip()
+        if inside and line.startswith("}"):
             yield begin, number - begin + 1
-            begin = None
+            begin, inside = None, False
+        elif not inside and re.match(r"^[A-Za-z_].*\(", line):
+            begin = number
+        if not inside and begin is not None:
+            inside = text.endswith("{")
+            if text.endswith((";", "}")):
+                begin = None  # a declaration, or all on one line
 
 
 def functions_of_python(file):
@@ -368,6 +374,7 @@ def rule_headers_alone(files):
     def compile_alone(file):
         command = ["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-fsyntax-only", "-Wall", "-Wextra",
                    "-Werror", "-Wno-unused-parameter", "-Wno-unused-function",
+                   "-DFLORIN_VERSION=\"0\"",
                    "-I", str(ROOT / "src"), "-x", "c", "-"]
         return file, subprocess.run(command, input=f'#include "{file.place}"\n', text=True,
                                     capture_output=True, check=False)
@@ -402,6 +409,10 @@ def rule_built(files):
             stem = re.escape(re.sub(r"^test_", "", file.path.stem))
             test_is_named = is_test and re.search(f"'{stem}'", build.text)
             named = named or bool(re.search(f"'{place}'", build.text) or test_is_named)
+        if file.name.startswith("tests/"):
+            # What tests share is named by those that use it.
+            shared = re.compile(rf"/{re.escape(file.path.name)}'")
+            named = named or any(shared.search(build.text) for build in builds.values())
         if not named:
             yield file.name, 1, "is built by no meson.build"
 
