@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Each file has two contents, what reads see and what is durable, and a list of the writes between them. Names are
-// kept the same way: two tables and the list of changes between them, of which a crash keeps a random beginning (as
-// file systems with a journal do). Contents lie in reserved address space, so a map stays where it is as files grow.
+// Each file has two contents, what reads see and what is durable, and a list of the writes between
+// them. Names are kept the same way: two tables and the list of changes between them, of which a
+// crash keeps a random beginning (as file systems with a journal do). Contents lie in reserved
+// address space, so a map stays where it is as files grow.
 #include "fake_disk.h"
 
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-#define FAKE_DISK_MAGIC UINT64_C(0x46414b4544495343)
+#define FAKE_DISK_MAGIC      UINT64_C(0x46414b4544495343)
 #define FAKE_DISK_NAME_BYTES 128
 
 struct fake_change { // a write or truncation that no sync has covered
@@ -152,27 +153,27 @@ static void fake_file_add_change(struct fake_file *file, struct fake_change chan
 }
 
 // Lets the durable content take what a disk may have made of one sector of a held-back write.
-static void fake_file_settle_sector(struct fake_file *file, uint64_t offset, struct slice bytes, uint64_t *random) {
+static void fake_file_settle_sector(struct fake_file *file, uint64_t offset, struct slice bytes,
+                                    uint64_t *random) {
     uint8_t garbage[FAKE_DISK_SECTOR_BYTES];
     uint64_t sector = offset / FAKE_DISK_SECTOR_BYTES * FAKE_DISK_SECTOR_BYTES;
     switch (fake_random(random) % 4) {
-    case 0:
-        break;
+    case 0: break;
     case 1: // torn
-        fake_content_write(&file->durable, offset, slice_of(bytes.bytes, fake_random(random) % (bytes.size + 1)));
+        fake_content_write(&file->durable, offset,
+                           slice_of(bytes.bytes, fake_random(random) % (bytes.size + 1)));
         break;
     case 2: // garbage, which takes the neighbours in the sector along
         for (size_t i = 0; i < sizeof(garbage); i++)
             garbage[i] = (uint8_t)fake_random(random);
         fake_content_write(&file->durable, sector, slice_of(garbage, sizeof(garbage)));
         break;
-    default:
-        fake_content_write(&file->durable, offset, bytes);
-        break;
+    default: fake_content_write(&file->durable, offset, bytes); break;
     }
 }
 
-static void fake_file_settle_write(struct fake_file *file, uint64_t offset, struct slice bytes, uint64_t *random) {
+static void fake_file_settle_write(struct fake_file *file, uint64_t offset, struct slice bytes,
+                                   uint64_t *random) {
     while (bytes.size > 0) {
         uint64_t room = FAKE_DISK_SECTOR_BYTES - offset % FAKE_DISK_SECTOR_BYTES;
         size_t piece = bytes.size < room ? bytes.size : (size_t)room;
@@ -182,8 +183,8 @@ static void fake_file_settle_write(struct fake_file *file, uint64_t offset, stru
     }
 }
 
-// Decides for every held-back change of a file what the disk has made of it. Some crashes lose or keep all of them,
-// which per-sector chances alone would make too rare to meet.
+// Decides for every held-back change of a file what the disk has made of it. Some crashes lose or
+// keep all of them, which per-sector chances alone would make too rare to meet.
 static void fake_file_settle(struct fake_file *file, uint64_t *random) {
     uint64_t fate = fake_random(random) % 4;
     for (size_t i = 0; i < file->change_count; i++) {
@@ -207,7 +208,8 @@ static void fake_file_sync(struct fake_file *file) {
         if (change->is_truncation)
             fake_content_resize(&file->durable, change->offset);
         else
-            fake_content_write(&file->durable, change->offset, slice_of(change->bytes, change->size));
+            fake_content_write(&file->durable, change->offset,
+                               slice_of(change->bytes, change->size));
     }
     fake_file_forget_changes(file);
 }
@@ -233,7 +235,8 @@ static void fake_names_remove(struct fake_names *names, const char *name) {
     if (!found)
         return;
     struct fake_file *file = names->items[place].file;
-    memmove(&names->items[place], &names->items[place + 1], (names->count - place - 1) * sizeof(names->items[0]));
+    memmove(&names->items[place], &names->items[place + 1],
+            (names->count - place - 1) * sizeof(names->items[0]));
     names->count--;
     fake_file_release(file);
 }
@@ -247,7 +250,8 @@ static void fake_names_put(struct fake_names *names, const char *name, struct fa
     }
     bool found;
     size_t place = fake_names_place(names, name, &found);
-    memmove(&names->items[place + 1], &names->items[place], (names->count - place) * sizeof(names->items[0]));
+    memmove(&names->items[place + 1], &names->items[place],
+            (names->count - place) * sizeof(names->items[0]));
     memcpy(names->items[place].text, name, strlen(name) + 1);
     names->items[place].file = file;
     names->count++;
@@ -282,10 +286,12 @@ static void fake_names_settle(struct fake_disk *fake, size_t count) {
     fake->change_count = 0;
 }
 
-static void fake_name_change(struct fake_disk *fake, const char *from, const char *to, struct fake_file *file) {
+static void fake_name_change(struct fake_disk *fake, const char *from, const char *to,
+                             struct fake_file *file) {
     if (fake->change_count == fake->change_capacity) {
         fake->change_capacity = fake->change_capacity == 0 ? 8 : fake->change_capacity * 2;
-        fake->changes = memory_resize(fake->changes, fake->change_capacity * sizeof(fake->changes[0]));
+        fake->changes =
+            memory_resize(fake->changes, fake->change_capacity * sizeof(fake->changes[0]));
     }
     struct fake_name_change *change = &fake->changes[fake->change_count++];
     *change = (struct fake_name_change){.file = file};
@@ -304,8 +310,9 @@ static void fake_name_check(const char *name) {
 
 enum fake_call { FAKE_READS, FAKE_CHANGES };
 
-// Counts a call and says whether it works; `ret_breaks` tells the one call that a test wants to fail or to be the last,
-// whose half-done effects the caller plays, from a dead disk that does nothing. The lock is held.
+// Counts a call and says whether it works; `ret_breaks` tells the one call that a test wants to
+// fail or to be the last, whose half-done effects the caller plays, from a dead disk that does
+// nothing. The lock is held.
 static enum status fake_enter(struct fake_disk *fake, enum fake_call call, bool *ret_breaks) {
     *ret_breaks = false;
     fake->calls++;
@@ -335,16 +342,19 @@ static uint64_t fake_bytes_used(const struct fake_disk *fake) {
     return used;
 }
 
-static enum status fake_open_file(struct disk *disk, const char *name, bool create, struct disk_file **ret_file) {
+static enum status fake_open_file(struct disk *disk, const char *name, bool create,
+                                  struct disk_file **ret_file) {
     struct fake_disk *fake = fake_of(disk);
     bool breaks;
     fake_name_check(name);
     pthread_mutex_lock(&fake->lock);
     struct fake_file *file = fake_names_find(&fake->now, name);
-    enum status status = fake_enter(fake, create && file == NULL ? FAKE_CHANGES : FAKE_READS, &breaks);
+    enum status status =
+        fake_enter(fake, create && file == NULL ? FAKE_CHANGES : FAKE_READS, &breaks);
     if (status == STATUS_ok && file == NULL && !create)
         status = STATUS_not_found;
-    bool creates = create && file == NULL && (status == STATUS_ok || (breaks && fake_random(&fake->random) % 2 == 0));
+    bool creates = create && file == NULL &&
+                   (status == STATUS_ok || (breaks && fake_random(&fake->random) % 2 == 0));
     if (creates) {
         file = fake_file_make();
         fake_name_change(fake, "", name, file);
@@ -353,7 +363,8 @@ static enum status fake_open_file(struct disk *disk, const char *name, bool crea
         if (creates)
             fake_names_settle(fake, fake->change_count);
         struct fake_handle *handle = memory_take(sizeof(*handle));
-        *handle = (struct fake_handle){.port = {.driver = &fake_driver}, .disk = fake, .file = file};
+        *handle =
+            (struct fake_handle){.port = {.driver = &fake_driver}, .disk = fake, .file = file};
         file->references++;
         *ret_file = &handle->port;
     }
@@ -388,7 +399,8 @@ static enum status fake_size(struct disk_file *file, uint64_t *ret_bytes) {
     return status;
 }
 
-static enum status fake_read(struct disk_file *file, uint64_t offset, void *bytes, size_t size, size_t *ret_size) {
+static enum status fake_read(struct disk_file *file, uint64_t offset, void *bytes, size_t size,
+                             size_t *ret_size) {
     struct fake_handle *handle = fake_handle_of(file);
     bool breaks;
     pthread_mutex_lock(&handle->disk->lock);
@@ -404,7 +416,8 @@ static enum status fake_read(struct disk_file *file, uint64_t offset, void *byte
 }
 
 static void fake_hold_back_write(struct fake_file *file, uint64_t offset, struct slice bytes) {
-    struct fake_change change = {.offset = offset, .size = bytes.size, .bytes = memory_take(bytes.size)};
+    struct fake_change change = {
+        .offset = offset, .size = bytes.size, .bytes = memory_take(bytes.size)};
     if (bytes.size > 0)
         memcpy(change.bytes, bytes.bytes, bytes.size);
     fake_file_add_change(file, change);
@@ -443,7 +456,8 @@ static enum status fake_truncate(struct disk_file *file, uint64_t size) {
     if (status == STATUS_ok && size > now && fake_bytes_used(fake) + size - now > fake->bytes_limit)
         status = STATUS_storage_full;
     if (status == STATUS_ok || (breaks && fake_random(&fake->random) % 2 == 0)) {
-        fake_file_add_change(handle->file, (struct fake_change){.is_truncation = true, .offset = size});
+        fake_file_add_change(handle->file,
+                             (struct fake_change){.is_truncation = true, .offset = size});
         fake_content_resize(&handle->file->now, size);
     }
     pthread_mutex_unlock(&fake->lock);
@@ -479,8 +493,8 @@ static enum status fake_map(struct disk_file *file, uint64_t size, const uint8_t
     return status;
 }
 
-// Renames (or removes when `to` is empty) and makes names durable; a failing one may still have been done, and is
-// then held back like any other change.
+// Renames (or removes when `to` is empty) and makes names durable; a failing one may still have
+// been done, and is then held back like any other change.
 static enum status fake_change_name(struct disk *disk, const char *from, const char *to) {
     struct fake_disk *fake = fake_of(disk);
     bool breaks;
@@ -521,7 +535,8 @@ static enum status fake_sync_folder(struct disk *disk) {
     return status;
 }
 
-static enum status fake_list(struct disk *disk, void (*found)(void *context, const char *name), void *context) {
+static enum status fake_list(struct disk *disk, void (*found)(void *context, const char *name),
+                             void *context) {
     struct fake_disk *fake = fake_of(disk);
     bool breaks;
     pthread_mutex_lock(&fake->lock);
@@ -656,9 +671,11 @@ struct disk *fake_disk_restart(struct disk *disk) {
     struct fake_twins twins = {.before = memory_take((count_max + 1) * sizeof(struct fake_file *)),
                                .after = memory_take((count_max + 1) * sizeof(struct fake_file *))};
     for (size_t i = 0; i < fake->durable.count; i++)
-        fake_names_put(&then->durable, fake->durable.items[i].text, fake_twin(&twins, fake->durable.items[i].file));
+        fake_names_put(&then->durable, fake->durable.items[i].text,
+                       fake_twin(&twins, fake->durable.items[i].file));
     for (size_t i = 0; i < fake->durable.count; i++)
-        fake_names_put(&then->now, fake->durable.items[i].text, fake_twin(&twins, fake->durable.items[i].file));
+        fake_names_put(&then->now, fake->durable.items[i].text,
+                       fake_twin(&twins, fake->durable.items[i].file));
     for (size_t i = 0; i < fake->change_count; i++) {
         struct fake_name_change *change = &fake->changes[i];
         struct fake_file *file = change->file == NULL ? NULL : fake_twin(&twins, change->file);
