@@ -2,10 +2,11 @@
 // Slow on purpose: a lookup walks the whole list from its end.
 #include "index_model.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "base/check.h"
 #include "base/hash.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The index against a plain list, under random puts, undoings, seals, merges, restarts and power
 // cuts.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "fake_disk.h"
 #include "index_model.h"
