@@ -34,7 +34,7 @@ struct disk_driver {
     enum status (*rename)(struct disk *disk, const char *from, const char *to);
     enum status (*remove)(struct disk *disk, const char *name);
     enum status (*sync_folder)(struct disk *disk);
-    // Calls `found` for each file of the folder in name order.
+    // Calls `found` for each file of the folder in name order; one of a sub-folder is "sub/name".
     enum status (*list)(struct disk *disk, void (*found)(void *context, const char *name),
                         void *context);
     enum status (*free_bytes)(struct disk *disk, uint64_t *ret_bytes);
