@@ -189,8 +189,10 @@ static void items_added(struct books *books, const struct record *record, struct
         touched->withdrawal = state_withdrawal_at(state, index);
         touched->withdrawal->wallet = state_wallet_index(state, touched->debit);
     }
-    if (record->operation == COMMAND_KEY_CREATE)
-        touched->key = &state->key_items[state_key_add(state)];
+    if (record->operation == COMMAND_KEY_CREATE) {
+        uint32_t index = state_key_add(state); // may move the array
+        touched->key = &state->key_items[index];
+    }
 }
 
 uint64_t effect_take(struct books *books, struct record *record, struct fetched *fetched) {
@@ -241,7 +243,7 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
     if (record->kind == RECORD_HOLD && record->hold.order.size != 0)
         index_put(books->index, INDEX_ORDER, order_fingerprint(books, record->hold.order),
                   position);
-    if (record->operation == COMMAND_WALLET_OPEN)
+    if (record->kind == RECORD_WALLET && record->operation == COMMAND_WALLET_OPEN)
         index_put(books->index, INDEX_OWNER, owner_fingerprint(books, record->wallet.owner),
                   position);
 }

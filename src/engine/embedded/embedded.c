@@ -323,18 +323,28 @@ static enum status check_currencies(struct books *books, const struct embedded_o
     return STATUS_ok;
 }
 
-static enum status open_books(struct books *books, const struct embedded_options *options,
-                              char *ret_why, size_t why_bytes) {
-    struct birth birth;
+static enum status open_folder(struct books *books, const struct embedded_options *options,
+                               char *ret_why, size_t why_bytes) {
+    if (options->disk != NULL) {
+        books->disk = options->disk;
+        return STATUS_ok;
+    }
     enum status status = folder_lock(options->folder, ret_why, why_bytes, &books->lock_file);
     if (status != STATUS_ok)
         return status;
     status = disk_posix_open(options->folder, &books->disk);
-    if (status != STATUS_ok) {
+    if (status != STATUS_ok)
         (void)snprintf(ret_why, why_bytes, "the folder %s cannot be opened (%s)", options->folder,
                        status_name(status));
+    return status;
+}
+
+static enum status open_books(struct books *books, const struct embedded_options *options,
+                              char *ret_why, size_t why_bytes) {
+    struct birth birth;
+    enum status status = open_folder(books, options, ret_why, why_bytes);
+    if (status != STATUS_ok)
         return status;
-    }
     status = folder_birth(books->disk, clock_now_ms(), ret_why, why_bytes, &birth);
     if (status != STATUS_ok)
         return status;
@@ -347,7 +357,7 @@ static enum status open_books(struct books *books, const struct embedded_options
 
 enum status embedded_open(const struct embedded_options *options, char *ret_why, size_t why_bytes,
                           struct engine **ret_engine) {
-    CHECK(options->folder != NULL);
+    CHECK(options->folder != NULL || options->disk != NULL);
     CHECK(why_bytes >= 256);
     struct books *books = memory_take_zeroed(sizeof(*books));
     books->engine.port = &books_port;

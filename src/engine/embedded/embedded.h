@@ -3,6 +3,8 @@
 #pragma once
 #include "engine/engine.h"
 
+struct disk;
+
 struct embedded_options {
     const char *folder;                // must exist
     const struct currency *currencies; // custom ones; their exponents must be those of the books
@@ -10,6 +12,8 @@ struct embedded_options {
     uint32_t idempotency_days; // how long keys are remembered, at least 7
     uint64_t free_bytes_min;   // below this much free disk, writes are refused
     uint64_t segment_bytes;    // 0: the usual; tests take less
+    struct disk *disk; // NULL: the real one. Tests hand in one that lies; it becomes the engine's,
+                       // and the folder is not locked.
 };
 
 // Opens the folder's books, or makes them if there are none, and starts the writer. STATUS_busy:

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "engine/embedded/index_state.h"
 
+#define INDEX_UNDO_KEPT ((size_t)256 << 10) // puts of one round whose memory is kept for the next
 #define INDEX_TABLE_SLOTS_FIRST (UINT64_C(1) << 14)
 
 void index_prefetch(const struct index *index, enum index_family family, uint64_t fingerprint) {
@@ -101,6 +102,11 @@ void index_undo(struct index *index, size_t mark) {
 
 void index_settle(struct index *index) {
     index->undo_count = 0;
+    if (index->undo_capacity > INDEX_UNDO_KEPT) { // a replay's, which settles seldom
+        memory_free(index->undo);
+        index->undo = NULL;
+        index->undo_capacity = 0;
+    }
     if (atomic_load_explicit(&index->view_number, memory_order_relaxed) == index->own_view_number)
         return;
     pthread_mutex_lock(&index->lock);

@@ -31,7 +31,6 @@ enum index_family {
     INDEX_BANK = 1,        // currency and bank id -> the record that booked it
     INDEX_ORDER = 2,       // order -> transactions and holds
     INDEX_OWNER = 3,       // owner -> wallets
-    INDEX_WALLET_BANK = 4, // wallet and bank id -> withdrawals
     INDEX_FAMILY_COUNT
 };
 

@@ -36,7 +36,6 @@ const char *index_family_name(enum index_family family) {
         [INDEX_BANK] = "bank",
         [INDEX_ORDER] = "order",
         [INDEX_OWNER] = "owner",
-        [INDEX_WALLET_BANK] = "wallet_bank",
     };
     CHECK(family < INDEX_FAMILY_COUNT);
     return names[family];

@@ -57,7 +57,7 @@ bool journal_round_fits(const struct journal *journal, size_t bytes_max) {
     return journal_block_up(journal->place + journal->round.size + bytes_max) <= segment_end(journal);
 }
 
-// ---- segments ------------------------------------------------------------------------------------------------------
+// ---- segments ------------------------------------------------------------------------------------
 
 static void segment_header_fill(const struct journal *journal, uint64_t number,
                                 struct journal_segment_header *ret_header) {
@@ -110,7 +110,7 @@ enum status journal_take_segment(struct journal *journal) {
     return STATUS_ok;
 }
 
-// ---- rounds --------------------------------------------------------------------------------------------------------
+// ---- rounds --------------------------------------------------------------------------------------
 
 // Nothing can be returned here, so what goes wrong is the commit's result.
 static void round_roll(struct journal *journal) {
@@ -236,7 +236,7 @@ struct slice journal_read_open(const struct journal *journal, uint64_t position)
     return slice_of(size == 0 ? NULL : rest.bytes, size);
 }
 
-// ---- opening and closing -------------------------------------------------------------------------------------------
+// ---- opening and closing -------------------------------------------------------------------------
 
 static void journal_free(struct journal *journal) {
     journal_supply_close(&journal->supply);

@@ -41,10 +41,11 @@
 //   J11 the synced position never goes back and is not behind the round's own start
 //   J12 behind the last round everything is zero
 //
-// Where the first round stands that is not right, the journal ends: a crash may tear the round that was being written,
-// and nobody was answered from it. It is damage instead, and nothing is opened, when a later segment exists, or
-// a later round of these books says that this place was synced. A segment's header is made durable before
-// the file gets its name, so a bad one is always damage.
+// Where the first round stands that is not right, the journal ends: a crash may tear the round that was
+// being written (J4, J8 or J10 fails), and nobody was answered from it. It is damage instead, and nothing is
+// opened, when a later segment exists, when a later round of these books says that this place was synced, or when
+// a right header fails anything else: a crash leaves no such thing. A segment's header is made durable
+// before the file gets its name, so a bad one is always damage.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -72,7 +72,7 @@ static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size,
     return STATUS_ok;
 }
 
-// ---- segments ------------------------------------------------------------------------------------------------------
+// ---- segments ------------------------------------------------------------------------------------
 
 static void segment_found(void *context, const char *name) {
     struct segment_names *names = context;
@@ -157,7 +157,7 @@ static enum status segments_open(struct scan *scan) {
     return STATUS_not_found;
 }
 
-// ---- where to begin ------------------------------------------------------------------------------------------------
+// ---- where to begin ------------------------------------------------------------------------------
 
 // The journal stands where a segment begins, as its header says.
 static void state_of_segment(struct journal *journal, const struct journal_segment_header *header) {
@@ -210,7 +210,7 @@ static enum status scan_begin(struct scan *scan) {
     return STATUS_ok;
 }
 
-// ---- rounds --------------------------------------------------------------------------------------------------------
+// ---- rounds --------------------------------------------------------------------------------------
 
 static const char *round_check_order(const struct journal *journal, const struct journal_round_header *header) {
     if (header->sequence != journal->sequence + 1)
@@ -229,13 +229,19 @@ static const char *round_check_order(const struct journal *journal, const struct
 static const char *round_check_bytes(const struct journal *journal, const struct journal_round_header *header,
                                      const uint8_t *bytes) {
     uint64_t size = JOURNAL_ROUND_HEADER_BYTES + header->size;
-    struct slice rest = slice_of(bytes + JOURNAL_ROUND_HEADER_BYTES, header->size);
-    uint32_t count = 0;
     sha256_begin(journal->sha);
     sha256_add(journal->sha, slice_of(bytes + 48, size - 48));
     struct sha256 chain = sha256_end(journal->sha);
     if (memcmp(&chain, &header->chain, sizeof(chain)) != 0)
         return "J8: the round's bytes do not agree with its chain";
+    if (!journal_is_zero(bytes + size, journal_round_end(0, header->size) - size))
+        return "J10: the round is not padded with zeros";
+    return NULL;
+}
+
+static const char *round_check_records(const struct journal_round_header *header, const uint8_t *bytes) {
+    struct slice rest = slice_of(bytes + JOURNAL_ROUND_HEADER_BYTES, header->size);
+    uint32_t count = 0;
     while (rest.size != 0) {
         size_t record = record_size(rest);
         if (record == 0)
@@ -247,12 +253,10 @@ static const char *round_check_bytes(const struct journal *journal, const struct
         return "J9: the round has not as many records as it says";
     if ((count == 0) != ((header->flags & JOURNAL_ROUND_CLOSING) != 0))
         return "J9: a round without records is not a closing one, or the other way round";
-    if (!journal_is_zero(bytes + size, journal_round_end(0, header->size) - size))
-        return "J10: the round is not padded with zeros";
     return NULL;
 }
 
-// `ret_broken`: what is wrong with the round at the scan's place, NULL: nothing.
+// `ret_broken`: what is wrong with the round at the scan's place, NULL: nothing. STATUS_damaged: no crash can have left it.
 static enum status round_check(struct scan *scan, struct journal_round_header *ret_header, const uint8_t **ret_bytes,
                                const char **ret_broken) {
     struct journal *journal = scan->journal;
@@ -266,13 +270,19 @@ static enum status round_check(struct scan *scan, struct journal_round_header *r
         return status;
     *ret_broken = journal_round_header_read(*ret_bytes, &journal->books, scan_position(scan, scan->offset), room,
                                             ret_header);
-    if (*ret_broken == NULL)
-        *ret_broken = round_check_order(journal, ret_header);
     if (*ret_broken != NULL)
         return STATUS_ok;
+    const char *impossible = round_check_order(journal, ret_header);
+    if (impossible != NULL)
+        return scan_damaged(scan, scan->number, scan->offset, impossible);
     status = scan_bytes(scan, scan->offset, journal_round_end(0, ret_header->size), ret_bytes);
     if (status == STATUS_ok)
         *ret_broken = round_check_bytes(journal, ret_header, *ret_bytes);
+    if (status == STATUS_ok && *ret_broken == NULL) {
+        impossible = round_check_records(ret_header, *ret_bytes);
+        if (impossible != NULL)
+            return scan_damaged(scan, scan->number, scan->offset, impossible);
+    }
     return status;
 }
 
@@ -330,7 +340,7 @@ static enum status scan_full_segment(struct scan *scan) {
     return STATUS_ok;
 }
 
-// ---- the tail ------------------------------------------------------------------------------------------------------
+// ---- the tail ------------------------------------------------------------------------------------
 
 struct tail {
     uint64_t first; // offsets of the bytes that are not zero, by blocks; first == end: there are none
@@ -403,7 +413,7 @@ static enum status tail_cut(struct scan *scan, const struct tail *tail, const ch
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
-// ---- what may not be on the disk yet -------------------------------------------------------------------------------
+// ---- what may not be on the disk yet -------------------------------------------------------------
 
 static enum status rewrite_segment(struct scan *scan, uint64_t number, uint64_t start, uint64_t end) {
     struct disk_file *file = scan->journal->segments[number].file;

@@ -325,5 +325,6 @@ enum status journal_supply_room(const struct journal_supply *supply, uint64_t by
 }
 
 bool journal_supply_is_full(const struct journal_supply *supply) {
-    return journal_supply_room(supply, 0) == STATUS_storage_full;
+    // As a server sees it whose next round is a big one.
+    return journal_supply_room(supply, supply->chunk_bytes) == STATUS_storage_full;
 }

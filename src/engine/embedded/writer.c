@@ -171,10 +171,11 @@ static uint64_t wait_ns(struct books *books) {
 void *writer_run(void *context) {
     struct books *books = context;
     for (;;) {
-        struct inbox_node *first = inbox_take_all(&books->inbox, wait_ns(books));
+        bool stopping = __atomic_load_n(&books->stopping, __ATOMIC_ACQUIRE);
+        struct inbox_node *first = inbox_take_all(&books->inbox, stopping ? 0 : wait_ns(books));
         if (first != NULL || state_due_next_ms(&books->state) <= clock_now_ms())
             batch(books, first);
-        else if (__atomic_load_n(&books->stopping, __ATOMIC_ACQUIRE))
+        else if (stopping)
             return NULL;
         if (index_is_behind(books->index)) {
             // Sealed tables wait for the disk: taking writes more slowly keeps memory bounded.

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "books_support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/signal_gate.h"
+
+struct waiting {
+    struct round round;
+    struct signal_gate gate;
+};
+
+static void tell(struct round *round) {
+    signal_gate_publish(round->context, 1);
+}
+
+static void submit(const struct test_books *books, struct submission *submission) {
+    struct waiting waiting;
+    round_init(&waiting.round);
+    signal_gate_init(&waiting.gate, 0, 0);
+    waiting.round.first = submission;
+    waiting.round.command_count = submission->count;
+    waiting.round.published = tell;
+    waiting.round.context = &waiting.gate;
+    books->engine->port->submit(books->engine, &waiting.round);
+    assert_true(signal_gate_wait(&waiting.gate, 1, UINT64_C(20000000000)));
+    round_done(&waiting.round);
+}
+
+struct outcome test_submit(const struct test_books *books, const struct command *command) {
+    struct command copy = *command;
+    struct outcome outcome;
+    struct submission submission = {.commands = &copy, .outcomes = &outcome, .count = 1};
+    submit(books, &submission);
+    return outcome;
+}
+
+struct outcome test_submit_batch(const struct test_books *books, struct command *commands,
+                                 struct outcome *outcomes, uint32_t count, bool atomic,
+                                 const char *key) {
+    struct submission submission = {.commands = commands,
+                                    .outcomes = outcomes,
+                                    .count = count,
+                                    .is_batch = true,
+                                    .atomic = atomic,
+                                    .batch = test_command(books, COMMAND_NONE)};
+    if (key != NULL)
+        test_command_key(&submission.batch, key, 0);
+    submit(books, &submission);
+    return submission.batch_outcome;
+}
+
+static void open_engine(struct test_books *books) {
+    char why[512];
+    struct embedded_options options = {
+        .folder = books->folder, .idempotency_days = 7, .segment_bytes = books->segment_bytes};
+    enum status status = embedded_open(&options, why, sizeof(why), &books->engine);
+    if (status != STATUS_ok)
+        fail_msg("%s: %s", status_name(status), why);
+}
+
+void test_books_open(struct test_books *books, uint64_t segment_bytes) {
+    *books = (struct test_books){.segment_bytes = segment_bytes};
+    (void)snprintf(books->folder, sizeof(books->folder), "/tmp/florin-books-XXXXXX");
+    assert_non_null(mkdtemp(books->folder));
+    open_engine(books);
+    assert_true(embedded_is_new(books->engine));
+    struct command command = {.type = COMMAND_KEY_CREATE,
+                              .key_role = ROLE_ADMIN,
+                              .name = SLICE("first"),
+                              .origin = {.principal = SLICE("system")}};
+    random_fill(&command.secret_hash, sizeof(command.secret_hash));
+    struct outcome outcome = test_submit(books, &command);
+    assert_int_equal(outcome.status, STATUS_ok);
+    books->admin = test_record(outcome).api_key.id;
+}
+
+void test_books_reopen(struct test_books *books) {
+    books->engine->port->close(books->engine);
+    open_engine(books);
+}
+
+void test_books_remove(struct test_books *books) {
+    char line[128];
+    books->engine->port->close(books->engine);
+    (void)snprintf(line, sizeof(line), "rm -rf '%s'", books->folder);
+    assert_int_equal(system(line), 0);
+}
+
+struct command test_command(const struct test_books *books, enum command_type type) {
+    return (struct command){.type = type,
+                            .principal_key = books->admin,
+                            .origin = {.principal = SLICE("tester"), .role = ROLE_ADMIN}};
+}
+
+void test_command_key(struct command *command, const char *key, uint64_t request) {
+    command->has_key = true;
+    command->key = hash128(slice_of_text(key), 0);
+    command->request = (struct digest128){.low = request, .high = command->type};
+}
+
+struct record test_record(struct outcome outcome) {
+    struct record record;
+    const char *why = "";
+    if (record_decode(outcome.record, &record, &why) != STATUS_ok)
+        fail_msg("%s", why);
+    return record;
+}
+
+struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind) {
+    struct command command = test_command(books, COMMAND_WALLET_OPEN);
+    command.owner = slice_of_text(owner);
+    command.slot = id_slot_of_owner(command.owner);
+    command.wallet_kind = kind;
+    assert_true(currency_iso_find(SLICE("USD"), &command.currency));
+    struct outcome outcome = test_submit(books, &command);
+    assert_int_equal(outcome.status, STATUS_ok);
+    return test_record(outcome).wallet.id;
+}
+
+struct id test_deposit(const struct test_books *books, struct id wallet, int64_t amount,
+                       const char *bank_id) {
+    struct command command = test_command(books, COMMAND_DEPOSIT);
+    command.wallet = wallet;
+    command.has_amount = true;
+    command.amount = amount;
+    command.bank_id = slice_of_text(bank_id);
+    struct outcome outcome = test_submit(books, &command);
+    assert_int_equal(outcome.status, STATUS_ok);
+    return test_record(outcome).transaction.id;
+}
+
+struct wallet test_read_wallet(const struct test_books *books, struct id wallet) {
+    struct command command = test_command(books, COMMAND_READ_WALLET);
+    command.subject = wallet;
+    struct outcome outcome = test_submit(books, &command);
+    assert_int_equal(outcome.status, STATUS_ok);
+    return outcome.wallet;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Books in a temporary folder, and commands that are answered before the call returns.
+#pragma once
+#include "engine/embedded/embedded.h"
+
+struct test_books {
+    char folder[64];
+    struct engine *engine;
+    struct id admin; // the key that commands come with
+    uint64_t segment_bytes;
+};
+
+// Makes the folder and the books, with one admin key.
+void test_books_open(struct test_books *books, uint64_t segment_bytes);
+// Closes and opens again, as after a clean stop.
+void test_books_reopen(struct test_books *books);
+void test_books_remove(struct test_books *books); // closes and deletes the folder
+
+// A command of the admin, without an idempotency key.
+struct command test_command(const struct test_books *books, enum command_type type);
+// Remembers the request under a key: `request` stands for what was asked.
+void test_command_key(struct command *command, const char *key, uint64_t request);
+
+// Submits and waits. Slices of the outcome live as long as the engine.
+struct outcome test_submit(const struct test_books *books, const struct command *command);
+// A batch; `outcomes` has one per command; returns the batch's outcome.
+struct outcome test_submit_batch(const struct test_books *books, struct command *commands,
+                                 struct outcome *outcomes, uint32_t count, bool atomic,
+                                 const char *key);
+
+struct record test_record(struct outcome outcome); // decoded, fails the test if it does not hold
+
+// Shortcuts that must succeed.
+struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind);
+struct id test_deposit(const struct test_books *books, struct id wallet, int64_t amount,
+                       const char *bank_id);
+struct wallet test_read_wallet(const struct test_books *books, struct id wallet);
