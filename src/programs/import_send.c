@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// A batch is tried until it is answered, the user has enough, or patience is at its end. Waits
+// double from a tenth of a second to five seconds, so that a restarting server is neither flooded
+// nor missed.
+#include "programs/import_send.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "programs/client_json.h"
+#include "programs/client_print.h"
+
+#define SEND_WAIT_MS_MIN 100
+#define SEND_WAIT_MS_MAX 5000
+#define MS_PER_S 1000
+
+// Which operations of the batch are in the body, in its order.
+struct sent {
+    uint32_t count;
+    uint16_t operations[IMPORT_BATCH_OPERATIONS_MAX];
+};
+
+static struct slice operation_json(const struct import_batch *batch,
+                                   const struct import_operation *operation, struct buffer *copy) {
+    buffer_reset(copy);
+    buffer_add(copy, batch->text.bytes + operation->begin, operation->end - operation->begin);
+    BUFFER_ADD(copy, "}");
+    return buffer_slice(copy);
+}
+
+// An operation that names what was refused a moment ago is refused without asking the server.
+static void refuse_for_name(struct import_sender *sender, const struct import_batch *batch,
+                            const struct import_operation *operation, uint32_t name) {
+    struct buffer detail = {0};
+    struct buffer copy = {0};
+    buffer_add_format(&detail, "It names what line %llu was to make, and that line was refused.",
+                      (unsigned long long)import_names_line(sender->names, name));
+    import_report_refuse(sender->report, operation->line, SLICE("unknown_name"),
+                         buffer_slice(&detail), operation_json(batch, operation, &copy));
+    if (operation->name != IMPORT_NO_NAME)
+        import_names_set_refused(sender->names, operation->name);
+    buffer_done(&detail);
+    buffer_done(&copy);
+}
+
+static void build_body(struct import_sender *sender, const struct import_batch *batch,
+                       struct sent *ret_sent) {
+    struct buffer *body = &sender->body;
+    buffer_reset(body);
+    BUFFER_ADD(body, "{\"operations\":[");
+    ret_sent->count = 0;
+    for (uint32_t at = 0; at < batch->count; at++) {
+        uint32_t name;
+        size_t before = body->size;
+        if (ret_sent->count > 0)
+            BUFFER_ADD(body, ",");
+        if (import_operation_add_to(batch, &batch->operations[at], sender->names, body, &name)) {
+            ret_sent->operations[ret_sent->count++] = (uint16_t)at;
+        } else {
+            body->size = before;
+            refuse_for_name(sender, batch, &batch->operations[at], name);
+        }
+    }
+    BUFFER_ADD(body, "]}");
+}
+
+static void say(struct import_sender *sender, const char *what, uint64_t wait_ms) {
+    client_progress_end(sender->progress);
+    fprintf(stderr, "florin: %s; trying again in %llu.%llu s\n", what,
+            (unsigned long long)(wait_ms / MS_PER_S), (unsigned long long)(wait_ms / 100 % 10));
+}
+
+// Sleeps unless the user interrupts.
+static void pause_ms(const struct import_sender *sender, uint64_t wait_ms) {
+    struct timespec left = {.tv_sec = (time_t)(wait_ms / MS_PER_S),
+                            .tv_nsec = (long)(wait_ms % MS_PER_S * 1000000)};
+    while (!*sender->is_interrupted && nanosleep(&left, &left) != 0)
+        continue; // another signal than the user's
+}
+
+// A result that says nothing about the operation itself, only about the server's state.
+static bool is_passing(int64_t http) {
+    return http == 429 || http >= 500;
+}
+
+// Parses the answer. False: it says nothing final about at least one operation, so all are sent
+// again.
+static bool read_results(struct import_sender *sender, const struct client_answer *answer,
+                         uint32_t count, struct json_value *ret_results, const char **ret_why) {
+    struct json_value document;
+    if (!json_parse(sender->parser, answer->body, &document, ret_why))
+        return false;
+    *ret_why = "the server's answer has another form than expected";
+    if (!client_json_find(document, "results", ret_results) ||
+        json_kind(*ret_results) != JSON_ARRAY || json_item_count(*ret_results) != count)
+        return false;
+    struct json_cursor cursor = json_items(*ret_results);
+    struct json_value item;
+    while (json_next_item(&cursor, &item)) {
+        if (client_json_text(item, "code").size == 0)
+            continue;
+        *ret_why = "the server is busy";
+        if (is_passing(client_json_integer(item, "status", 0)))
+            return false;
+    }
+    return true;
+}
+
+static void take_results(struct import_sender *sender, const struct import_batch *batch,
+                         const struct sent *sent, struct json_value results, bool is_first_try) {
+    struct buffer copy = {0};
+    struct json_cursor cursor = json_items(results);
+    struct json_value item;
+    for (uint32_t at = 0; json_next_item(&cursor, &item); at++) {
+        const struct import_operation *operation = &batch->operations[sent->operations[at]];
+        struct slice code = client_json_text(item, "code");
+        struct slice id = client_json_text(item, "id");
+        if (code.size != 0) {
+            import_report_refuse(sender->report, operation->line, code,
+                                 client_json_text(item, "detail"),
+                                 operation_json(batch, operation, &copy));
+            if (operation->name != IMPORT_NO_NAME)
+                import_names_set_refused(sender->names, operation->name);
+            continue;
+        }
+        // After a lost answer a replay is this import's own doing.
+        if (is_first_try && client_json_bool(item, "replayed", false))
+            sender->report->replayed_count++;
+        else
+            sender->report->done_count++;
+        if (operation->name != IMPORT_NO_NAME &&
+            !import_names_set_made(sender->names, operation->name, id))
+            import_names_set_refused(sender->names, operation->name); // an answer without an id
+    }
+    buffer_done(&copy);
+}
+
+// What an answer that is not 200 means. True: try again.
+static bool may_try_again(const struct client_answer *answer, const char **ret_why) {
+    if (!is_passing(answer->http))
+        return false;
+    *ret_why = "the server is busy";
+    if (answer->http == 507)
+        *ret_why = "the server's disk is full";
+    else if (answer->http == 500)
+        *ret_why = "the server has made a mistake";
+    return true;
+}
+
+// One try. IMPORT_SENT_OK: taken. IMPORT_SENT_NO_ANSWER: worth another try, `ret_why` says why it
+// was none.
+static enum import_sent try_once(struct import_sender *sender, const struct import_batch *batch,
+                                 const struct sent *sent, bool is_first_try, const char **ret_why,
+                                 uint32_t *ret_retry_after_s) {
+    const struct client_request request = {
+        .method = "POST", .path = "/v1/batches", .body = buffer_slice(&sender->body)};
+    struct client_answer answer;
+    if (client_connection_send(sender->connection, &request, &answer) != CLIENT_ANSWERED) {
+        *ret_why = client_connection_trouble(sender->connection);
+        *ret_retry_after_s = 0;
+        return IMPORT_SENT_NO_ANSWER;
+    }
+    *ret_retry_after_s = answer.retry_after_s;
+    if (answer.http != 200) {
+        if (may_try_again(&answer, ret_why))
+            return IMPORT_SENT_NO_ANSWER;
+        client_progress_end(sender->progress);
+        client_print_problem(answer.http, answer.body);
+        return IMPORT_SENT_REFUSED;
+    }
+    struct json_value results;
+    if (!read_results(sender, &answer, sent->count, &results, ret_why))
+        return IMPORT_SENT_NO_ANSWER;
+    take_results(sender, batch, sent, results, is_first_try);
+    return IMPORT_SENT_OK;
+}
+
+static enum import_sent send_batch(struct import_sender *sender, const struct import_batch *batch) {
+    struct sent sent;
+    if (batch->count == 0)
+        return IMPORT_SENT_OK;
+    build_body(sender, batch, &sent);
+    if (sent.count == 0)
+        return IMPORT_SENT_OK;
+    uint64_t begun_ns = clock_monotonic_ns();
+    uint64_t wait_ms = SEND_WAIT_MS_MIN;
+    for (bool is_first_try = true;; is_first_try = false) {
+        const char *why = NULL;
+        uint32_t retry_after_s = 0;
+        enum import_sent result =
+            try_once(sender, batch, &sent, is_first_try, &why, &retry_after_s);
+        if (result != IMPORT_SENT_NO_ANSWER)
+            return result;
+        if (*sender->is_interrupted)
+            return IMPORT_SENT_INTERRUPTED;
+        if ((clock_monotonic_ns() - begun_ns) / 1000000000 >= sender->patience_s) {
+            client_progress_end(sender->progress);
+            fprintf(stderr, "florin: %s; given up after %u s.\n", why, sender->patience_s);
+            return IMPORT_SENT_NO_ANSWER;
+        }
+        uint64_t told_ms = (uint64_t)retry_after_s * MS_PER_S;
+        uint64_t pause = told_ms > wait_ms ? told_ms : wait_ms;
+        if (pause > 10 * SEND_WAIT_MS_MAX)
+            pause = 10 * SEND_WAIT_MS_MAX;
+        say(sender, why, pause);
+        pause_ms(sender, pause);
+        wait_ms = wait_ms * 2 < SEND_WAIT_MS_MAX ? wait_ms * 2 : SEND_WAIT_MS_MAX;
+    }
+}
+
+enum import_sent import_sender_send(struct import_sender *sender, struct import_window *window) {
+    enum import_sent result = send_batch(sender, &window->wallets);
+    if (result == IMPORT_SENT_OK)
+        result = send_batch(sender, &window->others);
+    if (result == IMPORT_SENT_OK) {
+        import_batch_reset(&window->wallets);
+        import_batch_reset(&window->others);
+    }
+    return result;
+}
+
+void import_sender_done(struct import_sender *sender) {
+    buffer_done(&sender->body);
+}
