@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The OpenAPI 3.1 document, printed from the operations table. Made once at start; it never changes while running.
+// The OpenAPI 3.1 document, printed from the operations table. It depends on nothing that happens,
+// so it is made once, at start.
 #pragma once
 #include "base/buffer.h"
 
-// Appends the document as JSON. `version` is Florin's. Thread: any.
+#define OPENAPI_CONTENT_TYPE "application/json"
+
+// Appends the document as JSON. `version` is Florin's, such as "0.1.0". Thread: any.
 void openapi_render(struct buffer *buffer, const char *version);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The operations of the API, once: method, path, permission, fields with types and bounds, answer, possible refusals.
-// The router, the decoder, the permission check, the OpenAPI document, the reference in docs/ and the tests that walk
-// every operation read this table, so they cannot disagree. A new operation is one row here and one handler in api/.
+// The operations of the API, once: method, path, permission, fields with types and bounds, answer,
+// possible refusals. The router, the decoder, the permission check, the OpenAPI document, the
+// reference in docs/ and the tests that walk every operation read this table, so they cannot
+// disagree. A new operation is one row here and one handler in api/.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +13,8 @@
 #include "base/status.h"
 #include "ledger/command.h"
 
-// Which operation; indexes the table. Stored nowhere, so the order may change.
+// Which operation; indexes the table. Stored nowhere, so the order may change; operations of one
+// collection stand together.
 enum operation_code {
     OPERATION_WALLET_OPEN,
     OPERATION_WALLET_LIST,
@@ -50,18 +52,18 @@ enum operation_code {
 
 enum operation_method { METHOD_GET, METHOD_POST, METHOD_PATCH, METHOD_DELETE, METHOD_COUNT };
 
-// What a body's or query's field holds.
+// What a field of a body or query holds, and what it becomes.
 enum field_kind {
-    FIELD_ID,       // a TypeID of `id_type`                      -> struct id
-    FIELD_TEXT,     // 1-255 characters, no control characters    -> struct slice
-    FIELD_INTEGER,  // from `minimum` to `maximum`                -> int64_t or uint32_t, by `size`
-    FIELD_CURRENCY, // a code of ISO 4217 or of the configuration -> struct currency
-    FIELD_WORD,     // one of `words`; its index + `word_base`    -> uint8_t (body), int (query), by `size`
-    FIELD_METADATA, // an object of texts                         -> struct slice, encoded (ledger/metadata.h)
-    FIELD_BOOL,     //                                            -> bool
-    FIELD_TIME,     // a date or RFC 3339 date-time               -> uint64_t, milliseconds
-    FIELD_CURSOR,   // the `next_cursor` of a page                -> uint64_t
-    FIELD_OPERATIONS, // the operations of a batch                (decoded by wire_decode_batch alone)
+    FIELD_ID,         // a TypeID of `id_type`                        -> struct id
+    FIELD_TEXT,       // 1-255 characters, no control characters      -> struct slice
+    FIELD_INTEGER,    // from `minimum` to `maximum`                  -> int64_t or uint32_t
+    FIELD_CURRENCY,   // a code of ISO 4217 or of the configuration   -> struct currency
+    FIELD_WORD,       // one of `words`: `word_base` + its index      -> uint8_t, in queries int
+    FIELD_METADATA,   // an object of texts (ledger/metadata.h)       -> struct slice, encoded
+    FIELD_BOOL,       //                                              -> bool
+    FIELD_TIME,       // a date or RFC 3339 date-time                 -> uint64_t, milliseconds
+    FIELD_CURSOR,     // the `next_cursor` of a page                  -> uint64_t
+    FIELD_OPERATIONS, // the operations of a batch: for wire_decode_batch alone
 };
 
 #define FIELD_NO_FLAG UINT16_MAX
@@ -71,7 +73,7 @@ struct field {
     const char *sentence;     // what it means, for documents
     const char *const *words; // of FIELD_WORD: ends with NULL
     int64_t minimum, maximum; // of FIELD_INTEGER
-    int64_t standard;         // the default of a FIELD_INTEGER, FIELD_WORD or FIELD_BOOL that has one
+    int64_t standard;         // the default, of a FIELD_INTEGER, FIELD_WORD or FIELD_BOOL
     uint16_t offset;          // in struct command (bodies) or struct wire_query (queries)
     uint16_t flag;            // offset of a bool "was given", or FIELD_NO_FLAG
     uint8_t size;             // bytes of the destination
@@ -81,7 +83,7 @@ struct field {
     uint8_t word_base;        // value of the first word
     bool required;
     bool has_standard;
-    bool inverted;            // of FIELD_BOOL: true is stored as false ("final" is command.keep_open)
+    bool inverted;            // of FIELD_BOOL: stored as its opposite ("final", "keep_open")
 };
 
 // What an operation answers with when it succeeds.
@@ -101,58 +103,65 @@ enum answer_kind {
     ANSWER_BATCH,
     ANSWER_INTEGRITY,
     ANSWER_HEALTH,
-    ANSWER_METRICS, // text of Prometheus
+    ANSWER_METRICS, // text for Prometheus
     ANSWER_OPENAPI,
 };
 
 struct operation {
-    const char *name;        // operationId of the OpenAPI document, such as "openWallet"
-    const char *path;        // with at most one "{id}"
-    const char *tag;         // chapter of the reference
-    const char *summary;     // one sentence
-    const char *permission;  // a word of access/permissions.h; "none": any live key
-    const char *batch_type;  // `type` in a batch; NULL: batches do not take it
-    const char *batch_id;    // the name of the path's id in a batch; NULL: has none
-    const struct field *body;
-    const struct field *query;
-    uint64_t refusals;       // bit 1 << enum status: what its ledger part may refuse
-    uint16_t http;           // status code of success
-    uint16_t body_count, query_count;
-    uint8_t code;            // enum operation_code
-    uint8_t method;          // enum operation_method
-    uint8_t command;         // enum command_type, COMMAND_NONE when it is none (lists, batches, checks)
-    uint8_t answer;          // enum answer_kind
-    uint8_t id_type;         // enum id_type of the path's id
-    bool has_id;             // the path has an {id}
-    bool is_public;          // needs no key
-    bool loopback_only;      // is_public holds only for callers on this machine
-    bool is_write;           // takes Idempotency-Key (and If-Match where a wallet is changed or pays)
-    bool takes_if_match;
-    bool takes_body;         // the body is decoded; an empty one is as good as {}
+    const char *name;       // operationId of the OpenAPI document, such as "openWallet"
+    const char *path;       // with at most one "{id}"
+    const char *action;     // the path's word behind "{id}/", or ""
+    const char *tag;        // chapter of the reference
+    const char *summary;    // one sentence
+    const char *permission; // a word of access/permissions.h; "none": any live key
+    const char *batch_type; // `type` in a batch; NULL: batches do not take it
+    const char *batch_id;   // the name of the path's id in a batch; NULL: has none
+    const struct field *const *body;
+    const struct field *const *query;
+    uint64_t refusals;      // bit 1 << enum status: what the ledger may refuse
     uint32_t body_bytes_max;
+    uint16_t http;          // status code of success
+    uint16_t body_count, query_count;
+    uint16_t id_offset;     // of the path's id in struct command
+    uint8_t code;           // enum operation_code
+    uint8_t method;         // enum operation_method
+    uint8_t command;        // enum command_type; COMMAND_NONE: none (lists, batches, checks)
+    uint8_t answer;         // enum answer_kind
+    uint8_t id_type;        // enum id_type of the path's id
+    bool has_id;            // the path has an {id}
+    bool is_public;         // needs no key
+    bool loopback_only;     // is_public holds only for callers on this machine
+    bool is_write;          // takes Idempotency-Key
+    bool takes_if_match;    // a wallet that exists is changed or pays
+    bool takes_body;        // an empty one is as good as {}
 };
 
 // What the router found.
 struct route {
     const struct operation *operation;
     struct id id;      // of the path, when operation->has_id
-    const char *allow; // after STATUS_method_not_allowed: value of the Allow header, such as "GET, POST"
+    const char *allow; // after STATUS_method_not_allowed: the Allow header, such as "GET, POST"
 };
 
 // Thread: any. All pure; results are static storage.
 const struct operation *operation_at(enum operation_code code);
 // The operation behind `type` of a batch's operation; NULL: no such type.
 const struct operation *operation_of_batch_type(struct slice type);
-// The operation that makes a command of this type; NULL for COMMAND_NONE, EXPIRE and INVALID.
+// The operation that makes commands of this type; NULL for COMMAND_NONE, EXPIRE and INVALID.
 const struct operation *operation_of_command(enum command_type type);
-
-// Finds the operation behind a request's method and path (percent-decoded, without query). HEAD finds what GET does.
-// STATUS_not_found: no such path, or an id in it that no such thing can have. STATUS_method_not_allowed:
-// `ret_route->allow` says what the path takes. Costs about 20 ns.
-MUST_CHECK enum status operation_find(struct slice method, struct slice path, struct route *ret_route);
-
+// The field that a path's id becomes in a batch; only for operations with a `batch_id`.
+const struct field *operation_batch_id_field(const struct operation *operation);
 const char *operation_method_name(enum operation_method method); // "GET"
+// Every refusal that an operation may answer with, at the door or by the ledger: bits 1 << status.
+uint64_t operation_statuses(const struct operation *operation);
 
-// Reads an id leniently: its prefix and 26 digits, whatever the 128 bits say, because a well-formed id that nobody
-// made names a thing that does not exist, and that is for the ledger to say.
+// Finds the operation behind a method and a path (percent-decoded, without query). HEAD finds what
+// GET does. STATUS_not_found: no such path, or an id in it that no such thing can have.
+// STATUS_method_not_allowed: `ret_route->allow` says what the path takes. Some 30 ns.
+MUST_CHECK enum status operation_find(struct slice method, struct slice path,
+                                      struct route *ret_route);
+
+// Reads an id leniently: the prefix and 26 digits that fit 128 bits, whatever the bits say. A
+// well-formed id that nobody made names a thing that does not exist, and that is the ledger's to
+// say.
 MUST_CHECK bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id);

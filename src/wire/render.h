@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// From records to JSON. An answer is a pure function of the record that decided it (and of the record that opened the
-// thing, when that was an earlier one), so a replay is the first answer byte for byte; reads add the live state. Fields
-// stand in the order of the API's description, and fields without a value are left out.
+// From records to JSON. An answer is a pure function of the record that decided it (and of the
+// record that opened the thing, when that was an earlier one), so a replay is the first answer byte
+// for byte; reads add the live state. Fields stand in the order of the API's description, and those
+// without a value are left out.
 //
-// Nothing here knows the engine: api/ points a struct wire_found at what an outcome or a page's entry has.
+// Nothing here knows the engine: api/ points a struct wire_found at what an outcome or a page's
+// entry has.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/id.h"
 #include "base/status.h"
 #include "ledger/command.h"
 #include "ledger/record.h"
@@ -17,48 +20,49 @@
 
 // What is known of a thing. Pointers may be NULL; what is live wins over the records.
 struct wire_found {
-    struct slice record;  // encoded: what decided, or last described the thing
-    struct slice opening; // encoded: what opened the hold or withdrawal; empty when `record` is that
+    struct slice record;  // encoded: what decided, or what last described the thing
+    struct slice opening; // encoded: what opened the hold or withdrawal; empty: `record` did
     const struct wallet *wallet;
     const struct hold *hold;
     const struct withdrawal *withdrawal;
     const struct id *transaction; // of a live withdrawal, when settled
     int64_t refunded;             // of a live purchase; 0 in answers to writes
-    uint64_t last_used_at_ms;     // of a key; 0: never or not known
-    struct slice secret;          // of a key, shown once; empty: not shown
+    uint64_t last_used_at_ms;     // of a key; 0: never, or not known
+    struct slice secret;          // of a new key; empty: not shown (replays, lists)
 };
 
-// Appends what a command answers with: the object of a write (commands from COMMAND_WALLET_OPEN to COMMAND_KEY_CREATE) or
-// read, nothing for COMMAND_KEY_REVOKE. A record that is a remembered refusal appends its problem document. `ret_http` is
-// the status code of the answer. STATUS_damaged when a record does not decode; the buffer is as before then.
+// Appends what a command answers with: the object of a write or read, nothing for
+// COMMAND_KEY_REVOKE. Of a record that is a remembered refusal, its problem document. `ret_http` is
+// the status code. STATUS_damaged: a record does not decode; nothing was appended.
+// Things of lists are rendered as their reads are; keys with COMMAND_KEY_CREATE.
 // Thread: any.
 MUST_CHECK enum status wire_render_command(struct buffer *buffer, enum command_type type,
                                            const struct wire_found *found, int *ret_http);
 
-// The single objects, from decoded records.
-void wire_render_wallet(struct buffer *buffer, const struct record *record, const struct wallet *live);
-void wire_render_transaction(struct buffer *buffer, const struct record *record, const struct record *opening,
-                             int64_t refunded);
-void wire_render_withdrawal(struct buffer *buffer, const struct record *record, const struct record *opening,
-                            const struct withdrawal *live, const struct id *transaction);
-void wire_render_hold(struct buffer *buffer, const struct record *record, const struct record *opening,
-                      const struct hold *live);
+// The single objects, from decoded records; `opening` may be NULL, and so may what is live.
+void wire_render_wallet(struct buffer *buffer, const struct record *record,
+                        const struct wallet *live);
+void wire_render_transaction(struct buffer *buffer, const struct record *record,
+                             const struct record *opening, int64_t refunded);
+void wire_render_withdrawal(struct buffer *buffer, const struct record *record,
+                            const struct record *opening, const struct withdrawal *live,
+                            const struct id *transaction);
+void wire_render_hold(struct buffer *buffer, const struct record *record,
+                      const struct record *opening, const struct hold *live);
 void wire_render_key(struct buffer *buffer, const struct record *record, uint64_t last_used_at_ms,
                      struct slice secret);
 
-// Pages: {"items":[...],"next_cursor":"..."}. `item_count` counts what was added; items are rendered with
-// wire_render_command between wire_page_item and the next call. What to read with: COMMAND_READ_WALLET for wallets and so
-// on, COMMAND_KEY_CREATE for keys.
-struct id_seal;
+// Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are
+// numbered from 0. A `next_cursor` of 0 says that there is no more.
 void wire_page_begin(struct buffer *buffer);
 void wire_page_item(struct buffer *buffer, uint32_t item_index);
-void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor); // 0: no more
+void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor);
 
-// Batches: {"results":[...]}. Call wire_batch_result before each result, append the object or problem, and call
-// wire_batch_result_replayed after it when it was a replay.
+// Batches: {"results":[...]}. `wire_batch_result` goes before each object or problem, and
+// `wire_batch_result_replayed` behind it, if it was a replay.
 void wire_batch_begin(struct buffer *buffer);
 void wire_batch_result(struct buffer *buffer, uint32_t result_index);
-void wire_batch_result_replayed(struct buffer *buffer); // adds "replayed":true to the object just appended
+void wire_batch_result_replayed(struct buffer *buffer);
 void wire_batch_end(struct buffer *buffer);
 
 // GET /v1/wallets/{id}/balance.
@@ -68,7 +72,7 @@ struct wire_balance {
     uint64_t at_ms;
     int64_t balance;
     uint64_t version; // 0: no transaction by then; left out
-    bool is_now;      // then held and available are shown
+    bool is_now;      // shows `held` and `available` too
     int64_t held;
 };
 void wire_render_balance(struct buffer *buffer, const struct wire_balance *balance);
@@ -80,10 +84,10 @@ struct wire_integrity_currency {
     money_total wallet_balances, deposits, withdrawals, difference;
 };
 struct wire_integrity_check {
-    const char *name;     // such as "held"
+    const char *name;     // a word, such as "held"
     const char *sentence; // what must be true
     uint64_t count;       // how many things were looked at
-    uint64_t differences; // how many broke it
+    uint64_t differences; // how many of them broke it
 };
 struct wire_integrity {
     bool consistent;
@@ -97,5 +101,5 @@ struct wire_integrity {
 };
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity);
 
-// ETag of a wallet: "7" with its quotes.
+// The ETag of a wallet: "7" with its quotes.
 void wire_render_etag(struct buffer *buffer, uint64_t version);

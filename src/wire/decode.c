@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// One operation alone: path, headers and body become one command.
+#include "wire/decode.h"
+
+#include "wire/decode_object.h"
+
+static void store_path_id(const struct operation *operation, struct id id,
+                          struct command *command) {
+    CHECK(operation->id_offset + sizeof(id) <= sizeof(*command));
+    memcpy((uint8_t *)command + operation->id_offset, &id, sizeof(id));
+}
+
+static void decode_body(const struct wire_context *context, const struct operation *operation,
+                        struct slice body, struct command *command, struct wire_faults *faults) {
+    struct json_value object;
+    if (body.size == 0)
+        decode_nothing(context, operation, command, faults);
+    else if (decode_parse(context, body, &object, faults))
+        decode_object(context, operation, object, command, NULL, faults);
+}
+
+enum status wire_decode_command(const struct wire_context *context,
+                                const struct operation *operation, struct id id,
+                                const struct wire_headers *headers, struct slice body,
+                                struct command *ret_command, struct wire_faults *ret_faults) {
+    CHECK(operation->command != COMMAND_NONE);
+    *ret_faults = (struct wire_faults){0};
+    decode_begin(context, operation->command, ret_command);
+    if (operation->has_id)
+        store_path_id(operation, id, ret_command);
+    if (!operation->is_write)
+        return STATUS_ok;
+    if (decode_headers(context, headers, operation->takes_if_match, &ret_command->if_match,
+                       ret_faults)) {
+        ret_command->has_if_match = headers->has_if_match;
+        ret_command->has_key = headers->has_idempotency_key;
+    }
+    decode_body(context, operation, body, ret_command, ret_faults);
+    if (ret_faults->count != 0)
+        return STATUS_invalid_request;
+    if (ret_command->has_key)
+        ret_command->key = wire_key_digest(context->origin.principal, headers->idempotency_key);
+    decode_finish(context, ret_command, ret_command->has_key);
+    return STATUS_ok;
+}

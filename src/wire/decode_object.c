@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Members mostly come in the order of the table, so the search for a name begins where the last one
+// was found; duplicates show as a bit that is set already.
+#include "wire/decode_object.h"
+
+#include "base/buffer.h"
+#include "wire/decode_value.h"
+#include "wire/digest.h"
+#include "wire/text.h"
+
+// Bits of what was seen: the fields of the body by index, then what batches add.
+enum { SEEN_ID = 29, SEEN_TYPE = 30, SEEN_KEY = 31, FIELDS_MAX = 29 };
+#define BIT(index) (UINT32_C(1) << (index))
+
+struct decoding {
+    const struct wire_context *context;
+    const struct operation *operation;
+    struct command *command;
+    struct decode_extras *extras; // NULL: not in a batch
+    struct wire_faults *faults;
+    uint32_t seen;
+};
+
+void decode_begin(const struct wire_context *context, enum command_type type,
+                  struct command *ret_command) {
+    *ret_command = (struct command){.type = (uint8_t)type,
+                                    .principal_key = context->principal_key,
+                                    .origin = context->origin};
+}
+
+void decode_finish(const struct wire_context *context, struct command *command,
+                   bool needs_digest) {
+    if (command->type == COMMAND_WALLET_OPEN)
+        command->slot = id_slot_of_owner(command->owner);
+    if (needs_digest)
+        command->request = digest_command(command, context->arena);
+}
+
+static bool name_is(const struct field *field, struct slice name) {
+    return field->name_size == name.size && memcmp(field->name, name.bytes, name.size) == 0;
+}
+
+// The index of the body's field with that name, searched from `hint` on; body_count: none.
+static uint32_t find_field(const struct operation *operation, struct slice name, uint32_t hint) {
+    for (uint32_t i = hint; i < operation->body_count; i++)
+        if (name_is(operation->body[i], name))
+            return i;
+    for (uint32_t i = 0; i < hint; i++)
+        if (name_is(operation->body[i], name))
+            return i;
+    return operation->body_count;
+}
+
+// Notes that a member was there. False: a second time.
+static bool see(struct decoding *decoding, uint32_t index, struct slice name) {
+    if ((decoding->seen & BIT(index)) != 0) {
+        fault_of_name(decoding->context->arena, decoding->faults, name, SLICE("is given twice"));
+        return false;
+    }
+    decoding->seen |= BIT(index);
+    return true;
+}
+
+static void decode_key(struct decoding *decoding, struct slice name, struct json_value value) {
+    if (json_kind(value) == JSON_TEXT && text_is_valid(json_text(value))) {
+        decoding->extras->idempotency_key = json_text(value);
+        return;
+    }
+    fault_of_name(decoding->context->arena, decoding->faults, name,
+                  SLICE("must be a text of 1 to 255 characters without control characters"));
+}
+
+// An id in place of a path's: of the wrong form it names nothing, as in a path.
+static void decode_id(struct decoding *decoding, struct json_value value) {
+    const struct field *field = operation_batch_id_field(decoding->operation);
+    if (json_kind(value) == JSON_TEXT &&
+        !operation_parse_id(field->id_type, json_text(value), &decoding->command->subject))
+        decoding->extras->id_is_unknown = true;
+    else
+        (void)decode_value(decoding->context, field, value, decoding->command,
+                           decoding->faults); // noted there
+}
+
+// What only operations of batches have. False: it is none of that.
+static bool decode_extra(struct decoding *decoding, struct slice name, struct json_value value) {
+    if (decoding->extras == NULL)
+        return false;
+    if (slice_equal(name, SLICE("type"))) {
+        (void)see(decoding, SEEN_TYPE, name);
+        return true;
+    }
+    if (slice_equal(name, SLICE("idempotency_key"))) {
+        if (see(decoding, SEEN_KEY, name))
+            decode_key(decoding, name, value);
+        return true;
+    }
+    if (decoding->operation->batch_id == NULL ||
+        !slice_equal(name, slice_of_text(decoding->operation->batch_id)))
+        return false;
+    if (see(decoding, SEEN_ID, name))
+        decode_id(decoding, value);
+    return true;
+}
+
+static void fill_rest(struct decoding *decoding) {
+    const struct operation *operation = decoding->operation;
+    struct arena *arena = decoding->context->arena;
+    for (uint32_t i = 0; i < operation->body_count; i++) {
+        const struct field *field = operation->body[i];
+        if ((decoding->seen & BIT(i)) != 0)
+            continue;
+        if (field->required)
+            fault_of_field(arena, decoding->faults, field, SLICE("is required"));
+        else
+            decode_standard(field, decoding->command);
+    }
+    bool needs_id = decoding->extras != NULL && operation->batch_id != NULL;
+    if (needs_id && (decoding->seen & BIT(SEEN_ID)) == 0)
+        fault_of_field(arena, decoding->faults, operation_batch_id_field(operation),
+                       SLICE("is required"));
+}
+
+void decode_object(const struct wire_context *context, const struct operation *operation,
+                   struct json_value object, struct command *command,
+                   struct decode_extras *ret_extras, struct wire_faults *faults) {
+    CHECK(operation->body_count <= FIELDS_MAX);
+    struct decoding decoding = {.context = context, .operation = operation, .command = command,
+                                .extras = ret_extras, .faults = faults};
+    struct json_cursor cursor = json_members(object);
+    struct slice name;
+    struct json_value value;
+    uint32_t hint = 0;
+    while (json_next_member(&cursor, &name, &value)) {
+        uint32_t index = find_field(operation, name, hint);
+        if (index < operation->body_count) {
+            hint = index + 1;
+            if (see(&decoding, index, name))
+                (void)decode_value(context, operation->body[index], value, command, faults);
+        } else if (!decode_extra(&decoding, name, value)) {
+            fault_of_name(context->arena, faults, name, SLICE("is not a field of this operation"));
+        }
+    }
+    fill_rest(&decoding);
+}
+
+void decode_nothing(const struct wire_context *context, const struct operation *operation,
+                    struct command *command, struct wire_faults *faults) {
+    struct decoding decoding = {.context = context, .operation = operation, .command = command,
+                                .faults = faults};
+    fill_rest(&decoding);
+}
+
+bool decode_parse(const struct wire_context *context, struct slice body,
+                  struct json_value *ret_object, struct wire_faults *faults) {
+    const char *why;
+    if (!json_parse(context->parser, body, ret_object, &why)) {
+        struct buffer buffer = {0};
+        buffer_add_format(&buffer, "is not JSON that can be read: %s", why);
+        wire_fault_add(context->arena, faults, SLICE(""),
+                       arena_copy(context->arena, buffer_slice(&buffer)));
+        buffer_done(&buffer);
+        return false;
+    }
+    if (json_kind(*ret_object) != JSON_OBJECT) {
+        wire_fault_add(context->arena, faults, SLICE(""), SLICE("must be a JSON object"));
+        return false;
+    }
+    return true;
+}
+
+bool decode_headers(const struct wire_context *context, const struct wire_headers *headers,
+                    bool takes_if_match, uint64_t *ret_if_match, struct wire_faults *faults) {
+    uint32_t before = faults->count;
+    if (headers->has_idempotency_key && !wire_idempotency_key_is_valid(headers->idempotency_key))
+        wire_fault_add(context->arena, faults, SLICE("/Idempotency-Key"),
+                       SLICE("must have 1 to 255 characters without control characters"));
+    if (headers->has_if_match && !takes_if_match)
+        wire_fault_add(context->arena, faults, SLICE("/If-Match"),
+                       SLICE("means nothing here: no single wallet is changed"));
+    else if (headers->has_if_match && !wire_parse_if_match(headers->if_match, ret_if_match))
+        wire_fault_add(context->arena, faults, SLICE("/If-Match"),
+                       SLICE("must be one version of a wallet in quotes, such as \"7\""));
+    return faults->count == before;
+}

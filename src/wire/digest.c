@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Digests are stored for as long as idempotency keys live, so the bytes below never change their
+// meaning. A field that an operation gains later is added behind them, and only when it is not its
+// default, so that requests of before keep their digests.
+//
+// A command is hashed as: struct digest_fixed (little endian, no padding), then the texts in the
+// order of their sizes. What an operation does not have is zero.
+#include "wire/digest.h"
+
+#include <assert.h>
+
+#include "base/check.h"
+#include "wire/decode.h"
+
+enum { TEXT_COUNT = 7 };
+
+struct digest_fixed {
+    uint8_t type;
+    uint8_t flags; // 1 amount, 2 credit limit, 4 status, 8 metadata given; 16 keep open
+    uint8_t wallet_kind;
+    uint8_t wallet_status;
+    uint8_t key_role;
+    uint8_t zero[3];
+    uint32_t expires_in_s;
+    uint8_t code[LIMIT_CURRENCY_CODE_BYTES_MAX];
+    struct id wallet;
+    struct id counterparty;
+    struct id subject;
+    int64_t amount;
+    int64_t credit_limit;
+    uint16_t text_bytes[TEXT_COUNT];
+    uint8_t zero_too[2];
+};
+static_assert(sizeof(struct digest_fixed) == 104, "the hashed bytes have no padding");
+
+#define DIGEST_SEED_COMMAND 0
+#define DIGEST_SEED_BATCH 1
+#define DIGEST_STACK_BYTES 1024
+
+struct digest128 digest_command(const struct command *command, struct arena *arena) {
+    CHECK(command->type != COMMAND_NONE && command->type != COMMAND_INVALID);
+    const struct slice texts[TEXT_COUNT] = {command->owner,     command->bank_id, command->order,
+                                            command->reference, command->reason,  command->name,
+                                            command->metadata};
+    struct digest_fixed fixed = {
+        .type = command->type,
+        .flags = (uint8_t)(command->has_amount | command->has_credit_limit << 1 |
+                           command->has_status << 2 | command->has_metadata << 3 |
+                           command->keep_open << 4),
+        .wallet_kind = command->wallet_kind,
+        .wallet_status = command->wallet_status,
+        .key_role = command->key_role,
+        .expires_in_s = command->expires_in_s,
+        .wallet = command->wallet,
+        .counterparty = command->counterparty,
+        .subject = command->subject,
+        .amount = command->amount,
+        .credit_limit = command->credit_limit,
+    };
+    memcpy(fixed.code, command->currency.code, sizeof(fixed.code));
+    size_t size = sizeof(fixed);
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        CHECK(texts[i].size <= UINT16_MAX);
+        fixed.text_bytes[i] = (uint16_t)texts[i].size;
+        size += texts[i].size;
+    }
+    uint8_t stack[DIGEST_STACK_BYTES];
+    uint8_t *bytes = size <= sizeof(stack) ? stack : arena_take(arena, size);
+    uint8_t *place = bytes + sizeof(fixed);
+    memcpy(bytes, &fixed, sizeof(fixed));
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        if (texts[i].size != 0)
+            memcpy(place, texts[i].bytes, texts[i].size);
+        place += texts[i].size;
+    }
+    return hash128(slice_of(bytes, size), DIGEST_SEED_COMMAND);
+}
+
+struct digest128 digest_batch(const struct command *commands, uint32_t count,
+                              struct arena *arena) {
+    CHECK(count >= 1 && count <= LIMIT_BATCH_OPERATIONS_MAX);
+    size_t size = (size_t)count * 2 * sizeof(struct digest128);
+    struct digest128 *digests = arena_take(arena, size);
+    for (uint32_t i = 0; i < count; i++) {
+        digests[2 * i] = commands[i].request;
+        digests[2 * i + 1] = commands[i].has_key ? commands[i].key : (struct digest128){0, 0};
+    }
+    return hash128(slice_of(digests, size), DIGEST_SEED_BATCH);
+}
+
+struct digest128 wire_key_digest(struct slice principal, struct slice key) {
+    const struct slice parts[] = {principal, key};
+    return hash128_parts(parts, 2, 0);
+}
+
+struct digest128 digest_derived_key(struct slice principal, struct slice key, uint32_t index) {
+    const uint8_t bytes[] = {(uint8_t)index, (uint8_t)(index >> 8), (uint8_t)(index >> 16),
+                             (uint8_t)(index >> 24)};
+    const struct slice parts[] = {principal, key, slice_of(bytes, sizeof(bytes))};
+    return hash128_parts(parts, 3, 0);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// The answers of the API, member by member, in the order in which they are written.
+#include "wire/objects.h"
+
+#include <stddef.h>
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define ID_SCHEMA(prefix) \
+    "{\"type\":\"string\",\"pattern\":\"^" prefix "_[0-7][0-9a-hjkmnp-tv-z]{25}$\"}"
+#define WORDS(list) "{\"type\":\"string\",\"enum\":[" list "]}"
+
+static const struct object_type types[] = {
+    {"WalletId", ID_SCHEMA("wallet"), "a wallet's id"},
+    {"TransactionId", ID_SCHEMA("txn"), "a transaction's id"},
+    {"HoldId", ID_SCHEMA("hold"), "a hold's id"},
+    {"WithdrawalId", ID_SCHEMA("wdl"), "a withdrawal's id"},
+    {"KeyId", ID_SCHEMA("key"), "an API key's id"},
+    {"Text", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
+     "a text of 1 to 255 characters"},
+    {"Sentence", "{\"type\":\"string\"}", "a text"},
+    {"Flag", "{\"type\":\"boolean\"}", "true or false"},
+    {"Amount", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9007199254740991}",
+     "minor units, from 1 to 2^53-1"},
+    {"Balance",
+     "{\"type\":\"integer\",\"minimum\":-9007199254740991,\"maximum\":9007199254740991}",
+     "minor units, below zero only on credit"},
+    {"Held", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":9007199254740991}",
+     "minor units, from 0"},
+    {"Total", "{\"type\":\"integer\"}", "minor units of many wallets, up to 128 bits"},
+    {"Count", "{\"type\":\"integer\",\"minimum\":0}", "a number from 0"},
+    {"Version", "{\"type\":\"integer\",\"minimum\":1}", "a number from 1"},
+    {"Currency", "{\"type\":\"string\",\"pattern\":\"^[A-Z0-9]{3,12}$\"}",
+     "a code of ISO 4217 or of the configuration"},
+    {"Time", "{\"type\":\"string\",\"format\":\"date-time\"}", "ISO 8601 in UTC"},
+    {"Metadata",
+     "{\"type\":\"object\",\"maxProperties\":32,\"propertyNames\":{\"minLength\":1,"
+     "\"maxLength\":64},\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,"
+     "\"maxLength\":512}}",
+     "an object of at most 32 texts: names of up to 64 bytes, values of up to 512"},
+    {"Cursor", "{\"type\":\"string\",\"minLength\":13,\"maxLength\":13}", "opaque"},
+    {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},
+    {"WalletStatus", WORDS("\"active\",\"frozen\",\"closed\""), "`active`, `frozen` or `closed`"},
+    {"TransactionType",
+     WORDS("\"deposit\",\"withdrawal\",\"purchase\",\"refund\",\"transfer\""),
+     "`deposit`, `withdrawal`, `purchase`, `refund` or `transfer`"},
+    {"HoldStatus", WORDS("\"open\",\"captured\",\"voided\",\"expired\""),
+     "`open`, `captured`, `voided` or `expired`"},
+    {"WithdrawalStatus", WORDS("\"pending\",\"settled\",\"failed\""),
+     "`pending`, `settled` or `failed`"},
+    {"Role", WORDS("\"admin\",\"service\",\"auditor\""), "`admin`, `service` or `auditor`"},
+    {"Account", "{\"type\":\"string\"}",
+     "a wallet's id, or a system account such as `external:USD`"},
+    {"Code", "{\"type\":\"string\"}", "a stable word, see errors.md"},
+    {"Result",
+     "{\"type\":\"object\",\"properties\":{\"replayed\":{\"const\":true}},\"anyOf\":["
+     "{\"$ref\":\"#/components/schemas/Wallet\"},{\"$ref\":\"#/components/schemas/Transaction\"},"
+     "{\"$ref\":\"#/components/schemas/Withdrawal\"},{\"$ref\":\"#/components/schemas/Hold\"},"
+     "{\"$ref\":\"#/components/schemas/Problem\"}]}",
+     "what the operation alone would have answered, with `replayed` when it is a replay"},
+};
+
+static const struct object_member wallet[] = {
+    {"id", "WalletId", "", false},
+    {"owner", "Text", "whose it is", false},
+    {"kind", "WalletKind", "", false},
+    {"currency", "Currency", "", false},
+    {"status", "WalletStatus", "", false},
+    {"balance", "Balance", "what it has, held money included", false},
+    {"held", "Held", "by open holds and pending withdrawals", false},
+    {"available", "Balance", "`balance` less `held`", false},
+    {"credit_limit", "Held", "how far it may be spent below zero", false},
+    {"version", "Version", "grows by one with each operation that changes it", false},
+    {"created_at", "Time", "", false},
+    {"metadata", "Metadata", "", true},
+};
+
+static const struct object_member side[] = {
+    {"account", "Account", "", false},
+    {"balance", "Balance", "of the wallet after it", true},
+    {"version", "Version", "of the wallet after it", true},
+};
+
+static const struct object_member transaction[] = {
+    {"id", "TransactionId", "", false},
+    {"type", "TransactionType", "a capture is a purchase with a `hold`", false},
+    {"amount", "Amount", "", false},
+    {"currency", "Currency", "", false},
+    {"debit", "Side", "who paid", false},
+    {"credit", "Side", "who was paid", false},
+    {"initiated_by", "Text", "the principal: an API key's id", false},
+    {"bank_transaction_id", "Text", "of a deposit or withdrawal", true},
+    {"order", "Text", "", true},
+    {"reference", "Text", "", true},
+    {"reason", "Text", "of a refund", true},
+    {"purchase", "TransactionId", "of a refund", true},
+    {"hold", "HoldId", "of a capture", true},
+    {"refunded", "Held", "of a purchase: what went back so far", true},
+    {"created_at", "Time", "", false},
+    {"metadata", "Metadata", "", true},
+};
+
+static const struct object_member withdrawal[] = {
+    {"id", "WithdrawalId", "", false},
+    {"wallet", "WalletId", "", false},
+    {"amount", "Amount", "", false},
+    {"currency", "Currency", "", false},
+    {"status", "WithdrawalStatus", "", false},
+    {"bank_transaction_id", "Text", "once settled", true},
+    {"transaction", "TransactionId", "once settled", true},
+    {"initiated_by", "Text", "the principal: an API key's id", false},
+    {"reason", "Text", "why it failed", true},
+    {"reference", "Text", "", true},
+    {"metadata", "Metadata", "", true},
+    {"created_at", "Time", "", false},
+    {"settled_at", "Time", "", true},
+};
+
+static const struct object_member hold[] = {
+    {"id", "HoldId", "", false},
+    {"wallet", "WalletId", "who pays", false},
+    {"merchant", "WalletId", "who is paid", false},
+    {"amount", "Amount", "", false},
+    {"captured", "Held", "paid so far", false},
+    {"remaining", "Held", "still held", false},
+    {"status", "HoldStatus", "", false},
+    {"order", "Text", "", true},
+    {"reference", "Text", "", true},
+    {"metadata", "Metadata", "", true},
+    {"expires_at", "Time", "", false},
+    {"created_at", "Time", "", false},
+};
+
+static const struct object_member key[] = {
+    {"id", "KeyId", "", false},
+    {"name", "Text", "", true},
+    {"role", "Role", "", false},
+    {"owner", "Text", "", true},
+    {"created_at", "Time", "", false},
+    {"expires_at", "Time", "", true},
+    {"last_used_at", "Time", "", true},
+    {"secret", "Sentence", "shown once, by the answer that made the key", true},
+};
+
+static const struct object_member balance[] = {
+    {"wallet", "WalletId", "", false},
+    {"currency", "Currency", "", false},
+    {"at", "Time", "", false},
+    {"balance", "Balance", "after the last transaction up to `at`", false},
+    {"version", "Version", "after that transaction; none yet: left out", true},
+    {"held", "Held", "only without `at`", true},
+    {"available", "Balance", "only without `at`", true},
+};
+
+static const struct object_member batch[] = {
+    {"results", "[]Result", "one per operation, in order", false},
+};
+
+static const struct object_member totals[] = {
+    {"currency", "Currency", "", false},
+    {"exponent", "Count", "digits behind the point of a major unit", false},
+    {"wallets", "Count", "how many", false},
+    {"wallet_balances", "Total", "added up wallet by wallet", false},
+    {"deposits", "Total", "all that ever came in", false},
+    {"withdrawals", "Total", "all that ever went out", false},
+    {"difference", "Total", "`wallet_balances` - (`deposits` - `withdrawals`); right is 0", false},
+};
+
+static const struct object_member check[] = {
+    {"check", "Sentence", "a word for it", false},
+    {"rule", "Sentence", "what must be true", false},
+    {"count", "Count", "how many things were looked at", false},
+    {"differences", "Count", "how many of them broke the rule", false},
+};
+
+static const struct object_member integrity[] = {
+    {"consistent", "Flag", "", false},
+    {"message", "Sentence", "", false},
+    {"currencies", "[]CurrencyTotals", "", false},
+    {"checked", "[]IntegrityCheck", "what was checked", false},
+    {"as_of", "Time", "the moment of which it speaks", false},
+    {"took_ms", "Count", "how long it took", false},
+};
+
+static const struct object_member health[] = {
+    {"status", "Sentence", "a word such as `ok`", false},
+};
+
+static const struct object_member fault[] = {
+    {"pointer", "Sentence", "a JSON pointer into the body; of a header or query parameter `/` and "
+                            "its name; empty: the whole request", false},
+    {"detail", "Sentence", "what is expected there", false},
+};
+
+static const struct object_member problem[] = {
+    {"type", "Sentence", "a relative URI that names the code", false},
+    {"title", "Sentence", "the same for all problems of a code", false},
+    {"status", "Count", "the HTTP status code", false},
+    {"code", "Code", "", false},
+    {"detail", "Sentence", "what happened and what to do next", false},
+    {"errors", "[]Fault", "of `invalid_request`: up to 20", true},
+    {"operation", "Count", "of an atomic batch: the index of the operation that undid it", true},
+};
+
+#define PAGE(list, of)                                                              \
+    static const struct object_member list[] = {                                    \
+        {"items", "[]" of, "newest first", false},                                  \
+        {"next_cursor", "Cursor", "there is more: the `cursor` of the next page", true}, \
+    }
+PAGE(wallet_page, "Wallet");
+PAGE(transaction_page, "Transaction");
+PAGE(withdrawal_page, "Withdrawal");
+PAGE(hold_page, "Hold");
+PAGE(key_page, "Key");
+
+static const struct object table[] = {
+    {"Wallet", "Money of one owner in one currency.", wallet, COUNT(wallet), false},
+    {"Transaction", "Money that moved; it never changes.", transaction, COUNT(transaction), false},
+    {"Side", "One side of a transaction.", side, COUNT(side), false},
+    {"Withdrawal", "Money on its way out.", withdrawal, COUNT(withdrawal), false},
+    {"Hold", "Money set aside for a merchant.", hold, COUNT(hold), false},
+    {"Key", "An API key.", key, COUNT(key), false},
+    {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
+    {"Batch", "What became of a batch.", batch, COUNT(batch), false},
+    {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
+    {"CurrencyTotals", "The books of one currency.", totals, COUNT(totals), false},
+    {"IntegrityCheck", "One rule of the books.", check, COUNT(check), false},
+    {"Health", "Whether the server is well.", health, COUNT(health), true},
+    {"WalletPage", "A page of wallets.", wallet_page, COUNT(wallet_page), false},
+    {"TransactionPage", "A page of transactions.", transaction_page, COUNT(transaction_page),
+     false},
+    {"WithdrawalPage", "A page of withdrawals.", withdrawal_page, COUNT(withdrawal_page), false},
+    {"HoldPage", "A page of holds.", hold_page, COUNT(hold_page), false},
+    {"KeyPage", "A page of API keys.", key_page, COUNT(key_page), false},
+    {"Problem", "A refusal (RFC 9457), with the ids and amounts that it speaks of as further "
+                "members.", problem, COUNT(problem), true},
+    {"Fault", "One thing that is not valid.", fault, COUNT(fault), false},
+};
+
+const struct object_type *object_types(uint32_t *ret_count) {
+    *ret_count = COUNT(types);
+    return types;
+}
+
+const struct object *objects(uint32_t *ret_count) {
+    *ret_count = COUNT(table);
+    return table;
+}
+
+const struct object *object_find(const char *name) {
+    for (uint32_t i = 0; i < COUNT(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+const struct object *object_of_answer(enum answer_kind answer) {
+    static const char *const names[] = {
+        [ANSWER_NOTHING] = "",
+        [ANSWER_WALLET] = "Wallet",
+        [ANSWER_TRANSACTION] = "Transaction",
+        [ANSWER_WITHDRAWAL] = "Withdrawal",
+        [ANSWER_HOLD] = "Hold",
+        [ANSWER_KEY] = "Key",
+        [ANSWER_WALLETS] = "WalletPage",
+        [ANSWER_TRANSACTIONS] = "TransactionPage",
+        [ANSWER_WITHDRAWALS] = "WithdrawalPage",
+        [ANSWER_HOLDS] = "HoldPage",
+        [ANSWER_KEYS] = "KeyPage",
+        [ANSWER_BALANCE] = "Balance",
+        [ANSWER_BATCH] = "Batch",
+        [ANSWER_INTEGRITY] = "Integrity",
+        [ANSWER_HEALTH] = "Health",
+        [ANSWER_METRICS] = "",
+        [ANSWER_OPENAPI] = "",
+    };
+    CHECK((unsigned)answer < COUNT(names));
+    return object_find(names[answer]);
+}

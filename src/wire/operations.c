@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// The router. Paths have one shape, /v1/COLLECTION[/{id}[/ACTION]], so three comparisons find one;
+// the few paths outside /v1 are compared whole.
+#include "wire/operations.h"
+
+#include <stddef.h>
+
+#include "wire/operations_table.h"
+
+// Operations of a collection are neighbours in the table.
+struct collection {
+    struct slice word;
+    uint8_t first;
+    uint8_t last;
+};
+
+#define WORD(text) {(const uint8_t *)(text), sizeof(text) - 1}
+
+static const struct collection collections[] = {
+    {WORD("transfers"), OPERATION_TRANSFER, OPERATION_TRANSFER},
+    {WORD("wallets"), OPERATION_WALLET_OPEN, OPERATION_WALLET_BALANCE},
+    {WORD("deposits"), OPERATION_DEPOSIT, OPERATION_DEPOSIT},
+    {WORD("withdrawals"), OPERATION_WITHDRAWAL, OPERATION_FAIL},
+    {WORD("purchases"), OPERATION_PURCHASE, OPERATION_PURCHASE},
+    {WORD("refunds"), OPERATION_REFUND, OPERATION_REFUND},
+    {WORD("holds"), OPERATION_HOLD, OPERATION_VOID},
+    {WORD("batches"), OPERATION_BATCH, OPERATION_BATCH},
+    {WORD("transactions"), OPERATION_TRANSACTION_LIST, OPERATION_TRANSACTION_READ},
+    {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_REVOKE},
+};
+#define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))
+
+static const char *const method_names[METHOD_COUNT] = {
+    [METHOD_GET] = "GET",
+    [METHOD_POST] = "POST",
+    [METHOD_PATCH] = "PATCH",
+    [METHOD_DELETE] = "DELETE",
+};
+
+// By a set of bits 1 << enum operation_method. Whatever answers GET answers HEAD.
+static const char *const allow_lists[1 << METHOD_COUNT] = {
+    "", "GET, HEAD", "POST", "GET, HEAD, POST", "PATCH", "GET, HEAD, PATCH", "POST, PATCH",
+    "GET, HEAD, POST, PATCH", "DELETE", "GET, HEAD, DELETE", "POST, DELETE",
+    "GET, HEAD, POST, DELETE", "PATCH, DELETE", "GET, HEAD, PATCH, DELETE",
+    "POST, PATCH, DELETE", "GET, HEAD, POST, PATCH, DELETE",
+};
+
+const struct operation *operation_at(enum operation_code code) {
+    CHECK((unsigned)code < OPERATION_COUNT);
+    CHECK(operations_table[code].code == code);
+    return &operations_table[code];
+}
+
+const char *operation_method_name(enum operation_method method) {
+    CHECK((unsigned)method < METHOD_COUNT);
+    return method_names[method];
+}
+
+const struct operation *operation_of_command(enum command_type type) {
+    static const uint8_t codes[COMMAND_TYPE_COUNT] = {
+        [COMMAND_NONE] = OPERATION_COUNT,
+        [COMMAND_WALLET_OPEN] = OPERATION_WALLET_OPEN,
+        [COMMAND_DEPOSIT] = OPERATION_DEPOSIT,
+        [COMMAND_WITHDRAWAL] = OPERATION_WITHDRAWAL,
+        [COMMAND_SETTLE] = OPERATION_SETTLE,
+        [COMMAND_FAIL] = OPERATION_FAIL,
+        [COMMAND_PURCHASE] = OPERATION_PURCHASE,
+        [COMMAND_REFUND] = OPERATION_REFUND,
+        [COMMAND_TRANSFER] = OPERATION_TRANSFER,
+        [COMMAND_HOLD] = OPERATION_HOLD,
+        [COMMAND_CAPTURE] = OPERATION_CAPTURE,
+        [COMMAND_VOID] = OPERATION_VOID,
+        [COMMAND_WALLET_CHANGE] = OPERATION_WALLET_CHANGE,
+        [COMMAND_KEY_CREATE] = OPERATION_KEY_CREATE,
+        [COMMAND_KEY_REVOKE] = OPERATION_KEY_REVOKE,
+        [COMMAND_EXPIRE] = OPERATION_COUNT,
+        [COMMAND_READ_WALLET] = OPERATION_WALLET_READ,
+        [COMMAND_READ_TRANSACTION] = OPERATION_TRANSACTION_READ,
+        [COMMAND_READ_HOLD] = OPERATION_HOLD_READ,
+        [COMMAND_READ_WITHDRAWAL] = OPERATION_WITHDRAWAL_READ,
+        [COMMAND_INVALID] = OPERATION_COUNT,
+    };
+    CHECK((unsigned)type < COMMAND_TYPE_COUNT);
+    return codes[type] == OPERATION_COUNT ? NULL : &operations_table[codes[type]];
+}
+
+static bool word_is(const char *word, struct slice text) {
+    return strlen(word) == text.size && memcmp(word, text.bytes, text.size) == 0;
+}
+
+const struct operation *operation_of_batch_type(struct slice type) {
+    // In the order in which batches mostly have them.
+    static const uint8_t codes[] = {
+        OPERATION_TRANSFER, OPERATION_PURCHASE, OPERATION_DEPOSIT, OPERATION_WALLET_OPEN,
+        OPERATION_WITHDRAWAL, OPERATION_HOLD, OPERATION_CAPTURE, OPERATION_REFUND,
+        OPERATION_SETTLE, OPERATION_FAIL, OPERATION_VOID,
+    };
+    for (size_t i = 0; i < sizeof(codes); i++) {
+        const struct operation *operation = &operations_table[codes[i]];
+        if (word_is(operation->batch_type, type))
+            return operation;
+    }
+    return NULL;
+}
+
+const struct field *operation_batch_id_field(const struct operation *operation) {
+    CHECK(operation->batch_id != NULL);
+    CHECK(operation->id_type == ID_HOLD || operation->id_type == ID_WITHDRAWAL);
+    return operation->id_type == ID_HOLD ? &operations_hold_field : &operations_withdrawal_field;
+}
+
+#define MAY(status) (UINT64_C(1) << STATUS_##status)
+
+uint64_t operation_statuses(const struct operation *operation) {
+    uint64_t statuses = operation->refusals | MAY(internal);
+    if (!operation->is_public)
+        statuses |= MAY(unauthenticated) | MAY(busy);
+    if (operation->loopback_only)
+        statuses |= MAY(unauthenticated);
+    if (strcmp(operation->permission, "none") != 0)
+        statuses |= MAY(forbidden);
+    if (operation->is_write)
+        statuses |= MAY(invalid_request) | MAY(request_too_large) | MAY(unsupported_media_type) |
+                    MAY(idempotency_key_reused) | MAY(storage_full);
+    if (operation->query_count != 0)
+        statuses |= MAY(invalid_request);
+    return statuses;
+}
+
+// METHOD_COUNT when Florin never answers it.
+static enum operation_method method_of(struct slice method) {
+    if (slice_equal(method, SLICE("POST")))
+        return METHOD_POST;
+    if (slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD")))
+        return METHOD_GET;
+    if (slice_equal(method, SLICE("PATCH")))
+        return METHOD_PATCH;
+    return slice_equal(method, SLICE("DELETE")) ? METHOD_DELETE : METHOD_COUNT;
+}
+
+// Takes what stands before the next "/" off `rest`, and the "/" too. False at the end of the path.
+static bool path_next(struct slice *rest, struct slice *ret_segment) {
+    if (rest->bytes == NULL)
+        return false;
+    const uint8_t *end = rest->size == 0 ? NULL : memchr(rest->bytes, '/', rest->size);
+    if (end == NULL) {
+        *ret_segment = *rest;
+        *rest = (struct slice){0};
+        return true;
+    }
+    size_t size = (size_t)(end - rest->bytes);
+    *ret_segment = slice_of(rest->bytes, size);
+    *rest = slice_of(end + 1, rest->size - size - 1);
+    return true;
+}
+
+// Among the operations of one path, the one with that method.
+static enum status choose(enum operation_method method, unsigned allowed,
+                          const struct operation *chosen, struct route *ret_route) {
+    if (allowed == 0)
+        return STATUS_not_found;
+    if (chosen == NULL) {
+        ret_route->allow = allow_lists[allowed];
+        return STATUS_method_not_allowed;
+    }
+    CHECK(chosen->method == method);
+    ret_route->operation = chosen;
+    return STATUS_ok;
+}
+
+static enum status find_outside(enum operation_method method, struct slice path,
+                                struct route *ret_route) {
+    static const uint8_t codes[] = {OPERATION_CHECK_INTEGRITY, OPERATION_HEALTH, OPERATION_READY,
+                                    OPERATION_METRICS, OPERATION_OPENAPI};
+    for (size_t i = 0; i < sizeof(codes); i++) {
+        const struct operation *operation = &operations_table[codes[i]];
+        if (word_is(operation->path, path))
+            return choose(method, 1u << operation->method,
+                          operation->method == method ? operation : NULL, ret_route);
+    }
+    return STATUS_not_found;
+}
+
+static const struct collection *find_collection(struct slice word) {
+    for (size_t i = 0; i < COLLECTION_COUNT; i++)
+        if (slice_equal(collections[i].word, word))
+            return &collections[i];
+    return NULL;
+}
+
+enum status operation_find(struct slice method_text, struct slice path, struct route *ret_route) {
+    enum operation_method method = method_of(method_text);
+    if (path.size < 4 || memcmp(path.bytes, "/v1/", 4) != 0)
+        return find_outside(method, path, ret_route);
+    struct slice rest = slice_of(path.bytes + 4, path.size - 4);
+    struct slice word, id_text, action = SLICE(""), surplus;
+    bool has_word = path_next(&rest, &word);
+    CHECK(has_word);
+    bool has_id = path_next(&rest, &id_text);
+    bool has_action = path_next(&rest, &action);
+    const struct collection *collection = find_collection(word);
+    if (collection == NULL || (has_action && action.size == 0) || path_next(&rest, &surplus))
+        return STATUS_not_found;
+    unsigned allowed = 0;
+    const struct operation *chosen = NULL, *any = NULL;
+    for (unsigned code = collection->first; code <= collection->last; code++) {
+        const struct operation *operation = &operations_table[code];
+        if (operation->has_id != has_id || !word_is(operation->action, action))
+            continue;
+        any = operation;
+        allowed |= 1u << operation->method;
+        if (operation->method == method)
+            chosen = operation;
+    }
+    // The id's form is part of the path, so it is asked before the method.
+    if (any != NULL && has_id && !operation_parse_id(any->id_type, id_text, &ret_route->id))
+        return STATUS_not_found;
+    return choose(method, allowed, chosen, ret_route);
+}
+
+// The value of a digit of Crockford's base32 in lower case; 32 or more for anything else.
+static unsigned digit_value(uint8_t digit) {
+    static const char digits[33] = "0123456789abcdefghjkmnpqrstvwxyz";
+    const char *found = digit == 0 ? NULL : strchr(digits, digit);
+    return found == NULL ? 32 : (unsigned)(found - digits);
+}
+
+bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id) {
+    if (id_parse(type, text, ret_id))
+        return true;
+    const char *prefix = id_prefix(type);
+    size_t prefix_size = strlen(prefix);
+    if (text.size != prefix_size + 1 + ID_DIGITS || text.bytes[prefix_size] != '_' ||
+        memcmp(text.bytes, prefix, prefix_size) != 0 || text.bytes[prefix_size + 1] > '7')
+        return false;
+    unsigned __int128 bits = 0;
+    for (size_t i = 0; i < ID_DIGITS; i++) {
+        unsigned value = digit_value(text.bytes[prefix_size + 1 + i]);
+        if (value >= 32)
+            return false;
+        bits = bits << 5 | value;
+    }
+    for (int i = 15; i >= 0; i--, bits >>= 8)
+        ret_id->bytes[i] = (uint8_t)bits;
+    return true;
+}

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: MIT
+// The table. Read it like a price list: first every field once, then which fields a body or query
+// has, then one row per operation. Nothing else in Florin says what the API takes.
+#include "wire/operations_table.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/limits.h"
+#include "ledger/record.h"
+#include "wire/decode.h"
+
+#define NAMED(text) .name = text, .name_size = sizeof(text) - 1
+#define INTO(type, member) \
+    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+#define COMMAND(member) INTO(command, member), .flag = FIELD_NO_FLAG
+#define COMMAND_FLAGGED(member, given) \
+    INTO(command, member), .flag = offsetof(struct command, given)
+#define QUERY(member) INTO(wire_query, member), .flag = FIELD_NO_FLAG
+#define STANDARD(value) .has_standard = true, .standard = (value)
+
+static const char *const wallet_kinds[] = {"customer", "merchant", NULL};
+static const char *const wallet_states[] = {"active", "frozen", "closed", NULL};
+static const char *const hold_states[] = {"open", "captured", "voided", "expired", NULL};
+static const char *const withdrawal_states[] = {"pending", "settled", "failed", NULL};
+static const char *const transaction_types[] = {"deposit", "withdrawal", "purchase",
+                                                "refund",  "transfer",   NULL};
+static const char *const key_roles[] = {"admin", "service", "auditor", NULL};
+
+// ---- fields of bodies ----
+
+static const struct field field_owner = {
+    NAMED("owner"), .kind = FIELD_TEXT, .required = true, COMMAND(owner),
+    .sentence = "Whose wallet it is, in your words; it never changes."};
+static const struct field field_wallet_currency = {
+    NAMED("currency"), .kind = FIELD_CURRENCY, .required = true, COMMAND(currency),
+    .sentence = "A code of ISO 4217 or of the configuration; it never changes."};
+static const struct field field_kind = {
+    NAMED("kind"), .kind = FIELD_WORD, .words = wallet_kinds, .word_base = WALLET_CUSTOMER,
+    STANDARD(WALLET_CUSTOMER), COMMAND(wallet_kind),
+    .sentence = "Purchases and holds pay merchants."};
+static const struct field field_credit_limit = {
+    NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX, STANDARD(0),
+    COMMAND(credit_limit), .sentence = "How far the wallet may be spent below zero."};
+static const struct field field_metadata = {
+    NAMED("metadata"), .kind = FIELD_METADATA, COMMAND(metadata),
+    .sentence = "Texts of yours, by name."};
+
+static const struct field field_new_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = wallet_states, .word_base = WALLET_ACTIVE,
+    COMMAND_FLAGGED(wallet_status, has_status),
+    .sentence = "A wallet is closed only at zero balance and with nothing held."};
+static const struct field field_new_credit_limit = {
+    NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX,
+    COMMAND_FLAGGED(credit_limit, has_credit_limit),
+    .sentence = "How far the wallet may be spent below zero."};
+static const struct field field_new_metadata = {
+    NAMED("metadata"), .kind = FIELD_METADATA, COMMAND_FLAGGED(metadata, has_metadata),
+    .sentence = "Replaces all metadata; {} removes it."};
+static const struct field field_reason = {
+    NAMED("reason"), .kind = FIELD_TEXT, COMMAND(reason), .sentence = "Why; kept in the books."};
+
+static const struct field field_payee = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
+    .sentence = "The wallet that receives the money."};
+static const struct field field_payer = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
+    .sentence = "The wallet that pays."};
+static const struct field field_from = {
+    NAMED("from"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
+    .sentence = "The wallet that pays."};
+static const struct field field_to = {
+    NAMED("to"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true,
+    COMMAND(counterparty), .sentence = "The wallet that is paid, of the same currency."};
+static const struct field field_merchant = {
+    NAMED("merchant"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true,
+    COMMAND(counterparty), .sentence = "The merchant's wallet that is paid."};
+static const struct field field_purchase = {
+    NAMED("purchase"), .kind = FIELD_ID, .id_type = ID_TRANSACTION, .required = true,
+    COMMAND(subject), .sentence = "The purchase that is refunded."};
+
+static const struct field field_amount = {
+    NAMED("amount"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_AMOUNT_MAX,
+    .required = true, COMMAND_FLAGGED(amount, has_amount),
+    .sentence = "How much, in the currency's minor unit."};
+static const struct field field_amount_of_refund = {
+    NAMED("amount"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_AMOUNT_MAX,
+    COMMAND_FLAGGED(amount, has_amount),
+    .sentence = "How much, in minor units; without it, what is left of the purchase."};
+static const struct field field_amount_of_capture = {
+    NAMED("amount"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_AMOUNT_MAX,
+    COMMAND_FLAGGED(amount, has_amount),
+    .sentence = "How much, in minor units; without it, all that is still held."};
+static const struct field field_currency = {
+    NAMED("currency"), .kind = FIELD_CURRENCY, COMMAND(currency),
+    .sentence = "Refused as currency_mismatch unless it is the wallet's."};
+
+static const struct field field_bank_id = {
+    NAMED("bank_transaction_id"), .kind = FIELD_TEXT, .required = true, COMMAND(bank_id),
+    .sentence = "The bank's id of the transfer, unique for ever per currency."};
+static const struct field field_bank_id_at_once = {
+    NAMED("bank_transaction_id"), .kind = FIELD_TEXT, COMMAND(bank_id),
+    .sentence = "With it the withdrawal is settled at once; without it the money is held until "
+                "the withdrawal is settled or failed."};
+static const struct field field_order = {
+    NAMED("order"), .kind = FIELD_TEXT, COMMAND(order),
+    .sentence = "The shop's order number; lists can be asked for it."};
+static const struct field field_reference = {
+    NAMED("reference"), .kind = FIELD_TEXT, COMMAND(reference), .sentence = "A note of yours."};
+static const struct field field_hold_expires_in = {
+    NAMED("expires_in"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_EXPIRES_IN_S_MAX,
+    STANDARD(LIMIT_EXPIRES_IN_S_DEFAULT), COMMAND(expires_in_s),
+    .sentence = "Seconds until the money is free again."};
+static const struct field field_final = {
+    NAMED("final"), .kind = FIELD_BOOL, .inverted = true, STANDARD(true), COMMAND(keep_open),
+    .sentence = "Whether the rest is freed; false keeps it held."};
+
+static const struct field field_operations = {
+    NAMED("operations"), .kind = FIELD_OPERATIONS, .minimum = 1,
+    .maximum = LIMIT_BATCH_OPERATIONS_MAX, .required = true, .flag = FIELD_NO_FLAG,
+    .sentence = "What to do, in order."};
+static const struct field field_atomic = {
+    NAMED("atomic"), .kind = FIELD_BOOL, STANDARD(false), .flag = FIELD_NO_FLAG,
+    .sentence = "Whether the first operation that is refused undoes all."};
+
+static const struct field field_key_name = {
+    NAMED("name"), .kind = FIELD_TEXT, .required = true, COMMAND(name),
+    .sentence = "What the key is for, in your words."};
+static const struct field field_key_role = {
+    NAMED("role"), .kind = FIELD_WORD, .words = key_roles, .word_base = ROLE_ADMIN,
+    .required = true, COMMAND(key_role), .sentence = "What the key may do."};
+static const struct field field_key_owner = {
+    NAMED("owner"), .kind = FIELD_TEXT, COMMAND(owner),
+    .sentence = "Who uses the key, in your words."};
+static const struct field field_key_expires_in = {
+    NAMED("expires_in"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_EXPIRES_IN_S_MAX,
+    COMMAND(expires_in_s),
+    .sentence = "Seconds until the key stops working; without it the key does not expire."};
+
+const struct field operations_hold_field = {
+    NAMED("hold"), .kind = FIELD_ID, .id_type = ID_HOLD, .required = true, COMMAND(subject),
+    .sentence = "The hold."};
+const struct field operations_withdrawal_field = {
+    NAMED("withdrawal"), .kind = FIELD_ID, .id_type = ID_WITHDRAWAL, .required = true,
+    COMMAND(subject), .sentence = "The withdrawal."};
+
+// ---- fields of queries ----
+
+static const struct field query_owner = {
+    NAMED("owner"), .kind = FIELD_TEXT, QUERY(owner), .sentence = "Only wallets of this owner."};
+static const struct field query_kind = {
+    NAMED("kind"), .kind = FIELD_WORD, .words = wallet_kinds, .word_base = WALLET_CUSTOMER,
+    QUERY(wallet_kind), .sentence = "Only wallets of this kind."};
+static const struct field query_wallet_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = wallet_states, .word_base = WALLET_ACTIVE,
+    QUERY(status), .sentence = "Only wallets in this state."};
+static const struct field query_currency = {
+    NAMED("currency"), .kind = FIELD_CURRENCY, QUERY(currency),
+    .sentence = "Only wallets of this currency."};
+static const struct field query_type = {
+    NAMED("type"), .kind = FIELD_WORD, .words = transaction_types,
+    .word_base = TRANSACTION_DEPOSIT, QUERY(type), .sentence = "Only this type."};
+static const struct field query_wallet = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, QUERY(wallet),
+    .sentence = "Only what this wallet pays."};
+static const struct field query_merchant = {
+    NAMED("merchant"), .kind = FIELD_ID, .id_type = ID_WALLET, QUERY(merchant),
+    .sentence = "Only what pays this merchant."};
+static const struct field query_withdrawal_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = withdrawal_states,
+    .word_base = WITHDRAWAL_PENDING, QUERY(status),
+    .sentence = "Only withdrawals in this state."};
+static const struct field query_hold_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = hold_states, .word_base = HOLD_OPEN,
+    QUERY(status), .sentence = "Only holds in this state."};
+static const struct field query_bank_id = {
+    NAMED("bank_transaction_id"), .kind = FIELD_TEXT, QUERY(bank_id),
+    .sentence = "Only what has this bank id."};
+static const struct field query_order = {
+    NAMED("order"), .kind = FIELD_TEXT, QUERY(order), .sentence = "Only what has this order."};
+static const struct field query_initiated_by = {
+    NAMED("initiated_by"), .kind = FIELD_TEXT, QUERY(initiated_by),
+    .sentence = "Only what this principal did: an API key's id."};
+static const struct field query_from = {
+    NAMED("from"), .kind = FIELD_TIME, QUERY(from_ms),
+    .sentence = "Only what was created at this time or later."};
+static const struct field query_to = {
+    NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
+    .sentence = "Only what was created before this time."};
+static const struct field query_at = {
+    NAMED("at"), .kind = FIELD_TIME, INTO(wire_query, at_ms),
+    .flag = offsetof(struct wire_query, has_at),
+    .sentence = "The balance as it was at this time; without it, as it is now."};
+static const struct field query_limit = {
+    NAMED("limit"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_PAGE_MAX,
+    STANDARD(LIMIT_PAGE_DEFAULT), QUERY(limit),
+    .sentence = "How many items the page has at most."};
+static const struct field query_cursor = {
+    NAMED("cursor"), .kind = FIELD_CURSOR, QUERY(cursor),
+    .sentence = "The `next_cursor` of the page before."};
+
+// ---- lists of fields ----
+
+static const struct field *const wallet_open_body[] = {
+    &field_owner, &field_wallet_currency, &field_kind, &field_credit_limit, &field_metadata,
+};
+static const struct field *const wallet_change_body[] = {
+    &field_new_status, &field_new_credit_limit, &field_new_metadata, &field_reason,
+};
+static const struct field *const deposit_body[] = {
+    &field_payee, &field_amount, &field_currency, &field_bank_id, &field_reference,
+    &field_metadata,
+};
+static const struct field *const withdrawal_body[] = {
+    &field_payer, &field_amount, &field_currency, &field_bank_id_at_once, &field_reference,
+    &field_metadata,
+};
+static const struct field *const settle_body[] = {
+    &field_bank_id, &field_currency,
+};
+static const struct field *const fail_body[] = {
+    &field_reason,
+};
+static const struct field *const purchase_body[] = {
+    &field_payer, &field_merchant, &field_amount, &field_currency, &field_order,
+    &field_reference, &field_metadata,
+};
+static const struct field *const refund_body[] = {
+    &field_purchase, &field_amount_of_refund, &field_currency, &field_reason, &field_reference,
+    &field_metadata,
+};
+static const struct field *const transfer_body[] = {
+    &field_from, &field_to, &field_amount, &field_currency, &field_reference, &field_metadata,
+};
+static const struct field *const hold_body[] = {
+    &field_payer, &field_merchant, &field_amount, &field_currency, &field_hold_expires_in,
+    &field_order, &field_reference, &field_metadata,
+};
+static const struct field *const capture_body[] = {
+    &field_amount_of_capture, &field_currency, &field_final,
+};
+static const struct field *const batch_body[] = {
+    &field_operations, &field_atomic,
+};
+static const struct field *const key_create_body[] = {
+    &field_key_name, &field_key_role, &field_key_owner, &field_key_expires_in,
+};
+
+static const struct field *const wallet_list_query[] = {
+    &query_owner, &query_kind, &query_wallet_status, &query_currency, &query_limit,
+    &query_cursor,
+};
+static const struct field *const wallet_transactions_query[] = {
+    &query_type, &query_from, &query_to, &query_limit, &query_cursor,
+};
+static const struct field *const balance_query[] = {
+    &query_at,
+};
+static const struct field *const withdrawal_list_query[] = {
+    &query_wallet, &query_withdrawal_status, &query_bank_id, &query_from, &query_to,
+    &query_limit, &query_cursor,
+};
+static const struct field *const hold_list_query[] = {
+    &query_wallet, &query_merchant, &query_hold_status, &query_order, &query_limit,
+    &query_cursor,
+};
+static const struct field *const transaction_list_query[] = {
+    &query_type, &query_initiated_by, &query_bank_id, &query_order, &query_from, &query_to,
+    &query_limit, &query_cursor,
+};
+static const struct field *const key_list_query[] = {
+    &query_limit, &query_cursor,
+};
+
+// ---- rows ----
+
+#define MAY(status) (UINT64_C(1) << STATUS_##status)
+#define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
+#define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
+#define MAY_PAY (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds))
+#define MAY_PAY_OTHER (MAY_PAY | MAY(same_wallet) | MAY(balance_limit_exceeded))
+#define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
+#define CHANGES_WALLET WRITE, .takes_if_match = true
+#define WITH_ID(type, member) \
+    .has_id = true, .id_type = (type), .id_offset = offsetof(struct command, member)
+#define BODY(list) .body = (list), .body_count = sizeof(list) / sizeof((list)[0])
+#define ASKS(list) .query = (list), .query_count = sizeof(list) / sizeof((list)[0])
+
+static_assert(STATUS_COUNT <= 64, "a status has a bit in the set of refusals");
+
+const struct operation operations_table[OPERATION_COUNT] = {
+    [OPERATION_WALLET_OPEN] = {
+        .code = OPERATION_WALLET_OPEN, .name = "openWallet", .method = METHOD_POST,
+        .path = "/v1/wallets", .action = "", .tag = "Wallets",
+        .permission = "wallets:write", .http = 201, .answer = ANSWER_WALLET,
+        .command = COMMAND_WALLET_OPEN,
+        .batch_type = "wallet", WRITE, BODY(wallet_open_body),
+        .summary = "Opens a wallet.",
+    },
+    [OPERATION_WALLET_LIST] = {
+        .code = OPERATION_WALLET_LIST, .name = "listWallets", .method = METHOD_GET,
+        .path = "/v1/wallets", .action = "", .tag = "Wallets",
+        .permission = "wallets:read", .http = 200, .answer = ANSWER_WALLETS,
+        ASKS(wallet_list_query),
+        .summary = "Lists wallets, newest first.",
+    },
+    [OPERATION_WALLET_READ] = {
+        .code = OPERATION_WALLET_READ, .name = "readWallet", .method = METHOD_GET,
+        .path = "/v1/wallets/{id}", .action = "", .tag = "Wallets",
+        .permission = "wallets:read", .http = 200, .answer = ANSWER_WALLET,
+        .command = COMMAND_READ_WALLET,
+        WITH_ID(ID_WALLET, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows a wallet as it is now.",
+    },
+    [OPERATION_WALLET_CHANGE] = {
+        .code = OPERATION_WALLET_CHANGE, .name = "changeWallet", .method = METHOD_PATCH,
+        .path = "/v1/wallets/{id}", .action = "", .tag = "Wallets",
+        .permission = "wallets:write", .http = 200, .answer = ANSWER_WALLET,
+        .command = COMMAND_WALLET_CHANGE,
+        WITH_ID(ID_WALLET, wallet), CHANGES_WALLET, BODY(wallet_change_body),
+        .refusals = MAY_CONCERN_WALLET | MAY(wallet_not_empty) | MAY(credit_limit_in_use),
+        .summary = "Changes what is given of a wallet.",
+    },
+    [OPERATION_WALLET_TRANSACTIONS] = {
+        .code = OPERATION_WALLET_TRANSACTIONS, .name = "listWalletTransactions",
+        .method = METHOD_GET,
+        .path = "/v1/wallets/{id}/transactions", .action = "transactions", .tag = "Wallets",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTIONS,
+        WITH_ID(ID_WALLET, subject), ASKS(wallet_transactions_query),
+        .refusals = MAY(not_found),
+        .summary = "Lists a wallet's transactions, newest first.",
+    },
+    [OPERATION_WALLET_BALANCE] = {
+        .code = OPERATION_WALLET_BALANCE, .name = "readBalance", .method = METHOD_GET,
+        .path = "/v1/wallets/{id}/balance", .action = "balance", .tag = "Wallets",
+        .permission = "wallets:read", .http = 200, .answer = ANSWER_BALANCE,
+        WITH_ID(ID_WALLET, subject), ASKS(balance_query),
+        .refusals = MAY(not_found),
+        .summary = "Shows a wallet's balance, now or at a time of the past.",
+    },
+    [OPERATION_DEPOSIT] = {
+        .code = OPERATION_DEPOSIT, .name = "deposit", .method = METHOD_POST,
+        .path = "/v1/deposits", .action = "", .tag = "Payments",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_DEPOSIT,
+        .batch_type = "deposit", CHANGES_WALLET, BODY(deposit_body),
+        .refusals = MAY_MOVE | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
+        .summary = "Books money that arrived at the bank.",
+    },
+    [OPERATION_WITHDRAWAL] = {
+        .code = OPERATION_WITHDRAWAL, .name = "withdraw", .method = METHOD_POST,
+        .path = "/v1/withdrawals", .action = "", .tag = "Withdrawals",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
+        .command = COMMAND_WITHDRAWAL,
+        .batch_type = "withdrawal", CHANGES_WALLET, BODY(withdrawal_body),
+        .refusals = MAY_PAY | MAY(duplicate_bank_transaction),
+        .summary = "Pays money out, at once or once the bank has done so.",
+    },
+    [OPERATION_WITHDRAWAL_LIST] = {
+        .code = OPERATION_WITHDRAWAL_LIST, .name = "listWithdrawals", .method = METHOD_GET,
+        .path = "/v1/withdrawals", .action = "", .tag = "Withdrawals",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_WITHDRAWALS,
+        ASKS(withdrawal_list_query),
+        .summary = "Lists withdrawals, newest first.",
+    },
+    [OPERATION_WITHDRAWAL_READ] = {
+        .code = OPERATION_WITHDRAWAL_READ, .name = "readWithdrawal", .method = METHOD_GET,
+        .path = "/v1/withdrawals/{id}", .action = "", .tag = "Withdrawals",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_WITHDRAWAL,
+        .command = COMMAND_READ_WITHDRAWAL,
+        WITH_ID(ID_WITHDRAWAL, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows a withdrawal as it is now.",
+    },
+    [OPERATION_SETTLE] = {
+        .code = OPERATION_SETTLE, .name = "settleWithdrawal", .method = METHOD_POST,
+        .path = "/v1/withdrawals/{id}/settle", .action = "settle", .tag = "Withdrawals",
+        .permission = "payments:write", .http = 200, .answer = ANSWER_WITHDRAWAL,
+        .command = COMMAND_SETTLE,
+        .batch_type = "settle", .batch_id = "withdrawal",
+        WITH_ID(ID_WITHDRAWAL, subject), CHANGES_WALLET, BODY(settle_body),
+        .refusals = MAY_MOVE | MAY(duplicate_bank_transaction) | MAY(withdrawal_not_pending),
+        .summary = "Records that the bank has paid a pending withdrawal out.",
+    },
+    [OPERATION_FAIL] = {
+        .code = OPERATION_FAIL, .name = "failWithdrawal", .method = METHOD_POST,
+        .path = "/v1/withdrawals/{id}/fail", .action = "fail", .tag = "Withdrawals",
+        .permission = "payments:write", .http = 200, .answer = ANSWER_WITHDRAWAL,
+        .command = COMMAND_FAIL,
+        .batch_type = "fail", .batch_id = "withdrawal",
+        WITH_ID(ID_WITHDRAWAL, subject), CHANGES_WALLET, BODY(fail_body),
+        .refusals = MAY_CONCERN_WALLET | MAY(withdrawal_not_pending),
+        .summary = "Frees the money of a pending withdrawal that the bank did not pay.",
+    },
+    [OPERATION_PURCHASE] = {
+        .code = OPERATION_PURCHASE, .name = "purchase", .method = METHOD_POST,
+        .path = "/v1/purchases", .action = "", .tag = "Payments",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_PURCHASE,
+        .batch_type = "purchase", CHANGES_WALLET, BODY(purchase_body),
+        .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
+        .summary = "Pays a merchant.",
+    },
+    [OPERATION_REFUND] = {
+        .code = OPERATION_REFUND, .name = "refund", .method = METHOD_POST,
+        .path = "/v1/refunds", .action = "", .tag = "Payments",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_REFUND,
+        .batch_type = "refund", CHANGES_WALLET, BODY(refund_body),
+        .refusals = MAY_PAY | MAY(not_a_purchase) | MAY(refund_exceeds_purchase) |
+                    MAY(balance_limit_exceeded),
+        .summary = "Gives back a purchase, or a part of it, to the wallet that paid.",
+    },
+    [OPERATION_TRANSFER] = {
+        .code = OPERATION_TRANSFER, .name = "transfer", .method = METHOD_POST,
+        .path = "/v1/transfers", .action = "", .tag = "Payments",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_TRANSFER,
+        .batch_type = "transfer", CHANGES_WALLET, BODY(transfer_body),
+        .refusals = MAY_PAY_OTHER,
+        .summary = "Moves money between two wallets.",
+    },
+    [OPERATION_HOLD] = {
+        .code = OPERATION_HOLD, .name = "hold", .method = METHOD_POST,
+        .path = "/v1/holds", .action = "", .tag = "Holds",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_HOLD,
+        .command = COMMAND_HOLD,
+        .batch_type = "hold", CHANGES_WALLET, BODY(hold_body),
+        .refusals = MAY_PAY | MAY(same_wallet) | MAY(not_a_merchant),
+        .summary = "Sets money aside for a merchant.",
+    },
+    [OPERATION_HOLD_LIST] = {
+        .code = OPERATION_HOLD_LIST, .name = "listHolds", .method = METHOD_GET,
+        .path = "/v1/holds", .action = "", .tag = "Holds",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_HOLDS,
+        ASKS(hold_list_query),
+        .summary = "Lists holds, newest first.",
+    },
+    [OPERATION_HOLD_READ] = {
+        .code = OPERATION_HOLD_READ, .name = "readHold", .method = METHOD_GET,
+        .path = "/v1/holds/{id}", .action = "", .tag = "Holds",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_HOLD,
+        .command = COMMAND_READ_HOLD,
+        WITH_ID(ID_HOLD, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows a hold as it is now.",
+    },
+    [OPERATION_CAPTURE] = {
+        .code = OPERATION_CAPTURE, .name = "captureHold", .method = METHOD_POST,
+        .path = "/v1/holds/{id}/capture", .action = "capture", .tag = "Holds",
+        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_CAPTURE,
+        .batch_type = "capture", .batch_id = "hold",
+        WITH_ID(ID_HOLD, subject), CHANGES_WALLET, BODY(capture_body),
+        .refusals = MAY_MOVE | MAY(wallet_frozen) | MAY(hold_not_open) | MAY(capture_exceeds_hold) |
+                    MAY(balance_limit_exceeded),
+        .summary = "Pays the merchant from what a hold set aside.",
+    },
+    [OPERATION_VOID] = {
+        .code = OPERATION_VOID, .name = "voidHold", .method = METHOD_POST,
+        .path = "/v1/holds/{id}/void", .action = "void", .tag = "Holds",
+        .permission = "payments:write", .http = 200, .answer = ANSWER_HOLD,
+        .command = COMMAND_VOID,
+        .batch_type = "void", .batch_id = "hold",
+        WITH_ID(ID_HOLD, subject), CHANGES_WALLET,
+        .refusals = MAY_CONCERN_WALLET | MAY(hold_not_open),
+        .summary = "Frees what a hold set aside.",
+    },
+    [OPERATION_BATCH] = {
+        .code = OPERATION_BATCH, .name = "batch", .method = METHOD_POST,
+        .path = "/v1/batches", .action = "", .tag = "Payments",
+        .permission = "payments:write", .http = 200, .answer = ANSWER_BATCH,
+        .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BATCH_BODY_BYTES_MAX,
+        BODY(batch_body),
+        .summary = "Does up to 10,000 operations in order, each under its own permission.",
+    },
+    [OPERATION_TRANSACTION_LIST] = {
+        .code = OPERATION_TRANSACTION_LIST, .name = "listTransactions", .method = METHOD_GET,
+        .path = "/v1/transactions", .action = "", .tag = "Payments",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTIONS,
+        ASKS(transaction_list_query),
+        .summary = "Lists transactions, newest first.",
+    },
+    [OPERATION_TRANSACTION_READ] = {
+        .code = OPERATION_TRANSACTION_READ, .name = "readTransaction", .method = METHOD_GET,
+        .path = "/v1/transactions/{id}", .action = "", .tag = "Payments",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTION,
+        .command = COMMAND_READ_TRANSACTION,
+        WITH_ID(ID_TRANSACTION, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows a transaction.",
+    },
+    [OPERATION_CHECK_INTEGRITY] = {
+        .code = OPERATION_CHECK_INTEGRITY, .name = "checkIntegrity", .method = METHOD_GET,
+        .path = "/check-integrity", .action = "", .tag = "Books",
+        .permission = "books:read", .http = 200, .answer = ANSWER_INTEGRITY,
+        .summary = "Adds up the books and says whether they are consistent.",
+    },
+    [OPERATION_KEY_CREATE] = {
+        .code = OPERATION_KEY_CREATE, .name = "createKey", .method = METHOD_POST,
+        .path = "/v1/keys", .action = "", .tag = "Keys",
+        .permission = "keys:write", .http = 201, .answer = ANSWER_KEY,
+        .command = COMMAND_KEY_CREATE,
+        WRITE, BODY(key_create_body),
+        .summary = "Makes an API key; its secret is shown this once.",
+    },
+    [OPERATION_KEY_LIST] = {
+        .code = OPERATION_KEY_LIST, .name = "listKeys", .method = METHOD_GET,
+        .path = "/v1/keys", .action = "", .tag = "Keys",
+        .permission = "keys:read", .http = 200, .answer = ANSWER_KEYS,
+        ASKS(key_list_query),
+        .summary = "Lists API keys, newest first, without their secrets.",
+    },
+    [OPERATION_KEY_REVOKE] = {
+        .code = OPERATION_KEY_REVOKE, .name = "revokeKey", .method = METHOD_DELETE,
+        .path = "/v1/keys/{id}", .action = "", .tag = "Keys",
+        .permission = "keys:write", .http = 204, .answer = ANSWER_NOTHING,
+        .command = COMMAND_KEY_REVOKE,
+        WITH_ID(ID_KEY, subject), WRITE,
+        .refusals = MAY(not_found) | MAY(last_admin_key),
+        .summary = "Ends an API key at once, also for requests under way.",
+    },
+    [OPERATION_HEALTH] = {
+        .code = OPERATION_HEALTH, .name = "readHealth", .method = METHOD_GET,
+        .path = "/healthz", .action = "", .tag = "Server",
+        .permission = "none", .http = 200, .answer = ANSWER_HEALTH,
+        .is_public = true,
+        .summary = "Says that the server lives.",
+    },
+    [OPERATION_READY] = {
+        .code = OPERATION_READY, .name = "readReadiness", .method = METHOD_GET,
+        .path = "/readyz", .action = "", .tag = "Server",
+        .permission = "none", .http = 200, .answer = ANSWER_HEALTH,
+        .is_public = true,
+        .summary = "Says whether the server takes requests; 503 while it stops.",
+    },
+    [OPERATION_METRICS] = {
+        .code = OPERATION_METRICS, .name = "readMetrics", .method = METHOD_GET,
+        .path = "/metrics", .action = "", .tag = "Server",
+        .permission = "none", .http = 200, .answer = ANSWER_METRICS,
+        .is_public = true, .loopback_only = true,
+        .summary = "Metrics for Prometheus; without a key only from the same machine.",
+    },
+    [OPERATION_OPENAPI] = {
+        .code = OPERATION_OPENAPI, .name = "readOpenapi", .method = METHOD_GET,
+        .path = "/openapi.json", .action = "", .tag = "Server",
+        .permission = "none", .http = 200, .answer = ANSWER_OPENAPI,
+        .is_public = true,
+        .summary = "This API as an OpenAPI 3.1 document.",
+    },
+};

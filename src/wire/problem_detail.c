@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+// Sentences are put together from ids, amounts and words of ours, none of which needs an escape in
+// JSON; what a client sent never stands in one.
+//
+// What `asked` and `has` of a refusal mean depends on its status; decide.c fills them in:
+//   insufficient_funds       amount asked         what the wallet can spend
+//   balance_limit_exceeded   amount asked         balance
+//   version_mismatch         version expected     version
+//   capture_exceeds_hold     amount asked         what remains held
+//   refund_exceeds_purchase  amount asked         what is left of the purchase
+//   wallet_not_empty         what is held         balance
+//   credit_limit_in_use      limit asked          credit in use
+//   hold_not_open, withdrawal_not_pending         its status
+#include "wire/problem_detail.h"
+
+#include "base/check.h"
+#include "wire/problem.h"
+#include "wire/render_parts.h"
+
+static const char *const thing_names[ID_TYPE_COUNT] = {
+    [ID_WALLET] = "wallet",         [ID_TRANSACTION] = "transaction", [ID_HOLD] = "hold",
+    [ID_WITHDRAWAL] = "withdrawal", [ID_KEY] = "key",
+};
+
+void problem_add_money(struct buffer *buffer, int64_t amount, const struct currency *currency) {
+    CHECK(currency->exponent <= LIMIT_CURRENCY_EXPONENT_MAX);
+    uint64_t unit = 1;
+    for (unsigned i = 0; i < currency->exponent; i++)
+        unit *= 10;
+    uint64_t size = amount < 0 ? 0 - (uint64_t)amount : (uint64_t)amount;
+    if (amount < 0)
+        BUFFER_ADD(buffer, "-");
+    buffer_add_u64(buffer, size / unit);
+    uint64_t rest = size % unit;
+    if (unit > 1)
+        BUFFER_ADD(buffer, ".");
+    for (uint64_t place = unit / 10; place > 0; place /= 10) {
+        char digit = (char)('0' + rest / place % 10);
+        buffer_add(buffer, &digit, 1);
+    }
+    if (currency_is_given(currency)) {
+        BUFFER_ADD(buffer, " ");
+        buffer_add_slice(buffer, currency_code(currency));
+    }
+}
+
+bool problem_has_detail(const struct refusal *refusal) {
+    CHECK(refusal->id_type < ID_TYPE_COUNT);
+    if (id_is_zero(refusal->id))
+        return false;
+    switch ((enum status)refusal->status) {
+    case STATUS_unauthenticated:
+    case STATUS_not_found:
+    case STATUS_same_wallet:
+    case STATUS_currency_mismatch:
+    case STATUS_not_a_merchant:
+    case STATUS_not_a_purchase:
+    case STATUS_wallet_closed:
+    case STATUS_wallet_frozen:
+    case STATUS_version_mismatch:
+    case STATUS_duplicate_bank_transaction:
+    case STATUS_hold_not_open:
+    case STATUS_withdrawal_not_pending:
+    case STATUS_capture_exceeds_hold:
+    case STATUS_refund_exceeds_purchase:
+    case STATUS_insufficient_funds:
+    case STATUS_balance_limit_exceeded:
+    case STATUS_wallet_not_empty:
+    case STATUS_credit_limit_in_use:
+    case STATUS_last_admin_key: return true;
+    default: return false;
+    }
+}
+
+static void add_id(struct buffer *buffer, enum id_type type, struct id id) {
+    char *room = (char *)buffer_room(buffer, ID_TEXT_BYTES_MAX);
+    buffer->size += id_format(type, id, room);
+}
+
+static void add_amount(struct buffer *buffer, const struct refusal *refusal, int64_t amount) {
+    problem_add_money(buffer, amount, &refusal->currency);
+}
+
+static void add_funds(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, " can spend ");
+    add_amount(buffer, refusal, refusal->has);
+    BUFFER_ADD(buffer, ", and ");
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " was asked. Deposit at least ");
+    add_amount(buffer, refusal, refusal->asked - refusal->has);
+    BUFFER_ADD(buffer, " first, or ask for less.");
+}
+
+static void add_balance_limit(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, " has ");
+    add_amount(buffer, refusal, refusal->has);
+    BUFFER_ADD(buffer, "; with ");
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " more it would be beyond the ");
+    add_amount(buffer, refusal, LIMIT_AMOUNT_MAX);
+    BUFFER_ADD(buffer, " that a wallet can have.");
+}
+
+static void add_not_empty(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, " has ");
+    add_amount(buffer, refusal, refusal->has);
+    BUFFER_ADD(buffer, ", of which ");
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " is held; it can be closed once both are zero.");
+}
+
+static void add_credit_in_use(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, " uses ");
+    add_amount(buffer, refusal, refusal->has);
+    BUFFER_ADD(buffer, " of its credit, and a limit of ");
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " was asked. Deposit at least ");
+    add_amount(buffer, refusal, refusal->has - refusal->asked);
+    BUFFER_ADD(buffer, " first, or choose a higher limit.");
+}
+
+static void add_version(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, " has version ");
+    buffer_add_i64(buffer, refusal->has);
+    BUFFER_ADD(buffer, ", and If-Match asked for ");
+    buffer_add_i64(buffer, refusal->asked);
+    BUFFER_ADD(buffer, ". Read the wallet again and decide anew.");
+}
+
+static void add_remaining(struct buffer *buffer, const struct refusal *refusal,
+                          const char *what) {
+    BUFFER_ADD(buffer, " has ");
+    add_amount(buffer, refusal, refusal->has);
+    buffer_add_text(buffer, what);
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " was asked.");
+}
+
+static void add_duplicate(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, "This bank transaction is booked already, as ");
+    add_id(buffer, ID_TRANSACTION, refusal->other);
+    BUFFER_ADD(buffer, "; nothing was booked to wallet ");
+    add_id(buffer, refusal->id_type, refusal->id);
+    BUFFER_ADD(buffer, ". Each bank_transaction_id is booked once per currency.");
+}
+
+// What follows "Wallet wallet_..." (or another thing and its id).
+static void add_predicate(struct buffer *buffer, const struct refusal *refusal) {
+    switch ((enum status)refusal->status) {
+    case STATUS_unauthenticated:
+        BUFFER_ADD(buffer, " is revoked or has expired. Send a live one.");
+        return;
+    case STATUS_not_found: BUFFER_ADD(buffer, " does not exist. Check the id."); return;
+    case STATUS_same_wallet:
+        BUFFER_ADD(buffer, " is payer and payee at once. Name two different wallets.");
+        return;
+    case STATUS_currency_mismatch:
+        BUFFER_ADD(buffer, " has the currency ");
+        buffer_add_slice(buffer, currency_code(&refusal->currency));
+        BUFFER_ADD(buffer, ", and another one was asked for or is the other wallet's.");
+        return;
+    case STATUS_not_a_merchant:
+        BUFFER_ADD(buffer, " is not a merchant's. Use a transfer, or a merchant's wallet.");
+        return;
+    case STATUS_not_a_purchase:
+        BUFFER_ADD(buffer, " is not a purchase, and only purchases can be refunded.");
+        return;
+    case STATUS_wallet_closed:
+        BUFFER_ADD(buffer, " is closed: it neither pays nor receives until it is active again.");
+        return;
+    case STATUS_wallet_frozen:
+        BUFFER_ADD(buffer, " is frozen: it does not pay until it is active again.");
+        return;
+    case STATUS_last_admin_key:
+        BUFFER_ADD(buffer, " is the last live admin key. Make another one first.");
+        return;
+    case STATUS_hold_not_open:
+        BUFFER_ADD(buffer, " is ");
+        buffer_add_text(buffer, hold_status_name((enum hold_status)refusal->has));
+        BUFFER_ADD(buffer, ", and only an open hold can be captured or voided.");
+        return;
+    case STATUS_withdrawal_not_pending:
+        BUFFER_ADD(buffer, " is ");
+        buffer_add_text(buffer, withdrawal_status_name((enum withdrawal_status)refusal->has));
+        BUFFER_ADD(buffer, ", and only a pending withdrawal can be settled or failed.");
+        return;
+    case STATUS_version_mismatch: add_version(buffer, refusal); return;
+    case STATUS_capture_exceeds_hold: add_remaining(buffer, refusal, " left, and "); return;
+    case STATUS_refund_exceeds_purchase:
+        add_remaining(buffer, refusal, " left to refund, and ");
+        return;
+    case STATUS_insufficient_funds: add_funds(buffer, refusal); return;
+    case STATUS_balance_limit_exceeded: add_balance_limit(buffer, refusal); return;
+    case STATUS_wallet_not_empty: add_not_empty(buffer, refusal); return;
+    case STATUS_credit_limit_in_use: add_credit_in_use(buffer, refusal); return;
+    default: UNREACHABLE("a refusal without a sentence");
+    }
+}
+
+void problem_add_detail(struct buffer *buffer, const struct refusal *refusal) {
+    static const char *const subjects[ID_TYPE_COUNT] = {
+        [ID_WALLET] = "Wallet ",         [ID_TRANSACTION] = "Transaction ",
+        [ID_HOLD] = "Hold ",             [ID_WITHDRAWAL] = "Withdrawal ",
+        [ID_KEY] = "Key ",
+    };
+    if (refusal->status == STATUS_duplicate_bank_transaction) {
+        add_duplicate(buffer, refusal);
+        return;
+    }
+    buffer_add_text(buffer, subjects[refusal->id_type]);
+    add_id(buffer, refusal->id_type, refusal->id);
+    add_predicate(buffer, refusal);
+}
+
+static void add_number(struct buffer *buffer, const char *name, int64_t value) {
+    BUFFER_ADD(buffer, ",\"");
+    buffer_add_text(buffer, name);
+    BUFFER_ADD(buffer, "\":");
+    buffer_add_i64(buffer, value);
+}
+
+static void add_numbers(struct buffer *buffer, const struct refusal *refusal, const char *has,
+                        const char *asked) {
+    if (currency_is_given(&refusal->currency)) {
+        BUFFER_ADD(buffer, ",\"currency\":");
+        render_code(buffer, &refusal->currency);
+    }
+    add_number(buffer, has, refusal->has);
+    add_number(buffer, asked, refusal->asked);
+}
+
+void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
+    BUFFER_ADD(buffer, ",\"");
+    buffer_add_text(buffer, thing_names[refusal->id_type]);
+    BUFFER_ADD(buffer, "\":");
+    render_id(buffer, refusal->id_type, refusal->id);
+    switch ((enum status)refusal->status) {
+    case STATUS_duplicate_bank_transaction:
+        BUFFER_ADD(buffer, ",\"transaction\":");
+        render_id(buffer, ID_TRANSACTION, refusal->other);
+        return;
+    case STATUS_currency_mismatch:
+        BUFFER_ADD(buffer, ",\"currency\":");
+        render_code(buffer, &refusal->currency);
+        return;
+    case STATUS_hold_not_open:
+        BUFFER_ADD(buffer, ",\"hold_status\":");
+        render_word(buffer, hold_status_name((enum hold_status)refusal->has));
+        return;
+    case STATUS_withdrawal_not_pending:
+        BUFFER_ADD(buffer, ",\"withdrawal_status\":");
+        render_word(buffer, withdrawal_status_name((enum withdrawal_status)refusal->has));
+        return;
+    case STATUS_version_mismatch:
+        add_number(buffer, "version", refusal->has);
+        add_number(buffer, "asked", refusal->asked);
+        return;
+    case STATUS_capture_exceeds_hold: add_numbers(buffer, refusal, "remaining", "asked"); return;
+    case STATUS_refund_exceeds_purchase:
+        add_numbers(buffer, refusal, "refundable", "asked");
+        return;
+    case STATUS_insufficient_funds: add_numbers(buffer, refusal, "spendable", "asked"); return;
+    case STATUS_balance_limit_exceeded: add_numbers(buffer, refusal, "balance", "asked"); return;
+    case STATUS_wallet_not_empty: add_numbers(buffer, refusal, "balance", "held"); return;
+    case STATUS_credit_limit_in_use: add_numbers(buffer, refusal, "credit_used", "asked"); return;
+    default: return;
+    }
+}

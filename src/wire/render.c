@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// What a command answers with, and the frames around many answers.
+#include "wire/render.h"
+
+#include "wire/operations.h"
+#include "wire/problem.h"
+#include "wire/render_parts.h"
+
+// The records of a thing, decoded. `opening` is NULL when there is none.
+struct records {
+    struct record record;
+    struct record opening_record;
+    const struct record *opening;
+};
+
+static enum status decode_records(const struct wire_found *found, struct records *ret_records) {
+    const char *invariant; // says the same as whoever reads the record next; api logs the status
+    enum status status = record_decode(found->record, &ret_records->record, &invariant);
+    ret_records->opening = NULL;
+    if (status != STATUS_ok || found->opening.size == 0)
+        return status;
+    ret_records->opening = &ret_records->opening_record;
+    return record_decode(found->opening, &ret_records->opening_record, &invariant);
+}
+
+static void render_answer(struct buffer *buffer, enum answer_kind answer,
+                          const struct wire_found *found, const struct records *records) {
+    const struct record *record = &records->record, *opening = records->opening;
+    switch (answer) {
+    case ANSWER_NOTHING: return;
+    case ANSWER_WALLET: wire_render_wallet(buffer, record, found->wallet); return;
+    case ANSWER_TRANSACTION:
+        wire_render_transaction(buffer, record, opening, found->refunded);
+        return;
+    case ANSWER_WITHDRAWAL:
+        wire_render_withdrawal(buffer, record, opening, found->withdrawal, found->transaction);
+        return;
+    case ANSWER_HOLD: wire_render_hold(buffer, record, opening, found->hold); return;
+    case ANSWER_KEY:
+        wire_render_key(buffer, record, found->last_used_at_ms, found->secret);
+        return;
+    default: UNREACHABLE("a command that answers with more than one thing");
+    }
+}
+
+enum status wire_render_command(struct buffer *buffer, enum command_type type,
+                                const struct wire_found *found, int *ret_http) {
+    const struct operation *operation = operation_of_command(type);
+    CHECK(operation != NULL);
+    struct records records;
+    enum status status = decode_records(found, &records);
+    if (status != STATUS_ok)
+        return status;
+    if (records.record.kind == RECORD_REFUSAL) {
+        problem_render(buffer, &records.record.refusal, PROBLEM_NO_OPERATION);
+        *ret_http = status_http(records.record.refusal.status);
+        return STATUS_ok;
+    }
+    render_answer(buffer, operation->answer, found, &records);
+    *ret_http = operation->http;
+    return STATUS_ok;
+}
+
+void wire_page_begin(struct buffer *buffer) {
+    BUFFER_ADD(buffer, "{\"items\":[");
+}
+
+void wire_page_item(struct buffer *buffer, uint32_t item_index) {
+    if (item_index != 0)
+        BUFFER_ADD(buffer, ",");
+}
+
+void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor) {
+    BUFFER_ADD(buffer, "]");
+    if (next_cursor != 0) {
+        BUFFER_ADD(buffer, ",\"next_cursor\":\"");
+        id_token_format(seal, next_cursor, (char *)buffer_room(buffer, ID_TOKEN_BYTES));
+        buffer->size += ID_TOKEN_BYTES;
+        BUFFER_ADD(buffer, "\"");
+    }
+    BUFFER_ADD(buffer, "}");
+}
+
+void wire_batch_begin(struct buffer *buffer) {
+    BUFFER_ADD(buffer, "{\"results\":[");
+}
+
+void wire_batch_result(struct buffer *buffer, uint32_t result_index) {
+    if (result_index != 0)
+        BUFFER_ADD(buffer, ",");
+}
+
+void wire_batch_result_replayed(struct buffer *buffer) {
+    CHECK(buffer->size >= 2);
+    CHECK(buffer->bytes[buffer->size - 1] == '}');
+    buffer->size--;
+    if (buffer->bytes[buffer->size - 1] != '{')
+        BUFFER_ADD(buffer, ",");
+    BUFFER_ADD(buffer, "\"replayed\":true}");
+}
+
+void wire_batch_end(struct buffer *buffer) {
+    BUFFER_ADD(buffer, "]}");
+}
+
+void wire_render_etag(struct buffer *buffer, uint64_t version) {
+    BUFFER_ADD(buffer, "\"");
+    buffer_add_u64(buffer, version);
+    BUFFER_ADD(buffer, "\"");
+}
