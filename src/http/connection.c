@@ -142,7 +142,7 @@ void connection_notify(void *context, struct MHD_Connection *handle, void **sock
     *socket_context = NULL;
 }
 
-bool connection_evict(struct http_loop *loop) {
+bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
     // Idle ones first, then half-sent requests, then answers that nobody takes; never one that waits.
     static const enum connection_state order[] = {CONNECTION_IDLE, CONNECTION_RECEIVING, CONNECTION_SENDING};
     for (size_t index = 0; index < sizeof(order) / sizeof(order[0]); index++) {
@@ -150,6 +150,8 @@ bool connection_evict(struct http_loop *loop) {
         // One accepted in this very pass has had no chance to say anything yet.
         if (oldest == NULL || oldest->accepted_pass == loop->pass)
             continue;
+        if (oldest->since_ns + grace_ns > loop->now_ns)
+            return false; // soon; nobody of the next kind goes before it
         connection_shut(oldest);
         atomic_fetch_add(&loop->server->evicted, 1);
         return true;

@@ -17,7 +17,6 @@
 
 #define DEADLINES_SWEEP_NS_MIN UINT64_C(20000000)
 #define DEADLINES_SWEEP_NS_MAX UINT64_C(1000000000)
-#define DEADLINES_SWEEP_PAUSED_NS UINT64_C(10000000) // while newcomers queue
 
 static bool deadlines_request_began(const struct connection *connection) {
     if (connection->uncertain)
@@ -40,25 +39,22 @@ static void deadlines_find_begun(struct http_loop *loop) {
     }
 }
 
-static uint64_t deadlines_shut_late(struct http_loop *loop, enum connection_state state, uint32_t span_ms) {
+static void deadlines_shut_late(struct http_loop *loop, enum connection_state state, uint32_t span_ms,
+                                atomic_uint_least64_t *counter) {
     uint64_t span_ns = (uint64_t)span_ms * 1000000;
-    uint64_t shut = 0;
     struct connection *oldest = loop->lists[state].first;
     while (oldest != NULL && loop->now_ns - oldest->since_ns >= span_ns) {
+        atomic_fetch_add(counter, 1); // first, so that whoever sees the close sees the count
         connection_shut(oldest);
-        shut++;
         oldest = loop->lists[state].first;
     }
-    return shut;
 }
 
 void deadlines_sweep(struct http_loop *loop) {
     struct http_server *server = loop->server;
     const struct http_options *options = &server->options;
-    atomic_fetch_add(&server->requests_timed_out,
-                     deadlines_shut_late(loop, CONNECTION_RECEIVING, options->request_ms_max));
-    atomic_fetch_add(&server->answers_timed_out,
-                     deadlines_shut_late(loop, CONNECTION_SENDING, options->answer_ms_max));
+    deadlines_shut_late(loop, CONNECTION_RECEIVING, options->request_ms_max, &server->requests_timed_out);
+    deadlines_shut_late(loop, CONNECTION_SENDING, options->answer_ms_max, &server->answers_timed_out);
     deadlines_find_begun(loop);
     uint32_t shortest_ms = options->request_ms_max < options->answer_ms_max ? options->request_ms_max
                                                                             : options->answer_ms_max;
@@ -67,9 +63,7 @@ void deadlines_sweep(struct http_loop *loop) {
         period_ns = DEADLINES_SWEEP_NS_MIN;
     if (period_ns > DEADLINES_SWEEP_NS_MAX)
         period_ns = DEADLINES_SWEEP_NS_MAX;
-    if (loop->index == 0 && server->listener_paused) {
-        server->listener_paused = false;
-        period_ns = DEADLINES_SWEEP_PAUSED_NS;
-    }
+    if (loop->index == 0 && listener_try_again(loop))
+        period_ns = HTTP_RETRY_NS;
     loop->sweep_ns = loop->now_ns + period_ns;
 }

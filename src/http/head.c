@@ -61,9 +61,10 @@ static bool head_read_length(struct slice value, size_t *ret_length) {
     size_t length = 0;
     for (size_t index = 0; index < value.size; index++) {
         uint8_t digit = value.bytes[index];
-        if (digit < '0' || digit > '9' || length > (SIZE_MAX - 9) / 10)
+        if (digit < '0' || digit > '9')
             return false;
-        length = length * 10 + (digit - '0');
+        // What does not fit is as large as can be: too large for any limit.
+        length = length > (SIZE_MAX - 9) / 10 ? SIZE_MAX : length * 10 + (digit - '0');
     }
     *ret_length = length;
     return value.size > 0;

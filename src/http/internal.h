@@ -26,6 +26,7 @@
 #define HTTP_HEADERS_MAX 100
 #define HTTP_METHOD_BYTES_MAX 32
 #define HTTP_TICK_NS UINT64_C(100000000)
+#define HTTP_RETRY_NS UINT64_C(10000000) // between sweeps while there are too many connections
 
 enum connection_state {
     CONNECTION_IDLE,
@@ -160,7 +161,7 @@ struct http_server {
     uint16_t port;
     bool started;
     bool stopped;
-    bool listener_paused; // no room or no descriptors; tried again at the next sweep
+    bool listener_paused; // no room or no descriptors; tried again soon
     size_t left_unanswered;
     unsigned next_loop; // for the next newcomer
     struct http_loop *loops;
@@ -184,8 +185,9 @@ void connection_shut(struct connection *connection);
 void connection_add(struct http_loop *loop, const struct newcomer *newcomer);
 void connection_notify(void *context, struct MHD_Connection *handle, void **socket_context,
                        enum MHD_ConnectionNotificationCode code);
-// Shuts the connection of this loop that is missed least; false when all wait for an outcome or are brand new.
-bool connection_evict(struct http_loop *loop);
+// Shuts the connection of this loop that is missed least and has been in its state for `grace_ns`; false when there
+// is none, because all wait for an outcome or are new.
+bool connection_evict(struct http_loop *loop, uint64_t grace_ns);
 uint64_t connection_oldest_idle_ns(const struct http_loop *loop);
 void connection_shut_all(struct http_loop *loop, enum connection_state state);
 
@@ -194,6 +196,8 @@ enum status listener_open(struct http_server *server, char ret_why[HTTP_WHY_BYTE
 void listener_accept(struct http_loop *loop);
 void listener_close(struct http_server *server); // accepts what is queued first
 void listener_take_inbox(struct http_loop *loop);
+// Goes on where there was no room, or closes one of too many; false when all is well.
+bool listener_try_again(struct http_loop *loop);
 unsigned listener_raise_descriptors(unsigned connections_max);
 
 // linger.c

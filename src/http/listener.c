@@ -16,6 +16,8 @@
 #include "http/internal.h"
 
 #define LISTENER_BACKLOG 4096
+// A newcomer gets this long to say something before another newcomer may push it out, as long as the reserve lasts.
+#define LISTENER_GRACE_NS UINT64_C(100000000)
 // What the rest of the process may hold open: journal, checkpoints, logs, clients of its own.
 #define LISTENER_OTHER_DESCRIPTORS 512
 
@@ -36,11 +38,22 @@ unsigned listener_raise_descriptors(unsigned connections_max) {
     return fit < connections_max ? (unsigned)fit : connections_max;
 }
 
+// The library function would take 99999 for 34463.
+static bool listener_is_port(const char *text) {
+    unsigned port = 0;
+    for (size_t index = 0; text[index] != '\0'; index++) {
+        if (text[index] < '0' || text[index] > '9' || index == 5)
+            return false;
+        port = port * 10 + (unsigned)(text[index] - '0');
+    }
+    return text[0] != '\0' && port <= UINT16_MAX;
+}
+
 // Splits "HOST:PORT" or "[HOST]:PORT" and looks the numeric host up.
 static struct addrinfo *listener_resolve(const char *listen) {
     char host[INET6_ADDRSTRLEN + 1];
     const char *colon = strrchr(listen, ':');
-    if (colon == NULL || colon == listen)
+    if (colon == NULL || colon == listen || !listener_is_port(colon + 1))
         return NULL;
     const char *begin = listen;
     const char *end = colon;
@@ -108,19 +121,42 @@ static struct http_loop *listener_idlest_loop(struct http_server *server) {
     return idlest;
 }
 
-// Closes one for the newcomer that has just been counted in, if there are too many now.
-static void listener_make_room(struct http_loop *loop) {
-    struct http_server *server = loop->server;
+// By how many there are too many, those left out that are being closed already.
+static size_t listener_excess(struct http_server *server, size_t connections_max) {
     size_t open = atomic_load(&server->connections);
-    if (open <= server->options.connections_max + atomic_load(&server->connections_closing))
-        return;
+    size_t allowed = connections_max + atomic_load(&server->connections_closing);
+    return open > allowed ? open - allowed : 0;
+}
+
+static void listener_retry_soon(struct http_loop *loop) {
+    if (loop->sweep_ns > loop->now_ns + HTTP_RETRY_NS)
+        loop->sweep_ns = loop->now_ns + HTTP_RETRY_NS;
+}
+
+// Closes the connection that is missed least, if it has been doing what it does for `grace_ns`. When it is of
+// another loop, that loop does it in a moment.
+static void listener_make_room(struct http_loop *loop, uint64_t grace_ns) {
+    struct http_server *server = loop->server;
     struct http_loop *idlest = server->loop_count == 1 ? loop : listener_idlest_loop(server);
-    if (idlest == NULL || idlest == loop) {
-        (void)connection_evict(loop); // false: all wait for an outcome, and this one is of the reserve
-        return;
+    if (idlest != NULL && idlest != loop) {
+        uint64_t idle_ns = atomic_load(&idlest->oldest_idle_ns);
+        if (idle_ns != UINT64_MAX && idle_ns + grace_ns > loop->now_ns)
+            return listener_retry_soon(loop);
+        atomic_fetch_add(&idlest->evictions_wanted, 1);
+        http_wake(server, idlest->index);
+    } else if (!connection_evict(loop, grace_ns)) {
+        listener_retry_soon(loop); // all wait for an outcome or have just come
     }
-    atomic_fetch_add(&idlest->evictions_wanted, 1);
-    http_wake(server, idlest->index);
+}
+
+bool listener_try_again(struct http_loop *loop) {
+    struct http_server *server = loop->server;
+    size_t excess = listener_excess(server, server->options.connections_max);
+    bool paused = server->listener_paused;
+    for (size_t closed = 0; closed < excess; closed++)
+        listener_make_room(loop, LISTENER_GRACE_NS);
+    server->listener_paused = false;
+    return excess > 0 || paused;
 }
 
 static struct http_loop *listener_emptiest_loop(struct http_server *server) {
@@ -154,12 +190,18 @@ void listener_take_inbox(struct http_loop *loop) {
         connection_add(loop, &newcomers[index]);
 }
 
-// Whether one more may come in at all.
-static bool listener_has_room(struct http_server *server) {
-    if (atomic_load(&server->connections) < server->options.connections_max + HTTP_RESERVE)
+// Whether one more may come in at all, the reserve included.
+static bool listener_has_room(struct http_loop *loop) {
+    struct http_server *server = loop->server;
+    size_t all = server->options.connections_max + HTTP_RESERVE;
+    if (atomic_load(&server->connections) < all)
         return true;
-    // Those already shut down are gone after the next pass; else only an outcome makes room.
-    server->listener_paused = atomic_load(&server->connections_closing) == 0;
+    // Those that are shut down already are gone after this pass; otherwise somebody has to go first.
+    if (listener_excess(server, all - 1) > 0) {
+        server->listener_paused = true;
+        listener_make_room(loop, 0);
+        listener_retry_soon(loop);
+    }
     return false;
 }
 
@@ -168,7 +210,8 @@ static void listener_admit(struct http_loop *loop, const struct newcomer *newcom
     struct http_loop *target = listener_emptiest_loop(server);
     atomic_fetch_add(&server->accepted, 1);
     atomic_fetch_add(&server->connections, 1);
-    listener_make_room(loop);
+    if (listener_excess(server, server->options.connections_max) > 0)
+        listener_make_room(loop, LISTENER_GRACE_NS);
     atomic_fetch_add(&target->connection_count, 1);
     if (target != loop && listener_hand_over(target, newcomer))
         return;
@@ -182,7 +225,7 @@ static void listener_admit(struct http_loop *loop, const struct newcomer *newcom
 void listener_accept(struct http_loop *loop) {
     struct http_server *server = loop->server;
     for (unsigned accepted = 0; accepted < HTTP_ACCEPTS_PER_PASS; accepted++) {
-        if (!listener_has_room(server))
+        if (!listener_has_room(loop))
             return;
         struct newcomer newcomer = {.address_bytes = sizeof(newcomer.address)};
         newcomer.fd = accept4(server->listen_fd, (struct sockaddr *)&newcomer.address, &newcomer.address_bytes,
@@ -194,7 +237,8 @@ void listener_accept(struct http_loop *loop) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             // Without descriptors the listener would stay readable and the loop would spin.
             server->listener_paused = true;
-            (void)connection_evict(loop);
+            listener_make_room(loop, 0);
+            listener_retry_soon(loop);
         }
         return;
     }

@@ -114,7 +114,8 @@ static int loop_timeout_ms(const struct http_loop *loop) {
     if (library_busy)
         return LOOP_WAIT_UNANSWERED_MS;
     bool anybody = atomic_load_explicit(&loop->connection_count, memory_order_relaxed) > 0;
-    int timeout_ms = anybody || loop->server->listener_paused ? loop_ms_until(loop, loop->sweep_ns) : -1;
+    bool paused = loop->index == 0 && loop->server->listener_paused;
+    int timeout_ms = anybody || paused ? loop_ms_until(loop, loop->sweep_ns) : -1;
     if (loop->unanswered > 0 && (timeout_ms < 0 || timeout_ms > loop_ms_until(loop, loop->tick_ns)))
         timeout_ms = loop_ms_until(loop, loop->tick_ns);
     bool ending = loop->drain_until_ns != 0 || loop->lingering_count > 0;
@@ -171,7 +172,7 @@ static void loop_take_wake(struct http_loop *loop) {
     if (server->loop_count > 1) {
         listener_take_inbox(loop);
         for (unsigned wanted = atomic_exchange(&loop->evictions_wanted, 0); wanted > 0; wanted--)
-            (void)connection_evict(loop); // false: nobody can be missed here
+            (void)connection_evict(loop, 0); // false: nobody can be missed here
     }
     if (server->handler.woken != NULL)
         server->handler.woken(server->handler.context, loop->index);
