@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The writing side. A round is built in one buffer that begins with room for its header, so that a commit is one write and
-// one sync; its chain is computed over that same buffer in one pass.
+// The writing side. A round is built in one buffer that begins with room for its header, so that a
+// commit is one write and one sync; its chain is computed over that same buffer in one pass.
 #include "engine/embedded/journal.h"
 
 #include <stdio.h>
@@ -54,10 +54,12 @@ static uint64_t segment_end(const struct journal *journal) {
 bool journal_round_fits(const struct journal *journal, size_t bytes_max) {
     if (!journal->is_open)
         return true;
-    return journal_block_up(journal->place + journal->round.size + bytes_max) <= segment_end(journal);
+    return journal_block_up(journal->place + journal->round.size + bytes_max) <=
+           segment_end(journal);
 }
 
-// ---- segments ------------------------------------------------------------------------------------
+// ---- segments
+// ------------------------------------------------------------------------------------
 
 static void segment_header_fill(const struct journal *journal, uint64_t number,
                                 struct journal_segment_header *ret_header) {
@@ -88,7 +90,9 @@ static enum status segment_name(struct journal *journal, struct disk_file *file,
     if (status == STATUS_ok)
         status = file->driver->sync(file);
     journal_segment_name(number, name);
-    return status == STATUS_ok ? journal->disk->driver->rename(journal->disk, JOURNAL_SPARE_NAME, name) : status;
+    return status == STATUS_ok
+               ? journal->disk->driver->rename(journal->disk, JOURNAL_SPARE_NAME, name)
+               : status;
 }
 
 enum status journal_take_segment(struct journal *journal) {
@@ -110,7 +114,8 @@ enum status journal_take_segment(struct journal *journal) {
     return STATUS_ok;
 }
 
-// ---- rounds --------------------------------------------------------------------------------------
+// ---- rounds
+// --------------------------------------------------------------------------------------
 
 // Nothing can be returned here, so what goes wrong is the commit's result.
 static void round_roll(struct journal *journal) {
@@ -134,13 +139,15 @@ void journal_round_begin(struct journal *journal, uint64_t time_ms, size_t bytes
     if (journal_round_end(journal->place, bytes_max) > segment_end(journal))
         round_roll(journal);
     buffer_reset(&journal->round);
-    memset(buffer_room(&journal->round, JOURNAL_ROUND_HEADER_BYTES + bytes_max), 0, JOURNAL_ROUND_HEADER_BYTES);
+    memset(buffer_room(&journal->round, JOURNAL_ROUND_HEADER_BYTES + bytes_max), 0,
+           JOURNAL_ROUND_HEADER_BYTES);
     journal->round.size = JOURNAL_ROUND_HEADER_BYTES;
     journal->round_time_ms = time_ms;
     journal->is_open = true;
 }
 
-// Counts the records of the open round by their sizes; what does not add up would be a round that nobody can read.
+// Counts the records of the open round by their sizes; what does not add up would be a round that
+// nobody can read.
 static uint32_t round_count_records(const struct journal *journal) {
     struct slice rest = slice_of(journal->round.bytes + JOURNAL_ROUND_HEADER_BYTES,
                                  journal->round.size - JOURNAL_ROUND_HEADER_BYTES);
@@ -236,7 +243,8 @@ struct slice journal_read_open(const struct journal *journal, uint64_t position)
     return slice_of(size == 0 ? NULL : rest.bytes, size);
 }
 
-// ---- opening and closing -------------------------------------------------------------------------
+// ---- opening and closing
+// -------------------------------------------------------------------------
 
 static void journal_free(struct journal *journal) {
     journal_supply_close(&journal->supply);
@@ -283,18 +291,21 @@ enum status journal_open(struct disk *disk, const struct journal_options *option
     journal->is_new = true;
     journal->sha = sha256_open();
     journal->segments = memory_take_zeroed(JOURNAL_SEGMENTS_MAX * sizeof(*journal->segments));
-    enum status status = journal_recover(journal, replay, ret_why, why_bytes);
+    enum status status = journal_supply_clear(disk);
+    if (status == STATUS_ok)
+        status = journal_recover(journal, replay, ret_why, why_bytes);
     bool is_fresh = status == STATUS_not_found;
     if (status == STATUS_ok || is_fresh)
-        status = journal_supply_open(&journal->supply, disk, journal->options.segment_bytes,
-                                     options->free_bytes_min, !options->is_single_threaded);
-    if (status == STATUS_ok && is_fresh)
+        journal_supply_open(&journal->supply, disk, journal->options.segment_bytes,
+                            options->free_bytes_min, !options->is_single_threaded);
+    if (is_fresh)
         status = journal_create(journal);
     else if (status == STATUS_ok)
         journal_resume(journal);
     if (status != STATUS_ok) {
         if (ret_why[0] == '\0')
-            (void)snprintf(ret_why, why_bytes, "the journal could not be read or written: %s", status_name(status));
+            (void)snprintf(ret_why, why_bytes, "the journal could not be read or written: %s",
+                           status_name(status));
         journal_free(journal);
         return status;
     }
@@ -303,7 +314,8 @@ enum status journal_open(struct disk *disk, const struct journal_options *option
     return STATUS_ok;
 }
 
-// Nothing was promised about it, so when it cannot be written the next start merely looks as after a crash.
+// Nothing was promised about it, so when it cannot be written the next start merely looks as after
+// a crash.
 static void journal_write_closing(struct journal *journal) {
     bool is_closed_already = journal->is_new && (journal->is_closed || journal->last_round == 0);
     if (journal->failure != STATUS_ok || is_closed_already)
@@ -320,7 +332,8 @@ static void journal_write_closing(struct journal *journal) {
 void journal_close(struct journal *journal) {
     if (journal == NULL)
         return;
-    CHECK(!journal->is_open || journal->failure != STATUS_ok || journal->round.size == JOURNAL_ROUND_HEADER_BYTES);
+    CHECK(!journal->is_open || journal->failure != STATUS_ok ||
+          journal->round.size == JOURNAL_ROUND_HEADER_BYTES);
     journal->is_open = false;
     journal_write_closing(journal);
     journal_free(journal);

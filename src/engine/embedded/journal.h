@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The journal is the truth: rounds of records in pre-written segments, chained by SHA-256, one sync per round. Its bytes
-// and numbered invariants stand at the top of journal_format.h.
+// The journal is the truth: rounds of records in pre-written segments, chained by SHA-256, one sync
+// per round. Its bytes and numbered invariants stand at the top of journal_format.h.
 //
-// A position is a record's place for ever: segment number x JOURNAL_SEGMENT_BYTES + offset in the segment's file. It is
-// a multiple of 8 and known while the round is still being filled, because ids are made of it. Position 0 is no record.
+// A position is a record's place for ever: segment number x JOURNAL_SEGMENT_BYTES + offset in the
+// segment's file. It is a multiple of 8 and known while the round is still being filled, because
+// ids are made of it. Position 0 is no record.
 //
 // Thread: the writer, but for journal_read, journal_published and journal_stats.
 #pragma once
@@ -17,38 +18,42 @@
 #include "base/status.h"
 
 #define JOURNAL_SEGMENT_BYTES (UINT64_C(256) << 20)
-#define JOURNAL_BLOCK_BYTES 4096
+#define JOURNAL_BLOCK_BYTES   4096
 
 struct journal;
 
 struct journal_options {
-    uint64_t segment_bytes;      // JOURNAL_SEGMENT_BYTES; tests take less. Books keep the size they were made with.
-    uint64_t free_bytes_min;     // below this much free disk, writes are refused (storage_full)
-    bool is_single_threaded;     // no thread prepares the disk, the writer does: one order of calls (simulations)
-    // Called on the writer's thread when a segment is full and its successor was taken: the index seals its tables.
+    uint64_t segment_bytes; // JOURNAL_SEGMENT_BYTES; tests take less. Books keep the size they were
+                            // made with.
+    uint64_t free_bytes_min; // below this much free disk, writes are refused (storage_full)
+    bool is_single_threaded; // no thread prepares the disk, the writer does: one order of calls
+                             // (simulations)
+    // Called on the writer's thread when a segment is full and its successor was taken: the index
+    // seals its tables.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
     void *context;
 };
 
 // What to do with what is found while opening.
 struct journal_replay {
-    uint64_t from;               // 0: the beginning; else the `end` of an earlier round (a checkpoint's)
-    struct sha256 from_chain;    // the chain at `from`
-    // One record, whose bytes live during the call. False stops with STATUS_damaged; the callback may write its own reason
-    // to the caller's `ret_why`. NULL: records are only checked.
+    uint64_t from; // 0: the beginning; else the `end` of an earlier round (a checkpoint's)
+    struct sha256 from_chain; // the chain at `from`
+    // One record, whose bytes live during the call. False stops with STATUS_damaged; the callback
+    // may write its own reason to the caller's `ret_why`. NULL: records are only checked.
     bool (*record)(void *context, uint64_t position, struct slice bytes, uint64_t time_ms);
     // As in the options, for segments that ended at or after `from`. May be NULL.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
     void *context;
 };
 
-// Opens or makes the journal in `disk` (names "journal/<20 digits>.segment"), checks every round from `replay->from` on,
-// hands out its records in order, writes and syncs again what lies after the last position proven synced, cuts a torn
-// tail with a logged line. STATUS_damaged: a bad round before the last proven synced position or in front of a closing
-// record; `ret_why` (caller's, >= 256 bytes) names file, offset and invariant.
+// Opens or makes the journal in `disk` (names "journal/<20 digits>.segment"), checks every round
+// from `replay->from` on, hands out its records in order, writes and syncs again what lies after
+// the last position proven synced, cuts a torn tail with a logged line. STATUS_damaged: a bad round
+// before the last proven synced position or in front of a closing record; `ret_why` (caller's, >=
+// 256 bytes) names file, offset and invariant.
 MUST_CHECK enum status journal_open(struct disk *disk, const struct journal_options *options,
-                                    const struct journal_replay *replay, char *ret_why, size_t why_bytes,
-                                    struct journal **ret_journal);
+                                    const struct journal_replay *replay, char *ret_why,
+                                    size_t why_bytes, struct journal **ret_journal);
 
 // Writes the closing record (unless the journal failed) and closes. Accepts NULL.
 void journal_close(struct journal *journal);
@@ -59,45 +64,50 @@ uint64_t journal_time_ms(const struct journal *journal);
 // STATUS_storage_full when the disk has too little room for `bytes` more; reads go on.
 MUST_CHECK enum status journal_room(struct journal *journal, size_t bytes);
 
-// Begins a round, or goes on with the open one if `bytes_max` more bytes of records fit into the segment with it; else
-// false: the caller commits the open round first and begins again (which takes the next segment).
+// Begins a round, or goes on with the open one if `bytes_max` more bytes of records fit into the
+// segment with it; else false: the caller commits the open round first and begins again (which
+// takes the next segment).
 bool journal_round_fits(const struct journal *journal, size_t bytes_max);
-// `time_ms` is never earlier than journal_time_ms, and that of the open round when going on. Taking the next segment may
-// fail; the commit returns that.
+// `time_ms` is never earlier than journal_time_ms, and that of the open round when going on. Taking
+// the next segment may fail; the commit returns that.
 void journal_round_begin(struct journal *journal, uint64_t time_ms, size_t bytes_max);
 bool journal_round_is_open(const struct journal *journal);
 
-// The open round's records are appended here by record_encode; the next record's position is journal_next_position.
-// The buffer begins with room for the round's header, so it is never empty. The caller may cut it back to an earlier
-// size (undoing an atomic batch).
+// The open round's records are appended here by record_encode; the next record's position is
+// journal_next_position. The buffer begins with room for the round's header, so it is never empty.
+// The caller may cut it back to an earlier size (undoing an atomic batch).
 struct buffer *journal_round_buffer(struct journal *journal);
 uint64_t journal_next_position(const struct journal *journal);
 
-// Seals the open round (header, padding, chain) and makes it durable: one write, one fdatasync. On failure the process
-// must stop: the round may or may not be found at the next start. An empty round is dropped without a write.
+// Seals the open round (header, padding, chain) and makes it durable: one write, one fdatasync. On
+// failure the process must stop: the round may or may not be found at the next start. An empty
+// round is dropped without a write.
 MUST_CHECK enum status journal_commit(struct journal *journal);
 
 // Where the last durable round ends, and the chain there.
 uint64_t journal_published(const struct journal *journal); // any thread (atomic)
-void journal_head(const struct journal *journal, uint64_t *ret_end, struct sha256 *ret_chain); // writer
+void journal_head(const struct journal *journal, uint64_t *ret_end,
+                  struct sha256 *ret_chain); // writer
 
-// The bytes of the durable record at `position`, mapped: they live as long as the journal. Empty slice when there is
-// no record there (a forged position). Only the frame is checked (size within the round area), not the checksum.
-// Thread: any.
+// The bytes of the durable record at `position`, mapped: they live as long as the journal. Empty
+// slice when there is no record there (a forged position). Only the frame is checked (size within
+// the round area), not the checksum. Thread: any.
 struct slice journal_read(const struct journal *journal, uint64_t position);
 
-// The record of the open round at `position`, or a durable one. Thread: the writer. The slice of an open round moves
-// when more records are appended.
+// The record of the open round at `position`, or a durable one. Thread: the writer. The slice of an
+// open round moves when more records are appended.
 struct slice journal_read_open(const struct journal *journal, uint64_t position);
 
-// Walks on: the first record at or after `position` (0: the first of all), skipping padding, headers and segment ends,
-// and below journal_published. False at the end. `ret_next` is where to go on. Thread: any.
-bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position, struct slice *ret_bytes,
-                  uint64_t *ret_next);
+// Walks on: the first record at or after `position` (0: the first of all), skipping padding,
+// headers and segment ends, and below journal_published. False at the end. `ret_next` is where to
+// go on. Thread: any.
+bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position,
+                  struct slice *ret_bytes, uint64_t *ret_next);
 
-// Walks back from `position` (journal_published: from the newest): each call gives the record before. It remembers where
-// the records of the present round stand, so a long way back costs as much as the same way forward. Thread: any,
-// one at a time per walk. `journal_walk_done` accepts a zeroed walk.
+// Walks back from `position` (journal_published: from the newest): each call gives the record
+// before. It remembers where the records of the present round stand, so a long way back costs as
+// much as the same way forward. Thread: any, one at a time per walk. `journal_walk_done` accepts a
+// zeroed walk.
 struct journal_walk {
     const struct journal *journal;
     uint64_t before;       // where the records still to come end
@@ -108,11 +118,12 @@ struct journal_walk {
 };
 void journal_walk_init(struct journal_walk *walk, const struct journal *journal, uint64_t position);
 // False at the beginning of the journal.
-bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position, struct slice *ret_bytes);
+bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position,
+                           struct slice *ret_bytes);
 void journal_walk_done(struct journal_walk *walk);
 
-// A position such that every round at or after it has a time >= time_ms, and every round before it an earlier one
-// (binary search over rounds). Thread: any.
+// A position such that every round at or after it has a time >= time_ms, and every round before it
+// an earlier one (binary search over rounds). Thread: any.
 uint64_t journal_find_time(const struct journal *journal, uint64_t time_ms);
 
 struct journal_stats {

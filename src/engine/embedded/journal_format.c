@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 
-#define CRC_START 12
+#define CRC_START   12
 #define CHAIN_START 48
 #define NAME_PREFIX "journal/"
 #define NAME_SUFFIX ".segment"
@@ -23,7 +23,8 @@ bool journal_segment_number(const char *name, uint64_t *ret_number) {
     char again[JOURNAL_SEGMENT_NAME_BYTES];
     size_t prefix = sizeof(NAME_PREFIX) - 1;
     uint64_t number = 0;
-    if (strncmp(name, NAME_PREFIX, prefix) != 0 || strlen(name) != prefix + NAME_DIGITS + sizeof(NAME_SUFFIX) - 1)
+    if (strncmp(name, NAME_PREFIX, prefix) != 0 ||
+        strlen(name) != prefix + NAME_DIGITS + sizeof(NAME_SUFFIX) - 1)
         return false;
     for (size_t i = prefix; i < prefix + NAME_DIGITS; i++) {
         if (name[i] < '0' || name[i] > '9')
@@ -47,10 +48,12 @@ struct sha256 journal_chain_first(const struct journal_books *books) {
 void journal_segment_header_seal(struct journal_segment_header *header) {
     header->magic = JOURNAL_SEGMENT_MAGIC;
     header->version = JOURNAL_FORMAT_VERSION;
-    header->crc = crc32c(slice_of((const uint8_t *)header + CRC_START, sizeof(*header) - CRC_START));
+    header->crc =
+        crc32c(slice_of((const uint8_t *)header + CRC_START, sizeof(*header) - CRC_START));
 }
 
-const char *journal_segment_header_read(const uint8_t *block, struct journal_segment_header *ret_header) {
+const char *journal_segment_header_read(const uint8_t *block,
+                                        struct journal_segment_header *ret_header) {
     struct journal_segment_header header;
     memcpy(&header, block, sizeof(header));
     if (header.magic != JOURNAL_SEGMENT_MAGIC)
@@ -66,7 +69,8 @@ const char *journal_segment_header_read(const uint8_t *block, struct journal_seg
     return NULL;
 }
 
-void journal_round_seal(struct sha256_context *sha, struct journal_round_header *header, uint8_t *bytes) {
+void journal_round_seal(struct sha256_context *sha, struct journal_round_header *header,
+                        uint8_t *bytes) {
     CHECK(header->position % JOURNAL_BLOCK_BYTES == 0);
     CHECK(header->synced <= header->position);
     header->magic = JOURNAL_ROUND_MAGIC;
@@ -80,8 +84,9 @@ void journal_round_seal(struct sha256_context *sha, struct journal_round_header 
     memcpy(bytes, header, sizeof(*header));
 }
 
-const char *journal_round_header_read(const uint8_t *block, const struct journal_books *books, uint64_t position,
-                                      uint64_t room, struct journal_round_header *ret_header) {
+const char *journal_round_header_read(const uint8_t *block, const struct journal_books *books,
+                                      uint64_t position, uint64_t room,
+                                      struct journal_round_header *ret_header) {
     struct journal_round_header header;
     memcpy(&header, block, sizeof(header));
     if (header.magic != JOURNAL_ROUND_MAGIC)

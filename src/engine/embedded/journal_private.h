@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the parts of the journal share: journal.c writes rounds, journal_recover.c finds them again, journal_read.c reads them
-// from any thread. Nobody else includes this.
+// What the parts of the journal share: journal.c writes rounds, journal_recover.c finds them again,
+// journal_read.c reads them from any thread. Nobody else includes this.
 #pragma once
 #include <stdatomic.h>
 
@@ -8,7 +8,8 @@
 #include "engine/embedded/journal_format.h"
 #include "engine/embedded/journal_supply.h"
 
-#define JOURNAL_SEGMENTS_MAX (UINT64_C(1) << 18) // 64 TiB of full-size segments; the table's pages come when touched
+#define JOURNAL_SEGMENTS_MAX                                                                       \
+    (UINT64_C(1) << 18) // 64 TiB of full-size segments; the table's pages come when touched
 
 struct journal_segment {
     struct disk_file *file; // owned
@@ -35,7 +36,7 @@ struct journal {
     uint64_t synced;     // up to where everything is known to be durable
     bool is_closed;      // it is a closing round
     // The open round:
-    uint64_t place;      // where the next round starts, or the open one did
+    uint64_t place; // where the next round starts, or the open one did
     uint64_t round_time_ms;
     bool is_open;
     bool is_new;         // nothing was committed since opening
@@ -49,7 +50,8 @@ static inline uint64_t journal_segment_count(const struct journal *journal) {
     return atomic_load_explicit(&journal->segment_count, memory_order_acquire);
 }
 
-static inline void journal_add_segment(struct journal *journal, struct disk_file *file, const uint8_t *bytes) {
+static inline void journal_add_segment(struct journal *journal, struct disk_file *file,
+                                       const uint8_t *bytes) {
     uint64_t count = atomic_load_explicit(&journal->segment_count, memory_order_relaxed);
     CHECK(count < JOURNAL_SEGMENTS_MAX);
     journal->segments[count] = (struct journal_segment){.file = file, .bytes = bytes};
@@ -59,11 +61,20 @@ static inline void journal_add_segment(struct journal *journal, struct disk_file
 // journal.c: takes the next segment, whose header repeats the journal's last round. Sets `place`.
 MUST_CHECK enum status journal_take_segment(struct journal *journal);
 
-// journal_recover.c: reads what is there; the journal stands behind its last round then. STATUS_not_found: there are
-// no segments at all.
-MUST_CHECK enum status journal_recover(struct journal *journal, const struct journal_replay *replay, char *ret_why,
-                                       size_t why_bytes);
+// journal_recover.c: reads what is there; the journal stands behind its last round then.
+// STATUS_not_found: there are no segments at all.
+MUST_CHECK enum status journal_recover(struct journal *journal, const struct journal_replay *replay,
+                                       char *ret_why, size_t why_bytes);
 
-// journal_read.c: the header of the round that covers the byte before `end`, looking back from there to the beginning of its
-// segment; false when there is no round before it in that segment. Thread: any.
-bool journal_round_before(const struct journal *journal, uint64_t end, struct journal_round_header *ret_header);
+// journal_again.c: writes bytes of a segment again and syncs them, such that no interruption can
+// spoil them.
+MUST_CHECK enum status journal_again_write(struct journal *journal, uint64_t number,
+                                           uint64_t offset, uint64_t size);
+// Finishes what an interrupted start began. Segments are open, their rounds not read yet.
+MUST_CHECK enum status journal_again_finish(struct journal *journal);
+
+// journal_read.c: the header of the round that covers the byte before `end`, looking back from
+// there to the beginning of its segment; false when there is no round before it in that segment.
+// Thread: any.
+bool journal_round_before(const struct journal *journal, uint64_t end,
+                          struct journal_round_header *ret_header);

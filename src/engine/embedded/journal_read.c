@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The reading side: published records through mapped segments, from any thread and without a lock. What is published never
-// changes, and below `published` everything is a header, a round or zeros, so a place tells what it is:
-// a record by its size, a round by its magic, the end of a segment's rounds by a zero block.
+// The reading side: published records through mapped segments, from any thread and without a lock.
+// What is published never changes, and below `published` everything is a header, a round or zeros,
+// so a place tells what it is: a record by its size, a round by its magic, the end of a segment's
+// rounds by a zero block.
 #include <string.h>
 
 #include "base/check.h"
@@ -24,15 +25,16 @@ static struct slice bytes_at(const struct journal *journal, uint64_t position, u
 struct slice journal_read(const struct journal *journal, uint64_t position) {
     uint64_t published = journal_published(journal);
     uint64_t offset = position % journal->options.segment_bytes;
-    if (position % 8 != 0 || position >= published || offset < JOURNAL_BLOCK_BYTES + JOURNAL_ROUND_HEADER_BYTES)
+    if (position % 8 != 0 || position >= published ||
+        offset < JOURNAL_BLOCK_BYTES + JOURNAL_ROUND_HEADER_BYTES)
         return slice_of(NULL, 0);
     struct slice rest = bytes_at(journal, position, published);
     size_t size = record_size(rest);
     return slice_of(size == 0 ? NULL : rest.bytes, size);
 }
 
-bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position, struct slice *ret_bytes,
-                  uint64_t *ret_next) {
+bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position,
+                  struct slice *ret_bytes, uint64_t *ret_next) {
     uint64_t segment_bytes = journal->options.segment_bytes;
     uint64_t published = journal_published(journal);
     CHECK(position % 8 == 0);
@@ -61,25 +63,28 @@ bool journal_next(const struct journal *journal, uint64_t position, uint64_t *re
     return false;
 }
 
-bool journal_round_before(const struct journal *journal, uint64_t end, struct journal_round_header *ret_header) {
+bool journal_round_before(const struct journal *journal, uint64_t end,
+                          struct journal_round_header *ret_header) {
     uint64_t segment_bytes = journal->options.segment_bytes;
     uint64_t number = journal_segment_of_end(end, segment_bytes);
     uint64_t base = number * segment_bytes;
     if (end == 0 || number >= journal_segment_count(journal))
         return false;
     const uint8_t *bytes = journal->segments[number].bytes;
-    for (uint64_t offset = (end - 1 - base) & ~(uint64_t)(JOURNAL_BLOCK_BYTES - 1); offset >= JOURNAL_BLOCK_BYTES;
-         offset -= JOURNAL_BLOCK_BYTES)
+    for (uint64_t offset = (end - 1 - base) & ~(uint64_t)(JOURNAL_BLOCK_BYTES - 1);
+         offset >= JOURNAL_BLOCK_BYTES; offset -= JOURNAL_BLOCK_BYTES)
         if (journal_round_is_claimed(bytes + offset) &&
-            journal_round_header_read(bytes + offset, &journal->books, base + offset, segment_bytes - offset,
-                                      ret_header) == NULL)
+            journal_round_header_read(bytes + offset, &journal->books, base + offset,
+                                      segment_bytes - offset, ret_header) == NULL)
             return journal_round_end(ret_header->position, ret_header->size) >= end;
     return false;
 }
 
-// ---- walking back --------------------------------------------------------------------------------
+// ---- walking back
+// --------------------------------------------------------------------------------
 
-void journal_walk_init(struct journal_walk *walk, const struct journal *journal, uint64_t position) {
+void journal_walk_init(struct journal_walk *walk, const struct journal *journal,
+                       uint64_t position) {
     uint64_t published = journal_published(journal);
     *walk = (struct journal_walk){
         .journal = journal,
@@ -107,7 +112,8 @@ static void walk_enter_round(struct journal_walk *walk, const struct journal_rou
     uint64_t end = position + header->size;
     const uint8_t *base = journal->segments[position / journal->options.segment_bytes].bytes;
     while (position < end && position < walk->before) {
-        size_t size = record_size(slice_of(base + position % journal->options.segment_bytes, end - position));
+        size_t size =
+            record_size(slice_of(base + position % journal->options.segment_bytes, end - position));
         if (size == 0)
             break; // the disk lost what was right once; the auditor will say so
         walk_add(walk, position);
@@ -118,7 +124,8 @@ static void walk_enter_round(struct journal_walk *walk, const struct journal_rou
     walk->is_inside = true;
 }
 
-bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position, struct slice *ret_bytes) {
+bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position,
+                           struct slice *ret_bytes) {
     const struct journal *journal = walk->journal;
     uint64_t segment_bytes = journal->options.segment_bytes;
     struct journal_round_header header;
@@ -127,13 +134,14 @@ bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position, st
             return false;
         if (walk->is_inside) {
             uint64_t offset = walk->round_before % segment_bytes;
-            const uint8_t *block = journal->segments[walk->round_before / segment_bytes].bytes + offset;
-            if (journal_round_header_read(block, &journal->books, walk->round_before, segment_bytes - offset,
-                                          &header) != NULL)
+            const uint8_t *block =
+                journal->segments[walk->round_before / segment_bytes].bytes + offset;
+            if (journal_round_header_read(block, &journal->books, walk->round_before,
+                                          segment_bytes - offset, &header) != NULL)
                 return false;
         } else if (!journal_round_before(journal, walk->before, &header)) {
-            // In front of a segment's first round, or behind the last one of it: the header of this or of
-            // the next segment knows the round before.
+            // In front of a segment's first round, or behind the last one of it: the header of this
+            // or of the next segment knows the round before.
             uint64_t number = journal_segment_of_end(walk->before, segment_bytes);
             bool is_front = walk->before <= number * segment_bytes + JOURNAL_BLOCK_BYTES;
             struct journal_segment_header segment;
@@ -152,7 +160,8 @@ bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position, st
     return true;
 }
 
-// ---- time ----------------------------------------------------------------------------------------
+// ---- time
+// ----------------------------------------------------------------------------------------
 
 // Where the rounds of a segment end, as far as they are published.
 static uint64_t rounds_end(const struct journal *journal, uint64_t number, uint64_t published) {

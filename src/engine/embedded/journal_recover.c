@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Finding the journal's end again. Rounds are checked in their order, read with read(2) so that a disk that fails is an
-// error and not a signal. Behind the last right round the verdict falls: a torn tail is cut, damage is refused.
+// Finding the journal's end again. Rounds are checked in their order, read with read(2) so that a
+// disk that fails is an error and not a signal. Behind the last right round the verdict falls: a
+// torn tail is cut, damage is refused.
 //
-// What lies behind the last position proven synced may be in the page cache only (a process that died after a sync failed
-// leaves it so), so it is written again and synced before anybody gets an answer.
+// What lies behind the last position proven synced may be in the page cache only (a process that
+// died after a sync failed leaves it so), so it is written again and synced before anybody gets an
+// answer.
 #include <stdio.h>
 #include <string.h>
 
@@ -19,10 +21,10 @@ struct scan {
     const struct journal_replay *replay;
     char *ret_why;
     size_t why_bytes;
-    uint64_t number;       // segment being read
-    struct buffer window;  // its bytes from `window_start` on
+    uint64_t number;      // segment being read
+    struct buffer window; // its bytes from `window_start` on
     uint64_t window_start;
-    uint64_t offset;       // in the segment: where the next round is expected
+    uint64_t offset; // in the segment: where the next round is expected
 };
 
 struct segment_names {
@@ -30,10 +32,12 @@ struct segment_names {
     bool has_gap;
 };
 
-static enum status scan_damaged(struct scan *scan, uint64_t number, uint64_t offset, const char *broken) {
+static enum status scan_damaged(struct scan *scan, uint64_t number, uint64_t offset,
+                                const char *broken) {
     char name[JOURNAL_SEGMENT_NAME_BYTES];
     journal_segment_name(number, name);
-    (void)snprintf(scan->ret_why, scan->why_bytes, "%s, offset %llu: %s", name, (unsigned long long)offset, broken);
+    (void)snprintf(scan->ret_why, scan->why_bytes, "%s, offset %llu: %s", name,
+                   (unsigned long long)offset, broken);
     return STATUS_damaged;
 }
 
@@ -49,10 +53,12 @@ static void scan_enter(struct scan *scan, uint64_t number, uint64_t offset) {
 }
 
 // Points at `size` bytes of the segment, valid until the next call.
-static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size, const uint8_t **ret_bytes) {
+static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size,
+                              const uint8_t **ret_bytes) {
     uint64_t segment_bytes = scan->journal->options.segment_bytes;
     CHECK(size <= segment_bytes && offset <= segment_bytes - size);
-    bool is_there = offset >= scan->window_start && offset + size <= scan->window_start + scan->window.size;
+    bool is_there =
+        offset >= scan->window_start && offset + size <= scan->window_start + scan->window.size;
     if (!is_there) {
         struct disk_file *file = scan->journal->segments[scan->number].file;
         uint64_t wanted = size > WINDOW_BYTES ? size : WINDOW_BYTES;
@@ -60,7 +66,8 @@ static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size,
         size_t got;
         wanted = wanted < room ? wanted : room;
         buffer_reset(&scan->window);
-        enum status status = file->driver->read(file, offset, buffer_room(&scan->window, wanted), wanted, &got);
+        enum status status =
+            file->driver->read(file, offset, buffer_room(&scan->window, wanted), wanted, &got);
         if (status != STATUS_ok)
             return status;
         if (got < size)
@@ -72,7 +79,8 @@ static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size,
     return STATUS_ok;
 }
 
-// ---- segments ------------------------------------------------------------------------------------
+// ---- segments
+// ------------------------------------------------------------------------------------
 
 static void segment_found(void *context, const char *name) {
     struct segment_names *names = context;
@@ -84,7 +92,8 @@ static void segment_found(void *context, const char *name) {
         names->count++;
 }
 
-static enum status segment_open(struct scan *scan, uint64_t number, struct journal_segment_header *ret_header) {
+static enum status segment_open(struct scan *scan, uint64_t number,
+                                struct journal_segment_header *ret_header) {
     struct journal *journal = scan->journal;
     char name[JOURNAL_SEGMENT_NAME_BYTES];
     uint8_t block[JOURNAL_BLOCK_BYTES];
@@ -130,7 +139,8 @@ static enum status segment_open(struct scan *scan, uint64_t number, struct journ
     return STATUS_ok;
 }
 
-static struct journal_segment_header segment_header(const struct journal *journal, uint64_t number) {
+static struct journal_segment_header segment_header(const struct journal *journal,
+                                                    uint64_t number) {
     struct journal_segment_header header;
     memcpy(&header, journal->segments[number].bytes, sizeof(header));
     return header;
@@ -153,11 +163,13 @@ static enum status segments_open(struct scan *scan) {
     if (names.count != 0)
         return STATUS_ok;
     if (scan->replay->from != 0)
-        return scan_damaged(scan, 0, 0, "J1: the segment is missing, and a checkpoint says that it was there");
+        return scan_damaged(scan, 0, 0,
+                            "J1: the segment is missing, and a checkpoint says that it was there");
     return STATUS_not_found;
 }
 
-// ---- where to begin ------------------------------------------------------------------------------
+// ---- where to begin
+// ------------------------------------------------------------------------------
 
 // The journal stands where a segment begins, as its header says.
 static void state_of_segment(struct journal *journal, const struct journal_segment_header *header) {
@@ -177,10 +189,11 @@ static void state_of_round(struct journal *journal, const struct journal_round_h
     journal->is_closed = (header->flags & JOURNAL_ROUND_CLOSING) != 0;
 }
 
-static bool state_matches_segment(const struct journal *journal, const struct journal_segment_header *header,
-                                  uint64_t end) {
+static bool state_matches_segment(const struct journal *journal,
+                                  const struct journal_segment_header *header, uint64_t end) {
     return header->previous_end == end && header->previous_round == journal->last_round &&
-           header->previous_sequence == journal->sequence && header->previous_time_ms == journal->time_ms &&
+           header->previous_sequence == journal->sequence &&
+           header->previous_time_ms == journal->time_ms &&
            memcmp(&header->chain, &journal->chain, sizeof(journal->chain)) == 0;
 }
 
@@ -188,31 +201,41 @@ static enum status scan_begin(struct scan *scan) {
     struct journal *journal = scan->journal;
     uint64_t from = scan->replay->from;
     uint64_t number = journal_segment_of_end(from, journal->options.segment_bytes);
-    uint64_t offset = from == 0 ? JOURNAL_BLOCK_BYTES : from - number * journal->options.segment_bytes;
+    uint64_t offset =
+        from == 0 ? JOURNAL_BLOCK_BYTES : from - number * journal->options.segment_bytes;
     if (number >= journal_segment_count(journal) || offset % JOURNAL_BLOCK_BYTES != 0)
-        return scan_damaged(scan, number, offset, "J1: a checkpoint names a place that the journal does not have");
+        return scan_damaged(scan, number, offset,
+                            "J1: a checkpoint names a place that the journal does not have");
     if (offset == JOURNAL_BLOCK_BYTES) {
         struct journal_segment_header header = segment_header(journal, number);
         struct sha256 first = journal_chain_first(&journal->books);
         struct journal_segment_header expected = {.chain = first};
         state_of_segment(journal, &header);
-        if (number == 0 && (!state_matches_segment(journal, &expected, header.previous_end) || header.previous_end != 0))
-            return scan_damaged(scan, 0, 0, "J3: the first segment says that there were rounds before it");
+        if (number == 0 && (!state_matches_segment(journal, &expected, header.previous_end) ||
+                            header.previous_end != 0))
+            return scan_damaged(scan, 0, 0,
+                                "J3: the first segment says that there were rounds before it");
     } else {
         struct journal_round_header header;
-        if (!journal_round_before(journal, from, &header) || journal_round_end(header.position, header.size) != from)
-            return scan_damaged(scan, number, offset, "J4: no round ends where a checkpoint says so");
+        if (!journal_round_before(journal, from, &header) ||
+            journal_round_end(header.position, header.size) != from)
+            return scan_damaged(scan, number, offset,
+                                "J4: no round ends where a checkpoint says so");
         state_of_round(journal, &header);
     }
-    if (from != 0 && memcmp(&journal->chain, &scan->replay->from_chain, sizeof(journal->chain)) != 0)
-        return scan_damaged(scan, number, offset, "J7: the chain is not the one that a checkpoint names");
+    if (from != 0 &&
+        memcmp(&journal->chain, &scan->replay->from_chain, sizeof(journal->chain)) != 0)
+        return scan_damaged(scan, number, offset,
+                            "J7: the chain is not the one that a checkpoint names");
     scan_enter(scan, number, offset);
     return STATUS_ok;
 }
 
-// ---- rounds --------------------------------------------------------------------------------------
+// ---- rounds
+// --------------------------------------------------------------------------------------
 
-static const char *round_check_order(const struct journal *journal, const struct journal_round_header *header) {
+static const char *round_check_order(const struct journal *journal,
+                                     const struct journal_round_header *header) {
     if (header->sequence != journal->sequence + 1)
         return "J5: the round's sequence does not follow the one before";
     if (header->time_ms < journal->time_ms)
@@ -226,7 +249,8 @@ static const char *round_check_order(const struct journal *journal, const struct
     return NULL;
 }
 
-static const char *round_check_bytes(const struct journal *journal, const struct journal_round_header *header,
+static const char *round_check_bytes(const struct journal *journal,
+                                     const struct journal_round_header *header,
                                      const uint8_t *bytes) {
     uint64_t size = JOURNAL_ROUND_HEADER_BYTES + header->size;
     sha256_begin(journal->sha);
@@ -239,7 +263,8 @@ static const char *round_check_bytes(const struct journal *journal, const struct
     return NULL;
 }
 
-static const char *round_check_records(const struct journal_round_header *header, const uint8_t *bytes) {
+static const char *round_check_records(const struct journal_round_header *header,
+                                       const uint8_t *bytes) {
     struct slice rest = slice_of(bytes + JOURNAL_ROUND_HEADER_BYTES, header->size);
     uint32_t count = 0;
     while (rest.size != 0) {
@@ -256,9 +281,10 @@ static const char *round_check_records(const struct journal_round_header *header
     return NULL;
 }
 
-// `ret_broken`: what is wrong with the round at the scan's place, NULL: nothing. STATUS_damaged: no crash can have left it.
-static enum status round_check(struct scan *scan, struct journal_round_header *ret_header, const uint8_t **ret_bytes,
-                               const char **ret_broken) {
+// `ret_broken`: what is wrong with the round at the scan's place, NULL: nothing. STATUS_damaged: no
+// crash can have left it.
+static enum status round_check(struct scan *scan, struct journal_round_header *ret_header,
+                               const uint8_t **ret_bytes, const char **ret_broken) {
     struct journal *journal = scan->journal;
     uint64_t room = journal->options.segment_bytes - scan->offset;
     if (room < JOURNAL_BLOCK_BYTES) {
@@ -268,8 +294,8 @@ static enum status round_check(struct scan *scan, struct journal_round_header *r
     enum status status = scan_bytes(scan, scan->offset, JOURNAL_BLOCK_BYTES, ret_bytes);
     if (status != STATUS_ok)
         return status;
-    *ret_broken = journal_round_header_read(*ret_bytes, &journal->books, scan_position(scan, scan->offset), room,
-                                            ret_header);
+    *ret_broken = journal_round_header_read(*ret_bytes, &journal->books,
+                                            scan_position(scan, scan->offset), room, ret_header);
     if (*ret_broken != NULL)
         return STATUS_ok;
     const char *impossible = round_check_order(journal, ret_header);
@@ -286,17 +312,20 @@ static enum status round_check(struct scan *scan, struct journal_round_header *r
     return status;
 }
 
-static enum status round_replay(struct scan *scan, const struct journal_round_header *header, const uint8_t *bytes) {
+static enum status round_replay(struct scan *scan, const struct journal_round_header *header,
+                                const uint8_t *bytes) {
     const struct journal_replay *replay = scan->replay;
     uint64_t place = JOURNAL_ROUND_HEADER_BYTES;
     uint64_t end = place + header->size;
     while (place < end) {
         size_t size = record_size(slice_of(bytes + place, end - place));
         CHECK(size != 0);
-        if (replay->record != NULL && !replay->record(replay->context, header->position + place,
-                                                      slice_of(bytes + place, size), header->time_ms)) {
+        if (replay->record != NULL &&
+            !replay->record(replay->context, header->position + place,
+                            slice_of(bytes + place, size), header->time_ms)) {
             if (scan->ret_why[0] == '\0')
-                return scan_damaged(scan, scan->number, scan->offset + place, "the record contradicts the books");
+                return scan_damaged(scan, scan->number, scan->offset + place,
+                                    "the record contradicts the books");
             return STATUS_damaged;
         }
         place += size;
@@ -304,7 +333,8 @@ static enum status round_replay(struct scan *scan, const struct journal_round_he
     return STATUS_ok;
 }
 
-// Takes rounds until one is not right. `ret_broken` says why, STATUS_ok, or the segment's known end was reached.
+// Takes rounds until one is not right. `ret_broken` says why, STATUS_ok, or the segment's known end
+// was reached.
 static enum status scan_rounds(struct scan *scan, uint64_t known_end, const char **ret_broken) {
     struct journal *journal = scan->journal;
     *ret_broken = NULL;
@@ -334,21 +364,26 @@ static enum status scan_full_segment(struct scan *scan) {
     if (broken != NULL)
         return scan_damaged(scan, scan->number, scan->offset, broken);
     if (!state_matches_segment(journal, &next, next.previous_end))
-        return scan_damaged(scan, scan->number + 1, 0, "J3: the header does not repeat the last round before it");
+        return scan_damaged(scan, scan->number + 1, 0,
+                            "J3: the header does not repeat the last round before it");
     if (scan->replay->segment_ended != NULL)
-        scan->replay->segment_ended(scan->replay->context, scan->number, next.previous_end, journal->time_ms);
+        scan->replay->segment_ended(scan->replay->context, scan->number, next.previous_end,
+                                    journal->time_ms);
     return STATUS_ok;
 }
 
-// ---- the tail ------------------------------------------------------------------------------------
+// ---- the tail
+// ------------------------------------------------------------------------------------
 
 struct tail {
-    uint64_t first; // offsets of the bytes that are not zero, by blocks; first == end: there are none
+    uint64_t
+        first; // offsets of the bytes that are not zero, by blocks; first == end: there are none
     uint64_t end;
 };
 
 // Whether a later round says that the place where the journal seems to end was durable.
-static bool tail_proves_damage(const struct scan *scan, const uint8_t *block, uint64_t offset, uint64_t *ret_position) {
+static bool tail_proves_damage(const struct scan *scan, const uint8_t *block, uint64_t offset,
+                               uint64_t *ret_position) {
     const struct journal *journal = scan->journal;
     struct journal_round_header header;
     if (!journal_round_is_claimed(block) ||
@@ -363,7 +398,8 @@ static enum status tail_judge(struct scan *scan, const char *broken, struct tail
     uint64_t segment_bytes = scan->journal->options.segment_bytes;
     struct tail tail = {0};
     for (uint64_t offset = scan->offset; offset < segment_bytes;) {
-        uint64_t size = segment_bytes - offset < WINDOW_BYTES ? segment_bytes - offset : WINDOW_BYTES;
+        uint64_t size =
+            segment_bytes - offset < WINDOW_BYTES ? segment_bytes - offset : WINDOW_BYTES;
         const uint8_t *bytes;
         enum status status = scan_bytes(scan, offset, size, &bytes);
         if (status != STATUS_ok)
@@ -376,9 +412,10 @@ static enum status tail_judge(struct scan *scan, const char *broken, struct tail
             if (tail_proves_damage(scan, bytes + at, offset + at, &later)) {
                 (void)scan_damaged(scan, scan->number, scan->offset, broken);
                 size_t used = strlen(scan->ret_why);
-                (void)snprintf(scan->ret_why + used, scan->why_bytes - used,
-                               " (and no torn tail: the round at offset %llu says that this place was synced)",
-                               (unsigned long long)(later % segment_bytes));
+                (void)snprintf(
+                    scan->ret_why + used, scan->why_bytes - used,
+                    " (and no torn tail: the round at offset %llu says that this place was synced)",
+                    (unsigned long long)(later % segment_bytes));
                 return STATUS_damaged;
             }
             tail.first = tail.end == 0 ? offset + at : tail.first;
@@ -390,7 +427,8 @@ static enum status tail_judge(struct scan *scan, const char *broken, struct tail
     return STATUS_ok;
 }
 
-// What a crash left of a round that nobody was answered from becomes zero again, or it could one day be mistaken.
+// What a crash left of a round that nobody was answered from becomes zero again, or it could one
+// day be mistaken.
 static enum status tail_cut(struct scan *scan, const struct tail *tail, const char *broken) {
     struct journal *journal = scan->journal;
     struct disk_file *file = journal->segments[scan->number].file;
@@ -402,10 +440,11 @@ static enum status tail_cut(struct scan *scan, const struct tail *tail, const ch
     journal_segment_name(scan->number, name);
     log_line(LOG_WARNING, "journal",
              "cut a torn tail of %llu bytes behind round %llu: %s, offset %llu: %s",
-             (unsigned long long)(tail->end - scan->offset), (unsigned long long)journal->sequence, name,
-             (unsigned long long)scan->offset, broken);
+             (unsigned long long)(tail->end - scan->offset), (unsigned long long)journal->sequence,
+             name, (unsigned long long)scan->offset, broken);
     memset(buffer_room(&zeros, WINDOW_BYTES), 0, WINDOW_BYTES);
-    for (uint64_t offset = tail->first; status == STATUS_ok && offset < tail->end; offset += WINDOW_BYTES) {
+    for (uint64_t offset = tail->first; status == STATUS_ok && offset < tail->end;
+         offset += WINDOW_BYTES) {
         uint64_t size = tail->end - offset < WINDOW_BYTES ? tail->end - offset : WINDOW_BYTES;
         status = file->driver->write(file, offset, slice_of(zeros.bytes, size));
     }
@@ -413,34 +452,23 @@ static enum status tail_cut(struct scan *scan, const struct tail *tail, const ch
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
-// ---- what may not be on the disk yet -------------------------------------------------------------
-
-static enum status rewrite_segment(struct scan *scan, uint64_t number, uint64_t start, uint64_t end) {
-    struct disk_file *file = scan->journal->segments[number].file;
-    enum status status = STATUS_ok;
-    scan_enter(scan, number, start);
-    for (uint64_t offset = start; status == STATUS_ok && offset < end;) {
-        uint64_t size = end - offset < WINDOW_BYTES ? end - offset : WINDOW_BYTES;
-        const uint8_t *bytes;
-        status = scan_bytes(scan, offset, size, &bytes);
-        if (status == STATUS_ok)
-            status = file->driver->write(file, offset, slice_of(bytes, size));
-        offset += size;
-    }
-    return status == STATUS_ok ? file->driver->sync(file) : status;
-}
+// ---- what may not be on the disk yet
+// -------------------------------------------------------------
 
 // `head`: offset in the last segment where the next round will start.
-static enum status rewrite_unproven(struct scan *scan, uint64_t head) {
-    struct journal *journal = scan->journal;
+static enum status rewrite_unproven(struct journal *journal, uint64_t head) {
     uint64_t segment_bytes = journal->options.segment_bytes;
     uint64_t last = journal_segment_count(journal) - 1;
     uint64_t first = journal_segment_of_end(journal->synced, segment_bytes);
     for (uint64_t number = first; number <= last; number++) {
-        uint64_t start = number == first ? journal->synced - number * segment_bytes : 0;
+        uint64_t start = number == first && journal->synced != 0
+                             ? journal->synced - number * segment_bytes
+                             : JOURNAL_BLOCK_BYTES;
         uint64_t end = number == last ? head
-                                      : segment_header(journal, number + 1).previous_end - number * segment_bytes;
-        enum status status = start < end ? rewrite_segment(scan, number, start, end) : STATUS_ok;
+                                      : segment_header(journal, number + 1).previous_end -
+                                            number * segment_bytes;
+        enum status status =
+            start < end ? journal_again_write(journal, number, start, end - start) : STATUS_ok;
         if (status != STATUS_ok)
             return status;
     }
@@ -464,16 +492,19 @@ static enum status scan_last_segment(struct scan *scan) {
     uint64_t end = head != JOURNAL_BLOCK_BYTES || scan->number == 0
                        ? journal->place
                        : segment_header(journal, scan->number).previous_end;
-    status = rewrite_unproven(scan, head);
+    status = rewrite_unproven(journal, head);
     journal->synced = end;
     atomic_store_explicit(&journal->published, end, memory_order_release);
     return status;
 }
 
-enum status journal_recover(struct journal *journal, const struct journal_replay *replay, char *ret_why,
-                            size_t why_bytes) {
-    struct scan scan = {.journal = journal, .replay = replay, .ret_why = ret_why, .why_bytes = why_bytes};
+enum status journal_recover(struct journal *journal, const struct journal_replay *replay,
+                            char *ret_why, size_t why_bytes) {
+    struct scan scan = {
+        .journal = journal, .replay = replay, .ret_why = ret_why, .why_bytes = why_bytes};
     enum status status = segments_open(&scan);
+    if (status == STATUS_ok)
+        status = journal_again_finish(journal);
     if (status == STATUS_ok)
         status = scan_begin(&scan);
     while (status == STATUS_ok && scan.number + 1 < journal_segment_count(journal)) {

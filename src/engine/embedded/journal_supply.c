@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Pieces of work are small (a chunk of a megabyte and its sync), because the writer's own sync of the same file would
-// wait for every dirty page of it. How far ahead the zeros reach grows with what the writer has used, so a little
-// journal stays little and a busy one is soon prepared to the end of its segment.
+// Pieces of work are small (a chunk of a megabyte and its sync), because the writer's own sync of
+// the same file would wait for every dirty page of it. How far ahead the zeros reach grows with
+// what the writer has used, so a little journal stays little and a busy one is soon prepared to the
+// end of its segment.
 #include "engine/embedded/journal_supply.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@
 
 #define CHUNK_BYTES_MAX (UINT64_C(1) << 20)
 #define AHEAD_BYTES_MIN (UINT64_C(8) << 20)
-#define SAMPLE_NS (UINT64_C(100) * 1000 * 1000)
-#define NS_PER_S UINT64_C(1000000000)
+#define SAMPLE_NS       (UINT64_C(100) * 1000 * 1000)
+#define NS_PER_S        UINT64_C(1000000000)
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -51,8 +52,8 @@ static void supply_sample(struct journal_supply *supply) {
     supply->may_retry = free_bytes >= supply->free_bytes_min + 2 * supply->chunk_bytes;
 }
 
-static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file, uint64_t offset,
-                                      uint64_t size) {
+static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
+                                      uint64_t offset, uint64_t size) {
     CHECK(size <= supply->chunk_bytes);
     enum status status = file->driver->write(file, offset, slice_of(supply->zeros, size));
     return status == STATUS_ok ? file->driver->sync(file) : status;
@@ -99,8 +100,10 @@ static bool supply_wants_spare(const struct journal_supply *supply) {
     if (supply->spare != NULL)
         return supply->spare_frontier < supply->segment_bytes;
     // Whoever has filled one segment will fill more; a new journal may stay small.
-    bool is_needed = supply->current_number > 0 || atomic_load(&supply->head) > supply->segment_bytes / 8;
-    return is_needed && atomic_load(&supply->free_bytes) >= supply->segment_bytes + supply->free_bytes_min;
+    bool is_needed =
+        supply->current_number > 0 || atomic_load(&supply->head) > supply->segment_bytes / 8;
+    return is_needed &&
+           atomic_load(&supply->free_bytes) >= supply->segment_bytes + supply->free_bytes_min;
 }
 
 static void supply_step_current(struct journal_supply *supply) {
@@ -122,7 +125,8 @@ static void supply_step_spare(struct journal_supply *supply) {
     uint64_t size = least(supply->chunk_bytes, supply->segment_bytes - frontier);
     bool is_new = file == NULL;
     supply_unlock(supply);
-    enum status status = is_new ? supply_make_spare(supply, &file) : supply_write_zeros(supply, file, frontier, size);
+    enum status status = is_new ? supply_make_spare(supply, &file)
+                                : supply_write_zeros(supply, file, frontier, size);
     supply_lock(supply);
     supply_note(supply, status);
     if (status != STATUS_ok) {
@@ -139,7 +143,8 @@ static void supply_step_spare(struct journal_supply *supply) {
 
 // One piece of work; false when there is none. Lock held, but given up meanwhile.
 static bool supply_step(struct journal_supply *supply) {
-    if (atomic_load(&supply->failure) != STATUS_ok || (atomic_load(&supply->is_full) && !supply->may_retry))
+    if (atomic_load(&supply->failure) != STATUS_ok ||
+        (atomic_load(&supply->is_full) && !supply->may_retry))
         return false;
     bool wants_current = supply_wants_current(supply);
     if (!wants_current && !supply_wants_spare(supply)) {
@@ -158,7 +163,8 @@ static bool supply_step(struct journal_supply *supply) {
 
 static void supply_rest(struct journal_supply *supply) {
     uint64_t until_ns = clock_monotonic_ns() + SAMPLE_NS;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                             .tv_nsec = (long)(until_ns % NS_PER_S)};
     int failed = pthread_cond_timedwait(&supply->wake, &supply->lock, &until);
     CHECK(failed == 0 || failed == ETIMEDOUT);
 }
@@ -186,9 +192,8 @@ static void supply_step_inline(struct journal_supply *supply) {
     supply_unlock(supply);
 }
 
-// Opening for creation and removing both make the folder's names durable, also those that a process before us saw
-// only in the page cache.
-static enum status supply_clear_folder(struct disk *disk) {
+// Opening for creation and removing both make the folder's names durable.
+enum status journal_supply_clear(struct disk *disk) {
     struct disk_file *file;
     enum status status = disk->driver->open(disk, JOURNAL_SPARE_NAME, true, &file);
     if (status != STATUS_ok)
@@ -197,8 +202,8 @@ static enum status supply_clear_folder(struct disk *disk) {
     return disk->driver->remove(disk, JOURNAL_SPARE_NAME);
 }
 
-enum status journal_supply_open(struct journal_supply *supply, struct disk *disk, uint64_t segment_bytes,
-                                uint64_t free_bytes_min, bool has_thread) {
+void journal_supply_open(struct journal_supply *supply, struct disk *disk, uint64_t segment_bytes,
+                         uint64_t free_bytes_min, bool has_thread) {
     CHECK(segment_bytes % JOURNAL_BLOCK_BYTES == 0 && segment_bytes >= 4 * JOURNAL_BLOCK_BYTES);
     memset(supply, 0, sizeof(*supply));
     supply->disk = disk;
@@ -206,14 +211,12 @@ enum status journal_supply_open(struct journal_supply *supply, struct disk *disk
     supply->free_bytes_min = free_bytes_min;
     supply->chunk_bytes = least(CHUNK_BYTES_MAX, journal_block_up(segment_bytes / 8));
     supply->ahead_bytes_min = least(AHEAD_BYTES_MIN, segment_bytes / 4);
-    enum status status = supply_clear_folder(disk);
-    if (status != STATUS_ok)
-        return status;
     supply->zeros = memory_take_zeroed(supply->chunk_bytes);
     pthread_condattr_t monotonic;
-    int failed = pthread_condattr_init(&monotonic) | pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) |
-                 pthread_mutex_init(&supply->lock, NULL) | pthread_cond_init(&supply->wake, &monotonic) |
-                 pthread_cond_init(&supply->idle, NULL);
+    int failed =
+        pthread_condattr_init(&monotonic) | pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) |
+        pthread_mutex_init(&supply->lock, NULL) | pthread_cond_init(&supply->wake, &monotonic) |
+        pthread_cond_init(&supply->idle, NULL);
     CHECK(failed == 0);
     (void)pthread_condattr_destroy(&monotonic); // never fails
     supply_sample(supply);
@@ -222,7 +225,6 @@ enum status journal_supply_open(struct journal_supply *supply, struct disk *disk
         CHECK(failed == 0);
     }
     supply->has_thread = has_thread;
-    return STATUS_ok;
 }
 
 void journal_supply_close(struct journal_supply *supply) {
@@ -253,7 +255,8 @@ static void supply_interrupt(struct journal_supply *supply) {
     }
 }
 
-enum status journal_supply_take(struct journal_supply *supply, struct disk_file **ret_file, uint64_t *ret_frontier) {
+enum status journal_supply_take(struct journal_supply *supply, struct disk_file **ret_file,
+                                uint64_t *ret_frontier) {
     enum status status = STATUS_ok;
     supply_lock(supply);
     supply_interrupt(supply);
@@ -270,8 +273,8 @@ enum status journal_supply_take(struct journal_supply *supply, struct disk_file 
     return status;
 }
 
-void journal_supply_use(struct journal_supply *supply, struct disk_file *file, uint64_t number, uint64_t head,
-                        uint64_t frontier) {
+void journal_supply_use(struct journal_supply *supply, struct disk_file *file, uint64_t number,
+                        uint64_t head, uint64_t frontier) {
     CHECK(head % JOURNAL_BLOCK_BYTES == 0 && head <= supply->segment_bytes);
     supply_lock(supply);
     supply_interrupt(supply);
@@ -302,8 +305,8 @@ void journal_supply_claim(struct journal_supply *supply, uint64_t end) {
 void journal_supply_advance(struct journal_supply *supply, uint64_t head) {
     atomic_store(&supply->head, head);
     // Anything less urgent the thread sees by itself when it next looks up.
-    if (supply->has_thread && atomic_load(&supply->frontier) < least(supply->segment_bytes,
-                                                                      head + supply->ahead_bytes_min / 2))
+    if (supply->has_thread && atomic_load(&supply->frontier) <
+                                  least(supply->segment_bytes, head + supply->ahead_bytes_min / 2))
         (void)pthread_cond_signal(&supply->wake); // never fails
     supply_step_inline(supply);
 }
@@ -313,7 +316,8 @@ enum status journal_supply_room(const struct journal_supply *supply, uint64_t by
     if (failure != STATUS_ok)
         return (enum status)failure;
     uint64_t free_bytes = atomic_load(&supply->free_bytes);
-    uint64_t end = atomic_load(&supply->head) + bytes + 2 * JOURNAL_BLOCK_BYTES; // its header, and a closing round
+    uint64_t end = atomic_load(&supply->head) + bytes +
+                   2 * JOURNAL_BLOCK_BYTES; // its header, and a closing round
     if (atomic_load(&supply->is_full) || free_bytes < supply->free_bytes_min)
         return STATUS_storage_full;
     if (end > supply->segment_bytes && !atomic_load(&supply->has_spare) &&

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Sees to it that the journal finds written, zeroed disk wherever it goes next, so that a sync costs one write instead of
-// an extent's conversion (2 to 10 times), and that a full disk is known before a payment runs into it.
+// Sees to it that the journal finds written, zeroed disk wherever it goes next, so that a sync
+// costs one write instead of an extent's conversion (2 to 10 times), and that a full disk is known
+// before a payment runs into it.
 //
-// A thread of its own writes zeros ahead of the writer in the present segment and makes the next one as a spare
-// file. A spare is nothing until it gets a segment's name, so a crash leaves at most a file to remove.
+// A thread of its own writes zeros ahead of the writer in the present segment and makes the next
+// one as a spare file. A spare is nothing until it gets a segment's name, so a crash leaves at most
+// a file to remove.
 //
-// The thread never writes below `frontier`; the writer never writes above it without claiming the place first.
+// The thread never writes below `frontier`; the writer never writes above it without claiming the
+// place first.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,38 +31,45 @@ struct journal_supply {
     pthread_cond_t idle; // the thread has finished a piece
     // Guarded by the lock.
     bool stop;
-    bool busy;                  // the thread is writing without the lock
-    bool writer_waits;          // and comes first
-    struct disk_file *current;  // not owned; the segment being filled, NULL before the first
+    bool busy;                 // the thread is writing without the lock
+    bool writer_waits;         // and comes first
+    struct disk_file *current; // not owned; the segment being filled, NULL before the first
     uint64_t current_number;
-    uint64_t head_at_first;     // where the writer stood when it began with `current`
-    struct disk_file *spare;    // owned; the next segment, NULL: none yet
+    uint64_t head_at_first;  // where the writer stood when it began with `current`
+    struct disk_file *spare; // owned; the next segment, NULL: none yet
     uint64_t spare_frontier;
-    uint64_t sampled_ns;        // when the free space was looked at
-    bool may_retry;             // there seems to be space again after a shortage
+    uint64_t sampled_ns; // when the free space was looked at
+    bool may_retry;      // there seems to be space again after a shortage
 
     _Atomic uint64_t head;       // offset in `current` of what the writer has used
     _Atomic uint64_t frontier;   // offset in `current` up to where zeros were written
     _Atomic uint64_t free_bytes; // of the disk, some 100 ms old
     _Atomic bool has_spare;
-    _Atomic bool is_full;        // work ran out of space, and none has succeeded since
-    _Atomic int failure;         // enum status of what else went wrong
+    _Atomic bool is_full; // work ran out of space, and none has succeeded since
+    _Atomic int failure;  // enum status of what else went wrong
 };
 
-// Removes a spare that an earlier process left and makes the names of the folder durable. `has_thread`: else everything is
+// Removes a spare that an earlier process left, which may be the space that recovery needs, and
+// makes the names of the folder durable, also those that the earlier process left in the page cache
+// only.
+MUST_CHECK enum status journal_supply_clear(struct disk *disk);
+
+// `has_thread`: else everything is
 // done within the writer's calls, in one order for ever (simulations).
-MUST_CHECK enum status journal_supply_open(struct journal_supply *supply, struct disk *disk, uint64_t segment_bytes,
-                                           uint64_t free_bytes_min, bool has_thread);
-// Ends the thread and forgets the spare. Call it before segments are closed. Accepts a zeroed supply.
+void journal_supply_open(struct journal_supply *supply, struct disk *disk, uint64_t segment_bytes,
+                         uint64_t free_bytes_min, bool has_thread);
+// Ends the thread and forgets the spare. Call it before segments are closed. Accepts a zeroed
+// supply.
 void journal_supply_close(struct journal_supply *supply);
 
 // Thread: the writer, all of them.
-// Hands out the next segment's file under JOURNAL_SPARE_NAME, of full size, zeroed up to `ret_frontier` and reading as zero
-// behind. The caller owns it, names it and calls journal_supply_use; until then the thread rests.
-MUST_CHECK enum status journal_supply_take(struct journal_supply *supply, struct disk_file **ret_file,
-                                           uint64_t *ret_frontier);
-void journal_supply_use(struct journal_supply *supply, struct disk_file *file, uint64_t number, uint64_t head,
-                        uint64_t frontier);
+// Hands out the next segment's file under JOURNAL_SPARE_NAME, of full size, zeroed up to
+// `ret_frontier` and reading as zero behind. The caller owns it, names it and calls
+// journal_supply_use; until then the thread rests.
+MUST_CHECK enum status journal_supply_take(struct journal_supply *supply,
+                                           struct disk_file **ret_file, uint64_t *ret_frontier);
+void journal_supply_use(struct journal_supply *supply, struct disk_file *file, uint64_t number,
+                        uint64_t head, uint64_t frontier);
 // The place up to offset `end` of the present segment is the writer's from now on.
 void journal_supply_claim(struct journal_supply *supply, uint64_t end);
 // What lies before `head` has been used.
