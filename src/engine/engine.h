@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The port between the house and its books. Two engines stand behind it (embedded, PostgreSQL); nobody in front knows
-// which. Writes and reads of what is now travel in rounds; lists, history and the past are read beside.
+// The port between the house and its books. Two engines stand behind it (embedded, PostgreSQL);
+// nobody in front knows which. Writes and reads of what is now travel in rounds; lists, history and
+// the past are read beside.
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,19 +18,21 @@ struct engine;
 
 // What became of a command. Slices live until `round_release`.
 struct outcome {
-    uint8_t status;      // enum status
-    bool replayed;       // the first answer again
-    bool has_version;    // `version` is that of the wallet which the answer is
+    uint8_t status;   // enum status
+    bool replayed;    // the first answer again
+    bool has_version; // `version` is that of the wallet which the answer is
     uint64_t version;
-    struct slice record; // encoded record that decided (writes), or that last described the thing (reads); empty for
-                         // refusals that nobody remembers
-    struct slice opening; // encoded record that opened the hold or withdrawal, when `record` is a later one
+    struct slice record; // encoded record that decided (writes), or that last described the thing
+                         // (reads); empty for refusals that nobody remembers
+    struct slice
+        opening; // encoded record that opened the hold or withdrawal, when `record` is a later one
     struct refusal refusal; // when status is not ok
-    union {              // what a read found, as it is now
+    union {                 // what a read found, as it is now
         struct wallet wallet;
         struct hold hold;
         struct withdrawal withdrawal;
-        int64_t refunded; // of a transaction that is a purchase
+        int64_t refunded;         // of a transaction that is a purchase
+        uint64_t last_used_at_ms; // of a key; 0: never since the last start without a checkpoint
     };
     struct id transaction; // of a withdrawal read: its transaction, when settled
 };
@@ -41,19 +44,22 @@ struct submission {
     uint32_t count;
     bool is_batch;
     bool atomic;
-    struct command batch;         // of an atomic batch: origin, key and request digest of its own
-    struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it (refusal.operation)
+    struct command batch; // of an atomic batch: origin, key and request digest of its own
+    struct outcome
+        batch_outcome; // of an atomic batch: ok, or the refusal that undid it (refusal.operation)
     struct submission *next;
 };
 
-// What one HTTP thread gathered in one pass. Owned by the caller; the engine holds it from submit to publish.
+// What one HTTP thread gathered in one pass. Owned by the caller; the engine holds it from submit
+// to publish.
 struct round {
     struct inbox_node node;
     struct submission *first; // in order of arrival
     uint32_t command_count;
-    // Called once on the engine's thread when every outcome stands and is durable. Must be quick and must not submit.
+    // Called once on the engine's thread when every outcome stands and is durable. Must be quick
+    // and must not submit.
     void (*published)(struct round *round);
-    void *context; // the caller's
+    void *context;      // the caller's
     struct arena arena; // engine's: memory behind outcomes (initialised by round_init)
 };
 
@@ -68,7 +74,8 @@ struct entry {
 
 enum list_kind { LIST_WALLETS, LIST_TRANSACTIONS, LIST_HOLDS, LIST_WITHDRAWALS, LIST_KEYS };
 
-// Filters that are not given are zero (id zero, empty slice, -1 for enums, 0 and UINT64_MAX for times).
+// Filters that are not given are zero (id zero, empty slice, -1 for enums, 0 and UINT64_MAX for
+// times).
 struct list_query {
     enum list_kind kind;
     struct id wallet;   // transactions (history), holds, withdrawals
@@ -95,7 +102,8 @@ struct balance_at {
     uint64_t version;
 };
 
-// A record of the feed. Positions grow; a consumer that remembers `next` misses nothing and sees nothing twice.
+// A record of the feed. Positions grow; a consumer that remembers `next` misses nothing and sees
+// nothing twice.
 struct feed_record {
     uint64_t position; // of the record
     uint64_t next;     // where the one after it stands
@@ -106,33 +114,43 @@ struct engine_stats {
     uint64_t rounds, commands, refusals, replays, records;
     uint64_t sync_ns_total, sync_count;
     uint64_t journal_bytes, index_backlog_bytes, index_run_count, index_key_count;
-    uint64_t wallet_count, hold_count, hold_open_count, withdrawal_count, transaction_count, key_count;
+    uint64_t wallet_count, hold_count, hold_open_count, withdrawal_count, transaction_count,
+        key_count;
     uint64_t checkpoint_age_ms, batch_commands_last;
     uint64_t memory_state_bytes, memory_index_bytes;
     bool storage_full;
 };
 
-// What every engine implements. All but submit and close may be called from any thread but the engine's own and may
-// wait for the disk. They see only what is published.
+// What every engine implements. All but submit and close may be called from any thread but the
+// engine's own and may wait for the disk. They see only what is published.
 struct engine_port {
     void (*submit)(struct engine *engine, struct round *round); // any thread; never blocks
-    enum status (*list)(struct engine *engine, const struct list_query *query, struct page *ret_page);
-    enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms, struct balance_at *ret);
-    // Reads records from `position` on (0: the first), at most `bytes_max` of them, and copies nothing: slices live
-    // as long as the engine. Calls `each` until it returns false. `ret_next` is where to go on.
+    enum status (*list)(struct engine *engine, const struct list_query *query,
+                        struct page *ret_page);
+    enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms,
+                              struct balance_at *ret);
+    // Reads records from `position` on (0: the first), at most `bytes_max` of them, and copies
+    // nothing: slices live as long as the engine. Calls `each` until it returns false. `ret_next`
+    // is where to go on.
     enum status (*feed)(struct engine *engine, uint64_t position, size_t bytes_max,
-                        bool (*each)(void *context, const struct feed_record *record), void *context,
-                        uint64_t *ret_next);
+                        bool (*each)(void *context, const struct feed_record *record),
+                        void *context, uint64_t *ret_next);
     uint64_t (*published_end)(struct engine *engine);
-    // Calls `each` for every wallet as it is now. Each wallet is whole; together they are no single moment.
-    void (*wallets)(struct engine *engine, void (*each)(void *context, const struct wallet *wallet), void *context);
-    void (*holds)(struct engine *engine, void (*each)(void *context, const struct hold *hold), void *context);
-    void (*withdrawals)(struct engine *engine, void (*each)(void *context, const struct withdrawal *withdrawal),
+    // Calls `each` for every wallet as it is now. Each wallet is whole; together they are no single
+    // moment.
+    void (*wallets)(struct engine *engine, void (*each)(void *context, const struct wallet *wallet),
+                    void *context);
+    void (*holds)(struct engine *engine, void (*each)(void *context, const struct hold *hold),
+                  void *context);
+    void (*withdrawals)(struct engine *engine,
+                        void (*each)(void *context, const struct withdrawal *withdrawal),
                         void *context);
-    uint32_t (*currencies)(struct engine *engine, struct currency_account *ret_accounts, uint32_t count_max);
-    // The key with this hash of its secret, live or not. Any thread; quick (HTTP threads ask at each request).
-    bool (*find_key)(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms, struct key *ret_key,
-                     bool *ret_live);
+    uint32_t (*currencies)(struct engine *engine, struct currency_account *ret_accounts,
+                           uint32_t count_max);
+    // The key with this hash of its secret, live or not. Any thread; quick (HTTP threads ask at
+    // each request).
+    bool (*find_key)(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
+                     struct key *ret_key, bool *ret_live);
     void (*stats)(struct engine *engine, struct engine_stats *ret_stats);
     // Everything submitted is decided, durable and published before it returns.
     void (*close)(struct engine *engine);

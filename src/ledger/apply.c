@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Carries out facts on the things of a docket. Records hold results, and what is older than what stands changes
-// nothing: so applying a record twice ends in the same place, and replay after a crash uses this same function on a
-// checkpoint whose parts were copied at different moments.
+// Carries out facts on the things of a docket. Records hold results, and what is older than what
+// stands changes nothing: so applying a record twice ends in the same place, and replay after a
+// crash uses this same function on a checkpoint whose parts were copied at different moments.
 #include "base/check.h"
 #include "ledger/decide.h"
 
@@ -94,8 +94,10 @@ static void apply_withdrawal(const struct withdrawal_facts *facts, struct docket
     CHECK(docket->withdrawal != NULL && docket->wallet != NULL);
     bool is_new = id_is_zero(docket->withdrawal->id);
     if (is_new || docket->withdrawal->status == WITHDRAWAL_PENDING)
-        *docket->withdrawal = (struct withdrawal){
-        .id = facts->id, .wallet = facts->wallet, .amount = facts->amount, .status = facts->status};
+        *docket->withdrawal = (struct withdrawal){.id = facts->id,
+                                                  .wallet = facts->wallet,
+                                                  .amount = facts->amount,
+                                                  .status = facts->status};
     withdrawal_check(docket->withdrawal);
     set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
 }

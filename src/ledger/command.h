@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What somebody asks the books to do, decoded and authorised, not yet decided. Texts are slices into the asker's
-// arena and live until the round is released.
+// What somebody asks the books to do, decoded and authorised, not yet decided. Texts are slices
+// into the asker's arena and live until the round is released.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,30 +49,30 @@ struct origin {
 };
 
 struct command {
-    uint8_t type;           // enum command_type
-    uint8_t door;           // enum status, of COMMAND_INVALID
-    bool has_key;           // an idempotency key came with it
+    uint8_t type; // enum command_type
+    uint8_t door; // enum status, of COMMAND_INVALID
+    bool has_key; // an idempotency key came with it
     bool has_if_match;
-    bool has_amount;        // else "what is left" (refund, capture)
-    bool has_credit_limit;  // of a change
-    bool has_status;        // of a change
-    bool has_metadata;      // of a change: an empty object was given or not
-    bool keep_open;         // of a capture: "final" is false
-    uint8_t wallet_kind;    // of an opening
-    uint8_t wallet_status;  // of a change
-    uint8_t key_role;       // of a new key
-    uint32_t expires_in_s;  // of a hold or key; 0 (keys only): never
-    uint32_t slot;          // of what it opens (wallet: from the owner); else unused
+    bool has_amount;         // else "what is left" (refund, capture)
+    bool has_credit_limit;   // of a change
+    bool has_status;         // of a change
+    bool has_metadata;       // of a change: an empty object was given or not
+    bool keep_open;          // of a capture: "final" is false
+    uint8_t wallet_kind;     // of an opening
+    uint8_t wallet_status;   // of a change
+    uint8_t key_role;        // of a new key
+    uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never
+    uint32_t slot;           // of what it opens (wallet: from the owner); else unused
     struct id principal_key; // the API key it came with; zero: the system
-    struct id wallet;       // who pays; the receiver of a deposit; the one changed
-    struct id counterparty; // merchant of a purchase or hold, payee of a transfer
-    struct id subject;      // hold, withdrawal, purchase, key or thing read
-    uint64_t if_match;      // a wallet's version
-    int64_t amount;         // minor units
+    struct id wallet;        // who pays; the receiver of a deposit; the one changed
+    struct id counterparty;  // merchant of a purchase or hold, payee of a transfer
+    struct id subject;       // hold, withdrawal, purchase, key or thing read
+    uint64_t if_match;       // a wallet's version
+    int64_t amount;          // minor units
     int64_t credit_limit;
-    struct currency currency; // of an opening: required; else optional
-    struct digest128 key;     // of principal and idempotency key
-    struct digest128 request; // of operation, path and decoded fields
+    struct currency currency;  // of an opening: required; else optional
+    struct digest128 key;      // of principal and idempotency key
+    struct digest128 request;  // of operation, path and decoded fields
     struct sha256 secret_hash; // of a new key
     struct slice owner;
     struct slice bank_id;

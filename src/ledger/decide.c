@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The ladder of refusals. Every command climbs the same rungs in the same order, each rung one question with one named
-// status, so both engines and every test agree on which fault is told when there are several:
+// The ladder of refusals. Every command climbs the same rungs in the same order, each rung one
+// question with one named status, so both engines and every test agree on which fault is told when
+// there are several:
 //
-//   unauthenticated (the key was revoked meanwhile) · not_found · same_wallet · currency_mismatch · not_a_merchant,
-//   not_a_purchase · wallet_closed · wallet_frozen (payer before payee) · version_mismatch · duplicate_bank_transaction ·
-//   hold_not_open, withdrawal_not_pending · capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds ·
-//   balance_limit_exceeded · wallet_not_empty · credit_limit_in_use · last_admin_key
+//   unauthenticated (the key was revoked meanwhile) · not_found · same_wallet · currency_mismatch ·
+//   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
+//   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
+//   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
+//   wallet_not_empty · credit_limit_in_use · last_admin_key
 //
-// What a rung asks of a command stands in `traits`; after the last rung the command must succeed, and decide_facts.c
-// writes down what it does.
+// What a rung asks of a command stands in `traits`; after the last rung the command must succeed,
+// and decide_facts.c writes down what it does.
 #include "ledger/decide.h"
 
 #include "base/check.h"
@@ -16,13 +18,13 @@
 
 // What each command does to whom. `wallet` and `counterparty` are the docket's.
 struct traits {
-    bool needs_wallet;        // docket.wallet must be there
-    bool needs_counterparty;  // docket.counterparty too
+    bool needs_wallet;       // docket.wallet must be there
+    bool needs_counterparty; // docket.counterparty too
     bool needs_hold, needs_withdrawal, needs_purchase;
-    bool needs_merchant;      // the counterparty must be a merchant
-    bool debits;              // takes from `wallet`: a frozen one refuses
-    bool settles;             // takes from `wallet` what was promised: frozen or not
-    bool credits_wallet;      // gives to `wallet`
+    bool needs_merchant; // the counterparty must be a merchant
+    bool debits;         // takes from `wallet`: a frozen one refuses
+    bool settles;        // takes from `wallet` what was promised: frozen or not
+    bool credits_wallet; // gives to `wallet`
     bool credits_counterparty;
 };
 
@@ -31,30 +33,45 @@ static const struct traits command_traits[COMMAND_TYPE_COUNT] = {
     [COMMAND_WITHDRAWAL] = {.needs_wallet = true, .debits = true},
     [COMMAND_SETTLE] = {.needs_wallet = true, .needs_withdrawal = true, .settles = true},
     [COMMAND_FAIL] = {.needs_wallet = true, .needs_withdrawal = true},
-    [COMMAND_PURCHASE] = {.needs_wallet = true, .needs_counterparty = true, .needs_merchant = true,
-                          .debits = true, .credits_counterparty = true},
-    [COMMAND_REFUND] = {.needs_wallet = true, .needs_counterparty = true, .needs_purchase = true,
-                        .debits = true, .credits_counterparty = true},
-    [COMMAND_TRANSFER] = {.needs_wallet = true, .needs_counterparty = true, .debits = true,
+    [COMMAND_PURCHASE] = {.needs_wallet = true,
+                          .needs_counterparty = true,
+                          .needs_merchant = true,
+                          .debits = true,
                           .credits_counterparty = true},
-    [COMMAND_HOLD] = {.needs_wallet = true, .needs_counterparty = true, .needs_merchant = true,
-                      .debits = true, .credits_counterparty = true},
-    [COMMAND_CAPTURE] = {.needs_wallet = true, .needs_counterparty = true, .needs_hold = true,
-                         .debits = true, .credits_counterparty = true},
+    [COMMAND_REFUND] = {.needs_wallet = true,
+                        .needs_counterparty = true,
+                        .needs_purchase = true,
+                        .debits = true,
+                        .credits_counterparty = true},
+    [COMMAND_TRANSFER] = {.needs_wallet = true,
+                          .needs_counterparty = true,
+                          .debits = true,
+                          .credits_counterparty = true},
+    [COMMAND_HOLD] = {.needs_wallet = true,
+                      .needs_counterparty = true,
+                      .needs_merchant = true,
+                      .debits = true,
+                      .credits_counterparty = true},
+    [COMMAND_CAPTURE] = {.needs_wallet = true,
+                         .needs_counterparty = true,
+                         .needs_hold = true,
+                         .debits = true,
+                         .credits_counterparty = true},
     [COMMAND_VOID] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_EXPIRE] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_WALLET_CHANGE] = {.needs_wallet = true},
 };
 
-static enum status refuse(struct refusal *ret_refusal, enum status status, enum id_type type, struct id id) {
+static enum status refuse(struct refusal *ret_refusal, enum status status, enum id_type type,
+                          struct id id) {
     *ret_refusal = (struct refusal){.status = (uint8_t)status, .id_type = (uint8_t)type, .id = id};
     return status;
 }
 
 static enum status refuse_numbers(struct refusal *ret_refusal, enum status status, struct id wallet,
                                   const struct docket *docket, int64_t asked, int64_t has) {
-    *ret_refusal = (struct refusal){.status = (uint8_t)status, .id_type = ID_WALLET, .id = wallet,
-                                    .asked = asked, .has = has};
+    *ret_refusal = (struct refusal){
+        .status = (uint8_t)status, .id_type = ID_WALLET, .id = wallet, .asked = asked, .has = has};
     if (docket->currency != NULL)
         ret_refusal->currency = docket->currency->currency;
     return status;
@@ -99,7 +116,8 @@ static enum status rung_parties(const struct command *command, const struct dock
     if (wallet != NULL && currency_is_given(&command->currency) &&
         !currency_equal(&command->currency, &docket->currency->currency))
         return refuse_numbers(ret_refusal, STATUS_currency_mismatch, wallet->id, docket, 0, 0);
-    if (traits->needs_counterparty && wallet != NULL && wallet->currency != counterparty->currency) {
+    if (traits->needs_counterparty && wallet != NULL &&
+        wallet->currency != counterparty->currency) {
         refuse(ret_refusal, STATUS_currency_mismatch, ID_WALLET, counterparty->id);
         ret_refusal->currency = *docket->counterparty_currency;
         return STATUS_currency_mismatch;
@@ -134,7 +152,8 @@ static enum status rung_state(const struct command *command, const struct docket
         ret_refusal->has = docket->hold->status;
         return STATUS_hold_not_open;
     }
-    // The hold's time may have run out in this very round, before the system's own command came to it.
+    // The hold's time may have run out in this very round, before the system's own command came to
+    // it.
     if (command->type == COMMAND_CAPTURE && docket->hold->expires_at_ms <= docket->now_ms) {
         refuse(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id);
         ret_refusal->has = HOLD_EXPIRED;
@@ -162,8 +181,9 @@ static enum status rung_bounds(const struct command *command, const struct docke
     if (command->type == COMMAND_REFUND) {
         int64_t left = docket->purchase->amount - docket->purchase->refunded;
         if (left == 0 || (command->has_amount && command->amount > left)) {
-            refuse_numbers(ret_refusal, STATUS_refund_exceeds_purchase, docket->purchase->id, docket,
-                           command->has_amount ? command->amount : docket->purchase->amount, left);
+            refuse_numbers(ret_refusal, STATUS_refund_exceeds_purchase, docket->purchase->id,
+                           docket, command->has_amount ? command->amount : docket->purchase->amount,
+                           left);
             ret_refusal->id_type = ID_TRANSACTION;
             return STATUS_refund_exceeds_purchase;
         }
@@ -172,19 +192,20 @@ static enum status rung_bounds(const struct command *command, const struct docke
 }
 
 static enum status rung_money(const struct command *command, const struct docket *docket,
-                              const struct traits *traits, int64_t amount, struct refusal *ret_refusal) {
+                              const struct traits *traits, int64_t amount,
+                              struct refusal *ret_refusal) {
     const struct wallet *wallet = docket->wallet, *counterparty = docket->counterparty;
     // A capture spends what its hold set aside, so it can always be paid.
     if (traits->debits && command->type != COMMAND_CAPTURE && wallet_spendable(wallet) < amount)
         return refuse_numbers(ret_refusal, STATUS_insufficient_funds, wallet->id, docket, amount,
                               wallet_spendable(wallet));
     if (traits->credits_wallet && wallet->balance > LIMIT_AMOUNT_MAX - amount)
-        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket, amount,
-                              wallet->balance);
+        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket,
+                              amount, wallet->balance);
     if (traits->credits_counterparty && command->type != COMMAND_HOLD &&
         counterparty->balance > LIMIT_AMOUNT_MAX - amount)
-        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, counterparty->id, docket, amount,
-                              counterparty->balance);
+        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, counterparty->id, docket,
+                              amount, counterparty->balance);
     return STATUS_ok;
 }
 
@@ -194,8 +215,8 @@ static enum status rung_administration(const struct command *command, const stru
     if (command->type == COMMAND_WALLET_CHANGE) {
         if (command->has_status && command->wallet_status == WALLET_CLOSED &&
             (wallet->balance != 0 || wallet->held != 0))
-            return refuse_numbers(ret_refusal, STATUS_wallet_not_empty, wallet->id, docket, wallet->held,
-                                  wallet->balance);
+            return refuse_numbers(ret_refusal, STATUS_wallet_not_empty, wallet->id, docket,
+                                  wallet->held, wallet->balance);
         if (command->has_credit_limit && wallet_available(wallet) + command->credit_limit < 0)
             return refuse_numbers(ret_refusal, STATUS_credit_limit_in_use, wallet->id, docket,
                                   command->credit_limit, -wallet_available(wallet));
@@ -218,8 +239,8 @@ static int64_t amount_of(const struct command *command, const struct docket *doc
     return 0;
 }
 
-enum status decide(const struct command *command, const struct docket *docket, struct record *ret_record,
-                   struct refusal *ret_refusal) {
+enum status decide(const struct command *command, const struct docket *docket,
+                   struct record *ret_record, struct refusal *ret_refusal) {
     CHECK(command->type > COMMAND_NONE && command->type < COMMAND_TYPE_COUNT);
     CHECK(!command_is_read(command->type));
     if (command->type == COMMAND_INVALID)
@@ -251,5 +272,6 @@ enum status decide(const struct command *command, const struct docket *docket, s
 enum status decide_replay(const struct command *command, const struct record *earlier) {
     CHECK(command->has_key && earlier->has_key);
     CHECK(digest128_equal(command->key, earlier->key));
-    return digest128_equal(command->request, earlier->request) ? STATUS_ok : STATUS_idempotency_key_reused;
+    return digest128_equal(command->request, earlier->request) ? STATUS_ok
+                                                               : STATUS_idempotency_key_reused;
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The rules, once. `decide` is pure: no disk, no clock, no memory of its own. It takes a command and the docket, what the
-// engine fetched for it, and says yes with facts or no with a named refusal. `apply` carries a yes out on the docket.
+// The rules, once. `decide` is pure: no disk, no clock, no memory of its own. It takes a command
+// and the docket, what the engine fetched for it, and says yes with facts or no with a named
+// refusal. `apply` carries a yes out on the docket.
 #pragma once
 #include "base/status.h"
 #include "ledger/command.h"
 #include "ledger/record.h"
 
-// Everything a command names, as it is right now. Pointers are the engine's; NULL: there is no such thing.
+// Everything a command names, as it is right now. Pointers are the engine's; NULL: there is no such
+// thing.
 struct docket {
     uint64_t now_ms;
-    struct wallet *wallet;       // command.wallet, or the payer (refund: the merchant) behind `subject`
+    struct wallet *wallet; // command.wallet, or the payer (refund: the merchant) behind `subject`
     struct wallet *counterparty; // command.counterparty, or the payee behind `subject`
     struct hold *hold;
     struct withdrawal *withdrawal;
@@ -18,8 +20,8 @@ struct docket {
     const struct id *bank_transaction; // who has the command's bank id already
     struct currency_account *currency; // of `wallet`, or of command.currency for an opening
     const struct currency *counterparty_currency;
-    struct key *key;             // named by `subject` (revoke)
-    const struct key *keys;      // all keys: the principal's must be live
+    struct key *key;        // named by `subject` (revoke)
+    const struct key *keys; // all keys: the principal's must be live
     uint32_t key_count;
     const struct key *principal; // of command.principal_key; NULL only for the system
     struct id new_id;            // for what the command makes
@@ -28,15 +30,16 @@ struct docket {
     struct slice metadata;       // of `wallet` as it is now, for its record
 };
 
-// STATUS_ok: `ret_record` has the facts (history fields are the engine's to fill). Anything else: `ret_refusal` says
-// why. Idempotency is asked before, in `decide_replay`. The ladder stands in decide.c.
-MUST_CHECK enum status decide(const struct command *command, const struct docket *docket, struct record *ret_record,
-                              struct refusal *ret_refusal);
+// STATUS_ok: `ret_record` has the facts (history fields are the engine's to fill). Anything else:
+// `ret_refusal` says why. Idempotency is asked before, in `decide_replay`. The ladder stands in
+// decide.c.
+MUST_CHECK enum status decide(const struct command *command, const struct docket *docket,
+                              struct record *ret_record, struct refusal *ret_refusal);
 
-// What an earlier record under the same key means: STATUS_ok when it is the same request (answer with that record), else
-// STATUS_idempotency_key_reused.
+// What an earlier record under the same key means: STATUS_ok when it is the same request (answer
+// with that record), else STATUS_idempotency_key_reused.
 MUST_CHECK enum status decide_replay(const struct command *command, const struct record *earlier);
 
-// Carries out what was decided, on the same docket. The postings are asserted to balance. For an opening the
-// engine hands in fresh, zeroed things.
+// Carries out what was decided, on the same docket. The postings are asserted to balance. For an
+// opening the engine hands in fresh, zeroed things.
 void apply(const struct record *record, struct docket *docket);

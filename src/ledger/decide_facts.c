@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Writes down what a command does: the record with resulting balances and versions. Nothing here can refuse; every
-// posting is asserted to balance before it leaves.
+// Writes down what a command does: the record with resulting balances and versions. Nothing here
+// can refuse; every posting is asserted to balance before it leaves.
 #include "ledger/decide_facts.h"
 
 #include "base/check.h"
 
-static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change, int64_t held_change) {
+static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change,
+                                      int64_t held_change) {
     return (struct posting_side){
         .wallet = wallet->id,
         .balance = wallet->balance + balance_change,
@@ -15,7 +16,8 @@ static struct posting_side side_after(const struct wallet *wallet, int64_t balan
 }
 
 static void facts_of_transaction(const struct command *command, const struct docket *docket,
-                                 enum transaction_type type, int64_t amount, struct record *record) {
+                                 enum transaction_type type, int64_t amount,
+                                 struct record *record) {
     CHECK(amount_is_valid(amount));
     record->kind = RECORD_TRANSACTION;
     record->transaction = (struct transaction_facts){
@@ -42,16 +44,16 @@ static void facts_of_payment(const struct command *command, const struct docket 
           record->transaction.credit.balance - docket->counterparty->balance);
 }
 
-static void facts_of_deposit(const struct command *command, const struct docket *docket, int64_t amount,
-                             struct record *record) {
+static void facts_of_deposit(const struct command *command, const struct docket *docket,
+                             int64_t amount, struct record *record) {
     facts_of_transaction(command, docket, TRANSACTION_DEPOSIT, amount, record);
     record->transaction.credit = side_after(docket->wallet, amount, 0);
     record->transaction.external_total = docket->currency->deposits + amount;
 }
 
 // Money leaves: at once, or out of what a pending withdrawal set aside.
-static void facts_of_payout(const struct command *command, const struct docket *docket, int64_t amount,
-                            int64_t held_freed, struct record *record) {
+static void facts_of_payout(const struct command *command, const struct docket *docket,
+                            int64_t amount, int64_t held_freed, struct record *record) {
     facts_of_transaction(command, docket, TRANSACTION_WITHDRAWAL, amount, record);
     record->transaction.debit = side_after(docket->wallet, -amount, -held_freed);
     record->transaction.external_total = docket->currency->withdrawals + amount;
@@ -65,8 +67,8 @@ static void facts_of_payout(const struct command *command, const struct docket *
     }
 }
 
-static void facts_of_withdrawal(const struct command *command, const struct docket *docket, int64_t amount,
-                                struct record *record) {
+static void facts_of_withdrawal(const struct command *command, const struct docket *docket,
+                                int64_t amount, struct record *record) {
     bool fails = command->type == COMMAND_FAIL;
     struct posting_side side = side_after(docket->wallet, 0, fails ? -amount : amount);
     record->kind = RECORD_WITHDRAWAL;
@@ -85,8 +87,8 @@ static void facts_of_withdrawal(const struct command *command, const struct dock
     };
 }
 
-static void facts_of_hold_opened(const struct command *command, const struct docket *docket, int64_t amount,
-                                 struct record *record) {
+static void facts_of_hold_opened(const struct command *command, const struct docket *docket,
+                                 int64_t amount, struct record *record) {
     struct posting_side side = side_after(docket->wallet, 0, amount);
     CHECK(command->expires_in_s >= 1 && command->expires_in_s <= LIMIT_EXPIRES_IN_S_MAX);
     record->kind = RECORD_HOLD;
@@ -107,7 +109,8 @@ static void facts_of_hold_opened(const struct command *command, const struct doc
     };
 }
 
-static void facts_of_hold_ended(const struct docket *docket, enum hold_status status, struct record *record) {
+static void facts_of_hold_ended(const struct docket *docket, enum hold_status status,
+                                struct record *record) {
     const struct hold *hold = docket->hold;
     struct posting_side side = side_after(docket->wallet, 0, -hold_remaining(hold));
     record->kind = RECORD_HOLD;
@@ -126,26 +129,28 @@ static void facts_of_hold_ended(const struct docket *docket, enum hold_status st
     };
 }
 
-static void facts_of_capture(const struct command *command, const struct docket *docket, int64_t amount,
-                             struct record *record) {
+static void facts_of_capture(const struct command *command, const struct docket *docket,
+                             int64_t amount, struct record *record) {
     int64_t remaining = hold_remaining(docket->hold);
     bool ends = !command->keep_open || amount == remaining;
-    facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, ends ? remaining : amount, record);
+    facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, ends ? remaining : amount,
+                     record);
     record->transaction.subject = docket->hold->id;
     record->transaction.subject_total = docket->hold->captured + amount;
     record->transaction.subject_status = ends ? HOLD_CAPTURED : HOLD_OPEN;
     CHECK(record->transaction.subject_total <= docket->hold->amount);
 }
 
-static void facts_of_refund(const struct command *command, const struct docket *docket, int64_t amount,
-                            struct record *record) {
+static void facts_of_refund(const struct command *command, const struct docket *docket,
+                            int64_t amount, struct record *record) {
     facts_of_payment(command, docket, TRANSACTION_REFUND, amount, 0, record);
     record->transaction.subject = docket->purchase->id;
     record->transaction.subject_total = docket->purchase->refunded + amount;
     CHECK(record->transaction.subject_total <= docket->purchase->amount);
 }
 
-static void facts_of_opening(const struct command *command, const struct docket *docket, struct record *record) {
+static void facts_of_opening(const struct command *command, const struct docket *docket,
+                             struct record *record) {
     record->kind = RECORD_WALLET;
     record->wallet = (struct wallet_facts){
         .id = docket->new_id,
@@ -159,7 +164,8 @@ static void facts_of_opening(const struct command *command, const struct docket 
     };
 }
 
-static void facts_of_change(const struct command *command, const struct docket *docket, struct record *record) {
+static void facts_of_change(const struct command *command, const struct docket *docket,
+                            struct record *record) {
     const struct wallet *wallet = docket->wallet;
     uint8_t status = command->has_status ? command->wallet_status : wallet->status;
     int64_t credit_limit = command->has_credit_limit ? command->credit_limit : wallet->credit_limit;
@@ -183,7 +189,8 @@ static void facts_of_change(const struct command *command, const struct docket *
     };
 }
 
-static void facts_of_key(const struct command *command, const struct docket *docket, struct record *record) {
+static void facts_of_key(const struct command *command, const struct docket *docket,
+                         struct record *record) {
     record->kind = RECORD_KEY;
     if (command->type == COMMAND_KEY_REVOKE) {
         record->api_key = (struct key_facts){
@@ -198,8 +205,9 @@ static void facts_of_key(const struct command *command, const struct docket *doc
     record->api_key = (struct key_facts){
         .id = docket->new_id,
         .role = command->key_role,
-        .expires_at_ms =
-            command->expires_in_s == 0 ? 0 : docket->now_ms + command->expires_in_s * UINT64_C(1000),
+        .expires_at_ms = command->expires_in_s == 0
+                             ? 0
+                             : docket->now_ms + command->expires_in_s * UINT64_C(1000),
         .secret_hash = command->secret_hash,
         .name = command->name,
         .owner = command->owner,
@@ -226,8 +234,12 @@ void decide_facts(const struct command *command, const struct docket *docket, in
         return;
     case COMMAND_SETTLE: facts_of_payout(command, docket, amount, amount, record); return;
     case COMMAND_FAIL: facts_of_withdrawal(command, docket, amount, record); return;
-    case COMMAND_PURCHASE: facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, 0, record); return;
-    case COMMAND_TRANSFER: facts_of_payment(command, docket, TRANSACTION_TRANSFER, amount, 0, record); return;
+    case COMMAND_PURCHASE:
+        facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, 0, record);
+        return;
+    case COMMAND_TRANSFER:
+        facts_of_payment(command, docket, TRANSACTION_TRANSFER, amount, 0, record);
+        return;
     case COMMAND_REFUND: facts_of_refund(command, docket, amount, record); return;
     case COMMAND_HOLD: facts_of_hold_opened(command, docket, amount, record); return;
     case COMMAND_CAPTURE: facts_of_capture(command, docket, amount, record); return;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// How far back a transaction's skip pointer reaches. A wallet's transactions are numbered from 1, and each knows the place
-// of the one before it and of one further back, so any point of a long history is reached in a logarithmic
-// number of reads without a second index: up the powers of 64, then down again.
+// How far back a transaction's skip pointer reaches. A wallet's transactions are numbered from 1,
+// and each knows the place of the one before it and of one further back, so any point of a long
+// history is reached in a logarithmic number of reads without a second index: up the powers of 64,
+// then down again.
 //
-// From a number that is no multiple of 64 the skip leads to the multiple of 64 below it; from a multiple of 64 to the
-// multiple of 4096 below it; from a multiple of 4096 to the multiple of 262144 below it; from there to the next such.
+// From a number that is no multiple of 64 the skip leads to the multiple of 64 below it; from a
+// multiple of 64 to the multiple of 4096 below it; from a multiple of 4096 to the multiple of
+// 262144 below it; from there to the next such.
 #pragma once
 #include <stdint.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Walks and checks encoded metadata (the format stands in metadata.h). Making it is wire/'s work: it knows JSON.
+// Walks and checks encoded metadata (the format stands in metadata.h). Making it is wire/'s work:
+// it knows JSON.
 #include "ledger/metadata.h"
 
 #include "base/check.h"

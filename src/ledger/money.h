@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Money is integers in a currency's minor unit. A wallet's balance stays within 2^53-1 on both sides of zero, so
-// sums of two fit 64 bits with room; totals over wallets are 128 bits wide. There is no floating point here.
+// Money is integers in a currency's minor unit. A wallet's balance stays within 2^53-1 on both
+// sides of zero, so sums of two fit 64 bits with room; totals over wallets are 128 bits wide. There
+// is no floating point here.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The bytes of a record, the same in a journal and in a database. Little endian; no padding is ever unwritten.
+// The bytes of a record, the same in a journal and in a database. Little endian; no padding is ever
+// unwritten.
 //
-//   frame      64 bytes   struct frame below: size, checksum, kind, who, when, how long the texts are
-//   key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the request
-//   facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag 2) and `subject` (flag 4)
+//   frame      64 bytes   struct frame below: size, checksum, kind, who, when, how long the texts
+//   are key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the
+//   request facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag
+//   2) and `subject` (flag 4)
 //                         parts follow its own
 //   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last
 //   padding    zero bytes to a multiple of 8
 //
 // A record is valid if and only if
-//   R1  its size is a multiple of 8, at least a frame, at most LIMIT_RECORD_BYTES_MAX, and within the bytes given
-//   R2  its CRC32C, over everything behind the checksum, agrees
-//   R3  its kind and version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts)
-//   R4  frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding
-//   R5  metadata is well-formed (metadata.h); positions of a batch are 8 bytes per operation
-//   R6  enums hold known values, amounts are within bounds
+//   R1  its size is a multiple of 8, at least a frame, at most LIMIT_RECORD_BYTES_MAX, and within
+//   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
+//   version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts) R4
+//   frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding R5  metadata
+//   is well-formed (metadata.h); positions of a batch are 8 bytes per operation R6  enums hold
+//   known values, amounts are within bounds
 #include "ledger/record.h"
 
 #include "base/check.h"
@@ -134,7 +136,8 @@ static struct currency currency_join(const char *code, uint8_t exponent) {
     return currency;
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------------
+// ---- writing
+// -------------------------------------------------------------------------------------------------------
 
 static struct side_bytes side_bytes_of(const struct posting_side *side) {
     return (struct side_bytes){
@@ -153,7 +156,8 @@ static uint8_t *put(uint8_t *place, const void *bytes, size_t size) {
     return place + size;
 }
 
-static uint8_t *put_transaction(uint8_t *place, const struct transaction_facts *facts, uint8_t *ret_flags) {
+static uint8_t *put_transaction(uint8_t *place, const struct transaction_facts *facts,
+                                uint8_t *ret_flags) {
     struct transaction_bytes bytes = {
         .id = facts->id,
         .type = facts->type,
@@ -258,7 +262,8 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
         return put(place, &bytes, sizeof(bytes));
     }
     case RECORD_BATCH:
-        return put(place, &(struct batch_bytes){.count = record->batch.count}, sizeof(struct batch_bytes));
+        return put(place, &(struct batch_bytes){.count = record->batch.count},
+                   sizeof(struct batch_bytes));
     }
     UNREACHABLE("a record of no kind");
 }
@@ -286,7 +291,8 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
     }
     uint8_t *place = start + sizeof(frame);
     if (record->has_key)
-        place = put(place, &(struct digests_bytes){record->key, record->request}, sizeof(struct digests_bytes));
+        place = put(place, &(struct digests_bytes){record->key, record->request},
+                    sizeof(struct digests_bytes));
     place = put_facts(place, record, &frame.flags);
     for (int i = 0; i < RECORD_TEXTS; i++)
         if (texts[i].size != 0)
@@ -302,7 +308,8 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
     return frame.size;
 }
 
-// ---- reading -------------------------------------------------------------------------------------------------------
+// ---- reading
+// -------------------------------------------------------------------------------------------------------
 
 struct reader {
     const uint8_t *place;
@@ -329,7 +336,8 @@ static struct posting_side side_of_bytes(const struct side_bytes *bytes) {
     };
 }
 
-static const char *take_transaction(struct reader *reader, uint8_t flags, struct transaction_facts *facts) {
+static const char *take_transaction(struct reader *reader, uint8_t flags,
+                                    struct transaction_facts *facts) {
     struct transaction_bytes bytes;
     struct external_bytes external = {0};
     struct subject_bytes subject = {{{0}}, 0, 0, 0};
@@ -337,8 +345,8 @@ static const char *take_transaction(struct reader *reader, uint8_t flags, struct
         ((flags & FLAG_EXTERNAL) != 0 && !take(reader, &external, sizeof(external))) ||
         ((flags & FLAG_SUBJECT) != 0 && !take(reader, &subject, sizeof(subject))))
         return "R4: the facts do not fit";
-    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_TRANSFER || !amount_is_valid(bytes.amount) ||
-        subject.status > HOLD_EXPIRED)
+    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_TRANSFER ||
+        !amount_is_valid(bytes.amount) || subject.status > HOLD_EXPIRED)
         return "R6: a transaction of no type or amount";
     *facts = (struct transaction_facts){
         .id = bytes.id,
@@ -474,7 +482,8 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
     }
 }
 
-static const char *take_texts(struct reader *reader, const struct frame *frame, struct record *record) {
+static const char *take_texts(struct reader *reader, const struct frame *frame,
+                              struct record *record) {
     struct slice texts[RECORD_TEXTS];
     for (int i = 0; i < RECORD_TEXTS; i++) {
         size_t size = i == TEXT_TAIL ? frame->tail_bytes : frame->text_bytes[i];
@@ -503,7 +512,8 @@ size_t record_size(struct slice bytes) {
     if (bytes.size < sizeof(struct frame))
         return 0;
     memcpy(&size, bytes.bytes, sizeof(size));
-    if (size % 8 != 0 || size < sizeof(struct frame) || size > LIMIT_RECORD_BYTES_MAX || size > bytes.size)
+    if (size % 8 != 0 || size < sizeof(struct frame) || size > LIMIT_RECORD_BYTES_MAX ||
+        size > bytes.size)
         return 0;
     return size;
 }
@@ -518,7 +528,8 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
         return "R2: the checksum does not agree";
     if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
         return "R3: the version or a flag is not known";
-    if (frame.operation == COMMAND_NONE || frame.operation >= COMMAND_TYPE_COUNT || frame.role > ROLE_AUDITOR)
+    if (frame.operation == COMMAND_NONE || frame.operation >= COMMAND_TYPE_COUNT ||
+        frame.role > ROLE_AUDITOR)
         return "R6: an operation or role that is not known";
     ret_record->kind = frame.kind;
     ret_record->operation = frame.operation;
@@ -536,7 +547,8 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     return broken != NULL ? broken : take_texts(&reader, &frame, ret_record);
 }
 
-enum status record_decode(struct slice bytes, struct record *ret_record, const char **ret_invariant) {
+enum status record_decode(struct slice bytes, struct record *ret_record,
+                          const char **ret_invariant) {
     const char *broken = decode(bytes, ret_record);
     if (broken == NULL)
         return STATUS_ok;

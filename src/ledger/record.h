@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What was decided, as facts: resulting balances and versions, so replay never runs the rules again and an answer is
-// a pure function of its record. The codec's bytes are described in record.c; both engines store exactly them.
+// What was decided, as facts: resulting balances and versions, so replay never runs the rules again
+// and an answer is a pure function of its record. The codec's bytes are described in record.c; both
+// engines store exactly them.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,8 +38,8 @@ struct posting_side {
     int64_t balance;
     int64_t held;
     uint64_t version;
-    // History, filled in by the engine: the wallet's transactions are numbered from 1. `previous` is the position of
-    // number - 1, `skip` that of history_skip_target(number) (history.h).
+    // History, filled in by the engine: the wallet's transactions are numbered from 1. `previous`
+    // is the position of number - 1, `skip` that of history_skip_target(number) (history.h).
     uint32_t number;
     uint64_t previous;
     uint64_t skip;
@@ -61,10 +62,12 @@ struct transaction_facts {
     struct currency currency;
     struct posting_side debit, credit;
     money_total external_total; // deposits, or withdrawals, of the currency after this one; else 0
-    struct id subject;          // purchase of a refund, hold of a capture, withdrawal of a withdrawal; else zero
-    int64_t subject_total;      // refunded, or captured, after it
-    uint8_t subject_status;     // enum hold_status or withdrawal_status after it
-    uint64_t opening;           // position of the record that opened the withdrawal, when that was an earlier one
+    struct id
+        subject; // purchase of a refund, hold of a capture, withdrawal of a withdrawal; else zero
+    int64_t subject_total;  // refunded, or captured, after it
+    uint8_t subject_status; // enum hold_status or withdrawal_status after it
+    uint64_t
+        opening; // position of the record that opened the withdrawal, when that was an earlier one
     struct slice bank_id, order, reference, reason, metadata;
 };
 
@@ -87,7 +90,7 @@ struct withdrawal_facts {
     struct currency currency;
     int64_t wallet_balance, wallet_held;
     uint64_t wallet_version;
-    uint64_t opening; // of a failure
+    uint64_t opening;                 // of a failure
     struct slice reference, metadata; // of an opening
     struct slice reason;              // of a failure
 };
@@ -101,22 +104,23 @@ struct key_facts {
     struct slice name, owner;
 };
 
-// Why not, with the numbers that the sentence needs. Fields that do not matter for the status are zero.
+// Why not, with the numbers that the sentence needs. Fields that do not matter for the status are
+// zero.
 struct refusal {
-    uint8_t status;    // enum status
-    uint8_t id_type;   // enum id_type of `id`
-    struct id id;      // what it is about: the wallet that cannot, the thing that is missing
-    struct id other;   // the transaction that has the bank id
+    uint8_t status;  // enum status
+    uint8_t id_type; // enum id_type of `id`
+    struct id id;    // what it is about: the wallet that cannot, the thing that is missing
+    struct id other; // the transaction that has the bank id
     struct currency currency;
-    int64_t asked;     // what was asked: an amount, a limit, a version
-    int64_t has;       // what there is: spendable, remaining, refundable, the version
+    int64_t asked;      // what was asked: an amount, a limit, a version
+    int64_t has;        // what there is: spendable, remaining, refundable, the version
     uint32_t operation; // of an atomic batch: index of the operation that was refused
 };
 
 struct batch_facts {
     uint32_t count;
-    // count x u64, little endian: the positions of the records that answer the operations. Positions are multiples of
-    // 8; bit 0 is set where an operation was itself a replay.
+    // count x u64, little endian: the positions of the records that answer the operations.
+    // Positions are multiples of 8; bit 0 is set where an operation was itself a replay.
     struct slice positions;
 };
 
@@ -138,13 +142,14 @@ struct record {
     };
 };
 
-// Appends the record's bytes: a multiple of 8, at most LIMIT_RECORD_BYTES_MAX, with size and CRC32C in front.
-// Thread: any. Returns the number of bytes.
+// Appends the record's bytes: a multiple of 8, at most LIMIT_RECORD_BYTES_MAX, with size and CRC32C
+// in front. Thread: any. Returns the number of bytes.
 size_t record_encode(const struct record *record, struct buffer *buffer);
 
-// Reads one record. Slices of the result point into `bytes`. STATUS_damaged: `ret_invariant` names which rule of
-// record.c the bytes break; `ret_record` is undefined then.
-MUST_CHECK enum status record_decode(struct slice bytes, struct record *ret_record, const char **ret_invariant);
+// Reads one record. Slices of the result point into `bytes`. STATUS_damaged: `ret_invariant` names
+// which rule of record.c the bytes break; `ret_record` is undefined then.
+MUST_CHECK enum status record_decode(struct slice bytes, struct record *ret_record,
+                                     const char **ret_invariant);
 
 // The size of the record at the front of `bytes`, without checking the rest; 0 when there is none.
 size_t record_size(struct slice bytes);

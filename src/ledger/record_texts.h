@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Private to the codec: which text of a record stands in which of the seven places. Places 4 to 6 are free texts: they
-// lie last and together, so that they can be encrypted without touching the posting.
+// Private to the codec: which text of a record stands in which of the seven places. Places 4 to 6
+// are free texts: they lie last and together, so that they can be encrypted without touching the
+// posting.
 #pragma once
 #include "ledger/record.h"
 

@@ -37,7 +37,8 @@ static bool key_is_unexpired(const struct key *key, uint64_t now_ms) {
     return key->expires_at_ms == 0 || now_ms < key->expires_at_ms;
 }
 
-bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms) {
+bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count,
+                 uint64_t now_ms) {
     if (key->revoked)
         return false;
     if (key_is_unexpired(key, now_ms))
@@ -57,7 +58,8 @@ bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_cou
     return true;
 }
 
-bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms) {
+bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count,
+                       uint64_t now_ms) {
     if (key->role != ROLE_ADMIN || key->revoked)
         return false;
     for (uint32_t i = 0; i < key_count; i++) {

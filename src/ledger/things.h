@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the books are about, as the rules see it: wallets, holds, withdrawals, purchases, keys. Engines keep these in
-// their own stores (embedded: inside their records in memory; PostgreSQL: as rows) and hand them to decide.
+// What the books are about, as the rules see it: wallets, holds, withdrawals, purchases, keys.
+// Engines keep these in their own stores (embedded: inside their records in memory; PostgreSQL: as
+// rows) and hand them to decide.
 //
 // A hold:        open ──▶ captured (nothing remains, or the capture was final) | voided | expired
 // A withdrawal:  pending ──▶ settled | failed
@@ -85,11 +86,14 @@ void hold_check(const struct hold *hold);
 void withdrawal_check(const struct withdrawal *withdrawal);
 void purchase_check(const struct purchase *purchase);
 
-// Whether a key opens doors at that time: not revoked, and not expired; the last live admin key does not expire, so
-// among admin keys that all ran out the one with the latest end stays. `keys` are all keys of the books.
-bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms);
+// Whether a key opens doors at that time: not revoked, and not expired; the last live admin key
+// does not expire, so among admin keys that all ran out the one with the latest end stays. `keys`
+// are all keys of the books.
+bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count,
+                 uint64_t now_ms);
 // Whether revoking it would leave no live admin key.
-bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count, uint64_t now_ms);
+bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count,
+                       uint64_t now_ms);
 
 // The words of the API, static storage.
 const char *wallet_kind_name(enum wallet_kind kind);
