@@ -33,6 +33,18 @@ def play(stories, bug=""):
     return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
 
 
+def live(bug=""):
+    """The model test against the naive server; one seed that is known to notice each mistake."""
+    done = subprocess.run([
+        sys.executable,
+        os.path.join(TESTS, "model", "run.py"), "--florin",
+        os.path.join(TESTS, "model", "serve.py"), "--seed", "5", "--steps", "500"
+    ], capture_output=True, text=True, timeout=120, env=dict(os.environ, NAIVE_BUG=bug),
+                          check=False)
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
+
+
 def main():
     report = Report("harness")
     passes, output = play([])
@@ -40,6 +52,13 @@ def main():
     for bug, story in BUGS:
         passes, output = play([story], bug)
         report.check(f"{story} notices {bug}", not passes and "Traceback" not in output,
+                     output[-4000:])
+    passes, output = live()
+    report.check("the naive ledger agrees with itself", passes, output[-4000:])
+    for bug in ("refund_twice", "overdraft", "forgets_keys", "version_twice", "half_atomic",
+                "ladder"):
+        passes, output = live(bug)
+        report.check(f"the model notices {bug}", not passes and "Traceback" not in output,
                      output[-4000:])
     report.finish()
 

@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Random lives against the naive ledger, for a bounded time. MODEL_SECONDS makes it longer."""
+
+import os
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.join(TESTS, "model")]
+
+import florin  # noqa: E402
+import run  # noqa: E402
+
+run.live_many("model", florin.binary(), float(os.environ.get("MODEL_SECONDS", "50")))
