@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads bearer keys. A secret is found by the hash of it, so what an attacker can time is the lookup of a hash that he
-// cannot steer; the one comparison that decides is made in constant time.
+// Reads bearer keys. A secret is found by the hash of it, so what an attacker can time is the
+// lookup of a hash that he cannot steer; the one comparison that decides is made in constant time.
 #include "access/authenticate.h"
 
 #include "access/secret.h"
@@ -27,15 +27,16 @@ static bool take_token(struct slice authorization, struct slice *ret_token) {
     size_t end = authorization.size;
     while (start < end && authorization.bytes[start] == ' ')
         start++;
-    while (end > start && (authorization.bytes[end - 1] == ' ' || authorization.bytes[end - 1] == '\t'))
+    while (end > start &&
+           (authorization.bytes[end - 1] == ' ' || authorization.bytes[end - 1] == '\t'))
         end--;
     *ret_token = slice_of(authorization.bytes + start, end - start);
     return true;
 }
 
 enum status authenticate_bearer(struct slice authorization, struct sha256_context *hash,
-                                const struct principal_source *source, struct principal *ret_principal,
-                                const char **ret_why) {
+                                const struct principal_source *source,
+                                struct principal *ret_principal, const char **ret_why) {
     CHECK(source->find != NULL);
     struct slice token;
     if (authorization.size == 0) {
@@ -55,7 +56,8 @@ enum status authenticate_bearer(struct slice authorization, struct sha256_contex
     struct sha256 secret_hash = sha256_end(hash);
     struct principal found;
     if (!source->find(source->context, &secret_hash, &found) || !found.live ||
-        !equal_constant_time(found.secret_hash.bytes, secret_hash.bytes, sizeof(secret_hash.bytes))) {
+        !equal_constant_time(found.secret_hash.bytes, secret_hash.bytes,
+                             sizeof(secret_hash.bytes))) {
         *ret_why = "The API key is unknown, revoked or expired.";
         return STATUS_unauthenticated;
     }

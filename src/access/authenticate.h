@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who is asking: from an Authorization header to a principal. The books know the keys, not this folder, so they are
-// asked through a callback; what comes back is plain data.
+// Who is asking: from an Authorization header to a principal. The books know the keys, not this
+// folder, so they are asked through a callback; what comes back is plain data.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,9 +25,10 @@ struct principal_source {
     void *context;
 };
 
-// Reads `Bearer SECRET`, checks the secret's checksum before anything is hashed, hashes it with `hash` (the caller's,
-// one per thread) and asks the books. STATUS_unauthenticated when any of it fails; `ret_why` is then a static
-// sentence that tells the caller what to mend but not whether a key exists. Thread: the one that owns `hash`.
+// Reads `Bearer SECRET`, checks the secret's checksum before anything is hashed, hashes it with
+// `hash` (the caller's, one per thread) and asks the books. STATUS_unauthenticated when any of it
+// fails; `ret_why` is then a static sentence that tells the caller what to mend but not whether a
+// key exists. Thread: the one that owns `hash`.
 MUST_CHECK enum status authenticate_bearer(struct slice authorization, struct sha256_context *hash,
                                            const struct principal_source *source,
                                            struct principal *ret_principal, const char **ret_why);

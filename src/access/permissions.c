@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of roles, and how it is asked. The permission matrix of the documentation is printed from it.
+// The table of roles, and how it is asked. The permission matrix of the documentation is printed
+// from it.
 #include "access/permissions.h"
 
 #include <assert.h>
@@ -23,13 +24,13 @@ static const char *const permission_words[PERMISSION_COUNT] = {
 };
 
 #define EVERYTHING (BIT(PERMISSION_COUNT) - 1)
-#define READS                                                                                  \
-    (BIT(PERMISSION_NONE) | BIT(PERMISSION_WALLETS_READ) | BIT(PERMISSION_PAYMENTS_READ) | \
+#define READS                                                                                      \
+    (BIT(PERMISSION_NONE) | BIT(PERMISSION_WALLETS_READ) | BIT(PERMISSION_PAYMENTS_READ) |         \
      BIT(PERMISSION_BOOKS_READ) | BIT(PERMISSION_KEYS_READ))
 #define KEYS (BIT(PERMISSION_KEYS_READ) | BIT(PERMISSION_KEYS_WRITE))
 
-// The numbers are those of the ledger's `enum role`, which keys store; the tests of api/ hold them together. The
-// system acts inside the house and has no row: no key can have its role.
+// The numbers are those of the ledger's `enum role`, which keys store; the tests of api/ hold them
+// together. The system acts inside the house and has no row: no key can have its role.
 static const struct role_row roles[] = {
     {1, "admin", "Everything, keys included.", EVERYTHING},
     {2, "service", "A shop's back end: everything but keys.", EVERYTHING & ~KEYS},

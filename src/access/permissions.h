@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Who may do what: one table of roles, each with a set of permissions. Nothing here knows the ledger or the API, so
-// roles and permissions are plain data: the operations table names a permission, a key carries a role's number, and
-// both are looked up here. A role added later is one row; a permission added later is one line.
+// Who may do what: one table of roles, each with a set of permissions. Nothing here knows the
+// ledger or the API, so roles and permissions are plain data: the operations table names a
+// permission, a key carries a role's number, and both are looked up here. A role added later is one
+// row; a permission added later is one line.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

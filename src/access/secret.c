@@ -4,13 +4,14 @@
 
 #include "base/check.h"
 
-#define PREFIX "florin_"
+#define PREFIX       "florin_"
 #define PREFIX_BYTES (sizeof(PREFIX) - 1)
-#define TAIL_BYTES (1 + SECRET_RANDOM_DIGITS + 1 + SECRET_CHECK_DIGITS)
+#define TAIL_BYTES   (1 + SECRET_RANDOM_DIGITS + 1 + SECRET_CHECK_DIGITS)
 
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-// Writes a big-endian number in base 62 by long division, least significant digit first; the number is used up.
+// Writes a big-endian number in base 62 by long division, least significant digit first; the number
+// is used up.
 static void write_digits(uint8_t *number, size_t number_bytes, char *ret_text, size_t digit_count) {
     for (size_t i = digit_count; i-- > 0;) {
         uint32_t remainder = 0;
@@ -27,7 +28,8 @@ static void write_digits(uint8_t *number, size_t number_bytes, char *ret_text, s
 
 static void write_checksum(struct slice text, char ret_digits[SECRET_CHECK_DIGITS]) {
     uint32_t crc = crc32c(text);
-    uint8_t number[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
+    uint8_t number[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                         (uint8_t)crc};
     write_digits(number, sizeof(number), ret_digits, SECRET_CHECK_DIGITS);
 }
 
@@ -52,7 +54,8 @@ size_t secret_make(struct slice role, char ret_text[SECRET_BYTES_MAX]) {
 }
 
 static bool is_digit62(uint8_t byte) {
-    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z');
 }
 
 bool secret_is_well_formed(struct slice text) {

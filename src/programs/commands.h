@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The sub-commands of `florin`. Each is a row: a name, what comes behind it, one line of help, and a function that gets
-// the words from its own name on (argv[0] is the name) and returns the process's exit status. main.c joins the two
-// tables below and finds rows by name, so a command is added by adding its row.
+// The sub-commands of `florin`. Each is a row: a name, what comes behind it, one line of help, and
+// a function that gets the words from its own name on (argv[0] is the name) and returns the
+// process's exit status. main.c joins the two tables below and finds rows by name, so a command is
+// added by adding its row.
 #pragma once
 
 struct subcommand {
@@ -11,13 +12,13 @@ struct subcommand {
     int (*run)(int argc, char **argv);
 };
 
-// The client's rows (client_*.c, import_*.c, demo_*.c): wallet, deposit, ..., keys, check-integrity, import, demo.
-// A row without a name ends them. Static storage.
+// The client's rows (client_*.c, import_*.c, demo_*.c): wallet, deposit, ..., keys,
+// check-integrity, import, demo. A row without a name ends them. Static storage.
 const struct subcommand *client_subcommands(void);
 
 // The server's own rows.
 int serve_run(int argc, char **argv);  // serve.c
 int verify_run(int argc, char **argv); // verify_command.c
-// keys_create.c: `florin keys create --data DIR ...`, for a server that does not run. main.c sends `keys create` here
-// when the words hold --data, and everything else of `keys` to the client's row.
+// keys_create.c: `florin keys create --data DIR ...`, for a server that does not run. main.c sends
+// `keys create` here when the words hold --data, and everything else of `keys` to the client's row.
 int keys_create_run(int argc, char **argv);

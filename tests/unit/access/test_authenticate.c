@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The door: only a whole, known and living key opens it, and the books are not even asked about a mistyped one.
+// The door: only a whole, known and living key opens it, and the books are not even asked about a
+// mistyped one.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,14 +93,16 @@ static void other_schemes_do_not_open(void **state) {
     assert_int_equal(knock(door, SLICE("Bearer ")), STATUS_unauthenticated);
     assert_int_equal(knock(door, SLICE("Bearer      ")), STATUS_unauthenticated);
     assert_int_equal(knock(door, SLICE("Basic YWRtaW46YWRtaW4=")), STATUS_unauthenticated);
-    assert_int_equal(knock(door, slice_of(door->header + 7, door->secret_size)), STATUS_unauthenticated);
+    assert_int_equal(knock(door, slice_of(door->header + 7, door->secret_size)),
+                     STATUS_unauthenticated);
     assert_int_equal(door->books.asked, 0);
 }
 
 static void a_mistyped_key_is_not_looked_up(void **state) {
     struct door *door = *state;
     door->header[30] = door->header[30] == 'a' ? 'b' : 'a';
-    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)), STATUS_unauthenticated);
+    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)),
+                     STATUS_unauthenticated);
     assert_int_equal(door->books.asked, 0);
 }
 
@@ -113,13 +116,15 @@ static void an_unknown_key_does_not_open(void **state) {
 static void a_dead_key_does_not_open(void **state) {
     struct door *door = *state;
     door->books.live = false;
-    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)), STATUS_unauthenticated);
+    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)),
+                     STATUS_unauthenticated);
 }
 
 static void a_key_found_by_a_wrong_hash_does_not_open(void **state) {
     struct door *door = *state;
     door->books.answered.bytes[31] ^= 1;
-    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)), STATUS_unauthenticated);
+    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)),
+                     STATUS_unauthenticated);
 }
 
 #define WITH_DOOR(test) cmocka_unit_test_setup_teardown(test, open_door, close_door)

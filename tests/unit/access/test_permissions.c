@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Roles: the table says what the issue of each role promises, and nobody who is not in it may anything.
+// Roles: the table says what the issue of each role promises, and nobody who is not in it may
+// anything.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,12 +27,14 @@ static void admin_may_everything(void **state) {
 
 static void service_may_everything_but_keys(void **state) {
     for (int i = 0; i < PERMISSION_COUNT; i++)
-        assert_int_equal(permissions_allow(service, (enum permission)i), !about_keys((enum permission)i));
+        assert_int_equal(permissions_allow(service, (enum permission)i),
+                         !about_keys((enum permission)i));
 }
 
 static void auditor_reads_everything_and_changes_nothing(void **state) {
     for (int i = 0; i < PERMISSION_COUNT; i++)
-        assert_int_equal(permissions_allow(auditor, (enum permission)i), !writes((enum permission)i));
+        assert_int_equal(permissions_allow(auditor, (enum permission)i),
+                         !writes((enum permission)i));
 }
 
 static void unknown_roles_may_nothing(void **state) {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// From outcomes to answers. Bodies are wire/'s; here are the code and the headers around them.
+#include "api/parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+void answers_send(struct api_loop *loop, struct http_request *request,
+                  const struct operation *operation, uint64_t started_ns, int http,
+                  const char *content_type, struct slice body) {
+    uint32_t code = operation != NULL ? operation->code : METRICS_OPERATION_UNKNOWN;
+    metrics_count_answer(&loop->metrics, code, http, clock_monotonic_ns() - started_ns);
+    http_answer(request, http, content_type, body);
+}
+
+static void send_problem(struct api_loop *loop, struct http_request *request,
+                         const struct operation *operation, uint64_t started_ns,
+                         enum status status) {
+    if (status == STATUS_busy)
+        http_add_header(request, "Retry-After", SLICE("1"));
+    else if (status == STATUS_unauthenticated)
+        http_add_header(request, "WWW-Authenticate", SLICE("Bearer realm=\"florin\""));
+    answers_send(loop, request, operation, started_ns, status_http(status), PROBLEM_CONTENT_TYPE,
+                 buffer_slice(http_body_out(request)));
+}
+
+void answers_refuse(struct asking *asking, enum status status, const char *detail) {
+    struct buffer *body = http_body_out(asking->request);
+    buffer_reset(body);
+    problem_render_door(body, status, detail, PROBLEM_NO_OPERATION);
+    send_problem(asking->loop, asking->request, asking->operation, asking->started_ns, status);
+}
+
+void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults) {
+    struct buffer *body = http_body_out(asking->request);
+    buffer_reset(body);
+    problem_render_faults(body, faults, PROBLEM_NO_OPERATION);
+    send_problem(asking->loop, asking->request, asking->operation, asking->started_ns,
+                 STATUS_invalid_request);
+}
+
+void answers_busy(struct api_loop *loop, struct http_request *request,
+                  const struct operation *operation, uint64_t started_ns) {
+    struct buffer *body = http_body_out(request);
+    buffer_reset(body);
+    problem_render_door(body, STATUS_busy, NULL, PROBLEM_NO_OPERATION);
+    send_problem(loop, request, operation, started_ns, STATUS_busy);
+}
+
+struct wire_found answers_found(const struct outcome *outcome, enum command_type type) {
+    struct wire_found found = {.record = outcome->record, .opening = outcome->opening};
+    switch (type) {
+    case COMMAND_READ_WALLET: found.wallet = &outcome->wallet; break;
+    case COMMAND_READ_HOLD: found.hold = &outcome->hold; break;
+    case COMMAND_READ_WITHDRAWAL:
+        found.withdrawal = &outcome->withdrawal;
+        if (!id_is_zero(outcome->transaction))
+            found.transaction = &outcome->transaction;
+        break;
+    case COMMAND_READ_TRANSACTION: found.refunded = outcome->refunded; break;
+    default: break; // a write's answer is a function of its records alone
+    }
+    return found;
+}
+
+// A wallet as its balance now.
+static bool render_balance(struct buffer *body, const struct outcome *outcome) {
+    struct record record;
+    const char *invariant;
+    if (record_decode(outcome->record, &record, &invariant) != STATUS_ok ||
+        record.kind != RECORD_WALLET)
+        return false;
+    struct wire_balance balance = {
+        .wallet = outcome->wallet.id,
+        .currency = record.wallet.currency,
+        .at_ms = clock_now_ms(),
+        .balance = outcome->wallet.balance,
+        .version = outcome->wallet.version,
+        .is_now = true,
+        .held = outcome->wallet.held,
+    };
+    wire_render_balance(body, &balance);
+    return true;
+}
+
+// Where a new thing is read. Every object of the API begins with its id.
+static void add_location(struct http_request *request, const struct operation *operation,
+                         struct slice body) {
+    static const char *const places[] = {
+        [ANSWER_WALLET] = "/v1/wallets/",
+        [ANSWER_TRANSACTION] = "/v1/transactions/",
+        [ANSWER_WITHDRAWAL] = "/v1/withdrawals/",
+        [ANSWER_HOLD] = "/v1/holds/",
+        [ANSWER_KEY] = "/v1/keys/",
+    };
+    static const char opening[] = "{\"id\":\"";
+    const size_t opening_bytes = sizeof(opening) - 1;
+    if (operation->answer >= sizeof(places) / sizeof(places[0]) ||
+        places[operation->answer] == NULL)
+        return;
+    CHECK(body.size > opening_bytes && memcmp(body.bytes, opening, opening_bytes) == 0);
+    const uint8_t *id = body.bytes + opening_bytes;
+    const uint8_t *id_end = memchr(id, '"', body.size - opening_bytes);
+    CHECK(id_end != NULL);
+    char location[32 + ID_TEXT_BYTES_MAX];
+    size_t place_bytes = strlen(places[operation->answer]);
+    size_t id_bytes = (size_t)(id_end - id);
+    CHECK(place_bytes + id_bytes <= sizeof(location));
+    memcpy(location, places[operation->answer], place_bytes);
+    memcpy(location + place_bytes, id, id_bytes);
+    http_add_header(request, "Location", slice_of(location, place_bytes + id_bytes));
+}
+
+static void add_etag(struct http_request *request, uint64_t version) {
+    char tag[24];
+    size_t size = sizeof(tag);
+    tag[--size] = '"';
+    do {
+        tag[--size] = (char)('0' + version % 10);
+        version /= 10;
+    } while (version != 0);
+    tag[--size] = '"';
+    http_add_header(request, "ETag", slice_of(tag + size, sizeof(tag) - size));
+}
+
+// Statuses of the door and the house carry no numbers, whoever found them.
+static void render_refusal(struct buffer *body, const struct outcome *outcome) {
+    enum status status = (enum status)outcome->status;
+    enum status_class class = status_class(status);
+    if (class == STATUS_CLASS_DENIED || class == STATUS_CLASS_BUSY || class == STATUS_CLASS_BROKEN)
+        problem_render_door(body, status, NULL, PROBLEM_NO_OPERATION);
+    else
+        problem_render(body, &outcome->refusal, PROBLEM_NO_OPERATION);
+}
+
+static void send_damaged(struct api_loop *loop, struct call *call) {
+    log_line(LOG_ERROR, "api", "The record behind an answer of %s does not decode.",
+             call->operation->name);
+    struct buffer *body = http_body_out(call->request);
+    buffer_reset(body);
+    problem_render_door(body, STATUS_internal, NULL, PROBLEM_NO_OPERATION);
+    send_problem(loop, call->request, call->operation, call->started_ns, STATUS_internal);
+}
+
+void answers_call(struct api_loop *loop, struct call *call) {
+    struct http_request *request = call->request;
+    const struct outcome *outcome = &call->outcome;
+    struct buffer *body = http_body_out(request);
+    CHECK(outcome->status < STATUS_COUNT);
+    buffer_reset(body);
+    if (outcome->replayed)
+        http_add_header(request, "Idempotent-Replayed", SLICE("true"));
+    if (outcome->status != STATUS_ok) {
+        render_refusal(body, outcome);
+        send_problem(loop, request, call->operation, call->started_ns,
+                     (enum status)outcome->status);
+        return;
+    }
+    int http = 200;
+    if (call->wants_balance) {
+        if (!render_balance(body, outcome)) {
+            send_damaged(loop, call);
+            return;
+        }
+    } else {
+        struct wire_found found = answers_found(outcome, (enum command_type)call->command.type);
+        if (!outcome->replayed)
+            found.secret = slice_of(call->secret, call->secret_size);
+        if (wire_render_command(body, (enum command_type)call->command.type, &found, &http) !=
+            STATUS_ok) {
+            send_damaged(loop, call);
+            return;
+        }
+    }
+    if (call->secret_size != 0)
+        http_add_header(request, "Cache-Control", SLICE("no-store"));
+    if (outcome->has_version && call->operation->answer == ANSWER_WALLET)
+        add_etag(request, outcome->version);
+    if (http == 201)
+        add_location(request, call->operation, buffer_slice(body));
+    const char *content_type = body->size != 0 ? "application/json" : NULL;
+    answers_send(loop, request, call->operation, call->started_ns, http, content_type,
+                 buffer_slice(body));
+}

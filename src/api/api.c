@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Puts the floor together: loops, readers, the permissions of the operations table, and what http/
+// calls.
+#include "api/parts.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "wire/openapi.h"
+
+// Asks the engine for a key, for access/.
+static bool find_principal(void *context, const struct sha256 *secret_hash,
+                           struct principal *ret_principal) {
+    struct engine *engine = context;
+    struct key key;
+    bool live = false;
+    if (!engine->port->find_key(engine, secret_hash, clock_now_ms(), &key, &live))
+        return false;
+    *ret_principal = (struct principal){
+        .key = key.id, .role = key.role, .secret_hash = key.secret_hash, .live = live};
+    return true;
+}
+
+static void loop_open(struct api *api, unsigned index) {
+    struct api_loop *loop = &api->loops[index];
+    loop->api = api;
+    loop->index = index;
+    loop->parser = json_open();
+    loop->hash = sha256_open();
+    inbox_init(&loop->done);
+    random_fill(&loop->request_prefix, sizeof(loop->request_prefix));
+}
+
+static void loop_close(struct api_loop *loop) {
+    rounds_free_all(loop);
+    jobs_free_all(loop);
+    calls_free_all(loop);
+    json_close(loop->parser);
+    sha256_close(loop->hash);
+}
+
+// The operations table speaks in words; here they become sets, once.
+static void resolve_permissions(struct api *api) {
+    for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
+        const struct operation *operation = operation_at((enum operation_code)i);
+        CHECK(permission_find(slice_of_text(operation->permission), &api->permissions[i]));
+    }
+    uint32_t role_count;
+    const struct role_row *roles = permissions_roles(&role_count);
+    for (uint32_t r = 0; r < role_count; r++) {
+        CHECK(roles[r].number < API_ROLES_MAX);
+        for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
+            uint8_t command = operation_at((enum operation_code)i)->command;
+            if (command != COMMAND_NONE && permissions_allow(roles[r].number, api->permissions[i]))
+                api->allowed_commands[roles[r].number] |= UINT64_C(1) << command;
+        }
+    }
+}
+
+struct api *api_open(const struct api_options *options) {
+    CHECK(options->engine != NULL);
+    CHECK(options->loops >= 1 && options->loops <= HTTP_LOOPS_MAX);
+    CHECK(options->request_deadline_ms > 0);
+    struct api *api = memory_take_zeroed(sizeof(*api));
+    api->options = *options;
+    api->engine = options->engine;
+    api->keys = (struct principal_source){.find = find_principal, .context = options->engine};
+    api->currencies = (struct wire_currencies){.customs = options->currencies,
+                                               .custom_count = options->currency_count};
+    api->opened_ns = clock_monotonic_ns();
+    atomic_init(&api->stopping, false);
+    resolve_permissions(api);
+    openapi_render(&api->openapi, options->version);
+    api->last_used = last_used_open();
+    // Each loop begins on a cache line of its own, so that counting in one does not slow another.
+    api->loops_memory = memory_take_zeroed((options->loops + 1) * sizeof(*api->loops));
+    uintptr_t loops = ((uintptr_t)api->loops_memory + API_LOOP_ALIGNMENT - 1) / API_LOOP_ALIGNMENT *
+                      API_LOOP_ALIGNMENT;
+    api->loops = (struct api_loop *)loops;
+    for (unsigned i = 0; i < options->loops; i++)
+        loop_open(api, i);
+    readers_open(&api->lists, API_LIST_THREADS);
+    readers_open(&api->checks, 1);
+    return api;
+}
+
+struct http_handler api_handler(struct api *api) {
+    return (struct http_handler){
+        .context = api,
+        .body_limit = router_body_limit,
+        .request = router_request,
+        .pass_end = rounds_pass_end,
+        .woken = rounds_woken,
+        .tick = rounds_tick,
+        .refuse = router_refuse,
+    };
+}
+
+void api_attach(struct api *api, struct http_server *server) {
+    CHECK(server != NULL);
+    CHECK(api->server == NULL);
+    api->server = server;
+}
+
+void api_begin_stop(struct api *api) {
+    atomic_store_explicit(&api->stopping, true, memory_order_relaxed);
+}
+
+void api_stop(struct api *api) {
+    if (api->stopped)
+        return;
+    api->stopped = true;
+    api_begin_stop(api);
+    readers_close(&api->lists);
+    readers_close(&api->checks);
+}
+
+void api_close(struct api *api) {
+    if (api == NULL)
+        return;
+    api_stop(api);
+    for (unsigned i = 0; i < api->options.loops; i++)
+        loop_close(&api->loops[i]);
+    memory_free(api->loops_memory);
+    last_used_close(api->last_used);
+    buffer_done(&api->openapi);
+    memory_free(api);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// From requests to commands and from outcomes to answers. api/ stands between http/, which knows
+// bytes, and the engine, which knows the books: it asks who is there and what he may do, decodes,
+// sends rounds, and renders what became of them.
+//
+// Threads. Everything of a loop is touched by its HTTP thread alone. Three things cross: rounds go
+// to the engine and come back through the loop's inbox (rounds.c); lists and checks go to reader
+// threads and come back the same way (readers.c); counters are read by whichever loop answers
+// /metrics (metrics.h).
+#pragma once
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "http/server.h"
+#include "ledger/money.h"
+
+struct api;
+
+// Everything is borrowed and must outlive the api.
+struct api_options {
+    struct engine *engine;
+    const struct currency *currencies; // of the configuration, beside ISO 4217
+    uint32_t currency_count;
+    unsigned loops;               // of the server that it will answer for
+    uint32_t request_deadline_ms; // a request that waits longer is answered `busy`
+    const char *version;          // Florin's
+};
+
+// Thread: the one that starts and stops the server, as for all functions here. `api_open` starts
+// the reader threads.
+struct api *api_open(const struct api_options *options);
+struct http_handler api_handler(struct api *api);
+// Which server to wake. Must be called before http_server_start.
+void api_attach(struct api *api, struct http_server *server);
+// Stopping: api_begin_stop, then stop the server, api_stop, close the engine, close the server,
+// api_close. From here on /readyz answers 503 and a check of the books is cut short. Thread: any.
+void api_begin_stop(struct api *api);
+// Ends the reader threads, which use the engine. The server must have stopped.
+void api_stop(struct api *api);
+// The engine must have been closed: no round is on its way. Accepts NULL.
+void api_close(struct api *api);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// One request, one command: every payment, every change, and the reads of what is now.
+#include "api/parts.h"
+
+static void submit(struct asking *asking, struct call *call) {
+    call->request = asking->request;
+    call->operation = asking->operation;
+    call->started_ns = asking->started_ns;
+    call->submission.commands = &call->command;
+    call->submission.outcomes = &call->outcome;
+    call->submission.count = 1;
+    call->submission.is_batch = false;
+    call->submission.atomic = false;
+    if (rounds_add(asking->loop, call))
+        return;
+    call->request = NULL;
+    calls_release(asking->loop, call);
+    answers_refuse(asking, STATUS_busy, NULL);
+}
+
+void commands_request(struct asking *asking) {
+    const struct operation *operation = asking->operation;
+    CHECK(operation->command != COMMAND_NONE);
+    struct call *call = calls_take(asking->loop, false);
+    struct wire_context wire = router_wire_context(asking, &call->arena);
+    struct wire_faults faults;
+    enum status status = wire_decode_command(&wire, operation, asking->id, &asking->headers.wire,
+                                             http_body(asking->request), &call->command, &faults);
+    if (status != STATUS_ok) {
+        answers_refuse_faults(asking, &faults);
+        calls_release(asking->loop, call);
+        return;
+    }
+    if (call->command.type == COMMAND_KEY_CREATE)
+        keys_make_secret(call);
+    submit(asking, call);
+}
+
+// The balance as it is now is the wallet, read like any other and shown differently.
+void balances_request_now(struct asking *asking) {
+    struct call *call = calls_take(asking->loop, false);
+    struct wire_context wire = router_wire_context(asking, &call->arena);
+    memset(&call->command, 0, sizeof(call->command));
+    call->command.type = COMMAND_READ_WALLET;
+    call->command.principal_key = wire.principal_key;
+    call->command.subject = asking->id;
+    call->command.slot = id_slot(asking->id);
+    call->command.origin = wire.origin;
+    call->wants_balance = true;
+    submit(asking, call);
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// Lists, history and balances of the past: read beside the writer, from what is published, by the
+// reader threads.
+#include "api/parts.h"
+
+#define PARAMETERS_MAX 32
+
+static bool is_time(const struct operation *operation, struct slice name) {
+    for (uint32_t i = 0; i < operation->query_count; i++)
+        if (operation->query[i]->kind == FIELD_TIME &&
+            slice_equal(slice_of_text(operation->query[i]->name), name))
+            return true;
+    return false;
+}
+
+// In a query a plus means a space, but whoever writes a time's offset as "+02:00" means a plus.
+static struct slice mend_time(struct arena *arena, struct slice value) {
+    struct slice copy = arena_copy(arena, value);
+    uint8_t *bytes = (uint8_t *)copy.bytes;
+    for (size_t i = 0; i < copy.size; i++)
+        if (bytes[i] == ' ' && memchr(bytes, 'T', i) != NULL)
+            bytes[i] = '+';
+    return copy;
+}
+
+// False: he has been answered.
+static bool decode_query(struct asking *asking, struct job *job) {
+    struct wire_parameter parameters[PARAMETERS_MAX];
+    uint32_t count = 0;
+    size_t place = 0;
+    struct slice name, value;
+    while (http_next_query(asking->request, &place, &name, &value)) {
+        if (count == PARAMETERS_MAX) {
+            answers_refuse(asking, STATUS_invalid_request, "There are too many query parameters.");
+            return false;
+        }
+        if (is_time(asking->operation, name))
+            value = mend_time(&job->arena, value);
+        parameters[count++] = (struct wire_parameter){.name = name, .value = value};
+    }
+    struct wire_context wire = router_wire_context(asking, &job->arena);
+    struct wire_faults faults;
+    if (wire_decode_query(&wire, asking->operation, parameters, count, &job->query, &faults) !=
+        STATUS_ok) {
+        answers_refuse_faults(asking, &faults);
+        return false;
+    }
+    return true;
+}
+
+// A job whose request has been answered already, or never will be by it.
+static void forget(struct api_loop *loop, struct job *job) {
+    job->request = NULL;
+    jobs_release(loop, job);
+}
+
+static void send_to_readers(struct asking *asking, struct job *job) {
+    if (readers_push(&asking->loop->api->lists, job))
+        return;
+    answers_refuse(asking, STATUS_busy, NULL);
+    forget(asking->loop, job);
+}
+
+void lists_request(struct asking *asking) {
+    struct job *job = jobs_take(asking, JOB_LIST);
+    if (decode_query(asking, job))
+        send_to_readers(asking, job);
+    else
+        forget(asking->loop, job);
+}
+
+void balances_request(struct asking *asking) {
+    struct job *job = jobs_take(asking, JOB_BALANCE);
+    if (!decode_query(asking, job)) {
+        forget(asking->loop, job);
+    } else if (job->query.has_at) {
+        send_to_readers(asking, job);
+    } else {
+        forget(asking->loop, job);
+        balances_request_now(asking);
+    }
+}
+
+static enum list_kind kind_of(const struct operation *operation) {
+    switch ((enum answer_kind)operation->answer) {
+    case ANSWER_WALLETS: return LIST_WALLETS;
+    case ANSWER_TRANSACTIONS: return LIST_TRANSACTIONS;
+    case ANSWER_WITHDRAWALS: return LIST_WITHDRAWALS;
+    case ANSWER_HOLDS: return LIST_HOLDS;
+    case ANSWER_KEYS: return LIST_KEYS;
+    default: UNREACHABLE("a list of something else");
+    }
+}
+
+// What an item is read as.
+static enum command_type read_of(enum list_kind kind) {
+    switch (kind) {
+    case LIST_WALLETS: return COMMAND_READ_WALLET;
+    case LIST_TRANSACTIONS: return COMMAND_READ_TRANSACTION;
+    case LIST_WITHDRAWALS: return COMMAND_READ_WITHDRAWAL;
+    case LIST_HOLDS: return COMMAND_READ_HOLD;
+    case LIST_KEYS: return COMMAND_KEY_CREATE;
+    }
+    UNREACHABLE("a list of something else");
+}
+
+static void refuse(struct job *job, enum status status, enum id_type id_type, struct id id) {
+    struct refusal refusal = {.status = (uint8_t)status, .id_type = (uint8_t)id_type, .id = id};
+    buffer_reset(&job->body);
+    enum status_class class = status_class(status);
+    if (class == STATUS_CLASS_MISSING)
+        problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
+    else
+        problem_render_door(&job->body, class == STATUS_CLASS_BUSY ? status : STATUS_internal, NULL,
+                            PROBLEM_NO_OPERATION);
+    job->http =
+        class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status_http(status) : 500;
+    job->content_type = PROBLEM_CONTENT_TYPE;
+}
+
+static void note_key_use(const struct job *job, struct wire_found *found) {
+    struct record record;
+    const char *invariant;
+    if (record_decode(found->record, &record, &invariant) == STATUS_ok && record.kind == RECORD_KEY)
+        found->last_used_at_ms = last_used_get(job->api->last_used, record.api_key.id);
+}
+
+void lists_run(struct job *job) {
+    struct engine *engine = job->api->engine;
+    const struct wire_query *asked = &job->query;
+    enum list_kind kind = kind_of(job->operation);
+    struct list_query query = {
+        .kind = kind,
+        .wallet = job->operation->has_id ? job->wallet : asked->wallet,
+        .merchant = asked->merchant,
+        .owner = asked->owner,
+        .currency = asked->currency,
+        .wallet_kind = asked->wallet_kind,
+        .status = asked->status,
+        .type = asked->type,
+        .order = asked->order,
+        .bank_id = asked->bank_id,
+        .initiated_by = asked->initiated_by,
+        .from_ms = asked->from_ms,
+        .to_ms = asked->to_ms,
+        .cursor = asked->cursor,
+        .limit = asked->limit,
+    };
+    enum status status = engine->port->list(engine, &query, &job->page);
+    if (status != STATUS_ok) {
+        refuse(job, status, ID_WALLET, query.wallet);
+        return;
+    }
+    wire_page_begin(&job->body);
+    for (uint32_t i = 0; i < job->page.item_count; i++) {
+        wire_page_item(&job->body, i);
+        struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
+        if (kind == LIST_KEYS)
+            note_key_use(job, &found);
+        int http;
+        if (wire_render_command(&job->body, read_of(kind), &found, &http) != STATUS_ok) {
+            refuse(job, STATUS_internal, ID_WALLET, query.wallet);
+            return;
+        }
+    }
+    wire_page_end(&job->body, &engine->seal, job->page.next_cursor);
+    job->http = 200;
+    job->content_type = "application/json";
+}
+
+void balances_run(struct job *job) {
+    struct engine *engine = job->api->engine;
+    struct balance_at at;
+    enum status status = engine->port->balance_at(engine, job->wallet, job->query.at_ms, &at);
+    if (status != STATUS_ok) {
+        refuse(job, status, ID_WALLET, job->wallet);
+        return;
+    }
+    struct wire_balance balance = {
+        .wallet = job->wallet,
+        .currency = at.currency,
+        .at_ms = job->query.at_ms,
+        .balance = at.balance,
+        .version = at.version,
+    };
+    wire_render_balance(&job->body, &balance);
+    job->http = 200;
+    job->content_type = "application/json";
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Counts what happens and prints it for Prometheus. Names end in their unit; what only grows ends
+// in _total.
+#include "api/parts.h"
+
+#include "base/clock.h"
+
+static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 400, 401, 403, 404,
+                                              405, 409, 412, 413, 415, 417, 422, 429,
+                                              431, 499, 500, 501, 503, 507};
+
+// Upper bounds in microseconds; the last bucket takes the rest.
+static const uint64_t duration_bounds_us[METRICS_DURATION_BUCKETS - 1] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000, 500000, 2500000, 10000000};
+
+// Commands in a round, upper bounds; the last bucket takes the rest.
+static const uint32_t round_bounds[METRICS_ROUND_BUCKETS - 1] = {1,    4,    16,    64,   256,
+                                                                 1024, 4096, 16384, 65536};
+
+static uint32_t code_index(int http) {
+    for (uint32_t i = 0; i < METRICS_CODE_COUNT; i++)
+        if (codes[i] == http)
+            return i;
+    return code_index(500);
+}
+
+void metrics_count_answer(struct metrics *metrics, uint32_t operation_code, int http,
+                          uint64_t duration_ns) {
+    CHECK(operation_code <= METRICS_OPERATION_UNKNOWN);
+    metrics_add(&metrics->answers[operation_code][code_index(http)], 1);
+    uint64_t duration_us = duration_ns / 1000;
+    uint32_t bucket = 0;
+    while (bucket < METRICS_DURATION_BUCKETS - 1 && duration_us > duration_bounds_us[bucket])
+        bucket++;
+    metrics_add(&metrics->durations[bucket], 1);
+    metrics_add(&metrics->duration_us_total, duration_us);
+}
+
+void metrics_count_round(struct metrics *metrics, uint32_t command_count) {
+    uint32_t bucket = 0;
+    while (bucket < METRICS_ROUND_BUCKETS - 1 && command_count > round_bounds[bucket])
+        bucket++;
+    metrics_add(&metrics->rounds[bucket], 1);
+    metrics_add(&metrics->round_count, 1);
+    metrics_add(&metrics->round_commands, command_count);
+}
+
+// A counter of all loops together, by its place in struct metrics.
+static uint64_t sum(const struct api *api, size_t offset) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < api->options.loops; i++) {
+        const uint8_t *metrics = (const uint8_t *)&api->loops[i].metrics;
+        total +=
+            __atomic_load_n((const uint64_t *)(const void *)(metrics + offset), __ATOMIC_RELAXED);
+    }
+    return total;
+}
+
+#define SUM(api, member) sum((api), offsetof(struct metrics, member))
+
+static void add_head(struct buffer *buffer, const char *name, const char *type,
+                     const char *sentence) {
+    buffer_add_format(buffer, "# HELP florin_%s %s\n# TYPE florin_%s %s\n", name, sentence, name,
+                      type);
+}
+
+static void add_value(struct buffer *buffer, const char *name, const char *type,
+                      const char *sentence, uint64_t value) {
+    add_head(buffer, name, type, sentence);
+    buffer_add_format(buffer, "florin_%s ", name);
+    buffer_add_u64(buffer, value);
+    BUFFER_ADD(buffer, "\n");
+}
+
+// A fraction of seconds from a whole number of smaller units, without floating point.
+static void add_seconds(struct buffer *buffer, const char *name, uint64_t value, uint64_t units,
+                        int digits) {
+    buffer_add_format(buffer, "florin_%s %llu.%0*llu\n", name, (unsigned long long)(value / units),
+                      digits, (unsigned long long)(value % units));
+}
+
+static void add_answers(const struct api *api, struct buffer *buffer) {
+    add_head(buffer, "requests_total", "counter", "Requests answered, by operation and HTTP code.");
+    for (uint32_t operation = 0; operation <= OPERATION_COUNT; operation++) {
+        const char *name = operation == OPERATION_COUNT
+                               ? "unknown"
+                               : operation_at((enum operation_code)operation)->name;
+        for (uint32_t i = 0; i < METRICS_CODE_COUNT; i++) {
+            uint64_t value = sum(api, offsetof(struct metrics, answers) +
+                                          (operation * METRICS_CODE_COUNT + i) * sizeof(uint64_t));
+            if (value != 0)
+                buffer_add_format(buffer,
+                                  "florin_requests_total{operation=\"%s\",code=\"%d\"} %llu\n",
+                                  name, codes[i], (unsigned long long)value);
+        }
+    }
+}
+
+static void add_durations(const struct api *api, struct buffer *buffer) {
+    static const char *const bounds[METRICS_DURATION_BUCKETS] = {
+        "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01",
+        "0.025",  "0.1",     "0.5",    "2.5",   "10",     "+Inf"};
+    add_head(buffer, "request_duration_seconds", "histogram",
+             "From a request's last byte to its answer.");
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < METRICS_DURATION_BUCKETS; i++) {
+        count += sum(api, offsetof(struct metrics, durations) + i * sizeof(uint64_t));
+        buffer_add_format(buffer, "florin_request_duration_seconds_bucket{le=\"%s\"} %llu\n",
+                          bounds[i], (unsigned long long)count);
+    }
+    add_seconds(buffer, "request_duration_seconds_sum", SUM(api, duration_us_total), 1000000, 6);
+    buffer_add_format(buffer, "florin_request_duration_seconds_count %llu\n",
+                      (unsigned long long)count);
+}
+
+static void add_rounds(const struct api *api, struct buffer *buffer) {
+    add_head(buffer, "round_commands", "histogram", "Commands that travelled in one round.");
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < METRICS_ROUND_BUCKETS; i++) {
+        count += sum(api, offsetof(struct metrics, rounds) + i * sizeof(uint64_t));
+        if (i < METRICS_ROUND_BUCKETS - 1)
+            buffer_add_format(buffer, "florin_round_commands_bucket{le=\"%u\"} %llu\n",
+                              round_bounds[i], (unsigned long long)count);
+        else
+            buffer_add_format(buffer, "florin_round_commands_bucket{le=\"+Inf\"} %llu\n",
+                              (unsigned long long)count);
+    }
+    buffer_add_format(buffer, "florin_round_commands_sum %llu\n",
+                      (unsigned long long)SUM(api, round_commands));
+    buffer_add_format(buffer, "florin_round_commands_count %llu\n", (unsigned long long)count);
+    add_value(buffer, "requests_waiting", "gauge", "Requests whose outcome is not known yet.",
+              SUM(api, waiting_calls));
+    add_value(buffer, "request_deadlines_missed_total", "counter",
+              "Requests answered busy because they waited too long.", SUM(api, deadlines_missed));
+}
+
+static void add_engine(const struct api *api, struct buffer *buffer) {
+    struct engine_stats stats;
+    memset(&stats, 0, sizeof(stats));
+    api->engine->port->stats(api->engine, &stats);
+    add_value(buffer, "engine_rounds_total", "counter", "Rounds decided.", stats.rounds);
+    add_value(buffer, "engine_commands_total", "counter", "Commands decided.", stats.commands);
+    add_value(buffer, "engine_refusals_total", "counter", "Commands refused.", stats.refusals);
+    add_value(buffer, "engine_replays_total", "counter",
+              "Commands answered from an idempotency key.", stats.replays);
+    add_value(buffer, "engine_records_total", "counter", "Records written.", stats.records);
+    add_head(buffer, "engine_sync_duration_seconds", "summary", "Time in syncs of the journal.");
+    add_seconds(buffer, "engine_sync_duration_seconds_sum", stats.sync_ns_total, 1000000000, 9);
+    buffer_add_format(buffer, "florin_engine_sync_duration_seconds_count %llu\n",
+                      (unsigned long long)stats.sync_count);
+    add_value(buffer, "journal_bytes", "gauge", "Bytes in the journal.", stats.journal_bytes);
+    add_value(buffer, "index_backlog_bytes", "gauge", "Index entries not sealed yet.",
+              stats.index_backlog_bytes);
+    add_value(buffer, "index_runs", "gauge", "Sealed runs of the index.", stats.index_run_count);
+    add_value(buffer, "index_keys", "gauge", "Keys in the index.", stats.index_key_count);
+    add_value(buffer, "wallets", "gauge", "Wallets.", stats.wallet_count);
+    add_value(buffer, "holds", "gauge", "Holds.", stats.hold_count);
+    add_value(buffer, "holds_open", "gauge", "Holds that are open.", stats.hold_open_count);
+    add_value(buffer, "withdrawals", "gauge", "Withdrawals.", stats.withdrawal_count);
+    add_value(buffer, "transactions", "gauge", "Transactions.", stats.transaction_count);
+    add_value(buffer, "keys", "gauge", "API keys.", stats.key_count);
+    add_head(buffer, "checkpoint_age_seconds", "gauge", "Since the last checkpoint.");
+    add_seconds(buffer, "checkpoint_age_seconds", stats.checkpoint_age_ms, 1000, 3);
+    add_value(buffer, "engine_batch_commands_last", "gauge", "Commands behind the last sync.",
+              stats.batch_commands_last);
+    add_value(buffer, "memory_state_bytes", "gauge", "Memory of the books' state.",
+              stats.memory_state_bytes);
+    add_value(buffer, "memory_index_bytes", "gauge", "Memory of the index.",
+              stats.memory_index_bytes);
+    add_value(buffer, "storage_full", "gauge", "1 while writes are refused for want of disk space.",
+              stats.storage_full);
+}
+
+static void add_http(const struct api *api, struct buffer *buffer) {
+    struct http_stats stats = http_server_stats(api->server);
+    add_value(buffer, "http_connections", "gauge", "Open connections.", stats.connections_open);
+    add_value(buffer, "http_connections_accepted_total", "counter", "Connections accepted.",
+              stats.connections_accepted);
+    add_value(buffer, "http_connections_evicted_total", "counter",
+              "Idle connections closed for newcomers.", stats.connections_evicted);
+    add_value(buffer, "http_requests_refused_total", "counter",
+              "Requests refused before they were understood.", stats.requests_refused);
+    add_value(buffer, "http_requests_timed_out_total", "counter",
+              "Requests that were not complete in time.", stats.requests_timed_out);
+    add_value(buffer, "http_answers_timed_out_total", "counter",
+              "Answers that were not taken in time.", stats.answers_timed_out);
+    add_value(buffer, "http_answers_dropped_total", "counter", "Answers whose client had left.",
+              stats.answers_dropped);
+}
+
+void metrics_render(struct api *api, struct buffer *buffer) {
+    add_head(buffer, "build_info", "gauge", "The version that runs.");
+    buffer_add_format(buffer, "florin_build_info{version=\"%s\"} 1\n", api->options.version);
+    add_head(buffer, "uptime_seconds", "gauge", "Since the server was started.");
+    add_seconds(buffer, "uptime_seconds", (clock_monotonic_ns() - api->opened_ns) / 1000000, 1000,
+                3);
+    add_answers(api, buffer);
+    add_durations(api, buffer);
+    add_rounds(api, buffer);
+    add_engine(api, buffer);
+    add_http(api, buffer);
+}

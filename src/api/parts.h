@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+// What the files of api/ share. A request's way through them:
+//
+//   router.c ─▶ public.c: answered at once, like every refusal at the door
+//           ├─▶ commands.c, batches.c ─▶ a call ─▶ rounds.c ─▶ engine
+//           │                                        └─▶ answers.c
+//           └─▶ lists.c, integrity.c  ─▶ a job  ─▶ readers.c ─▶ engine
+//                                                    └─▶ answered by its loop
+//
+// A call outlives its request: when the deadline is over the request is answered and gone, while
+// the engine still reads the call's command and writes its outcome. So a call's memory is its own,
+// from a pool, and never the request's arena.
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "access/authenticate.h"
+#include "access/permissions.h"
+#include "access/secret.h"
+#include "api/api.h"
+#include "api/metrics.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/inbox.h"
+#include "base/json.h"
+#include "wire/decode.h"
+#include "wire/operations.h"
+#include "wire/problem.h"
+#include "wire/render.h"
+
+#define API_CALL_BLOCK_BYTES  2048          // a payment's texts fit
+#define API_BATCH_BLOCK_BYTES (1024 * 1024) // a batch of a thousand fits
+#define API_BATCHES_KEPT_MAX  32            // pooled per loop; beyond it their memory is given back
+#define API_WAITING_BYTES_MAX                                                                      \
+    (UINT64_C(1) << 30) // memory of calls on their way, over all loops; beyond it: busy
+#define API_PASS_WAIT_NS    UINT64_C(5000000) // how long a pass waits for its own round
+#define API_LIST_THREADS    2
+#define API_JOBS_QUEUED_MAX 4096
+#define API_ROLES_MAX       16
+#define API_LOOP_ALIGNMENT  128 // two cache lines: processors fetch them in pairs
+
+// How something finished comes back to its loop.
+enum completion_kind { COMPLETION_FLIGHT, COMPLETION_JOB };
+struct completion {
+    struct inbox_node node; // first
+    enum completion_kind kind;
+};
+
+// A request that became a submission.
+struct call {
+    struct call *next;            // of its flight, or in the pool
+    struct http_request *request; // NULL once it has been answered
+    const struct operation *operation;
+    uint64_t started_ns;
+    struct submission submission; // of the command or batch below
+    struct command command;
+    struct outcome outcome;
+    struct wire_faults **faults; // of a batch: why an operation is invalid
+    struct arena arena;          // texts, and a batch's commands and outcomes
+    uint64_t waiting_bytes;      // estimate, counted in api_loop.waiting_bytes
+    bool is_large;               // from the pool of batches
+    bool wants_balance;          // a wallet read that is shown as its balance
+    size_t secret_size;          // of a new key
+    char secret[SECRET_BYTES_MAX];
+};
+
+// A round of one loop, from its first call to its last answer.
+struct flight {
+    struct completion done; // first
+    struct round round;
+    struct api_loop *loop;
+    struct call *first, *last;
+    struct submission *last_submission;
+    struct flight *previous, *next; // among those submitted and unpublished; or in the pool
+    uint64_t opened_ns;
+    bool gave_up; // its requests have been answered `busy`
+};
+
+enum job_kind { JOB_LIST, JOB_BALANCE, JOB_INTEGRITY };
+
+// A request that a reader thread works on.
+struct job {
+    struct completion done; // first
+    struct job *next_queued;
+    struct job *previous, *next; // among the loop's jobs; or in the pool
+    struct api *api;
+    struct api_loop *loop;
+    struct http_request *request; // NULL once it has been answered; the loop's thread alone
+    const struct operation *operation;
+    uint64_t started_ns;
+    enum job_kind kind;
+    struct id wallet;        // of the path
+    struct wire_query query; // texts are in `arena`
+    struct arena arena;
+    struct page page;
+    struct buffer body;       // the answer
+    int http;                 // its code
+    const char *content_type; // static
+};
+
+// What a request says in its headers.
+struct door_headers {
+    struct slice authorization, content_type, request_id;
+    struct wire_headers wire;
+    bool repeated; // one of those that must be single was not
+};
+
+// A request while it is at the door.
+struct asking {
+    struct http_request *request;
+    struct api_loop *loop;
+    const struct operation *operation; // NULL until it is known
+    struct id id;                      // of the path
+    struct principal principal;
+    struct door_headers headers;
+    struct slice request_id; // in the request's arena
+    uint64_t started_ns;
+};
+
+struct api_loop {
+    struct api *api;
+    unsigned index;
+    struct json_parser *parser;
+    struct sha256_context *hash;
+    struct inbox done;                           // completions
+    struct flight *open;                         // being filled in this pass; NULL: none yet
+    struct flight *flights_first, *flights_last; // submitted and not published, oldest first
+    struct job *jobs_first, *jobs_last;          // on their way, oldest first
+    struct flight *free_flights;
+    struct call *free_calls;
+    struct call *free_batches;
+    uint32_t free_batch_count;
+    struct job *free_jobs;
+    uint64_t waiting_bytes;
+    uint64_t request_number;
+    uint64_t request_prefix; // random: request ids of two starts differ
+    struct metrics metrics;
+} __attribute__((aligned(API_LOOP_ALIGNMENT)));
+
+// Threads that do what may wait for the disk.
+struct readers {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct job *first, *last; // queued
+    uint32_t queued;
+    uint32_t thread_count;
+    bool stopping;
+    pthread_t threads[API_LIST_THREADS];
+};
+
+struct api {
+    struct api_options options;
+    struct engine *engine;
+    struct http_server *server;
+    struct api_loop *loops;
+    void *loops_memory; // what they lie in
+    struct principal_source keys;
+    struct wire_currencies currencies;
+    enum permission permissions[OPERATION_COUNT];
+    uint64_t allowed_commands[API_ROLES_MAX]; // by role: bit 1 << enum command_type
+    struct readers lists;
+    struct readers checks; // one thread: checks of the whole books queue behind one another
+    struct last_used *last_used;
+    struct buffer openapi;
+    uint64_t opened_ns;
+    atomic_bool stopping;
+    bool stopped; // the readers have ended
+};
+
+// router.c
+void router_request(void *context, struct http_request *request);
+void router_refuse(void *context, struct http_request *request, int code);
+size_t router_body_limit(void *context, struct slice method, struct slice path);
+// What decoding needs, for the one who asks; texts go to `arena`.
+struct wire_context router_wire_context(struct asking *asking, struct arena *arena);
+
+// door_headers.c
+void headers_collect(struct http_request *request, struct door_headers *ret_headers);
+bool headers_is_json(struct slice content_type);
+struct slice headers_take_request_id(struct api_loop *loop, struct http_request *request,
+                                     struct slice given);
+bool headers_is_loopback(const uint8_t address[16]);
+
+// calls.c
+struct call *calls_take(struct api_loop *loop, bool is_large);
+void calls_release(struct api_loop *loop, struct call *call);
+void calls_free_all(struct api_loop *loop);
+
+// commands.c, batches.c, lists.c, integrity.c, public.c: one request each; answers it or leaves it
+// waiting.
+void commands_request(struct asking *asking);
+void batches_request(struct asking *asking);
+void lists_request(struct asking *asking);
+void balances_request(struct asking *asking);     // lists.c
+void balances_request_now(struct asking *asking); // commands.c
+void integrity_request(struct asking *asking);
+void public_request(struct asking *asking);
+
+// keys.c: gives a COMMAND_KEY_CREATE its secret.
+void keys_make_secret(struct call *call);
+
+// rounds.c
+// False: too much waits already; the call was not taken.
+bool rounds_add(struct api_loop *loop, struct call *call);
+void rounds_pass_end(void *context, unsigned loop);
+void rounds_woken(void *context, unsigned loop);
+void rounds_tick(void *context, unsigned loop);
+void rounds_free_all(struct api_loop *loop);
+
+// answers.c
+// Counts and sends. `operation` may be NULL. The request is gone afterwards.
+void answers_send(struct api_loop *loop, struct http_request *request,
+                  const struct operation *operation, uint64_t started_ns, int http,
+                  const char *content_type, struct slice body);
+// A refusal without numbers; `detail` is NULL for the status's own sentence.
+void answers_refuse(struct asking *asking, enum status status, const char *detail);
+void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults);
+void answers_busy(struct api_loop *loop, struct http_request *request,
+                  const struct operation *operation, uint64_t started_ns);
+// What became of a call; its request must be there.
+void answers_call(struct api_loop *loop, struct call *call);
+struct wire_found answers_found(const struct outcome *outcome, enum command_type type);
+// batches.c
+void batches_answer(struct api_loop *loop, struct call *call);
+
+// readers.c
+void readers_open(struct readers *readers, uint32_t thread_count);
+void readers_close(struct readers *readers); // what is queued is dropped
+// False: the queue is full, or the readers stop.
+bool readers_push(struct readers *readers, struct job *job);
+struct job *jobs_take(struct asking *asking, enum job_kind kind);
+void jobs_answer(struct api_loop *loop, struct job *job);
+void jobs_release(struct api_loop *loop, struct job *job);
+void jobs_free_all(struct api_loop *loop);
+// What a reader thread does with a job, by its kind.
+void lists_run(struct job *job);
+void balances_run(struct job *job);
+void integrity_run(struct job *job);
+
+// last_used.c: when a key was last seen, in memory only.
+struct last_used *last_used_open(void);
+void last_used_close(struct last_used *last_used);
+void last_used_note(struct last_used *last_used, struct id key,
+                    uint64_t now_ms);                               // any thread, waits for nothing
+uint64_t last_used_get(struct last_used *last_used, struct id key); // 0: not seen

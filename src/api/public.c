@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What needs no key: is it alive, is it ready, how is it doing, what can it do. None of it touches
+// the engine's thread, so all of it answers while the store hangs.
+#include "api/parts.h"
+
+static void send_json(struct asking *asking, int http, struct slice body) {
+    http_add_header(asking->request, "Cache-Control", SLICE("no-store"));
+    answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, http,
+                 "application/json", body);
+}
+
+void public_request(struct asking *asking) {
+    struct api *api = asking->loop->api;
+    struct buffer *body;
+    switch ((enum operation_code)asking->operation->code) {
+    case OPERATION_HEALTH: send_json(asking, 200, SLICE("{\"status\":\"ok\"}")); break;
+    case OPERATION_READY:
+        if (atomic_load_explicit(&api->stopping, memory_order_relaxed))
+            send_json(asking, 503, SLICE("{\"status\":\"stopping\"}"));
+        else
+            send_json(asking, 200, SLICE("{\"status\":\"ready\"}"));
+        break;
+    case OPERATION_METRICS:
+        body = http_body_out(asking->request);
+        buffer_reset(body);
+        metrics_render(api, body);
+        answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,
+                     "text/plain; version=0.0.4; charset=utf-8", buffer_slice(body));
+        break;
+    case OPERATION_OPENAPI:
+        answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,
+                     "application/json", buffer_slice(&api->openapi));
+        break;
+    default: UNREACHABLE("an operation that is not public");
+    }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// A pass's commands travel as one round. The loop fills a flight while it reads requests, sends it
+// at the pass's end, and waits a few milliseconds for it; whatever is published by then is answered
+// in the same breath. What takes longer comes back through the loop's inbox and is answered when
+// the loop is woken.
+//
+//   A flight:  open (being filled) ─▶ submitted ─▶ published ─▶ answered, back in the pool
+//
+// A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
+// its few milliseconds, and every later one goes on at once, so health and metrics stay quick.
+#include "api/parts.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+// Thread: the engine's.
+static void flight_published(struct round *round) {
+    struct flight *flight = round->context;
+    struct api_loop *loop = flight->loop;
+    struct http_server *server = loop->api->server;
+    unsigned index = loop->index;
+    inbox_push(&loop->done, &flight->done.node);
+    http_wake(server, index); // the flight is the loop's again and must not be touched
+}
+
+static struct flight *flight_take(struct api_loop *loop) {
+    struct flight *flight = loop->free_flights;
+    if (flight != NULL) {
+        loop->free_flights = flight->next;
+    } else {
+        flight = memory_take_zeroed(sizeof(*flight));
+        flight->done.kind = COMPLETION_FLIGHT;
+        flight->loop = loop;
+        round_init(&flight->round);
+    }
+    flight->round.first = NULL;
+    flight->round.command_count = 0;
+    flight->round.published = flight_published;
+    flight->round.context = flight;
+    flight->first = flight->last = NULL;
+    flight->last_submission = NULL;
+    flight->previous = flight->next = NULL;
+    flight->gave_up = false;
+    return flight;
+}
+
+static uint64_t estimate_bytes(const struct call *call) {
+    uint64_t own = sizeof(*call) + API_CALL_BLOCK_BYTES;
+    if (!call->is_large)
+        return own;
+    return own + API_BATCH_BLOCK_BYTES +
+           (uint64_t)call->submission.count * (sizeof(struct command) + sizeof(struct outcome));
+}
+
+bool rounds_add(struct api_loop *loop, struct call *call) {
+    CHECK(call->request != NULL);
+    CHECK(call->submission.count >= 1);
+    uint64_t bytes = estimate_bytes(call);
+    if (loop->waiting_bytes + bytes > API_WAITING_BYTES_MAX / loop->api->options.loops)
+        return false;
+    call->waiting_bytes = bytes;
+    loop->waiting_bytes += bytes;
+    struct flight *flight = loop->open;
+    if (flight == NULL) {
+        flight = flight_take(loop);
+        flight->opened_ns = call->started_ns;
+        loop->open = flight;
+    }
+    call->next = NULL;
+    call->submission.next = NULL;
+    if (flight->last == NULL) {
+        flight->first = call;
+        flight->round.first = &call->submission;
+    } else {
+        flight->last->next = call;
+        flight->last_submission->next = &call->submission;
+    }
+    flight->last = call;
+    flight->last_submission = &call->submission;
+    flight->round.command_count += call->submission.count;
+    metrics_add(&loop->metrics.waiting_calls, 1);
+    return true;
+}
+
+static void flight_submit(struct api_loop *loop, struct flight *flight) {
+    CHECK(flight->round.first != NULL);
+    loop->open = NULL;
+    flight->previous = loop->flights_last;
+    if (loop->flights_last != NULL)
+        loop->flights_last->next = flight;
+    else
+        loop->flights_first = flight;
+    loop->flights_last = flight;
+    metrics_count_round(&loop->metrics, flight->round.command_count);
+    loop->api->engine->port->submit(loop->api->engine, &flight->round);
+}
+
+static void flight_unlink(struct api_loop *loop, struct flight *flight) {
+    if (flight->previous != NULL)
+        flight->previous->next = flight->next;
+    else
+        loop->flights_first = flight->next;
+    if (flight->next != NULL)
+        flight->next->previous = flight->previous;
+    else
+        loop->flights_last = flight->previous;
+}
+
+static void flight_recycle(struct api_loop *loop, struct flight *flight) {
+    round_release(&flight->round);
+    flight->next = loop->free_flights;
+    loop->free_flights = flight;
+}
+
+// Answers whoever still waits for it.
+static void flight_finish(struct api_loop *loop, struct flight *flight) {
+    flight_unlink(loop, flight);
+    struct call *call = flight->first;
+    while (call != NULL) {
+        struct call *next = call->next;
+        if (call->request != NULL) {
+            if (call->submission.is_batch)
+                batches_answer(loop, call);
+            else
+                answers_call(loop, call);
+            call->request = NULL;
+        }
+        CHECK(loop->waiting_bytes >= call->waiting_bytes);
+        loop->waiting_bytes -= call->waiting_bytes;
+        metrics_add(&loop->metrics.waiting_calls, UINT64_MAX); // one less
+        calls_release(loop, call);
+        call = next;
+    }
+    flight_recycle(loop, flight);
+}
+
+// Takes what came back, waiting up to `wait_ns` for a first one. Whether anything came.
+static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
+    struct inbox_node *node = inbox_take_all(&loop->done, wait_ns);
+    bool any = node != NULL;
+    while (node != NULL) {
+        struct inbox_node *next = node->next; // finishing reuses the node
+        struct completion *done = (struct completion *)node;
+        if (done->kind == COMPLETION_FLIGHT)
+            flight_finish(loop, (struct flight *)done);
+        else
+            jobs_answer(loop, (struct job *)done);
+        node = next;
+    }
+    return any;
+}
+
+void rounds_pass_end(void *context, unsigned index) {
+    struct api *api = context;
+    struct api_loop *loop = &api->loops[index];
+    struct flight *flight = loop->open;
+    if (flight == NULL)
+        return;
+    bool patient = loop->flights_first == NULL;
+    flight_submit(loop, flight);
+    if (!patient)
+        return;
+    uint64_t until_ns = clock_monotonic_ns() + API_PASS_WAIT_NS;
+    uint64_t wait_ns = API_PASS_WAIT_NS;
+    while (take_completions(loop, wait_ns) && loop->flights_first != NULL) {
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns >= until_ns)
+            break;
+        wait_ns = until_ns - now_ns;
+    }
+}
+
+void rounds_woken(void *context, unsigned index) {
+    struct api *api = context;
+    (void)take_completions(&api->loops[index], 0); // a wake-up without news is fine
+}
+
+static void flight_give_up(struct api_loop *loop, struct flight *flight) {
+    for (struct call *call = flight->first; call != NULL; call = call->next) {
+        if (call->request == NULL)
+            continue;
+        metrics_add(&loop->metrics.deadlines_missed, 1);
+        answers_busy(loop, call->request, call->operation, call->started_ns);
+        call->request = NULL;
+    }
+    flight->gave_up = true;
+}
+
+void rounds_tick(void *context, unsigned index) {
+    struct api *api = context;
+    struct api_loop *loop = &api->loops[index];
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t deadline_ns = (uint64_t)api->options.request_deadline_ms * 1000000;
+    struct flight *flight = loop->flights_first;
+    while (flight != NULL && flight->opened_ns + deadline_ns <= now_ns) {
+        if (!flight->gave_up)
+            flight_give_up(loop, flight);
+        flight = flight->next;
+    }
+    for (struct job *job = loop->jobs_first; job != NULL; job = job->next) {
+        // A check of the whole books takes as long as they are large; its caller waits for it
+        // knowingly.
+        if (job->request == NULL || job->kind == JOB_INTEGRITY ||
+            job->started_ns + deadline_ns > now_ns)
+            continue;
+        metrics_add(&loop->metrics.deadlines_missed, 1);
+        answers_busy(loop, job->request, job->operation, job->started_ns);
+        job->request = NULL;
+    }
+}
+
+static void flight_free(struct api_loop *loop, struct flight *flight) {
+    for (struct call *call = flight->first; call != NULL;) {
+        struct call *next = call->next;
+        call->request = NULL; // the server is gone, and its requests with it
+        calls_release(loop, call);
+        call = next;
+    }
+    round_done(&flight->round);
+    memory_free(flight);
+}
+
+void rounds_free_all(struct api_loop *loop) {
+    if (loop->open != NULL)
+        flight_free(loop, loop->open);
+    loop->open = NULL;
+    for (struct flight *flight = loop->flights_first; flight != NULL;) {
+        struct flight *next = flight->next;
+        flight_free(loop, flight);
+        flight = next;
+    }
+    loop->flights_first = loop->flights_last = NULL;
+    for (struct flight *flight = loop->free_flights; flight != NULL;) {
+        struct flight *next = flight->next;
+        round_done(&flight->round);
+        memory_free(flight);
+        flight = next;
+    }
+    loop->free_flights = NULL;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// The door. Its ladder is the same for every request, in this order:
+//
+//   401 who ─▶ 404, 405 of the path ─▶ 403 may he ─▶ 413 ─▶ 415 ─▶ 400 decoding ─▶ the ledger
+//
+// 401 comes before 404, so that nobody without a key learns which paths there are; public paths
+// are asked for first.
+#include "api/parts.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include <stdio.h>
+
+#define BODY_SMALL_BYTES_MAX ((size_t)LIMIT_BODY_BYTES_MAX)
+
+static void asking_begin(struct api *api, struct http_request *request, struct asking *ret_asking) {
+    struct api_loop *loop = &api->loops[http_loop(request)];
+    memset(ret_asking, 0, offsetof(struct asking, headers));
+    ret_asking->request = request;
+    ret_asking->loop = loop;
+    ret_asking->started_ns = clock_monotonic_ns();
+    headers_collect(request, &ret_asking->headers);
+    ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
+    http_add_header(request, "X-Request-Id", ret_asking->request_id);
+}
+
+static bool operation_is_open(const struct operation *operation, struct http_request *request) {
+    return operation->is_public &&
+           (!operation->loopback_only || headers_is_loopback(http_address(request)));
+}
+
+// 401, 404, 405, 403. True: he may come in. False: he has been answered.
+static bool door_pass(struct asking *asking) {
+    struct api *api = asking->loop->api;
+    struct route route = {0};
+    enum status found =
+        operation_find(http_method(asking->request), http_path(asking->request), &route);
+    if (found == STATUS_ok) {
+        asking->operation = route.operation;
+        asking->id = route.id;
+        if (operation_is_open(route.operation, asking->request))
+            return true;
+    }
+    const char *why = NULL;
+    if (authenticate_bearer(asking->headers.authorization, asking->loop->hash, &api->keys,
+                            &asking->principal, &why) != STATUS_ok) {
+        answers_refuse(asking, STATUS_unauthenticated, why);
+        return false;
+    }
+    last_used_note(api->last_used, asking->principal.key, clock_now_ms());
+    if (found != STATUS_ok) {
+        if (found == STATUS_method_not_allowed)
+            http_add_header(asking->request, "Allow", slice_of_text(route.allow));
+        answers_refuse(asking, found, NULL);
+        return false;
+    }
+    if (!permissions_allow(asking->principal.role, api->permissions[route.operation->code])) {
+        char detail[160];
+        snprintf(detail, sizeof(detail),
+                 "This needs the permission %s, which the role %s does not have.",
+                 permission_name(api->permissions[route.operation->code]),
+                 permissions_role(asking->principal.role)->name);
+        answers_refuse(asking, STATUS_forbidden, detail);
+        return false;
+    }
+    return true;
+}
+
+// 413, 415, and headers that no decoder should have to choose between.
+static bool door_take_body(struct asking *asking) {
+    const struct operation *operation = asking->operation;
+    struct slice body = http_body(asking->request);
+    size_t body_bytes_max =
+        operation->takes_body ? operation->body_bytes_max : BODY_SMALL_BYTES_MAX;
+    if (body.size > body_bytes_max) {
+        answers_refuse(asking, STATUS_request_too_large, NULL);
+        return false;
+    }
+    if (operation->takes_body && body.size != 0 && !headers_is_json(asking->headers.content_type)) {
+        answers_refuse(asking, STATUS_unsupported_media_type, NULL);
+        return false;
+    }
+    if (asking->headers.repeated) {
+        answers_refuse(asking, STATUS_invalid_request,
+                       "Authorization, Idempotency-Key and If-Match may each stand there once.");
+        return false;
+    }
+    return true;
+}
+
+static void dispatch(struct asking *asking) {
+    switch ((enum answer_kind)asking->operation->answer) {
+    case ANSWER_WALLETS:
+    case ANSWER_TRANSACTIONS:
+    case ANSWER_WITHDRAWALS:
+    case ANSWER_HOLDS:
+    case ANSWER_KEYS: lists_request(asking); break;
+    case ANSWER_BALANCE: balances_request(asking); break;
+    case ANSWER_BATCH: batches_request(asking); break;
+    case ANSWER_INTEGRITY: integrity_request(asking); break;
+    case ANSWER_HEALTH:
+    case ANSWER_METRICS:
+    case ANSWER_OPENAPI: public_request(asking); break;
+    case ANSWER_NOTHING:
+    case ANSWER_WALLET:
+    case ANSWER_TRANSACTION:
+    case ANSWER_WITHDRAWAL:
+    case ANSWER_HOLD:
+    case ANSWER_KEY: commands_request(asking); break;
+    }
+}
+
+void router_request(void *context, struct http_request *request) {
+    struct asking asking;
+    asking_begin(context, request, &asking);
+    if (door_pass(&asking) && door_take_body(&asking))
+        dispatch(&asking);
+}
+
+void router_refuse(void *context, struct http_request *request, int code) {
+    struct asking asking;
+    asking_begin(context, request, &asking);
+    switch (code) {
+    case 413:
+        if (door_pass(&asking))
+            answers_refuse(&asking, STATUS_request_too_large, NULL);
+        break;
+    case 431:
+        answers_refuse(&asking, STATUS_request_too_large,
+                       "The request's head is larger than allowed.");
+        break;
+    case 503: answers_refuse(&asking, STATUS_busy, NULL); break;
+    default:
+        answers_refuse(&asking, STATUS_invalid_request,
+                       "The request is not well-formed HTTP/1.1, or two readers could understand "
+                       "it differently.");
+        break;
+    }
+}
+
+size_t router_body_limit(void *context, struct slice method, struct slice path) {
+    (void)context;
+    struct route route = {0};
+    if (operation_find(method, path, &route) != STATUS_ok || !route.operation->takes_body)
+        return BODY_SMALL_BYTES_MAX;
+    return route.operation->body_bytes_max;
+}
+
+struct wire_context router_wire_context(struct asking *asking, struct arena *arena) {
+    struct api *api = asking->loop->api;
+    char principal[ID_TEXT_BYTES_MAX];
+    size_t principal_bytes = id_format(ID_KEY, asking->principal.key, principal);
+    CHECK(asking->principal.role < API_ROLES_MAX);
+    struct wire_context wire = {
+        .parser = asking->loop->parser,
+        .arena = arena,
+        .currencies = &api->currencies,
+        .seal = &api->engine->seal,
+        .origin = {.principal = arena_copy(arena, slice_of(principal, principal_bytes)),
+                   .request_id = arena_copy(arena, asking->request_id),
+                   .role = asking->principal.role},
+        .principal_key = asking->principal.key,
+        .allowed_commands = api->allowed_commands[asking->principal.role],
+    };
+    memcpy(wire.origin.address, http_address(asking->request), sizeof(wire.origin.address));
+    return wire;
+}

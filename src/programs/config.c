@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// Reads the configuration by its table of settings.
+#include "programs/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+
+#define INTEGER(name, minimum, maximum, standard, sentence)                                        \
+    { #name, SETTING_INTEGER, minimum, maximum, standard, offsetof(struct config, name), sentence }
+
+static const struct setting settings[] = {
+    {"currencies", SETTING_CURRENCIES, 0, 0, 0, 0,
+     "Own currencies beside ISO 4217: an object from a code (3 to 12 of A-Z and 0-9) to its "
+     "`exponent` (0 to 8)."},
+    INTEGER(
+        request_deadline_ms, 100, 600000, 10000,
+        "How long a request waits for its outcome before it is answered `busy`, in milliseconds."),
+    INTEGER(idempotency_days, 7, 366, 7,
+            "How many days an idempotency key is remembered at least."),
+    INTEGER(http_threads, 1, 64, 1, "Threads that read requests and write answers."),
+    INTEGER(connections_max, 16, 1000000, 4096,
+            "Connections at most; beyond it the longest idle one is closed."),
+    INTEGER(storage_free_bytes_min, 16 << 20, UINT64_C(1) << 50, 256 << 20,
+            "Below so many free bytes on the disk writes are refused as `storage_full`, while "
+            "reads go on."),
+};
+
+#define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
+
+const struct setting *config_settings(uint32_t *ret_count) {
+    *ret_count = SETTING_COUNT;
+    return settings;
+}
+
+static uint64_t *integer_of(struct config *config, const struct setting *setting) {
+    CHECK(setting->kind == SETTING_INTEGER);
+    return (uint64_t *)(void *)((uint8_t *)config + setting->offset);
+}
+
+void config_set_defaults(struct config *ret_config) {
+    memset(ret_config, 0, sizeof(*ret_config));
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (settings[i].kind == SETTING_INTEGER)
+            *integer_of(ret_config, &settings[i]) = settings[i].standard;
+}
+
+// How many single-character edits lead from one name to the other (Levenshtein); names are cut to
+// 63 bytes.
+static uint32_t edit_distance(struct slice a, struct slice b) {
+    uint32_t row[64];
+    size_t width = b.size < 63 ? b.size : 63;
+    size_t height = a.size < 63 ? a.size : 63;
+    for (size_t k = 0; k <= width; k++)
+        row[k] = (uint32_t)k;
+    for (size_t i = 1; i <= height; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = (uint32_t)i;
+        for (size_t k = 1; k <= width; k++) {
+            uint32_t replaced = diagonal + (a.bytes[i - 1] != b.bytes[k - 1]);
+            uint32_t least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
+            diagonal = row[k];
+            row[k] = replaced < least ? replaced : least;
+        }
+    }
+    return row[width];
+}
+
+static const struct setting *find_setting(struct slice name, const struct setting **ret_nearest) {
+    uint32_t nearest_edits = UINT32_MAX;
+    *ret_nearest = &settings[0];
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        struct slice known = slice_of_text(settings[i].name);
+        if (slice_equal(known, name))
+            return &settings[i];
+        uint32_t edits = edit_distance(name, known);
+        if (edits < nearest_edits) {
+            nearest_edits = edits;
+            *ret_nearest = &settings[i];
+        }
+    }
+    return NULL;
+}
+
+// Names come from a file: what is printed of them is cut to a line's length.
+#define SHOWN(slice) (int)((slice).size < 64 ? (slice).size : 64), (const char *)(slice).bytes
+
+static bool code_is_valid(struct slice code) {
+    if (code.size < 3 || code.size > LIMIT_CURRENCY_CODE_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < code.size; i++) {
+        uint8_t byte = code.bytes[i];
+        if (!(byte >= 'A' && byte <= 'Z') && !(byte >= '0' && byte <= '9'))
+            return false;
+    }
+    return true;
+}
+
+static bool read_exponent(struct json_value value, uint8_t *ret_exponent) {
+    if (json_kind(value) != JSON_OBJECT)
+        return false;
+    struct json_cursor members = json_members(value);
+    struct slice name;
+    struct json_value member;
+    int64_t exponent = -1;
+    uint32_t count = 0;
+    while (json_next_member(&members, &name, &member)) {
+        count++;
+        if (!slice_equal(name, SLICE("exponent")) || json_kind(member) != JSON_INTEGER ||
+            !json_integer(member, &exponent))
+            return false;
+    }
+    if (count != 1 || exponent < 0 || exponent > LIMIT_CURRENCY_EXPONENT_MAX)
+        return false;
+    *ret_exponent = (uint8_t)exponent;
+    return true;
+}
+
+static bool add_currency(struct config *config, struct slice code, struct json_value value,
+                         char *ret_why, size_t why_bytes) {
+    struct currency currency = {0};
+    if (!code_is_valid(code)) {
+        snprintf(ret_why, why_bytes,
+                 "currencies: \"%.*s\" is not a code of 3 to 12 of A-Z and 0-9.", SHOWN(code));
+        return false;
+    }
+    memcpy(currency.code, code.bytes, code.size);
+    if (!read_exponent(value, &currency.exponent)) {
+        snprintf(ret_why, why_bytes,
+                 "currencies: %.*s must be like {\"exponent\": 2}, with 0 to %d.", SHOWN(code),
+                 LIMIT_CURRENCY_EXPONENT_MAX);
+        return false;
+    }
+    struct currency iso;
+    if (currency_iso_find(code, &iso) && iso.exponent != currency.exponent) {
+        snprintf(ret_why, why_bytes, "currencies: %.*s belongs to ISO 4217, with exponent %u.",
+                 SHOWN(code), iso.exponent);
+        return false;
+    }
+    for (uint32_t i = 0; i < config->currency_count; i++) {
+        if (currency_equal(&config->currencies[i], &currency)) {
+            snprintf(ret_why, why_bytes, "currencies: %.*s stands there twice.", SHOWN(code));
+            return false;
+        }
+    }
+    if (config->currency_count == CONFIG_CURRENCIES_MAX) {
+        snprintf(ret_why, why_bytes, "currencies: more than %d.", CONFIG_CURRENCIES_MAX);
+        return false;
+    }
+    config->currencies[config->currency_count++] = currency;
+    return true;
+}
+
+static bool read_currencies(struct config *config, struct json_value value, char *ret_why,
+                            size_t why_bytes) {
+    if (json_kind(value) != JSON_OBJECT) {
+        snprintf(ret_why, why_bytes,
+                 "currencies must be an object such as {\"POINTS\": {\"exponent\": 0}}.");
+        return false;
+    }
+    struct json_cursor members = json_members(value);
+    struct slice code;
+    struct json_value member;
+    while (json_next_member(&members, &code, &member))
+        if (!add_currency(config, code, member, ret_why, why_bytes))
+            return false;
+    return true;
+}
+
+static bool read_integer(struct config *config, const struct setting *setting,
+                         struct json_value value, char *ret_why, size_t why_bytes) {
+    int64_t integer;
+    if (json_kind(value) != JSON_INTEGER || !json_integer(value, &integer) || integer < 0 ||
+        (uint64_t)integer < setting->minimum || (uint64_t)integer > setting->maximum) {
+        snprintf(ret_why, why_bytes, "%s must be an integer from %llu to %llu.", setting->name,
+                 (unsigned long long)setting->minimum, (unsigned long long)setting->maximum);
+        return false;
+    }
+    *integer_of(config, setting) = (uint64_t)integer;
+    return true;
+}
+
+static bool read_settings(struct json_value root, struct config *config, char *ret_why,
+                          size_t why_bytes) {
+    bool seen[SETTING_COUNT] = {false};
+    struct json_cursor members = json_members(root);
+    struct slice name;
+    struct json_value value;
+    while (json_next_member(&members, &name, &value)) {
+        const struct setting *nearest;
+        const struct setting *setting = find_setting(name, &nearest);
+        if (setting == NULL) {
+            snprintf(ret_why, why_bytes, "There is no setting \"%.*s\"; the nearest is \"%s\".",
+                     SHOWN(name), nearest->name);
+            return false;
+        }
+        if (seen[setting - settings]) {
+            snprintf(ret_why, why_bytes, "%s stands there twice.", setting->name);
+            return false;
+        }
+        seen[setting - settings] = true;
+        bool ok = setting->kind == SETTING_INTEGER
+                      ? read_integer(config, setting, value, ret_why, why_bytes)
+                      : read_currencies(config, value, ret_why, why_bytes);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+enum status config_parse(struct slice text, struct config *ret_config, char *ret_why,
+                         size_t why_bytes) {
+    CHECK(why_bytes > 0);
+    config_set_defaults(ret_config);
+    struct buffer padded = {0};
+    buffer_add_slice(&padded, text);
+    memset(buffer_room(&padded, JSON_PADDING), 0, JSON_PADDING);
+    struct json_parser *parser = json_open();
+    struct json_value root;
+    const char *why;
+    bool ok = json_parse(parser, buffer_slice(&padded), &root, &why);
+    if (!ok) {
+        snprintf(ret_why, why_bytes, "It is not JSON: %s", why);
+    } else if (json_kind(root) != JSON_OBJECT) {
+        snprintf(ret_why, why_bytes, "It must be a JSON object.");
+        ok = false;
+    } else {
+        ok = read_settings(root, ret_config, ret_why, why_bytes);
+    }
+    json_close(parser);
+    buffer_done(&padded);
+    return ok ? STATUS_ok : STATUS_invalid_request;
+}
+
+enum status config_load(const char *path, struct config *ret_config, char *ret_why,
+                        size_t why_bytes) {
+    CHECK(path != NULL);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        snprintf(ret_why, why_bytes, "It cannot be read: %s.", strerror(errno));
+        return STATUS_not_found;
+    }
+    struct buffer text = {0};
+    ssize_t size;
+    do {
+        size = read(file, buffer_room(&text, 4096), 4096);
+        text.size += size > 0 ? (size_t)size : 0;
+    } while ((size > 0 && text.size <= CONFIG_FILE_BYTES_MAX) || (size < 0 && errno == EINTR));
+    int failure = errno;
+    close(file);
+    enum status status = STATUS_not_found;
+    if (size < 0)
+        snprintf(ret_why, why_bytes, "It cannot be read: %s.", strerror(failure));
+    else if (text.size > CONFIG_FILE_BYTES_MAX)
+        snprintf(ret_why, why_bytes, "It is larger than %d bytes.", CONFIG_FILE_BYTES_MAX);
+    else
+        status = config_parse(buffer_slice(&text), ret_config, ret_why, why_bytes);
+    buffer_done(&text);
+    return status;
+}
+
+void config_describe(struct buffer *buffer) {
+    BUFFER_ADD(buffer, "| setting | values | default | |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *setting = &settings[i];
+        buffer_add_format(buffer, "| `%s` | ", setting->name);
+        if (setting->kind == SETTING_INTEGER)
+            buffer_add_format(buffer, "%llu–%llu | %llu | ", (unsigned long long)setting->minimum,
+                              (unsigned long long)setting->maximum,
+                              (unsigned long long)setting->standard);
+        else
+            buffer_add_format(buffer, "object | `{}` | ");
+        buffer_add_format(buffer, "%s |\n", setting->sentence);
+    }
+}

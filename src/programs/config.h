@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The settings of a server. Each is described once, in the table of config.c: name, kind, bounds,
+// default and a sentence; reading, refusing, and the documentation walk that table. A configuration
+// is a JSON object, and whatever the table does not know is refused, because a mistyped setting
+// that is silently ignored is found out in production.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "ledger/money.h"
+
+#define CONFIG_CURRENCIES_MAX 256
+#define CONFIG_FILE_BYTES_MAX (256 * 1024)
+
+struct config {
+    struct currency currencies[CONFIG_CURRENCIES_MAX]; // custom ones, beside ISO 4217
+    uint32_t currency_count;
+    uint64_t request_deadline_ms;
+    uint64_t idempotency_days;
+    uint64_t http_threads;
+    uint64_t connections_max;
+    uint64_t storage_free_bytes_min;
+};
+
+// What a setting holds.
+enum setting_kind { SETTING_INTEGER, SETTING_CURRENCIES };
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    uint64_t minimum, maximum, standard; // of integers
+    size_t offset;                       // of integers, in struct config
+    const char *sentence;
+};
+
+// Thread: any.
+const struct setting *config_settings(uint32_t *ret_count); // static storage
+void config_set_defaults(struct config *ret_config);
+// Reads a JSON text, which needs no padding behind it. STATUS_invalid_request: `ret_why` says in
+// one sentence what is wrong and with which setting; `ret_config` is then undefined.
+MUST_CHECK enum status config_parse(struct slice text, struct config *ret_config, char *ret_why,
+                                    size_t why_bytes);
+// Reads a file; like config_parse, and STATUS_not_found when it cannot be read.
+MUST_CHECK enum status config_load(const char *path, struct config *ret_config, char *ret_why,
+                                   size_t why_bytes);
+// Adds the table as Markdown, for the documentation.
+void config_describe(struct buffer *buffer);

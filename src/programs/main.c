@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// `florin`: the first word says which sub-command, and the tables in commands.h know them all.
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "programs/commands.h"
+#include "programs/version.h"
+
+static int help_run(int argc, char **argv);
+
+static int version_run(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    printf("florin %s\n", version_text());
+    return 0;
+}
+
+static const struct subcommand server_subcommands[] = {
+    {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE]",
+     "Serves the API until SIGTERM or SIGINT", serve_run},
+    {"verify", "DIR", "Checks the books of a stopped server from scratch", verify_run},
+    {"help", "[COMMAND]", "Says what there is", help_run},
+    {"version", "", "Says which Florin this is", version_run},
+    {0},
+};
+
+static const struct subcommand *find_in(const struct subcommand *rows, const char *name) {
+    for (; rows->name != NULL; rows++)
+        if (strcmp(rows->name, name) == 0)
+            return rows;
+    return NULL;
+}
+
+static const struct subcommand *find(const char *name) {
+    const struct subcommand *row = find_in(server_subcommands, name);
+    return row != NULL ? row : find_in(client_subcommands(), name);
+}
+
+static void print_row(FILE *file, const struct subcommand *row) {
+    char head[128];
+    snprintf(head, sizeof(head), "%s %s", row->name, row->arguments);
+    fprintf(file, "  %-42s %s\n", head, row->help);
+}
+
+static void print_help(FILE *file) {
+    fprintf(file, "Florin %s: digital wallets on double-entry books.\n\nServer:\n", version_text());
+    for (const struct subcommand *row = server_subcommands; row->name != NULL; row++)
+        print_row(file, row);
+    print_row(file, &(struct subcommand){.name = "keys create",
+                                         .arguments = "--data DIR [--role ROLE] [--name NAME]",
+                                         .help = "Makes a key on a stopped server"});
+    fprintf(file, "\nClient (a server that runs):\n");
+    for (const struct subcommand *row = client_subcommands(); row->name != NULL; row++)
+        print_row(file, row);
+}
+
+static int help_run(int argc, char **argv) {
+    const struct subcommand *row = argc > 1 ? find(argv[1]) : NULL;
+    if (argc > 1 && row == NULL) {
+        fprintf(stderr, "florin: there is no command \"%s\".\n", argv[1]);
+        return 2;
+    }
+    if (row != NULL)
+        printf("florin %s %s\n  %s\n", row->name, row->arguments, row->help);
+    else
+        print_help(stdout);
+    return 0;
+}
+
+// `keys create` with a data folder is for a stopped server; all other words of `keys` go to a
+// running one.
+static bool is_offline_key(int argc, char **argv) {
+    if (argc < 2 || strcmp(argv[0], "keys") != 0 || strcmp(argv[1], "create") != 0)
+        return false;
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--data") == 0 || strncmp(argv[i], "--data=", 7) == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    if (is_offline_key(argc - 1, argv + 1))
+        return keys_create_run(argc - 1, argv + 1);
+    const struct subcommand *row = find(name);
+    if (row == NULL) {
+        fprintf(stderr, "florin: there is no command \"%s\"; see florin help.\n", name);
+        return 2;
+    }
+    return row->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// `florin serve`: wires the house together, tells where it listens, and takes it down again in an
+// order in which nobody who was heard stays unanswered:
+//
+//   /readyz says 503 ─▶ nobody can connect ─▶ what was received is decided, durable and answered
+//   ─▶ readers end ─▶ the engine closes its books ─▶ exit 0
+//
+// A store that hangs must not keep the process: a watchdog ends it in time, like a power cut that
+// the journal is made for.
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/embedded/embedded.h"
+#include "http/server.h"
+#include "programs/commands.h"
+#include "programs/config.h"
+#include "programs/serve_key.h"
+#include "programs/serve_options.h"
+#include "programs/version.h"
+
+#define WHY_BYTES        512
+#define STOP_MS_MAX      9500 // of the ten seconds that are promised
+#define STOP_HTTP_MS_MAX 8000
+#define STOP_GRACE_MS    100 // for those who watch /readyz on a connection that they have
+
+struct serving {
+    const char *folder;
+    const char *listen;
+    const char *config_path;
+    struct config config;
+    struct engine *engine;
+    struct api *api;
+    struct http_server *server;
+};
+
+// Makes the folder and those above it that are missing. umask keeps others out.
+static bool make_folder(const char *folder) {
+    char path[4096];
+    size_t size = strlen(folder);
+    if (size == 0 || size >= sizeof(path)) {
+        fprintf(stderr, "florin serve: the data folder's name is empty or too long.\n");
+        return false;
+    }
+    memcpy(path, folder, size + 1);
+    for (size_t i = 1; i <= size; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        char was = path[i];
+        path[i] = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            fprintf(stderr, "florin serve: cannot make the folder %s: %s.\n", path,
+                    strerror(errno));
+            return false;
+        }
+        path[i] = was;
+    }
+    return true;
+}
+
+static bool read_words(int argc, char **argv, struct serving *serving) {
+    const struct serve_option options[] = {{"--data", &serving->folder},
+                                           {"--listen", &serving->listen},
+                                           {"--config", &serving->config_path},
+                                           {0}};
+    if (!serve_options_read(argc, argv, options, NULL))
+        return false;
+    config_set_defaults(&serving->config);
+    char why[WHY_BYTES];
+    if (serving->config_path != NULL &&
+        config_load(serving->config_path, &serving->config, why, sizeof(why)) != STATUS_ok) {
+        fprintf(stderr, "florin serve: %s: %s\n", serving->config_path, why);
+        return false;
+    }
+    return true;
+}
+
+static bool open_engine(struct serving *serving) {
+    char why[WHY_BYTES] = "";
+    struct embedded_options options = {
+        .folder = serving->folder,
+        .currencies = serving->config.currencies,
+        .currency_count = serving->config.currency_count,
+        .idempotency_days = (uint32_t)serving->config.idempotency_days,
+        .free_bytes_min = serving->config.storage_free_bytes_min,
+    };
+    enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
+    if (status == STATUS_ok)
+        return true;
+    fprintf(stderr, "florin serve: cannot open the books in %s: %s\n", serving->folder,
+            why[0] != '\0' ? why : status_sentence(status));
+    return false;
+}
+
+// The key's file is written before its record: a crash between the two leaves a file that the next
+// start replaces, and never a key that nobody knows.
+static bool make_first_key(struct serving *serving, struct serve_secret *ret_secret) {
+    struct serve_secret secret = serve_secret_make(ROLE_ADMIN);
+    struct serve_key_wish wish = {.name = SLICE("first admin key"), .role = ROLE_ADMIN};
+    enum status status = serve_key_write(serving->folder, &secret);
+    if (status == STATUS_ok)
+        status = serve_key_create(serving->engine, &wish, &secret, NULL);
+    if (status != STATUS_ok) {
+        fprintf(stderr, "florin serve: cannot make the first admin key: %s\n",
+                status_sentence(status));
+        return false;
+    }
+    *ret_secret = secret;
+    return true;
+}
+
+static bool open_server(struct serving *serving) {
+    struct api_options api_options = {
+        .engine = serving->engine,
+        .currencies = serving->config.currencies,
+        .currency_count = serving->config.currency_count,
+        .loops = (unsigned)serving->config.http_threads,
+        .request_deadline_ms = (uint32_t)serving->config.request_deadline_ms,
+        .version = version_text(),
+    };
+    serving->api = api_open(&api_options);
+    struct http_handler handler = api_handler(serving->api);
+    struct http_options options = {
+        .listen = serving->listen,
+        .loops = (unsigned)serving->config.http_threads,
+        .connections_max = (unsigned)serving->config.connections_max,
+    };
+    char why[HTTP_WHY_BYTES] = "";
+    enum status status = http_server_open(&options, &handler, why, &serving->server);
+    if (status != STATUS_ok) {
+        fprintf(stderr, "florin serve: cannot listen on %s: %s\n", serving->listen, why);
+        return false;
+    }
+    unsigned connections_max = http_server_connections_max(serving->server);
+    if (connections_max < options.connections_max)
+        log_line(LOG_WARNING, "serve", "Only %u connections: the system grants no more open files.",
+                 connections_max);
+    api_attach(serving->api, serving->server);
+    return true;
+}
+
+// Host and port as they are, which matters when port 0 took a free one.
+static void tell_address(const struct serving *serving) {
+    const char *colon = strrchr(serving->listen, ':');
+    int host_bytes = colon == NULL ? 0 : (int)(colon - serving->listen);
+    printf("Florin %s serves http://%.*s:%u with its books in %s\n", version_text(), host_bytes,
+           serving->listen, http_server_port(serving->server), serving->folder);
+}
+
+static void wait_for_signal(const sigset_t *signals) {
+    int number = 0;
+    while (sigwait(signals, &number) != 0)
+        continue;
+    log_line(LOG_INFO, "serve", "Stopping on %s.", number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void *watchdog_main(void *context) {
+    (void)context;
+    struct timespec time = {.tv_sec = STOP_MS_MAX / 1000, .tv_nsec = STOP_MS_MAX % 1000 * 1000000L};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR)
+        continue;
+    log_line(
+        LOG_ERROR, "serve",
+        "The store did not let go within %d ms; ending without it. Nothing acknowledged is lost.",
+        STOP_MS_MAX);
+    _exit(1);
+}
+
+static void watchdog_start(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, watchdog_main, NULL) == 0)
+        (void)pthread_detach(thread); // it ends with the process
+}
+
+static int stop(struct serving *serving) {
+    uint64_t begun_ns = clock_monotonic_ns();
+    watchdog_start();
+    api_begin_stop(serving->api);
+    http_server_close_listener(serving->server);
+    if (http_server_stats(serving->server).connections_open != 0)
+        (void)nanosleep(&(struct timespec){.tv_nsec = STOP_GRACE_MS * 1000000L}, NULL);
+    size_t unanswered = http_server_stop(serving->server, STOP_HTTP_MS_MAX);
+    if (unanswered != 0)
+        log_line(LOG_ERROR, "serve", "%zu requests stay unanswered; a retry with its key tells.",
+                 unanswered);
+    api_stop(serving->api);
+    serving->engine->port->close(serving->engine);
+    serving->engine = NULL;
+    log_line(LOG_INFO, "serve", "Stopped within %llu ms.",
+             (unsigned long long)((clock_monotonic_ns() - begun_ns) / 1000000));
+    return unanswered == 0 ? 0 : 1;
+}
+
+// Accepts a half-built house.
+static void take_down(struct serving *serving) {
+    if (serving->api != NULL)
+        api_stop(serving->api);
+    if (serving->engine != NULL)
+        serving->engine->port->close(serving->engine);
+    http_server_close(serving->server);
+    api_close(serving->api);
+}
+
+static bool build_up(struct serving *serving) {
+    if (!make_folder(serving->folder) || !open_engine(serving))
+        return false;
+    if (!open_server(serving))
+        return false;
+    struct serve_secret secret;
+    bool is_new = embedded_is_new(serving->engine);
+    if (is_new && !make_first_key(serving, &secret))
+        return false;
+    http_server_start(serving->server);
+    tell_address(serving);
+    if (is_new)
+        printf("Admin API key: %.*s\nIt also lies in %s/admin.key\n", (int)secret.size, secret.text,
+               serving->folder);
+    fflush(stdout);
+    return true;
+}
+
+int serve_run(int argc, char **argv) {
+    struct serving serving = {.folder = "florin-data", .listen = "127.0.0.1:8080"};
+    if (!read_words(argc, argv, &serving))
+        return 2;
+    umask(077); // the books are nobody else's
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    // Blocked in every thread from the start, so that only the wait below takes them.
+    CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int result = 1;
+    if (build_up(&serving)) {
+        wait_for_signal(&signals);
+        result = stop(&serving);
+    }
+    take_down(&serving);
+    return result;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// Rounds: a pass is one round, answers come when the round is published and not before, a deadline
+// answers `busy` without cancelling anything, and a hanging store does not slow the loop.
+#include "house.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+static struct http_request *transfer(struct house *house, int64_t amount) {
+    char body[256];
+    snprintf(body, sizeof(body), "{\"from\":\"%s\",\"to\":\"%s\",\"amount\":%lld}",
+             house->wallet_text, house->other_text, (long long)amount);
+    return house_post(house, "/v1/transfers", body);
+}
+
+static void a_published_round_is_answered_in_its_pass(void **state) {
+    struct house *house = *state;
+    house->engine->publishes_at_once = true;
+    struct http_request *request = transfer(house, 5);
+    house_give(house, request);
+    assert_int_equal(request->code, 0); // nothing is decided inside the request
+    house->handler.pass_end(house->handler.context, 0);
+    assert_int_equal(request->code, 201);
+    assert_true(fake_answer_has(request, "\"amount\":5"));
+    fake_free(request);
+}
+
+static void a_pass_is_one_round_in_order(void **state) {
+    struct house *house = *state;
+    struct http_request *requests[10];
+    for (int i = 0; i < 10; i++) {
+        requests[i] = transfer(house, 100 + i);
+        house_give(house, requests[i]);
+    }
+    house->handler.pass_end(house->handler.context, 0);
+    assert_int_equal(house->engine->waiting_count, 1);
+    const struct round *round = house->engine->waiting[0];
+    assert_int_equal(round->command_count, 10);
+    int i = 0;
+    for (const struct submission *s = round->first; s != NULL; s = s->next, i++) {
+        assert_int_equal(s->count, 1);
+        assert_int_equal(s->commands[0].amount, 100 + i);
+        assert_false(s->is_batch);
+    }
+    assert_int_equal(i, 10);
+    fake_engine_publish(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (i = 0; i < 10; i++) {
+        char amount[32];
+        snprintf(amount, sizeof(amount), "\"amount\":%d,", 100 + i);
+        assert_int_equal(requests[i]->code, 201);
+        assert_true(fake_answer_has(requests[i], amount));
+        fake_free(requests[i]);
+    }
+}
+
+static void an_empty_pass_submits_nothing(void **state) {
+    struct house *house = *state;
+    house->handler.pass_end(house->handler.context, 0);
+    house->handler.woken(house->handler.context, 0);
+    house->handler.tick(house->handler.context, 0);
+    assert_int_equal(house->engine->waiting_count, 0);
+}
+
+static void only_the_first_pass_waits_for_a_hanging_store(void **state) {
+    struct house *house = *state;
+    struct http_request *requests[20];
+    uint64_t first_ns = clock_monotonic_ns();
+    requests[0] = transfer(house, 1);
+    house_ask(house, requests[0]);
+    first_ns = clock_monotonic_ns() - first_ns;
+    assert_in_range(first_ns, 1000000, 500000000);
+    uint64_t later_ns = clock_monotonic_ns();
+    for (int i = 1; i < 20; i++) {
+        requests[i] = transfer(house, 1);
+        house_ask(house, requests[i]);
+        assert_int_equal(requests[i]->code, 0);
+    }
+    later_ns = clock_monotonic_ns() - later_ns;
+    assert_true(later_ns < 19 * UINT64_C(3000000)); // they did not wait one after the other
+    assert_int_equal(house->engine->waiting_count, 20);
+    struct http_request *health = house_request_as(NULL, "GET", "/healthz");
+    house_give(house, health);
+    assert_int_equal(health->code, 200);
+    fake_free(health);
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(requests[i]->code, 201);
+        fake_free(requests[i]);
+    }
+}
+
+static void a_deadline_answers_busy_and_cancels_nothing(void **state) {
+    struct house *house = *state;
+    struct http_request *early = transfer(house, 7);
+    house_ask(house, early);
+    house->handler.tick(house->handler.context, 0);
+    assert_int_equal(early->code, 0);
+    nanosleep(&(struct timespec){.tv_nsec = (HOUSE_DEADLINE_MS + 20) * 1000000L}, NULL);
+    struct http_request *late = transfer(house, 8);
+    house_ask(house, late);
+    house->handler.tick(house->handler.context, 0);
+    assert_int_equal(early->code, 503);
+    assert_true(fake_answer_has(early, "\"code\":\"busy\""));
+    assert_string_equal(fake_answer_header(early, "Retry-After"), "1");
+    assert_int_equal(late->code, 0);
+    fake_free(early); // its client is gone, and so is its request
+    house->handler.tick(house->handler.context, 0);
+    // The command is still there, and decided when the store comes back.
+    assert_int_equal(house->engine->waiting_count, 2);
+    assert_int_equal(house->engine->waiting[0]->first->commands[0].amount, 7);
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(late->code, 201);
+    fake_free(late);
+}
+
+static void memory_of_a_given_up_call_is_not_reused_too_early(void **state) {
+    struct house *house = *state;
+    struct http_request *first = transfer(house, 1111);
+    house_ask(house, first);
+    nanosleep(&(struct timespec){.tv_nsec = (HOUSE_DEADLINE_MS + 20) * 1000000L}, NULL);
+    house->handler.tick(house->handler.context, 0);
+    assert_int_equal(first->code, 503);
+    fake_free(first);
+    struct http_request *others[50];
+    for (int i = 0; i < 50; i++) {
+        others[i] = transfer(house, i + 1);
+        house_ask(house, others[i]);
+    }
+    assert_int_equal(house->engine->waiting[0]->first->commands[0].amount, 1111);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(house->engine->waiting[i + 1]->first->commands[0].amount, i + 1);
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(others[i]->code, 201);
+        fake_free(others[i]);
+    }
+}
+
+static void memory_of_waiting_calls_is_bounded(void **state) {
+    struct house *house = *state;
+    // Batches are the largest: a thousand of the smallest ones would take more than is allowed.
+    char body[512];
+    snprintf(body, sizeof(body),
+             "{\"operations\":[{\"type\":\"transfer\",\"from\":\"%s\",\"to\":\"%s\","
+             "\"amount\":1}]}",
+             house->wallet_text, house->other_text);
+    struct http_request *requests[1100];
+    int busy = 0;
+    for (int i = 0; i < 1100; i++) {
+        requests[i] = house_post(house, "/v1/batches", body);
+        house_give(house, requests[i]);
+        busy += requests[i]->code == 503;
+    }
+    house->handler.pass_end(house->handler.context, 0);
+    assert_in_range(busy, 1, 600);
+    assert_int_equal(requests[0]->code, 0);
+    assert_int_equal(requests[1099]->code, 503);
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 1100; i++) {
+        assert_int_not_equal(requests[i]->code, 0);
+        fake_free(requests[i]);
+    }
+    struct http_request *after = house_post(house, "/v1/batches", body);
+    house_ask(house, after);
+    assert_int_equal(after->code, 0); // there is room again
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(after->code, 200);
+    fake_free(after);
+}
+
+static void publishing_wakes_the_loop(void **state) {
+    struct house *house = *state;
+    struct http_request *request = transfer(house, 5);
+    house_ask(house, request);
+    uint32_t before = fake_wakes();
+    fake_engine_publish(house->engine);
+    assert_int_equal(fake_wakes(), before + 1);
+    assert_int_equal(request->code, 0); // only its own thread answers
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(request->code, 201);
+    fake_free(request);
+}
+
+static void what_never_was_published_is_freed_at_the_end(void **state) {
+    struct house *house = *state;
+    struct http_request *request = transfer(house, 5);
+    house_give(house, request); // not even submitted
+    fake_free(request);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        HOUSE_TEST(a_published_round_is_answered_in_its_pass),
+        HOUSE_TEST(a_pass_is_one_round_in_order),
+        HOUSE_TEST(an_empty_pass_submits_nothing),
+        HOUSE_TEST(only_the_first_pass_waits_for_a_hanging_store),
+        HOUSE_TEST(a_deadline_answers_busy_and_cancels_nothing),
+        HOUSE_TEST(memory_of_a_given_up_call_is_not_reused_too_early),
+        HOUSE_TEST(memory_of_waiting_calls_is_bounded),
+        HOUSE_TEST(publishing_wakes_the_loop),
+        HOUSE_TEST(what_never_was_published_is_freed_at_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
