@@ -277,7 +277,7 @@ static void add_cell(struct printer *printer, const struct column *column, struc
     case COLUMN_OWN_BALANCE:
         client_amount_add(out,
                           client_json_integer(item, pays ? "debit.balance" : "credit.balance", 0),
-                          SLICE(""));
+                          currency_of(printer, item));
         break;
     }
 }

@@ -109,6 +109,8 @@ void client_grid_add_to(const struct client_grid *grid, bool with_titles, struct
                           column == last);
             is_first = false;
         }
+        while (out->size > 0 && out->bytes[out->size - 1] == ' ') // of cells without a text
+            out->size--;
         BUFFER_ADD(out, "\n");
     }
 }

@@ -149,15 +149,17 @@ void demo_day_pay_salaries(struct demo *demo) {
 
 void demo_day_top_up(struct demo *demo) {
     for (uint32_t at = 0; at < demo->world.customer_count && !demo->is_over; at++) {
-        if (!one_in(demo, 3))
-            demo_deposit(demo, first_customer(demo) + at, between(demo, 1000, 20000), "top-up");
+        // Who has no salary lives on this.
+        bool is_employed = at < demo->world.customer_count * 2 / 3;
+        if (!is_employed || one_in(demo, 2))
+            demo_deposit(demo, first_customer(demo) + at, between(demo, 2000, 30000), "top-up");
         client_progress_show(&demo->progress, at, "top-ups");
     }
 }
 
 // Hotels and petrol stations: hold first, then take it in parts, at once, or not at all.
 static void shop_with_hold(struct demo *demo, uint32_t customer) {
-    int64_t amount = between(demo, 500, 25000);
+    int64_t amount = between(demo, 500, 12000);
     uint32_t hold = demo_hold(demo, customer, any_merchant(demo), amount, false);
     if (hold == DEMO_NONE)
         return;
@@ -185,7 +187,7 @@ void demo_day_shop(struct demo *demo) {
         if (one_in(demo, 4))
             shop_with_hold(demo, customer);
         else
-            (void)demo_purchase(demo, customer, any_merchant(demo), between(demo, 99, 12000));
+            (void)demo_purchase(demo, customer, any_merchant(demo), between(demo, 99, 6000));
         client_progress_show(&demo->progress, at, "baskets");
     }
     client_progress_end(&demo->progress);

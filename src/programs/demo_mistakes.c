@@ -91,12 +91,31 @@ static void book_twice(struct demo *demo, const struct people *people) {
     refused(demo, DEMO_REFUND, "/v1/refunds", "not_a_purchase");
 }
 
+// Somebody sends money to a wallet that was closed this morning.
+static void close_and_try(struct demo *demo, const struct people *people) {
+    demo_set_status(demo, people->merchant, "closed");
+    demo_write(&demo->body, "{\"from\":\"%s\",\"to\":\"%s\",\"amount\":5}", people->customer_id,
+               people->merchant_id);
+    refused(demo, DEMO_TRANSFER, "/v1/transfers", "wallet_closed");
+    demo_set_status(demo, people->merchant, "active");
+}
+
+// All or nothing: the second payment of the batch is not possible, so the first is not made either.
+static void send_half(struct demo *demo, const struct people *people) {
+    demo_write(&demo->body,
+               "{\"atomic\":true,\"operations\":["
+               "{\"type\":\"transfer\",\"from\":\"%s\",\"to\":\"%s\",\"amount\":100},"
+               "{\"type\":\"transfer\",\"from\":\"%s\",\"to\":\"%s\",\"amount\":900000000}]}",
+               people->customer_id, people->other_id, people->customer_id, people->other_id);
+    refused(demo, DEMO_TRANSFER, "/v1/batches", "insufficient_funds");
+}
+
 static void freeze_and_try(struct demo *demo, const struct people *people) {
-    demo_freeze(demo, people->customer, true);
+    demo_set_status(demo, people->customer, "frozen");
     (void)demo_purchase(demo, people->customer, people->merchant, 100);
     (void)demo_hold(demo, people->customer, people->merchant, 100, false);
     demo_deposit(demo, people->customer, 1234, "credits go on");
-    demo_freeze(demo, people->customer, false);
+    demo_set_status(demo, people->customer, "active");
     demo_write(&demo->path, "/v1/wallets/%s", people->customer_id);
     demo_write(&demo->body, "{\"status\":\"closed\"}");
     struct json_value answer;
@@ -134,6 +153,9 @@ static void do_again(struct demo *demo, const struct people *people) {
     uint32_t hold = demo_hold(demo, people->customer, people->merchant, 3000, false);
     if (hold == DEMO_NONE)
         return;
+    // What is held cannot be spent elsewhere, though it is still in the balance.
+    int64_t balance = demo_wallet_at(&demo->world, people->customer)->balance;
+    demo_transfer(demo, people->customer, people->other, balance - 2999, "held money");
     demo_capture(demo, hold, 3001, true);
     demo_capture(demo, hold, 2000, true);
     demo_capture(demo, hold, 1000, true);
@@ -159,6 +181,8 @@ void demo_day_make_mistakes(struct demo *demo) {
     if (!meet_people(demo, &people))
         return;
     book_twice(demo, &people);
+    close_and_try(demo, &people);
+    send_half(demo, &people);
     send_twice(demo, &people);
     freeze_and_try(demo, &people);
     ask_for_nonsense(demo, &people);

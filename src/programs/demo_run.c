@@ -136,16 +136,28 @@ static void print_verbs(const struct demo *demo, struct buffer *out) {
     client_grid_done(&grid);
 }
 
+static void print_refusals(const struct demo *demo, struct buffer *out) {
+    struct client_grid grid = {0};
+    client_grid_add_column(&grid, "refused, as it must be", false);
+    client_grid_add_column(&grid, "", true);
+    for (uint32_t at = 0; at < demo->code_count; at++) {
+        client_text_add(&grid.text, slice_of_text(demo->codes[at].name));
+        client_grid_end_cell(&grid);
+        add_cell_count(&grid, demo->codes[at].count);
+    }
+    if (grid.cell_count > 0)
+        client_grid_add_to(&grid, true, out);
+    client_grid_done(&grid);
+}
+
 static void print_summary(const struct demo *demo, uint32_t wallets, bool is_consistent,
                           uint64_t took_ms) {
     struct buffer out = {0};
     BUFFER_ADD(&out, "\n");
     print_verbs(demo, &out);
-    BUFFER_ADD(&out, "\nRefused as they must be:");
-    for (uint32_t at = 0; at < demo->code_count; at++)
-        buffer_add_format(&out, "%s %s %llu", at == 0 ? "" : ",", demo->codes[at].name,
-                          (unsigned long long)demo->codes[at].count);
-    buffer_add_format(&out, ".\nRetries answered with the first answer: %llu.\n",
+    BUFFER_ADD(&out, "\n");
+    print_refusals(demo, &out);
+    buffer_add_format(&out, "\nRetries answered with the first answer: %llu.\n",
                       (unsigned long long)demo->replay_count);
     buffer_add_format(&out, "The server's own check: the books are %s.\n",
                       is_consistent ? "consistent" : "NOT consistent");

@@ -210,14 +210,13 @@ void demo_fail(struct demo *demo, uint32_t number) {
     demo_wallet_move(demo_wallet_at(&demo->world, withdrawal->wallet), 0, -withdrawal->amount);
 }
 
-void demo_freeze(struct demo *demo, uint32_t wallet, bool is_frozen) {
+void demo_set_status(struct demo *demo, uint32_t wallet, const char *status) {
     struct json_value answer;
     demo_write(&demo->path, "/v1/wallets/%s", ID(&demo->world, wallet));
-    demo_write(&demo->body, "{\"status\":\"%s\",\"reason\":\"the demo\"}",
-               is_frozen ? "frozen" : "active");
+    demo_write(&demo->body, "{\"status\":\"%s\",\"reason\":\"the demo\"}", status);
     const struct demo_call call = {.verb = DEMO_CHANGE, .method = "PATCH"};
     if (!demo_call(demo, &call, &answer))
         return;
-    demo_wallet_at(&demo->world, wallet)->is_frozen = is_frozen;
+    demo_wallet_at(&demo->world, wallet)->is_frozen = strcmp(status, "frozen") == 0;
     demo_wallet_at(&demo->world, wallet)->version++;
 }

@@ -20,4 +20,4 @@ void demo_void(struct demo *demo, uint32_t hold);
 void demo_refund(struct demo *demo, uint32_t purchase, int64_t amount);
 void demo_settle(struct demo *demo, uint32_t withdrawal);
 void demo_fail(struct demo *demo, uint32_t withdrawal);
-void demo_freeze(struct demo *demo, uint32_t wallet, bool is_frozen);
+void demo_set_status(struct demo *demo, uint32_t wallet, const char *status);
