@@ -82,6 +82,7 @@ struct command {
     struct slice metadata; // encoded, see metadata.h; empty: none
     struct slice name;     // of a key
     struct origin origin;
+    uint64_t found[2]; // the engine's own: where it found `wallet` and `counterparty`; 0: not yet
 };
 
 // The API's name of a command: "deposit", "wallet", ...; static storage.

@@ -39,7 +39,9 @@ struct books {
     pthread_t writer;
     bool stopping; // atomic
 
-    uint64_t now_ms;      // the round's time
+    uint64_t now_ms;     // the round's time
+    struct id principal; // the key that the last command came with, and its place; zero: none yet
+    uint32_t principal_index;
     bool storage_full;    // of this round
     struct arena scratch; // of this round
     // Rounds decided and rounds durable. Who read memory while a round was decided waits for it to
@@ -77,7 +79,7 @@ struct fetched {
 #define FETCH_AHEAD 32
 
 // fetch.c
-void fetch_prefetch(struct books *books, const struct command *command);
+void fetch_prefetch(struct books *books, struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
 uint64_t key_fingerprint(const struct books *books, struct digest128 key);
 uint64_t bank_fingerprint(const struct books *books, const struct currency *currency,

@@ -4,6 +4,14 @@
 #include "base/check.h"
 #include "engine/embedded/books.h"
 
+// The wallet with that id; `found` is where the prefetch saw it, or 0.
+static struct wallet_item *wallet_found(const struct state *state, struct id id, uint64_t found) {
+    if (found == 0 || !table_has(&state->wallets, found))
+        return state_wallet(state, id);
+    struct wallet_item *item = state_wallet_at(state, (uint32_t)found);
+    return id_equal(item->wallet.id, id) ? item : NULL;
+}
+
 // The wallet behind an index, with its currency's account.
 static void docket_wallet(struct books *books, struct fetched *fetched, struct wallet_item *item) {
     fetched->wallet = item;
@@ -190,6 +198,21 @@ static void fetch_new_ids(struct books *books, const struct command *command,
     fetched->docket.new_id = id_make(&state->seal, books->now_ms, slot, locator);
 }
 
+// Commands mostly come with the key of the one before.
+static const struct key *fetch_principal(struct books *books, struct id key) {
+    if (id_is_zero(key))
+        return NULL;
+    if (!id_equal(key, books->principal)) {
+        const struct key_item *item = state_key_item(&books->state, key);
+        if (item == NULL)
+            return NULL;
+        books->principal = key;
+        books->principal_index = (uint32_t)(item - books->state.key_items);
+    }
+    CHECK(books->principal_index < books->state.key_count);
+    return &books->state.key_items[books->principal_index].key;
+}
+
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched) {
     struct state *state = &books->state;
     struct fetched *fetched = ret_fetched;
@@ -197,10 +220,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     fetched->docket.now_ms = books->now_ms;
     fetched->docket.keys = state->keys;
     fetched->docket.key_count = state->key_count;
-    if (!id_is_zero(command->principal_key)) {
-        const struct key_item *principal = state_key_item(state, command->principal_key);
-        fetched->docket.principal = principal == NULL ? NULL : &principal->key;
-    }
+    fetched->docket.principal = fetch_principal(books, command->principal_key);
     uint16_t currency;
     switch ((enum command_type)command->type) {
     case COMMAND_WALLET_OPEN:
@@ -209,12 +229,13 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     case COMMAND_PURCHASE:
     case COMMAND_TRANSFER:
     case COMMAND_HOLD:
-        docket_counterparty(books, fetched,
-                            state_wallet(state, command->counterparty)); // fall through
+        docket_counterparty(
+            books, fetched,
+            wallet_found(state, command->counterparty, command->found[1])); // fall through
     case COMMAND_DEPOSIT:
     case COMMAND_WITHDRAWAL:
     case COMMAND_WALLET_CHANGE:
-        docket_wallet(books, fetched, state_wallet(state, command->wallet));
+        docket_wallet(books, fetched, wallet_found(state, command->wallet, command->found[0]));
         break;
     case COMMAND_SETTLE:
     case COMMAND_FAIL: fetch_withdrawal(books, command, fetched); break;
@@ -234,20 +255,21 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     fetch_new_ids(books, command, fetched);
 }
 
-static void prefetch_wallet(const struct state *state, struct id id) {
+// Opening an id costs as much as the rest of finding its wallet, so the place is kept for fetch.
+static uint64_t prefetch_wallet(const struct state *state, struct id id) {
     uint64_t locator;
-    if (!id_open(&state->seal, id, &locator) || !table_has(&state->wallets, locator))
-        return;
+    if (id_is_zero(id) || !id_open(&state->seal, id, &locator) ||
+        !table_has(&state->wallets, locator))
+        return 0;
     const uint8_t *item = state->wallets.bytes + locator * sizeof(struct wallet_item);
-    __builtin_prefetch(item);
-    __builtin_prefetch(item + 64);
+    __builtin_prefetch(item, 1);
+    __builtin_prefetch(item + 64, 1);
+    return locator;
 }
 
-void fetch_prefetch(struct books *books, const struct command *command) {
-    if (!id_is_zero(command->wallet))
-        prefetch_wallet(&books->state, command->wallet);
-    if (!id_is_zero(command->counterparty))
-        prefetch_wallet(&books->state, command->counterparty);
+void fetch_prefetch(struct books *books, struct command *command) {
+    command->found[0] = prefetch_wallet(&books->state, command->wallet);
+    command->found[1] = prefetch_wallet(&books->state, command->counterparty);
     if (command->has_key)
         index_prefetch(books->index, INDEX_IDEMPOTENCY, key_fingerprint(books, command->key));
 }
