@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The bare loop: poll on the library's epoll descriptor, MHD_run, and every complete request is left unanswered
-// when it is first seen. Between two runs the pass is committed; on the next run the library calls the handler
-// again and it answers. One thread, no suspending, no allocation but the library's own.
+// The bare loop: poll on the library's epoll descriptor, MHD_run, and every complete request is
+// left unanswered when it is first seen. Between two runs the pass is committed and its answers are
+// queued; the next run sends them and reads what has come meanwhile. One thread, no suspending, one
+// answer object for all, no allocation but the library's own.
 #include "limit_serve.h"
 
 #include <arpa/inet.h>
@@ -16,14 +17,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LIMIT_BODY_BYTES_MAX 1024
+#define LIMIT_BODY_BYTES_MAX  1024
 #define LIMIT_CONNECTIONS_MAX 4096
-// The library clears a connection's pool after every request; this size is no slower than smaller ones.
-#define LIMIT_POOL_BYTES 8192
+// The library clears a connection's pool after every request; this size is no slower than smaller
+// ones.
+#define LIMIT_POOL_BYTES      8192
 
 struct limit_request {
     struct limit_request *next_free;
-    uint64_t pass; // in which it was complete; 0 before that
+    bool waiting; // complete and not answered
     size_t body_bytes;
     uint8_t body[LIMIT_BODY_BYTES_MAX];
 };
@@ -34,8 +36,8 @@ struct limit_server {
     limit_collect *collect;
     limit_commit *commit;
     void *context;
-    uint64_t pass;          // of requests being collected now, from 1
-    unsigned waiting;       // collected and not yet answered
+    struct MHD_Connection *waiting[LIMIT_CONNECTIONS_MAX]; // of this pass
+    unsigned waiting_count;
     struct limit_request *free_requests;
     struct limit_request requests[LIMIT_CONNECTIONS_MAX];
 };
@@ -81,7 +83,7 @@ static struct limit_request *limit_request_new(struct limit_server *server) {
     if (request == NULL)
         return NULL;
     server->free_requests = request->next_free;
-    request->pass = 0;
+    request->waiting = false;
     request->body_bytes = 0;
     return request;
 }
@@ -104,56 +106,63 @@ static enum MHD_Result limit_handle(void *cls, struct MHD_Connection *connection
         *byte_count = 0;
         return MHD_YES;
     }
-    if (request->pass == 0) {
-        request->pass = server->pass;
-        server->waiting++;
+    // The library calls again when it runs while a request waits.
+    if (!request->waiting) {
+        request->waiting = true;
+        server->waiting[server->waiting_count++] = connection;
         if (server->collect != NULL)
             server->collect(server->context, request->body, request->body_bytes);
-        return MHD_YES;
     }
-    // The library may call again within the pass that completed the request; only a later pass is committed.
-    if (request->pass == server->pass)
-        return MHD_YES;
-    server->waiting--;
-    return MHD_queue_response(connection, MHD_HTTP_CREATED, server->answer);
+    return MHD_YES;
 }
 
 static void limit_complete(void *cls, struct MHD_Connection *connection, void **request_slot,
                            enum MHD_RequestTerminationCode code) {
     struct limit_server *server = cls;
     struct limit_request *request = *request_slot;
-    (void)connection;
+    (void)connection, (void)code;
     if (request == NULL)
         return;
-    if (request->pass != 0 && code != MHD_REQUEST_TERMINATED_COMPLETED_OK && server->waiting > 0)
-        server->waiting--;
     request->next_free = server->free_requests;
     server->free_requests = request;
     *request_slot = NULL;
 }
 
-static void limit_start(struct limit_server *server, const struct limit_options *options, const char *answer) {
+static void limit_start(struct limit_server *server, const struct limit_options *options,
+                        const char *answer) {
     struct sockaddr_in address = limit_address(options->listen);
     for (size_t index = 0; index < LIMIT_CONNECTIONS_MAX; index++) {
         server->requests[index].next_free = server->free_requests;
         server->free_requests = &server->requests[index];
     }
-    server->pass = 1;
-    server->answer = MHD_create_response_from_buffer(strlen(answer), (void *)answer, MHD_RESPMEM_PERSISTENT);
+    server->answer =
+        MHD_create_response_from_buffer(strlen(answer), (void *)answer, MHD_RESPMEM_PERSISTENT);
     if (server->answer == NULL ||
         MHD_add_response_header(server->answer, "Content-Type", "application/json") == MHD_NO)
         limit_fail("out of memory");
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, limit_handle, server, MHD_OPTION_SOCK_ADDR, &address,
-        MHD_OPTION_CONNECTION_LIMIT, LIMIT_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)LIMIT_POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED, limit_complete, server, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, limit_handle, server, MHD_OPTION_SOCK_ADDR,
+                         &address, MHD_OPTION_CONNECTION_LIMIT, LIMIT_CONNECTIONS_MAX,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_POOL_BYTES,
+                         MHD_OPTION_NOTIFY_COMPLETED, limit_complete, server, MHD_OPTION_END);
     if (server->daemon == NULL)
         limit_fail("cannot listen");
 }
 
+// Between two runs no request that waits can end: nothing reads or closes.
+static void limit_answer(struct limit_server *server) {
+    if (server->waiting_count != 0 && server->commit != NULL)
+        server->commit(server->context);
+    for (unsigned index = 0; index < server->waiting_count; index++)
+        if (MHD_queue_response(server->waiting[index], MHD_HTTP_CREATED, server->answer) != MHD_YES)
+            limit_fail("the library took no answer");
+    server->waiting_count = 0;
+}
+
 static void limit_loop(struct limit_server *server, int stop_fd) {
     struct pollfd polled[2] = {
-        {.fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN},
+        {.fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+         .events = POLLIN},
         {.fd = stop_fd, .events = POLLIN},
     };
     for (;;) {
@@ -164,10 +173,7 @@ static void limit_loop(struct limit_server *server, int stop_fd) {
         if (polled[1].revents != 0)
             return;
         MHD_run(server->daemon);
-        // Whatever waits now was collected by this run: older ones have been answered in it.
-        if (server->waiting != 0 && server->commit != NULL)
-            server->commit(server->context);
-        server->pass++;
+        limit_answer(server);
     }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// From an answer to bytes on their way. The library builds the head and sends it with the body in one call; the body
-// is not copied, because the request object that holds it is released only when the library says that it has sent
-// everything. The answer is queued at once, also outside the library's callbacks: a suspended connection is resumed
-// for it, and the loop runs the library again right away.
+// From an answer to bytes on their way. The library builds the head and sends it with the body in
+// one call; the body is not copied, because the request object that holds it is released only when
+// the library says that it has sent everything. The answer is queued at once, also outside the
+// library's callbacks: a suspended connection is resumed for it, and the loop runs the library
+// again right away.
 #include <stdio.h>
 
 #include "base/check.h"
@@ -17,7 +18,9 @@ void http_add_header(struct http_request *request, const char *name, struct slic
         return;
     char *text = arena_take(&request->arena, value.size + 1);
     for (size_t index = 0; index < value.size; index++)
-        text[index] = (char)(value.bytes[index] < ' ' || value.bytes[index] == 0x7f ? ' ' : value.bytes[index]);
+        text[index] =
+            (char)(value.bytes[index] < ' ' || value.bytes[index] == 0x7f ? ' '
+                                                                          : value.bytes[index]);
     text[value.size] = '\0';
     request->answer_headers[request->answer_header_count++] =
         (struct http_answer_header){.name = name, .value = text};
@@ -28,7 +31,8 @@ static void answer_set_header(struct MHD_Response *response, const char *name, c
     CHECK(MHD_add_response_header(response, name, value) == MHD_YES);
 }
 
-static void answer_queue(struct http_request *request, int code, const char *content_type, struct slice body) {
+static void answer_queue(struct http_request *request, int code, const char *content_type,
+                         struct slice body) {
     struct http_loop *loop = request->loop;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body.size, (void *)body.bytes, MHD_RESPMEM_PERSISTENT);
@@ -36,7 +40,8 @@ static void answer_queue(struct http_request *request, int code, const char *con
     if (content_type != NULL)
         answer_set_header(response, "Content-Type", content_type);
     for (size_t index = 0; index < request->answer_header_count; index++)
-        answer_set_header(response, request->answer_headers[index].name, request->answer_headers[index].value);
+        answer_set_header(response, request->answer_headers[index].name,
+                          request->answer_headers[index].value);
     if (atomic_load_explicit(&loop->server->draining, memory_order_relaxed))
         answer_set_header(response, "Connection", "close");
     struct connection *connection = request->connection;
@@ -57,12 +62,14 @@ static void answer_queue(struct http_request *request, int code, const char *con
 }
 
 // Best effort: what does not fit the socket's empty buffer is lost with the connection.
-static void answer_write(struct http_request *request, int code, const char *content_type, struct slice body) {
+static void answer_write(struct http_request *request, int code, const char *content_type,
+                         struct slice body) {
     char head[ANSWER_HEAD_BYTES_MAX];
-    int size = snprintf(head, sizeof(head),
-                        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", code,
-                        MHD_get_reason_phrase_for((unsigned)code), content_type == NULL ? "text/plain" : content_type,
-                        body.size);
+    int size = snprintf(
+        head, sizeof(head),
+        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+        code, MHD_get_reason_phrase_for((unsigned)code),
+        content_type == NULL ? "text/plain" : content_type, body.size);
     CHECK(size > 0 && (size_t)size < sizeof(head));
     struct iovec pieces[] = {{.iov_base = head, .iov_len = (size_t)size},
                              {.iov_base = (void *)body.bytes, .iov_len = body.size}};
@@ -70,7 +77,8 @@ static void answer_write(struct http_request *request, int code, const char *con
     (void)sendmsg(request->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void http_answer(struct http_request *request, int code, const char *content_type, struct slice body) {
+void http_answer(struct http_request *request, int code, const char *content_type,
+                 struct slice body) {
     struct http_loop *loop = request->loop;
     CHECK(request->phase != REQUEST_ANSWERED);
     CHECK(code >= 200 && code <= 599);

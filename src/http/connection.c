@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Connections by what they are doing. The library knows its own states but tells nobody, so this file keeps one
-// list per state, oldest first: the sweep looks at list heads only, and when a newcomer needs a place the
-// connection that is missed least is found at once.
+// Connections by what they are doing. The library knows its own states but tells nobody, so this
+// file keeps one list per state, oldest first: the sweep looks at list heads only, and when a
+// newcomer needs a place the connection that is missed least is found at once.
 //
-// Closing is always shutdown(2): the library sees the end of its socket, ends the request and closes the
-// descriptor itself, so there is one way in which a connection dies.
+// Closing is always shutdown(2): the library sees the end of its socket, ends the request and
+// closes the descriptor itself, so there is one way in which a connection dies.
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -51,7 +51,8 @@ void connection_shut(struct connection *connection) {
         return;
     connection_enter(connection, CONNECTION_CLOSING);
     atomic_fetch_add(&connection->loop->server->connections_closing, 1);
-    // Fails only when the peer has reset the connection, and then the library learns of that instead.
+    // Fails only when the peer has reset the connection, and then the library learns of that
+    // instead.
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
@@ -61,7 +62,8 @@ void connection_shut_all(struct http_loop *loop, enum connection_state state) {
         connection_shut(loop->lists[state].first);
 }
 
-static void connection_read_address(struct connection *connection, const struct sockaddr_storage *address) {
+static void connection_read_address(struct connection *connection,
+                                    const struct sockaddr_storage *address) {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (address->ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
@@ -98,9 +100,10 @@ void connection_add(struct http_loop *loop, const struct newcomer *newcomer) {
     connection->accepted_pass = loop->pass;
     connection_read_address(connection, &newcomer->address);
     loop->adding = connection;
-    // The library calls connection_notify before it returns, unless it could not take the socket at all.
-    (void)MHD_add_connection(loop->daemon, newcomer->fd, (const struct sockaddr *)&newcomer->address,
-                             newcomer->address_bytes);
+    // The library calls connection_notify before it returns, unless it could not take the socket at
+    // all.
+    (void)MHD_add_connection(loop->daemon, newcomer->fd,
+                             (const struct sockaddr *)&newcomer->address, newcomer->address_bytes);
     if (loop->adding != NULL)
         connection_free(connection); // the library has closed the socket
     loop->adding = NULL;
@@ -116,8 +119,8 @@ static void connection_started(struct http_loop *loop, void **socket_context) {
     *socket_context = connection;
 }
 
-// The library is about to close the descriptor. What a peer still sends would be answered by a reset, and a reset
-// can take our last answer away before it is read.
+// The library is about to close the descriptor. What a peer still sends would be answered by a
+// reset, and a reset can take our last answer away before it is read.
 static void connection_ended(struct connection *connection) {
     struct http_loop *loop = connection->loop;
     CHECK(connection->request == NULL);
@@ -143,8 +146,10 @@ void connection_notify(void *context, struct MHD_Connection *handle, void **sock
 }
 
 bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
-    // Idle ones first, then half-sent requests, then answers that nobody takes; never one that waits.
-    static const enum connection_state order[] = {CONNECTION_IDLE, CONNECTION_RECEIVING, CONNECTION_SENDING};
+    // Idle ones first, then half-sent requests, then answers that nobody takes; never one that
+    // waits.
+    static const enum connection_state order[] = {CONNECTION_IDLE, CONNECTION_RECEIVING,
+                                                  CONNECTION_SENDING};
     for (size_t index = 0; index < sizeof(order) / sizeof(order[0]); index++) {
         struct connection *oldest = loop->lists[order[index]].first;
         // One accepted in this very pass has had no chance to say anything yet.

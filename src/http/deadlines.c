@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Who takes too long. The library's own time-out starts anew with every byte, so a client that sends one now and
-// then would keep its place for ever. Here a request has one span from its first byte to its last, and an answer
-// one from the moment it was given; what waits for its outcome has none.
+// Who takes too long. The library's own time-out starts anew with every byte, so a client that
+// sends one now and then would keep its place for ever. Here a request has one span from its first
+// byte to its last, and an answer one from the moment it was given; what waits for its outcome has
+// none.
 //
-// The library does not say when the first byte of a request comes, so idle connections are asked: the kernel
-// counts the bytes that a socket has received, and when there are more than complete requests were made of, another
-// one has begun. After a chunked request the sum is inexact (sizes and extensions are not told), so such a
-// connection counts as begun at once: it is closed if nothing complete follows in time.
+// The library does not say when the first byte of a request comes, so idle connections are asked:
+// the kernel counts the bytes that a socket has received, and when there are more than complete
+// requests were made of, another one has begun. After a chunked request the sum is inexact (sizes
+// and extensions are not told), so such a connection counts as begun at once: it is closed if
+// nothing complete follows in time.
 //
-// A sweep looks only at the heads of lists and at idle connections, about eight times per shortest span.
+// A sweep looks only at the heads of lists and at idle connections, about eight times per shortest
+// span.
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
@@ -25,7 +28,8 @@ static bool deadlines_request_began(const struct connection *connection) {
     socklen_t size = sizeof(info);
     if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
         return false; // reset; the library hears of it too
-    CHECK(size >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received));
+    CHECK(size >=
+          offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received));
     return info.tcpi_bytes_received > connection->consumed_bytes;
 }
 
@@ -39,8 +43,8 @@ static void deadlines_find_begun(struct http_loop *loop) {
     }
 }
 
-static void deadlines_shut_late(struct http_loop *loop, enum connection_state state, uint32_t span_ms,
-                                atomic_uint_least64_t *counter) {
+static void deadlines_shut_late(struct http_loop *loop, enum connection_state state,
+                                uint32_t span_ms, atomic_uint_least64_t *counter) {
     uint64_t span_ns = (uint64_t)span_ms * 1000000;
     struct connection *oldest = loop->lists[state].first;
     while (oldest != NULL && loop->now_ns - oldest->since_ns >= span_ns) {
@@ -53,11 +57,14 @@ static void deadlines_shut_late(struct http_loop *loop, enum connection_state st
 void deadlines_sweep(struct http_loop *loop) {
     struct http_server *server = loop->server;
     const struct http_options *options = &server->options;
-    deadlines_shut_late(loop, CONNECTION_RECEIVING, options->request_ms_max, &server->requests_timed_out);
-    deadlines_shut_late(loop, CONNECTION_SENDING, options->answer_ms_max, &server->answers_timed_out);
+    deadlines_shut_late(loop, CONNECTION_RECEIVING, options->request_ms_max,
+                        &server->requests_timed_out);
+    deadlines_shut_late(loop, CONNECTION_SENDING, options->answer_ms_max,
+                        &server->answers_timed_out);
     deadlines_find_begun(loop);
-    uint32_t shortest_ms = options->request_ms_max < options->answer_ms_max ? options->request_ms_max
-                                                                            : options->answer_ms_max;
+    uint32_t shortest_ms = options->request_ms_max < options->answer_ms_max
+                               ? options->request_ms_max
+                               : options->answer_ms_max;
     uint64_t period_ns = (uint64_t)shortest_ms * 1000000 / 8;
     if (period_ns < DEADLINES_SWEEP_NS_MIN)
         period_ns = DEADLINES_SWEEP_NS_MIN;

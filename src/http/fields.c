@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looking into the headers and parameters of a request. There are few of them, so a walk is faster than any index,
-// and duplicates stay visible to whoever must refuse them.
+// Looking into the headers and parameters of a request. There are few of them, so a walk is faster
+// than any index, and duplicates stay visible to whoever must refuse them.
 #include <strings.h>
 
 #include "http/internal.h"
@@ -16,8 +16,8 @@ bool http_query(const struct http_request *request, const char *name, struct sli
     return false;
 }
 
-static bool fields_next(const struct http_field *fields, size_t count, size_t *place, struct slice *ret_name,
-                        struct slice *ret_value) {
+static bool fields_next(const struct http_field *fields, size_t count, size_t *place,
+                        struct slice *ret_name, struct slice *ret_value) {
     if (*place >= count)
         return false;
     *ret_name = fields[*place].name;
@@ -37,7 +37,8 @@ bool http_next_header(const struct http_request *request, size_t *place, struct 
 }
 
 static bool fields_name_is(struct slice name, const char *wanted, size_t wanted_size) {
-    return name.size == wanted_size && strncasecmp((const char *)name.bytes, wanted, wanted_size) == 0;
+    return name.size == wanted_size &&
+           strncasecmp((const char *)name.bytes, wanted, wanted_size) == 0;
 }
 
 struct slice http_header(const struct http_request *request, const char *name) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The head of a request, read a second time and strictly. The library is lenient (bare LF, folded lines, several
-// spaces, repeated lengths, NUL bytes), and where two readers of one head may differ, requests can be smuggled. It
-// parses in place and only overwrites separators with NUL, so the bytes that came still lie between the method and
-// the end of the headers:
+// The head of a request, read a second time and strictly. The library is lenient (bare LF, folded
+// lines, several spaces, repeated lengths, NUL bytes), and where two readers of one head may
+// differ, requests can be smuggled. It parses in place and only overwrites separators with NUL, so
+// the bytes that came still lie between the method and the end of the headers:
 //
 //   method NUL target NUL "HTTP/1.1" NUL NUL *( name NUL value NUL NUL ) NUL NUL
 //
-// with one NUL for each space, colon, CR and LF that it took as a separator. A head is accepted if and only if
+// with one NUL for each space, colon, CR and LF that it took as a separator. A head is accepted if
+// and only if
 //   1. it has exactly this shape, which a folded line, a bare LF or a second space breaks,
 //   2. it has as many headers as the library has found, which a NUL that a client sent breaks,
 //   3. names are tokens, and values have no control characters but tabs,
@@ -16,11 +17,11 @@
 #include "base/check.h"
 #include "http/internal.h"
 
-#define HEAD_BAD_REQUEST 400
-#define HEAD_TOO_LARGE_BODY 413
+#define HEAD_BAD_REQUEST        400
+#define HEAD_TOO_LARGE_BODY     413
 #define HEAD_EXPECTATION_FAILED 417
-#define HEAD_TOO_MANY_FIELDS 431
-#define HEAD_VERSION_BYTES 8
+#define HEAD_TOO_MANY_FIELDS    431
+#define HEAD_VERSION_BYTES      8
 
 // What was seen of the headers that decide where a request ends.
 struct head_framing {
@@ -78,7 +79,8 @@ static bool head_is_host(struct slice value) {
 }
 
 // `raw` is what the library took as the value: white space behind it makes it another word there.
-static int head_note_framing(struct head_framing *framing, struct slice name, struct slice value, struct slice raw) {
+static int head_note_framing(struct head_framing *framing, struct slice name, struct slice value,
+                             struct slice raw) {
     if (HEAD_NAME_IS(name, "host")) {
         framing->hosts++;
         return head_is_host(value) ? 0 : HEAD_BAD_REQUEST;
@@ -123,11 +125,13 @@ static int head_read_field(const uint8_t **at, const uint8_t *end, struct head_f
     return head_note_framing(framing, ret_field->name, trimmed, raw);
 }
 
-static int head_read_fields(struct http_request *request, struct slice lines, struct head_framing *framing) {
+static int head_read_fields(struct http_request *request, struct slice lines,
+                            struct head_framing *framing) {
     size_t known = (size_t)MHD_get_connection_values(request->handle, MHD_HEADER_KIND, NULL, NULL);
     if (known > HTTP_HEADERS_MAX)
         return HEAD_TOO_MANY_FIELDS;
-    // The library reuses its memory for the answer and frees it when the client leaves: keep our own copy.
+    // The library reuses its memory for the answer and frees it when the client leaves: keep our
+    // own copy.
     struct slice copy = arena_copy(&request->arena, lines);
     const uint8_t *at = copy.bytes;
     const uint8_t *end = copy.bytes + copy.size;
@@ -144,7 +148,8 @@ static int head_read_fields(struct http_request *request, struct slice lines, st
     return whole ? 0 : HEAD_BAD_REQUEST;
 }
 
-static int head_check_framing(struct http_request *request, const struct head_framing *framing, bool version_1_0) {
+static int head_check_framing(struct http_request *request, const struct head_framing *framing,
+                              bool version_1_0) {
     bool host_missing = version_1_0 ? framing->hosts > 1 : framing->hosts != 1;
     if (host_missing || framing->lengths > 1 || framing->codings > 1)
         return HEAD_BAD_REQUEST;
@@ -164,7 +169,8 @@ int head_read(struct http_request *request, const char *method, const char *vers
     request->head_bytes = info->header_size;
     size_t method_size = strlen(method);
     size_t version_at = method_size + 1 + request->target.size + 1;
-    if (method_size >= HTTP_METHOD_BYTES_MAX || !head_is_token((const uint8_t *)method, method_size))
+    if (method_size >= HTTP_METHOD_BYTES_MAX ||
+        !head_is_token((const uint8_t *)method, method_size))
         return HEAD_BAD_REQUEST;
     memcpy(request->method_text, method, method_size);
     request->method = slice_of(request->method_text, method_size);
@@ -176,7 +182,8 @@ int head_read(struct http_request *request, const char *method, const char *vers
     if (code != 0)
         return code;
     struct head_framing framing = {0};
-    code = head_read_fields(request, slice_of(method + lines_at, request->head_bytes - lines_at), &framing);
+    code = head_read_fields(request, slice_of(method + lines_at, request->head_bytes - lines_at),
+                            &framing);
     if (code != 0)
         return code;
     return head_check_framing(request, &framing, version[HEAD_VERSION_BYTES - 1] == '0');

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What the files of http/ share. One loop owns its connections and requests; only its thread touches them. What
-// other threads may touch is atomic or behind the loop's inbox lock.
+// What the files of http/ share. One loop owns its connections and requests; only its thread
+// touches them. What other threads may touch is atomic or behind the loop's inbox lock.
 //
 // A connection is always in exactly one state, and in the list of that state, oldest first:
 //
-//   IDLE ─▶ RECEIVING ─▶ WAITING ─▶ SENDING ─▶ IDLE        any ─▶ CLOSING (shut down by us, the library lets go)
+//   IDLE ─▶ RECEIVING ─▶ WAITING ─▶ SENDING ─▶ IDLE
+//   any  ─▶ CLOSING: shut down by us, until the library lets go
 //
-// A request's phases: LINE (its request line is known) ─▶ BODY ─▶ WAITING ─▶ ANSWERED. A refused one goes to
-// ANSWERED from LINE or BODY. A WAITING request may lose its connection (`connection == NULL`).
+// A request's phases: LINE (its request line is known) ─▶ BODY ─▶ WAITING ─▶ ANSWERED. A refused
+// one goes to ANSWERED from LINE or BODY. A WAITING request may lose its connection.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -16,17 +17,18 @@
 
 #include "http/server.h"
 
-// Connections beyond connections_max for when everybody waits for an outcome: health must still get in.
-#define HTTP_RESERVE 64
-#define HTTP_LINGERING_MAX 64
+// Connections beyond connections_max for when everybody waits for an outcome: health must still get
+// in.
+#define HTTP_RESERVE          64
+#define HTTP_LINGERING_MAX    64
 #define HTTP_ACCEPTS_PER_PASS 64
 // Bodies and answers above this are large: counted, and not kept in every pooled request.
-#define HTTP_LARGE_BYTES ((size_t)64 * 1024)
-#define HTTP_LARGE_KEPT_MAX 16
-#define HTTP_HEADERS_MAX 100
+#define HTTP_LARGE_BYTES      ((size_t)64 * 1024)
+#define HTTP_LARGE_KEPT_MAX   16
+#define HTTP_HEADERS_MAX      100
 #define HTTP_METHOD_BYTES_MAX 32
-#define HTTP_TICK_NS UINT64_C(100000000)
-#define HTTP_RETRY_NS UINT64_C(10000000) // between sweeps while there are too many connections
+#define HTTP_TICK_NS          UINT64_C(100000000)
+#define HTTP_RETRY_NS         UINT64_C(10000000) // between sweeps while there are too many
 
 enum connection_state {
     CONNECTION_IDLE,
@@ -42,7 +44,7 @@ struct connection {
     struct connection *next;     // there, or in the free list
     struct http_loop *loop;
     struct http_request *request; // NULL, or the one being received, waiting or answered
-    uint64_t since_ns;            // when it came into its state; RECEIVING: when its first byte was noticed
+    uint64_t since_ns; // when it came into its state; RECEIVING: when its first byte was noticed
     uint64_t accepted_pass;
     uint64_t consumed_bytes; // that complete requests were made of
     int fd;                  // the library's; closed by it
@@ -90,8 +92,8 @@ struct http_request {
     size_t query_count;
     size_t head_bytes; // request line and headers
     size_t body_limit;
-    size_t body_announced;  // Content-Length; 0 when chunked or absent
-    size_t bodies_counted;  // of this request in server->bodies_bytes
+    size_t body_announced; // Content-Length; 0 when chunked or absent
+    size_t bodies_counted; // of this request in server->bodies_bytes
     struct buffer body;
     struct buffer out;
     struct arena arena;
@@ -102,7 +104,8 @@ struct http_request {
     char method_text[HTTP_METHOD_BYTES_MAX];
 };
 
-// A descriptor whose connection the library has closed, kept so that the peer reads our answer before a reset.
+// A descriptor whose connection the library has closed, kept so that the peer reads our answer
+// before a reset.
 struct lingering {
     int fd;
     uint64_t until_ns;
@@ -126,15 +129,15 @@ struct http_loop {
     struct connection *free_connections;
     struct http_request *free_requests;
     struct http_request *all_requests;
-    size_t large_free;       // pooled requests that keep a large buffer
+    size_t large_free;         // pooled requests that keep a large buffer
     struct connection *adding; // being handed to the library right now
-    uint64_t now_ns;         // taken once per pass
+    uint64_t now_ns;           // taken once per pass
     uint64_t pass;
-    uint64_t sweep_ns;       // next time
-    uint64_t tick_ns;        // next time
-    size_t unanswered;       // handed over and not answered, with or without a client
+    uint64_t sweep_ns; // next time
+    uint64_t tick_ns;  // next time
+    size_t unanswered; // handed over and not answered, with or without a client
     size_t suspended;
-    size_t left_waiting;     // handed over in this pass and not answered yet
+    size_t left_waiting; // handed over in this pass and not answered yet
     unsigned passes_unpolled;
     bool run_again;          // answers are queued: another pass at once
     bool progressed;         // this pass took bytes in or finished a request
@@ -146,7 +149,7 @@ struct http_loop {
     // Touched by other threads too.
     atomic_bool wake_pending;
     atomic_bool sleeping;
-    atomic_size_t connection_count;   // handed to this loop and not closed
+    atomic_size_t connection_count;       // handed to this loop and not closed
     atomic_uint_least64_t oldest_idle_ns; // UINT64_MAX: none; as of the last pass
     atomic_uint evictions_wanted;
     pthread_mutex_t inbox_lock;
@@ -170,12 +173,13 @@ struct http_server {
     pthread_cond_t listener_closed; // signalled when listen_fd has become -1
 
     atomic_bool closing_listener;
-    atomic_bool draining;            // answers carry Connection: close
-    atomic_uint_least64_t stop_ns;   // 0: go on; else when to stop at the latest
-    atomic_size_t connections;       // open in total
+    atomic_bool draining;          // answers carry Connection: close
+    atomic_uint_least64_t stop_ns; // 0: go on; else when to stop at the latest
+    atomic_size_t connections;     // open in total
     atomic_size_t connections_closing;
     atomic_size_t bodies_bytes;
-    atomic_uint_least64_t accepted, evicted, handed, refused, requests_timed_out, answers_timed_out, dropped;
+    atomic_uint_least64_t accepted, evicted, handed, refused, requests_timed_out, answers_timed_out,
+        dropped;
 };
 
 // connection.c: lists, what the library tells about connections, and closing the right one.
@@ -185,8 +189,8 @@ void connection_shut(struct connection *connection);
 void connection_add(struct http_loop *loop, const struct newcomer *newcomer);
 void connection_notify(void *context, struct MHD_Connection *handle, void **socket_context,
                        enum MHD_ConnectionNotificationCode code);
-// Shuts the connection of this loop that is missed least and has been in its state for `grace_ns`; false when there
-// is none, because all wait for an outcome or are new.
+// Shuts the connection of this loop that is missed least and has been in its state for `grace_ns`;
+// false when there is none, because all wait for an outcome or are new.
 bool connection_evict(struct http_loop *loop, uint64_t grace_ns);
 uint64_t connection_oldest_idle_ns(const struct http_loop *loop);
 void connection_shut_all(struct http_loop *loop, enum connection_state state);
@@ -221,8 +225,9 @@ void request_release(struct http_request *request);
 void request_free_all(struct http_loop *loop);
 // The library's callbacks.
 void *request_begin(void *context, const char *target, struct MHD_Connection *handle);
-enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, const char *url, const char *method,
-                                const char *version, const char *bytes, size_t *byte_count, void **request_slot);
+enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, const char *url,
+                                const char *method, const char *version, const char *bytes,
+                                size_t *byte_count, void **request_slot);
 void request_complete(void *context, struct MHD_Connection *handle, void **request_slot,
                       enum MHD_RequestTerminationCode code);
 

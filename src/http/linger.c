@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The last second of a refused connection. Closing a socket that has unread bytes sends a reset, and a reset makes
-// the peer's kernel throw away our answer (413, say) before the peer has read it. So a duplicate of the descriptor
-// is kept for a moment and what arrives is thrown away, until the peer closes, too much has come, or time is up.
+// The last second of a refused connection. Closing a socket that has unread bytes sends a reset,
+// and a reset makes the peer's kernel throw away our answer (413, say) before the peer has read it.
+// So a duplicate of the descriptor is kept for a moment and what arrives is thrown away, until the
+// peer closes, too much has come, or time is up.
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,8 +10,8 @@
 #include "base/check.h"
 #include "http/internal.h"
 
-#define LINGER_NS UINT64_C(1000000000)
-#define LINGER_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define LINGER_NS             UINT64_C(1000000000)
+#define LINGER_BYTES_MAX      ((size_t)64 * 1024 * 1024)
 #define LINGER_BYTES_PER_PASS ((size_t)512 * 1024)
 
 void linger_begin(struct http_loop *loop, int fd) {
@@ -19,9 +20,10 @@ void linger_begin(struct http_loop *loop, int fd) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return;
-    (void)shutdown(copy, SHUT_WR); // the peer shall see the end of our answer now; it may have gone already
-    loop->lingering[loop->lingering_count++] =
-        (struct lingering){.fd = copy, .until_ns = loop->now_ns + LINGER_NS, .bytes_left = LINGER_BYTES_MAX};
+    (void)shutdown(
+        copy, SHUT_WR); // the peer shall see the end of our answer now; it may have gone already
+    loop->lingering[loop->lingering_count++] = (struct lingering){
+        .fd = copy, .until_ns = loop->now_ns + LINGER_NS, .bytes_left = LINGER_BYTES_MAX};
 }
 
 static void linger_end(struct http_loop *loop, size_t index) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Who comes in. The first loop accepts for all of them, because the library's own accepting stops at its connection
-// limit, health checks included, and because a limit over several loops needs one place that counts. A newcomer
-// always gets in: the longest idle connection makes room. Only when every single one waits for an outcome are
-// newcomers taken from a small reserve above the limit, and only when that is used up do they queue in the kernel.
+// Who comes in. The first loop accepts for all of them, because the library's own accepting stops
+// at its connection limit, health checks included, and because a limit over several loops needs one
+// place that counts. A newcomer always gets in: the longest idle connection makes room. Only when
+// every single one waits for an outcome are newcomers taken from a small reserve above the limit,
+// and only when that is used up do they queue in the kernel.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -15,9 +16,10 @@
 #include "base/check.h"
 #include "http/internal.h"
 
-#define LISTENER_BACKLOG 4096
-// A newcomer gets this long to say something before another newcomer may push it out, as long as the reserve lasts.
-#define LISTENER_GRACE_NS UINT64_C(100000000)
+#define LISTENER_BACKLOG           4096
+// A newcomer gets this long to say something before another newcomer may push it out, as long as
+// the reserve lasts.
+#define LISTENER_GRACE_NS          UINT64_C(100000000)
 // What the rest of the process may hold open: journal, checkpoints, logs, clients of its own.
 #define LISTENER_OTHER_DESCRIPTORS 512
 
@@ -25,9 +27,11 @@ unsigned listener_raise_descriptors(unsigned connections_max) {
     const rlim_t beside = HTTP_RESERVE + HTTP_LINGERING_MAX + LISTENER_OTHER_DESCRIPTORS;
     rlim_t wanted = (rlim_t)connections_max + beside;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur >= wanted)
         return connections_max;
-    struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
+    struct rlimit raised = {.rlim_cur = wanted,
+                            .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
         return connections_max;
     // Only a privileged process may lift the hard limit; others go as high as they may.
@@ -83,16 +87,18 @@ enum status listener_open(struct http_server *server, char ret_why[HTTP_WHY_BYTE
     const char *listen_text = server->options.listen;
     struct addrinfo *found = listener_resolve(listen_text);
     if (found == NULL) {
-        snprintf(ret_why, HTTP_WHY_BYTES, "\"%s\" is not a numeric HOST:PORT to listen on", listen_text);
+        snprintf(ret_why, HTTP_WHY_BYTES, "\"%s\" is not a numeric HOST:PORT to listen on",
+                 listen_text);
         return STATUS_invalid_request;
     }
     const int on = 1;
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    // Accepted sockets inherit TCP_NODELAY. SO_REUSEADDR lets a restart pass connections in TIME_WAIT; two servers
-    // on one port it does not allow.
+    // Accepted sockets inherit TCP_NODELAY. SO_REUSEADDR lets a restart pass connections in
+    // TIME_WAIT; two servers on one port it does not allow.
     bool listening = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
-                     bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, LISTENER_BACKLOG) == 0;
+                     bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                     listen(fd, LISTENER_BACKLOG) == 0;
     int error = errno;
     freeaddrinfo(found);
     if (!listening) {
@@ -133,8 +139,8 @@ static void listener_retry_soon(struct http_loop *loop) {
         loop->sweep_ns = loop->now_ns + HTTP_RETRY_NS;
 }
 
-// Closes the connection that is missed least, if it has been doing what it does for `grace_ns`. When it is of
-// another loop, that loop does it in a moment.
+// Closes the connection that is missed least, if it has been doing what it does for `grace_ns`.
+// When it is of another loop, that loop does it in a moment.
 static void listener_make_room(struct http_loop *loop, uint64_t grace_ns) {
     struct http_server *server = loop->server;
     struct http_loop *idlest = server->loop_count == 1 ? loop : listener_idlest_loop(server);
@@ -162,7 +168,8 @@ bool listener_try_again(struct http_loop *loop) {
 static struct http_loop *listener_emptiest_loop(struct http_server *server) {
     struct http_loop *emptiest = &server->loops[0];
     for (unsigned index = 1; index < server->loop_count; index++)
-        if (atomic_load(&server->loops[index].connection_count) < atomic_load(&emptiest->connection_count))
+        if (atomic_load(&server->loops[index].connection_count) <
+            atomic_load(&emptiest->connection_count))
             emptiest = &server->loops[index];
     return emptiest;
 }
@@ -196,7 +203,8 @@ static bool listener_has_room(struct http_loop *loop) {
     size_t all = server->options.connections_max + HTTP_RESERVE;
     if (atomic_load(&server->connections) < all)
         return true;
-    // Those that are shut down already are gone after this pass; otherwise somebody has to go first.
+    // Those that are shut down already are gone after this pass; otherwise somebody has to go
+    // first.
     if (listener_excess(server, all - 1) > 0) {
         server->listener_paused = true;
         listener_make_room(loop, 0);
@@ -228,8 +236,8 @@ void listener_accept(struct http_loop *loop) {
         if (!listener_has_room(loop))
             return;
         struct newcomer newcomer = {.address_bytes = sizeof(newcomer.address)};
-        newcomer.fd = accept4(server->listen_fd, (struct sockaddr *)&newcomer.address, &newcomer.address_bytes,
-                              SOCK_NONBLOCK | SOCK_CLOEXEC);
+        newcomer.fd = accept4(server->listen_fd, (struct sockaddr *)&newcomer.address,
+                              &newcomer.address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (newcomer.fd >= 0) {
             listener_admit(loop, &newcomer);
             continue;
@@ -248,7 +256,8 @@ void listener_close(struct http_server *server) {
     struct http_loop *loop = &server->loops[0];
     // Who is in the kernel's queue has connected as far as he knows; a close would reset him.
     uint64_t before = UINT64_MAX;
-    while (server->started && !server->listener_paused && atomic_load(&server->accepted) != before) {
+    while (server->started && !server->listener_paused &&
+           atomic_load(&server->accepted) != before) {
         before = atomic_load(&server->accepted);
         listener_accept(loop);
     }

@@ -3,13 +3,15 @@
 //
 //   wait ─▶ woken ─▶ accept ─▶ MHD_run ─▶ pass_end ─▶ sweep
 //
-// and it waits only when nothing is left to do at once. While answers are queued or bytes keep coming it does not
-// even ask poll(2), because MHD_run looks at the sockets anyway; every few passes it does all the same, so that
-// newcomers are not starved under load. The library says that it has work whenever a request waits unanswered; that
-// is not work, so such a loop waits a little and is woken by sockets and by http_wake.
+// and it waits only when nothing is left to do at once. While answers are queued or bytes keep
+// coming it does not even ask poll(2), because MHD_run looks at the sockets anyway; every few
+// passes it does all the same, so that newcomers are not starved under load. The library says that
+// it has work whenever a request waits unanswered; that is not work, so such a loop waits a little
+// and is woken by sockets and by http_wake.
 //
-// Waking costs a system call only when the loop sleeps: the waker sets wake_pending and then looks at sleeping, the
-// loop sets sleeping and then looks at wake_pending, both sequentially consistent, so one of them sees the other.
+// Waking costs a system call only when the loop sleeps: the waker sets wake_pending and then looks
+// at sleeping, the loop sets sleeping and then looks at wake_pending, both sequentially consistent,
+// so one of them sees the other.
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,13 +23,13 @@
 #include "base/memory.h"
 #include "http/internal.h"
 
-// The library clears a connection's whole pool after each request, so large ones cost time; this one takes headers
-// up to about 12 KiB, and 4,096 connections hold 64 MiB.
-#define LOOP_POOL_BYTES ((size_t)16 * 1024)
+// The library clears a connection's whole pool after each request, so large ones cost time; this
+// one takes headers up to about 12 KiB, and 4,096 connections hold 64 MiB.
+#define LOOP_POOL_BYTES          ((size_t)16 * 1024)
 #define LOOP_PASSES_UNPOLLED_MAX 8
-#define LOOP_WAIT_UNANSWERED_MS 2
-#define LOOP_DRAIN_PASSES_MAX 64
-#define LOOP_POLLED_MAX (3 + HTTP_LINGERING_MAX)
+#define LOOP_WAIT_UNANSWERED_MS  2
+#define LOOP_DRAIN_PASSES_MAX    64
+#define LOOP_POLLED_MAX          (3 + HTTP_LINGERING_MAX)
 
 enum { LOOP_POLL_DAEMON, LOOP_POLL_WAKE, LOOP_POLL_LISTENER, LOOP_POLL_LINGERING };
 
@@ -54,12 +56,19 @@ enum status loop_open(struct http_server *server, unsigned index) {
     MHD_set_panic_func(loop_panic, NULL);
     // The limit is ours (listener.c); the library's own must never be met.
     unsigned limit = server->options.connections_max + HTTP_RESERVE + HTTP_ACCEPTS_PER_PASS;
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)limit, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)LOOP_POOL_BYTES, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_complete, loop},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notify, loop},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, loop},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)loop_unescape, loop},
+        {MHD_OPTION_END, 0, NULL},
+    };
     loop->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_proceed, loop,
-        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        LOOP_POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED, request_complete, loop, MHD_OPTION_NOTIFY_CONNECTION,
-        connection_notify, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begin, loop, MHD_OPTION_UNESCAPE_CALLBACK,
-        loop_unescape, loop, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        request_proceed, loop, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (loop->daemon == NULL)
         return STATUS_internal;
     loop->daemon_fd = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -87,10 +96,7 @@ void http_wake(struct http_server *server, unsigned index) {
     struct http_loop *loop = &server->loops[index];
     if (atomic_exchange(&loop->wake_pending, true) || !atomic_load(&loop->sleeping))
         return;
-    const uint64_t one = 1;
-    // Fails only when the counter is full, and then the loop wakes anyway.
-    ssize_t ignored = write(loop->wake_fd, &one, sizeof(one));
-    (void)ignored;
+    (void)eventfd_write(loop->wake_fd, 1); // fails only when the counter is full: it wakes anyway
 }
 
 static bool loop_listens(const struct http_loop *loop) {
@@ -128,7 +134,8 @@ static int loop_poll(struct http_loop *loop, struct pollfd *polled, int timeout_
     polled[LOOP_POLL_LISTENER] =
         (struct pollfd){.fd = loop_listens(loop) ? loop->server->listen_fd : -1, .events = POLLIN};
     for (size_t index = 0; index < loop->lingering_count; index++)
-        polled[LOOP_POLL_LINGERING + index] = (struct pollfd){.fd = loop->lingering[index].fd, .events = POLLIN};
+        polled[LOOP_POLL_LINGERING + index] =
+            (struct pollfd){.fd = loop->lingering[index].fd, .events = POLLIN};
     if (timeout_ms != 0)
         atomic_store(&loop->sleeping, true);
     bool woken = atomic_load(&loop->wake_pending);
@@ -153,9 +160,8 @@ static void loop_wait(struct http_loop *loop) {
     if (ready <= 0)
         return;
     if (polled[LOOP_POLL_WAKE].revents != 0) {
-        uint64_t ignored_count;
-        ssize_t ignored = read(loop->wake_fd, &ignored_count, sizeof(ignored_count));
-        (void)ignored;
+        eventfd_t wakes;
+        (void)eventfd_read(loop->wake_fd, &wakes); // how often does not matter
     }
     if (polled[LOOP_POLL_LISTENER].revents != 0)
         listener_accept(loop);
@@ -203,15 +209,18 @@ static void loop_keep_times(struct http_loop *loop) {
     if (loop->lingering_count > 0)
         linger_expire(loop);
     if (loop->server->loop_count > 1)
-        atomic_store_explicit(&loop->oldest_idle_ns, connection_oldest_idle_ns(loop), memory_order_relaxed);
+        atomic_store_explicit(&loop->oldest_idle_ns, connection_oldest_idle_ns(loop),
+                              memory_order_relaxed);
 }
 
-// Requests that lie complete in the kernel's buffers are still read; then whoever is idle or half-way goes.
+// Requests that lie complete in the kernel's buffers are still read; then whoever is idle or
+// half-way goes.
 static void loop_drain(struct http_loop *loop) {
     if (loop->drain_until_ns == 0) {
         loop->drain_until_ns = atomic_load(&loop->server->stop_ns);
         loop->tick_ns = loop->now_ns;
-        for (unsigned pass = 0; pass < LOOP_DRAIN_PASSES_MAX && (pass == 0 || loop->progressed); pass++) {
+        for (unsigned pass = 0; pass < LOOP_DRAIN_PASSES_MAX && (pass == 0 || loop->progressed);
+             pass++) {
             if (loop->server->loop_count > 1)
                 listener_take_inbox(loop);
             loop_run(loop);
@@ -227,7 +236,8 @@ static bool loop_is_done(struct http_loop *loop) {
         return false;
     if (loop->now_ns >= loop->drain_until_ns)
         return true;
-    return loop->unanswered == 0 && loop->lingering_count == 0 && atomic_load(&loop->connection_count) == 0;
+    return loop->unanswered == 0 && loop->lingering_count == 0 &&
+           atomic_load(&loop->connection_count) == 0;
 }
 
 // Ends what is left, on the loop's own thread. The library wants nobody suspended when it stops.

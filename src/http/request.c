@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
-// One request from its first line to its release. The library calls request_begin when the request line is known,
-// request_proceed once when the headers are, again for every piece of body, and once more when all of it has come.
-// To that last call this file returns without an answer: the library then calls again on every later run, and those
-// calls do nothing. That is the second-pass trick, and only this file and answer.c know of it:
+// One request from its first line to its release. The library calls request_begin when the request
+// line is known, request_proceed once when the headers are, again for every piece of body, and once
+// more when all of it has come. To that last call this file returns without an answer: the library
+// then calls again on every later run, and those calls do nothing. That is the second-pass trick,
+// and only this file and answer.c know of it:
 //
 //   run n:    request_proceed ×k, each hands its request over, unanswered
 //   pass_end: the round is decided; http_answer queues the answers with the library
 //   run n+1:  the library sends them, and reads what has come meanwhile
 //
-// A request that waits longer than suspend_after_ms is suspended in such a repeated call, so that many of them do not
-// make every run slow. Suspending costs two system calls more per request, which is why it does not happen at once.
+// A request that waits longer than suspend_after_ms is suspended in such a repeated call, so that
+// many of them do not make every run slow. Suspending costs two system calls more per request,
+// which is why it does not happen at once.
 #include "base/check.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "http/internal.h"
 
 #define REQUEST_ARENA_BYTES ((size_t)8 * 1024)
-#define REQUEST_TOO_LARGE 413
-#define REQUEST_BUSY 503
+#define REQUEST_TOO_LARGE   413
+#define REQUEST_BUSY        503
 
 static bool request_is_large(const struct http_request *request) {
     return request->body.capacity > HTTP_LARGE_BYTES || request->out.capacity > HTTP_LARGE_BYTES;
@@ -65,7 +67,8 @@ void request_release(struct http_request *request) {
     request->target = request->path = request->method = (struct slice){0};
     request->headers = request->queries = NULL;
     request->header_count = request->query_count = 0;
-    request->head_bytes = request->body_limit = request->body_announced = request->bodies_counted = 0;
+    request->head_bytes = request->body_limit = request->body_announced = request->bodies_counted =
+        0;
     request->context = NULL;
     request->answer_header_count = 0;
     request->next_free = loop->free_requests;
@@ -100,19 +103,22 @@ void *request_begin(void *context, const char *target, struct MHD_Connection *ha
 }
 
 static enum MHD_Result request_refuse_by_hand(struct http_request *request, int code) {
-    // In the middle of a body the library takes no answer, so it is written past it and the connection ends.
+    // In the middle of a body the library takes no answer, so it is written past it and the
+    // connection ends.
     request->by_hand = true;
     answer_refuse(request, code);
     return MHD_NO;
 }
 
-// Counts memory for large bodies before it is taken. False when that would be too much over all requests.
+// Counts memory for large bodies before it is taken. False when that would be too much over all
+// requests.
 static bool request_count_body(struct http_request *request, size_t needed) {
     struct http_server *server = request->loop->server;
     if (needed <= HTTP_LARGE_BYTES || needed <= request->bodies_counted)
         return true;
     size_t wanted = needed * 2 - request->bodies_counted; // the buffer doubles too
-    if (atomic_fetch_add(&server->bodies_bytes, wanted) + wanted > server->options.bodies_bytes_max) {
+    if (atomic_fetch_add(&server->bodies_bytes, wanted) + wanted >
+        server->options.bodies_bytes_max) {
         atomic_fetch_sub(&server->bodies_bytes, wanted);
         return false;
     }
@@ -120,7 +126,8 @@ static bool request_count_body(struct http_request *request, size_t needed) {
     return true;
 }
 
-static enum MHD_Result request_take_body(struct http_request *request, const char *bytes, size_t *byte_count) {
+static enum MHD_Result request_take_body(struct http_request *request, const char *bytes,
+                                         size_t *byte_count) {
     size_t size = *byte_count;
     request->loop->progressed = true;
     if (size > request->body_limit - request->body.size)
@@ -129,7 +136,8 @@ static enum MHD_Result request_take_body(struct http_request *request, const cha
         return request_refuse_by_hand(request, REQUEST_BUSY);
     if (request->body.size == 0 && request->body_announced > size) {
         // Spares the small steps of growing; a large body has to come before it gets large memory.
-        size_t first = request->body_announced < HTTP_LARGE_BYTES ? request->body_announced : HTTP_LARGE_BYTES;
+        size_t first =
+            request->body_announced < HTTP_LARGE_BYTES ? request->body_announced : HTTP_LARGE_BYTES;
         (void)buffer_room(&request->body, first > size ? first : size);
     }
     buffer_add(&request->body, bytes, size);
@@ -166,8 +174,9 @@ static enum MHD_Result request_go_on_waiting(struct http_request *request) {
     return MHD_YES;
 }
 
-enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, const char *url, const char *method,
-                                const char *version, const char *bytes, size_t *byte_count, void **request_slot) {
+enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, const char *url,
+                                const char *method, const char *version, const char *bytes,
+                                size_t *byte_count, void **request_slot) {
     struct http_request *request = *request_slot;
     (void)context;
     (void)url;
@@ -183,9 +192,9 @@ enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, co
         return MHD_YES;
     }
     case REQUEST_BODY:
-        return *byte_count != 0 ? request_take_body(request, bytes, byte_count) : request_hand_over(request);
-    case REQUEST_WAITING:
-        return request_go_on_waiting(request);
+        return *byte_count != 0 ? request_take_body(request, bytes, byte_count)
+                                : request_hand_over(request);
+    case REQUEST_WAITING: return request_go_on_waiting(request);
     case REQUEST_ANSWERED:
         return MHD_YES; // the library could not take the answer and the connection is being closed
     }
@@ -213,7 +222,8 @@ void request_complete(void *context, struct MHD_Connection *handle, void **reque
         request_release(request);
         return;
     }
-    // The client has left; whoever decides the request still holds it, and its answer will be dropped.
+    // The client has left; whoever decides the request still holds it, and its answer will be
+    // dropped.
     CHECK(!request->suspended);
     request->connection = NULL;
     request->handle = NULL;

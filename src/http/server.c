@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The server as its owner sees it: opened, started, stopped, closed. Everything that happens in between happens on
-// the loops' threads; this file only sets the flags that they read and waits for them.
+// The server as its owner sees it: opened, started, stopped, closed. Everything that happens in
+// between happens on the loops' threads; this file only sets the flags that they read and waits for
+// them.
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -10,9 +11,9 @@
 #include "base/memory.h"
 #include "http/internal.h"
 
-#define SERVER_CONNECTIONS_MAX 4096
-#define SERVER_REQUEST_MS_MAX 10000
-#define SERVER_ANSWER_MS_MAX 30000
+#define SERVER_CONNECTIONS_MAX  4096
+#define SERVER_REQUEST_MS_MAX   10000
+#define SERVER_ANSWER_MS_MAX    30000
 #define SERVER_SUSPEND_AFTER_MS 20
 #define SERVER_BODIES_BYTES_MAX ((size_t)512 * 1024 * 1024)
 

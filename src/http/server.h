@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Bytes to requests and back; knows no business. An HTTP thread ("loop") turns one event loop and reads every
-// request that is ready; each is handed over once, complete, and is answered at once or later:
+// Bytes to requests and back; knows no business. An HTTP thread ("loop") turns one event loop and
+// reads every request that is ready; each is handed over once, complete, and is answered at once or
+// later:
 //
 //   bytes ─▶ request() ─▶ answered inside it
-//                     └─▶ left waiting ─▶ pass_end() ─▶ answered inside it: sent by the next pass
-//                                                   └─▶ still waiting ─▶ http_wake() ─▶ woken() ─▶ answered
+//                     └─▶ left waiting ─▶ pass_end() ─▶ answered inside it: the next pass sends it
+//                                                   └─▶ still waiting ─▶ http_wake()
+//                                                                     ─▶ woken() ─▶ answered
 //
-// A request that waits costs nothing and is never timed out here; a client that leaves meanwhile changes nothing:
-// the request object lives until it has been answered. Everything of a request has one lifetime, its arena's, which
-// ends when the answer has been sent; request objects are pooled, so a steady state allocates nothing of ours.
+// A request that waits costs nothing and is never timed out here; a client that leaves meanwhile
+// changes nothing: the request object lives until it has been answered. Everything of a request has
+// one lifetime, its arena's, which ends when the answer has been sent; request objects are pooled,
+// so a steady state allocates nothing of ours.
 //
-// What is refused here, before the handler sees it, because two readers might understand it differently:
-//   both Content-Length and Transfer-Encoding, either of them repeated, a length that is not digits, a coding that
-//   is not "chunked", Transfer-Encoding in HTTP/1.0, no Host or two in HTTP/1.1, folded header lines, lines that end
-//   in a bare LF, white space around a header's name, control characters, NUL and bad escapes in path or query.
-// Such a connection is closed after its answer, and so is one whose body is larger than the handler allows.
+// What is refused here, before the handler sees it, because two readers might understand it
+// differently:
+//   both Content-Length and Transfer-Encoding, either of them repeated, a length that is not
+//   digits, a coding that is not "chunked", Transfer-Encoding in HTTP/1.0, no Host or two in
+//   HTTP/1.1, folded header lines, lines that end in a bare LF, white space around a header's name,
+//   control characters, NUL and bad escapes in path or query.
+// Such a connection is closed after its answer, and so is one whose body is larger than the handler
+// allows.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,75 +35,86 @@
 struct http_server;
 struct http_request;
 
-// What the house answers with. Every function is called on a loop's thread, never on two threads for one loop.
-// Those that may be NULL say so.
+// What the house answers with. Every function is called on a loop's thread, never on two threads
+// for one loop. Those that may be NULL say so.
 struct http_handler {
     void *context;
-    // The largest body that this method and path may have, in bytes. Asked when the headers are complete.
+    // The largest body that this method and path may have, in bytes. Asked when the headers are
+    // complete.
     size_t (*body_limit)(void *context, struct slice method, struct slice path);
     // Called exactly once per complete request: answers it with http_answer, or leaves it waiting.
     void (*request)(void *context, struct http_request *request);
-    // Called once at the end of every pass that left requests waiting which it handed over. May wait a few
-    // milliseconds; what it answers is sent by the next pass. NULL: there is nothing to do then.
+    // Called once at the end of every pass that left requests waiting which it handed over. May
+    // wait a few milliseconds; what it answers is sent by the next pass. NULL: there is nothing to
+    // do then.
     void (*pass_end)(void *context, unsigned loop);
-    // Called soon after http_wake(server, loop), once for several of them, and now and then without one. NULL
-    // when nothing is ever answered later.
+    // Called soon after http_wake(server, loop), once for several of them, and now and then without
+    // one. NULL when nothing is ever answered later.
     void (*woken)(void *context, unsigned loop);
-    // Called about every 100 ms while requests of the loop wait, for deadlines of the handler's own. May be NULL.
+    // Called about every 100 ms while requests of the loop wait, for deadlines of the handler's
+    // own. May be NULL.
     void (*tick)(void *context, unsigned loop);
-    // Asked to answer what http/ refuses itself: 400, 413, 417, 431, 503. Must call http_answer before it returns;
-    // method, path and headers may be empty, there is no body. NULL: a plain sentence is the answer.
+    // Asked to answer what http/ refuses itself: 400, 413, 417, 431, 503. Must call http_answer
+    // before it returns; method, path and headers may be empty, there is no body. NULL: a plain
+    // sentence is the answer.
     void (*refuse)(void *context, struct http_request *request, int code);
-    // The first and last call on each loop's thread. May be NULL. After loop_ended no request of that loop may be
-    // touched or answered.
+    // The first and last call on each loop's thread. May be NULL. After loop_ended no request of
+    // that loop may be touched or answered.
     void (*loop_started)(void *context, unsigned loop);
     void (*loop_ended)(void *context, unsigned loop);
 };
 
 // Zero means the default in brackets.
 struct http_options {
-    const char *listen;        // "127.0.0.1:8080", "[::1]:8080"; a numeric address, port 0 takes a free one
-    unsigned loops;            // threads [1], at most HTTP_LOOPS_MAX
-    unsigned connections_max;  // in total [4096]; lowered when the descriptors cannot be had
-    uint32_t request_ms_max;   // from a request's first byte to its last, however it trickles [10,000]
-    uint32_t answer_ms_max;    // for a client to take its answer [30,000]
-    uint32_t suspend_after_ms; // a request waiting longer is taken out of the loop [20]; 1 is the least
-    size_t bodies_bytes_max;   // memory for bodies above 64 KiB that are being received [512 MiB]
+    const char
+        *listen;    // "127.0.0.1:8080", "[::1]:8080"; a numeric address, port 0 takes a free one
+    unsigned loops; // threads [1], at most HTTP_LOOPS_MAX
+    unsigned connections_max; // in total [4096]; lowered when the descriptors cannot be had
+    uint32_t
+        request_ms_max;     // from a request's first byte to its last, however it trickles [10,000]
+    uint32_t answer_ms_max; // for a client to take its answer [30,000]
+    uint32_t
+        suspend_after_ms; // a request waiting longer is taken out of the loop [20]; 1 is the least
+    size_t bodies_bytes_max; // memory for bodies above 64 KiB that are being received [512 MiB]
 };
 
 struct http_stats {
     uint64_t connections_open;
     uint64_t connections_accepted;
-    uint64_t connections_evicted;  // closed for a newcomer
-    uint64_t requests;             // handed over
-    uint64_t requests_refused;     // answered by http/ itself
-    uint64_t requests_timed_out;   // not complete in time
-    uint64_t answers_timed_out;    // not taken in time
-    uint64_t answers_dropped;      // the client had left
+    uint64_t connections_evicted; // closed for a newcomer
+    uint64_t requests;            // handed over
+    uint64_t requests_refused;    // answered by http/ itself
+    uint64_t requests_timed_out;  // not complete in time
+    uint64_t answers_timed_out;   // not taken in time
+    uint64_t answers_dropped;     // the client had left
 };
 
-#define HTTP_LOOPS_MAX 64
-#define HTTP_WHY_BYTES 256
+#define HTTP_LOOPS_MAX          64
+#define HTTP_WHY_BYTES          256
 #define HTTP_ANSWER_HEADERS_MAX 16
 
-// Binds and listens, so that a port in use is known early; connections queue until http_server_start. `handler` is
-// copied. Statuses: invalid_request (the address makes no sense), busy (somebody listens there), internal; then
-// `ret_why` holds a sentence. Raises the process's limit of open files to what connections_max needs.
-// Thread: any, as are all functions of a server, one at a time but for http_wake, http_server_stats and
-// http_server_drain_began.
-MUST_CHECK enum status http_server_open(const struct http_options *options, const struct http_handler *handler,
-                                        char ret_why[HTTP_WHY_BYTES], struct http_server **ret_server);
+// Binds and listens, so that a port in use is known early; connections queue until
+// http_server_start. `handler` is copied. Statuses: invalid_request (the address makes no sense),
+// busy (somebody listens there), internal; then `ret_why` holds a sentence. Raises the process's
+// limit of open files to what connections_max needs. Thread: any, as are all functions of a server,
+// one at a time but for http_wake, http_server_stats and http_server_drain_began.
+MUST_CHECK enum status http_server_open(const struct http_options *options,
+                                        const struct http_handler *handler,
+                                        char ret_why[HTTP_WHY_BYTES],
+                                        struct http_server **ret_server);
 uint16_t http_server_port(const struct http_server *server);
 unsigned http_server_connections_max(const struct http_server *server);
 // Starts the loops' threads. Signals are blocked in them.
 void http_server_start(struct http_server *server);
 
 // Stopping takes two steps, so that a load balancer can look away in between:
-//   1. http_server_close_listener: connections that wait to be accepted are, then nobody can connect; returns
+//   1. http_server_close_listener: connections that wait to be accepted are, then nobody can
+//   connect; returns
 //      when that is so. From here on answers carry `Connection: close`.
-//   2. http_server_stop: requests that are fully received are handed over and answered, half-received ones are
-//      dropped, idle connections are closed, the loops end. Returns when all is done or `deadline_ms` have
-//      passed: the number of requests left unanswered.
+//   2. http_server_stop: requests that are fully received are handed over and answered,
+//   half-received ones are
+//      dropped, idle connections are closed, the loops end. Returns when all is done or
+//      `deadline_ms` have passed: the number of requests left unanswered.
 // The first is optional. Both do nothing when called again.
 void http_server_close_listener(struct http_server *server);
 size_t http_server_stop(struct http_server *server, uint32_t deadline_ms);
@@ -105,25 +122,30 @@ bool http_server_drain_began(const struct http_server *server);
 // Frees a stopped (or never started) server and all its requests. Accepts NULL.
 void http_server_close(struct http_server *server);
 
-// Makes the loop call handler->woken soon. Thread: any; at most one system call, none while the loop is awake.
+// Makes the loop call handler->woken soon. Thread: any; at most one system call, none while the
+// loop is awake.
 void http_wake(struct http_server *server, unsigned loop);
 struct http_stats http_server_stats(const struct http_server *server);
 
-// What a request says. Slices live until the request is answered and its answer has been sent (or dropped).
-// Thread: the loop's, or one that the request was handed to.
-struct slice http_method(const struct http_request *request); // "HEAD" too: answer as to GET, no body is sent
-struct slice http_path(const struct http_request *request);   // percent-decoded, without the query
-// False when there is no such parameter; the first of several. Names and values are decoded ("+" is a space).
+// What a request says. Slices live until the request is answered and its answer has been sent (or
+// dropped). Thread: the loop's, or one that the request was handed to.
+struct slice
+http_method(const struct http_request *request); // "HEAD" too: answer as to GET, no body is sent
+struct slice http_path(const struct http_request *request); // percent-decoded, without the query
+// False when there is no such parameter; the first of several. Names and values are decoded ("+" is
+// a space).
 bool http_query(const struct http_request *request, const char *name, struct slice *ret_value);
 // Walks all parameters, duplicates included: start with *place == 0.
 bool http_next_query(const struct http_request *request, size_t *place, struct slice *ret_name,
                      struct slice *ret_value);
-// The first of that name, whatever its case; without white space around it; NULL bytes when there is none.
+// The first of that name, whatever its case; without white space around it; NULL bytes when there
+// is none.
 struct slice http_header(const struct http_request *request, const char *name);
 size_t http_header_count(const struct http_request *request, const char *name);
 bool http_next_header(const struct http_request *request, size_t *place, struct slice *ret_name,
                       struct slice *ret_value);
-struct slice http_body(const struct http_request *request); // JSON_PADDING readable zeros lie behind it
+struct slice
+http_body(const struct http_request *request); // JSON_PADDING readable zeros lie behind it
 const uint8_t *http_address(const struct http_request *request); // 16 bytes; IPv4 as ::ffff:a.b.c.d
 unsigned http_loop(const struct http_request *request);
 
@@ -132,9 +154,10 @@ struct arena *http_arena(struct http_request *request);
 void **http_context(struct http_request *request);          // NULL at first
 struct buffer *http_body_out(struct http_request *request); // for the answer's body; empty at first
 
-// Adds a header to the coming answer; at most HTTP_ANSWER_HEADERS_MAX. `name` is static. The value is copied;
-// control characters in it become spaces, and an empty one adds nothing.
+// Adds a header to the coming answer; at most HTTP_ANSWER_HEADERS_MAX. `name` is static. The value
+// is copied; control characters in it become spaces, and an empty one adds nothing.
 void http_add_header(struct http_request *request, const char *name, struct slice value);
-// Answers, once. `content_type` is static, NULL for none. `body` lies in the request's arena, in http_body_out, or
-// is static. The request may be gone when this returns. Thread: the loop's.
-void http_answer(struct http_request *request, int code, const char *content_type, struct slice body);
+// Answers, once. `content_type` is static, NULL for none. `body` lies in the request's arena, in
+// http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
+void http_answer(struct http_request *request, int code, const char *content_type,
+                 struct slice body);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The request target, decoded once and strictly. The library would decode it too, but leniently: it keeps broken
-// escapes as they are and lets %00 cut texts short, so two readers could understand one target differently.
+// The request target, decoded once and strictly. The library would decode it too, but leniently: it
+// keeps broken escapes as they are and lets %00 cut texts short, so two readers could understand
+// one target differently.
 //
 //   target = path [ "?" query ]      path begins with "/"; "*" alone is allowed
 //   query  = [ pair *( "&" pair ) ]  pair = name [ "=" value ], empty pairs are skipped
@@ -21,7 +22,8 @@ static int target_hex(uint8_t digit) {
 }
 
 // Decodes into the arena. False: a bad escape or a NUL.
-static bool target_decode(struct arena *arena, struct slice text, bool plus_is_space, struct slice *ret_text) {
+static bool target_decode(struct arena *arena, struct slice text, bool plus_is_space,
+                          struct slice *ret_text) {
     uint8_t *decoded = arena_take(arena, text.size);
     size_t size = 0;
     for (size_t index = 0; index < text.size; index++) {
@@ -59,7 +61,8 @@ static struct slice target_without_authority(struct slice target) {
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t index = 0; index < sizeof(schemes) / sizeof(schemes[0]); index++) {
         size_t size = strlen(schemes[index]);
-        if (target.size <= size || strncasecmp((const char *)target.bytes, schemes[index], size) != 0)
+        if (target.size <= size ||
+            strncasecmp((const char *)target.bytes, schemes[index], size) != 0)
             continue;
         while (size < target.size && target.bytes[size] != '/' && target.bytes[size] != '?')
             size++;
@@ -76,8 +79,8 @@ static bool target_read_pair(struct http_request *request, struct slice pair) {
     size_t value_size = equals == NULL ? 0 : pair.size - name_size - 1;
     struct http_field *field = &request->queries[request->query_count++];
     return target_decode(&request->arena, slice_of(pair.bytes, name_size), true, &field->name) &&
-           target_decode(&request->arena, slice_of(pair.bytes + pair.size - value_size, value_size), true,
-                         &field->value);
+           target_decode(&request->arena, slice_of(pair.bytes + pair.size - value_size, value_size),
+                         true, &field->value);
 }
 
 static bool target_read_query(struct http_request *request, struct slice query) {
@@ -90,7 +93,7 @@ static bool target_read_query(struct http_request *request, struct slice query) 
     size_t begin = 0;
     while (begin < query.size) {
         const uint8_t *and = memchr(query.bytes + begin, '&', query.size - begin);
-        size_t end = and == NULL ? query.size : (size_t)(and - query.bytes);
+        size_t end = and == NULL ? query.size : (size_t)(and-query.bytes);
         if (end > begin && !target_read_pair(request, slice_of(query.bytes + begin, end - begin)))
             return false;
         begin = end + 1;
@@ -115,7 +118,8 @@ int target_read(struct http_request *request) {
             return TARGET_BAD_REQUEST;
         if (memchr(target.bytes, '%', path_size) == NULL)
             request->path = slice_of(target.bytes, path_size);
-        else if (!target_decode(&request->arena, slice_of(target.bytes, path_size), false, &request->path))
+        else if (!target_decode(&request->arena, slice_of(target.bytes, path_size), false,
+                                &request->path))
             return TARGET_BAD_REQUEST;
     }
     if (mark == NULL)

@@ -75,7 +75,8 @@ static void fixture_answer(struct fixture *fixture, struct http_request *request
     else if (slice_equal(path, SLICE("/large")))
         http_answer(request, 200, "text/plain", slice_of(fixture->large, fixture->large_bytes));
     else
-        http_answer(request, 200, "text/plain", arena_copy(http_arena(request), http_body(request)));
+        http_answer(request, 200, "text/plain",
+                    arena_copy(http_arena(request), http_body(request)));
 }
 
 static void fixture_request(void *context, struct http_request *request) {
@@ -230,7 +231,8 @@ size_t client_trickle(int fd, const char *text, unsigned pause_ms) {
     return sent;
 }
 
-// Reads exactly up to the end of one answer, byte by byte in its head, so that the next one stays unread.
+// Reads exactly up to the end of one answer, byte by byte in its head, so that the next one stays
+// unread.
 static int client_answer_read(int fd, char *text, size_t size, bool with_body) {
     size_t length = 0;
     size_t wanted = SIZE_MAX;
@@ -274,7 +276,8 @@ bool client_closed_within(int fd, unsigned ms) {
     static char trash[1 << 16];
     uint64_t end_ms = test_now_ms() + ms;
     for (uint64_t now_ms = test_now_ms(); now_ms < end_ms; now_ms = test_now_ms())
-        if (client_readable(fd, (unsigned)(end_ms - now_ms)) && recv(fd, trash, sizeof(trash), 0) <= 0)
+        if (client_readable(fd, (unsigned)(end_ms - now_ms)) &&
+            recv(fd, trash, sizeof(trash), 0) <= 0)
             return true;
     return false;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A real server on a loopback port and a client that writes raw bytes. What the server does depends on the path:
+// A real server on a loopback port and a client that writes raw bytes. What the server does depends
+// on the path:
 //   /now    is answered inside request()        /pass   inside pass_end()
 //   /later  when the test calls fixture_release, from the test's thread
 //   /echo   inside pass_end(), with everything that the request said
@@ -17,9 +18,9 @@
 
 #include "http/server.h"
 
-#define FIXTURE_BODY_LIMIT 100000
+#define FIXTURE_BODY_LIMIT  100000
 #define FIXTURE_WAITING_MAX 8192
-#define FIXTURE_LOOPS_MAX 4
+#define FIXTURE_LOOPS_MAX   4
 
 struct fixture {
     struct http_server *server;
@@ -47,18 +48,21 @@ struct fixture *fixture_open(struct http_options options);
 void fixture_close(struct fixture *fixture); // stops it, too, and frees it
 // Lets every loop answer up to `count` more of its /later requests, oldest first.
 void fixture_release(struct fixture *fixture, size_t count);
-void fixture_wait_later(struct fixture *fixture, size_t count); // until that many are held, or fails
+void fixture_wait_later(struct fixture *fixture,
+                        size_t count); // until that many are held, or fails
 
 int client_connect(const struct fixture *fixture);
 void client_send(int fd, const char *text);
 void client_send_bytes(int fd, const void *bytes, size_t size);
 // Sends byte by byte, `pause_ms` in between; returns how many went out before the server closed.
 size_t client_trickle(int fd, const char *text, unsigned pause_ms);
-// Reads one answer: its code, or 0 when the connection was closed instead. The whole answer is in ret_text.
+// Reads one answer: its code, or 0 when the connection was closed instead. The whole answer is in
+// ret_text.
 int client_answer(int fd, char *ret_text, size_t size);
 int client_answer_to_head(int fd, char *ret_text, size_t size); // one without a body
 int client_code(int fd);                                        // client_answer without the text
-// Waits until the server closes; false when it has not within `ms`. Bytes that come are thrown away.
+// Waits until the server closes; false when it has not within `ms`. Bytes that come are thrown
+// away.
 bool client_closed_within(int fd, unsigned ms);
 bool client_is_open(int fd);
 uint64_t test_now_ms(void);

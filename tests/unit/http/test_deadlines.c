@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attacks http/deadlines.c: however a request trickles in, it has one span; an answer has one; what waits has none.
+// Attacks http/deadlines.c: however a request trickles in, it has one span; an answer has one; what
+// waits has none.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #include "support.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define SPAN_MS 400
-#define SWEEP_MS (SPAN_MS / 8)
-#define SLACK_MS 400 // of a busy machine
+#define SPAN_MS   400
+#define SWEEP_MS  (SPAN_MS / 8)
+#define SLACK_MS  400 // of a busy machine
 
 // Sends `first` at once and then `rest` byte by byte; the server must close after one span.
 static void trickles_until_closed(struct fixture *fixture, const char *first, const char *rest) {
@@ -25,18 +26,21 @@ static void trickles_until_closed(struct fixture *fixture, const char *first, co
     close(fd);
 }
 
-#define BYTES_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define BYTES_64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define BYTES_256 BYTES_64 BYTES_64 BYTES_64 BYTES_64
 
 static void test_trickles(void **state) {
     struct fixture *fixture = *state;
     trickles_until_closed(fixture, "", "GET /" BYTES_256);
     trickles_until_closed(fixture, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: ", BYTES_256);
-    trickles_until_closed(fixture, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", BYTES_256);
-    trickles_until_closed(fixture, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+    trickles_until_closed(fixture, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n",
                           BYTES_256);
-    trickles_until_closed(fixture, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: ",
-                          BYTES_256);
+    trickles_until_closed(
+        fixture, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+        BYTES_256);
+    trickles_until_closed(
+        fixture,
+        "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: ", BYTES_256);
     trickles_until_closed(fixture, "\r\n", "");
     assert_int_equal(atomic_load(&fixture->requests), 0);
     assert_int_equal(http_server_stats(fixture->server).requests_timed_out, 6);
@@ -79,7 +83,9 @@ static void test_idle_connections_stay(void **state) {
     assert_int_equal(client_code(used), 200);
     client_send(used, "POST /pass?a=b%20c HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
     assert_int_equal(client_code(used), 200);
-    client_send(used, "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    client_send(
+        used,
+        "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     char text[1024];
     assert_int_equal(client_answer_to_head(used, text, sizeof(text)), 100);
     client_send(used, "abc");
@@ -95,7 +101,8 @@ static void test_idle_connections_stay(void **state) {
     close(used);
 }
 
-// The half of a request that rode behind a whole one lies in the library's memory, not in the kernel's.
+// The half of a request that rode behind a whole one lies in the library's memory, not in the
+// kernel's.
 static void test_a_pipelined_half(void **state) {
     struct fixture *fixture = *state;
     int fd = client_connect(fixture);
@@ -103,17 +110,21 @@ static void test_a_pipelined_half(void **state) {
     assert_int_equal(client_code(fd), 200);
     uint64_t begin_ms = test_now_ms();
     assert_true(client_closed_within(fd, 5000));
-    assert_in_range(test_now_ms() - begin_ms, SPAN_MS - SWEEP_MS, SPAN_MS + 2 * SWEEP_MS + SLACK_MS);
+    assert_in_range(test_now_ms() - begin_ms, SPAN_MS - SWEEP_MS,
+                    SPAN_MS + 2 * SWEEP_MS + SLACK_MS);
     close(fd);
-    // After a chunked request nobody can tell a half from none: the connection has one span to be used again.
+    // After a chunked request nobody can tell a half from none: the connection has one span to be
+    // used again.
     fd = client_connect(fixture);
-    client_send(fd, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET /no");
+    client_send(fd, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET /no");
     assert_int_equal(client_code(fd), 200);
     assert_true(client_closed_within(fd, 5000));
     close(fd);
     fd = client_connect(fixture);
     for (unsigned index = 0; index < 4; index++) {
-        client_send(fd, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+        client_send(fd, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                        "chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
         assert_int_equal(client_code(fd), 200);
         test_sleep_ms(SPAN_MS / 2);
     }
@@ -151,7 +162,8 @@ static void test_unread_answers(void **state) {
 }
 
 static int open_fixture(void **state) {
-    *state = fixture_open((struct http_options){.request_ms_max = SPAN_MS, .answer_ms_max = SPAN_MS});
+    *state =
+        fixture_open((struct http_options){.request_ms_max = SPAN_MS, .answer_ms_max = SPAN_MS});
     return 0;
 }
 
@@ -164,9 +176,12 @@ static int close_fixture(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_trickles),         TEST(test_stalls),
-        TEST(test_idle_connections_stay), TEST(test_a_pipelined_half),
-        TEST(test_waiting_has_no_deadline), TEST(test_unread_answers),
+        TEST(test_trickles),
+        TEST(test_stalls),
+        TEST(test_idle_connections_stay),
+        TEST(test_a_pipelined_half),
+        TEST(test_waiting_has_no_deadline),
+        TEST(test_unread_answers),
     };
     return cmocka_run_group_tests_name("http/deadlines", tests, NULL, NULL);
 }

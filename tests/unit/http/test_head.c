@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Attacks invariants 1 to 4 of http/head.c: whatever two readers could understand differently is refused, the
-// connection is closed, and the handler never sees it. What is merely unusual is accepted.
-#include <string.h>
+// Attacks invariants 1 to 4 of http/head.c: whatever two readers could understand differently is
+// refused, the connection is closed, and the handler never sees it. What is merely unusual is
+// accepted.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -14,42 +15,56 @@ struct head_case {
     size_t size;
     int code; // 0: closed without an answer is fine too
 };
-#define CASE(what, code, literal) {what, literal, sizeof(literal) - 1, code}
+#define CASE(what, code, literal)                                                                  \
+    { what, literal, sizeof(literal) - 1, code }
 
 static const struct head_case head_refused[] = {
     CASE("both length and coding", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n0\r\n\r\n"),
     CASE("coding then length", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+         "5\r\n\r\n0\r\n\r\n"),
     CASE("two equal lengths", 400,
          "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"),
-    CASE("two lengths", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\ncontent-length: 3\r\n\r\nab"),
-    CASE("a signed length", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nabcde"),
-    CASE("a negative length", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\nabcde"),
-    CASE("a list of lengths", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nabcde"),
-    CASE("a hexadecimal length", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nabcde"),
+    CASE("two lengths", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\ncontent-length: 3\r\n\r\nab"),
+    CASE("a signed length", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nabcde"),
+    CASE("a negative length", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\nabcde"),
+    CASE("a list of lengths", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nabcde"),
+    CASE("a hexadecimal length", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nabcde"),
     CASE("an empty length", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nabcde"),
-    CASE("a length with a space behind", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5 \r\n\r\nabcde"),
+    CASE("a length with a space behind", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5 \r\n\r\nabcde"),
     CASE("a length beyond 64 bits", 413,
          "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\nabcde"),
     CASE("a length of all bits", 413,
          "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551614\r\n\r\nabcde"),
-    CASE("an unknown coding", 400, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n"),
+    CASE("an unknown coding", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n"),
     CASE("two codings", 400,
          "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     CASE("a repeated coding", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n0\r\n\r\n"),
     CASE("identity", 400, "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n"),
     CASE("a coding with a space behind", 400,
          "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n"),
     CASE("a coding behind a control", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
+         "chunked\r\n\r\n0\r\n\r\n"),
     CASE("a coding in 1.0", 400,
          "POST /now HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     CASE("a folded line", 400, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n"),
-    CASE("a folded line with a tab", 400, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\tc: d\r\n\r\n"),
+    CASE("a folded line with a tab", 400,
+         "GET /now HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\tc: d\r\n\r\n"),
     CASE("a folded first line", 400, "GET /now HTTP/1.1\r\n Host: a\r\n\r\n"),
-    CASE("a folded length", 400, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\nabcde"),
+    CASE("a folded length", 400,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\nabcde"),
     CASE("a bare LF behind a header", 400, "GET /now HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n"),
     CASE("a bare LF behind the request line", 400, "GET /now HTTP/1.1\nHost: a\r\n\r\n"),
     CASE("bare LFs at the end", 400, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: b\n\n"),
@@ -87,9 +102,11 @@ static const struct head_case head_refused[] = {
     CASE("a chunk size that is no number", 400,
          "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n"),
     CASE("a chunk that is longer than it said", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n"),
-    CASE("a chunk with a sign", 400,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n"),
+    CASE(
+        "a chunk with a sign", 400,
+        "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n"),
 };
 
 static void test_ambiguous_heads_are_refused(void **state) {
@@ -120,13 +137,16 @@ static const struct head_case head_accepted[] = {
     CASE("an empty value", 200, "GET /now HTTP/1.1\r\nHost: a\r\nX-A:\r\nX-B: \r\n\r\n"),
     CASE("an empty Host", 200, "GET /now HTTP/1.1\r\nHost:\r\n\r\n"),
     CASE("a Host with a port", 200, "GET /now HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"),
-    CASE("bytes above ASCII in a value", 200, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: \xc3\xa4\r\n\r\n"),
+    CASE("bytes above ASCII in a value", 200,
+         "GET /now HTTP/1.1\r\nHost: a\r\nX-A: \xc3\xa4\r\n\r\n"),
     CASE("colons in a value", 200, "GET /now HTTP/1.1\r\nHost: a\r\nX-A: b: c:d\r\n\r\n"),
     CASE("a length of zero", 200, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
-    CASE("leading zeros in a length", 200, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 0002\r\n\r\nab"),
+    CASE("leading zeros in a length", 200,
+         "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 0002\r\n\r\nab"),
     CASE("an unknown method", 200, "BREW /now HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE("a coding in capitals", 200,
-         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n2;x=y\r\nab\r\n0\r\nT: u\r\n\r\n"),
+         "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+         "CHUNKED\r\n\r\n2;x=y\r\nab\r\n0\r\nT: u\r\n\r\n"),
     CASE("a cookie", 200, "GET /now HTTP/1.1\r\nHost: a\r\nCookie: a=\"b; c\"; d\r\n\r\n"),
     CASE("1.0 without Host", 200, "GET /now HTTP/1.0\r\n\r\n"),
 };
@@ -142,13 +162,15 @@ static void test_unusual_heads_are_accepted(void **state) {
             fail_msg("%s: %d", accepted->what, code);
         close(fd);
     }
-    assert_int_equal(atomic_load(&fixture->requests), sizeof(head_accepted) / sizeof(head_accepted[0]));
+    assert_int_equal(atomic_load(&fixture->requests),
+                     sizeof(head_accepted) / sizeof(head_accepted[0]));
 }
 
 // Every way to cut a request into two packets must give the same.
 static void test_every_cut(void **state) {
     struct fixture *fixture = *state;
-    static const char request[] = "POST /echo?a=b HTTP/1.1\r\nHost: a\r\nX-A: b\r\nContent-Length: 3\r\n\r\nxyz";
+    static const char request[] =
+        "POST /echo?a=b HTTP/1.1\r\nHost: a\r\nX-A: b\r\nContent-Length: 3\r\n\r\nxyz";
     static char text[4096];
     for (size_t cut = 1; cut < sizeof(request) - 1; cut++) {
         int fd = client_connect(fixture);
@@ -156,7 +178,8 @@ static void test_every_cut(void **state) {
         test_sleep_ms(1);
         client_send_bytes(fd, request + cut, sizeof(request) - 1 - cut);
         assert_int_equal(client_answer(fd, text, sizeof(text)), 200);
-        assert_non_null(strstr(text, "\r\n\r\nPOST|/echo|?a=b|Host:a|X-A:b|Content-Length:3|body=xyz"));
+        assert_non_null(
+            strstr(text, "\r\n\r\nPOST|/echo|?a=b|Host:a|X-A:b|Content-Length:3|body=xyz"));
         close(fd);
     }
 }
@@ -190,7 +213,8 @@ static void test_many_and_long_headers(void **state) {
     // A token of 8 KiB fits, one of 60 KiB does not, and neither does such a target.
     for (unsigned size = 8192; size <= 61440; size += 61440 - 8192) {
         int fd = client_connect(fixture);
-        sprintf(request, "GET /now HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %0*d\r\n\r\n", (int)size, 0);
+        sprintf(request, "GET /now HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %0*d\r\n\r\n",
+                (int)size, 0);
         client_send(fd, request);
         assert_int_equal(client_code(fd), size == 8192 ? 200 : 431);
         close(fd);
@@ -218,7 +242,8 @@ static void test_noise(void **state) {
             noisy[(seed >> 33) % (sizeof(request) - 1)] = marks[(seed >> 20) % (sizeof(marks) - 1)];
         }
         int fd = client_connect(fixture);
-        client_send_bytes(fd, noisy, sizeof(request) - 1 - (round % 7 == 0 ? (seed >> 40) % 60 : 0));
+        client_send_bytes(fd, noisy,
+                          sizeof(request) - 1 - (round % 7 == 0 ? (seed >> 40) % 60 : 0));
         if (round % 16 == 0)
             (void)client_closed_within(fd, 5);
         close(fd);
@@ -243,9 +268,12 @@ static int close_fixture(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_ambiguous_heads_are_refused), TEST(test_unusual_heads_are_accepted),
-        TEST(test_every_cut),                   TEST(test_headers_are_all_visible),
-        TEST(test_many_and_long_headers),       TEST(test_noise),
+        TEST(test_ambiguous_heads_are_refused),
+        TEST(test_unusual_heads_are_accepted),
+        TEST(test_every_cut),
+        TEST(test_headers_are_all_visible),
+        TEST(test_many_and_long_headers),
+        TEST(test_noise),
     };
     return cmocka_run_group_tests_name("http/head", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attacks http/listener.c and http/connection.c: who gets in and who has to go, over one loop and over several.
+// Attacks http/listener.c and http/connection.c: who gets in and who has to go, over one loop and
+// over several.
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "support.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define LIMIT 8
+#define LIMIT     8
 
 static void wait_open(struct fixture *fixture, size_t count) {
     uint64_t end_ms = test_now_ms() + 5000;
@@ -85,7 +86,8 @@ static void test_idle_goes_before_half_sent_before_unread(void **state) {
         close(fds[index]);
 }
 
-// Health gets in although every place is taken by one that waits, suspended or not, and none of them is lost.
+// Health gets in although every place is taken by one that waits, suspended or not, and none of
+// them is lost.
 static void test_all_wait(void **state) {
     struct fixture *fixture = *state;
     int fds[LIMIT];
@@ -109,7 +111,8 @@ static void test_all_wait(void **state) {
     }
 }
 
-// Even the reserve can be used up by waiting requests; then newcomers queue until an outcome makes room.
+// Even the reserve can be used up by waiting requests; then newcomers queue until an outcome makes
+// room.
 static void test_reserve_is_used_up(void **state) {
     struct fixture *fixture = *state;
     enum { ALL = LIMIT + 64 };
@@ -132,7 +135,8 @@ static void test_reserve_is_used_up(void **state) {
         close(fds[index]);
 }
 
-// Whoever opens connections without end gets old ones closed, and a client that works is still served.
+// Whoever opens connections without end gets old ones closed, and a client that works is still
+// served.
 static void test_a_flood(void **state) {
     struct fixture *fixture = *state;
     enum { FLOOD = 400 };
@@ -162,7 +166,8 @@ static void test_a_flood(void **state) {
 
 static void test_two_loops_share_the_limit(void **state) {
     (void)state;
-    struct fixture *fixture = fixture_open((struct http_options){.connections_max = LIMIT, .loops = 2});
+    struct fixture *fixture =
+        fixture_open((struct http_options){.connections_max = LIMIT, .loops = 2});
     int fds[LIMIT];
     for (unsigned index = 0; index < LIMIT; index++) {
         fds[index] = client_connect(fixture);
@@ -192,8 +197,17 @@ static void test_two_loops_share_the_limit(void **state) {
 
 static void test_addresses_that_make_no_sense(void **state) {
     (void)state;
-    static const char *const wrong[] = {"", ":", ":80", "localhost:1", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
-                                        "127.0.0.1:99999", "300.0.0.1:0", "[::1:0", "127.0.0.1:80:80"};
+    static const char *const wrong[] = {"",
+                                        ":",
+                                        ":80",
+                                        "localhost:1",
+                                        "127.0.0.1",
+                                        "127.0.0.1:",
+                                        "127.0.0.1:x",
+                                        "127.0.0.1:99999",
+                                        "300.0.0.1:0",
+                                        "[::1:0",
+                                        "127.0.0.1:80:80"};
     struct fixture *fixture = fixture_open((struct http_options){0});
     const struct http_handler handler = {.request = (void *)1, .body_limit = (void *)1};
     char why[HTTP_WHY_BYTES];
@@ -246,13 +260,16 @@ static void test_addresses_of_clients(void **state) {
             continue;
         }
         http_server_start(server);
-        struct sockaddr_in6 to_six = {.sin6_family = AF_INET6, .sin6_port = htons(http_server_port(server))};
+        struct sockaddr_in6 to_six = {.sin6_family = AF_INET6,
+                                      .sin6_port = htons(http_server_port(server))};
         to_six.sin6_addr = in6addr_loopback;
-        struct sockaddr_in to_four = {.sin_family = AF_INET, .sin_port = htons(http_server_port(server))};
+        struct sockaddr_in to_four = {.sin_family = AF_INET,
+                                      .sin_port = htons(http_server_port(server))};
         to_four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         int fd = socket(index == 0 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
         assert_int_equal(index == 0 ? connect(fd, (struct sockaddr *)&to_four, sizeof(to_four))
-                                    : connect(fd, (struct sockaddr *)&to_six, sizeof(to_six)), 0);
+                                    : connect(fd, (struct sockaddr *)&to_six, sizeof(to_six)),
+                         0);
         client_send(fd, GET("/"));
         char text[512];
         assert_int_equal(client_answer_to_head(fd, text, sizeof(text)), 204);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attacks http/request.c and http/answer.c: bodies in all forms, waiting and its end, the client that leaves, and
-// the behaviour of the library that the second pass rests on.
+// Attacks http/request.c and http/answer.c: bodies in all forms, waiting and its end, the client
+// that leaves, and the behaviour of the library that the second pass rests on.
 #include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
@@ -15,16 +15,17 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
-// What a library must do so that http/ can answer on the second pass; if a newer one fails here, answers have to
-// go through suspend and resume (see request.c).
+// What a library must do so that http/ can answer on the second pass; if a newer one fails here,
+// answers have to go through suspend and resume (see request.c).
 struct pin {
     struct MHD_Connection *handle;
     unsigned calls;
     unsigned completed;
 };
 
-static enum MHD_Result pin_handle(void *cls, struct MHD_Connection *handle, const char *url, const char *method,
-                                  const char *version, const char *bytes, size_t *byte_count, void **slot) {
+static enum MHD_Result pin_handle(void *cls, struct MHD_Connection *handle, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *byte_count, void **slot) {
     struct pin *pin = cls;
     (void)url, (void)method, (void)version, (void)bytes;
     assert_int_equal(*byte_count, 0);
@@ -34,7 +35,8 @@ static enum MHD_Result pin_handle(void *cls, struct MHD_Connection *handle, cons
     return MHD_YES;
 }
 
-static void pin_complete(void *cls, struct MHD_Connection *handle, void **slot, enum MHD_RequestTerminationCode code) {
+static void pin_complete(void *cls, struct MHD_Connection *handle, void **slot,
+                         enum MHD_RequestTerminationCode code) {
     struct pin *pin = cls;
     (void)handle, (void)slot;
     assert_int_equal(code, MHD_REQUEST_TERMINATED_COMPLETED_OK);
@@ -46,9 +48,9 @@ static void test_pin_of_the_second_pass(void **state) {
     struct pin pin = {0};
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         pin_handle, &pin, MHD_OPTION_NOTIFY_COMPLETED, pin_complete, &pin, MHD_OPTION_END);
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        pin_handle, &pin, MHD_OPTION_NOTIFY_COMPLETED, pin_complete, &pin, MHD_OPTION_END);
     assert_non_null(daemon);
     struct sockaddr address = {.sa_family = AF_UNIX};
     assert_int_equal(MHD_add_connection(daemon, pair[0], &address, sizeof(address)), MHD_YES);
@@ -65,7 +67,8 @@ static void test_pin_of_the_second_pass(void **state) {
     assert_int_equal(pin.completed, 0);
     // An answer queued between two runs is sent by the next one, and the one after that reads
     // the pipelined request.
-    struct MHD_Response *response = MHD_create_response_from_buffer(2, (void *)"ok", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(2, (void *)"ok", MHD_RESPMEM_PERSISTENT);
     unsigned calls = pin.calls;
     assert_int_equal(MHD_queue_response(pin.handle, 200, response), MHD_YES);
     assert_int_equal(MHD_run(daemon), MHD_YES);
@@ -73,7 +76,8 @@ static void test_pin_of_the_second_pass(void **state) {
     assert_int_equal(MHD_run(daemon), MHD_YES);
     assert_int_equal(pin.completed, 1);
     assert_int_equal(pin.calls, calls + 2);
-    // Suspended in a repeated call or between runs, it is not called; answered and resumed, it is sent.
+    // Suspended in a repeated call or between runs, it is not called; answered and resumed, it is
+    // sent.
     MHD_suspend_connection(pin.handle);
     calls = pin.calls;
     assert_int_equal(MHD_run(daemon), MHD_YES);
@@ -115,7 +119,8 @@ static void test_each_request_is_handed_over_once(void **state) {
     close(other);
 }
 
-// While requests wait, the loop must sleep: it would otherwise burn a core and pass millions of times.
+// While requests wait, the loop must sleep: it would otherwise burn a core and pass millions of
+// times.
 static void test_waiting_does_not_spin(void **state) {
     struct fixture *fixture = *state;
     int fd = client_connect(fixture);
@@ -128,7 +133,8 @@ static void test_waiting_does_not_spin(void **state) {
     clock_gettime(clock, &before);
     test_sleep_ms(500);
     clock_gettime(clock, &after);
-    int64_t used_us = (after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
+    int64_t used_us =
+        (after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
     assert_in_range(used_us, 0, 100000);
     assert_in_range(atomic_load(&fixture->ticks), 2, 10);
     fixture_release(fixture, 1);
@@ -142,7 +148,8 @@ static void test_pipelining(void **state) {
     static char requests[COUNT * 80];
     size_t size = 0;
     for (unsigned index = 0; index < COUNT; index++)
-        size += (size_t)sprintf(requests + size, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n%03u",
+        size += (size_t)sprintf(requests + size,
+                                "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n%03u",
                                 index % 3 == 0 ? "/now" : "/pass", index);
     int fd = client_connect(fixture);
     client_send_bytes(fd, requests, size);
@@ -177,7 +184,8 @@ static void test_pipelined_behind_a_waiting_one(void **state) {
 
 static void test_bodies_of_every_size(void **state) {
     struct fixture *fixture = *state;
-    static const size_t sizes[] = {0, 1, 63, 64, 4095, 8191, 8192, 16384, 65535, 65536, 65537, FIXTURE_BODY_LIMIT};
+    static const size_t sizes[] = {0,    1,     63,    64,    4095,  8191,
+                                   8192, 16384, 65535, 65536, 65537, FIXTURE_BODY_LIMIT};
     static char body[FIXTURE_BODY_LIMIT];
     static char text[FIXTURE_BODY_LIMIT + 4096];
     for (size_t index = 0; index < FIXTURE_BODY_LIMIT; index++)
@@ -253,7 +261,8 @@ static void test_chunked_bodies_are_refused_at_the_limit(void **state) {
     }
     // A chunk that announces more than any memory.
     int fd = client_connect(fixture);
-    client_send(fd, "POST /pass HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n");
+    client_send(fd, "POST /pass HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\nffffffffffffffffff\r\n");
     assert_int_equal(client_code(fd), 413);
     close(fd);
     assert_int_equal(atomic_load(&fixture->requests), 0);
@@ -263,12 +272,15 @@ static void test_expectations(void **state) {
     struct fixture *fixture = *state;
     char text[4096];
     int fd = client_connect(fixture);
-    client_send(fd, "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    client_send(
+        fd, "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert_int_equal(client_answer_to_head(fd, text, sizeof(text)), 100);
     client_send(fd, "ab");
     assert_int_equal(client_answer(fd, text, sizeof(text)), 200);
     assert_non_null(strstr(text, "\r\n\r\nab"));
-    client_send(fd, "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n");
+    client_send(
+        fd,
+        "POST /pass HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n");
     assert_int_equal(client_answer(fd, text, sizeof(text)), 413);
     assert_true(client_closed_within(fd, 5000));
     close(fd);
@@ -392,7 +404,8 @@ static void test_large_answers(void **state) {
     size_t got = 0;
     static char piece[65536];
     while (got < fixture->large_bytes) {
-        size_t wanted = fixture->large_bytes - got < sizeof(piece) ? fixture->large_bytes - got : sizeof(piece);
+        size_t wanted =
+            fixture->large_bytes - got < sizeof(piece) ? fixture->large_bytes - got : sizeof(piece);
         ssize_t size = recv(fd, piece, wanted, 0);
         assert_true(size > 0);
         assert_int_equal(piece[0], 'L');

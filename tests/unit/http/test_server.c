@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attacks the end of a server: what was fully received is answered, what was not is dropped, nobody waits longer
-// than the deadline, and nothing leaks on any way out.
+// Attacks the end of a server: what was fully received is answered, what was not is dropped, nobody
+// waits longer than the deadline, and nothing leaks on any way out.
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,7 +25,8 @@ static void *stopping_main(void *context) {
     return NULL;
 }
 
-static void stopping_begin(struct stopping *stopping, struct fixture *fixture, uint32_t deadline_ms) {
+static void stopping_begin(struct stopping *stopping, struct fixture *fixture,
+                           uint32_t deadline_ms) {
     *stopping = (struct stopping){.fixture = fixture, .deadline_ms = deadline_ms};
     assert_int_equal(pthread_create(&stopping->thread, NULL, stopping_main, stopping), 0);
 }
@@ -88,7 +89,8 @@ static void test_two_steps(void **state) {
     fixture_close(fixture);
 }
 
-// Many complete requests on their way at the moment of the stop: all are answered, or never read at all.
+// Many complete requests on their way at the moment of the stop: all are answered, or never read at
+// all.
 static void test_requests_on_their_way(void **state) {
     (void)state;
     for (unsigned round = 0; round < 20; round++) {
@@ -197,19 +199,20 @@ static void *hammer_client(void *context) {
 static void *hammer_waker(void *context) {
     struct hammer *hammer = context;
     while (!atomic_load(&hammer->stop)) {
-        fixture_release(hammer->fixture, atomic_load(&hammer->fixture->release_wanted) < 10 ? 2 : 0);
+        fixture_release(hammer->fixture,
+                        atomic_load(&hammer->fixture->release_wanted) < 10 ? 2 : 0);
         if (atomic_load(&hammer->answered) % 7 == 0)
             test_sleep_ms(1);
     }
     return NULL;
 }
 
-// Everything at once, for the thread sanitizer's eyes: two loops, wakes from elsewhere, clients that leave, a stop
-// in the middle.
+// Everything at once, for the thread sanitizer's eyes: two loops, wakes from elsewhere, clients
+// that leave, a stop in the middle.
 static void test_everything_at_once(void **state) {
     (void)state;
-    struct fixture *fixture =
-        fixture_open((struct http_options){.loops = 2, .connections_max = 16, .suspend_after_ms = 1});
+    struct fixture *fixture = fixture_open(
+        (struct http_options){.loops = 2, .connections_max = 16, .suspend_after_ms = 1});
     struct hammer hammer = {.fixture = fixture};
     assert_int_equal(pthread_create(&hammer.threads[0], NULL, hammer_client, &hammer), 0);
     assert_int_equal(pthread_create(&hammer.threads[1], NULL, hammer_client, &hammer), 0);

@@ -58,7 +58,8 @@ static void test_targets(void **state) {
     static char text[4096];
     for (size_t index = 0; index < sizeof(targets) / sizeof(targets[0]); index++) {
         char request[512];
-        snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", targets[index].target);
+        snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n",
+                 targets[index].target);
         int fd = client_connect(fixture);
         client_send(fd, request);
         int code = client_answer(fd, text, sizeof(text));
@@ -69,7 +70,8 @@ static void test_targets(void **state) {
         } else {
             const char *body = strstr(text, "\r\n\r\n") + 4;
             size_t size = strlen(targets[index].echoed);
-            if (strncmp(body, targets[index].echoed, size) != 0 || strncmp(body + size, "Host:", 5) != 0)
+            if (strncmp(body, targets[index].echoed, size) != 0 ||
+                strncmp(body + size, "Host:", 5) != 0)
                 fail_msg("%s: %s", targets[index].target, body);
         }
         close(fd);
@@ -122,6 +124,7 @@ static int close_fixture(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(test_targets), TEST(test_other_forms), TEST(test_many_parameters)};
+    const struct CMUnitTest tests[] = {TEST(test_targets), TEST(test_other_forms),
+                                       TEST(test_many_parameters)};
     return cmocka_run_group_tests_name("http/target", tests, NULL, NULL);
 }
