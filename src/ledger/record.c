@@ -137,7 +137,7 @@ static struct currency currency_join(const char *code, uint8_t exponent) {
 }
 
 // ---- writing
-// -------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static struct side_bytes side_bytes_of(const struct posting_side *side) {
     return (struct side_bytes){
@@ -309,7 +309,7 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
 }
 
 // ---- reading
-// -------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 struct reader {
     const uint8_t *place;

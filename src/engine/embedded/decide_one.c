@@ -108,7 +108,7 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
 }
 
 // ---- atomic batches
-// --------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 // The batch's own key answers with every operation's record again.
 static void replay_batch(struct books *books, struct submission *submission,

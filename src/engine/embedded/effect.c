@@ -157,7 +157,7 @@ static void take(struct books *books, uint64_t position, const struct record *re
 }
 
 // ---- alive
-// -----------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static void wallets_of(const struct record *record, const struct fetched *fetched,
                        struct touched *touched) {
@@ -249,7 +249,7 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
 }
 
 // ---- replay
-// ----------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 // The item of an id, added when its place is the next one: records come in the order in which
 // things were made.

@@ -17,7 +17,7 @@
 #define PUBLISH_SPIN_NS 0 // readers that settle are not in a hurry
 
 // ---- the port
-// --------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static void books_submit(struct engine *engine, struct round *round) {
     struct books *books = (struct books *)engine;
@@ -192,7 +192,7 @@ bool embedded_is_new(struct engine *engine) {
 }
 
 // ---- opening
-// ---------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 struct replaying {
     struct books *books;

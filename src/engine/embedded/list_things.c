@@ -6,7 +6,7 @@
 #include "engine/embedded/listing.h"
 
 // ---- wallets
-// ---------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static bool wallet_is_wanted(const struct books *books, const struct list_query *query,
                              const struct wallet_item *item) {
@@ -84,7 +84,7 @@ enum status list_wallets(struct books *books, const struct list_query *query, st
 }
 
 // ---- holds
-// -----------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static bool hold_is_wanted(const struct list_query *query, const struct hold *hold) {
     if (id_is_zero(hold->id))
@@ -146,7 +146,7 @@ enum status list_holds(struct books *books, const struct list_query *query, stru
 }
 
 // ---- withdrawals
-// -----------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 static void copy_withdrawal(const struct books *books, uint64_t locator,
                             struct withdrawal_item *ret_item) {
@@ -253,7 +253,7 @@ enum status list_withdrawals(struct books *books, const struct list_query *query
 }
 
 // ---- keys
-// ------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------
 
 enum status list_keys(struct books *books, const struct list_query *query, struct page *page) {
     struct state *state = &books->state;

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "engine/embedded/books.h"
 
-#define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second even without traffic
+#define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second
 #define BEHIND_WAIT_NS         1000000
 #define RECORD_FIXED_BYTES_MAX 640
 
