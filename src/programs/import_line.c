@@ -189,20 +189,22 @@ static bool add_value(struct buffer *out, struct json_value value) {
     UNREACHABLE("every kind of value is above");
 }
 
-// Writes the id behind a name, or leaves a hole for it.
+// Writes the id behind a name; or the name, with a hole over it, until the id is known.
 static void add_reference(const struct import_names *names, struct slice name,
                           struct import_operation *operation, struct buffer *out) {
     uint32_t number = import_names_find(names, name);
     CHECK(number != IMPORT_NO_NAME);
-    BUFFER_ADD(out, "\"");
     if (import_names_state(names, number) == IMPORT_NAME_MADE) {
-        buffer_add_slice(out, import_names_id(names, number));
-    } else {
-        CHECK(operation->hole_count < IMPORT_HOLES_MAX);
-        operation->holes[operation->hole_count++] = (struct import_hole){
-            .offset = (uint32_t)(out->size - operation->begin), .name = number};
+        json_write_text(out, import_names_id(names, number));
+        return;
     }
-    BUFFER_ADD(out, "\"");
+    CHECK(operation->hole_count < IMPORT_HOLES_MAX);
+    struct import_hole *hole = &operation->holes[operation->hole_count++];
+    size_t begin = out->size + 1;                                  // behind the quote
+    json_write_text(out, slice_of(name.bytes - 1, name.size + 1)); // with its "@"
+    hole->offset = (uint32_t)(begin - operation->begin);
+    hole->size = (uint32_t)(out->size - 1 - begin);
+    hole->name = number;
 }
 
 static bool write_members(struct import_lines *lines, struct json_value object,
@@ -248,10 +250,12 @@ enum import_line_result import_lines_add(struct import_lines *lines, struct slic
         return IMPORT_LINE_EMPTY;
     struct json_value object;
     const char *why = NULL;
+    lines->is_object = false;
     if (!json_parse(lines->parser, text, &object, &why))
         return refuse(lines, "invalid_request", why);
     if (json_kind(object) != JSON_OBJECT)
         return refuse(lines, "invalid_request", "A line must be a JSON object.");
+    lines->is_object = true;
     struct looked looked = {0};
     enum import_line_result result = look(lines, object, &looked);
     if (result != IMPORT_LINE_ADDED)

@@ -26,6 +26,7 @@ struct import_lines {
     char key_begin[48];           // of the keys of lines without one: "import-<half the hash>-"
     const char *code;             // why the last line was refused; static
     struct buffer detail;         // and as a sentence
+    bool is_object; // the last line was a JSON object, whatever else was wrong with it
 };
 
 void import_lines_init(struct import_lines *lines, const struct sha256 *file_hash);

@@ -4,6 +4,7 @@
 #include "programs/import_report.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,13 @@
 #include "programs/client_text.h"
 
 #define REPORT_SHOWN_MAX 100
+#define REPORT_TEXT_BYTES_MAX 1000
+
+// Where a refusal lies in `entries`: a line for people, then one for the file.
+struct place {
+    uint64_t line;
+    size_t begin, json, end;
+};
 
 void import_report_init(struct import_report *report, const char *file_path,
                         const char *refused_path) {
@@ -50,40 +58,82 @@ static void open_file(struct import_report *report) {
             (const char *)report->path.bytes, strerror(errno));
 }
 
+// What holds no JSON is shown as a text of printable ASCII, because it may hold anything.
+static void add_text_as_it_is(struct buffer *out, struct slice text) {
+    struct buffer plain = {0};
+    for (size_t at = 0; at < text.size && at < REPORT_TEXT_BYTES_MAX; at++) {
+        uint8_t byte = text.bytes[at];
+        buffer_add(&plain, byte >= 0x20 && byte < 0x7f ? &byte : (const uint8_t *)"?", 1);
+    }
+    json_write_text(out, buffer_slice(&plain));
+    buffer_done(&plain);
+}
+
 void import_report_refuse(struct import_report *report, uint64_t line, struct slice code,
-                          struct slice detail, struct slice operation) {
+                          struct slice detail, struct slice text, bool is_object) {
+    struct buffer *entries = &report->entries;
+    struct place place = {.line = line, .begin = entries->size};
     report->refused_count++;
     count_code(report, code);
-    if (report->shown_count < REPORT_SHOWN_MAX) {
-        report->shown_count++;
-        buffer_add_format(&report->shown, "line %llu: ", (unsigned long long)line);
-        client_text_add(&report->shown, detail);
-        BUFFER_ADD(&report->shown, " (");
-        client_text_add(&report->shown, code);
-        BUFFER_ADD(&report->shown, ")\n");
+    buffer_add_format(entries, "line %llu: ", (unsigned long long)line);
+    client_text_add(entries, detail);
+    BUFFER_ADD(entries, " (");
+    client_text_add(entries, code);
+    BUFFER_ADD(entries, ")\n");
+    place.json = entries->size;
+    buffer_add_format(entries, "{\"line\":%llu,\"code\":", (unsigned long long)line);
+    json_write_text(entries, code);
+    BUFFER_ADD(entries, ",\"detail\":");
+    json_write_text(entries, detail);
+    if (is_object) {
+        BUFFER_ADD(entries, ",\"operation\":");
+        buffer_add_slice(entries, text);
+    } else {
+        BUFFER_ADD(entries, ",\"text\":");
+        add_text_as_it_is(entries, text);
     }
-    open_file(report);
-    if (report->file == NULL)
+    BUFFER_ADD(entries, "}\n");
+    place.end = entries->size;
+    buffer_add(&report->places, &place, sizeof(place));
+}
+
+uint32_t import_report_unsettled(const struct import_report *report) {
+    return (uint32_t)(report->places.size / sizeof(struct place));
+}
+
+static int compare_places(const void *a, const void *b) {
+    const struct place *first = a, *second = b;
+    return (first->line > second->line) - (first->line < second->line);
+}
+
+void import_report_settle(struct import_report *report) {
+    uint32_t count = import_report_unsettled(report);
+    struct place *places = (struct place *)report->places.bytes;
+    if (count == 0)
         return;
-    struct buffer entry = {0};
-    buffer_add_format(&entry, "{\"line\":%llu,\"code\":", (unsigned long long)line);
-    json_write_text(&entry, code);
-    BUFFER_ADD(&entry, ",\"detail\":");
-    json_write_text(&entry, detail);
-    if (operation.size != 0) {
-        BUFFER_ADD(&entry, ",\"operation\":");
-        buffer_add_slice(&entry, operation);
+    qsort(places, count, sizeof(*places), compare_places);
+    open_file(report);
+    for (uint32_t at = 0; at < count; at++) {
+        const uint8_t *bytes = report->entries.bytes;
+        size_t size = places[at].end - places[at].json;
+        if (report->shown_count < REPORT_SHOWN_MAX) {
+            report->shown_count++;
+            buffer_add(&report->shown, bytes + places[at].begin,
+                       places[at].json - places[at].begin);
+        }
+        if (report->file != NULL && fwrite(bytes + places[at].json, 1, size, report->file) != size)
+            report->file_failed = true;
     }
-    BUFFER_ADD(&entry, "}\n");
-    if (fwrite(entry.bytes, 1, entry.size, report->file) != entry.size)
-        report->file_failed = true;
-    buffer_done(&entry);
+    buffer_reset(&report->entries);
+    buffer_reset(&report->places);
 }
 
 static void print_shown(struct import_report *report) {
     const char *path = (const char *)report->path.bytes;
-    if (report->refused_count == 0)
+    if (report->refused_count == 0) {
+        (void)unlink(path); // what an earlier import of this file refused is no longer so
         return;
+    }
     fprintf(stderr, "%.*s", (int)report->shown.size, (const char *)report->shown.bytes);
     if (report->refused_count > report->shown_count)
         fprintf(stderr, "and %llu more.\n",
@@ -95,6 +145,7 @@ static void print_shown(struct import_report *report) {
 }
 
 void import_report_finish(struct import_report *report, uint64_t took_ms) {
+    import_report_settle(report);
     if (report->file != NULL && fclose(report->file) != 0)
         report->file_failed = true;
     report->file = NULL;
@@ -120,7 +171,7 @@ void import_report_finish(struct import_report *report, uint64_t took_ms) {
     }
     buffer_add_format(&out, "; %llu.%01llu s", (unsigned long long)(took_ms / 1000),
                       (unsigned long long)(took_ms / 100 % 10));
-    if (took_ms > 0) {
+    if (took_ms >= 1000) {
         BUFFER_ADD(&out, ", ");
         client_text_add_count(&out, answered * 1000 / took_ms);
         BUFFER_ADD(&out, " lines/s");
@@ -135,5 +186,7 @@ void import_report_done(struct import_report *report) {
         (void)fclose(report->file); // what could not be written was said before
     report->file = NULL;
     buffer_done(&report->path);
+    buffer_done(&report->entries);
+    buffer_done(&report->places);
     buffer_done(&report->shown);
 }

@@ -24,7 +24,9 @@ struct import_report {
     struct buffer path; // of the file of refused lines, zero-terminated
     FILE *file;         // owned; NULL until the first refusal, or when it cannot be made
     bool file_failed;
-    struct buffer shown; // what the end shows of them
+    struct buffer entries; // of the file, not yet in the order of lines
+    struct buffer places;  // where each of them lies
+    struct buffer shown;   // what the end shows
     uint32_t shown_count;
     uint32_t code_count;
     struct import_code codes[IMPORT_CODES_MAX];
@@ -34,9 +36,14 @@ struct import_report {
 // time.
 void import_report_init(struct import_report *report, const char *file_path,
                         const char *refused_path);
-// A line that was refused. `operation` is its JSON as it was sent or read; empty: it was no JSON.
+// A line that was refused. `text` is its operation as JSON, or the line as it is when it holds no
+// JSON object.
 void import_report_refuse(struct import_report *report, uint64_t line, struct slice code,
-                          struct slice detail, struct slice operation);
+                          struct slice detail, struct slice text, bool is_object);
+// Writes what was refused since the last time, in the order of lines: answers come wallets first.
+void import_report_settle(struct import_report *report);
+// How many refusals wait for that.
+uint32_t import_report_unsettled(const struct import_report *report);
 // Closes the file and prints the summary; refused lines go to stderr, sums to stdout.
 void import_report_finish(struct import_report *report, uint64_t took_ms);
 void import_report_done(struct import_report *report);

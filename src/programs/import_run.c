@@ -22,6 +22,7 @@
 #include "programs/import_source.h"
 
 #define IMPORT_PATIENCE_S 120
+#define IMPORT_UNSETTLED_MAX 1000 // refusals that are kept in memory
 
 // Set by SIGINT and SIGTERM; the batch that is on its way is still waited for.
 static volatile sig_atomic_t is_interrupted;
@@ -159,7 +160,7 @@ static enum client_exit take_record(struct job *job, struct slice record, uint64
         if (!ok) {
             job->report.line_count++;
             import_report_refuse(&job->report, line, SLICE("invalid_request"), slice_of_text(why),
-                                 json);
+                                 record, false);
             return CLIENT_EXIT_OK;
         }
     }
@@ -175,8 +176,9 @@ static enum client_exit take_record(struct job *job, struct slice record, uint64
         job->report.line_count++;
     if (result == IMPORT_LINE_REFUSED)
         import_report_refuse(&job->report, line, slice_of_text(job->lines.code),
-                             buffer_slice(&job->lines.detail), json);
-    if (import_batch_is_full(&job->window->wallets) || import_batch_is_full(&job->window->others))
+                             buffer_slice(&job->lines.detail), json, job->lines.is_object);
+    if (import_batch_is_full(&job->window->wallets) || import_batch_is_full(&job->window->others) ||
+        import_report_unsettled(&job->report) >= IMPORT_UNSETTLED_MAX)
         return send_window(job);
     return CLIENT_EXIT_OK;
 }
@@ -194,13 +196,13 @@ static enum client_exit import_all(struct job *job) {
         case IMPORT_READ_TOO_LONG:
             job->report.line_count++;
             import_report_refuse(&job->report, line, SLICE("request_too_large"),
-                                 SLICE("The line is longer than 1 MiB."), SLICE(""));
+                                 SLICE("The line is longer than 1 MiB."), record, false);
             break;
         case IMPORT_READ_UNCLOSED:
             job->report.line_count++;
             import_report_refuse(&job->report, line, SLICE("invalid_request"),
                                  SLICE("A quoted field does not end; nothing behind was read."),
-                                 SLICE(""));
+                                 SLICE(""), false);
             return send_window(job);
         case IMPORT_READ_FAILED: result = CLIENT_EXIT_USAGE; break;
         case IMPORT_READ_END: return send_window(job);

@@ -37,7 +37,7 @@ static void refuse_for_name(struct import_sender *sender, const struct import_ba
     buffer_add_format(&detail, "It names what line %llu was to make, and that line was refused.",
                       (unsigned long long)import_names_line(sender->names, name));
     import_report_refuse(sender->report, operation->line, SLICE("unknown_name"),
-                         buffer_slice(&detail), operation_json(batch, operation, &copy));
+                         buffer_slice(&detail), operation_json(batch, operation, &copy), true);
     if (operation->name != IMPORT_NO_NAME)
         import_names_set_refused(sender->names, operation->name);
     buffer_done(&detail);
@@ -119,7 +119,7 @@ static void take_results(struct import_sender *sender, const struct import_batch
         if (code.size != 0) {
             import_report_refuse(sender->report, operation->line, code,
                                  client_json_text(item, "detail"),
-                                 operation_json(batch, operation, &copy));
+                                 operation_json(batch, operation, &copy), true);
             if (operation->name != IMPORT_NO_NAME)
                 import_names_set_refused(sender->names, operation->name);
             continue;
@@ -216,6 +216,7 @@ enum import_sent import_sender_send(struct import_sender *sender, struct import_
     if (result == IMPORT_SENT_OK) {
         import_batch_reset(&window->wallets);
         import_batch_reset(&window->others);
+        import_report_settle(sender->report);
     }
     return result;
 }

@@ -51,10 +51,10 @@ bool import_operation_add_to(const struct import_batch *batch,
         }
     for (uint32_t at = 0; at < operation->hole_count; at++) {
         const struct import_hole *hole = &operation->holes[at];
-        CHECK(hole->offset >= copied && hole->offset <= size);
+        CHECK(hole->offset >= copied && hole->offset + hole->size <= size);
         buffer_add(body, json + copied, hole->offset - copied);
         buffer_add_slice(body, import_names_id(names, hole->name));
-        copied = hole->offset;
+        copied = hole->offset + hole->size;
     }
     buffer_add(body, json + copied, size - copied);
     BUFFER_ADD(body, "}");

@@ -5,7 +5,7 @@
 // fills its batches. Everything else keeps the file's order.
 //
 // An operation is kept as the JSON that will be sent, with holes where ids of named things go that
-// are not known yet.
+// are not known yet; until then the name stands there.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +19,7 @@
 
 struct import_hole {
     uint32_t offset; // in the operation's JSON
+    uint32_t size;   // of the name that stands there
     uint32_t name;
 };
 
