@@ -34,15 +34,14 @@ struct head_framing {
 
 // RFC 9110 "token".
 static bool head_is_token(const uint8_t *bytes, size_t size) {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t index = 0; index < size; index++) {
-        uint8_t byte = bytes[index];
-        uint8_t lower = byte | 0x20;
-        if ((lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9'))
-            continue;
-        if (byte == 0 || strchr(marks, byte) == NULL)
+    static const bool allowed[256] = {
+        ['a' ... 'z'] = true,  ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true,
+        ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+        ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
+    };
+    for (size_t index = 0; index < size; index++)
+        if (!allowed[bytes[index]])
             return false;
-    }
     return size > 0;
 }
 
@@ -71,9 +70,18 @@ static bool head_read_length(struct slice value, size_t *ret_length) {
     return value.size > 0;
 }
 
+// A host name or address and perhaps a port; a list, a path or a user name is something else.
 static bool head_is_host(struct slice value) {
+    static const bool allowed[256] = {
+        ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+        ['.'] = true,         ['_'] = true,         ['~'] = true,         [':'] = true,
+        ['['] = true,         [']'] = true,         ['%'] = true,         ['!'] = true,
+        ['$'] = true,         ['&'] = true,         ['\''] = true,        ['('] = true,
+        [')'] = true,         ['*'] = true,         ['+'] = true,         [';'] = true,
+        ['='] = true,
+    };
     for (size_t index = 0; index < value.size; index++)
-        if (strchr("/\\?#@, \t\"<>", value.bytes[index]) != NULL)
+        if (!allowed[value.bytes[index]])
             return false;
     return true;
 }

@@ -20,7 +20,9 @@
 //   HTTP/1.1, folded header lines, lines that end in a bare LF, white space around a header's name,
 //   control characters, NUL and bad escapes in path or query.
 // Such a connection is closed after its answer, and so is one whose body is larger than the handler
-// allows.
+// allows. What has no shape at all (a request line or header line that cannot be read, a length
+// that is no number, a broken chunk: 400; a head beyond the library's memory: 414, 431; another
+// version: 505) the library refuses before anybody is asked, in its own words, and closes too.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,7 +60,7 @@ struct http_handler {
     // before it returns; method, path and headers may be empty, there is no body. NULL: a plain
     // sentence is the answer.
     void (*refuse)(void *context, struct http_request *request, int code);
-    // The first and last call on each loop's thread. May be NULL. After loop_ended no request of
+    // The first and last calls on each loop's thread. May be NULL. After loop_ended no request of
     // that loop may be touched or answered.
     void (*loop_started)(void *context, unsigned loop);
     void (*loop_ended)(void *context, unsigned loop);

@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -195,6 +197,44 @@ static void test_two_loops_share_the_limit(void **state) {
     fixture_close(fixture);
 }
 
+// The clients of this test live in a process of their own, because descriptors are what is short.
+static int scarce_clients(const struct fixture *fixture) {
+    enum { COUNT = 60 };
+    int fds[COUNT];
+    for (unsigned index = 0; index < COUNT; index++) {
+        char text[4096];
+        fds[index] = client_connect(fixture);
+        if (fds[index] < 0)
+            return 1;
+        client_send(fds[index], GET("/now"));
+        if (client_answer(fds[index], text, sizeof(text)) != 200)
+            return 2;
+    }
+    return 0;
+}
+
+static void test_descriptors_are_short(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_open((struct http_options){0});
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(scarce_clients(fixture));
+    int highest = dup(0);
+    close(highest);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit few = {.rlim_cur = (rlim_t)highest + 10, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_true(http_server_stats(fixture->server).connections_evicted >= 40);
+    fixture_close(fixture);
+}
+
 static void test_addresses_that_make_no_sense(void **state) {
     (void)state;
     static const char *const wrong[] = {"",
@@ -300,6 +340,7 @@ int main(void) {
         TEST(test_reserve_is_used_up),
         TEST(test_a_flood),
         cmocka_unit_test(test_two_loops_share_the_limit),
+        cmocka_unit_test(test_descriptors_are_short),
         cmocka_unit_test(test_addresses_that_make_no_sense),
         cmocka_unit_test(test_addresses_of_clients),
     };
