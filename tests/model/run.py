@@ -340,10 +340,9 @@ class World:
         status = self.server.stop()
         if status != 0 or self.server.trouble():
             raise Different(f"exit status {status}:\n{self.server.log()[-4000:]}")
-        if not self.server.florin.endswith(".py"):
-            verified = self.server.verify()
-            if verified.returncode != 0:
-                raise Different(f"florin verify: {verified.stdout}{verified.stderr}")
+        verified = self.server.verify()
+        if verified.returncode != 0:
+            raise Different(f"florin verify: {verified.stdout}{verified.stderr}")
 
 
 def without_replayed(value):
