@@ -42,6 +42,8 @@ struct disk_posix_mapping {
 struct disk_posix_file {
     struct disk_file port;
     int descriptor;                      // owned
+    int direct;                          // owned; past the page cache; -1: not open or not possible
+    bool direct_was_tried;
     pthread_mutex_t mapping_lock;        // guards the mappings; any thread may ask for one
     struct disk_posix_mapping *mappings; // owned; all stay valid until close
 };
@@ -151,6 +153,7 @@ static enum status disk_posix_open_file(struct disk *port, const char *name, boo
     struct disk_posix_file *file = memory_take_zeroed(sizeof(*file));
     file->port.driver = &disk_posix_driver;
     file->descriptor = descriptor;
+    file->direct = -1;
     int failed = pthread_mutex_init(&file->mapping_lock, NULL);
     CHECK(failed == 0);
     *ret_file = &file->port;
@@ -168,6 +171,8 @@ static void disk_posix_close(struct disk_file *port) {
         CHECK(failed == 0);
         memory_free(mapping);
     }
+    if (file->direct >= 0)
+        disk_posix_close_quietly(file->direct);
     disk_posix_close_quietly(file->descriptor);
     (void)pthread_mutex_destroy(&file->mapping_lock); // fails only while it is held
     memory_free(file);
@@ -200,12 +205,11 @@ static enum status disk_posix_read(struct disk_file *port, uint64_t offset, void
     return STATUS_ok;
 }
 
-static enum status disk_posix_write(struct disk_file *port, uint64_t offset, struct slice bytes) {
-    struct disk_posix_file *file = disk_posix_file_of(port);
+static enum status disk_posix_put(int descriptor, uint64_t offset, struct slice bytes) {
     size_t done = 0;
     while (done < bytes.size) {
         struct slice left = slice_of(bytes.bytes + done, bytes.size - done);
-        ssize_t put = pwrite(file->descriptor, left.bytes, left.size, (off_t)(offset + done));
+        ssize_t put = pwrite(descriptor, left.bytes, left.size, (off_t)(offset + done));
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -213,6 +217,35 @@ static enum status disk_posix_write(struct disk_file *port, uint64_t offset, str
         done += (size_t)put;
     }
     return STATUS_ok;
+}
+
+static enum status disk_posix_write(struct disk_file *port, uint64_t offset, struct slice bytes) {
+    return disk_posix_put(disk_posix_file_of(port)->descriptor, offset, bytes);
+}
+
+// Not every file system has direct writes (tmpfs has none); the cache does then.
+static int disk_posix_direct(struct disk_posix_file *file) {
+    char path[32];
+    if (file->direct_was_tried)
+        return file->direct;
+    file->direct_was_tried = true;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->descriptor);
+    file->direct = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+    return file->direct;
+}
+
+static enum status disk_posix_write_past_cache(struct disk_file *port, uint64_t offset,
+                                               struct slice bytes) {
+    CHECK(offset % 4096 == 0 && bytes.size % 4096 == 0);
+    CHECK((uintptr_t)bytes.bytes % 4096 == 0);
+    struct disk_posix_file *file = disk_posix_file_of(port);
+    int direct = disk_posix_direct(file);
+    if (direct < 0)
+        return disk_posix_write(port, offset, bytes);
+    enum status status = disk_posix_put(direct, offset, bytes);
+    // A device with larger blocks refuses; the cache takes any size.
+    return status == STATUS_disk_failed && errno == EINVAL ? disk_posix_write(port, offset, bytes)
+                                                           : status;
 }
 
 static enum status disk_posix_truncate(struct disk_file *port, uint64_t size) {
@@ -381,6 +414,7 @@ static const struct disk_driver disk_posix_driver = {
     .size = disk_posix_size,
     .read = disk_posix_read,
     .write = disk_posix_write,
+    .write_past_cache = disk_posix_write_past_cache,
     .truncate = disk_posix_truncate,
     .sync = disk_posix_sync,
     .map = disk_posix_map,

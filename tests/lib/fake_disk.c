@@ -584,6 +584,7 @@ static const struct disk_driver fake_driver = {
     .size = fake_size,
     .read = fake_read,
     .write = fake_write,
+    .write_past_cache = fake_write,
     .truncate = fake_truncate,
     .sync = fake_sync,
     .map = fake_map,

@@ -55,7 +55,8 @@ static void supply_sample(struct journal_supply *supply) {
 static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
                                       uint64_t offset, uint64_t size) {
     CHECK(size <= supply->chunk_bytes);
-    enum status status = file->driver->write(file, offset, slice_of(supply->zeros, size));
+    enum status status =
+        file->driver->write_past_cache(file, offset, slice_of(supply->zeros, size));
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
@@ -211,7 +212,9 @@ void journal_supply_open(struct journal_supply *supply, struct disk *disk, uint6
     supply->free_bytes_min = free_bytes_min;
     supply->chunk_bytes = least(CHUNK_BYTES_MAX, journal_block_up(segment_bytes / 8));
     supply->ahead_bytes_min = least(AHEAD_BYTES_MIN, segment_bytes / 4);
-    supply->zeros = memory_take_zeroed(supply->chunk_bytes);
+    // Writes past the page cache want memory that begins a block.
+    supply->zeros_owned = memory_take_zeroed(supply->chunk_bytes + JOURNAL_BLOCK_BYTES);
+    supply->zeros = (uint8_t *)journal_block_up((uintptr_t)supply->zeros_owned);
     pthread_condattr_t monotonic;
     int failed =
         pthread_condattr_init(&monotonic) | pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) |
@@ -242,7 +245,7 @@ void journal_supply_close(struct journal_supply *supply) {
     (void)pthread_mutex_destroy(&supply->lock); // nobody holds it
     (void)pthread_cond_destroy(&supply->wake);
     (void)pthread_cond_destroy(&supply->idle);
-    memory_free(supply->zeros);
+    memory_free(supply->zeros_owned);
     supply->zeros = NULL;
 }
 

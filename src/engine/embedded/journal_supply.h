@@ -22,7 +22,8 @@
 struct journal_supply {
     struct disk *disk; // not owned
     uint64_t segment_bytes, free_bytes_min, chunk_bytes, ahead_bytes_min;
-    uint8_t *zeros; // owned, one chunk
+    void *zeros_owned;
+    uint8_t *zeros; // one chunk within it
     bool has_thread;
     pthread_t thread;
 
