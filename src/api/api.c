@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "watch/auditor.h"
 #include "wire/openapi.h"
 
 // Asks the engine for a key, for access/.
@@ -70,6 +71,7 @@ struct api *api_open(const struct api_options *options) {
     atomic_init(&api->stopping, false);
     resolve_permissions(api);
     openapi_render(&api->openapi, options->version);
+    api->auditor = auditor_open(options->engine);
     api->last_used = last_used_open();
     // Each loop begins on a cache line of its own, so that counting in one does not slow another.
     api->loops_memory = memory_take_zeroed((options->loops + 1) * sizeof(*api->loops));
@@ -112,6 +114,8 @@ void api_stop(struct api *api) {
     api_begin_stop(api);
     readers_close(&api->lists);
     readers_close(&api->checks);
+    auditor_close(api->auditor);
+    api->auditor = NULL;
 }
 
 void api_close(struct api *api) {

@@ -160,6 +160,7 @@ struct api {
     uint64_t allowed_commands[API_ROLES_MAX]; // by role: bit 1 << enum command_type
     struct readers lists;
     struct readers checks; // one thread: checks of the whole books queue behind one another
+    struct auditor *auditor; // only on the thread of `checks`
     struct last_used *last_used;
     struct buffer openapi;
     uint64_t opened_ns;

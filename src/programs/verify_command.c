@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// `florin verify DIR`: examines the books of a stopped server and prints what watch/ found. Exit
+// status 0: the books are right; 1: they are wrong, and the first difference is printed; 2: they
+// could not be examined.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "programs/commands.h"
+#include "programs/serve_options.h"
+#include "watch/verify.h"
+
+// Keeps a server from starting while the files are read. -1: there is nothing to lock, as on a
+// copy; -2: a server has it.
+static int lock_folder(const char *folder) {
+    char path[4096];
+    int size = snprintf(path, sizeof(path), "%s/lock", folder);
+    if (size < 0 || (size_t)size >= sizeof(path))
+        return -1;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -1;
+    if (flock(file, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return file;
+    close(file);
+    return -2;
+}
+
+static void show_progress(void *context, const struct verify_progress *progress) {
+    (void)context;
+    uint64_t percent =
+        progress->bytes_total == 0 ? 100 : progress->bytes_done * 100 / progress->bytes_total;
+    fprintf(stderr, "\r%3" PRIu64 " %%  %" PRIu64 " records", percent, progress->record_count);
+}
+
+static void print_currency(const struct integrity_currency *currency) {
+    struct buffer line = {0};
+    struct slice code = currency_code(&currency->currency);
+    buffer_add_format(&line, "  %-12.*s ", (int)code.size, (const char *)code.bytes);
+    buffer_add_i128(&line, currency->wallet_balances);
+    buffer_add_format(&line, " in %" PRIu32 " wallets = deposits ", currency->wallet_count);
+    buffer_add_i128(&line, currency->deposits);
+    BUFFER_ADD(&line, " - withdrawals ");
+    buffer_add_i128(&line, currency->withdrawals);
+    if (currency->difference != 0) {
+        BUFFER_ADD(&line, ", DIFFERENCE ");
+        buffer_add_i128(&line, currency->difference);
+    }
+    printf("%.*s (minor units)\n", (int)line.size, (const char *)line.bytes);
+    buffer_done(&line);
+}
+
+static void print_chain(const struct verify_report *report) {
+    printf("  chain        ");
+    for (size_t i = 0; i < sizeof(report->chain.bytes); i++)
+        printf("%02x", report->chain.bytes[i]);
+    printf("\n");
+}
+
+static void print_report(const char *folder, const struct verify_report *report) {
+    const struct integrity_report *books = &report->books;
+    char time[CLOCK_TEXT_BYTES];
+    clock_format(report->last_time_ms, time);
+    printf("%s: %s\n", folder, books->message);
+    printf("  journal      %" PRIu64 " records in %" PRIu64 " rounds and %" PRIu64
+           " segments, %" PRIu64 " bytes\n",
+           books->record_count, report->round_count, report->segment_count, report->journal_bytes);
+    printf("  until        %.*s, %s\n", CLOCK_TEXT_BYTES, time,
+           report->is_closed ? "stopped cleanly" : "not stopped cleanly");
+    if (report->unfinished_bytes != 0)
+        printf("  unfinished   %" PRIu64
+               " bytes of a round that nobody was answered for; the next start cuts them\n",
+               report->unfinished_bytes);
+    print_chain(report);
+    for (uint32_t i = 0; i < books->check_count; i++)
+        printf("  %-12s %" PRIu64 " looked at, %" PRIu64 " wrong: %s\n", books->checks[i].name,
+               books->checks[i].count, books->checks[i].differences, books->checks[i].sentence);
+    for (uint32_t i = 0; i < books->currency_count; i++)
+        print_currency(&books->currencies[i]);
+}
+
+int verify_run(int argc, char **argv) {
+    const struct serve_option options[] = {{0}};
+    const char *folder = NULL;
+    if (!serve_options_read(argc, argv, options, &folder))
+        return 2;
+    if (folder == NULL) {
+        fprintf(stderr, "florin verify: say which folder.\n");
+        return 2;
+    }
+    int lock = lock_folder(folder);
+    if (lock == -2) {
+        fprintf(stderr,
+                "florin verify: a server runs on %s; stop it, or ask it for /check-integrity.\n",
+                folder);
+        return 2;
+    }
+    bool is_watched = isatty(STDERR_FILENO) == 1;
+    struct verify_report report;
+    memset(&report, 0, sizeof(report));
+    enum status status = verify_folder(folder, is_watched ? show_progress : NULL, NULL, &report);
+    if (is_watched)
+        fprintf(stderr, "\r%40s\r", "");
+    int result = 2;
+    if (status == STATUS_ok) {
+        print_report(folder, &report);
+        result = report.books.consistent ? 0 : 1;
+    } else {
+        const char *message = report.books.message;
+        fprintf(stderr, "florin verify: %s: %s\n", folder,
+                message[0] != '\0' ? message : status_sentence(status));
+    }
+    verify_report_done(&report);
+    if (lock >= 0)
+        close(lock);
+    return result;
+}
