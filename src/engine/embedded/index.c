@@ -9,17 +9,8 @@
 #include "base/memory.h"
 #include "engine/embedded/index_state.h"
 
-#define INDEX_UNDO_KEPT ((size_t)256 << 10) // puts of one round whose memory is kept for the next
+#define INDEX_UNDO_KEPT         ((size_t)256 << 10) // puts of one round whose memory is kept for the next
 #define INDEX_TABLE_SLOTS_FIRST (UINT64_C(1) << 14)
-
-void index_prefetch(const struct index *index, enum index_family family, uint64_t fingerprint) {
-    const struct index_view_family *shown = &index->own.view->families[family];
-    for (size_t i = 0; i < shown->table_count; i++)
-        index_table_prefetch(shown->tables[i], fingerprint);
-    for (size_t i = 0; i < shown->run_count; i++)
-        __builtin_prefetch(
-            &shown->runs[i].blocks[run_block_of(shown->runs[i].block_count, fingerprint)], 0, 3);
-}
 
 // Lets the writer's snapshot show the newest view. The lock is held.
 static void index_own_refresh(struct index *index) {
@@ -28,6 +19,7 @@ static void index_own_refresh(struct index *index) {
     index->view->references++;
     index->own.view = index->view;
     index->own_view_number = atomic_load_explicit(&index->view_number, memory_order_relaxed);
+    index_ahead_clear(&index->ahead);
 }
 
 static void index_wake(struct index *index) {
@@ -102,6 +94,7 @@ void index_undo(struct index *index, size_t mark) {
 
 void index_settle(struct index *index) {
     index->undo_count = 0;
+    index->ahead.asked_count = 0;
     if (index->undo_capacity > INDEX_UNDO_KEPT) { // a replay's, which settles seldom
         memory_free(index->undo);
         index->undo = NULL;
@@ -203,27 +196,44 @@ const struct index_snapshot *index_own(const struct index *index) {
     return &index->own;
 }
 
+// The first source from the cursor's on that may have the fingerprint, at most `source_count`.
+static uint32_t index_cursor_skip(const struct index_cursor *cursor, uint32_t source_count) {
+    uint32_t source = cursor->source;
+    if (source >= INDEX_AHEAD_SOURCES)
+        return source;
+    uint64_t left = cursor->sources >> source;
+    source = left == 0 ? INDEX_AHEAD_SOURCES : source + (uint32_t)__builtin_ctzll(left);
+    return source < source_count ? source : source_count;
+}
+
+static enum status index_find_in_run(const struct index_view_run *place,
+                                     const struct index_cursor *cursor, uint64_t *ret_position) {
+    const struct run_mask mask = run_mask_of(cursor->fingerprint);
+    if (!run_may_have(place->blocks, place->block_count, cursor->fingerprint, &mask))
+        return STATUS_end;
+    return run_find(place->run, cursor->fingerprint, cursor->below, ret_position);
+}
+
 enum status index_find_next(struct index_cursor *cursor, uint64_t *ret_position) {
     const struct index_view_family *shown = &cursor->view->families[cursor->family];
-    for (; cursor->source < shown->table_count; cursor->source++) {
-        uint64_t position =
-            index_table_find(shown->tables[cursor->source], cursor->fingerprint, cursor->below);
-        if (position == 0)
+    uint32_t source_count = shown->table_count + shown->run_count;
+    for (; (cursor->source = index_cursor_skip(cursor, source_count)) < source_count;
+         cursor->source++) {
+        uint64_t position = 0;
+        enum status status;
+        if (cursor->source < shown->table_count) {
+            position =
+                index_table_find(shown->tables[cursor->source], cursor->fingerprint, cursor->below);
+            status = position == 0 ? STATUS_end : STATUS_ok;
+        } else {
+            status = index_find_in_run(&shown->runs[cursor->source - shown->table_count], cursor,
+                                       &position);
+        }
+        if (status == STATUS_end)
             continue;
-        cursor->below = position;
-        *ret_position = position;
-        return STATUS_ok;
-    }
-    const struct run_mask mask = run_mask_of(cursor->fingerprint);
-    for (; cursor->source < shown->table_count + shown->run_count; cursor->source++) {
-        const struct index_view_run *place = &shown->runs[cursor->source - shown->table_count];
-        if (!run_may_have(place->blocks, place->block_count, cursor->fingerprint, &mask))
-            continue;
-        enum status status = run_find(place->run, cursor->fingerprint, cursor->below, ret_position);
         if (status == STATUS_ok)
-            cursor->below = *ret_position;
-        if (status != STATUS_end)
-            return status;
+            cursor->below = *ret_position = position;
+        return status;
     }
     return STATUS_end;
 }
@@ -231,11 +241,14 @@ enum status index_find_next(struct index_cursor *cursor, uint64_t *ret_position)
 enum status index_find_below(const struct index_snapshot *snapshot, enum index_family family,
                              uint64_t fingerprint, uint64_t below, struct index_cursor *ret_cursor,
                              uint64_t *ret_position) {
+    const struct index *index = snapshot->index;
     CHECK(family < INDEX_FAMILY_COUNT);
     *ret_cursor = (struct index_cursor){
         .view = snapshot->view,
         .fingerprint = fingerprint,
         .below = below < snapshot->bound ? below : snapshot->bound,
+        .sources = snapshot == &index->own ? index_ahead_sources(&index->ahead, family, fingerprint)
+                                           : UINT64_MAX,
         .family = family,
     };
     return index_find_next(ret_cursor, ret_position);

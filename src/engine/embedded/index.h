@@ -70,10 +70,10 @@ void index_close(struct index *index);
 
 // --- The writer's thread -------------------------------------------------------------------------
 
-// Asks for the memory that finding and putting this fingerprint will touch. A batch prefetches all
-// of its commands first and then decides: that hides most of the waiting (some dozen cache misses
-// per fingerprint).
-void index_prefetch(const struct index *index, enum index_family family, uint64_t fingerprint);
+// Gets ready for finding and putting this fingerprint in the round at hand. A batch prefetches all
+// of its commands first and then decides: a lookup waits for some dozen places in memory, one after
+// the other, but for those of many lookups at once when they are known before.
+void index_prefetch(struct index *index, enum index_family family, uint64_t fingerprint);
 
 // Adds an entry. Positions are not 0 and never fall within a family, but for what is undone.
 void index_put(struct index *index, enum index_family family, uint64_t fingerprint,
@@ -120,7 +120,8 @@ const struct index_snapshot *index_own(const struct index *index);
 struct index_cursor {
     const struct index_view *view;
     uint64_t fingerprint;
-    uint64_t below; // positions at or above have been seen
+    uint64_t below;   // positions at or above have been seen
+    uint64_t sources; // a bit per source that may have it; those beyond the highest bit may too
     uint32_t family;
     uint32_t source; // tables from new to old, then runs from new to old
 };

@@ -89,6 +89,24 @@ struct index_undo { // one put
     uint32_t family;
 };
 
+// What is known about fingerprints that will be looked up soon.
+#define INDEX_AHEAD_WINDOW  32 // lookups between asking for memory and looking at it
+#define INDEX_AHEAD_HINTS   8192
+#define INDEX_AHEAD_SOURCES 60 // sources a hint has room for
+
+struct index_hint {
+    uint64_t fingerprint;
+    uint64_t sources; // a bit per source that may have it; the highest four bits: family + 1
+};
+
+struct index_ahead {
+    uint32_t asked_count; // since the last settling
+    uint32_t asked_families[INDEX_AHEAD_WINDOW];
+    uint64_t asked[INDEX_AHEAD_WINDOW];
+    struct index_hint
+        hints[INDEX_AHEAD_HINTS]; // by the fingerprint's lowest bits; of the view at hand
+};
+
 struct index_merge;
 
 struct index {
@@ -104,6 +122,7 @@ struct index {
     struct index_undo *undo;   // owned: puts since the last settle
     size_t undo_count;
     size_t undo_capacity;
+    struct index_ahead ahead;
 
     pthread_mutex_t lock;
     pthread_cond_t wake;               // there may be work
@@ -140,6 +159,12 @@ void index_view_publish(struct index *index); // makes a view of the lists the n
 void index_view_release(struct index *index, const struct index_view *view);
 void index_table_release(struct index *index, struct index_table *table);
 void index_run_release(struct index *index, struct run *run);
+
+// index_ahead.c. The writer's.
+void index_ahead_clear(struct index_ahead *ahead); // another view: nothing is known any more
+// The sources of the newest view that may have the fingerprint, as bits; all when nothing is known.
+uint64_t index_ahead_sources(const struct index_ahead *ahead, uint32_t family,
+                             uint64_t fingerprint);
 
 // index_load.c
 MUST_CHECK enum status index_load(struct index *index, const struct index_options *options,

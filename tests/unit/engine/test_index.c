@@ -120,6 +120,33 @@ static void test_undo_across_a_full_table(void **state) {
     index_model_close(&model);
 }
 
+// What was looked at ahead must not hide what is put, or moved to another table, in between.
+static void test_prefetch_hides_nothing(void **state) {
+    struct index_model model;
+    index_model_open(&model, 7);
+    index_model_start(&model);
+    for (int segment = 0; segment < 6; segment++) {
+        for (uint64_t kind = 0; kind < 300; kind++)
+            index_prefetch(model.index, INDEX_BANK, index_model_fingerprint(kind));
+        for (uint64_t kind = 0; kind < 200; kind++)
+            index_model_put(&model, INDEX_BANK, index_model_fingerprint(kind));
+        for (uint64_t kind = 0; kind < 300; kind++)
+            index_model_compare(&model, index_own(model.index), INDEX_BANK,
+                                index_model_fingerprint(kind), UINT64_MAX);
+        for (uint64_t kind = 0; kind < 300; kind++)
+            index_prefetch(model.index, INDEX_BANK, index_model_fingerprint(kind));
+        for (uint64_t kind = 1000; kind < 10000 && segment == 2; kind++) // fills the table
+            index_model_put(&model, INDEX_BANK, index_model_fingerprint(kind));
+        for (uint64_t kind = 0; kind < 300; kind++)
+            index_model_compare(&model, index_own(model.index), INDEX_BANK,
+                                index_model_fingerprint(kind), UINT64_MAX);
+        index_model_seal(&model);
+        if (segment % 2 == 0)
+            index_model_work(&model);
+    }
+    index_model_close(&model);
+}
+
 static void random_puts(struct index_model *model) {
     // Now and then one order has a thousand payments.
     uint64_t count = index_model_random(model, 20) == 0 ? 1000 : index_model_random(model, 40);
@@ -129,10 +156,18 @@ static void random_puts(struct index_model *model) {
                         index_model_fingerprint(index_model_random(model, kinds)));
 }
 
+static void random_prefetches(struct index_model *model) {
+    for (uint64_t count = index_model_random(model, 3) * 60; count > 0; count--)
+        index_prefetch(model->index, (uint32_t)index_model_random(model, INDEX_FAMILY_COUNT),
+                       index_model_fingerprint(index_model_random(model, KINDS + 5)));
+}
+
 static void random_round(struct index_model *model) {
+    random_prefetches(model);
     size_t outer = index_model_mark(model);
     random_puts(model);
     size_t inner = index_model_mark(model);
+    random_prefetches(model);
     random_puts(model);
     if (index_model_random(model, 3) == 0)
         index_model_undo(model, inner);
@@ -210,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_extreme_fingerprints),
         cmocka_unit_test(test_bound_hides_what_is_newer),
         cmocka_unit_test(test_undo_across_a_full_table),
+        cmocka_unit_test(test_prefetch_hides_nothing),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
