@@ -145,11 +145,22 @@ void connection_notify(void *context, struct MHD_Connection *handle, void **sock
     *socket_context = NULL;
 }
 
+// Whoever looks idle may have sent a request a moment ago, which lies unread in the kernel.
+static void connection_spare_unread(struct http_loop *loop) {
+    struct connection *oldest = loop->lists[CONNECTION_IDLE].first;
+    int unread = 0;
+    while (oldest != NULL && ioctl(oldest->fd, FIONREAD, &unread) == 0 && unread > 0) {
+        connection_enter(oldest, CONNECTION_RECEIVING);
+        oldest = loop->lists[CONNECTION_IDLE].first;
+    }
+}
+
 bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
     // Idle ones first, then half-sent requests, then answers that nobody takes; never one that
     // waits.
     static const enum connection_state order[] = {CONNECTION_IDLE, CONNECTION_RECEIVING,
                                                   CONNECTION_SENDING};
+    connection_spare_unread(loop);
     for (size_t index = 0; index < sizeof(order) / sizeof(order[0]); index++) {
         struct connection *oldest = loop->lists[order[index]].first;
         // One accepted in this very pass has had no chance to say anything yet.
@@ -157,8 +168,8 @@ bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
             continue;
         if (oldest->since_ns + grace_ns > loop->now_ns)
             return false; // soon; nobody of the next kind goes before it
-        connection_shut(oldest);
         atomic_fetch_add(&loop->server->evicted, 1);
+        connection_shut(oldest);
         return true;
     }
     return false;

@@ -197,20 +197,20 @@ void listener_take_inbox(struct http_loop *loop) {
         connection_add(loop, &newcomers[index]);
 }
 
-// Whether one more may come in at all, the reserve included.
-static bool listener_has_room(struct http_loop *loop) {
+static bool listener_has_room(const struct http_server *server) {
+    return atomic_load(&server->connections) < server->options.connections_max + HTTP_RESERVE;
+}
+
+// Somebody wants to come in and even the reserve is used up.
+static void listener_open_reserve(struct http_loop *loop) {
     struct http_server *server = loop->server;
     size_t all = server->options.connections_max + HTTP_RESERVE;
-    if (atomic_load(&server->connections) < all)
-        return true;
-    // Those that are shut down already are gone after this pass; otherwise somebody has to go
-    // first.
-    if (listener_excess(server, all - 1) > 0) {
-        server->listener_paused = true;
-        listener_make_room(loop, 0);
-        listener_retry_soon(loop);
-    }
-    return false;
+    // Those that are shut down already are gone after this pass; otherwise somebody has to go.
+    if (listener_excess(server, all - 1) == 0)
+        return;
+    server->listener_paused = true;
+    listener_make_room(loop, 0);
+    listener_retry_soon(loop);
 }
 
 static void listener_admit(struct http_loop *loop, const struct newcomer *newcomer) {
@@ -232,8 +232,10 @@ static void listener_admit(struct http_loop *loop, const struct newcomer *newcom
 
 void listener_accept(struct http_loop *loop) {
     struct http_server *server = loop->server;
+    if (!listener_has_room(server))
+        listener_open_reserve(loop);
     for (unsigned accepted = 0; accepted < HTTP_ACCEPTS_PER_PASS; accepted++) {
-        if (!listener_has_room(loop))
+        if (!listener_has_room(server))
             return;
         struct newcomer newcomer = {.address_bytes = sizeof(newcomer.address)};
         newcomer.fd = accept4(server->listen_fd, (struct sockaddr *)&newcomer.address,
