@@ -33,11 +33,12 @@
 #define API_BATCHES_KEPT_MAX  32            // pooled per loop; beyond it their memory is given back
 #define API_WAITING_BYTES_MAX                                                                      \
     (UINT64_C(1) << 30) // memory of calls on their way, over all loops; beyond it: busy
-#define API_PASS_WAIT_NS    UINT64_C(5000000) // how long a pass waits for its own round
-#define API_LIST_THREADS    2
-#define API_JOBS_QUEUED_MAX 4096
-#define API_ROLES_MAX       16
-#define API_LOOP_ALIGNMENT  128 // two cache lines: processors fetch them in pairs
+#define API_PASS_WAIT_NS      UINT64_C(5000000) // how long a pass waits for its own round
+#define API_ROUND_AWAITED_MAX 512               // commands; a larger round is not waited for
+#define API_LIST_THREADS      2
+#define API_JOBS_QUEUED_MAX   4096
+#define API_ROLES_MAX         16
+#define API_LOOP_ALIGNMENT    128 // two cache lines: processors fetch them in pairs
 
 // How something finished comes back to its loop.
 enum completion_kind { COMPLETION_FLIGHT, COMPLETION_JOB };
@@ -159,7 +160,7 @@ struct api {
     enum permission permissions[OPERATION_COUNT];
     uint64_t allowed_commands[API_ROLES_MAX]; // by role: bit 1 << enum command_type
     struct readers lists;
-    struct readers checks; // one thread: checks of the whole books queue behind one another
+    struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
     struct last_used *last_used;
     struct buffer openapi;

@@ -7,7 +7,9 @@
 //   A flight:  open (being filled) ─▶ submitted ─▶ published ─▶ answered, back in the pool
 //
 // A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
-// its few milliseconds, and every later one goes on at once, so health and metrics stay quick.
+// its few milliseconds, and every later one goes on at once, so health and metrics stay quick. Nor
+// does it wait for a large round: reading the next batch meanwhile is worth more than answering at
+// once.
 #include "api/parts.h"
 
 #include "base/clock.h"
@@ -156,7 +158,8 @@ void rounds_pass_end(void *context, unsigned index) {
     struct flight *flight = loop->open;
     if (flight == NULL)
         return;
-    bool patient = loop->flights_first == NULL;
+    bool patient =
+        loop->flights_first == NULL && flight->round.command_count <= API_ROUND_AWAITED_MAX;
     flight_submit(loop, flight);
     if (!patient)
         return;
