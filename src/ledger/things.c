@@ -60,7 +60,7 @@ bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_cou
 
 bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count,
                        uint64_t now_ms) {
-    if (key->role != ROLE_ADMIN || key->revoked)
+    if (key->role != ROLE_ADMIN || !key_is_live(key, keys, key_count, now_ms))
         return false;
     for (uint32_t i = 0; i < key_count; i++) {
         const struct key *other = &keys[i];

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// Field by field on purpose: a generator that copied the codec's tables would share its mistakes.
+#include "record_sample.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "scene.h"
+
+struct maker {
+    struct arena *arena;
+    uint64_t *stream;
+    enum sample_size size;
+};
+
+static uint64_t number(struct maker *maker, uint64_t most) {
+    if (maker->size == SAMPLE_SMALLEST)
+        return 0;
+    if (maker->size == SAMPLE_LARGEST)
+        return most;
+    uint64_t value = scene_random(maker->stream);
+    return most == UINT64_MAX ? value : value % (most + 1);
+}
+
+static int64_t amount(struct maker *maker) {
+    uint64_t value = number(maker, LIMIT_AMOUNT_MAX);
+    return value == 0 ? 1 : (int64_t)value;
+}
+
+static int64_t balance(struct maker *maker) {
+    if (maker->size == SAMPLE_SMALLEST)
+        return -LIMIT_AMOUNT_MAX;
+    return (int64_t)number(maker, LIMIT_AMOUNT_MAX * UINT64_C(2)) - LIMIT_AMOUNT_MAX;
+}
+
+static struct id some_id(struct maker *maker) {
+    struct id id;
+    uint64_t low = scene_random(maker->stream) | 1, high = scene_random(maker->stream);
+    memcpy(id.bytes, &low, 8);
+    memcpy(id.bytes + 8, &high, 8);
+    return id;
+}
+
+static struct slice text(struct maker *maker, uint64_t most) {
+    size_t size = number(maker, most);
+    uint8_t *bytes = arena_take(maker->arena, size + 1);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)scene_random(maker->stream);
+    return slice_of(bytes, size);
+}
+
+static struct slice metadata(struct maker *maker) {
+    size_t entries = number(maker, LIMIT_METADATA_ENTRIES_MAX), size = 0;
+    uint8_t *bytes = arena_take(maker->arena, LIMIT_METADATA_BYTES_MAX);
+    for (size_t i = 0; i < entries; i++) {
+        size_t name = 1 + number(maker, LIMIT_METADATA_NAME_BYTES_MAX - 1);
+        size_t value = number(maker, LIMIT_METADATA_VALUE_BYTES_MAX);
+        bytes[size] = (uint8_t)name;
+        bytes[size + 1] = (uint8_t)value;
+        bytes[size + 2] = (uint8_t)(value >> 8);
+        memset(bytes + size + 3, (int)(1 + i), name + value);
+        size += 3 + name + value;
+    }
+    return slice_of(bytes, size);
+}
+
+static struct currency currency(struct maker *maker) {
+    struct currency made = {.exponent = (uint8_t)number(maker, LIMIT_CURRENCY_EXPONENT_MAX)};
+    size_t size = 3 + number(maker, LIMIT_CURRENCY_CODE_BYTES_MAX - 3);
+    memset(made.code, 'A' + (int)(scene_random(maker->stream) % 26), size);
+    return made;
+}
+
+static struct posting_side side(struct maker *maker, bool is_wallet) {
+    if (!is_wallet)
+        return (struct posting_side){0};
+    return (struct posting_side){.wallet = some_id(maker),
+                                 .balance = balance(maker),
+                                 .held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+                                 .version = number(maker, UINT64_MAX),
+                                 .number = (uint32_t)number(maker, UINT32_MAX),
+                                 .previous = number(maker, UINT64_MAX),
+                                 .skip = number(maker, UINT64_MAX)};
+}
+
+static void make_transaction(struct maker *maker, struct transaction_facts *facts) {
+    *facts = (struct transaction_facts){
+        .id = some_id(maker),
+        .type = (uint8_t)(TRANSACTION_DEPOSIT + number(maker, 4)),
+        .amount = amount(maker),
+        .currency = currency(maker),
+        .debit = side(maker, number(maker, 3) != 1),
+        .credit = side(maker, number(maker, 3) != 1),
+        .bank_id = text(maker, 255),
+        .order = text(maker, 255),
+        .reference = text(maker, 255),
+        .reason = text(maker, 255),
+        .metadata = metadata(maker),
+    };
+    if (number(maker, 1) == 1)
+        facts->external_total =
+            ((money_total)(number(maker, UINT64_MAX) >> 1) << 64) | number(maker, UINT64_MAX);
+    if (number(maker, 1) == 1) {
+        facts->subject = some_id(maker);
+        facts->subject_total = (int64_t)number(maker, LIMIT_AMOUNT_MAX);
+        facts->subject_status = (uint8_t)number(maker, HOLD_EXPIRED);
+        facts->opening = number(maker, UINT64_MAX);
+    }
+}
+
+static void make_hold(struct maker *maker, struct hold_facts *facts) {
+    *facts = (struct hold_facts){
+        .id = some_id(maker),
+        .wallet = some_id(maker),
+        .merchant = some_id(maker),
+        .amount = amount(maker),
+        .expires_at_ms = number(maker, UINT64_MAX),
+        .status = (uint8_t)number(maker, HOLD_EXPIRED),
+        .currency = currency(maker),
+        .wallet_balance = balance(maker),
+        .wallet_held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+        .wallet_version = number(maker, UINT64_MAX),
+        .opening = number(maker, UINT64_MAX),
+        .order = text(maker, 255),
+        .reference = text(maker, 255),
+        .metadata = metadata(maker),
+    };
+    facts->captured = (int64_t)number(maker, (uint64_t)facts->amount);
+}
+
+static void make_withdrawal(struct maker *maker, struct withdrawal_facts *facts) {
+    *facts = (struct withdrawal_facts){
+        .id = some_id(maker),
+        .wallet = some_id(maker),
+        .amount = amount(maker),
+        .status = (uint8_t)number(maker, WITHDRAWAL_FAILED),
+        .currency = currency(maker),
+        .wallet_balance = balance(maker),
+        .wallet_held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+        .wallet_version = number(maker, UINT64_MAX),
+        .opening = number(maker, UINT64_MAX),
+        .reference = text(maker, 255),
+        .metadata = metadata(maker),
+        .reason = text(maker, 255),
+    };
+}
+
+static void make_wallet(struct maker *maker, struct wallet_facts *facts) {
+    *facts = (struct wallet_facts){
+        .id = some_id(maker),
+        .currency = currency(maker),
+        .kind = (uint8_t)number(maker, WALLET_MERCHANT),
+        .status = (uint8_t)number(maker, WALLET_CLOSED),
+        .unchanged = number(maker, 1) == 1,
+        .balance = balance(maker),
+        .held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+        .credit_limit = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+        .version = number(maker, UINT64_MAX),
+        .owner = text(maker, 255),
+        .metadata = metadata(maker),
+        .reason = text(maker, 255),
+    };
+}
+
+static void make_others(struct maker *maker, struct record *record) {
+    if (record->kind == RECORD_KEY) {
+        record->api_key = (struct key_facts){.id = some_id(maker),
+                                             .role = (uint8_t)(ROLE_ADMIN + number(maker, 2)),
+                                             .revoked = number(maker, 1) == 1,
+                                             .expires_at_ms = number(maker, UINT64_MAX),
+                                             .name = text(maker, 255),
+                                             .owner = text(maker, 255)};
+        for (size_t i = 0; i < 32; i++)
+            record->api_key.secret_hash.bytes[i] = (uint8_t)number(maker, 255);
+    } else if (record->kind == RECORD_REFUSAL) {
+        record->refusal = (struct refusal){.status = (uint8_t)(1 + number(maker, STATUS_COUNT - 2)),
+                                           .id_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1),
+                                           .id = some_id(maker),
+                                           .other = some_id(maker),
+                                           .currency = currency(maker),
+                                           .asked = balance(maker),
+                                           .has = balance(maker),
+                                           .operation = (uint32_t)number(maker, UINT32_MAX)};
+    } else {
+        uint32_t count = 1 + (uint32_t)number(maker, LIMIT_BATCH_OPERATIONS_MAX - 1);
+        uint64_t *positions = arena_take(maker->arena, count * sizeof(*positions));
+        for (uint32_t i = 0; i < count; i++)
+            positions[i] = scene_random(maker->stream);
+        record->batch = (struct batch_facts){
+            .count = count, .positions = slice_of(positions, count * sizeof(*positions))};
+    }
+}
+
+struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
+                          enum sample_size size) {
+    struct maker maker = {.arena = arena, .stream = stream, .size = size};
+    struct record record = {
+        .kind = kind,
+        .operation = (uint8_t)(1 + number(&maker, COMMAND_TYPE_COUNT - 2)),
+        .has_key = number(&maker, 1) == 1,
+        .time_ms = number(&maker, UINT64_MAX),
+        .origin = {.principal = text(&maker, 255),
+                   .request_id = text(&maker, LIMIT_REQUEST_ID_BYTES_MAX),
+                   .role = (uint8_t)number(&maker, ROLE_AUDITOR)},
+    };
+    for (size_t i = 0; i < sizeof(record.origin.address); i++)
+        record.origin.address[i] = (uint8_t)number(&maker, 255);
+    if (record.has_key) {
+        record.key = (struct digest128){number(&maker, UINT64_MAX), number(&maker, UINT64_MAX)};
+        record.request = (struct digest128){number(&maker, UINT64_MAX), number(&maker, UINT64_MAX)};
+    }
+    switch ((enum record_kind)kind) {
+    case RECORD_WALLET: make_wallet(&maker, &record.wallet); break;
+    case RECORD_TRANSACTION: make_transaction(&maker, &record.transaction); break;
+    case RECORD_HOLD: make_hold(&maker, &record.hold); break;
+    case RECORD_WITHDRAWAL: make_withdrawal(&maker, &record.withdrawal); break;
+    default: make_others(&maker, &record); break;
+    }
+    return record;
+}
+
+// ---- comparing
+
+#define SAME(field)      assert_true(a->field == b->field)
+#define SAME_ID(field)   assert_true(id_equal(a->field, b->field))
+#define SAME_TEXT(field) assert_true(slice_equal(a->field, b->field))
+
+static void same_currency(const struct currency *a, const struct currency *b) {
+    assert_memory_equal(a->code, b->code, sizeof(a->code));
+    SAME(exponent);
+}
+
+static void same_side(const struct posting_side *a, const struct posting_side *b) {
+    SAME_ID(wallet);
+    SAME(balance);
+    SAME(held);
+    SAME(version);
+    SAME(number);
+    SAME(previous);
+    SAME(skip);
+}
+
+static void same_transaction(const struct transaction_facts *a, const struct transaction_facts *b) {
+    SAME_ID(id);
+    SAME(type);
+    SAME(amount);
+    same_currency(&a->currency, &b->currency);
+    same_side(&a->debit, &b->debit);
+    same_side(&a->credit, &b->credit);
+    SAME(external_total);
+    SAME_ID(subject);
+    SAME(subject_total);
+    SAME(subject_status);
+    SAME(opening);
+    SAME_TEXT(bank_id);
+    SAME_TEXT(order);
+    SAME_TEXT(reference);
+    SAME_TEXT(reason);
+    SAME_TEXT(metadata);
+}
+
+static void same_hold(const struct hold_facts *a, const struct hold_facts *b) {
+    SAME_ID(id);
+    SAME_ID(wallet);
+    SAME_ID(merchant);
+    SAME(amount);
+    SAME(captured);
+    SAME(expires_at_ms);
+    SAME(status);
+    same_currency(&a->currency, &b->currency);
+    SAME(wallet_balance);
+    SAME(wallet_held);
+    SAME(wallet_version);
+    SAME(opening);
+    SAME_TEXT(order);
+    SAME_TEXT(reference);
+    SAME_TEXT(metadata);
+}
+
+static void same_withdrawal(const struct withdrawal_facts *a, const struct withdrawal_facts *b) {
+    SAME_ID(id);
+    SAME_ID(wallet);
+    SAME(amount);
+    SAME(status);
+    same_currency(&a->currency, &b->currency);
+    SAME(wallet_balance);
+    SAME(wallet_held);
+    SAME(wallet_version);
+    SAME(opening);
+    SAME_TEXT(reference);
+    SAME_TEXT(metadata);
+    SAME_TEXT(reason);
+}
+
+static void same_wallet(const struct wallet_facts *a, const struct wallet_facts *b) {
+    SAME_ID(id);
+    same_currency(&a->currency, &b->currency);
+    SAME(kind);
+    SAME(status);
+    SAME(unchanged);
+    SAME(balance);
+    SAME(held);
+    SAME(credit_limit);
+    SAME(version);
+    SAME_TEXT(owner);
+    SAME_TEXT(metadata);
+    SAME_TEXT(reason);
+}
+
+static void same_key(const struct key_facts *a, const struct key_facts *b) {
+    SAME_ID(id);
+    SAME(role);
+    SAME(revoked);
+    SAME(expires_at_ms);
+    assert_memory_equal(&a->secret_hash, &b->secret_hash, sizeof(a->secret_hash));
+    SAME_TEXT(name);
+    SAME_TEXT(owner);
+}
+
+static void same_refusal(const struct refusal *a, const struct refusal *b) {
+    SAME(status);
+    SAME(id_type);
+    SAME_ID(id);
+    SAME_ID(other);
+    same_currency(&a->currency, &b->currency);
+    SAME(asked);
+    SAME(has);
+    SAME(operation);
+}
+
+void sample_compare(const struct record *a, const struct record *b) {
+    SAME(kind);
+    SAME(operation);
+    SAME(has_key);
+    SAME(time_ms);
+    SAME(origin.role);
+    assert_memory_equal(a->origin.address, b->origin.address, sizeof(a->origin.address));
+    SAME_TEXT(origin.principal);
+    SAME_TEXT(origin.request_id);
+    assert_true(digest128_equal(a->key, b->key));
+    assert_true(digest128_equal(a->request, b->request));
+    switch ((enum record_kind)a->kind) {
+    case RECORD_WALLET: same_wallet(&a->wallet, &b->wallet); break;
+    case RECORD_TRANSACTION: same_transaction(&a->transaction, &b->transaction); break;
+    case RECORD_HOLD: same_hold(&a->hold, &b->hold); break;
+    case RECORD_WITHDRAWAL: same_withdrawal(&a->withdrawal, &b->withdrawal); break;
+    case RECORD_KEY: same_key(&a->api_key, &b->api_key); break;
+    case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
+    case RECORD_BATCH:
+        SAME(batch.count);
+        SAME_TEXT(batch.positions);
+        break;
+    }
+}
