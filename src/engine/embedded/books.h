@@ -79,6 +79,8 @@ struct fetched {
 #define FETCH_AHEAD 32
 
 // fetch.c
+// The key that a command comes with; NULL: the system, or no such key.
+const struct key *fetch_principal(struct books *books, struct id key);
 void fetch_prefetch(struct books *books, struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
 uint64_t key_fingerprint(const struct books *books, struct digest128 key);
@@ -118,6 +120,9 @@ static inline struct slice outcome_position(uint64_t position) {
 void outcome_resolve(struct books *books, struct outcome *outcome);
 
 // writer.c
+// A round is open and has room for records of so many bytes; what was decided before may be made
+// durable for that.
+void writer_make_room(struct books *books, size_t bytes);
 void *writer_run(void *books);
 
 // keeper.c

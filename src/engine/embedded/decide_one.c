@@ -206,12 +206,8 @@ void decide_atomic(struct books *books, struct submission *submission) {
 // The longest that an expiry's record can be: a hold's facts and two short texts.
 #define EXPIRY_BYTES_MAX 512
 
-static bool expire_hold(struct books *books, uint32_t index) {
-    if (journal_round_is_open(books->journal) &&
-        !journal_round_fits(books->journal, EXPIRY_BYTES_MAX))
-        return false;
-    if (!journal_round_is_open(books->journal))
-        journal_round_begin(books->journal, books->now_ms, EXPIRY_BYTES_MAX);
+static void expire_hold(struct books *books, uint32_t index) {
+    writer_make_room(books, EXPIRY_BYTES_MAX);
     struct command command = {
         .type = COMMAND_EXPIRE,
         .subject = state_hold_at(&books->state, index)->hold.id,
@@ -220,7 +216,6 @@ static bool expire_hold(struct books *books, uint32_t index) {
     struct outcome outcome;
     decide_one(books, &command, false, &outcome);
     CHECK(outcome.status == STATUS_ok);
-    return true;
 }
 
 static void expire_of_wallet(struct books *books, struct id wallet) {
@@ -230,8 +225,8 @@ static void expire_of_wallet(struct books *books, struct id wallet) {
     for (uint32_t index = item->open_holds; index != 0;) {
         struct hold_item *hold = state_hold_at(&books->state, index);
         uint32_t next = hold->next;
-        if (hold->hold.expires_at_ms <= books->now_ms && !expire_hold(books, index))
-            return;
+        if (hold->hold.expires_at_ms <= books->now_ms)
+            expire_hold(books, index);
         index = next;
     }
 }
@@ -256,8 +251,7 @@ void expire_due(struct books *books, const struct submission *first) {
     for (int i = 0; i < LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND; i++) {
         if ((index = state_due_first(state, books->now_ms)) == 0)
             return;
-        if (!expire_hold(books, index))
-            return;
+        expire_hold(books, index);
         state_due_pop(state);
     }
     if (state_due_first(state, books->now_ms) == 0)

@@ -199,7 +199,7 @@ static void fetch_new_ids(struct books *books, const struct command *command,
 }
 
 // Commands mostly come with the key of the one before.
-static const struct key *fetch_principal(struct books *books, struct id key) {
+const struct key *fetch_principal(struct books *books, struct id key) {
     if (id_is_zero(key))
         return NULL;
     if (!id_equal(key, books->principal)) {

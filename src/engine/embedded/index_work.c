@@ -28,25 +28,6 @@ void index_note_status(struct index *index, enum status status) {
     pthread_mutex_unlock(&index->lock);
 }
 
-// Makes a table nobody knows any more a spare one, if a family wants one of its size.
-static bool index_work_reuse(struct index *index, struct index_table *table) {
-    for (size_t f = 0; f < INDEX_FAMILY_COUNT; f++) {
-        struct index_family_state *family = &index->families[f];
-        pthread_mutex_lock(&index->lock);
-        bool is_wanted = family->spare == NULL && family->slots_wanted == table->slot_count;
-        pthread_mutex_unlock(&index->lock);
-        if (!is_wanted)
-            continue;
-        index_table_clear(table);
-        pthread_mutex_lock(&index->lock);
-        CHECK(family->spare == NULL); // only this thread makes spares
-        family->spare = table;
-        pthread_mutex_unlock(&index->lock);
-        return true;
-    }
-    return false;
-}
-
 static bool index_work_free(struct index *index) {
     pthread_mutex_lock(&index->lock);
     struct index_table *table = index->old_tables;
@@ -58,8 +39,8 @@ static bool index_work_free(struct index *index) {
         return false;
     while (table != NULL) {
         struct index_table *next = table->next;
-        if (!index_work_reuse(index, table))
-            index_table_close(table);
+        index_table_close(index->reserve);
+        index->reserve = table;
         table = next;
     }
     while (run != NULL) {
@@ -68,6 +49,20 @@ static bool index_work_free(struct index *index) {
         run = next;
     }
     return true;
+}
+
+// An empty table whose memory is there. One that was used before needs no new pages, and with the
+// same load segment after segment there always is one.
+static struct index_table *index_work_make_table(struct index *index, uint64_t slot_count) {
+    struct index_table *table = index->reserve;
+    if (table != NULL && table->slot_count == slot_count) {
+        index->reserve = NULL;
+        index_table_clear(table);
+        return table;
+    }
+    table = index_table_open(slot_count);
+    index_table_touch(table);
+    return table;
 }
 
 // Makes one spare table ready, or one of a better size.
@@ -80,8 +75,7 @@ static bool index_work_spare(struct index *index) {
         pthread_mutex_unlock(&index->lock);
         if (is_good)
             continue;
-        struct index_table *table = index_table_open(wanted);
-        index_table_touch(table);
+        struct index_table *table = index_work_make_table(index, wanted);
         pthread_mutex_lock(&index->lock);
         struct index_table *other = family->spare;
         family->spare = table;
@@ -234,7 +228,6 @@ void index_work_done(struct index *index) {
         index_tables_remove_first(index, &family->tables, family->tables.count);
         while (family->runs.count > 0)
             index_run_release(index, family->runs.items[--family->runs.count]);
-        family->slots_wanted = 0; // no table is used again
         index_table_close(family->spare);
         memory_free(family->tables.items);
         memory_free(family->runs.items);
@@ -246,4 +239,5 @@ void index_work_done(struct index *index) {
     }
     pthread_mutex_unlock(&index->lock);
     (void)index_work_free(index); // false only when there was nothing to free
+    index_table_close(index->reserve);
 }

@@ -74,6 +74,14 @@ static void read_withdrawal(struct books *books, const struct command *command,
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome) {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
+    const struct key *principal = fetch_principal(books, command->principal_key);
+    bool is_system = id_is_zero(command->principal_key);
+    if (!is_system && (principal == NULL || !key_is_live(principal, books->state.keys,
+                                                         books->state.key_count, books->now_ms))) {
+        // Revoked while the request waited.
+        ret_outcome->status = ret_outcome->refusal.status = STATUS_unauthenticated;
+        return;
+    }
     switch ((enum command_type)command->type) {
     case COMMAND_READ_WALLET: read_wallet(books, command, ret_outcome); return;
     case COMMAND_READ_TRANSACTION: read_transaction(books, command, ret_outcome); return;

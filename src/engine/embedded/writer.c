@@ -51,8 +51,7 @@ static void commit(struct books *books) {
     index_settle(books->index);
 }
 
-// A round is open and has room for what follows.
-static void make_room(struct books *books, size_t bytes) {
+void writer_make_room(struct books *books, size_t bytes) {
     if (journal_round_is_open(books->journal) && !journal_round_fits(books->journal, bytes))
         commit(books);
     if (!journal_round_is_open(books->journal))
@@ -68,7 +67,7 @@ static void refuse_full(struct outcome *outcome) {
 static void decide_submission(struct books *books, struct submission *submission) {
     bool reads = submission->count > 0 && command_is_read(submission->commands[0].type);
     if (!reads && !books->storage_full)
-        make_room(books, bytes_of_submission(submission));
+        writer_make_room(books, bytes_of_submission(submission));
     if (submission->atomic && books->storage_full) {
         refuse_full(&submission->batch_outcome);
         return;
