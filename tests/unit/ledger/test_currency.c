@@ -51,8 +51,7 @@ static void test_exponents(void **state) {
 }
 
 static void test_what_is_no_code(void **state) {
-    static const char *const others[] = {"",    "US",  "USDT", "usd", "XAU",
-                                         "XXX", "XTS", "ZZZ",  "AAA"};
+    static const char *const others[] = {"", "US", "USDT", "usd", "XAU", "XTS", "ZZZ", "AAA"};
     struct currency currency = {.exponent = 77};
     (void)state;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

@@ -9,12 +9,13 @@
 
 #include "scene.h"
 
-#define T(name) (1u << COMMAND_##name)
-#define PAIRS                                                                                      \
-    (T(PURCHASE) | T(TRANSFER) | T(HOLD) | T(REFUND) | T(CAPTURE)) // from one wallet to another
+#define T(name)       (1u << COMMAND_##name)
+// From one wallet to another.
+#define PAIRS         (T(PURCHASE) | T(TRANSFER) | T(HOLD) | T(REFUND) | T(CAPTURE))
 #define OF_HOLD       (T(CAPTURE) | T(VOID) | T(EXPIRE))
 #define OF_WITHDRAWAL (T(SETTLE) | T(FAIL))
-#define ON_WALLET     (PAIRS | OF_HOLD | OF_WITHDRAWAL | T(DEPOSIT) | T(WITHDRAWAL) | T(WALLET_CHANGE))
+#define ON_ONE        (T(DEPOSIT) | T(WITHDRAWAL) | T(WALLET_CHANGE))
+#define ON_WALLET     (PAIRS | OF_HOLD | OF_WITHDRAWAL | ON_ONE)
 #define ALL           (ON_WALLET | T(WALLET_OPEN) | T(KEY_CREATE) | T(KEY_REVOKE))
 
 static void break_principal(struct scene *scene) {
