@@ -109,6 +109,8 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
                 struct outcome *ret_outcome);
 void decide_atomic(struct books *books, struct submission *submission);
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome);
+
+// expire.c
 // Expires the holds that are due: up to LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND, and all of the wallets
 // named.
 void expire_due(struct books *books, const struct submission *first);
@@ -119,10 +121,14 @@ static inline struct slice outcome_position(uint64_t position) {
 }
 void outcome_resolve(struct books *books, struct outcome *outcome);
 
-// writer.c
+// commit.c
+// Makes the open round durable. Does not return when that fails.
+void books_commit(struct books *books);
 // A round is open and has room for records of so many bytes; what was decided before may be made
 // durable for that.
-void writer_make_room(struct books *books, size_t bytes);
+void books_make_room(struct books *books, size_t bytes);
+
+// writer.c
 void *writer_run(void *books);
 
 // keeper.c

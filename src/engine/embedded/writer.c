@@ -9,7 +9,6 @@
 // not find the round.
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "engine/embedded/books.h"
 
 #define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second
@@ -35,29 +34,6 @@ static size_t bytes_of_submission(const struct submission *submission) {
     return bytes;
 }
 
-// Nobody may answer before this round is durable, and it cannot be taken back: a failure ends the
-// process.
-static void commit(struct books *books) {
-    if (!journal_round_is_open(books->journal))
-        return;
-    enum status status = journal_commit(books->journal);
-    if (status != STATUS_ok) {
-        log_line(LOG_ERROR, "journal",
-                 "a round could not be made durable (%s); stopping, nothing of it was "
-                 "acknowledged",
-                 status_name(status));
-        UNREACHABLE("the journal failed");
-    }
-    index_settle(books->index);
-}
-
-void writer_make_room(struct books *books, size_t bytes) {
-    if (journal_round_is_open(books->journal) && !journal_round_fits(books->journal, bytes))
-        commit(books);
-    if (!journal_round_is_open(books->journal))
-        journal_round_begin(books->journal, books->now_ms, bytes);
-}
-
 static void refuse_full(struct outcome *outcome) {
     memset(outcome, 0, sizeof(*outcome));
     outcome->status = STATUS_storage_full;
@@ -67,7 +43,7 @@ static void refuse_full(struct outcome *outcome) {
 static void decide_submission(struct books *books, struct submission *submission) {
     bool reads = submission->count > 0 && command_is_read(submission->commands[0].type);
     if (!reads && !books->storage_full)
-        writer_make_room(books, bytes_of_submission(submission));
+        books_make_room(books, bytes_of_submission(submission));
     if (submission->atomic && books->storage_full) {
         refuse_full(&submission->batch_outcome);
         return;
@@ -152,7 +128,7 @@ static void batch(struct books *books, struct inbox_node *first) {
         decide_round(books, round_of(node));
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
     }
-    commit(books);
+    books_commit(books);
     publish(books, first);
     arena_reset(&books->scratch);
 }
