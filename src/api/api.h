@@ -35,6 +35,8 @@ void api_attach(struct api *api, struct http_server *server);
 // Stopping: api_begin_stop, then stop the server, api_stop, close the engine, close the server,
 // api_close. From here on /readyz answers 503 and a check of the books is cut short. Thread: any.
 void api_begin_stop(struct api *api);
+// How many requests wait for their outcome right now. Thread: any.
+uint64_t api_waiting(const struct api *api);
 // Ends the reader threads, which use the engine. The server must have stopped.
 void api_stop(struct api *api);
 // The engine must have been closed: no round is on its way. Accepts NULL.

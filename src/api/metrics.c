@@ -58,6 +58,10 @@ static uint64_t sum(const struct api *api, size_t offset) {
 
 #define SUM(api, member) sum((api), offsetof(struct metrics, member))
 
+uint64_t api_waiting(const struct api *api) {
+    return SUM(api, waiting_calls);
+}
+
 static void add_head(struct buffer *buffer, const char *name, const char *type,
                      const char *sentence) {
     buffer_add_format(buffer, "# HELP florin_%s %s\n# TYPE florin_%s %s\n", name, sentence, name,
@@ -129,7 +133,7 @@ static void add_rounds(const struct api *api, struct buffer *buffer) {
                       (unsigned long long)SUM(api, round_commands));
     buffer_add_format(buffer, "florin_round_commands_count %llu\n", (unsigned long long)count);
     add_value(buffer, "requests_waiting", "gauge", "Requests whose outcome is not known yet.",
-              SUM(api, waiting_calls));
+              api_waiting(api));
     add_value(buffer, "request_deadlines_missed_total", "counter",
               "Requests answered busy because they waited too long.", SUM(api, deadlines_missed));
 }

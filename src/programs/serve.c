@@ -27,10 +27,11 @@
 #include "programs/serve_options.h"
 #include "programs/version.h"
 
-#define WHY_BYTES        512
-#define STOP_MS_MAX      9500 // of the ten seconds that are promised
-#define STOP_HTTP_MS_MAX 8000
-#define STOP_GRACE_MS    100 // for those who watch /readyz on a connection that they have
+#define WHY_BYTES            512
+#define STOP_MS_MAX          9500 // of the ten seconds that are promised
+#define STOP_HTTP_MS_MAX     8000
+#define STOP_OUTCOMES_MS_MAX 7000
+#define STOP_GRACE_MS        100 // for those who watch /readyz on a connection that they have
 
 struct serving {
     const char *folder;
@@ -180,22 +181,36 @@ static void watchdog_start(void) {
         (void)pthread_detach(thread); // it ends with the process
 }
 
+static uint64_t ms_since(uint64_t begun_ns) {
+    return (clock_monotonic_ns() - begun_ns) / 1000000;
+}
+
+// As long as somebody waits for an outcome, connections stay, and whoever watches /readyz on one
+// that he has learns that this server is going.
+static void wait_for_outcomes(const struct serving *serving, uint64_t begun_ns) {
+    if (http_server_stats(serving->server).connections_open == 0)
+        return;
+    while (ms_since(begun_ns) < STOP_GRACE_MS ||
+           (api_waiting(serving->api) > 0 && ms_since(begun_ns) < STOP_OUTCOMES_MS_MAX))
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
 static int stop(struct serving *serving) {
     uint64_t begun_ns = clock_monotonic_ns();
     watchdog_start();
     api_begin_stop(serving->api);
     http_server_close_listener(serving->server);
-    if (http_server_stats(serving->server).connections_open != 0)
-        (void)nanosleep(&(struct timespec){.tv_nsec = STOP_GRACE_MS * 1000000L}, NULL);
-    size_t unanswered = http_server_stop(serving->server, STOP_HTTP_MS_MAX);
+    wait_for_outcomes(serving, begun_ns);
+    uint64_t used_ms = ms_since(begun_ns);
+    uint32_t left_ms = used_ms < STOP_HTTP_MS_MAX ? STOP_HTTP_MS_MAX - (uint32_t)used_ms : 1;
+    size_t unanswered = http_server_stop(serving->server, left_ms);
     if (unanswered != 0)
         log_line(LOG_ERROR, "serve", "%zu requests stay unanswered; a retry with its key tells.",
                  unanswered);
     api_stop(serving->api);
     serving->engine->port->close(serving->engine);
     serving->engine = NULL;
-    log_line(LOG_INFO, "serve", "Stopped within %llu ms.",
-             (unsigned long long)((clock_monotonic_ns() - begun_ns) / 1000000));
+    log_line(LOG_INFO, "serve", "Stopped within %llu ms.", (unsigned long long)ms_since(begun_ns));
     return unanswered == 0 ? 0 : 1;
 }
 
