@@ -87,11 +87,23 @@ static void add_fields(struct buffer *buffer, const char *heading,
     }
 }
 
+// Renderers of Markdown make anchors of headings in lower case.
+static void add_link(struct buffer *buffer, const char *name) {
+    buffer_add_format(buffer, "[%s](#", name);
+    for (const char *letter = name; *letter != 0; letter++) {
+        char lower = *letter >= 'A' && *letter <= 'Z' ? (char)(*letter | 0x20) : *letter;
+        buffer_add(buffer, &lower, 1);
+    }
+    BUFFER_ADD(buffer, ")");
+}
+
 static void add_answer(struct buffer *buffer, const struct operation *operation) {
     const struct object *object = object_of_answer(operation->answer);
     buffer_add_format(buffer, "\nAnswer: %u", operation->http);
-    if (object != NULL)
-        buffer_add_format(buffer, ", [%s](#%s)", object->name, object->name);
+    if (object != NULL) {
+        BUFFER_ADD(buffer, ", ");
+        add_link(buffer, object->name);
+    }
     BUFFER_ADD(buffer, ".");
 }
 
@@ -173,7 +185,7 @@ static void add_member_type(struct buffer *buffer, const char *name) {
     if (type != NULL)
         buffer_add_text(buffer, type->words);
     else
-        buffer_add_format(buffer, "[%s](#%s)", name, name);
+        add_link(buffer, name);
 }
 
 static void add_objects(struct buffer *buffer) {
@@ -195,8 +207,38 @@ static void add_objects(struct buffer *buffer) {
     }
 }
 
-void docs_render_api(struct buffer *buffer) {
+static bool is_first_with_permission(unsigned code) {
+    for (unsigned earlier = 0; earlier < code; earlier++)
+        if (strcmp(operation_at(earlier)->permission, operation_at(code)->permission) == 0)
+            return false;
+    return true;
+}
+
+static void add_permissions(struct buffer *buffer, const struct docs_roles *roles) {
+    BUFFER_ADD(buffer, "\n## Permissions\n\n");
+    for (uint32_t i = 0; i < roles->count; i++)
+        buffer_add_format(buffer, "- `%s`: %s\n", roles->roles[i].name, roles->roles[i].sentence);
+    BUFFER_ADD(buffer, "\n| |");
+    for (uint32_t i = 0; i < roles->count; i++)
+        buffer_add_format(buffer, " %s |", roles->roles[i].name);
+    BUFFER_ADD(buffer, "\n|---|");
+    for (uint32_t i = 0; i < roles->count; i++)
+        BUFFER_ADD(buffer, "---|");
+    for (unsigned code = 0; code < OPERATION_COUNT; code++) {
+        const char *permission = operation_at(code)->permission;
+        if (strcmp(permission, "none") == 0 || !is_first_with_permission(code))
+            continue;
+        buffer_add_format(buffer, "\n| `%s` |", permission);
+        for (uint32_t i = 0; i < roles->count; i++)
+            buffer_add_text(buffer, roles->allows(roles->roles[i].number, permission) ? " yes |"
+                                                                                      : " |");
+    }
+    BUFFER_ADD(buffer, "\n");
+}
+
+void docs_render_api(struct buffer *buffer, const struct docs_roles *roles) {
     buffer_add_text(buffer, api_beginning);
+    add_permissions(buffer, roles);
     add_chapters(buffer);
     buffer_add_text(buffer, batch_rules);
     add_objects(buffer);

@@ -102,7 +102,8 @@ static void write_success(struct buffer *buffer, const struct operation *operati
     } else if (operation->answer == ANSWER_METRICS) {
         BUFFER_ADD(buffer, ",\"content\":{\"text/plain\":{\"schema\":{\"type\":\"string\"}}}");
     } else if (operation->answer == ANSWER_OPENAPI) {
-        BUFFER_ADD(buffer, ",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+        BUFFER_ADD(buffer,
+                   ",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
     }
     BUFFER_ADD(buffer, "}");
 }

@@ -73,6 +73,14 @@ static size_t character_size(uint8_t lead, uint8_t *ret_low, uint8_t *ret_high) 
 
 bool text_is_utf8(struct slice bytes) {
     for (size_t at = 0; at < bytes.size;) {
+        uint64_t eight;
+        if (bytes.size - at >= 8) {
+            memcpy(&eight, bytes.bytes + at, sizeof(eight));
+            if ((eight & EIGHT(0x80)) == 0) {
+                at += 8;
+                continue;
+            }
+        }
         uint8_t low, high;
         size_t size = character_size(bytes.bytes[at], &low, &high);
         if (size == 0 || bytes.size - at < size)

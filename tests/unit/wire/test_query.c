@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// Queries, from the bytes behind "?" to filters.
+#include "support.h"
+
+#include <string.h>
+
+static struct desk desk;
+
+static int open_desk(void **state) {
+    desk_open(&desk);
+    return 0;
+}
+
+static int close_desk(void **state) {
+    desk_close(&desk);
+    return 0;
+}
+
+static enum status decode(enum operation_code code, const char *query,
+                          struct wire_query *ret_query, struct wire_faults *ret_faults) {
+    struct wire_parameter parameters[16];
+    uint32_t count = wire_split_query(&desk.arena, slice_of_text(desk_text(&desk, query)),
+                                      parameters, 16);
+    assert_true(count <= 16);
+    return wire_decode_query(&desk.context, operation_at(code), parameters, count, ret_query,
+                             ret_faults);
+}
+
+static struct wire_query expect_query(enum operation_code code, const char *query) {
+    struct wire_query result;
+    struct wire_faults faults;
+    enum status status = decode(code, query, &result, &faults);
+    if (status != STATUS_ok)
+        expect_pointers(&faults, "");
+    assert_int_equal(status, STATUS_ok);
+    return result;
+}
+
+static void expect_refused(enum operation_code code, const char *query, const char *pointers) {
+    struct wire_query result;
+    struct wire_faults faults;
+    if (decode(code, query, &result, &faults) != STATUS_invalid_request)
+        fail_msg("expected a refusal of %s", query);
+    expect_pointers(&faults, pointers);
+}
+
+static void nothing_asks_for_everything(void **state) {
+    struct wire_query query = expect_query(OPERATION_TRANSACTION_LIST, "");
+    assert_int_equal(query.limit, 50);
+    assert_int_equal(query.type, -1);
+    assert_int_equal(query.status, -1);
+    assert_int_equal(query.wallet_kind, -1);
+    assert_int_equal(query.from_ms, 0);
+    assert_true(query.to_ms == UINT64_MAX);
+    assert_int_equal(query.cursor, 0);
+    assert_false(query.has_at);
+    assert_int_equal(query.order.size, 0);
+    assert_true(id_is_zero(query.wallet));
+}
+
+static void every_filter_is_read(void **state) {
+    struct wire_query query = expect_query(
+        OPERATION_WALLET_LIST, "owner=ann%20b&kind=merchant&status=closed&currency=EUR&limit=7");
+    expect_text(query.owner, "ann b");
+    assert_int_equal(query.wallet_kind, WALLET_MERCHANT);
+    assert_int_equal(query.status, WALLET_CLOSED);
+    assert_string_equal(query.currency.code, "EUR");
+    assert_int_equal(query.limit, 7);
+    query = expect_query(OPERATION_TRANSACTION_LIST,
+                         "type=deposit&initiated_by=key_1&bank_transaction_id=b%2F1&order=o&"
+                         "from=2026-01-01&to=2026-01-02T03:04:05.678Z");
+    assert_int_equal(query.type, TRANSACTION_DEPOSIT);
+    expect_text(query.initiated_by, "key_1");
+    expect_text(query.bank_id, "b/1");
+    expect_text(query.order, "o");
+    assert_int_equal(query.from_ms, 1767225600000);
+    assert_int_equal(query.to_ms, 1767323045678);
+    query = expect_query(OPERATION_HOLD_LIST, "wallet=#W1&merchant=#W2&status=open");
+    assert_true(id_equal(query.wallet, desk_id(&desk, 1)));
+    assert_true(id_equal(query.merchant, desk_id(&desk, 2)));
+    assert_int_equal(query.status, HOLD_OPEN);
+    query = expect_query(OPERATION_WITHDRAWAL_LIST, "status=failed");
+    assert_int_equal(query.status, WITHDRAWAL_FAILED);
+    query = expect_query(OPERATION_WALLET_BALANCE, "at=1970-01-01");
+    assert_true(query.has_at);
+    assert_int_equal(query.at_ms, 0);
+}
+
+static void pluses_are_spaces_but_for_offsets(void **state) {
+    struct wire_query query = expect_query(OPERATION_WALLET_LIST, "owner=a+b%2Bc");
+    expect_text(query.owner, "a b+c");
+    query = expect_query(OPERATION_WALLET_BALANCE, "at=2026-01-01T02:00:00+02:00");
+    assert_int_equal(query.at_ms, 1767225600000);
+    query = expect_query(OPERATION_WALLET_BALANCE, "at=2026-01-01T02:00:00%2B02:00");
+    assert_int_equal(query.at_ms, 1767225600000);
+}
+
+static void cursors_are_sealed(void **state) {
+    char text[ID_TOKEN_BYTES + 8] = "cursor=";
+    id_token_format(&desk.seal, 42, text + 7);
+    text[7 + ID_TOKEN_BYTES] = 0;
+    struct wire_query query = expect_query(OPERATION_KEY_LIST, text);
+    assert_int_equal(query.cursor, 42);
+    id_token_format(&desk.seal, 0, text + 7);
+    expect_refused(OPERATION_KEY_LIST, text, "/cursor");
+    expect_refused(OPERATION_KEY_LIST, "cursor=", "/cursor");
+    expect_refused(OPERATION_KEY_LIST, "cursor=42", "/cursor");
+    expect_refused(OPERATION_KEY_LIST, "cursor=uuuuuuuuuuuuu", "/cursor");
+}
+
+static void limits_are_numbers_within_bounds(void **state) {
+    static const char *const bad[] = {"0", "1001", "-1", "+1", "1.0", "1e2", "", "0x10", "ten",
+                                      "99999999999999999999", "1%20", "%31a", "true"};
+    assert_int_equal(expect_query(OPERATION_KEY_LIST, "limit=1").limit, 1);
+    assert_int_equal(expect_query(OPERATION_KEY_LIST, "limit=1000").limit, 1000);
+    assert_int_equal(expect_query(OPERATION_KEY_LIST, "limit=%31").limit, 1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char query[64];
+        (void)snprintf(query, sizeof(query), "limit=%s", bad[i]);
+        expect_refused(OPERATION_KEY_LIST, query, "/limit");
+    }
+}
+
+static void wrong_values_are_named(void **state) {
+    expect_refused(OPERATION_WALLET_LIST, "kind=Merchant&status=open&currency=us&owner=",
+                   "/kind /status /currency /owner");
+    expect_refused(OPERATION_WALLET_LIST, "currency=TOOLONGCODE12", "/currency");
+    (void)expect_query(OPERATION_WALLET_LIST, "currency=GONE9"); // of an earlier configuration
+    expect_refused(OPERATION_HOLD_LIST, "wallet=#T1&merchant=x", "/wallet /merchant");
+    expect_refused(OPERATION_WALLET_BALANCE, "at=yesterday", "/at");
+    expect_refused(OPERATION_WALLET_BALANCE, "at=1969-12-31", "/at");
+    expect_refused(OPERATION_WALLET_BALANCE, "at=2026-02-30", "/at");
+    expect_refused(OPERATION_WALLET_BALANCE,
+                   "at=2026-01-01T00:00:00.0000000000000000000000000000000000000000000000000Z",
+                   "/at");
+    expect_refused(OPERATION_WALLET_LIST, "owner=a%0Ab", "/owner");
+}
+
+static void unknown_and_repeated_parameters_are_named(void **state) {
+    expect_refused(OPERATION_WALLET_LIST, "limit=1&limit=1", "/limit");
+    expect_refused(OPERATION_WALLET_LIST, "bogus=1&Owner=a", "/bogus /Owner");
+    expect_refused(OPERATION_WALLET_LIST, "order=1", "/order");
+    expect_refused(OPERATION_WALLET_READ, "at=2026-01-01", "/at");
+    expect_refused(OPERATION_WALLET_LIST, "=1", "/");
+    expect_refused(OPERATION_WALLET_LIST, "limit", "/limit");
+    expect_refused(OPERATION_WALLET_LIST, "%FF=1&owner=%C0%80", ". .");
+}
+
+static void splitting_is_forgiving_about_ampersands(void **state) {
+    struct wire_parameter parameters[2];
+    assert_int_equal(wire_split_query(&desk.arena, SLICE(""), parameters, 2), 0);
+    assert_int_equal(wire_split_query(&desk.arena, SLICE("&&"), parameters, 2), 0);
+    assert_int_equal(wire_split_query(&desk.arena, SLICE("&a=1&&b=2=3&"), parameters, 2), 2);
+    expect_text(parameters[1].name, "b");
+    expect_text(parameters[1].value, "2=3");
+    assert_int_equal(wire_split_query(&desk.arena, SLICE("a&b&c&d"), parameters, 2), 4);
+    assert_int_equal(wire_split_query(&desk.arena, SLICE("a=%&b=%4"), parameters, 2), 2);
+    expect_text(parameters[0].value, "%");
+    expect_text(parameters[1].value, "%4");
+    assert_int_equal(wire_split_query(&desk.arena, SLICE("a=%zz&b=%4a%4A"), parameters, 2), 2);
+    expect_text(parameters[0].value, "%zz");
+    expect_text(parameters[1].value, "JJ");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_asks_for_everything),
+        cmocka_unit_test(every_filter_is_read),
+        cmocka_unit_test(pluses_are_spaces_but_for_offsets),
+        cmocka_unit_test(cursors_are_sealed),
+        cmocka_unit_test(limits_are_numbers_within_bounds),
+        cmocka_unit_test(wrong_values_are_named),
+        cmocka_unit_test(unknown_and_repeated_parameters_are_named),
+        cmocka_unit_test(splitting_is_forgiving_about_ampersands),
+    };
+    return cmocka_run_group_tests(tests, open_desk, close_desk);
+}
