@@ -22,6 +22,8 @@ void http_add_header(struct http_request *request, const char *name, struct slic
             (char)(value.bytes[index] < ' ' || value.bytes[index] == 0x7f ? ' '
                                                                           : value.bytes[index]);
     text[value.size] = '\0';
+    request->answer_header_bytes += strlen(name) + value.size + 4;
+    CHECK(request->answer_header_bytes <= HTTP_ANSWER_HEADERS_BYTES_MAX);
     request->answer_headers[request->answer_header_count++] =
         (struct http_answer_header){.name = name, .value = text};
 }

@@ -20,8 +20,9 @@
 #define HEAD_BAD_REQUEST        400
 #define HEAD_TOO_LARGE_BODY     413
 #define HEAD_EXPECTATION_FAILED 417
-#define HEAD_TOO_MANY_FIELDS    431
+#define HEAD_TOO_MANY_FIELDS    431 // or too large ones
 #define HEAD_VERSION_BYTES      8
+#define HEAD_NOTE_BYTES         64 // of the library for each header, cookie and parameter
 
 // What was seen of the headers that decide where a request ends.
 struct head_framing {
@@ -45,11 +46,17 @@ static bool head_is_token(const uint8_t *bytes, size_t size) {
     return size > 0;
 }
 
-static bool head_is_value(const uint8_t *bytes, size_t size) {
-    for (size_t index = 0; index < size; index++)
-        if ((bytes[index] < ' ' && bytes[index] != '\t') || bytes[index] == 0x7f)
-            return false;
-    return true;
+static bool head_is_control(uint8_t byte) {
+    return (byte < ' ' && byte != '\t' && byte != 0) || byte == 0x7f;
+}
+
+// Whether no control characters lie in the lines but tabs and the NULs between their parts. One
+// walk over all of them that never stops early is several times faster than one per value.
+static bool head_is_clean(struct slice lines) {
+    uint8_t dirty = 0;
+    for (size_t index = 0; index < lines.size; index++)
+        dirty |= head_is_control(lines.bytes[index]);
+    return dirty == 0;
 }
 
 static bool head_name_is(struct slice name, const char *lower, size_t lower_size) {
@@ -125,8 +132,6 @@ static int head_read_field(const uint8_t **at, const uint8_t *end, struct head_f
     struct slice trimmed = raw;
     while (trimmed.size > 0 && (value[trimmed.size - 1] == ' ' || value[trimmed.size - 1] == '\t'))
         trimmed.size--;
-    if (!head_is_value(trimmed.bytes, trimmed.size))
-        return HEAD_BAD_REQUEST;
     ret_field->name = slice_of(name, (size_t)(name_end - name));
     ret_field->value = trimmed;
     *at = value_end + 2;
@@ -135,6 +140,8 @@ static int head_read_field(const uint8_t **at, const uint8_t *end, struct head_f
 
 static int head_read_fields(struct http_request *request, struct slice lines,
                             struct head_framing *framing) {
+    if (!head_is_clean(lines))
+        return HEAD_BAD_REQUEST;
     size_t known = (size_t)MHD_get_connection_values(request->handle, MHD_HEADER_KIND, NULL, NULL);
     if (known > HTTP_HEADERS_MAX)
         return HEAD_TOO_MANY_FIELDS;
@@ -154,6 +161,16 @@ static int head_read_fields(struct http_request *request, struct slice lines,
     }
     bool whole = request->header_count == known && end - at == 2 && at[0] == 0 && at[1] == 0;
     return whole ? 0 : HEAD_BAD_REQUEST;
+}
+
+// The library keeps its notes, and later the head of our answer, in the memory that the head of the
+// request has left. An answer that does not fit would be lost after its request took effect.
+static bool head_leaves_room(struct http_request *request) {
+    const enum MHD_ValueKind kinds = MHD_HEADER_KIND | MHD_COOKIE_KIND | MHD_GET_ARGUMENT_KIND;
+    size_t notes = (size_t)MHD_get_connection_values(request->handle, kinds, NULL, NULL);
+    size_t cookie_copy = http_header(request, "Cookie").size;
+    size_t used = request->head_bytes + notes * HEAD_NOTE_BYTES + cookie_copy;
+    return used + HTTP_ANSWER_HEAD_BYTES_MAX <= HTTP_POOL_BYTES;
 }
 
 static int head_check_framing(struct http_request *request, const struct head_framing *framing,
@@ -194,5 +211,7 @@ int head_read(struct http_request *request, const char *method, const char *vers
                             &framing);
     if (code != 0)
         return code;
+    if (!head_leaves_room(request))
+        return HEAD_TOO_MANY_FIELDS;
     return head_check_framing(request, &framing, version[HEAD_VERSION_BYTES - 1] == '0');
 }

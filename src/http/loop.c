@@ -23,9 +23,6 @@
 #include "base/memory.h"
 #include "http/internal.h"
 
-// The library clears a connection's whole pool after each request, so large ones cost time; this
-// one takes headers up to about 12 KiB, and 4,096 connections hold 64 MiB.
-#define LOOP_POOL_BYTES          ((size_t)16 * 1024)
 #define LOOP_PASSES_UNPOLLED_MAX 8
 #define LOOP_WAIT_UNANSWERED_MS  2
 #define LOOP_DRAIN_PASSES_MAX    64
@@ -59,7 +56,7 @@ enum status loop_open(struct http_server *server, unsigned index) {
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)limit, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)LOOP_POOL_BYTES, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)HTTP_POOL_BYTES, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_complete, loop},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notify, loop},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, loop},

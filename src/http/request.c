@@ -17,9 +17,10 @@
 #include "base/memory.h"
 #include "http/internal.h"
 
-#define REQUEST_ARENA_BYTES ((size_t)8 * 1024)
-#define REQUEST_TOO_LARGE   413
-#define REQUEST_BUSY        503
+#define REQUEST_ARENA_BYTES    ((size_t)8 * 1024)
+#define REQUEST_TOO_LARGE      413
+#define REQUEST_HEAD_TOO_LARGE 431
+#define REQUEST_BUSY           503
 
 static bool request_is_large(const struct http_request *request) {
     return request->body.capacity > HTTP_LARGE_BYTES || request->out.capacity > HTTP_LARGE_BYTES;
@@ -70,7 +71,7 @@ void request_release(struct http_request *request) {
     request->head_bytes = request->body_limit = request->body_announced = request->bodies_counted =
         0;
     request->context = NULL;
-    request->answer_header_count = 0;
+    request->answer_header_count = request->answer_header_bytes = 0;
     request->next_free = loop->free_requests;
     loop->free_requests = request;
 }
@@ -102,12 +103,24 @@ void *request_begin(void *context, const char *target, struct MHD_Connection *ha
     return request;
 }
 
+// In the middle of a body the library takes no answer, and beside a very large head it has no
+// memory for one. So it is written past the library, and the connection ends.
 static enum MHD_Result request_refuse_by_hand(struct http_request *request, int code) {
-    // In the middle of a body the library takes no answer, so it is written past it and the
-    // connection ends.
     request->by_hand = true;
     answer_refuse(request, code);
     return MHD_NO;
+}
+
+static enum MHD_Result request_read_head(struct http_request *request, const char *method,
+                                         const char *version) {
+    int code = head_read(request, method, version);
+    if (code == REQUEST_HEAD_TOO_LARGE)
+        return request_refuse_by_hand(request, code);
+    if (code != 0)
+        answer_refuse(request, code);
+    else
+        request->phase = REQUEST_BODY;
+    return MHD_YES;
 }
 
 // Counts memory for large bodies before it is taken. False when that would be too much over all
@@ -183,14 +196,7 @@ enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, co
     CHECK(request != NULL);
     CHECK(request->handle == handle);
     switch (request->phase) {
-    case REQUEST_LINE: {
-        int code = head_read(request, method, version);
-        if (code != 0)
-            answer_refuse(request, code);
-        else
-            request->phase = REQUEST_BODY;
-        return MHD_YES;
-    }
+    case REQUEST_LINE: return request_read_head(request, method, version);
     case REQUEST_BODY:
         return *byte_count != 0 ? request_take_body(request, bytes, byte_count)
                                 : request_hand_over(request);

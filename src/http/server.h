@@ -91,9 +91,10 @@ struct http_stats {
     uint64_t answers_dropped;     // the client had left
 };
 
-#define HTTP_LOOPS_MAX          64
-#define HTTP_WHY_BYTES          256
-#define HTTP_ANSWER_HEADERS_MAX 16
+#define HTTP_LOOPS_MAX                64
+#define HTTP_WHY_BYTES                256
+#define HTTP_ANSWER_HEADERS_MAX       16
+#define HTTP_ANSWER_HEADERS_BYTES_MAX 1536
 
 // Binds and listens, so that a port in use is known early; connections queue until
 // http_server_start. `handler` is copied. Statuses: invalid_request (the address makes no sense),
@@ -156,7 +157,8 @@ struct arena *http_arena(struct http_request *request);
 void **http_context(struct http_request *request);          // NULL at first
 struct buffer *http_body_out(struct http_request *request); // for the answer's body; empty at first
 
-// Adds a header to the coming answer; at most HTTP_ANSWER_HEADERS_MAX. `name` is static. The value
+// Adds a header to the coming answer; at most HTTP_ANSWER_HEADERS_MAX of them and
+// HTTP_ANSWER_HEADERS_BYTES_MAX bytes in all. `name` is static. The value
 // is copied; control characters in it become spaces, and an empty one adds nothing.
 void http_add_header(struct http_request *request, const char *name, struct slice value);
 // Answers, once. `content_type` is static, NULL for none. `body` lies in the request's arena, in

@@ -64,6 +64,8 @@ static void fixture_echo(struct http_request *request) {
     assert_memory_equal(http_body(request).bytes + http_body(request).size, zeros, sizeof(zeros));
     http_add_header(request, "X-Test", SLICE("a\r\nb"));
     http_add_header(request, "X-Empty", (struct slice){0});
+    static const uint8_t filling[1400];
+    http_add_header(request, "X-Filling", slice_of(filling, sizeof(filling)));
     http_answer(request, 200, "text/plain", buffer_slice(out));
 }
 

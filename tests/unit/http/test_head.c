@@ -226,6 +226,36 @@ static void test_many_and_long_headers(void **state) {
     close(fd);
 }
 
+// At no size may a request be handed over whose answer then finds no room: it would have taken
+// effect and nobody would know.
+static void test_every_size_of_head(void **state) {
+    struct fixture *fixture = *state;
+    static const char *const forms[] = {
+        "GET /echo HTTP/1.1\r\nHost: a\r\nX-A: %0*d\r\n\r\n",
+        "GET /echo HTTP/1.1\r\nHost: a\r\nCookie: %0*d\r\n\r\n",
+        "GET /echo?a=b&c=d&e=%0*d HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    static char request[65536];
+    static char text[65536];
+    for (size_t form = 0; form < sizeof(forms) / sizeof(forms[0]); form++) {
+        unsigned accepted = 0;
+        for (int size = 3000; size < 14000; size += 61) {
+            sprintf(request, forms[form], size, 0);
+            int fd = client_connect(fixture);
+            client_send(fd, request);
+            int code = client_answer(fd, text, sizeof(text));
+            // Where the library's own memory ends it may close without a word.
+            if (code != 200 && code != 431 && code != 414 && (code != 0 || size < 11000))
+                fail_msg("%s with %d bytes: %d", forms[form], size, code);
+            accepted += code == 200;
+            close(fd);
+        }
+        assert_in_range(accepted, 20, 120);
+        assert_int_equal(atomic_load(&fixture->requests), accepted);
+        atomic_store(&fixture->requests, 0);
+    }
+}
+
 // Bytes at random, from a fixed seed: nothing may break, and the server still answers afterwards.
 static void test_noise(void **state) {
     struct fixture *fixture = *state;
@@ -273,6 +303,7 @@ int main(void) {
         TEST(test_every_cut),
         TEST(test_headers_are_all_visible),
         TEST(test_many_and_long_headers),
+        TEST(test_every_size_of_head),
         TEST(test_noise),
     };
     return cmocka_run_group_tests_name("http/head", tests, NULL, NULL);
