@@ -56,9 +56,10 @@ class Killer:
             self.server.kill()
         began = time.monotonic()
         self.server.start()
+        silent = sum(1 for request in sent if request.answer is None)
         print(
-            f"crash: round {number}: {len(sent)} requests, {sum(1 for s in sent if s.answer is None)} "
-            f"without an answer; up again in {time.monotonic() - began:.2f} s", flush=True)
+            f"crash: round {number}: {len(sent)} requests, {silent} without an answer; "
+            f"up again in {time.monotonic() - began:.2f} s", flush=True)
         self.check_round(number, sent)
         self.sent += sent
 
@@ -130,7 +131,8 @@ class Killer:
                     raise AssertionError(
                         f"{request.target} {request.body} was there, but its retry was no replay: "
                         f"{request.answer!r}")
-                if request.parts and request.answer.replayed and request.answer.status < 300 and not was_there:
+                done = request.parts and request.answer.status < 300
+                if done and request.answer.replayed and not was_there:
                     raise AssertionError(
                         f"{request.target} {request.body} was not there, but its retry was one")
 

@@ -207,9 +207,8 @@ class Books:
                 held[withdrawal["wallet"]] += withdrawal["amount"]
         for id_, wallet in self.wallets.items():
             if wallet["balance"] != balances[id_]:
-                wrong.append(
-                    f"{id_}: balance {wallet['balance']}, its transactions sum up to {balances[id_]}"
-                )
+                wrong.append(f"{id_}: balance {wallet['balance']}, but its transactions sum up to "
+                             f"{balances[id_]}")
             if wallet["held"] != held[id_]:
                 wrong.append(
                     f"{id_}: held {wallet['held']}, its holds and withdrawals sum up to {held[id_]}"
@@ -217,12 +216,10 @@ class Books:
             numbers = [version for version, _ in versions[id_]]
             if numbers != sorted(set(numbers), reverse=True):
                 wrong.append(
-                    f"{id_}: the versions of its transactions are no descending order: {numbers[:20]}"
-                )
+                    f"{id_}: the versions of its transactions don't descend: {numbers[:20]}")
             if versions[id_] and versions[id_][0][1] != wallet["balance"]:
-                wrong.append(
-                    f"{id_}: balance {wallet['balance']}, its last transaction says {versions[id_][0]}"
-                )
+                wrong.append(f"{id_}: balance {wallet['balance']}, but its last transaction says "
+                             f"{versions[id_][0]}")
         ids = [thing["id"] for thing in self.transactions]
         if len(ids) != len(set(ids)):
             wrong.append("a transaction is listed twice")
