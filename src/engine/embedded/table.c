@@ -4,7 +4,6 @@
 #include "engine/embedded/table.h"
 
 #include <sched.h>
-#include <string.h>
 #include <sys/mman.h>
 
 void table_init(struct table *table, uint32_t item_bytes, uint32_t count_max) {
@@ -28,7 +27,6 @@ void table_done(struct table *table) {
 uint32_t table_add(struct table *table) {
     CHECK(table->count < table->count_max);
     uint32_t index = table->count;
-    memset(table->bytes + (uint64_t)index * table->item_bytes, 0, table->item_bytes);
     __atomic_store_n(&table->count, index + 1, __ATOMIC_RELEASE);
     return index;
 }

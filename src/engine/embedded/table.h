@@ -25,7 +25,9 @@ void table_init(struct table *table, uint32_t item_bytes, uint32_t count_max);
 void table_done(struct table *table);
 // Takes a fresh, zeroed item and returns its index (from 1).
 uint32_t table_add(struct table *table);
-// Gives back the newest items from `count` on (undoing a batch).
+// Gives back the newest items from `count` on (undoing a batch). They must be zero but for their
+// sequences, which go on when the items are taken again: were they to begin anew, a reader could
+// take the later item for the one that it began to copy.
 void table_cut(struct table *table, uint32_t count);
 
 static inline uint32_t table_count(const struct table *table) {

@@ -21,6 +21,7 @@ void undo_begin(struct undo *undo, struct state *state) {
     undo->active = true;
     undo->count = 0;
     undo->transaction_count = state->transaction_count;
+    undo->currency_count = state->currency_count;
 }
 
 static struct undo_entry *entry_add(struct undo *undo, enum undo_kind kind, uint32_t index) {
@@ -155,6 +156,7 @@ void undo_roll_back(struct undo *undo, struct state *state) {
     for (uint32_t i = undo->count; i > 0; i--)
         roll_back_entry(state, &undo->entries[i - 1]);
     state->transaction_count = undo->transaction_count;
+    __atomic_store_n(&state->currency_count, undo->currency_count, __ATOMIC_RELEASE);
     undo->active = false;
     undo->count = 0;
 }

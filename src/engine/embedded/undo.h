@@ -23,6 +23,7 @@ struct undo_entry {
 struct undo {
     bool active;
     uint64_t transaction_count;
+    uint32_t currency_count;
     struct undo_entry *entries; // owned; kept for the next batch
     uint32_t count, capacity;
 };

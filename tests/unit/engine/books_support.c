@@ -58,17 +58,17 @@ struct outcome test_submit_batch(const struct test_books *books, struct command 
 static void open_engine(struct test_books *books) {
     char why[512];
     struct embedded_options options = {
-        .folder = books->folder, .idempotency_days = 7, .segment_bytes = books->segment_bytes};
+        .folder = books->folder,
+        .idempotency_days = 7,
+        .segment_bytes = books->segment_bytes,
+        .disk = books->disk,
+    };
     enum status status = embedded_open(&options, why, sizeof(why), &books->engine);
     if (status != STATUS_ok)
         fail_msg("%s: %s", status_name(status), why);
 }
 
-void test_books_open(struct test_books *books, uint64_t segment_bytes) {
-    *books = (struct test_books){.segment_bytes = segment_bytes};
-    (void)snprintf(books->folder, sizeof(books->folder), "/tmp/florin-books-XXXXXX");
-    assert_non_null(mkdtemp(books->folder));
-    open_engine(books);
+static void first_key(struct test_books *books) {
     assert_true(embedded_is_new(books->engine));
     struct command command = {.type = COMMAND_KEY_CREATE,
                               .key_role = ROLE_ADMIN,
@@ -80,6 +80,20 @@ void test_books_open(struct test_books *books, uint64_t segment_bytes) {
     books->admin = test_record(outcome).api_key.id;
 }
 
+void test_books_open(struct test_books *books, uint64_t segment_bytes) {
+    *books = (struct test_books){.segment_bytes = segment_bytes};
+    (void)snprintf(books->folder, sizeof(books->folder), "/tmp/florin-books-XXXXXX");
+    assert_non_null(mkdtemp(books->folder));
+    open_engine(books);
+    first_key(books);
+}
+
+void test_books_open_on(struct test_books *books, struct disk *disk, uint64_t segment_bytes) {
+    *books = (struct test_books){.segment_bytes = segment_bytes, .disk = disk};
+    open_engine(books);
+    first_key(books);
+}
+
 void test_books_reopen(struct test_books *books) {
     books->engine->port->close(books->engine);
     open_engine(books);
@@ -88,6 +102,8 @@ void test_books_reopen(struct test_books *books) {
 void test_books_remove(struct test_books *books) {
     char line[128];
     books->engine->port->close(books->engine);
+    if (books->disk != NULL)
+        return;
     (void)snprintf(line, sizeof(line), "rm -rf '%s'", books->folder);
     assert_int_equal(system(line), 0);
 }
@@ -110,6 +126,25 @@ struct record test_record(struct outcome outcome) {
     if (record_decode(outcome.record, &record, &why) != STATUS_ok)
         fail_msg("%s", why);
     return record;
+}
+
+struct command test_move(const struct test_books *books, enum command_type type, struct id wallet,
+                         struct id counterparty, int64_t amount) {
+    struct command command = test_command(books, type);
+    command.wallet = wallet;
+    command.counterparty = counterparty;
+    command.has_amount = true;
+    command.amount = amount;
+    return command;
+}
+
+struct id test_hold(const struct test_books *books, struct id wallet, struct id merchant,
+                    int64_t amount, uint32_t expires_in_s) {
+    struct command command = test_move(books, COMMAND_HOLD, wallet, merchant, amount);
+    command.expires_in_s = expires_in_s;
+    struct outcome outcome = test_submit(books, &command);
+    assert_int_equal(outcome.status, STATUS_ok);
+    return test_record(outcome).hold.id;
 }
 
 struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind) {

@@ -8,10 +8,13 @@ struct test_books {
     struct engine *engine;
     struct id admin; // the key that commands come with
     uint64_t segment_bytes;
+    struct disk *disk; // NULL: the folder; else the engine's, and there is no folder
 };
 
 // Makes the folder and the books, with one admin key.
 void test_books_open(struct test_books *books, uint64_t segment_bytes);
+// The same on a disk in memory, which becomes the engine's.
+void test_books_open_on(struct test_books *books, struct disk *disk, uint64_t segment_bytes);
 // Closes and opens again, as after a clean stop.
 void test_books_reopen(struct test_books *books);
 void test_books_remove(struct test_books *books); // closes and deletes the folder
@@ -30,8 +33,14 @@ struct outcome test_submit_batch(const struct test_books *books, struct command 
 
 struct record test_record(struct outcome outcome); // decoded, fails the test if it does not hold
 
+// A command that moves an amount: between two wallets, or on one (the other is zero).
+struct command test_move(const struct test_books *books, enum command_type type, struct id wallet,
+                         struct id counterparty, int64_t amount);
+
 // Shortcuts that must succeed.
 struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind);
 struct id test_deposit(const struct test_books *books, struct id wallet, int64_t amount,
                        const char *bank_id);
+struct id test_hold(const struct test_books *books, struct id wallet, struct id merchant,
+                    int64_t amount, uint32_t expires_in_s);
 struct wallet test_read_wallet(const struct test_books *books, struct id wallet);
