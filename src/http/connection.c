@@ -123,7 +123,9 @@ static void connection_started(struct http_loop *loop, void **socket_context) {
 // reset, and a reset can take our last answer away before it is read.
 static void connection_ended(struct connection *connection) {
     struct http_loop *loop = connection->loop;
-    CHECK(connection->request == NULL);
+    // When two errors meet in one head the library forgets to say that its request has ended.
+    void *request = connection->request;
+    request_complete(loop, NULL, &request, MHD_REQUEST_TERMINATED_WITH_ERROR);
     int unread = 0;
     if (connection->state == CONNECTION_CLOSING)
         atomic_fetch_sub(&loop->server->connections_closing, 1);

@@ -256,6 +256,23 @@ static void test_every_size_of_head(void **state) {
     }
 }
 
+// Two errors in one head, which the library mixes up: a cookie that it finds no memory for, and a
+// length that is no number.
+static void test_two_errors(void **state) {
+    struct fixture *fixture = *state;
+    static char request[32768];
+    for (int size = 4000; size < 12500; size += 50) {
+        sprintf(request,
+                "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\nCookie: %0*d\r\n\r\nabcde",
+                size, 0);
+        int fd = client_connect(fixture);
+        client_send(fd, request);
+        assert_true(client_closed_within(fd, 5000));
+        close(fd);
+    }
+    assert_int_equal(atomic_load(&fixture->requests), 0);
+}
+
 // Bytes at random, from a fixed seed: nothing may break, and the server still answers afterwards.
 static void test_noise(void **state) {
     struct fixture *fixture = *state;
@@ -304,6 +321,7 @@ int main(void) {
         TEST(test_headers_are_all_visible),
         TEST(test_many_and_long_headers),
         TEST(test_every_size_of_head),
+        TEST(test_two_errors),
         TEST(test_noise),
     };
     return cmocka_run_group_tests_name("http/head", tests, NULL, NULL);
