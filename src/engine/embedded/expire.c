@@ -45,6 +45,12 @@ static void expire_of_command(struct books *books, const struct command *command
         if (hold != NULL)
             expire_of_wallet(books, hold->hold.wallet);
     }
+    if (command->type == COMMAND_REFUND) {
+        struct record purchase;
+        uint64_t position;
+        if (fetch_transaction(books, command->subject, true, &purchase, &position))
+            expire_of_wallet(books, purchase.transaction.credit.wallet);
+    }
     if (command->type == COMMAND_READ_WALLET)
         expire_of_wallet(books, command->subject);
 }

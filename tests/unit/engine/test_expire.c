@@ -34,12 +34,12 @@ static void make_many(const struct test_books *books, struct id others, struct i
 
 // Sleeps over the holds' end in such a way that the engine finds all of them at once: its disk
 // hangs meanwhile, in a round of something else.
-struct due {
+struct due_books {
     struct test_books books;
     struct id others, payer, shop, purchase;
 };
 
-static void due_open(struct due *due, uint64_t segment_bytes) {
+static void due_open(struct due_books *due, uint64_t segment_bytes) {
     test_books_open_on(&due->books, fake_disk_open(1), segment_bytes);
     due->others = test_wallet(&due->books, "others", WALLET_CUSTOMER);
     due->payer = test_wallet(&due->books, "payer", WALLET_MERCHANT);
@@ -59,7 +59,7 @@ static void tell(struct round *round) {
 }
 
 // One command that is decided in the first round after the holds' end.
-static struct outcome decide_after_the_end(struct due *due, struct command command) {
+static struct outcome decide_after_the_end(struct due_books *due, struct command command) {
     struct command blocked = test_move(&due->books, COMMAND_DEPOSIT, due->shop, due->shop, 1);
     struct outcome outcome, other;
     struct submission first = {.commands = &blocked, .outcomes = &other, .count = 1};
@@ -88,7 +88,7 @@ static struct outcome decide_after_the_end(struct due *due, struct command comma
     return outcome;
 }
 
-static void all_expire(struct due *due) {
+static void all_expire(struct due_books *due) {
     struct engine_stats stats;
     for (int i = 0; i < 1000; i++) {
         due->books.engine->port->stats(due->books.engine, &stats);
@@ -102,7 +102,7 @@ static void all_expire(struct due *due) {
 }
 
 static void test_the_payers_money_is_free_in_that_round(void **state) {
-    struct due due;
+    struct due_books due;
     (void)state;
     due_open(&due, 0);
     struct outcome outcome = decide_after_the_end(
@@ -113,7 +113,7 @@ static void test_the_payers_money_is_free_in_that_round(void **state) {
 }
 
 static void test_a_refunding_merchants_money_too(void **state) {
-    struct due due;
+    struct due_books due;
     (void)state;
     due_open(&due, 0);
     struct command refund = test_command(&due.books, COMMAND_REFUND);
@@ -126,7 +126,7 @@ static void test_a_refunding_merchants_money_too(void **state) {
 
 // All of one wallet: their expiries do not fit what is left of a segment.
 static void test_across_the_end_of_a_segment(void **state) {
-    struct due due;
+    struct due_books due;
     (void)state;
     due_open(&due, 1 << 20);
     struct outcome outcome = decide_after_the_end(
