@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+// The live wallets are copied one by one while payments go on, so together they are of no single
+// moment. The tally is: it stands at a position E of the feed. A wallet that is as old as in the
+// tally must be equal to it; one that is newer is noted, and the feed is read on until the tally
+// has brought that wallet to the same version, where both must meet. So every live wallet is
+// compared with what the record adds up to, and the sums are those of E.
+#include "watch/auditor.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "watch/tally.h"
+
+#define FEED_BYTES (UINT64_C(4) << 20) // read at a time
+
+// A live thing that is ahead of the tally, and where the two must meet.
+struct ahead {
+    struct id id;
+    uint64_t version;      // of a wallet
+    int64_t balance, held; // of a wallet; `balance` is what was captured of a hold
+    uint8_t status;
+    uint8_t reserved[7];
+};
+
+struct auditor {
+    struct engine *engine; // not owned
+    pthread_mutex_t turn;  // one examination at a time
+    struct tally tally;
+    uint64_t position;  // where the feed goes on
+    struct slice found; // by record_at, where:
+    uint64_t found_at;
+    // During an examination:
+    struct integrity_report *report;
+    struct tally_map ahead_wallets, ahead_holds, ahead_withdrawals;
+    uint64_t live_wallets, live_open_holds, live_pending;    // that the tally knows too
+    uint64_t tally_wallets, tally_open_holds, tally_pending; // at E
+};
+
+// ---- telling ------------------------------------------------------------------------------------
+
+static void audit_differs(struct auditor *auditor, enum id_type type, struct id id,
+                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void audit_differs(struct auditor *auditor, enum id_type type, struct id id,
+                          const char *format, ...) {
+    struct integrity_report *report = auditor->report;
+    report->checks[INTEGRITY_WALLETS].differences++;
+    if (!report->consistent)
+        return;
+    report->consistent = false;
+    size_t used = id_format(type, id, report->message);
+    report->message[used++] = ' ';
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(report->message + used, sizeof(report->message) - used, format, arguments);
+    va_end(arguments);
+}
+
+// ---- following the feed -------------------------------------------------------------------------
+
+static bool keep_found(void *context, const struct feed_record *record) {
+    struct auditor *auditor = context;
+    auditor->found = record->bytes;
+    auditor->found_at = record->position;
+    return false;
+}
+
+static struct slice record_at(void *context, uint64_t position) {
+    struct auditor *auditor = context;
+    uint64_t next;
+    auditor->found = slice_of(NULL, 0);
+    auditor->found_at = 0;
+    if (auditor->engine->port->feed(auditor->engine, position, 1, keep_found, auditor, &next) !=
+            STATUS_ok ||
+        auditor->found_at != position)
+        return slice_of(NULL, 0);
+    return auditor->found;
+}
+
+static void compare_wallet(struct auditor *auditor, const struct tally_wallet *wallet,
+                           const struct ahead *live) {
+    if (live->balance != wallet->balance || live->held != wallet->held ||
+        live->status != wallet->status)
+        audit_differs(
+            auditor, ID_WALLET, wallet->id,
+            "is believed to have balance %lld and %lld held at version %llu, but they add up to "
+            "%lld and %lld",
+            (long long)live->balance, (long long)live->held, (unsigned long long)wallet->version,
+            (long long)wallet->balance, (long long)wallet->held);
+}
+
+static void wallet_changed(void *context, const struct tally_wallet *wallet) {
+    struct auditor *auditor = context;
+    uint32_t index =
+        auditor->ahead_wallets.count == 0 ? 0 : tally_map_find(&auditor->ahead_wallets, wallet->id);
+    if (index == 0)
+        return;
+    const struct ahead *live = tally_map_at(&auditor->ahead_wallets, index);
+    if (live->version != wallet->version)
+        return;
+    compare_wallet(auditor, wallet, live);
+    tally_map_remove(&auditor->ahead_wallets, index);
+}
+
+static void hold_changed(void *context, struct id hold, uint8_t status, int64_t captured) {
+    struct auditor *auditor = context;
+    uint32_t index =
+        auditor->ahead_holds.count == 0 ? 0 : tally_map_find(&auditor->ahead_holds, hold);
+    if (index == 0)
+        return;
+    const struct ahead *live = tally_map_at(&auditor->ahead_holds, index);
+    if (live->status == status && live->balance == captured)
+        tally_map_remove(&auditor->ahead_holds, index);
+}
+
+static void withdrawal_changed(void *context, struct id withdrawal, uint8_t status) {
+    struct auditor *auditor = context;
+    uint32_t index = auditor->ahead_withdrawals.count == 0
+                         ? 0
+                         : tally_map_find(&auditor->ahead_withdrawals, withdrawal);
+    if (index == 0)
+        return;
+    const struct ahead *live = tally_map_at(&auditor->ahead_withdrawals, index);
+    if (live->status == status)
+        tally_map_remove(&auditor->ahead_withdrawals, index);
+}
+
+struct following {
+    struct auditor *auditor;
+    uint64_t end;
+};
+
+static bool take_next(void *context, const struct feed_record *record) {
+    struct following *following = context;
+    struct auditor *auditor = following->auditor;
+    if (record->position >= following->end)
+        return false;
+    auditor->position = record->next;
+    return tally_take(&auditor->tally, record->position, record->bytes, 0);
+}
+
+// Takes everything in front of `end`, unless the tally breaks.
+static enum status follow(struct auditor *auditor, uint64_t end) {
+    struct following following = {.auditor = auditor, .end = end};
+    while (!auditor->tally.is_broken) {
+        uint64_t before = auditor->position, next;
+        enum status status = auditor->engine->port->feed(auditor->engine, auditor->position,
+                                                         FEED_BYTES, take_next, &following, &next);
+        if (status != STATUS_ok || auditor->position == before)
+            return status;
+    }
+    return STATUS_ok;
+}
+
+// ---- comparing with what is live ----------------------------------------------------------------
+
+static void note_ahead(struct tally_map *map, const struct ahead *live) {
+    struct ahead *noted = tally_map_at(map, tally_map_add(map, live->id));
+    *noted = *live;
+}
+
+static void meet_wallet(void *context, const struct wallet *wallet) {
+    struct auditor *auditor = context;
+    struct ahead live = {.id = wallet->id,
+                         .version = wallet->version,
+                         .balance = wallet->balance,
+                         .held = wallet->held,
+                         .status = wallet->status};
+    uint32_t index = tally_map_find(&auditor->tally.wallets, wallet->id);
+    if (index == 0) {
+        note_ahead(&auditor->ahead_wallets, &live);
+        return;
+    }
+    const struct tally_wallet *ours = tally_wallet_at(&auditor->tally, index);
+    auditor->live_wallets++;
+    if (wallet->version > ours->version)
+        note_ahead(&auditor->ahead_wallets, &live);
+    else if (wallet->version < ours->version)
+        audit_differs(auditor, ID_WALLET, wallet->id,
+                      "is believed to have version %llu, but had %llu before",
+                      (unsigned long long)wallet->version, (unsigned long long)ours->version);
+    else
+        compare_wallet(auditor, ours, &live);
+}
+
+static void meet_hold(void *context, const struct hold *hold) {
+    struct auditor *auditor = context;
+    struct ahead live = {.id = hold->id, .balance = hold->captured, .status = hold->status};
+    uint32_t index = tally_map_find(&auditor->tally.holds, hold->id);
+    if (index == 0) {
+        // Ended before E, or opened after it.
+        if (hold->status == HOLD_OPEN)
+            note_ahead(&auditor->ahead_holds, &live);
+        return;
+    }
+    const struct tally_hold *ours = tally_map_at(&auditor->tally.holds, index);
+    auditor->live_open_holds++;
+    if (hold->amount != ours->amount || hold->expires_at_ms != ours->expires_at_ms ||
+        !id_equal(hold->wallet, tally_wallet_at(&auditor->tally, ours->wallet)->id) ||
+        !id_equal(hold->merchant, tally_wallet_at(&auditor->tally, ours->merchant)->id))
+        audit_differs(auditor, ID_HOLD, hold->id, "is believed to be another one than was opened");
+    else if (hold->status != HOLD_OPEN || hold->captured != ours->captured)
+        note_ahead(&auditor->ahead_holds, &live);
+}
+
+static void meet_withdrawal(void *context, const struct withdrawal *withdrawal) {
+    struct auditor *auditor = context;
+    struct ahead live = {.id = withdrawal->id, .status = withdrawal->status};
+    uint32_t index = tally_map_find(&auditor->tally.withdrawals, withdrawal->id);
+    if (index == 0) {
+        if (withdrawal->status == WITHDRAWAL_PENDING)
+            note_ahead(&auditor->ahead_withdrawals, &live);
+        return;
+    }
+    const struct tally_withdrawal *ours = tally_map_at(&auditor->tally.withdrawals, index);
+    auditor->live_pending++;
+    if (withdrawal->amount != ours->amount ||
+        !id_equal(withdrawal->wallet, tally_wallet_at(&auditor->tally, ours->wallet)->id))
+        audit_differs(auditor, ID_WITHDRAWAL, withdrawal->id,
+                      "is believed to be another one than was asked for");
+    else if (withdrawal->status != WITHDRAWAL_PENDING)
+        note_ahead(&auditor->ahead_withdrawals, &live);
+}
+
+static void tell_ahead(struct auditor *auditor, const struct tally_map *map, enum id_type type) {
+    for (uint32_t index = 0; (index = tally_map_next(map, index)) != 0;) {
+        const struct ahead *live = tally_map_at(map, index);
+        audit_differs(auditor, type, live->id, "is believed to be as no record says");
+    }
+}
+
+static void tell_missing(struct auditor *auditor, const char *what, uint64_t recorded,
+                         uint64_t live) {
+    struct integrity_report *report = auditor->report;
+    if (recorded == live)
+        return;
+    report->checks[INTEGRITY_WALLETS].differences++;
+    if (report->consistent)
+        (void)snprintf(report->message, sizeof(report->message),
+                       "the record has %llu %s, but %llu of them are known",
+                       (unsigned long long)recorded, what, (unsigned long long)live);
+    report->consistent = false;
+}
+
+// The live totals lie between those of E and those of the end, and are those of a moment between.
+static void compare_totals(struct auditor *auditor) {
+    struct integrity_report *report = auditor->report;
+    struct currency_account *accounts =
+        memory_take_zeroed(TALLY_CURRENCIES_MAX * sizeof(*accounts));
+    uint32_t count =
+        auditor->engine->port->currencies(auditor->engine, accounts, TALLY_CURRENCIES_MAX);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < report->currency_count; i++)
+        for (uint32_t k = 0; k < count; k++) {
+            const struct integrity_currency *ours = &report->currencies[i];
+            if (!currency_equal(&accounts[k].currency, &ours->currency))
+                continue;
+            found++;
+            if (accounts[k].deposits < ours->deposits ||
+                accounts[k].withdrawals < ours->withdrawals) {
+                report->checks[INTEGRITY_BALANCES].differences++;
+                if (report->consistent)
+                    (void)snprintf(
+                        report->message, sizeof(report->message),
+                        "the totals of %.12s are believed to be lower than its postings add up to",
+                        ours->currency.code);
+                report->consistent = false;
+            }
+        }
+    memory_free(accounts);
+    tell_missing(auditor, "currencies", report->currency_count, found);
+}
+
+static enum status compare_live(struct auditor *auditor) {
+    struct engine *engine = auditor->engine;
+    auditor->tally_wallets = auditor->tally.wallets.count;
+    auditor->tally_open_holds = auditor->tally.holds.count;
+    auditor->tally_pending = auditor->tally.withdrawals.count;
+    auditor->live_wallets = auditor->live_open_holds = auditor->live_pending = 0;
+    tally_map_init(&auditor->ahead_wallets, sizeof(struct ahead));
+    tally_map_init(&auditor->ahead_holds, sizeof(struct ahead));
+    tally_map_init(&auditor->ahead_withdrawals, sizeof(struct ahead));
+    engine->port->wallets(engine, meet_wallet, auditor);
+    engine->port->holds(engine, meet_hold, auditor);
+    engine->port->withdrawals(engine, meet_withdrawal, auditor);
+    compare_totals(auditor);
+    tell_missing(auditor, "wallets", auditor->tally_wallets, auditor->live_wallets);
+    tell_missing(auditor, "open holds", auditor->tally_open_holds, auditor->live_open_holds);
+    tell_missing(auditor, "pending withdrawals", auditor->tally_pending, auditor->live_pending);
+    // What was seen is durable by now, so the feed has it.
+    enum status status = follow(auditor, engine->port->published_end(engine));
+    if (status == STATUS_ok && !auditor->tally.is_broken) {
+        tell_ahead(auditor, &auditor->ahead_wallets, ID_WALLET);
+        tell_ahead(auditor, &auditor->ahead_holds, ID_HOLD);
+        tell_ahead(auditor, &auditor->ahead_withdrawals, ID_WITHDRAWAL);
+    }
+    tally_map_done(&auditor->ahead_wallets);
+    tally_map_done(&auditor->ahead_holds);
+    tally_map_done(&auditor->ahead_withdrawals);
+    return status;
+}
+
+// ---- examinations -------------------------------------------------------------------------------
+
+static void tell_broken(struct auditor *auditor) {
+    struct integrity_report *report = auditor->report;
+    report->consistent = false;
+    (void)snprintf(report->message, sizeof(report->message),
+                   "The record at position %llu cannot be: %s",
+                   (unsigned long long)auditor->tally.position, auditor->tally.why);
+}
+
+static void tell_consistency(struct integrity_report *report) {
+    (void)snprintf(report->message, sizeof(report->message),
+                   "The books are right: %llu transactions between %llu wallets add up.",
+                   (unsigned long long)report->transaction_count,
+                   (unsigned long long)report->wallet_count);
+}
+
+static enum status examine(struct auditor *auditor, struct integrity_report *report) {
+    struct engine *engine = auditor->engine;
+    uint64_t end = engine->port->published_end(engine);
+    report->as_of_ms = clock_now_ms();
+    auditor->report = report;
+    enum status status = follow(auditor, end);
+    if (status != STATUS_ok)
+        return status;
+    report->position = end;
+    tally_add_up(&auditor->tally, report);
+    if (!auditor->tally.is_broken)
+        status = compare_live(auditor);
+    if (status != STATUS_ok) {
+        integrity_report_done(report);
+        return status;
+    }
+    if (auditor->tally.is_broken)
+        tell_broken(auditor); // perhaps by what came during the comparison
+    else if (report->consistent)
+        tell_consistency(report);
+    return STATUS_ok;
+}
+
+enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_report) {
+    struct integrity_report report = {0};
+    int failed = pthread_mutex_lock(&auditor->turn);
+    CHECK(failed == 0);
+    uint64_t started_ns = clock_monotonic_ns();
+    enum status status = examine(auditor, &report);
+    report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    failed = pthread_mutex_unlock(&auditor->turn);
+    CHECK(failed == 0);
+    if (status == STATUS_ok)
+        *ret_report = report;
+    return status;
+}
+
+struct auditor *auditor_open(struct engine *engine) {
+    struct auditor *auditor = memory_take_zeroed(sizeof(*auditor));
+    auditor->engine = engine;
+    int failed = pthread_mutex_init(&auditor->turn, NULL);
+    CHECK(failed == 0);
+    struct tally_source source = {
+        .seal = &engine->seal,
+        .record_at = record_at,
+        .wallet_changed = wallet_changed,
+        .hold_changed = hold_changed,
+        .withdrawal_changed = withdrawal_changed,
+        .context = auditor,
+    };
+    tally_init(&auditor->tally, &source);
+    return auditor;
+}
+
+void auditor_close(struct auditor *auditor) {
+    if (auditor == NULL)
+        return;
+    tally_done(&auditor->tally);
+    (void)pthread_mutex_destroy(&auditor->turn); // nobody holds it
+    memory_free(auditor);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Examines the books of a running engine: adds everything up again from the record, with arithmetic
+// of its own, and compares the result with what the engine believes now. It remembers where it
+// stood, so only the first examination reads everything.
+#pragma once
+#include "base/check.h"
+#include "base/status.h"
+#include "engine/engine.h"
+#include "watch/integrity.h"
+
+struct auditor;
+
+// Reads nothing yet. The engine must outlive the auditor. Thread: any.
+struct auditor *auditor_open(struct engine *engine);
+void auditor_close(struct auditor *auditor); // accepts NULL
+
+// Examines everything published when it is called; one examination at a time, others wait for their
+// turn. A difference is a result, not a failure: STATUS_ok, and `ret_report->consistent` is false.
+// Other statuses are the feed's. The caller gives the report back with integrity_report_done.
+// Thread: any but the engine's; may take seconds.
+MUST_CHECK enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_report);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// What an examination of the books found, on a live engine or in a cold folder.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/money.h"
+
+#define INTEGRITY_MESSAGE_BYTES 768
+
+struct integrity_currency {
+    struct currency currency;
+    uint32_t wallet_count;
+    money_total wallet_balances; // added up wallet by wallet
+    money_total deposits;        // added up from postings
+    money_total withdrawals;
+    money_total
+        difference; // wallet_balances - (deposits - withdrawals); 0 when the books are right
+};
+
+// One thing that must be true, and how often it was looked at.
+struct integrity_check {
+    const char *name;     // a word; static
+    const char *sentence; // what must be true; static
+    uint64_t count;
+    uint64_t differences;
+};
+
+enum {
+    INTEGRITY_BALANCES, // totals per currency
+    INTEGRITY_POSTINGS, // transactions
+    INTEGRITY_HOLDS,    // held money
+    INTEGRITY_WITHDRAWALS,
+    INTEGRITY_REFUNDS,
+    INTEGRITY_VERSIONS,
+    INTEGRITY_WALLETS, // the live wallets, holds and withdrawals against the record
+    INTEGRITY_CHECKS
+};
+
+struct integrity_report {
+    bool consistent;
+    char message[INTEGRITY_MESSAGE_BYTES]; // a sentence: all is well, or the first difference
+    struct integrity_currency *currencies; // owned
+    uint32_t currency_count;
+    struct integrity_check checks[INTEGRITY_CHECKS];
+    uint32_t check_count;
+    uint64_t record_count, transaction_count, wallet_count, hold_count, withdrawal_count;
+    uint64_t position; // the examination covers everything before it
+    uint64_t as_of_ms;
+    uint64_t took_us;
+};
+
+// Gives back what a report owns; accepts a zeroed one. Thread: any.
+void integrity_report_done(struct integrity_report *report);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The books added up once more, from the record alone: every fact that a record states is derived
+// again with arithmetic of this file's own and compared. It knows what the rules of money must lead
+// to and nothing of how they are decided, so a mistake in the ledger is not repeated here.
+//
+// It keeps wallets, what is held, and purchases that have refunds; nothing grows with transactions
+// but the two sets of keys, when asked for.
+//
+// Thread: one at a time per tally.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "ledger/record.h"
+#include "watch/integrity.h"
+#include "watch/tally_map.h"
+#include "watch/tally_seen.h"
+
+#define TALLY_WHY_BYTES      512
+#define TALLY_CURRENCIES_MAX 4096
+#define TALLY_RECENT         16384 // at least the operations of a batch
+
+struct tally_wallet {
+    struct id id;
+    int64_t balance, held, credit_limit;
+    uint64_t version;
+    uint64_t last;      // position of its last transaction
+    uint64_t levels[3]; // of its last whose number is a multiple of 64, 4096, 262144
+    uint32_t number;    // of its last transaction
+    uint16_t currency;
+    uint8_t kind, status;
+};
+
+// An open hold.
+struct tally_hold {
+    struct id id;
+    uint32_t wallet, merchant; // indexes
+    int64_t amount, captured;
+    uint64_t expires_at_ms;
+    uint64_t opening; // position of its record
+};
+
+// A pending withdrawal.
+struct tally_withdrawal {
+    struct id id;
+    int64_t amount;
+    uint64_t opening;
+    uint32_t wallet;
+    uint32_t reserved;
+};
+
+// A purchase that has refunds.
+struct tally_purchase {
+    struct id id;
+    int64_t amount, refunded;
+    struct id wallet, merchant;
+};
+
+struct tally_key {
+    struct id id;
+    struct sha256 secret_hash;
+    uint64_t expires_at_ms;
+    uint8_t role, revoked;
+    uint8_t reserved[6];
+};
+
+struct tally_currency {
+    struct currency currency;
+    uint32_t wallet_count;
+    money_total deposits, withdrawals;
+};
+
+// What the tally asks of its owner. Any function may be NULL but record_at.
+struct tally_source {
+    const struct id_seal *seal; // of the books' ids
+    // The bytes of an earlier record; empty: there is none at that position. They live until the
+    // next call.
+    struct slice (*record_at)(void *context, uint64_t position);
+    // After each change, for those who compare.
+    void (*wallet_changed)(void *context, const struct tally_wallet *wallet);
+    void (*hold_changed)(void *context, struct id hold, uint8_t status, int64_t captured);
+    void (*withdrawal_changed)(void *context, struct id withdrawal, uint8_t status);
+    void *context;
+    // At most so many records will come: bank ids and idempotency keys are watched for doubles. 0:
+    // they are not.
+    uint64_t record_count_max;
+};
+
+struct tally {
+    struct tally_source source;
+    struct tally_map wallets, holds, withdrawals, purchases, keys;
+    struct tally_currency *currencies; // owned, TALLY_CURRENCIES_MAX
+    uint32_t currency_count;
+    struct tally_seen bank_ids, idempotency_keys;
+    uint64_t *recent; // owned, TALLY_RECENT: positions of the last records, by record_count
+    uint64_t record_count, transaction_count, hold_count, withdrawal_count, refund_count,
+        version_count, key_count, batch_count, refusal_count;
+    uint64_t position; // of the record being taken
+    uint64_t time_ms;  // of the last record
+    const struct record *record;
+    uint64_t seen_at; // where a double was found
+    bool is_broken;
+    uint32_t broken_check; // INTEGRITY_...: what the difference is about
+    char why[TALLY_WHY_BYTES];
+};
+
+void tally_init(struct tally *tally, const struct tally_source *source);
+void tally_done(struct tally *tally);
+
+// Takes the next record. `round_time_ms` is 0 when it is not known. False: it says something that
+// cannot be, see tally->why (a sentence) and tally->position; the tally must not be used for more
+// then.
+bool tally_take(struct tally *tally, uint64_t position, struct slice bytes, uint64_t round_time_ms);
+
+// Adds everything up as it stands now, and looks whether held money is what is held. Fills in the
+// currencies (owned by the report), counts and checks of a report, and says in its message what the
+// first difference is, if any.
+void tally_add_up(struct tally *tally, struct integrity_report *report);
+
+static inline struct tally_wallet *tally_wallet_at(const struct tally *tally, uint32_t index) {
+    return tally_map_at(&tally->wallets, index);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// Money that is set aside: holds and pending withdrawals, opened once and ended once.
+#include "base/check.h"
+#include "watch/tally_private.h"
+
+#define EXPIRES_MS_MIN UINT64_C(1000)
+#define EXPIRES_MS_MAX (UINT64_C(1000) * LIMIT_EXPIRES_IN_S_MAX)
+
+static bool take_hold_opened(struct tally *tally, const struct hold_facts *facts) {
+    uint32_t payer = tally_find_wallet(tally, facts->wallet, &facts->currency);
+    uint32_t merchant =
+        payer == 0 ? 0 : tally_find_wallet(tally, facts->merchant, &facts->currency);
+    uint64_t time_ms = tally->record->time_ms;
+    tally->hold_count++;
+    if (merchant == 0 ||
+        !tally_id_is_new(tally, &tally->holds, ID_HOLD, facts->id, id_slot(facts->wallet)))
+        return false;
+    struct tally_wallet *wallet = tally_wallet_at(tally, payer);
+    if (facts->status != HOLD_OPEN || facts->captured != 0 || facts->opening != 0)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "did not begin open");
+    if (facts->expires_at_ms < time_ms + EXPIRES_MS_MIN ||
+        facts->expires_at_ms > time_ms + EXPIRES_MS_MAX)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "ends too early or too late");
+    if (payer == merchant || tally_wallet_at(tally, merchant)->kind != WALLET_MERCHANT)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "is not for a merchant");
+    if (wallet->status != WALLET_ACTIVE ||
+        tally_wallet_at(tally, merchant)->status == WALLET_CLOSED)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "was opened although a wallet is frozen or closed");
+    struct tally_hold *hold = tally_map_at(&tally->holds, tally_map_add(&tally->holds, facts->id));
+    hold->wallet = payer;
+    hold->merchant = merchant;
+    hold->amount = facts->amount;
+    hold->expires_at_ms = facts->expires_at_ms;
+    hold->opening = tally->position;
+    return tally_wallet_set(tally, wallet, 0, facts->amount, facts->wallet_balance,
+                            facts->wallet_held, facts->wallet_version);
+}
+
+static bool take_hold_ended(struct tally *tally, const struct hold_facts *facts) {
+    bool expires = tally->record->operation == COMMAND_EXPIRE;
+    uint32_t index = tally_map_find(&tally->holds, facts->id);
+    if (index == 0)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "is not open, and was ended");
+    struct tally_hold hold = *(struct tally_hold *)tally_map_at(&tally->holds, index);
+    struct tally_wallet *wallet = tally_wallet_at(tally, hold.wallet);
+    if (!id_equal(facts->wallet, wallet->id) ||
+        !id_equal(facts->merchant, tally_wallet_at(tally, hold.merchant)->id) ||
+        facts->amount != hold.amount || facts->captured != hold.captured ||
+        facts->expires_at_ms != hold.expires_at_ms || facts->opening != hold.opening ||
+        tally_find_wallet(tally, facts->wallet, &facts->currency) != hold.wallet)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "ended as another one than it began");
+    if (facts->status != (expires ? HOLD_EXPIRED : HOLD_VOIDED))
+        return tally_differs_about(
+            tally, INTEGRITY_HOLDS, ID_HOLD, facts->id, "has status %s after a %s",
+            hold_status_name((enum hold_status)facts->status), expires ? "expiry" : "void");
+    if (expires && hold.expires_at_ms > tally->record->time_ms)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->id,
+                                   "expired before its end");
+    tally_map_remove(&tally->holds, index);
+    return tally_wallet_set(tally, wallet, 0, -(hold.amount - hold.captured), facts->wallet_balance,
+                            facts->wallet_held, facts->wallet_version);
+}
+
+bool tally_take_hold(struct tally *tally, const struct hold_facts *facts) {
+    enum command_type operation = (enum command_type)tally->record->operation;
+    bool holds = false;
+    if (operation == COMMAND_HOLD)
+        holds = take_hold_opened(tally, facts);
+    else if (operation == COMMAND_VOID || operation == COMMAND_EXPIRE)
+        holds = take_hold_ended(tally, facts);
+    else
+        (void)tally_differs(tally, INTEGRITY_HOLDS, "a hold was changed by a %s",
+                            command_type_name(operation));
+    if (holds && tally->source.hold_changed != NULL)
+        tally->source.hold_changed(tally->source.context, facts->id, facts->status,
+                                   facts->captured);
+    return holds;
+}
+
+static bool take_withdrawal_opened(struct tally *tally, const struct withdrawal_facts *facts) {
+    uint32_t payer = tally_find_wallet(tally, facts->wallet, &facts->currency);
+    tally->withdrawal_count++;
+    if (payer == 0 || !tally_id_is_new(tally, &tally->withdrawals, ID_WITHDRAWAL, facts->id,
+                                       id_slot(facts->wallet)))
+        return false;
+    struct tally_wallet *wallet = tally_wallet_at(tally, payer);
+    if (facts->status != WITHDRAWAL_PENDING || facts->opening != 0)
+        return tally_differs_about(tally, INTEGRITY_WITHDRAWALS, ID_WITHDRAWAL, facts->id,
+                                   "did not begin pending");
+    if (wallet->status != WALLET_ACTIVE)
+        return tally_differs_about(tally, INTEGRITY_WITHDRAWALS, ID_WITHDRAWAL, facts->id,
+                                   "was opened although its wallet is frozen or closed");
+    struct tally_withdrawal *withdrawal =
+        tally_map_at(&tally->withdrawals, tally_map_add(&tally->withdrawals, facts->id));
+    withdrawal->wallet = payer;
+    withdrawal->amount = facts->amount;
+    withdrawal->opening = tally->position;
+    return tally_wallet_set(tally, wallet, 0, facts->amount, facts->wallet_balance,
+                            facts->wallet_held, facts->wallet_version);
+}
+
+static bool take_withdrawal_failed(struct tally *tally, const struct withdrawal_facts *facts) {
+    uint32_t index = tally_map_find(&tally->withdrawals, facts->id);
+    if (index == 0)
+        return tally_differs_about(tally, INTEGRITY_WITHDRAWALS, ID_WITHDRAWAL, facts->id,
+                                   "is not pending, and failed");
+    struct tally_withdrawal withdrawal =
+        *(struct tally_withdrawal *)tally_map_at(&tally->withdrawals, index);
+    struct tally_wallet *wallet = tally_wallet_at(tally, withdrawal.wallet);
+    if (facts->status != WITHDRAWAL_FAILED || !id_equal(facts->wallet, wallet->id) ||
+        facts->amount != withdrawal.amount || facts->opening != withdrawal.opening ||
+        tally_find_wallet(tally, facts->wallet, &facts->currency) != withdrawal.wallet)
+        return tally_differs_about(tally, INTEGRITY_WITHDRAWALS, ID_WITHDRAWAL, facts->id,
+                                   "failed as another one than it began");
+    tally_map_remove(&tally->withdrawals, index);
+    return tally_wallet_set(tally, wallet, 0, -withdrawal.amount, facts->wallet_balance,
+                            facts->wallet_held, facts->wallet_version);
+}
+
+bool tally_take_withdrawal(struct tally *tally, const struct withdrawal_facts *facts) {
+    enum command_type operation = (enum command_type)tally->record->operation;
+    bool holds = false;
+    if (operation == COMMAND_WITHDRAWAL)
+        holds = take_withdrawal_opened(tally, facts);
+    else if (operation == COMMAND_FAIL)
+        holds = take_withdrawal_failed(tally, facts);
+    else
+        (void)tally_differs(tally, INTEGRITY_WITHDRAWALS, "a withdrawal was changed by a %s",
+                            command_type_name(operation));
+    if (holds && tally->source.withdrawal_changed != NULL)
+        tally->source.withdrawal_changed(tally->source.context, facts->id, facts->status);
+    return holds;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// Walks the journal once and adds the books up beside it.
+#include "watch/verify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/id.h"
+#include "base/memory.h"
+#include "watch/journal_reader.h"
+#include "watch/tally.h"
+
+#define RECORD_BYTES_MIN                                                                           \
+    184 // of a record that can have a key or bank id: a frame, a key, the smallest facts
+#define BOOKS_NAME     "books"
+#define PROGRESS_BYTES (UINT64_C(4) << 20)
+
+struct verification {
+    struct disk *disk;
+    struct journal_reader *reader; // owned
+    struct id_seal seal;
+    struct tally tally;
+    void (*progress)(void *context, const struct verify_progress *progress);
+    void *context;
+    uint64_t told_bytes;
+};
+
+static struct slice record_at(void *context, uint64_t position) {
+    const struct verification *verification = context;
+    return journal_reader_at(verification->reader, position);
+}
+
+// The file "books" (described in engine/embedded/folder.c): magic, version, checksum, id, key of
+// the ids' permutation.
+static enum status read_seal(struct disk *disk, char *ret_why, struct id_seal *ret_seal) {
+    uint8_t bytes[64];
+    uint32_t version, crc;
+    struct disk_file *file;
+    size_t got = 0;
+    enum status status = disk->driver->open(disk, BOOKS_NAME, false, &file);
+    if (status == STATUS_ok) {
+        status = file->driver->read(file, 0, bytes, sizeof(bytes), &got);
+        file->driver->close(file);
+    }
+    if (status != STATUS_ok) {
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" cannot be read: %s",
+                       status_name(status));
+        return status;
+    }
+    memcpy(&version, bytes + 8, sizeof(version));
+    memcpy(&crc, bytes + 12, sizeof(crc));
+    if (got != sizeof(bytes) || memcmp(bytes, "florinbk", 8) != 0 || version != 1 ||
+        crc != crc32c(slice_of(bytes + 16, sizeof(bytes) - 16))) {
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" does not hold");
+        return STATUS_damaged;
+    }
+    *ret_seal = id_seal_make(bytes + 32);
+    return STATUS_ok;
+}
+
+static void tell_progress(struct verification *verification, bool is_end) {
+    struct journal_reader_stand stand;
+    journal_reader_stand(verification->reader, &stand);
+    if (verification->progress == NULL ||
+        (!is_end && stand.bytes_done - verification->told_bytes < PROGRESS_BYTES))
+        return;
+    verification->told_bytes = stand.bytes_done;
+    verification->progress(
+        verification->context,
+        &(struct verify_progress){.bytes_done = is_end ? stand.journal_bytes : stand.bytes_done,
+                                  .bytes_total = stand.journal_bytes,
+                                  .record_count = verification->tally.record_count});
+}
+
+static bool take_round(struct verification *verification,
+                       const struct journal_reader_round *round) {
+    struct slice rest = round->records;
+    uint64_t position = round->position;
+    while (rest.size != 0) {
+        size_t size = record_size(rest);
+        CHECK(size != 0); // the reader has walked over it
+        if (!tally_take(&verification->tally, position, slice_of(rest.bytes, size), round->time_ms))
+            return false;
+        rest = slice_of(rest.bytes + size, rest.size - size);
+        position += size;
+    }
+    return true;
+}
+
+// What the journal or the tally found, with its place, in front of anything that the adding up
+// says.
+static void tell_damage(struct verify_report *report, const char *why) {
+    report->books.consistent = false;
+    (void)snprintf(report->books.message, sizeof(report->books.message), "%s", why);
+}
+
+static void tell_difference(const struct verification *verification, struct verify_report *report) {
+    char place[128];
+    journal_reader_place(verification->reader, verification->tally.position, place, sizeof(place));
+    report->books.consistent = false;
+    (void)snprintf(report->books.message, sizeof(report->books.message), "%s: %s", place,
+                   verification->tally.why);
+}
+
+static void tell_consistency(struct verify_report *report) {
+    (void)snprintf(
+        report->books.message, sizeof(report->books.message),
+        "The books are right: %llu records in %llu rounds, %llu transactions between %llu wallets.",
+        (unsigned long long)report->books.record_count, (unsigned long long)report->round_count,
+        (unsigned long long)report->books.transaction_count,
+        (unsigned long long)report->books.wallet_count);
+}
+
+static enum status verify_journal(struct verification *verification, struct verify_report *report) {
+    struct journal_reader_round round;
+    struct journal_reader_stand stand;
+    char why[JOURNAL_READER_WHY_BYTES] = "";
+    enum status status = STATUS_ok;
+    while ((status = journal_reader_next(verification->reader, why, &round)) == STATUS_ok) {
+        if (!take_round(verification, &round))
+            break;
+        tell_progress(verification, false);
+    }
+    if (status != STATUS_ok && status != STATUS_end && status != STATUS_damaged) {
+        tell_damage(report, why);
+        return status;
+    }
+    tally_add_up(&verification->tally, &report->books);
+    journal_reader_stand(verification->reader, &stand);
+    report->journal_bytes = stand.journal_bytes;
+    report->segment_count = stand.segment_count;
+    report->round_count = stand.round_count;
+    report->last_time_ms = stand.time_ms;
+    report->books.as_of_ms = stand.time_ms;
+    report->books.position = stand.bytes_done;
+    report->chain = stand.chain;
+    report->is_closed = stand.is_closed;
+    report->unfinished_bytes = stand.unfinished_bytes;
+    if (status == STATUS_damaged)
+        tell_damage(report, why);
+    else if (verification->tally.is_broken)
+        tell_difference(verification, report);
+    else if (report->books.consistent)
+        tell_consistency(report);
+    tell_progress(verification, true);
+    return STATUS_ok;
+}
+
+static enum status verify_open(struct verification *verification, struct verify_report *report) {
+    struct journal_reader_stand stand;
+    char why[JOURNAL_READER_WHY_BYTES] = "";
+    enum status status = journal_reader_open(verification->disk, why, &verification->reader);
+    if (status == STATUS_ok)
+        status = read_seal(verification->disk, why, &verification->seal);
+    if (status != STATUS_ok) {
+        tell_damage(report, why);
+        return status;
+    }
+    journal_reader_stand(verification->reader, &stand);
+    struct tally_source source = {
+        .seal = &verification->seal,
+        .record_at = record_at,
+        .context = verification,
+        .record_count_max = stand.journal_bytes / RECORD_BYTES_MIN,
+    };
+    tally_init(&verification->tally, &source);
+    return STATUS_ok;
+}
+
+enum status verify_disk(struct disk *disk,
+                        void (*progress)(void *context, const struct verify_progress *progress),
+                        void *context, struct verify_report *ret_report) {
+    struct verification *verification = memory_take_zeroed(sizeof(*verification));
+    uint64_t started_ns = clock_monotonic_ns();
+    memset(ret_report, 0, sizeof(*ret_report));
+    verification->disk = disk;
+    verification->progress = progress;
+    verification->context = context;
+    enum status status = verify_open(verification, ret_report);
+    if (status == STATUS_ok) {
+        status = verify_journal(verification, ret_report);
+        tally_done(&verification->tally);
+    }
+    ret_report->books.took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    journal_reader_close(verification->reader);
+    memory_free(verification);
+    // Damage is a finding about books that are there.
+    return status == STATUS_damaged ? STATUS_ok : status;
+}
+
+enum status verify_folder(const char *data_folder,
+                          void (*progress)(void *context, const struct verify_progress *progress),
+                          void *context, struct verify_report *ret_report) {
+    struct disk *disk;
+    enum status status = disk_posix_open(data_folder, &disk);
+    if (status != STATUS_ok) {
+        memset(ret_report, 0, sizeof(*ret_report));
+        (void)snprintf(ret_report->books.message, sizeof(ret_report->books.message),
+                       "the folder %s cannot be opened: %s", data_folder, status_name(status));
+        return status;
+    }
+    status = verify_disk(disk, progress, context, ret_report);
+    disk->driver->done(disk);
+    return status;
+}
+
+void verify_report_done(struct verify_report *report) {
+    integrity_report_done(&report->books);
+}
