@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The desk: one context for all tests of wire/.
 #include "support.h"
 
 #include <string.h>
