@@ -12,6 +12,7 @@
 
 #define LINGER_NS             UINT64_C(1000000000)
 #define LINGER_BYTES_MAX      ((size_t)64 * 1024 * 1024)
+#define LINGER_TRASH_BYTES    ((size_t)16 * 1024)
 #define LINGER_BYTES_PER_PASS ((size_t)512 * 1024)
 
 void linger_begin(struct http_loop *loop, int fd) {
@@ -20,8 +21,8 @@ void linger_begin(struct http_loop *loop, int fd) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return;
-    (void)shutdown(
-        copy, SHUT_WR); // the peer shall see the end of our answer now; it may have gone already
+    // The peer shall see the end of our answer now. An error means that the peer has gone.
+    (void)shutdown(copy, SHUT_WR);
     loop->lingering[loop->lingering_count++] = (struct lingering){
         .fd = copy, .until_ns = loop->now_ns + LINGER_NS, .bytes_left = LINGER_BYTES_MAX};
 }
@@ -35,10 +36,10 @@ static void linger_end(struct http_loop *loop, size_t index) {
 void linger_read(struct http_loop *loop, size_t index) {
     CHECK(index < loop->lingering_count);
     struct lingering *lingering = &loop->lingering[index];
+    uint8_t trash[LINGER_TRASH_BYTES];
     size_t pass_left = LINGER_BYTES_PER_PASS;
     while (pass_left > 0 && lingering->bytes_left > 0) {
-        // MSG_TRUNC throws the bytes of a stream away inside the kernel.
-        ssize_t size = recv(lingering->fd, NULL, pass_left, MSG_DONTWAIT | MSG_TRUNC);
+        ssize_t size = recv(lingering->fd, trash, sizeof(trash), MSG_DONTWAIT);
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (size <= 0) {
