@@ -193,29 +193,32 @@ enum status operation_find(struct slice method_text, struct slice path, struct r
     if (path.size < 4 || memcmp(path.bytes, "/v1/", 4) != 0)
         return find_outside(method, path, ret_route);
     struct slice rest = slice_of(path.bytes + 4, path.size - 4);
-    struct slice word, id_text, action = SLICE(""), surplus;
+    struct slice word, id_text = SLICE(""), action = SLICE(""), surplus;
     bool has_word = path_next(&rest, &word);
     CHECK(has_word);
     bool has_id = path_next(&rest, &id_text);
     bool has_action = path_next(&rest, &action);
     const struct collection *collection = find_collection(word);
-    if (collection == NULL || (has_action && action.size == 0) || path_next(&rest, &surplus))
+    bool has_gap = (has_id && id_text.size == 0) || (has_action && action.size == 0);
+    if (collection == NULL || has_gap || path_next(&rest, &surplus))
         return STATUS_not_found;
     unsigned allowed = 0;
-    const struct operation *chosen = NULL, *any = NULL;
+    const struct operation *chosen = NULL;
     for (unsigned code = collection->first; code <= collection->last; code++) {
         const struct operation *operation = &operations_table[code];
         if (operation->has_id != has_id || !word_is(operation->action, action))
             continue;
-        any = operation;
         allowed |= 1u << operation->method;
         if (operation->method == method)
             chosen = operation;
     }
-    // The id's form is part of the path, so it is asked before the method.
-    if (any != NULL && has_id && !operation_parse_id(any->id_type, id_text, &ret_route->id))
+    enum status status = choose(method, allowed, chosen, ret_route);
+    if (status == STATUS_ok && has_id &&
+        !operation_parse_id(chosen->id_type, id_text, &ret_route->id)) {
+        ret_route->operation = NULL;
         return STATUS_not_found;
-    return choose(method, allowed, chosen, ret_route);
+    }
+    return status;
 }
 
 // The value of a digit of Crockford's base32 in lower case; 32 or more for anything else.

@@ -157,7 +157,8 @@ uint64_t operation_statuses(const struct operation *operation);
 
 // Finds the operation behind a method and a path (percent-decoded, without query). HEAD finds what
 // GET does. STATUS_not_found: no such path, or an id in it that no such thing can have.
-// STATUS_method_not_allowed: `ret_route->allow` says what the path takes. Some 30 ns.
+// STATUS_method_not_allowed: `ret_route->allow` says what the path takes, whatever its id. Some
+// 30 ns.
 MUST_CHECK enum status operation_find(struct slice method, struct slice path,
                                       struct route *ret_route);
 
