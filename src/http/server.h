@@ -68,16 +68,21 @@ struct http_handler {
 
 // Zero means the default in brackets.
 struct http_options {
-    const char
-        *listen;    // "127.0.0.1:8080", "[::1]:8080"; a numeric address, port 0 takes a free one
-    unsigned loops; // threads [1], at most HTTP_LOOPS_MAX
-    unsigned connections_max; // in total [4096]; lowered when the descriptors cannot be had
-    uint32_t
-        request_ms_max;     // from a request's first byte to its last, however it trickles [10,000]
-    uint32_t answer_ms_max; // for a client to take its answer [30,000]
-    uint32_t
-        suspend_after_ms; // a request waiting longer is taken out of the loop [20]; 1 is the least
-    size_t bodies_bytes_max; // memory for bodies above 64 KiB that are being received [512 MiB]
+    // "127.0.0.1:8080", "[::1]:8080": a numeric address; port 0 takes a free one. Only read by
+    // http_server_open.
+    const char *listen;
+    // Threads, at most HTTP_LOOPS_MAX [1].
+    unsigned loops;
+    // In total; lowered when the descriptors cannot be had [4096].
+    unsigned connections_max;
+    // From a request's first byte to its last, however it trickles [10,000].
+    uint32_t request_ms_max;
+    // For a client to take its answer [30,000].
+    uint32_t answer_ms_max;
+    // A request that waits longer is taken out of the loop until it is answered; at least 1 [20].
+    uint32_t suspend_after_ms;
+    // Memory for bodies above 64 KiB that are being received; more is refused with 503 [512 MiB].
+    size_t bodies_bytes_max;
 };
 
 struct http_stats {
@@ -111,13 +116,11 @@ unsigned http_server_connections_max(const struct http_server *server);
 void http_server_start(struct http_server *server);
 
 // Stopping takes two steps, so that a load balancer can look away in between:
-//   1. http_server_close_listener: connections that wait to be accepted are, then nobody can
-//   connect; returns
-//      when that is so. From here on answers carry `Connection: close`.
-//   2. http_server_stop: requests that are fully received are handed over and answered,
-//   half-received ones are
-//      dropped, idle connections are closed, the loops end. Returns when all is done or
-//      `deadline_ms` have passed: the number of requests left unanswered.
+// 1. http_server_close_listener: connections that queue are accepted, then nobody can connect any
+//    more; returns when that is so. From here on answers carry `Connection: close`.
+// 2. http_server_stop: requests that are fully received are handed over and answered, half-received
+//    ones are dropped, idle connections are closed, the loops end. Returns when all is done or when
+//    `deadline_ms` have passed: the number of requests left unanswered.
 // The first is optional. Both do nothing when called again.
 void http_server_close_listener(struct http_server *server);
 size_t http_server_stop(struct http_server *server, uint32_t deadline_ms);
@@ -132,9 +135,10 @@ struct http_stats http_server_stats(const struct http_server *server);
 
 // What a request says. Slices live until the request is answered and its answer has been sent (or
 // dropped). Thread: the loop's, or one that the request was handed to.
-struct slice
-http_method(const struct http_request *request); // "HEAD" too: answer as to GET, no body is sent
-struct slice http_path(const struct http_request *request); // percent-decoded, without the query
+// The method is also "HEAD": answer as to GET, no body is sent. The path is percent-decoded and has
+// no query.
+struct slice http_method(const struct http_request *request);
+struct slice http_path(const struct http_request *request);
 // False when there is no such parameter; the first of several. Names and values are decoded ("+" is
 // a space).
 bool http_query(const struct http_request *request, const char *name, struct slice *ret_value);
@@ -147,9 +151,10 @@ struct slice http_header(const struct http_request *request, const char *name);
 size_t http_header_count(const struct http_request *request, const char *name);
 bool http_next_header(const struct http_request *request, size_t *place, struct slice *ret_name,
                       struct slice *ret_value);
-struct slice
-http_body(const struct http_request *request); // JSON_PADDING readable zeros lie behind it
-const uint8_t *http_address(const struct http_request *request); // 16 bytes; IPv4 as ::ffff:a.b.c.d
+// JSON_PADDING readable zeros lie behind the body.
+struct slice http_body(const struct http_request *request);
+// 16 bytes; IPv4 as ::ffff:a.b.c.d.
+const uint8_t *http_address(const struct http_request *request);
 unsigned http_loop(const struct http_request *request);
 
 // What the handler may keep with a request.
@@ -158,8 +163,8 @@ void **http_context(struct http_request *request);          // NULL at first
 struct buffer *http_body_out(struct http_request *request); // for the answer's body; empty at first
 
 // Adds a header to the coming answer; at most HTTP_ANSWER_HEADERS_MAX of them and
-// HTTP_ANSWER_HEADERS_BYTES_MAX bytes in all. `name` is static. The value
-// is copied; control characters in it become spaces, and an empty one adds nothing.
+// HTTP_ANSWER_HEADERS_BYTES_MAX bytes in all. `name` is static. The value is copied; control
+// characters in it become spaces, and an empty one adds nothing.
 void http_add_header(struct http_request *request, const char *name, struct slice value);
 // Answers, once. `content_type` is static, NULL for none. `body` lies in the request's arena, in
 // http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
