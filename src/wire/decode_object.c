@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "wire/decode_value.h"
 #include "wire/digest.h"
+#include "wire/numbers.h"
 #include "wire/text.h"
 
 // Bits of what was seen: the fields of the body by index, then what batches add.
@@ -166,8 +167,11 @@ void decode_nothing(const struct wire_context *context, const struct operation *
 
 bool decode_parse(const struct wire_context *context, struct slice body,
                   struct json_value *ret_object, struct wire_faults *faults) {
-    const char *why;
-    if (!json_parse(context->parser, body, ret_object, &why)) {
+    const char *why, *why_still;
+    struct slice tamed;
+    if (!json_parse(context->parser, body, ret_object, &why) &&
+        (!numbers_tame(context->arena, body, &tamed) ||
+         !json_parse(context->parser, tamed, ret_object, &why_still))) {
         struct buffer buffer = {0};
         buffer_add_format(&buffer, "is not JSON that can be read: %s", why);
         wire_fault_add(context->arena, faults, SLICE(""),

@@ -110,6 +110,17 @@ static void one_bad_operation_does_not_keep_the_others(void **state) {
     }
 }
 
+static void one_number_too_large_spoils_one_operation(void **state) {
+    struct wire_batch batch =
+        expect_batch("{'operations':[" TRANSFER
+                     ",{'type':'transfer','from':'#W1','to':'#W2',"
+                     "'amount':99999999999999999999999},{'type':'void','hold':'#H1'}]}",
+                     NULL);
+    assert_int_equal(batch.commands[0].type, COMMAND_TRANSFER);
+    expect_pointers(batch.faults[1], "/amount");
+    assert_int_equal(batch.commands[2].type, COMMAND_VOID);
+}
+
 static void keys_of_operations_are_texts(void **state) {
     struct wire_batch batch = expect_batch(
         "{'operations':[{'type':'void','hold':'#H1','idempotency_key':''},"
@@ -300,6 +311,7 @@ int main(void) {
         cmocka_unit_test(every_type_is_decoded),
         cmocka_unit_test(type_may_stand_anywhere),
         cmocka_unit_test(one_bad_operation_does_not_keep_the_others),
+        cmocka_unit_test(one_number_too_large_spoils_one_operation),
         cmocka_unit_test(keys_of_operations_are_texts),
         cmocka_unit_test(ids_of_paths_are_fields),
         cmocka_unit_test(permissions_come_before_faults),

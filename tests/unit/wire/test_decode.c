@@ -171,12 +171,38 @@ static void amounts_are_integers_within_bounds(void **state) {
 
 static void numbers_that_json_does_not_know_are_malformed(void **state) {
     static const char *const bad[] = {"01", "+1", ".5", "1.", "0x10", "NaN", "Infinity", "1e",
-                                      "18446744073709551616", "--1", "1_000"};
+                                      "--1", "1_000", "00000000000000000000",
+                                      "18446744073709551616.", "99999999999999999999x", "-"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char body[128];
         snprintf(body, sizeof(body), TRANSFER "%s}", bad[i]);
         expect_faults(&desk, OPERATION_TRANSFER, body, ".");
     }
+}
+
+// Too large for the parser is well-formed all the same: one field is wrong, not the whole.
+static void numbers_too_large_for_the_parser_have_a_place(void **state) {
+    static const char *const bad[] = {
+        "18446744073709551616", "-9223372036854775809", "99999999999999999999999999999999999999",
+        "1e400", "-1E+999", "123456789012345678901234567890.5", "0.1e12345678901234567890"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char body[200];
+        (void)snprintf(body, sizeof(body),
+                       "{'from':'#W1','to':'#W2','amount': %s ,'reference':'\\'123 %s'}", bad[i],
+                       bad[i]);
+        expect_faults(&desk, OPERATION_TRANSFER, body, "/amount");
+        (void)snprintf(body, sizeof(body), "{'x':[[%s],-%s],'amount':%s}", "1e999", "1e999",
+                       bad[i]);
+        expect_faults(&desk, OPERATION_CAPTURE, body, "/x /amount");
+        // The rest must still be JSON.
+        (void)snprintf(body, sizeof(body), "{'amount':%s,}", bad[i]);
+        expect_faults(&desk, OPERATION_CAPTURE, body, ".");
+        (void)snprintf(body, sizeof(body), "{'amount':%s,'x':01}", bad[i]);
+        expect_faults(&desk, OPERATION_CAPTURE, body, ".");
+    }
+    expect_faults(&desk, OPERATION_CAPTURE, "{'amount':1e400,'x':'", ".");
+    expect_faults(&desk, OPERATION_CAPTURE, "{'amount':1e400,'x':'\\", ".");
+    expect_faults(&desk, OPERATION_CAPTURE, "1e400", ".");
 }
 
 static void texts_have_bounds(void **state) {
@@ -397,6 +423,7 @@ int main(void) {
         cmocka_unit_test(an_empty_body_is_an_empty_object),
         cmocka_unit_test(amounts_are_integers_within_bounds),
         cmocka_unit_test(numbers_that_json_does_not_know_are_malformed),
+        cmocka_unit_test(numbers_too_large_for_the_parser_have_a_place),
         cmocka_unit_test(texts_have_bounds),
         cmocka_unit_test(text_of_256_characters_is_too_long),
         cmocka_unit_test(ids_are_of_their_type),
