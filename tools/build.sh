@@ -44,6 +44,8 @@ fi
 ninja -C "$folder" -j "$(nproc)" --quiet "$@"
 if [ "$kind" = release ] && [ -f "$folder/src/programs/florin" ]; then
     # A link and a rename: a running server keeps its file, and there is never half a binary.
-    ln -f "$folder/src/programs/florin" build/florin.new
-    mv -f build/florin.new build/florin
+    if ! [ "$folder/src/programs/florin" -ef build/florin ]; then
+        ln -f "$folder/src/programs/florin" build/florin.new
+        mv -f build/florin.new build/florin
+    fi
 fi
