@@ -143,8 +143,8 @@ struct http_loop {
     uint64_t tick_ns;  // next time
     size_t unanswered; // handed over and not answered, with or without a client
     size_t suspended;
-    size_t left_waiting; // handed over in this pass and not answered yet
-    unsigned passes_unpolled;
+    size_t left_waiting;     // handed over in this pass and not answered yet
+    uint64_t polled_ns;      // when listener and wake descriptor were looked at
     bool run_again;          // answers are queued: another pass at once
     bool progressed;         // this pass took bytes in or finished a request
     bool swept_for_drain;    // a pass since the drain began has found nothing more to read

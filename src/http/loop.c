@@ -4,10 +4,10 @@
 //   wait ─▶ woken ─▶ accept ─▶ MHD_run ─▶ pass_end ─▶ sweep
 //
 // and it waits only when nothing is left to do at once. While answers are queued or bytes keep
-// coming it does not even ask poll(2), because MHD_run looks at the sockets anyway; every few
-// passes it does all the same, so that newcomers are not starved under load. The library says that
-// it has work whenever a request waits unanswered; that is not work, so such a loop waits a little
-// and is woken by sockets and by http_wake.
+// coming it does not even ask poll(2), because MHD_run looks at the sockets anyway; every 200 µs it
+// does all the same, so that newcomers are not starved under load or behind slow passes. The
+// library says that it has work whenever a request waits unanswered; that is not work, so such a
+// loop waits a little and is woken by sockets and by http_wake.
 //
 // Waking costs a system call only when the loop sleeps: the waker sets wake_pending and then looks
 // at sleeping, the loop sets sleeping and then looks at wake_pending, both sequentially consistent,
@@ -23,10 +23,10 @@
 #include "base/memory.h"
 #include "http/internal.h"
 
-#define LOOP_PASSES_UNPOLLED_MAX 8
-#define LOOP_WAIT_UNANSWERED_MS  2
-#define LOOP_DRAIN_PASSES_MAX    64
-#define LOOP_POLLED_MAX          (3 + HTTP_LINGERING_MAX)
+#define LOOP_UNPOLLED_NS        UINT64_C(200000)
+#define LOOP_WAIT_UNANSWERED_MS 2
+#define LOOP_DRAIN_PASSES_MAX   64
+#define LOOP_POLLED_MAX         (3 + HTTP_LINGERING_MAX)
 
 enum { LOOP_POLL_DAEMON, LOOP_POLL_WAKE, LOOP_POLL_LISTENER, LOOP_POLL_LINGERING };
 
@@ -147,13 +147,10 @@ static int loop_poll(struct http_loop *loop, struct pollfd *polled, int timeout_
 static void loop_wait(struct http_loop *loop) {
     struct pollfd polled[LOOP_POLLED_MAX];
     int timeout_ms = loop_timeout_ms(loop);
-    if (timeout_ms == 0 && loop->passes_unpolled < LOOP_PASSES_UNPOLLED_MAX) {
-        loop->passes_unpolled++;
+    if (timeout_ms == 0 && loop->now_ns - loop->polled_ns < LOOP_UNPOLLED_NS)
         return;
-    }
-    loop->passes_unpolled = 0;
     int ready = loop_poll(loop, polled, timeout_ms);
-    loop->now_ns = clock_monotonic_ns();
+    loop->now_ns = loop->polled_ns = clock_monotonic_ns();
     if (ready <= 0)
         return;
     if (polled[LOOP_POLL_WAKE].revents != 0) {
