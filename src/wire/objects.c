@@ -21,7 +21,7 @@ static const struct object_type types[] = {
     {"Flag", "{\"type\":\"boolean\"}", "true or false"},
     {"Amount", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9007199254740991}",
      "minor units, from 1 to 2^53-1"},
-    {"Balance",
+    {"SignedAmount",
      "{\"type\":\"integer\",\"minimum\":-9007199254740991,\"maximum\":9007199254740991}",
      "minor units, below zero only on credit"},
     {"Held", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":9007199254740991}",
@@ -65,9 +65,9 @@ static const struct object_member wallet[] = {
     {"kind", "WalletKind", "", false},
     {"currency", "Currency", "", false},
     {"status", "WalletStatus", "", false},
-    {"balance", "Balance", "what it has, held money included", false},
+    {"balance", "SignedAmount", "what it has, held money included", false},
     {"held", "Held", "by open holds and pending withdrawals", false},
-    {"available", "Balance", "`balance` less `held`", false},
+    {"available", "SignedAmount", "`balance` less `held`", false},
     {"credit_limit", "Held", "how far it may be spent below zero", false},
     {"version", "Version", "grows by one with each operation that changes it", false},
     {"created_at", "Time", "", false},
@@ -76,7 +76,7 @@ static const struct object_member wallet[] = {
 
 static const struct object_member side[] = {
     {"account", "Account", "", false},
-    {"balance", "Balance", "of the wallet after it", true},
+    {"balance", "SignedAmount", "of the wallet after it", true},
     {"version", "Version", "of the wallet after it", true},
 };
 
@@ -145,10 +145,10 @@ static const struct object_member balance[] = {
     {"wallet", "WalletId", "", false},
     {"currency", "Currency", "", false},
     {"at", "Time", "", false},
-    {"balance", "Balance", "after the last transaction up to `at`", false},
+    {"balance", "SignedAmount", "after the last transaction up to `at`", false},
     {"version", "Version", "after that transaction; none yet: left out", true},
     {"held", "Held", "only without `at`", true},
-    {"available", "Balance", "only without `at`", true},
+    {"available", "SignedAmount", "only without `at`", true},
 };
 
 static const struct object_member batch[] = {

@@ -121,6 +121,29 @@ static void references_lead_somewhere(void **state) {
     assert_true(walk_references(root) > 200);
 }
 
+// No object has a name twice: readers would silently take the last.
+static void expect_unique_names(struct json_value value) {
+    struct slice name, other;
+    struct json_value inner, ignored;
+    struct json_cursor cursor;
+    if (json_kind(value) == JSON_ARRAY) {
+        for (cursor = json_items(value); json_next_item(&cursor, &inner);)
+            expect_unique_names(inner);
+    } else if (json_kind(value) == JSON_OBJECT) {
+        for (cursor = json_members(value); json_next_member(&cursor, &name, &inner);) {
+            struct json_cursor rest = cursor;
+            while (json_next_member(&rest, &other, &ignored))
+                if (slice_equal(name, other))
+                    fail_msg("%.*s is there twice", (int)name.size, (const char *)name.bytes);
+            expect_unique_names(inner);
+        }
+    }
+}
+
+static void names_are_unique(void **state) {
+    expect_unique_names(root);
+}
+
 static void schemas_have_the_fields_of_the_table(void **state) {
     struct json_value schema = AT(root, "components", "schemas", "TransferRequest");
     assert_int_equal(json_item_count(AT(schema, "required")), 3);
@@ -231,6 +254,7 @@ int main(void) {
         cmocka_unit_test(it_says_who_it_is),
         cmocka_unit_test(every_operation_is_there),
         cmocka_unit_test(references_lead_somewhere),
+        cmocka_unit_test(names_are_unique),
         cmocka_unit_test(schemas_have_the_fields_of_the_table),
         cmocka_unit_test(lists_of_members_are_true),
     };
