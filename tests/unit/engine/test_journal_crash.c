@@ -80,7 +80,7 @@ static uint64_t life_calls(void) {
 static void test_the_power_goes_at_every_call(void **state) {
     uint64_t calls = life_calls();
     for (uint64_t call = 1; call <= calls; call++)
-        for (uint64_t seed = 1; seed <= 4; seed++) {
+        for (uint64_t seed = 1; seed <= 2; seed++) {
             struct life *life = life_new(seed);
             fake_disk_die_after(life->bench.disk, call);
             if (bench_open(&life->bench) == STATUS_ok)
@@ -99,8 +99,8 @@ static void test_the_power_goes_at_every_call(void **state) {
 
 // The power goes again while the journal recovers from the first time.
 static void test_the_power_goes_during_recovery(void **state) {
-    for (uint64_t seed = 1; seed <= 60; seed++)
-        for (uint64_t call = 1; call <= 40; call++) {
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        for (uint64_t call = 1; call <= 24; call++) {
             struct life *life = life_new(seed);
             bench_open_ok(&life->bench);
             fake_disk_die_after(life->bench.disk, 3 + seed * 3 % 90);
@@ -123,7 +123,7 @@ static void test_the_power_goes_during_recovery(void **state) {
 static void test_what_a_failed_call_left_is_made_durable(void **state) {
     uint64_t calls = life_calls();
     for (uint64_t call = 1; call <= calls; call++)
-        for (uint64_t seed = 1; seed <= 3; seed++) {
+        for (uint64_t seed = 1; seed <= 2; seed++) {
             struct life *life = life_new(seed);
             fake_disk_fail_after(life->bench.disk, call, STATUS_disk_failed);
             if (bench_open(&life->bench) == STATUS_ok)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Chooses commands at random and remembers what they made, so that later ones are about something.
 #include "day.h"
 
 #include <setjmp.h>
@@ -153,4 +154,25 @@ void day_go_on(struct day *day, uint32_t count) {
         remember(day, &command, &outcome);
         done++;
     }
+}
+
+void day_set_aside(struct day *day, uint32_t count, uint32_t expires_in_s) {
+    struct id payer = test_wallet(day->books, "payer", WALLET_CUSTOMER);
+    struct id shop = test_wallet(day->books, "shop", WALLET_MERCHANT);
+    char bank_id[32];
+    (void)snprintf(bank_id, sizeof(bank_id), "aside-%llu", (unsigned long long)day->serial++);
+    (void)test_deposit(day->books, payer, 10 * ((int64_t)count + 1), bank_id);
+    struct command command = test_command(day->books, COMMAND_HOLD);
+    command.wallet = payer;
+    command.counterparty = shop;
+    command.has_amount = true;
+    command.amount = 10;
+    command.expires_in_s = expires_in_s;
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(test_submit(day->books, &command).status, STATUS_ok);
+    command = test_command(day->books, COMMAND_WITHDRAWAL);
+    command.wallet = payer;
+    command.has_amount = true;
+    command.amount = 10;
+    assert_int_equal(test_submit(day->books, &command).status, STATUS_ok);
 }

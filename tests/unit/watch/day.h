@@ -20,3 +20,6 @@ struct day {
 void day_init(struct day *day, struct test_books *books, uint64_t seed);
 // `count` commands, alone or in batches.
 void day_go_on(struct day *day, uint32_t count);
+// A new customer has money, `count` open holds of 10 each for a new merchant, and a pending
+// withdrawal of 10.
+void day_set_aside(struct day *day, uint32_t count, uint32_t expires_in_s);
