@@ -173,8 +173,10 @@ bool import_csv_row(struct import_csv *csv, struct slice row, struct buffer *out
         return true;
     for (; taken == TAKEN_FIELD; count++) {
         taken = take_field(&row, &csv->field);
-        if (taken == TAKEN_BROKEN || count == csv->column_count)
+        if (taken == TAKEN_BROKEN)
             break;
+        if (count >= csv->column_count)
+            continue; // one too many; they are only counted
         struct slice value = buffer_slice(&csv->field);
         if (value.size == 0)
             continue;
