@@ -50,16 +50,23 @@ def post_batch(server, operations):
 
 
 def open_wallets(server, count, path):
-    """Opens wallets with money in them and writes their ids to a file."""
+    """Opens wallets and writes their ids to a file."""
     with open(path, "w", encoding="utf-8") as file:
         for begin in range(0, count, 1000):
             batch = range(begin, min(count, begin + 1000))
             wallets = post_batch(server, [{"type": "wallet", "owner": f"bench-{n}",
                                            "currency": "USD"} for n in batch])
-            post_batch(server, [{"type": "deposit", "wallet": wallet["id"], "amount": 10**12,
-                                 "bank_transaction_id": f"bench-{n}"}
-                                for n, wallet in zip(batch, wallets)])
             file.writelines(wallet["id"] + "\n" for wallet in wallets)
+
+
+def fill_wallets(server, path):
+    """A deposit for each, larger than any run can spend."""
+    with open(path, encoding="utf-8") as file:
+        wallets = file.read().split()
+    for begin in range(0, len(wallets), 1000):
+        post_batch(server, [{"type": "deposit", "wallet": wallet, "amount": 10**9,
+                             "bank_transaction_id": f"bench-{wallet}"}
+                            for wallet in wallets[begin:begin + 1000]])
 
 
 def median(runs, name):
@@ -173,9 +180,14 @@ def measure_batches(server, wallets, plan, results):
 def measure_memory(server, count, path, results):
     before = memory_bytes(server.process)
     open_wallets(server, count, path)
-    per_wallet = (memory_bytes(server.process) - before) / count
-    results["bytes_per_wallet"] = per_wallet
-    say(f"Memory per wallet: {per_wallet:.0f} bytes ({count:,} wallets, a deposit each)")
+    opened = memory_bytes(server.process)
+    fill_wallets(server, path)
+    filled = memory_bytes(server.process)
+    results["bytes_per_wallet"] = (opened - before) / count
+    results["bytes_per_deposit"] = (filled - opened) / count
+    say(f"Memory: {(opened - before) / count:.0f} bytes per wallet, "
+        f"{(filled - opened) / count:.0f} per deposit with its bank id ({count:,} of each; "
+        f"{before / MILLION:.0f} MB before)")
     say()
 
 
@@ -203,9 +215,8 @@ def check_books(server, name):
                           check=False)
     if done.returncode != 0:
         raise SystemExit(f"{name}: florin verify: {done.stdout}{done.stderr}")
-    words = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    say(f"Books of {name}: {document.get('message', 'consistent')}")
-    say(f"  florin verify: {words[-1] if words else 'right'}")
+    say(f"Books of {name}, /check-integrity: {document['message']}")
+    say(f"  florin verify: {done.stdout.splitlines()[0].split(': ', 1)[1]}")
     say()
 
 
@@ -213,6 +224,7 @@ def run_singles(folder, plan, results):
     server = Florin(os.path.join(folder, "singles"), SERVER_CORES)
     wallets = os.path.join(folder, "singles.wallets")
     open_wallets(server, 100_000, wallets)
+    fill_wallets(server, wallets)
     constant = Limit("limit_constant", folder)
     measure_ceiling(constant, wallets, plan, results)
     constant.stop()
