@@ -137,7 +137,7 @@ def operations(count):
             "type": "wallet", "as": f"c{number}", "owner": f"customer {number}", "currency": "EUR"
         }
         yield {
-            "type": "deposit", "wallet": f"@c{number}", "amount": 1000,
+            "type": "deposit", "wallet": f"@c{number}", "amount": 1_000_000,
             "bank_transaction_id": f"import-{number}"
         }
     for number in range(count):
@@ -169,7 +169,7 @@ def operations(count):
         elif kind == 4:
             yield {
                 "type": "transfer", "from": payer, "to": f"@c{(number + 1) % 10}",
-                "amount": 1_000_000
+                "amount": 9_000_000_000
             }
         else:
             yield {
@@ -204,7 +204,7 @@ def importing(report, cli, server):
     said = first.stdout + first.stderr
     refused = [
         number for number, line in enumerate(lines, 1)
-        if line.get("amount") in (1_000_000, "ten") or line.get("to") == "@nobody"
+        if line.get("amount") in (9_000_000_000, "ten") or line.get("to") == "@nobody"
     ]
     told = said + read_if_there(path + ".refused")
     report.check("import: lines 31 and 32 are told",

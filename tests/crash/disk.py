@@ -84,7 +84,7 @@ def blocked(report, binary):
         report.equal("blocked disk: verify", server.verify().returncode, 0)
     finally:
         disk.set(None)
-        server.kill()
+        server.discard()
 
 
 def judge_blocked(report, server, payers, health, span):
@@ -163,7 +163,7 @@ def full(report, binary):
         restarts_full(report, server, shop)
     finally:
         disk.set(None)
-        server.kill()
+        server.discard()
 
 
 def restarts_full(report, server, shop):

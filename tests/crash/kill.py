@@ -33,7 +33,7 @@ class Killer:
                 self.round(number)
             self.end()
         finally:
-            self.server.kill()
+            self.server.discard()
 
     def round(self, number):
         workers = [

@@ -130,7 +130,7 @@ def while_waiting(report, binary):
                      and again.body == waiting.answer.body, f"{again!r}")
     finally:
         disk.set(None)
-        server.kill()
+        server.discard()
 
 
 def idle_ends_at_once(report, binary):

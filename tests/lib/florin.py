@@ -186,6 +186,12 @@ class Server:
             self.process.wait()
         self._gone()
 
+    def discard(self):
+        """Kills the process and removes its folder: journals are large."""
+        self.kill()
+        if not os.environ.get("FLORIN_KEEP"):
+            shutil.rmtree(self.home, ignore_errors=True)
+
     def restart(self):
         status = self.stop()
         if status != 0:
@@ -246,7 +252,7 @@ def serving(**options):
         server.start()
         yield server
     finally:
-        server.kill()
+        server.discard()
 
 
 def integrity_by_currency(document):

@@ -137,7 +137,7 @@ class Door:
         idempotency_key, if_match = self.conditions(headers)
         if name == "revoke":
             return self.revoke(id_)
-        given = decoder.parse(body) if body or name not in NAMED else {}
+        given = decoder.parse(body) if body else {}
         if name == "batch":
             return self.batch(given, key["id"], idempotency_key, times)
         if name == "key":

@@ -175,7 +175,7 @@ class Ledger:
             "id": id_, "owner": fields["owner"], "kind": fields["kind"],
             "currency": fields["currency"], "status": "active", "balance": 0, "held": 0,
             "credit_limit": fields["credit_limit"], "version": 1, "created_at": self.now,
-            "metadata": fields["metadata"]
+            "metadata": fields["metadata"] or {}
         }
         return 201, self.wallet_view(self.wallets[id_])
 
@@ -241,6 +241,7 @@ class Ledger:
         withdrawal = self.find(self.withdrawals, fields["withdrawal"], "withdrawal")
         wallet = self.wallets[withdrawal["wallet"]]
         self.same_currency(fields, wallet)
+        self.not_closed(wallet)
         self.version_is(wallet, if_match)
         self.bank_id_is_new(withdrawal["currency"], fields["bank_transaction_id"])
         if withdrawal["status"] != "pending":

@@ -326,7 +326,7 @@ class World:
         except (Different, Unreachable, florin.NotStarted, AssertionError) as error:
             return self.obituary(error)
         finally:
-            self.server.kill()
+            self.server.discard()
 
     def obituary(self, error):
         history = "\n".join(repr(request) for request in self.last[-8:])

@@ -259,7 +259,7 @@ POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "reference": 
   400 invalid_request
   pointer /reference
 
-POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "reference": $repeat("x", 255)}
+moved: POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "reference": $repeat("x", 255)}
   201 {"reference": $repeat("x", 255)}
 
 POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "reference": $repeat("😀", 255)}
@@ -329,7 +329,7 @@ POST /v1/holds {"wallet": $anna.id, "merchant": $shop.id, "amount": 1, "expires_
   400 invalid_request
   pointer /expires_in
 
-POST /v1/holds {"wallet": $anna.id, "merchant": $shop.id, "amount": 1, "expires_in": 31622400}
+held: POST /v1/holds {"wallet": $anna.id, "merchant": $shop.id, "amount": 1, "expires_in": 31622400}
   201
 
 == Metadata is at most 32 texts
@@ -445,7 +445,7 @@ PUT /v1/wallets/$anna.id {"status": "frozen"}
   405 method_not_allowed
 DELETE /v1/wallets/$anna.id
   405 method_not_allowed
-DELETE /v1/transactions/$anna.id
+DELETE /v1/transactions/$moved.id
   405 method_not_allowed
 PATCH /v1/wallets {"status": "frozen"}
   405 method_not_allowed
@@ -453,11 +453,11 @@ GET /v1/deposits
   405 method_not_allowed
 GET /v1/batches
   405 method_not_allowed
-GET /v1/holds/$anna.id/void
+GET /v1/holds/$held.id/void
   405 method_not_allowed
 POST /check-integrity {}
   405 method_not_allowed
-PATCH /v1/keys/x {}
+PATCH /v1/keys/$moved.initiated_by {}
   405 method_not_allowed
 
 == Nothing of all this has moved a coin

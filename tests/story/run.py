@@ -58,7 +58,7 @@ class Story:
                 self.play_step(step)
             self.finish()
         finally:
-            self.server.kill()
+            self.server.discard()
 
     def play_step(self, step):
         try:
