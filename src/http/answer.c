@@ -82,6 +82,7 @@ static void answer_write(struct http_request *request, int code, const char *con
 void http_answer(struct http_request *request, int code, const char *content_type,
                  struct slice body) {
     struct http_loop *loop = request->loop;
+    CHECK(pthread_equal(pthread_self(), loop->self));
     CHECK(request->phase != REQUEST_ANSWERED);
     CHECK(code >= 200 && code <= 599);
     if (request->phase == REQUEST_WAITING) {

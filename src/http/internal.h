@@ -127,7 +127,8 @@ struct newcomer {
 struct http_loop {
     struct http_server *server;
     unsigned index;
-    pthread_t thread;
+    pthread_t thread; // for the join
+    pthread_t self;   // for checks; set by the thread
     struct MHD_Daemon *daemon;
     int daemon_fd; // the daemon's epoll descriptor
     int wake_fd;

@@ -253,6 +253,7 @@ void *loop_main(void *context) {
     struct http_loop *loop = context;
     struct http_server *server = loop->server;
     const struct http_handler *handler = &server->handler;
+    loop->self = pthread_self();
     loop->now_ns = clock_monotonic_ns();
     if (handler->loop_started != NULL)
         handler->loop_started(handler->context, loop->index);
