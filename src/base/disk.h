@@ -26,9 +26,9 @@ struct disk_driver {
                         size_t *ret_size);
     // All of it or an error.
     enum status (*write)(struct disk_file *file, uint64_t offset, struct slice bytes);
-    // The same for many bytes that nobody will read soon, past the page cache where the disk can: no
-    // copy, and no dirty page that the sync of other bytes would have to wait for. Memory, offset and
-    // size are multiples of 4096.
+    // The same for many bytes that nobody will read soon, past the page cache where the disk can:
+    // no copy, and no dirty page that the sync of other bytes would have to wait for. Memory,
+    // offset and size are multiples of 4096.
     enum status (*write_past_cache)(struct disk_file *file, uint64_t offset, struct slice bytes);
     enum status (*truncate)(struct disk_file *file, uint64_t size);
     enum status (*sync)(struct disk_file *file); // data and what is needed to read it back

@@ -113,9 +113,14 @@ static enum status rung_parties(const struct command *command, const struct dock
     const struct wallet *wallet = docket->wallet, *counterparty = docket->counterparty;
     if (traits->needs_counterparty && wallet != NULL && id_equal(wallet->id, counterparty->id))
         return refuse(ret_refusal, STATUS_same_wallet, ID_WALLET, wallet->id);
-    if (wallet != NULL && currency_is_given(&command->currency) &&
-        !currency_equal(&command->currency, &docket->currency->currency))
-        return refuse_numbers(ret_refusal, STATUS_currency_mismatch, wallet->id, docket, 0, 0);
+    if (traits->needs_wallet && docket->currency != NULL && currency_is_given(&command->currency) &&
+        !currency_equal(&command->currency, &docket->currency->currency)) {
+        // A transaction that turns out to be no purchase has a currency too, but no wallet here.
+        struct id about = wallet != NULL ? wallet->id : command->subject;
+        refuse_numbers(ret_refusal, STATUS_currency_mismatch, about, docket, 0, 0);
+        ret_refusal->id_type = wallet != NULL ? ID_WALLET : ID_TRANSACTION;
+        return STATUS_currency_mismatch;
+    }
     if (traits->needs_counterparty && wallet != NULL &&
         wallet->currency != counterparty->currency) {
         refuse(ret_refusal, STATUS_currency_mismatch, ID_WALLET, counterparty->id);
@@ -199,6 +204,12 @@ static enum status rung_money(const struct command *command, const struct docket
     if (traits->debits && command->type != COMMAND_CAPTURE && wallet_spendable(wallet) < amount)
         return refuse_numbers(ret_refusal, STATUS_insufficient_funds, wallet->id, docket, amount,
                               wallet_spendable(wallet));
+    // A large credit limit must not let more be held than an amount can say.
+    bool holds = command->type == COMMAND_HOLD ||
+                 (command->type == COMMAND_WITHDRAWAL && command->bank_id.size == 0);
+    if (holds && wallet->held > LIMIT_AMOUNT_MAX - amount)
+        return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket,
+                              amount, wallet->held);
     if (traits->credits_wallet && wallet->balance > LIMIT_AMOUNT_MAX - amount)
         return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket,
                               amount, wallet->balance);

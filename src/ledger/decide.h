@@ -18,7 +18,8 @@ struct docket {
     struct purchase *purchase;
     bool subject_is_other_transaction; // subject exists but is no purchase (refund)
     const struct id *bank_transaction; // who has the command's bank id already
-    struct currency_account *currency; // of `wallet`, or of command.currency for an opening
+    // Of `wallet` (or of a transaction that is no purchase), or of command.currency for an opening.
+    struct currency_account *currency;
     const struct currency *counterparty_currency;
     struct key *key;        // named by `subject` (revoke)
     const struct key *keys; // all keys: the principal's must be live
@@ -27,6 +28,7 @@ struct docket {
     struct id new_id;            // for what the command makes
     struct id new_transaction;   // withdrawal settled at once: its transaction's id
     struct slice owner;          // of `wallet`, for its record
+    struct slice order;          // of `hold`: its captures belong to the same order
     struct slice metadata;       // of `wallet` as it is now, for its record
 };
 

@@ -136,6 +136,7 @@ static void facts_of_capture(const struct command *command, const struct docket 
     facts_of_payment(command, docket, TRANSACTION_PURCHASE, amount, ends ? remaining : amount,
                      record);
     record->transaction.subject = docket->hold->id;
+    record->transaction.order = docket->order;
     record->transaction.subject_total = docket->hold->captured + amount;
     record->transaction.subject_status = ends ? HOLD_CAPTURED : HOLD_OPEN;
     CHECK(record->transaction.subject_total <= docket->hold->amount);

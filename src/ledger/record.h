@@ -62,12 +62,12 @@ struct transaction_facts {
     struct currency currency;
     struct posting_side debit, credit;
     money_total external_total; // deposits, or withdrawals, of the currency after this one; else 0
-    struct id
-        subject; // purchase of a refund, hold of a capture, withdrawal of a withdrawal; else zero
+    // The purchase of a refund, the hold of a capture, the withdrawal of a withdrawal; else zero.
+    struct id subject;
     int64_t subject_total;  // refunded, or captured, after it
     uint8_t subject_status; // enum hold_status or withdrawal_status after it
-    uint64_t
-        opening; // position of the record that opened the withdrawal, when that was an earlier one
+    // Position of the record that opened the captured hold, or a withdrawal settled later; else 0.
+    uint64_t opening;
     struct slice bank_id, order, reference, reason, metadata;
 };
 

@@ -6,7 +6,7 @@ void wallet_check(const struct wallet *wallet) {
     CHECK(!id_is_zero(wallet->id));
     CHECK(wallet->version >= 1);
     CHECK(wallet->balance <= LIMIT_AMOUNT_MAX);
-    CHECK(wallet->held >= 0);
+    CHECK(wallet->held >= 0 && wallet->held <= LIMIT_AMOUNT_MAX);
     CHECK(wallet->credit_limit >= 0 && wallet->credit_limit <= LIMIT_AMOUNT_MAX);
     CHECK(wallet_spendable(wallet) >= 0);
     CHECK(wallet->kind <= WALLET_MERCHANT);

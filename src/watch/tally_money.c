@@ -174,9 +174,13 @@ static bool take_payment(struct tally *tally, const struct transaction_facts *fa
     if (id_equal(facts->debit.wallet, facts->credit.wallet))
         return tally_differs_about(tally, INTEGRITY_POSTINGS, ID_WALLET, facts->debit.wallet,
                                    "paid itself");
-    if (facts->external_total != 0 || facts->opening != 0)
+    if (facts->external_total != 0)
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a payment between wallets moved the world outside");
+    bool is_capture = facts->type == TRANSACTION_PURCHASE && !id_is_zero(facts->subject);
+    if (!is_capture && facts->opening != 0)
+        return tally_differs(tally, INTEGRITY_POSTINGS,
+                             "a payment points at an opening that it does not have");
     return take_side(tally, &facts->debit, &facts->currency, -facts->amount, held_change, false) &&
            take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
 }
@@ -217,6 +221,9 @@ static bool take_capture(struct tally *tally, const struct transaction_facts *fa
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
                                    "has %lld left, and %lld were captured", (long long)remaining,
                                    (long long)facts->amount);
+    if (facts->opening != hold->opening)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
+                                   "was captured by a record that points at another opening");
     if (facts->subject_total != hold->captured + facts->amount)
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
                                    "has captures of %lld, but the record says %lld",

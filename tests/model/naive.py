@@ -331,7 +331,8 @@ class Ledger:
             self.close_hold(hold, "captured")
         return 201, self.transaction_view(
             self.post("purchase", amount, payer["currency"], payer, payee, principal,
-                      hold=hold["id"]))
+                      hold=hold["id"], order=hold["order"], reference=hold["reference"],
+                      metadata=hold["metadata"]))
 
     def do_void(self, fields, principal, if_match):
         hold = self.find(self.holds, fields["hold"], "hold")

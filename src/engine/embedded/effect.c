@@ -205,6 +205,8 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
         history_fill(&record->transaction.credit, touched.credit);
         if (record->operation == COMMAND_SETTLE)
             record->transaction.opening = fetched->withdrawal->opened;
+        if (record->operation == COMMAND_CAPTURE)
+            record->transaction.opening = fetched->hold->opened;
     }
     if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
         record->hold.opening = fetched->hold->opened;

@@ -352,6 +352,8 @@ static enum status open_books(struct books *books, const struct embedded_options
     books->state.seal = books->engine.seal;
     books->hash_seed = birth.hash_seed;
     status = replay(books, options, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        status = folder_settle(books->disk);
     return status == STATUS_ok ? check_currencies(books, options, ret_why, why_bytes) : status;
 }
 

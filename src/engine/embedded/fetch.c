@@ -115,7 +115,10 @@ static void fetch_purchase(struct books *books, const struct command *command,
         return;
     const struct transaction_facts *facts = &record.transaction;
     if (facts->type != TRANSACTION_PURCHASE) {
+        uint16_t currency;
         fetched->docket.subject_is_other_transaction = true;
+        fetched->docket.currency =
+            state_currency(&books->state, &facts->currency, false, &currency);
         return;
     }
     fetched->purchase = (struct purchase){
@@ -139,6 +142,13 @@ static void fetch_hold(struct books *books, const struct command *command,
     fetched->docket.hold = &fetched->hold->hold;
     docket_wallet(books, fetched, state_wallet_at(&books->state, fetched->hold->wallet));
     docket_counterparty(books, fetched, state_wallet_at(&books->state, fetched->hold->merchant));
+    if (command->type != COMMAND_CAPTURE)
+        return;
+    struct record opening;
+    const char *why;
+    struct slice bytes = journal_read_open(books->journal, fetched->hold->opened);
+    CHECK(record_decode(bytes, &opening, &why) == STATUS_ok);
+    fetched->docket.order = arena_copy(&books->scratch, opening.hold.order);
 }
 
 static void fetch_withdrawal(struct books *books, const struct command *command,

@@ -54,9 +54,18 @@ void folder_unlock(int file) {
         (void)close(file);
 }
 
-static void note_journal(void *context, const char *name) {
-    if (strncmp(name, "journal/", 8) == 0 || strcmp(name, "journal") == 0)
-        *(bool *)context = true;
+// What lies in the folder already.
+struct folder_content {
+    bool has_segments, has_books, has_new_books;
+};
+
+static void note_file(void *context, const char *name) {
+    struct folder_content *content = context;
+    size_t size = strlen(name);
+    content->has_segments |=
+        strncmp(name, "journal/", 8) == 0 && size > 8 && strcmp(name + size - 8, ".segment") == 0;
+    content->has_books |= strcmp(name, BOOKS_NAME) == 0;
+    content->has_new_books |= strcmp(name, BOOKS_NEW_NAME) == 0;
 }
 
 static enum status birth_make(struct disk *disk, uint64_t now_ms, struct birth *ret_birth) {
@@ -76,49 +85,60 @@ static enum status birth_make(struct disk *disk, uint64_t now_ms, struct birth *
         status = disk->driver->sync(file);
     disk->driver->close(file);
     if (status == STATUS_ok)
-        status = disk->driver->rename(disk, BOOKS_NEW_NAME, BOOKS_NAME);
-    if (status == STATUS_ok)
         *ret_birth = content.birth;
     return status;
 }
 
-enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why, size_t why_bytes,
-                         struct birth *ret_birth) {
+static enum status birth_read(struct disk *disk, const char *name, struct birth *ret_birth) {
     struct books_file content;
     struct disk_file *file = NULL;
     size_t size = 0;
-    enum status status = disk->driver->open(disk, BOOKS_NAME, false, &file);
-    if (status == STATUS_not_found) {
-        bool has_journal = false;
-        status = disk->driver->list(disk, note_journal, &has_journal);
-        if (status == STATUS_ok && has_journal) {
-            (void)snprintf(
-                ret_why, why_bytes,
-                "the file \"books\" is gone, but there is a journal; without it no id can "
-                "be opened: restore it from a backup");
-            return STATUS_damaged;
-        }
-        status = status == STATUS_ok ? birth_make(disk, now_ms, ret_birth) : status;
-        if (status != STATUS_ok)
-            (void)snprintf(ret_why, why_bytes, "the file \"books\" cannot be made (%s)",
-                           status_name(status));
+    enum status status = disk->driver->open(disk, name, false, &file);
+    if (status != STATUS_ok)
         return status;
-    }
-    if (status == STATUS_ok) {
-        status = disk->driver->read(file, 0, &content, sizeof(content), &size);
-        disk->driver->close(file);
-    }
-    if (status == STATUS_ok &&
-        (size != sizeof(content) || memcmp(content.magic, books_magic, sizeof(books_magic)) != 0 ||
-         content.version != 1 ||
-         content.crc != crc32c(slice_of(&content.birth, sizeof(content.birth)))))
-        status = STATUS_damaged;
-    if (status != STATUS_ok) {
-        (void)snprintf(ret_why, why_bytes,
-                       "the file \"books\" cannot be read or does not hold (%s)",
-                       status_name(status));
+    status = disk->driver->read(file, 0, &content, sizeof(content), &size);
+    disk->driver->close(file);
+    if (status != STATUS_ok)
         return status;
-    }
+    if (size != sizeof(content) || memcmp(content.magic, books_magic, sizeof(books_magic)) != 0 ||
+        content.version != 1 ||
+        content.crc != crc32c(slice_of(&content.birth, sizeof(content.birth))))
+        return STATUS_damaged;
     *ret_birth = content.birth;
     return STATUS_ok;
+}
+
+enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why, size_t why_bytes,
+                         struct birth *ret_birth) {
+    struct folder_content content = {0};
+    enum status status = disk->driver->list(disk, note_file, &content);
+    if (status == STATUS_ok && content.has_books && !content.has_segments) {
+        (void)snprintf(ret_why, why_bytes,
+                       "the folder has the file \"books\" but no segment of a journal: "
+                       "the journal is gone; restore it from a backup, or use an empty folder");
+        return STATUS_damaged;
+    }
+    if (status == STATUS_ok && content.has_books)
+        status = birth_read(disk, BOOKS_NAME, ret_birth);
+    else if (status == STATUS_ok && content.has_segments && content.has_new_books)
+        status = birth_read(disk, BOOKS_NEW_NAME, ret_birth); // a first start that was cut short
+    else if (status == STATUS_ok && content.has_segments)
+        status = STATUS_damaged;
+    else if (status == STATUS_ok)
+        status = birth_make(disk, now_ms, ret_birth);
+    if (status != STATUS_ok)
+        (void)snprintf(ret_why, why_bytes,
+                       "the file \"books\" is gone or does not hold (%s); without it no id "
+                       "can be opened: restore it from a backup",
+                       status_name(status));
+    return status;
+}
+
+enum status folder_settle(struct disk *disk) {
+    struct folder_content content = {0};
+    enum status status = disk->driver->list(disk, note_file, &content);
+    if (status != STATUS_ok || content.has_books)
+        return status;
+    CHECK(content.has_segments && content.has_new_books);
+    return disk->driver->rename(disk, BOOKS_NEW_NAME, BOOKS_NAME);
 }

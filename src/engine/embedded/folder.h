@@ -17,7 +17,11 @@ MUST_CHECK enum status folder_lock(const char *folder, char *ret_why, size_t why
                                    int *ret_file);
 void folder_unlock(int file);
 
-// Reads the file "books", or makes it when the folder has no journal yet. STATUS_damaged: it does
-// not hold, or it is gone while there is a journal.
+// Reads the file "books". In a folder without one, and without a journal, new books are born: their
+// birth waits in "books.new" until `folder_settle`, so that books without a journal are always a
+// loss and never a beginning. STATUS_damaged: the file does not hold, or one of the two is gone;
+// `ret_why` says what to do.
 MUST_CHECK enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why,
                                     size_t why_bytes, struct birth *ret_birth);
+// The journal's first segment exists: the birth counts. Does nothing for older books.
+MUST_CHECK enum status folder_settle(struct disk *disk);

@@ -3,6 +3,10 @@
 // durable.
 #include "engine/embedded/listing.h"
 
+#include <stdlib.h>
+
+#include "base/check.h"
+
 void books_settle(struct books *books) {
     uint64_t decided = __atomic_load_n(&books->decided, __ATOMIC_ACQUIRE);
     (void)signal_gate_wait(&books->published, decided, SIGNAL_GATE_WAIT_FOREVER);
@@ -16,10 +20,7 @@ struct outcome *page_add(struct page *page) {
 }
 
 enum status list_indexed(struct books *books, const struct list_query *query,
-                         enum index_family family, uint64_t fingerprint,
-                         bool (*wanted)(struct books *books, const struct list_query *query,
-                                        uint64_t position, const struct record *record,
-                                        struct page *page),
+                         enum index_family family, uint64_t fingerprint, list_take *wanted,
                          struct page *page) {
     struct index_snapshot snapshot;
     struct index_cursor cursor;
@@ -42,4 +43,65 @@ enum status list_indexed(struct books *books, const struct list_query *query,
     }
     index_snapshot_close(&snapshot);
     return status == STATUS_end ? STATUS_ok : status;
+}
+
+// Where the transaction with that bank id stands; 0: the currency has none.
+static enum status bank_position(struct books *books, const struct index_snapshot *snapshot,
+                                 const struct currency *currency, struct slice bank_id,
+                                 uint64_t *ret_position) {
+    struct index_cursor cursor;
+    uint64_t position;
+    enum status status = index_find_first(
+        snapshot, INDEX_BANK, bank_fingerprint(books, currency, bank_id), &cursor, &position);
+    *ret_position = 0;
+    for (; status == STATUS_ok; status = index_find_next(&cursor, &position)) {
+        struct record record;
+        const char *why;
+        struct slice bytes = journal_read(books->journal, position);
+        if (bytes.size == 0 || record_decode(bytes, &record, &why) != STATUS_ok ||
+            record.kind != RECORD_TRANSACTION ||
+            !slice_equal(record.transaction.bank_id, bank_id) ||
+            !currency_equal(&record.transaction.currency, currency))
+            continue;
+        *ret_position = position;
+        return STATUS_ok;
+    }
+    return status == STATUS_end ? STATUS_ok : status;
+}
+
+static int newest_first(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left < right) - (left > right);
+}
+
+enum status list_banked(struct books *books, const struct list_query *query, list_take *wanted,
+                        struct page *page) {
+    struct currency_account *accounts =
+        arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*accounts));
+    uint64_t *positions = arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*positions));
+    uint32_t count = state_currencies_copy(&books->state, accounts, STATE_CURRENCIES_MAX);
+    struct index_snapshot snapshot;
+    enum status status = STATUS_ok;
+    index_snapshot_open(books->index, journal_published(books->journal), &snapshot);
+    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
+        status =
+            bank_position(books, &snapshot, &accounts[i].currency, query->bank_id, &positions[i]);
+    index_snapshot_close(&snapshot);
+    if (status != STATUS_ok)
+        return status;
+    qsort(positions, count, sizeof(*positions), newest_first);
+    for (uint32_t i = 0; i < count && positions[i] != 0; i++) {
+        struct record record;
+        const char *why;
+        if (query->cursor != 0 && positions[i] >= query->cursor)
+            continue;
+        if (page->item_count == query->limit) {
+            page->next_cursor = positions[i] + 8; // exclusive: this one comes next
+            break;
+        }
+        status = record_decode(journal_read(books->journal, positions[i]), &record, &why);
+        CHECK(status == STATUS_ok);
+        (void)wanted(books, query, positions[i], &record, page);
+    }
+    return STATUS_ok;
 }

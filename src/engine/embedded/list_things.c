@@ -223,15 +223,8 @@ static void transactions_of_withdrawals(struct page *page) {
 enum status list_withdrawals(struct books *books, const struct list_query *query,
                              struct page *page) {
     enum status status = STATUS_ok;
-    struct currency_account *accounts =
-        arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*accounts));
     if (query->bank_id.size != 0) {
-        uint32_t count = state_currencies_copy(&books->state, accounts, STATE_CURRENCIES_MAX);
-        for (uint32_t i = 0; i < count && status == STATUS_ok && page->item_count < query->limit;
-             i++)
-            status = list_indexed(books, query, INDEX_BANK,
-                                  bank_fingerprint(books, &accounts[i].currency, query->bank_id),
-                                  banked_withdrawal, page);
+        status = list_banked(books, query, banked_withdrawal, page);
     } else {
         uint64_t index = first_index(query, &books->state.withdrawals);
         if (query->to_ms != UINT64_MAX)

@@ -34,30 +34,6 @@ static bool transaction_add(struct books *books, const struct list_query *query,
     return true;
 }
 
-// One bank id names at most one transaction per currency, so all of them fit a few pages.
-static enum status list_banked(struct books *books, const struct list_query *query,
-                               struct page *page) {
-    struct currency_account *accounts =
-        arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*accounts));
-    uint32_t count = state_currencies_copy(&books->state, accounts, STATE_CURRENCIES_MAX);
-    struct list_query one = *query;
-    enum status status = STATUS_ok;
-    one.cursor = 0;
-    // The cursor counts currencies: the next page goes on with the one it names.
-    uint32_t first = query->cursor < count ? (uint32_t)query->cursor : 0;
-    for (uint32_t i = first; i < count && status == STATUS_ok; i++) {
-        if (page->item_count == query->limit) {
-            page->next_cursor = i;
-            break;
-        }
-        status = list_indexed(books, &one, INDEX_BANK,
-                              bank_fingerprint(books, &accounts[i].currency, query->bank_id),
-                              transaction_add, page);
-        page->next_cursor = 0;
-    }
-    return status;
-}
-
 static enum status list_journal(struct books *books, const struct list_query *query,
                                 struct page *page) {
     uint64_t end = journal_published(books->journal), position;
@@ -89,7 +65,7 @@ static enum status list_journal(struct books *books, const struct list_query *qu
 enum status list_transactions(struct books *books, const struct list_query *query,
                               struct page *page) {
     if (query->bank_id.size != 0)
-        return list_banked(books, query, page);
+        return list_banked(books, query, transaction_add, page);
     if (query->order.size != 0)
         return list_indexed(books, query, INDEX_ORDER, order_fingerprint(books, query->order),
                             transaction_add, page);

@@ -20,11 +20,16 @@ enum status list_withdrawals(struct books *books, const struct list_query *query
                              struct page *page);
 enum status list_keys(struct books *books, const struct list_query *query, struct page *page);
 
-// The records under an index entry, newest first below the query's cursor, that `wanted` takes.
-// `wanted` adds to the page. Sets the next cursor.
+// Adds a record that a list takes to the page; false when the list does not want it.
+typedef bool list_take(struct books *books, const struct list_query *query, uint64_t position,
+                       const struct record *record, struct page *page);
+
+// The records under an index entry, newest first below the query's cursor, as far as `wanted` takes
+// them. Sets the next cursor.
 enum status list_indexed(struct books *books, const struct list_query *query,
-                         enum index_family family, uint64_t fingerprint,
-                         bool (*wanted)(struct books *books, const struct list_query *query,
-                                        uint64_t position, const struct record *record,
-                                        struct page *page),
+                         enum index_family family, uint64_t fingerprint, list_take *wanted,
                          struct page *page);
+
+// The same for the transactions that have the query's bank id: at most one per currency.
+enum status list_banked(struct books *books, const struct list_query *query, list_take *wanted,
+                        struct page *page);

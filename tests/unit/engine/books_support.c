@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Opens books in a temporary folder and waits for the rounds that it submits.
 #include "books_support.h"
 
 #include <setjmp.h>

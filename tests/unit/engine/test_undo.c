@@ -75,7 +75,7 @@ static struct command random_command(struct world *world) {
         assert_true(currency_iso_find(slice_of_text(codes[pick(world, 6)]), &command.currency));
     }
     if (pick(world, 3) == 0) {
-        char key[16];
+        char key[24];
         (void)snprintf(key, sizeof(key), "k%llu", (unsigned long long)pick(world, UINT64_MAX));
         test_command_key(&command, key, 1);
     }
