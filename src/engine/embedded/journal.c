@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/embedded/journal_private.h"
@@ -58,8 +57,7 @@ bool journal_round_fits(const struct journal *journal, size_t bytes_max) {
            segment_end(journal);
 }
 
-// ---- segments
-// ------------------------------------------------------------------------------------
+// ---- segments -----------------------------------------------------------------------------------
 
 static void segment_header_fill(const struct journal *journal, uint64_t number,
                                 struct journal_segment_header *ret_header) {
@@ -114,13 +112,13 @@ enum status journal_take_segment(struct journal *journal) {
     return STATUS_ok;
 }
 
-// ---- rounds
-// --------------------------------------------------------------------------------------
+// ---- rounds -------------------------------------------------------------------------------------
 
-// Nothing can be returned here, so what goes wrong is the commit's result.
+// Nothing can be returned here, so what goes wrong is the commit's result. The next segment's
+// header repeats the last round, so that must have arrived.
 static void round_roll(struct journal *journal) {
     uint64_t ended = journal_segment_count(journal) - 1;
-    if (journal->failure != STATUS_ok)
+    if (journal_commit_wait(journal) != STATUS_ok)
         return;
     journal->failure = journal_take_segment(journal);
     if (journal->failure == STATUS_ok && journal->options.segment_ended != NULL)
@@ -146,51 +144,13 @@ void journal_round_begin(struct journal *journal, uint64_t time_ms, size_t bytes
     journal->is_open = true;
 }
 
-// Counts the records of the open round by their sizes; what does not add up would be a round that
-// nobody can read.
-static uint32_t round_count_records(const struct journal *journal) {
-    struct slice rest = slice_of(journal->round.bytes + JOURNAL_ROUND_HEADER_BYTES,
-                                 journal->round.size - JOURNAL_ROUND_HEADER_BYTES);
-    uint32_t count = 0;
-    while (rest.size != 0) {
-        size_t size = record_size(rest);
-        CHECK(size != 0);
-        rest = slice_of(rest.bytes + size, rest.size - size);
-        count++;
-    }
-    return count;
-}
-
-static void round_pad(struct buffer *round) {
-    size_t padding = journal_block_up(round->size) - round->size;
-    memset(buffer_room(round, padding), 0, padding);
-    round->size += padding;
-}
-
-static enum status round_sync(struct journal *journal, struct disk_file *file) {
-    uint64_t started_ns = clock_monotonic_ns();
-    enum status status = file->driver->sync(file);
-    uint64_t took_ns = clock_monotonic_ns() - started_ns;
-    atomic_fetch_add_explicit(&journal->stat_syncs, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&journal->stat_sync_ns, took_ns, memory_order_relaxed);
-    if (took_ns > atomic_load_explicit(&journal->stat_sync_ns_max, memory_order_relaxed))
-        atomic_store_explicit(&journal->stat_sync_ns_max, took_ns, memory_order_relaxed);
-    return status;
-}
-
-// Writes and syncs the padded round.
-static enum status round_write(struct journal *journal) {
+// The open round is the flight's from here on, and the flight's old buffer the next round's.
+static void round_load(struct journal *journal, uint16_t flags) {
+    struct journal_flight *flight = &journal->flight;
     uint64_t segment_bytes = journal->options.segment_bytes;
-    uint64_t offset = journal->place % segment_bytes;
-    struct disk_file *file = journal->segments[journal->place / segment_bytes].file;
-    CHECK(offset >= JOURNAL_BLOCK_BYTES);
-    journal_supply_claim(&journal->supply, offset + journal->round.size);
-    enum status status = file->driver->write(file, offset, buffer_slice(&journal->round));
-    return status == STATUS_ok ? round_sync(journal, file) : status;
-}
-
-static enum status round_commit(struct journal *journal, uint16_t flags) {
-    struct journal_round_header header = {
+    struct buffer free_buffer = flight->bytes;
+    CHECK(!flight->is_flying);
+    flight->header = (struct journal_round_header){
         .previous_chain = journal->chain,
         .books = journal->books,
         .sequence = journal->sequence + 1,
@@ -199,59 +159,120 @@ static enum status round_commit(struct journal *journal, uint16_t flags) {
         .previous_round = journal->last_round,
         .synced = journal->synced,
         .size = (uint32_t)(journal->round.size - JOURNAL_ROUND_HEADER_BYTES),
-        .record_count = round_count_records(journal),
         .flags = flags,
     };
-    CHECK(journal_round_end(journal->place, header.size) <= segment_end(journal));
-    journal_round_seal(journal->sha, &header, journal->round.bytes);
-    round_pad(&journal->round);
-    enum status status = round_write(journal);
-    if (status != STATUS_ok)
-        return status;
-    uint64_t end = journal->place + journal->round.size;
-    journal->chain = header.chain;
-    journal->sequence = header.sequence;
-    journal->time_ms = header.time_ms;
-    journal->last_round = header.position;
-    journal->is_closed = flags != 0;
-    journal->synced = end;
+    uint64_t end = journal_round_end(journal->place, flight->header.size);
+    CHECK(end <= segment_end(journal));
+    (void)buffer_room(&journal->round, end - journal->place - journal->round.size); // for padding
+    flight->bytes = journal->round;
+    journal->round = free_buffer;
+    flight->file = journal->segments[journal->place / segment_bytes].file;
+    flight->offset = journal->place % segment_bytes;
+    flight->is_flying = true;
+    CHECK(flight->offset >= JOURNAL_BLOCK_BYTES);
+    journal_supply_claim(&journal->supply, flight->offset + (end - journal->place));
     journal->place = end;
+    journal->time_ms = flight->header.time_ms;
+}
+
+// What was on its way has arrived: it is published, or the journal has failed.
+static void round_land(struct journal *journal) {
+    struct journal_flight *flight = &journal->flight;
+    const struct journal_round_header *header = &flight->header;
+    CHECK(flight->is_flying);
+    flight->is_flying = false;
+    if (flight->status != STATUS_ok) {
+        journal->failure = flight->status;
+        return;
+    }
+    uint64_t end = journal_round_end(header->position, header->size);
+    journal->chain = header->chain;
+    journal->sequence = header->sequence;
+    journal->last_round = header->position;
+    journal->is_closed = header->flags != 0;
+    journal->synced = end;
     journal->is_new = false;
     atomic_fetch_add_explicit(&journal->stat_rounds, 1, memory_order_relaxed);
     atomic_store_explicit(&journal->published, end, memory_order_release);
-    uint64_t base = (journal_segment_count(journal) - 1) * journal->options.segment_bytes;
-    journal_supply_advance(&journal->supply, end - base);
-    return STATUS_ok;
+    journal_supply_advance(&journal->supply, flight->offset + (end - header->position));
+}
+
+static void round_commit(struct journal *journal, uint16_t flags) {
+    round_load(journal, flags);
+    journal_flight_store(&journal->flight);
+    round_land(journal);
+    // The buffer that is in the processor's caches is used again.
+    struct buffer warm = journal->flight.bytes;
+    journal->flight.bytes = journal->round;
+    journal->round = warm;
+}
+
+static bool round_closes_with_content(struct journal *journal) {
+    CHECK(journal->is_open);
+    journal->is_open = false;
+    return journal->failure == STATUS_ok && journal->round.size > JOURNAL_ROUND_HEADER_BYTES;
 }
 
 enum status journal_commit(struct journal *journal) {
-    CHECK(journal->is_open);
-    journal->is_open = false;
-    if (journal->failure == STATUS_ok && journal->round.size > JOURNAL_ROUND_HEADER_BYTES)
-        journal->failure = round_commit(journal, 0);
+    enum status earlier = journal_commit_wait(journal);
+    if (round_closes_with_content(journal) && earlier == STATUS_ok)
+        round_commit(journal, 0);
     return journal->failure;
 }
 
-struct slice journal_read_open(const struct journal *journal, uint64_t position) {
-    if (!journal->is_open || position < journal->place + JOURNAL_ROUND_HEADER_BYTES)
-        return journal_read(journal, position);
-    uint64_t offset = position - journal->place;
-    if (position % 8 != 0 || offset >= journal->round.size)
+enum status journal_commit_begin(struct journal *journal) {
+    enum status earlier = journal_commit_wait(journal);
+    if (!round_closes_with_content(journal) || earlier != STATUS_ok)
+        return journal->failure;
+    round_load(journal, 0);
+    if (journal->options.is_single_threaded)
+        journal_flight_store(&journal->flight);
+    else
+        journal_flight_start(&journal->flight);
+    return STATUS_ok;
+}
+
+bool journal_commit_is_over(const struct journal *journal) {
+    return journal_flight_is_over(&journal->flight);
+}
+
+enum status journal_commit_wait(struct journal *journal) {
+    if (journal->flight.is_flying) {
+        journal_flight_wait(&journal->flight);
+        round_land(journal);
+    }
+    return journal->failure;
+}
+
+// The record at `position` of a round that starts at `start` and lies in `bytes`.
+static struct slice read_buffer(const struct buffer *bytes, uint64_t start, uint64_t position) {
+    uint64_t offset = position - start;
+    if (position % 8 != 0 || offset < JOURNAL_ROUND_HEADER_BYTES || offset >= bytes->size)
         return slice_of(NULL, 0);
-    struct slice rest = slice_of(journal->round.bytes + offset, journal->round.size - offset);
+    struct slice rest = slice_of(bytes->bytes + offset, bytes->size - offset);
     size_t size = record_size(rest);
     return slice_of(size == 0 ? NULL : rest.bytes, size);
 }
 
-// ---- opening and closing
-// -------------------------------------------------------------------------
+struct slice journal_read_open(const struct journal *journal, uint64_t position) {
+    const struct journal_flight *flight = &journal->flight;
+    if (journal->is_open && position >= journal->place)
+        return read_buffer(&journal->round, journal->place, position);
+    if (flight->is_flying && position >= flight->header.position)
+        return read_buffer(&flight->bytes, flight->header.position, position);
+    return journal_read(journal, position);
+}
+
+// ---- opening and closing ------------------------------------------------------------------------
 
 static void journal_free(struct journal *journal) {
+    journal_flight_wait(&journal->flight);
     journal_supply_close(&journal->supply);
     for (uint64_t i = 0; i < journal_segment_count(journal); i++)
         journal->segments[i].file->driver->close(journal->segments[i].file);
     memory_free(journal->segments);
     sha256_close(journal->sha);
+    journal_flight_done(&journal->flight);
     buffer_done(&journal->round);
     memory_free(journal);
 }
@@ -290,6 +311,7 @@ enum status journal_open(struct disk *disk, const struct journal_options *option
     journal->options = *options;
     journal->is_new = true;
     journal->sha = sha256_open();
+    journal_flight_init(&journal->flight);
     journal->segments = memory_take_zeroed(JOURNAL_SEGMENTS_MAX * sizeof(*journal->segments));
     enum status status = journal_supply_clear(disk);
     if (status == STATUS_ok)
@@ -318,12 +340,12 @@ enum status journal_open(struct disk *disk, const struct journal_options *option
 // a crash.
 static void journal_write_closing(struct journal *journal) {
     bool is_closed_already = journal->is_new && (journal->is_closed || journal->last_round == 0);
-    if (journal->failure != STATUS_ok || is_closed_already)
+    if (is_closed_already)
         return;
     journal_round_begin(journal, journal->time_ms, 0);
     journal->is_open = false;
     if (journal->failure == STATUS_ok)
-        journal->failure = round_commit(journal, JOURNAL_ROUND_CLOSING);
+        round_commit(journal, JOURNAL_ROUND_CLOSING);
     if (journal->failure != STATUS_ok)
         log_line(LOG_WARNING, "journal", "the closing round could not be written: %s",
                  status_sentence(journal->failure));
@@ -335,7 +357,8 @@ void journal_close(struct journal *journal) {
     CHECK(!journal->is_open || journal->failure != STATUS_ok ||
           journal->round.size == JOURNAL_ROUND_HEADER_BYTES);
     journal->is_open = false;
-    journal_write_closing(journal);
+    if (journal_commit_wait(journal) == STATUS_ok)
+        journal_write_closing(journal);
     journal_free(journal);
 }
 
@@ -345,9 +368,10 @@ void journal_stats(const struct journal *journal, struct journal_stats *ret_stat
         .bytes = segments * journal->options.segment_bytes,
         .segments = segments,
         .rounds = atomic_load_explicit(&journal->stat_rounds, memory_order_relaxed),
-        .sync_count = atomic_load_explicit(&journal->stat_syncs, memory_order_relaxed),
-        .sync_ns_total = atomic_load_explicit(&journal->stat_sync_ns, memory_order_relaxed),
-        .sync_ns_max = atomic_load_explicit(&journal->stat_sync_ns_max, memory_order_relaxed),
+        .sync_count = atomic_load_explicit(&journal->flight.stat_syncs, memory_order_relaxed),
+        .sync_ns_total = atomic_load_explicit(&journal->flight.stat_sync_ns, memory_order_relaxed),
+        .sync_ns_max =
+            atomic_load_explicit(&journal->flight.stat_sync_ns_max, memory_order_relaxed),
         .storage_full = journal_supply_is_full(&journal->supply),
     };
 }

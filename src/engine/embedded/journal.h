@@ -84,6 +84,15 @@ uint64_t journal_next_position(const struct journal *journal);
 // round is dropped without a write.
 MUST_CHECK enum status journal_commit(struct journal *journal);
 
+// The same in two halves, for big rounds: `begin` seals the open round and hands it to a thread,
+// and the next one may be opened and filled while it is on its way; `wait` says what became of it.
+// Only then is it published and journal_head names it. One at a time: beginning or committing
+// another waits for the one before, and so does taking a segment. `is_over` asks without waiting,
+// true also when nothing is on its way.
+MUST_CHECK enum status journal_commit_begin(struct journal *journal);
+bool journal_commit_is_over(const struct journal *journal);
+MUST_CHECK enum status journal_commit_wait(struct journal *journal);
+
 // Where the last durable round ends, and the chain there.
 uint64_t journal_published(const struct journal *journal); // any thread (atomic)
 void journal_head(const struct journal *journal, uint64_t *ret_end,
@@ -94,8 +103,8 @@ void journal_head(const struct journal *journal, uint64_t *ret_end,
 // the round area), not the checksum. Thread: any.
 struct slice journal_read(const struct journal *journal, uint64_t position);
 
-// The record of the open round at `position`, or a durable one. Thread: the writer. The slice of an
-// open round moves when more records are appended.
+// The record at `position` of the open round, of the one on its way, or a durable one. Thread: the
+// writer. The slice of an open round moves when more records are appended.
 struct slice journal_read_open(const struct journal *journal, uint64_t position);
 
 // Walks on: the first record at or after `position` (0: the first of all), skipping padding,

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "engine/embedded/journal.h"
+#include "engine/embedded/journal_flight.h"
 #include "engine/embedded/journal_format.h"
 #include "engine/embedded/journal_supply.h"
 
@@ -21,7 +22,7 @@ struct journal {
     struct journal_options options;
     struct journal_books books;
     struct journal_supply supply;
-    struct sha256_context *sha; // owned
+    struct sha256_context *sha; // owned; recovery's
 
     // Segments are only ever added: an entry stands before the count says so.
     struct journal_segment *segments; // owned, JOURNAL_SEGMENTS_MAX
@@ -42,8 +43,10 @@ struct journal {
     bool is_new;         // nothing was committed since opening
     enum status failure; // what went wrong where nothing could be returned
     struct buffer round; // header and records
+    // The round before it, on its way:
+    struct journal_flight flight;
 
-    _Atomic uint64_t stat_rounds, stat_syncs, stat_sync_ns, stat_sync_ns_max;
+    _Atomic uint64_t stat_rounds;
 };
 
 static inline uint64_t journal_segment_count(const struct journal *journal) {

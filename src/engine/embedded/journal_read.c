@@ -80,8 +80,7 @@ bool journal_round_before(const struct journal *journal, uint64_t end,
     return false;
 }
 
-// ---- walking back
-// --------------------------------------------------------------------------------
+// ---- walking back -------------------------------------------------------------------------------
 
 void journal_walk_init(struct journal_walk *walk, const struct journal *journal,
                        uint64_t position) {
@@ -160,8 +159,7 @@ bool journal_walk_previous(struct journal_walk *walk, uint64_t *ret_position,
     return true;
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------
 
 // Where the rounds of a segment end, as far as they are published.
 static uint64_t rounds_end(const struct journal *journal, uint64_t number, uint64_t published) {

@@ -79,8 +79,7 @@ static enum status scan_bytes(struct scan *scan, uint64_t offset, uint64_t size,
     return STATUS_ok;
 }
 
-// ---- segments
-// ------------------------------------------------------------------------------------
+// ---- segments -----------------------------------------------------------------------------------
 
 static void segment_found(void *context, const char *name) {
     struct segment_names *names = context;
@@ -168,8 +167,7 @@ static enum status segments_open(struct scan *scan) {
     return STATUS_not_found;
 }
 
-// ---- where to begin
-// ------------------------------------------------------------------------------
+// ---- where to begin -----------------------------------------------------------------------------
 
 // The journal stands where a segment begins, as its header says.
 static void state_of_segment(struct journal *journal, const struct journal_segment_header *header) {
@@ -231,8 +229,7 @@ static enum status scan_begin(struct scan *scan) {
     return STATUS_ok;
 }
 
-// ---- rounds
-// --------------------------------------------------------------------------------------
+// ---- rounds -------------------------------------------------------------------------------------
 
 static const char *round_check_order(const struct journal *journal,
                                      const struct journal_round_header *header) {
@@ -372,8 +369,7 @@ static enum status scan_full_segment(struct scan *scan) {
     return STATUS_ok;
 }
 
-// ---- the tail
-// ------------------------------------------------------------------------------------
+// ---- the tail -----------------------------------------------------------------------------------
 
 struct tail {
     uint64_t
@@ -452,8 +448,7 @@ static enum status tail_cut(struct scan *scan, const struct tail *tail, const ch
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
-// ---- what may not be on the disk yet
-// -------------------------------------------------------------
+// ---- what may not be on the disk yet ------------------------------------------------------------
 
 // `head`: offset in the last segment where the next round will start.
 static enum status rewrite_unproven(struct journal *journal, uint64_t head) {

@@ -382,6 +382,61 @@ static void test_too_little_free_space_refuses(void **state) {
     bench_free(bench);
 }
 
+static void test_a_round_on_its_way_is_readable_by_the_writer_only(void **state) {
+    struct bench *bench = bench_new();
+    uint64_t begin = journal_published(bench->journal), end;
+    struct sha256 before, after;
+    journal_head(bench->journal, &end, &before);
+    assert_int_equal(journal_commit_wait(bench->journal), STATUS_ok); // nothing to wait for
+    assert_true(journal_commit_is_over(bench->journal));
+    journal_round_begin(bench->journal, 50, 5000);
+    uint64_t first = bench_add(bench, 5000);
+    assert_int_equal(journal_commit_begin(bench->journal), STATUS_ok);
+    assert_false(journal_round_is_open(bench->journal));
+    assert_int_equal(journal_time_ms(bench->journal), 50);
+    assert_int_equal(bench_number_of(journal_read_open(bench->journal, first)), 1);
+    assert_int_equal(journal_read(bench->journal, first).size, 0);
+    journal_round_begin(bench->journal, 51, 64);
+    uint64_t second = bench_add(bench, 64);
+    assert_int_equal(second, begin + 2 * JOURNAL_BLOCK_BYTES + JOURNAL_ROUND_HEADER_BYTES);
+    assert_int_equal(bench_number_of(journal_read_open(bench->journal, first)), 1);
+    assert_int_equal(bench_number_of(journal_read_open(bench->journal, second)), 2);
+    assert_int_equal(journal_read_open(bench->journal, second - 8).size, 0);
+    assert_int_equal(journal_published(bench->journal), begin);
+    journal_head(bench->journal, &end, &after);
+    assert_true(end == begin && memcmp(&before, &after, sizeof(before)) == 0);
+    assert_int_equal(journal_commit_wait(bench->journal), STATUS_ok);
+    assert_int_equal(journal_published(bench->journal), begin + 2 * JOURNAL_BLOCK_BYTES);
+    assert_int_equal(bench_number_of(journal_read(bench->journal, first)), 1);
+    assert_true(journal_round_is_open(bench->journal));
+    assert_int_equal(journal_commit_begin(bench->journal), STATUS_ok);
+    // An empty round changes nothing, and waits for the one before.
+    journal_round_begin(bench->journal, 52, 64);
+    assert_int_equal(journal_commit(bench->journal), STATUS_ok);
+    assert_int_equal(journal_published(bench->journal), begin + 3 * JOURNAL_BLOCK_BYTES);
+    journal_close(bench->journal);
+    bench_open_ok(bench);
+    bench_assert_seen(bench, 2);
+    bench_free(bench);
+}
+
+static void test_rounds_on_their_way_roll_segments(void **state) {
+    struct bench *bench = bench_new();
+    for (uint32_t i = 0; i < 300; i++) {
+        journal_round_begin(bench->journal, i, 9000);
+        for (uint32_t k = 0; k <= i % 9; k++)
+            (void)bench_add(bench, 1000);
+        enum status status =
+            i % 5 == 0 ? journal_commit(bench->journal) : journal_commit_begin(bench->journal);
+        assert_int_equal(status, STATUS_ok);
+    }
+    journal_close(bench->journal); // waits for the last
+    bench_open_ok(bench);
+    bench_assert_seen(bench, bench->next_number - 1);
+    assert_true(bench->seen.segments_ended > 20);
+    bench_free(bench);
+}
+
 // On a real disk, with the thread that prepares it: what is written while it works is what is read.
 static void test_the_thread_prepares_a_real_disk(void **state) {
     char folder[] = "/tmp/florin_journal_XXXXXX";
@@ -392,8 +447,15 @@ static void test_the_thread_prepares_a_real_disk(void **state) {
     bench_init(bench, disk);
     bench->options.is_single_threaded = false;
     bench_open_ok(bench);
-    for (uint32_t i = 0; i < 600; i++)
-        assert_int_equal(bench_round(bench, i, 1 + i % 30, 64 + 8 * (i % 60)), STATUS_ok);
+    for (uint32_t i = 0; i < 600; i++) {
+        journal_round_begin(bench->journal, i, 30 * 600);
+        for (uint32_t k = 0; k <= i % 30; k++)
+            (void)bench_add(bench, 64 + 8 * (i % 60));
+        assert_int_equal(i % 3 == 0 ? journal_commit(bench->journal)
+                                    : journal_commit_begin(bench->journal),
+                         STATUS_ok);
+    }
+    assert_int_equal(journal_commit_wait(bench->journal), STATUS_ok);
     uint64_t count = bench->next_number - 1;
     struct journal_stats stats;
     journal_stats(bench->journal, &stats);
@@ -433,6 +495,8 @@ int main(void) {
         cmocka_unit_test(test_replay_may_refuse),
         cmocka_unit_test(test_a_full_disk_is_noticed_ahead),
         cmocka_unit_test(test_too_little_free_space_refuses),
+        cmocka_unit_test(test_a_round_on_its_way_is_readable_by_the_writer_only),
+        cmocka_unit_test(test_rounds_on_their_way_roll_segments),
         cmocka_unit_test(test_the_thread_prepares_a_real_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
