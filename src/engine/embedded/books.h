@@ -59,6 +59,7 @@ struct books {
                                   // under the lock
     uint32_t landmark_count;
     uint64_t checkpoint_position; // under the lock
+    uint64_t checkpoint_bytes;    // of the journal between two; never changes
     uint64_t checkpoint_time_ms;
     bool keeper_stopping;
 };

@@ -13,8 +13,9 @@
 #include "engine/embedded/books.h"
 #include "engine/embedded/folder.h"
 
-#define DAY_MS          (UINT64_C(24) * 3600 * 1000)
-#define PUBLISH_SPIN_NS 0 // readers that settle are not in a hurry
+#define DAY_MS           (UINT64_C(24) * 3600 * 1000)
+#define CHECKPOINT_BYTES (UINT64_C(512) << 20) // of the journal between two: seconds of replay
+#define PUBLISH_SPIN_NS  0                     // readers that settle are not in a hurry
 
 // ---- the port
 // -----------------------------------------------------------------------------------------------
@@ -364,6 +365,8 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     struct books *books = memory_take_zeroed(sizeof(*books));
     books->engine.port = &books_port;
     books->lock_file = -1;
+    books->checkpoint_bytes =
+        options->checkpoint_bytes == 0 ? CHECKPOINT_BYTES : options->checkpoint_bytes;
     state_init(&books->state, &books->engine.seal);
     arena_init(&books->scratch, 1 << 16);
     inbox_init(&books->inbox);

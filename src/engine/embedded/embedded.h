@@ -12,6 +12,7 @@ struct embedded_options {
     uint32_t idempotency_days; // how long keys are remembered, at least 7
     uint64_t free_bytes_min;   // below this much free disk, writes are refused
     uint64_t segment_bytes;    // 0: the usual; tests take less
+    uint64_t checkpoint_bytes; // of the journal between two checkpoints; 0: the usual
     struct disk *disk; // NULL: the real one. Tests hand in one that lies; it becomes the engine's,
                        // and the folder is not locked.
 };

@@ -6,9 +6,8 @@
 #include "base/log.h"
 #include "engine/embedded/books.h"
 
-#define JOURNAL_BYTES_BETWEEN (UINT64_C(512) << 20)
-#define LOOK_AGAIN_MS         200
-#define LANDMARKS_MAX         (sizeof(((struct books *)0)->landmarks) / sizeof(struct landmark))
+#define LOOK_AGAIN_MS 200
+#define LANDMARKS_MAX (sizeof(((struct books *)0)->landmarks) / sizeof(struct landmark))
 
 void keeper_segment_ended(struct books *books, uint64_t time_ms) {
     struct landmark landmark = {.time_ms = time_ms,
@@ -35,7 +34,8 @@ static bool checkpoint_is_due(struct books *books, struct landmark *ret_landmark
     struct landmark newest = books->landmarks[books->landmark_count - 1];
     uint64_t state_bytes =
         (uint64_t)table_count(&books->state.wallets) * sizeof(struct wallet_item);
-    uint64_t between = state_bytes > JOURNAL_BYTES_BETWEEN ? state_bytes : JOURNAL_BYTES_BETWEEN;
+    uint64_t between =
+        state_bytes > books->checkpoint_bytes ? state_bytes : books->checkpoint_bytes;
     if (newest.position < books->checkpoint_position + between)
         return false;
     *ret_landmark = newest;
