@@ -9,7 +9,8 @@
 #include "base/memory.h"
 #include "engine/embedded/index_state.h"
 
-#define INDEX_UNDO_KEPT         ((size_t)256 << 10) // puts of one round whose memory is kept for the next
+// Puts of one round whose memory is kept for the next.
+#define INDEX_UNDO_KEPT         ((size_t)256 << 10)
 #define INDEX_TABLE_SLOTS_FIRST (UINT64_C(1) << 14)
 
 // Lets the writer's snapshot show the newest view. The lock is held.

@@ -122,9 +122,8 @@ struct index_load_chain { // the runs of one family found so far
     uint64_t retention_ms;
     uint64_t now_ms;
     uint64_t journal_end;
-    uint64_t next;  // the segment at which the next run must begin
-    bool is_begun;  // the first run is known; before, a family with retention may begin anywhere
-    bool is_broken; // nothing more is taken
+    uint64_t next; // the segment at which the next run must begin
+    bool is_begun; // the first run is known; before, a family with retention may begin anywhere
     bool has_damage;
 };
 
@@ -142,8 +141,6 @@ static bool index_load_is_past(const struct index_load_chain *chain) {
 
 // Whether a run that begins at `first` can be the next one. May start the chain anew.
 static bool index_load_fits(struct index *index, struct index_load_chain *chain, uint64_t first) {
-    if (chain->is_broken)
-        return false;
     if (first > chain->next && chain->is_begun && index_load_is_past(chain)) {
         index_runs_replace(index, &chain->family->runs, 0, chain->family->runs.count, NULL);
         chain->is_begun = false;
@@ -151,8 +148,6 @@ static bool index_load_fits(struct index *index, struct index_load_chain *chain,
     if (!chain->is_begun && chain->retention_ms != 0)
         chain->next = first;
     chain->is_begun = true;
-    if (first > chain->next)
-        chain->is_broken = true;
     return first == chain->next;
 }
 
@@ -188,7 +183,6 @@ static enum status index_load_item(struct index *index, struct index_load_chain 
     index_runs_add(&chain->family->runs, run);
     if (!index_load_belongs(chain, run)) {
         index_runs_replace(index, &chain->family->runs, chain->family->runs.count - 1, 1, NULL);
-        chain->is_broken = true;
         return STATUS_ok;
     }
     chain->next = item->last + 1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Which runs are merged, and when. Runs have a level by their size, each four times the one below;
-// as soon as four neighbours are at a level or below, they become one. So an entry is written again
-// once per level, and there are at most three runs per level. Only neighbours are merged, because
+// as soon as there are four of a level without a larger one in between, they become one, and so do
+// the smaller ones between them. So an entry is written again once per level, and there are few
+// runs: three per level, if segments are alike. Only neighbours are merged, because
 // the runs of a family must stay in order of position. Runs that will fall away by age are merged
 // only while the result spans no more than a day, or the youngest entry would keep all others.
 //
@@ -19,6 +20,7 @@
 
 #define INDEX_MERGE_LEVEL_ENTRIES (UINT64_C(64) << 10) // runs up to this size are at level 0
 #define INDEX_MERGE_LEVELS        24
+#define INDEX_MERGE_RUNS_MANY     24                    // more than levels alone explain
 #define INDEX_MERGE_STEP_ENTRIES  (UINT64_C(256) << 10) // a few milliseconds
 
 struct index_merge {
@@ -49,19 +51,50 @@ static bool index_merge_takes(const struct run *run, uint32_t level) {
            !atomic_load_explicit(&run->is_damaged, memory_order_relaxed);
 }
 
-// How many runs from `place` on can become one at this level.
+// How many runs from `place` on become one at this level; 0 when it is too early for that. Smaller
+// runs at the end are left to grow, or the large ones would be written again for each small one.
 static size_t index_merge_extent(const struct index_runs *runs, size_t place, uint32_t level,
                                  uint64_t span_ms) {
-    size_t count = 0;
-    while (place + count < runs->count && count < INDEX_MERGE_INPUTS_MAX) {
-        const struct run *run = runs->items[place + count];
+    size_t extent = 0;
+    size_t level_count = 0;
+    for (size_t i = place; i < runs->count && i - place < INDEX_MERGE_INPUTS_MAX; i++) {
+        const struct run *run = runs->items[i];
         if (!index_merge_takes(run, level))
             break;
         if (run->facts.newest_ms - runs->items[place]->facts.oldest_ms > span_ms)
             break;
-        count++;
+        if (index_merge_level(run->facts.entry_count) < level)
+            continue;
+        extent = i - place + 1;
+        level_count++;
     }
-    return count;
+    return level_count >= INDEX_MERGE_FAN_IN ? extent : 0;
+}
+
+static uint64_t index_merge_entries(const struct index_runs *runs, size_t place, size_t count) {
+    uint64_t entry_count = 0;
+    for (size_t i = place; i < place + count; i++)
+        entry_count += runs->items[i]->facts.entry_count;
+    return entry_count;
+}
+
+// The four neighbours that cost least, whatever their levels: segments of ever changing size can
+// leave small runs between large ones without end.
+static size_t index_merge_cheapest(const struct index_runs *runs, uint64_t span_ms,
+                                   size_t *ret_place) {
+    uint64_t cheapest = UINT64_MAX;
+    for (size_t place = 0; place + INDEX_MERGE_FAN_IN <= runs->count; place++) {
+        const struct run *last = runs->items[place + INDEX_MERGE_FAN_IN - 1];
+        uint64_t entry_count = index_merge_entries(runs, place, INDEX_MERGE_FAN_IN);
+        bool fits = last->facts.newest_ms - runs->items[place]->facts.oldest_ms <= span_ms;
+        for (size_t i = place; i < place + INDEX_MERGE_FAN_IN; i++)
+            fits = fits && index_merge_takes(runs->items[i], INDEX_MERGE_LEVELS);
+        if (!fits || entry_count >= cheapest)
+            continue;
+        cheapest = entry_count;
+        *ret_place = place;
+    }
+    return cheapest == UINT64_MAX ? 0 : INDEX_MERGE_FAN_IN;
 }
 
 // The smallest merge that a family is ready for.
@@ -69,19 +102,27 @@ static bool index_merge_choose(const struct index *index, uint32_t number,
                                struct index_merge_choice *ret_choice) {
     const struct index_runs *runs = &index->families[number].runs;
     uint64_t span_ms = index->retention_ms[number] == 0 ? UINT64_MAX : INDEX_MERGE_SPAN_MS;
-    for (uint32_t level = 0; level < INDEX_MERGE_LEVELS; level++) {
-        for (size_t place = 0; place + INDEX_MERGE_FAN_IN <= runs->count; place++) {
-            size_t count = index_merge_extent(runs, place, level, span_ms);
-            if (count < INDEX_MERGE_FAN_IN)
-                continue;
-            *ret_choice =
-                (struct index_merge_choice){.family = number, .place = place, .count = count};
-            for (size_t i = place; i < place + count; i++)
-                ret_choice->entry_count += runs->items[i]->facts.entry_count;
-            return true;
+    size_t count = 0;
+    size_t place = 0;
+    for (uint32_t level = 0; level < INDEX_MERGE_LEVELS && count == 0; level++) {
+        for (place = 0; place + INDEX_MERGE_FAN_IN <= runs->count; place++) {
+            if (index_merge_level(runs->items[place]->facts.entry_count) == level)
+                count = index_merge_extent(runs, place, level, span_ms);
+            if (count != 0)
+                break;
         }
     }
-    return false;
+    if (count == 0 && runs->count > INDEX_MERGE_RUNS_MANY)
+        count = index_merge_cheapest(runs, span_ms, &place);
+    if (count == 0)
+        return false;
+    *ret_choice = (struct index_merge_choice){
+        .family = number,
+        .place = place,
+        .count = count,
+        .entry_count = index_merge_entries(runs, place, count),
+    };
+    return true;
 }
 
 // Marks the smallest possible merge's inputs as taken, if it is smaller than all merges under way.

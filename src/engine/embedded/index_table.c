@@ -3,8 +3,8 @@
 // (release) and loaded first (acquire), so whoever sees a value sees its fingerprint and the nodes
 // it leads to. A put that is taken back was never below a reader's bound, so a reader may see it or
 // not. But the node of such a put is used again, maybe under another fingerprint, while a reader is
-// on its way through it; therefore taking back counts up first, and a reader that sees the count
-// changed after it has read a node starts again from the slot.
+// on its way through it; therefore taking back counts up, and a reader that sees the count changed
+// after it has read a node starts again from the slot.
 #include "engine/embedded/index_table.h"
 
 #include <string.h>
@@ -156,7 +156,6 @@ void index_table_take_back(const struct index_table_undo *undo) {
     uint64_t now = atomic_load_explicit(&slot->value, memory_order_relaxed);
     CHECK(index_table_entries(table) > 0);
     CHECK(now != undo->value);
-    atomic_fetch_add_explicit(&table->undo_count, 1, memory_order_relaxed);
     if (undo->value == 0) {
         CHECK((now & INDEX_NODE_FLAG) == 0);
         table->slot_used--;
@@ -166,6 +165,10 @@ void index_table_take_back(const struct index_table_undo *undo) {
         index_table_count(&table->node_count, (undo->value & INDEX_NODE_FLAG) != 0 ? -1 : -2);
     }
     atomic_store_explicit(&slot->value, undo->value, memory_order_release);
+    // Between the slot, which no longer leads to the node, and the node's next use: a reader that
+    // came by the old way counts from before, one that counts from now on cannot come that way.
+    uint64_t undo_count = atomic_load_explicit(&table->undo_count, memory_order_relaxed);
+    atomic_store_explicit(&table->undo_count, undo_count + 1, memory_order_release);
     index_table_count(&table->entry_count, -1);
 }
 

@@ -17,7 +17,7 @@
 #define RUN_WRITE_BYTES      (16 * RUN_CHUNK_BYTES) // handed to the disk at once
 // Synced on the way, so that the last sync is short and the journal's syncs never wait behind a
 // long one.
-#define RUN_SYNC_BYTES       (8 * RUN_WRITE_BYTES)
+#define RUN_SYNC_BYTES       (4 * RUN_WRITE_BYTES)
 #define RUN_TEMPORARY_SUFFIX ".tmp"
 
 struct run_writer {
