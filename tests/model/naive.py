@@ -113,6 +113,13 @@ class Ledger:
                 f"{payer['currency']}, and {amount} was asked.")
 
     @staticmethod
+    def can_hold(payer, amount):
+        if payer["held"] + amount > AMOUNT_MAX:
+            raise Refusal(
+                "balance_limit_exceeded", f"Wallet {payer['id']} holds {payer['held']} "
+                f"{payer['currency']}, and {amount} more was asked.")
+
+    @staticmethod
     def has_room(payee, amount):
         if payee["balance"] + amount > AMOUNT_MAX:
             raise Refusal(
@@ -217,6 +224,8 @@ class Ledger:
         self.version_is(wallet, if_match)
         self.bank_id_is_new(wallet["currency"], fields["bank_transaction_id"])
         self.has_funds(wallet, fields["amount"])
+        if fields["bank_transaction_id"] is None:
+            self.can_hold(wallet, fields["amount"])
         id_ = self.make_id("wdl", self.now)
         withdrawal = {
             "id": id_, "wallet": wallet["id"], "amount": fields["amount"],
@@ -297,6 +306,7 @@ class Ledger:
 
     def do_hold(self, fields, principal, if_match):
         payer, payee = self.between(fields, "wallet", "merchant", if_match, merchant=True)
+        self.can_hold(payer, fields["amount"])
         id_ = self.make_id("hold", self.now)
         self.holds[id_] = {
             "id": id_, "wallet": payer["id"], "merchant": payee["id"], "amount": fields["amount"],
