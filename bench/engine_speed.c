@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -12,7 +11,7 @@
 #include "base/signal_gate.h"
 #include "engine/embedded/embedded.h"
 
-enum { ROUNDS_IN_FLIGHT = 4 };
+enum { ROUNDS_IN_FLIGHT = 4, WALLETS_PER_ROUND = 1000 };
 
 struct lane {
     struct round round;
@@ -59,14 +58,13 @@ static void lane_wait(struct lane *lane) {
 }
 
 static struct id *wallets_open(struct engine *engine, struct lane *lane, struct id admin,
-                               uint32_t wallet_count, uint32_t batch) {
+                               uint32_t wallet_count) {
     struct id *wallets = memory_take(wallet_count * sizeof(*wallets));
-    char owner[32], bank[32];
     for (uint32_t done = 0; done < wallet_count;) {
-        uint32_t count = wallet_count - done < batch ? wallet_count - done : batch;
+        uint32_t left = wallet_count - done;
+        uint32_t count = left < WALLETS_PER_ROUND ? left : WALLETS_PER_ROUND;
         lane->submission.count = count;
         for (uint32_t i = 0; i < count; i++) {
-            (void)snprintf(owner, sizeof(owner), "owner-%u", done + i);
             lane->commands[i] = (struct command){.type = COMMAND_WALLET_OPEN,
                                                  .principal_key = admin,
                                                  .owner = SLICE("owner"),
@@ -85,9 +83,86 @@ static struct id *wallets_open(struct engine *engine, struct lane *lane, struct 
         }
         done += count;
     }
-    (void)bank;
-    lane->submission.count = batch;
     return wallets;
+}
+
+// What one run is about.
+struct run {
+    struct engine *engine;
+    struct id admin;
+    struct id *wallets; // owned
+    uint32_t wallet_count;
+    uint32_t batch;
+    uint64_t generator_ns; // time spent making commands
+};
+
+static void fill(struct run *run, struct lane *lane) {
+    uint64_t began = clock_monotonic_ns();
+    for (uint32_t i = 0; i < run->batch; i++) {
+        uint64_t from = random_next() % run->wallet_count;
+        uint64_t step = 1 + random_next() % (run->wallet_count - 1);
+        lane->commands[i] =
+            (struct command){.type = COMMAND_TRANSFER,
+                             .has_key = true,
+                             .has_amount = true,
+                             .amount = 1 + (int64_t)(random_next() % 100),
+                             .principal_key = run->admin,
+                             .wallet = run->wallets[from],
+                             .counterparty = run->wallets[(from + step) % run->wallet_count],
+                             .key = {random_next(), random_next()},
+                             .origin = {.principal = SLICE("key_01h455vb4pex5vsknk084sn02q"),
+                                        .request_id = SLICE("0123456789abcdef"),
+                                        .role = ROLE_ADMIN}};
+    }
+    run->generator_ns += clock_monotonic_ns() - began;
+}
+
+static double cpu_seconds(void) {
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void measure(struct run *run, uint64_t seconds) {
+    struct lane lanes[ROUNDS_IN_FLIGHT] = {0};
+    struct engine_stats stats;
+    uint64_t done = 0, turn = 0;
+    for (int i = 0; i < ROUNDS_IN_FLIGHT; i++)
+        lane_init(&lanes[i], run->batch);
+    double cpu = cpu_seconds();
+    uint64_t began = clock_monotonic_ns(), until = began + seconds * 1000000000u;
+    for (; clock_monotonic_ns() < until; turn++, done += run->batch) {
+        struct lane *lane = &lanes[turn % ROUNDS_IN_FLIGHT];
+        lane_wait(lane);
+        fill(run, lane);
+        lane_submit(run->engine, lane);
+    }
+    for (int i = 0; i < ROUNDS_IN_FLIGHT; i++)
+        lane_wait(&lanes[i]);
+    double took = (double)(clock_monotonic_ns() - began) / 1e9;
+    cpu = cpu_seconds() - cpu;
+    run->engine->port->stats(run->engine, &stats);
+    printf("batch %u, %u wallets: %.0f transfers/s, %.2f us CPU each (%.2f of it making them), "
+           "backlog %llu bytes, %llu runs, sync %.0f us\n",
+           run->batch, run->wallet_count, (double)done / took, cpu / (double)done * 1e6,
+           (double)run->generator_ns / 1e3 / (double)done,
+           (unsigned long long)stats.index_backlog_bytes, (unsigned long long)stats.index_run_count,
+           (double)stats.sync_ns_total / 1e3 / (double)stats.sync_count);
+}
+
+static struct id admin_make(struct engine *engine, struct lane *lane) {
+    struct record record;
+    const char *why;
+    lane->submission.count = 1;
+    lane->commands[0] = (struct command){.type = COMMAND_KEY_CREATE,
+                                         .key_role = ROLE_ADMIN,
+                                         .name = SLICE("bench"),
+                                         .origin = {.principal = SLICE("system")}};
+    lane_submit(engine, lane);
+    lane_wait(lane);
+    CHECK(record_decode(lane->outcomes[0].record, &record, &why) == STATUS_ok);
+    return record.api_key.id;
 }
 
 static void sum_up(void *context, const struct wallet *wallet) {
@@ -95,83 +170,29 @@ static void sum_up(void *context, const struct wallet *wallet) {
 }
 
 int main(int argc, char **argv) {
+    struct embedded_options options = {.idempotency_days = 7};
+    struct lane first = {0};
+    struct run run = {0};
+    char why[512];
     if (argc < 5) {
-        (void)fprintf(stderr, "engine_speed FOLDER BATCH WALLETS SECONDS\n");
+        (void)fprintf(stderr, "engine_speed EMPTY-FOLDER BATCH WALLETS SECONDS\n");
         return 2;
     }
-    uint32_t batch = (uint32_t)atol(argv[2]), wallet_count = (uint32_t)atol(argv[3]);
-    uint64_t seconds = (uint64_t)atol(argv[4]);
-    char why[512];
-    struct engine *engine;
-    struct embedded_options options = {.folder = argv[1], .idempotency_days = 7};
-    if (embedded_open(&options, why, sizeof(why), &engine) != STATUS_ok) {
+    options.folder = argv[1];
+    run.batch = (uint32_t)atol(argv[2]);
+    run.wallet_count = (uint32_t)atol(argv[3]);
+    CHECK(run.batch >= 1 && run.wallet_count >= 2);
+    if (embedded_open(&options, why, sizeof(why), &run.engine) != STATUS_ok) {
         (void)fprintf(stderr, "%s\n", why);
         return 1;
     }
-    struct lane lanes[ROUNDS_IN_FLIGHT] = {0}, first = {0};
-    lane_init(&first, 1000);
-    first.submission.count = 1;
-    first.commands[0] = (struct command){.type = COMMAND_KEY_CREATE,
-                                         .key_role = ROLE_ADMIN,
-                                         .name = SLICE("bench"),
-                                         .origin = {.principal = SLICE("system")}};
-    lane_submit(engine, &first);
-    lane_wait(&first);
-    struct record key;
-    const char *broken;
-    CHECK(record_decode(first.outcomes[0].record, &key, &broken) == STATUS_ok);
-    struct id *wallets = wallets_open(engine, &first, key.api_key.id, wallet_count, 1000);
-    for (int i = 0; i < ROUNDS_IN_FLIGHT; i++)
-        lane_init(&lanes[i], batch);
-    struct rusage before, after;
-    (void)getrusage(RUSAGE_SELF, &before);
-    uint64_t began = clock_monotonic_ns(), until = began + seconds * 1000000000u, done = 0;
-    uint64_t in_generator = 0;
-    for (uint64_t turn = 0; clock_monotonic_ns() < until; turn++) {
-        struct lane *lane = &lanes[turn % ROUNDS_IN_FLIGHT];
-        lane_wait(lane);
-        uint64_t start = clock_monotonic_ns();
-        for (uint32_t i = 0; i < batch; i++) {
-            struct command *command = &lane->commands[i];
-            *command =
-                (struct command){.type = COMMAND_TRANSFER,
-                                 .has_key = true,
-                                 .has_amount = true,
-                                 .amount = 1 + (int64_t)(random_next() % 100),
-                                 .principal_key = key.api_key.id,
-                                 .wallet = wallets[random_next() % wallet_count],
-                                 .counterparty = wallets[random_next() % wallet_count],
-                                 .key = {random_next(), random_next()},
-                                 .origin = {.principal = SLICE("key_01h455vb4pex5vsknk084sn02q"),
-                                            .request_id = SLICE("0123456789abcdef"),
-                                            .role = ROLE_ADMIN}};
-            if (id_equal(command->wallet, command->counterparty))
-                command->counterparty = wallets[(random_next() % (wallet_count - 1))];
-        }
-        in_generator += clock_monotonic_ns() - start;
-        lane_submit(engine, lane);
-        done += batch;
-    }
-    for (int i = 0; i < ROUNDS_IN_FLIGHT; i++)
-        lane_wait(&lanes[i]);
-    double took = (double)(clock_monotonic_ns() - began) / 1e9;
-    (void)getrusage(RUSAGE_SELF, &after);
-    struct engine_stats stats;
-    engine->port->stats(engine, &stats);
-    double cpu = (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
-                 (double)(after.ru_stime.tv_sec - before.ru_stime.tv_sec) +
-                 (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec) / 1e6 +
-                 (double)(after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e6;
-    printf(
-        "batch %u, %u wallets: %.0f transfers/s, %.2f us CPU each (generator %.2f), backlog %llu "
-        "bytes, %llu runs, sync %.0f us\n",
-        batch, wallet_count, (double)done / took, cpu / (double)done * 1e6,
-        (double)in_generator / 1e3 / (double)done, (unsigned long long)stats.index_backlog_bytes,
-        (unsigned long long)stats.index_run_count,
-        (double)stats.sync_ns_total / 1e3 / (double)stats.sync_count);
+    lane_init(&first, WALLETS_PER_ROUND);
+    run.admin = admin_make(run.engine, &first);
+    run.wallets = wallets_open(run.engine, &first, run.admin, run.wallet_count);
+    measure(&run, (uint64_t)atol(argv[4]));
     __int128 sum = 0;
-    engine->port->wallets(engine, sum_up, &sum);
+    run.engine->port->wallets(run.engine, sum_up, &sum);
     CHECK(sum == 0); // nothing was deposited: transfers only shift
-    engine->port->close(engine);
+    run.engine->port->close(run.engine);
     return 0;
 }
