@@ -331,6 +331,8 @@ static enum status examine(struct auditor *auditor, struct integrity_report *rep
         return status;
     report->position = end;
     tally_add_up(&auditor->tally, report);
+    report->checks[INTEGRITY_WALLETS].sentence =
+        "What the server believes now is what the record says.";
     if (!auditor->tally.is_broken)
         status = compare_live(auditor);
     if (status != STATUS_ok) {

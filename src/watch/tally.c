@@ -398,8 +398,10 @@ static const struct integrity_check checks[INTEGRITY_CHECKS] = {
     [INTEGRITY_VERSIONS] =
         {.name = "versions",
          .sentence = "A wallet's version grows by one with each operation that changes it."},
-    [INTEGRITY_WALLETS] = {.name = "wallets",
-                           .sentence = "What the server believes now is what the record says."},
+    [INTEGRITY_WALLETS] =
+        {.name = "wallets",
+         .sentence = "Every wallet is opened once, keeps its owner, kind and currency, and "
+                     "is what its records say."},
 };
 
 static void report_differs(struct integrity_report *report, uint32_t check, const char *format, ...)
