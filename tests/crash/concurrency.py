@@ -301,8 +301,8 @@ TESTS = [
 ]
 
 
-def races(report, binary):
-    with florin.serving(florin=binary) as server:
+def races(report, binary, config=None):
+    with florin.serving(florin=binary, config=config) as server:
         world = World(server)
         for test in TESTS:
             report.run(test.__name__, test, world)

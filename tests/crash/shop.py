@@ -18,7 +18,7 @@ LIST_KINDS = ("transactions", "holds", "withdrawals")
 class Sent:
     """One request that was sent, and its answer if there was one."""
 
-    __slots__ = ("target", "body", "key", "answer", "kind", "reference", "parts")
+    __slots__ = ("target", "body", "key", "answer", "kind", "reference", "parts", "may_be_half")
 
     def __init__(self, kind, target, body, reference, parts=1):
         self.kind = kind
@@ -27,6 +27,7 @@ class Sent:
         self.key = "key-" + reference
         self.reference = reference
         self.parts = parts  # how many things carry the reference when it took effect
+        self.may_be_half = False  # a batch that is not atomic; a retry finishes it
         self.answer = None
 
     def send(self, client):
@@ -96,9 +97,10 @@ class Worker(threading.Thread):
         customer = self.random.choice(self.shop.customers)
         merchant = self.random.choice(self.shop.merchants)
         amount = self.random.randint(1, 50)
-        kind = self.random.choices(
-            ["purchase", "deposit", "transfer", "hold", "capture", "refund", "withdrawal", "batch"],
-            [20, 12, 16, 12, 10, 10, 8, 6])[0]
+        kind = self.random.choices([
+            "purchase", "deposit", "transfer", "hold", "capture", "refund", "withdrawal", "batch",
+            "loose batch"
+        ], [20, 12, 16, 12, 10, 10, 8, 6, 4])[0]
         if kind == "capture" and self.holds:
             hold = self.holds.pop()
             return Sent(kind, f"/v1/holds/{hold}/capture",
@@ -120,8 +122,8 @@ class Worker(threading.Thread):
         if kind == "withdrawal":
             return Sent(kind, "/v1/withdrawals",
                         {"wallet": customer, "amount": amount, "reference": reference}, reference)
-        if kind == "batch":
-            return self.draw_batch(reference)
+        if kind in ("batch", "loose batch"):
+            return self.draw_batch(reference, atomic=kind == "batch")
         if kind == "transfer":
             other = self.random.choice(
                 [wallet for wallet in self.shop.customers if wallet != customer])
@@ -134,17 +136,21 @@ class Worker(threading.Thread):
                 "order": reference
             }, reference)
 
-    def draw_batch(self, reference):
-        """Atomic: all of it or nothing."""
+    def draw_batch(self, reference, atomic):
+        """Atomic: all of it or nothing. Loose: its beginning, and the rest by a retry."""
         count = self.random.choice([2, 5, 40])
         operations = []
-        for _ in range(count):
+        for index in range(count):
             payer, payee = self.random.sample(self.shop.customers, 2)
+            # The amount says which one it is.
             operations.append({
-                "type": "transfer", "from": payer, "to": payee, "amount": 1, "reference": reference
+                "type": "transfer", "from": payer, "to": payee, "amount": 1 + index,
+                "reference": reference
             })
-        return Sent("batch", "/v1/batches", {"operations": operations, "atomic": True}, reference,
-                    count)
+        body = {"operations": operations, "atomic": atomic}
+        sent = Sent("batch", "/v1/batches", body, reference, count)
+        sent.may_be_half = not atomic
+        return sent
 
 
 def in_parallel(items, action, threads=6):
@@ -180,11 +186,13 @@ class Books:
         self.wallets = {wallet["id"]: wallet for wallet in client.list("/v1/wallets?limit=1000")}
         self.integrity = client.get("/check-integrity")
         self.by_reference = {}
+        self.amounts = {}
         for thing in self.transactions + self.holds + self.withdrawals:
             reference = thing.get("reference")
             # A capture or settlement may show the reference of its hold or withdrawal.
             if reference and "hold" not in thing and thing.get("type") != "withdrawal":
                 self.by_reference.setdefault(reference, []).append(thing["id"])
+                self.amounts.setdefault(reference, []).append(thing["amount"])
 
     def wrong(self):
         """A list of what does not add up."""

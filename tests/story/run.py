@@ -26,6 +26,7 @@ from client import Answer, Client, Unreachable  # noqa: E402
 from expect import always, one  # noqa: E402
 from language import Malformed, REQUEST, fill, fill_bytes, look_up, plain, read_story  # noqa: E402
 from report import Report  # noqa: E402
+from schema import Description  # noqa: E402
 
 
 class Failure(Exception):
@@ -43,6 +44,7 @@ class Story:
         self.secrets = {"nobody": None}
         self.role = "admin"
         self.client = None
+        self.description = None  # what the server says about itself
 
     def play(self):
         try:
@@ -50,6 +52,8 @@ class Story:
             while steps and steps[0].kind == "config":
                 self.server.config = steps.pop(0).text
             self.server.start()
+            with Client(self.server.port) as client:
+                self.description = Description(client.get("/openapi.json").json)
         except (Malformed, florin.NotStarted) as error:
             self.report.fail(self.name, error)
             return
@@ -112,6 +116,8 @@ class Story:
         while True:
             answer = self.send(method, target, body, headers)
             wrong = self.judge(answer, target, expected)
+            if method != "LIST":
+                wrong += self.description.wrong(method, target, body, answer)
             if not wrong or time.monotonic() >= deadline:
                 break
             time.sleep(0.02)

@@ -14,6 +14,7 @@ from report import Report  # noqa: E402
 
 report = Report("concurrency")
 report.run("races", races, florin.binary())
+report.run("races, two HTTP threads", races, florin.binary(), {"http_threads": 2})
 if os.environ.get("FLORIN_SANITIZED"):
     report.run("races, sanitized", races, os.environ["FLORIN_SANITIZED"])
 report.finish()
