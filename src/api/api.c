@@ -80,8 +80,8 @@ struct api *api_open(const struct api_options *options) {
     api->loops = (struct api_loop *)loops;
     for (unsigned i = 0; i < options->loops; i++)
         loop_open(api, i);
-    readers_open(&api->lists, API_LIST_THREADS);
-    readers_open(&api->checks, 1);
+    readers_open(&api->lists, "lists", API_LIST_THREADS);
+    readers_open(&api->checks, "checks", 1);
     return api;
 }
 

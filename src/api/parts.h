@@ -226,7 +226,7 @@ struct wire_found answers_found(const struct outcome *outcome, enum command_type
 void batches_answer(struct api_loop *loop, struct call *call);
 
 // readers.c
-void readers_open(struct readers *readers, uint32_t thread_count);
+void readers_open(struct readers *readers, const char *name, uint32_t thread_count);
 void readers_close(struct readers *readers); // what is queued is dropped
 // False: the queue is full, or the readers stop.
 bool readers_push(struct readers *readers, struct job *job);

@@ -44,7 +44,7 @@ static void *reader_main(void *context) {
     return NULL;
 }
 
-void readers_open(struct readers *readers, uint32_t thread_count) {
+void readers_open(struct readers *readers, const char *name, uint32_t thread_count) {
     CHECK(thread_count >= 1 && thread_count <= API_LIST_THREADS);
     memset(readers, 0, sizeof(*readers));
     CHECK(pthread_mutex_init(&readers->lock, NULL) == 0);
@@ -53,9 +53,11 @@ void readers_open(struct readers *readers, uint32_t thread_count) {
     sigset_t all, before;
     sigfillset(&all);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    for (; readers->thread_count < thread_count; readers->thread_count++)
-        CHECK(pthread_create(&readers->threads[readers->thread_count], NULL, reader_main,
-                             readers) == 0);
+    for (; readers->thread_count < thread_count; readers->thread_count++) {
+        pthread_t *thread = &readers->threads[readers->thread_count];
+        CHECK(pthread_create(thread, NULL, reader_main, readers) == 0);
+        (void)pthread_setname_np(*thread, name); // only for people who look at threads
+    }
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
