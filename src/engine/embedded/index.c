@@ -136,11 +136,11 @@ static void index_seal_family(struct index *index, size_t number,
         for (size_t i = first; i < family->tables.count; i++)
             sealed->bytes += index_table_bytes(family->tables.items[i]);
         index->backlog_bytes += sealed->bytes;
-        index->backlog_count += sealed->table_count;
         family->slots_wanted = index_slots_for(sealed->entry_count);
         family->unsealed_tables = 0;
         index_begin_table(index, family);
     }
+    index->backlog_count++;
     if (index->sealed_last == NULL)
         index->sealed_first = sealed;
     else
@@ -332,14 +332,20 @@ void index_close(struct index *index) {
 void index_stats(struct index *index, struct index_stats *ret_stats) {
     pthread_mutex_lock(&index->lock);
     struct index_stats stats = index->counters;
+    stats.covered_position = UINT64_MAX;
     for (size_t f = 0; f < INDEX_FAMILY_COUNT; f++) {
         const struct index_family_state *family = &index->families[f];
         for (size_t i = 0; i < family->runs.count; i++) {
             const struct run *run = family->runs.items[i];
             stats.run_entries += run->facts.entry_count;
             stats.run_memory_bytes += run_bytes(run);
-            stats.run_file_bytes += run_file_bytes(run);
+            stats.run_file_bytes += run_file_bytes(run->facts.entry_count);
         }
+        uint64_t end = family->runs.count == 0
+                           ? 0
+                           : family->runs.items[family->runs.count - 1]->facts.end_position;
+        if (stats.covered_position > end)
+            stats.covered_position = end;
         stats.run_count += family->runs.count;
         if (stats.run_count_max < family->runs.count)
             stats.run_count_max = family->runs.count;

@@ -147,14 +147,15 @@ MUST_CHECK enum status index_find_next(struct index_cursor *cursor, uint64_t *re
 bool index_work(struct index *index);
 
 struct index_stats {
-    uint64_t table_entries; // in memory, not yet in runs
+    uint64_t covered_position; // all below lies in durable runs: a checkpoint must not be newer
+    uint64_t table_entries;    // in memory, not yet in runs
     uint64_t run_entries;
     uint64_t run_count;
     uint64_t run_count_max; // of the family that has most
     uint64_t run_file_bytes;
     uint64_t run_memory_bytes; // filters and checksums
     uint64_t table_memory_bytes;
-    uint64_t backlog_count; // sealed tables that wait for becoming runs
+    uint64_t backlog_count; // sealed and not yet runs: one per segment and family, empty ones too
     uint64_t backlog_bytes;
     uint64_t flush_count;     // runs written from tables
     uint64_t merge_count;     // merges finished

@@ -108,7 +108,7 @@ static void index_flush_dequeue(struct index *index, uint32_t family, size_t cou
         if (count > 0 && sealed->family == family) {
             *link = sealed->next;
             index->backlog_bytes -= sealed->bytes;
-            index->backlog_count -= sealed->table_count;
+            index->backlog_count--;
             memory_free(sealed);
             count--;
             continue;

@@ -20,7 +20,8 @@
 
 #define INDEX_MERGE_LEVEL_ENTRIES (UINT64_C(64) << 10) // runs up to this size are at level 0
 #define INDEX_MERGE_LEVELS        24
-#define INDEX_MERGE_RUNS_MANY     24                    // more than levels alone explain
+#define INDEX_MERGE_RUNS_MANY     24 // more than levels alone explain
+#define INDEX_MERGE_FREE_BYTES    (UINT64_C(64) << 20)
 #define INDEX_MERGE_STEP_ENTRIES  (UINT64_C(256) << 10) // a few milliseconds
 
 struct index_merge {
@@ -174,24 +175,40 @@ static void index_merge_free(struct index *index, struct index_merge *merge) {
     memory_free(merge);
 }
 
+// A merge needs room for its result beside its inputs. It must not take the room that the journal
+// needs: many runs are slow, a full disk stops payments.
+static enum status index_merge_room(struct index *index, const struct run_facts *facts) {
+    uint64_t free_bytes;
+    enum status status = index->disk->driver->free_bytes(index->disk, &free_bytes);
+    if (status != STATUS_ok)
+        return status;
+    uint64_t wanted = 2 * run_file_bytes(facts->entry_count) + INDEX_MERGE_FREE_BYTES;
+    return free_bytes < wanted ? STATUS_storage_full : STATUS_ok;
+}
+
 // Begins a merge if there is a good one. Returns what opening its file gave.
 static enum status index_merge_open(struct index *index) {
     struct run_facts facts;
     char name[RUN_NAME_BYTES];
     struct run_source *sources[INDEX_MERGE_INPUTS_MAX];
-    if (index->merge_count == INDEX_MERGES_MAX)
+    uint64_t view_number = atomic_load_explicit(&index->view_number, memory_order_acquire);
+    if (index->merge_count == INDEX_MERGES_MAX || index->merge_view_number == view_number)
         return STATUS_ok;
     struct index_merge *merge = index_merge_begin(index, &facts);
-    if (merge == NULL)
+    if (merge == NULL) {
+        index->merge_view_number = view_number; // nothing to do before something changes
         return STATUS_ok;
+    }
     run_name(name, index->folder, index_family_name(facts.family), facts.first_segment,
              facts.last_segment);
     for (size_t i = 0; i < merge->input_count; i++) {
         run_reader_init(&merge->readers[i], merge->inputs[merge->input_count - 1 - i]);
         sources[i] = &merge->readers[i].source;
     }
-    enum status status =
-        run_merge_open(index->disk, name, &facts, sources, merge->input_count, &merge->merge);
+    enum status status = index_merge_room(index, &facts);
+    if (status == STATUS_ok)
+        status =
+            run_merge_open(index->disk, name, &facts, sources, merge->input_count, &merge->merge);
     if (status == STATUS_ok)
         index->merges[index->merge_count++] = merge;
     else
@@ -226,6 +243,7 @@ bool index_merge(struct index *index) {
         if (status == STATUS_ok)
             return true;
         index->merge_count--;
+        index->merge_view_number = 0; // its inputs may be chosen again
     }
     if (status == STATUS_end) {
         struct run *run;

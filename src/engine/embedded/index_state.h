@@ -144,6 +144,7 @@ struct index {
     // The background's.
     struct index_merge *merges[INDEX_MERGES_MAX]; // those under way, larger ones first
     size_t merge_count;
+    uint64_t merge_view_number;  // of the view in which there was nothing more to merge
     struct index_table *reserve; // free, to be cleared and used again; or NULL
     bool has_thread;
     pthread_t thread;

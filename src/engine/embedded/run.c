@@ -279,6 +279,6 @@ size_t run_bytes(const struct run *run) {
            run->chunk_count / 8;
 }
 
-uint64_t run_file_bytes(const struct run *run) {
-    return run_layout_of(run->facts.entry_count).file_bytes;
+uint64_t run_file_bytes(uint64_t entry_count) {
+    return run_layout_of(entry_count).file_bytes;
 }

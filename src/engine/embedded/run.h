@@ -126,7 +126,7 @@ bool run_check_chunk(struct run *run, uint64_t chunk);
 
 // The memory of a run: filter, checksums and the struct; not the mapped file.
 size_t run_bytes(const struct run *run);
-uint64_t run_file_bytes(const struct run *run);
+uint64_t run_file_bytes(uint64_t entry_count);
 
 // Writes a run. Entries come in order: fingerprints ascending, positions of one descending.
 struct run_writer;

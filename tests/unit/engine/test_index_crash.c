@@ -99,6 +99,27 @@ static void test_full_disk(void **state) {
     index_model_close(&model);
 }
 
+// Runs are made as long as they fit, but merging leaves room for the journal.
+static void test_merging_leaves_room(void **state) {
+    struct index_model model;
+    struct index_stats stats;
+    index_model_open(&model, 3);
+    index_model_start(&model);
+    fake_disk_limit(model.disk, 1 << 20);
+    add_segments(&model, 6);
+    index_stats(model.index, &stats);
+    assert_int_equal(stats.merge_count, 0);
+    assert_int_equal(stats.backlog_count, 0);
+    assert_int_equal(stats.run_count, 6 * INDEX_FAMILY_COUNT);
+    assert_int_equal(stats.status, STATUS_storage_full); // so that somebody looks
+    assert_int_equal(stats.covered_position, model.position);
+    fake_disk_limit(model.disk, UINT64_MAX);
+    check_after(&model);
+    index_stats(model.index, &stats);
+    assert_int_equal(stats.run_count, INDEX_FAMILY_COUNT);
+    index_model_close(&model);
+}
+
 // The thread hangs in a sync; the writer and lookups go on.
 static void test_hanging_disk(void **state) {
     struct index_model model;
@@ -127,9 +148,8 @@ static void test_hanging_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crash_at_every_call),
-        cmocka_unit_test(test_failure_at_every_call),
-        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_crash_at_every_call), cmocka_unit_test(test_failure_at_every_call),
+        cmocka_unit_test(test_full_disk),           cmocka_unit_test(test_merging_leaves_room),
         cmocka_unit_test(test_hanging_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
