@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A disk with moods, for tests: preloaded into a server, it makes syncs and writes of regular files hang while the file
-// $FLORIN_SHIM/hang exists, and makes the disk full while $FLORIN_SHIM/full exists. The server cannot tell it from a
-// device that stalls or a file system without room.
+// A disk with moods, for tests: preloaded into a server, it makes syncs and writes of regular files
+// hang while the file $FLORIN_SHIM/hang exists, and makes the disk full while $FLORIN_SHIM/full
+// exists. The server cannot tell it from a device that stalls or a file system without room.
 //
-// Full means: nothing can grow, and statvfs sees no free block. Writes inside a file that is already there succeed, as
-// they do on a real disk.
+// Full means: nothing can grow, and statvfs sees no free block. Writes inside a file that is there
+// already succeed, as they do on a real disk.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
+// Both names of every call are wanted here, the plain one and the one with 64.
+#undef _FILE_OFFSET_BITS
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -89,17 +93,35 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
     hang_while_told(fd);
-    return is_too_much(fd, offset + bytes_of(parts, count)) ? -1 : REAL(pwritev)(fd, parts, count, offset);
+    if (is_too_much(fd, offset + bytes_of(parts, count)))
+        return -1;
+    return REAL(pwritev)(fd, parts, count, offset);
 }
 
 ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
     hang_while_told(fd);
-    return is_too_much(fd, offset + bytes_of(parts, count)) ? -1 : REAL(pwritev2)(fd, parts, count, offset, flags);
+    if (is_too_much(fd, offset + bytes_of(parts, count)))
+        return -1;
+    return REAL(pwritev2)(fd, parts, count, offset, flags);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset) {
+    hang_while_told(fd);
+    if (is_too_much(fd, offset + bytes_of(parts, count)))
+        return -1;
+    return REAL(pwritev64)(fd, parts, count, offset);
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags) {
+    hang_while_told(fd);
+    if (is_too_much(fd, offset + bytes_of(parts, count)))
+        return -1;
+    return REAL(pwritev64v2)(fd, parts, count, offset, flags);
 }
 
 ssize_t write(int fd, const void *bytes, size_t size) {
     off_t end;
-    // The log goes to a file, too, in these tests, and must not stop: only the data folder's files are slow.
+    // The log goes to a file, too, in these tests, and must not stop.
     if (fd > 2 && is_regular(fd, &end)) {
         hang_while_told(fd);
         off_t place = lseek(fd, 0, SEEK_CUR);

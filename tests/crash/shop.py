@@ -34,6 +34,19 @@ class Sent:
         """The answer, which is not kept here."""
         return client.post(self.target, self.body, key=self.key)
 
+    def is_replay(self, again):
+        """Whether this is the first answer again: byte for byte, or in a batch that is not atomic
+        operation for operation."""
+        if again.status != self.answer.status:
+            return False
+        if self.may_be_half:
+            return ids_of(again) == ids_of(self.answer)
+        return again.replayed and again.body == self.answer.body
+
+
+def ids_of(answer):
+    return [result.get("id") for result in answer["results"]]
+
 
 class Shop:
     """Wallets that the workers use; made once, through the API."""
