@@ -62,6 +62,7 @@ static void open_engine(struct test_books *books) {
         .folder = books->folder,
         .idempotency_days = 7,
         .segment_bytes = books->segment_bytes,
+        .checkpoint_bytes = 2 * books->segment_bytes,
         .disk = books->disk,
     };
     enum status status = embedded_open(&options, why, sizeof(why), &books->engine);
