@@ -279,6 +279,11 @@ static const struct field *const key_list_query[] = {
 #define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
 #define MAY_PAY (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds))
 #define MAY_PAY_OTHER (MAY_PAY | MAY(same_wallet) | MAY(balance_limit_exceeded))
+// What an operation of a batch may be refused, since an atomic batch answers with that.
+#define MAY_BATCH                                                                                  \
+    (MAY_PAY_OTHER | MAY(not_a_merchant) | MAY(not_a_purchase) | MAY(duplicate_bank_transaction) | \
+     MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
+     MAY(refund_exceeds_purchase))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
 #define CHANGES_WALLET WRITE, .takes_if_match = true
 #define WITH_ID(type, member) \
@@ -354,7 +359,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_WITHDRAWAL,
         .batch_type = "withdrawal", CHANGES_WALLET, BODY(withdrawal_body),
-        .refusals = MAY_PAY | MAY(duplicate_bank_transaction),
+        .refusals = MAY_PAY | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
         .summary = "Pays money out, at once or once the bank has done so.",
     },
     [OPERATION_WITHDRAWAL_LIST] = {
@@ -427,7 +432,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:write", .http = 201, .answer = ANSWER_HOLD,
         .command = COMMAND_HOLD,
         .batch_type = "hold", CHANGES_WALLET, BODY(hold_body),
-        .refusals = MAY_PAY | MAY(same_wallet) | MAY(not_a_merchant),
+        .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
         .summary = "Sets money aside for a merchant.",
     },
     [OPERATION_HOLD_LIST] = {
@@ -473,6 +478,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:write", .http = 200, .answer = ANSWER_BATCH,
         .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BATCH_BODY_BYTES_MAX,
         BODY(batch_body),
+        .refusals = MAY_BATCH,
         .summary = "Does up to 10,000 operations in order, each under its own permission.",
     },
     [OPERATION_TRANSACTION_LIST] = {
