@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Pieces of work are small (a chunk of a megabyte and its sync), because the writer's own sync of
-// the same file would wait for every dirty page of it. How far ahead the zeros reach grows with
-// what the writer has used, so a little journal stays little and a busy one is soon prepared to the
-// end of its segment.
+// A piece of work is 8 MiB and one sync: small enough that a writer who needs the place waits some
+// milliseconds at most, large enough that the file system's own bookkeeping does not set the pace
+// (1 MiB and a sync each is three times slower). How far ahead the zeros reach grows with what the
+// writer has used, so a little journal stays little and a busy one is soon prepared to the end of
+// its segment.
 #include "engine/embedded/journal_supply.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "base/memory.h"
 #include "engine/embedded/journal_format.h"
 
+#define PIECE_CHUNKS    8
 #define CHUNK_BYTES_MAX (UINT64_C(1) << 20)
 #define AHEAD_BYTES_MIN (UINT64_C(8) << 20)
 #define SAMPLE_NS       (UINT64_C(100) * 1000 * 1000)
@@ -52,11 +54,18 @@ static void supply_sample(struct journal_supply *supply) {
     supply->may_retry = free_bytes >= supply->free_bytes_min + 2 * supply->chunk_bytes;
 }
 
+static uint64_t supply_piece(const struct journal_supply *supply, uint64_t frontier) {
+    return least(PIECE_CHUNKS * supply->chunk_bytes, supply->segment_bytes - frontier);
+}
+
 static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
                                       uint64_t offset, uint64_t size) {
-    CHECK(size <= supply->chunk_bytes);
-    enum status status =
-        file->driver->write_past_cache(file, offset, slice_of(supply->zeros, size));
+    enum status status = STATUS_ok;
+    for (uint64_t end = offset + size; status == STATUS_ok && offset < end;) {
+        uint64_t chunk = least(supply->chunk_bytes, end - offset);
+        status = file->driver->write_past_cache(file, offset, slice_of(supply->zeros, chunk));
+        offset += chunk;
+    }
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
@@ -110,7 +119,7 @@ static bool supply_wants_spare(const struct journal_supply *supply) {
 static void supply_step_current(struct journal_supply *supply) {
     struct disk_file *file = supply->current;
     uint64_t frontier = atomic_load(&supply->frontier);
-    uint64_t size = least(supply->chunk_bytes, supply->segment_bytes - frontier);
+    uint64_t size = supply_piece(supply, frontier);
     supply_unlock(supply);
     enum status status = supply_write_zeros(supply, file, frontier, size);
     supply_lock(supply);
@@ -123,7 +132,7 @@ static void supply_step_current(struct journal_supply *supply) {
 static void supply_step_spare(struct journal_supply *supply) {
     struct disk_file *file = supply->spare;
     uint64_t frontier = supply->spare_frontier;
-    uint64_t size = least(supply->chunk_bytes, supply->segment_bytes - frontier);
+    uint64_t size = supply_piece(supply, frontier);
     bool is_new = file == NULL;
     supply_unlock(supply);
     enum status status = is_new ? supply_make_spare(supply, &file)
