@@ -331,7 +331,11 @@ static void test_only_purchases_are_refunded(void **state) {
     scene.docket.purchase = NULL;
     scene.docket.wallet = scene.docket.counterparty = NULL;
     scene.docket.subject_is_other_transaction = true;
+    // Its currency is known, and asked for before its type.
     scene.command.currency = scene.accounts[1].currency;
+    assert_int_equal(scene_decide(&scene), STATUS_currency_mismatch);
+    assert_true(id_equal(scene.refusal.id, scene.command.subject));
+    scene.command.currency = scene.docket.currency->currency;
     break_version(&scene);
     assert_int_equal(scene_decide(&scene), STATUS_not_a_purchase);
     assert_true(id_equal(scene.refusal.id, scene.command.subject));

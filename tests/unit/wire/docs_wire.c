@@ -58,6 +58,7 @@ int main(int argument_count, char **arguments) {
         if (failed)
             fprintf(stderr, "%s is not what the tables say; print it anew with docs_wire %s\n",
                     arguments[2], arguments[1]);
+        printf("1..1\n%sok 1 - %s is what the tables say\n", failed ? "not " : "", arguments[2]);
     }
     buffer_done(&page);
     buffer_done(&committed);
