@@ -3,51 +3,6 @@
 // reader threads.
 #include "api/parts.h"
 
-#define PARAMETERS_MAX 32
-
-static bool is_time(const struct operation *operation, struct slice name) {
-    for (uint32_t i = 0; i < operation->query_count; i++)
-        if (operation->query[i]->kind == FIELD_TIME &&
-            slice_equal(slice_of_text(operation->query[i]->name), name))
-            return true;
-    return false;
-}
-
-// In a query a plus means a space, but whoever writes a time's offset as "+02:00" means a plus.
-static struct slice mend_time(struct arena *arena, struct slice value) {
-    struct slice copy = arena_copy(arena, value);
-    uint8_t *bytes = (uint8_t *)copy.bytes;
-    for (size_t i = 0; i < copy.size; i++)
-        if (bytes[i] == ' ' && memchr(bytes, 'T', i) != NULL)
-            bytes[i] = '+';
-    return copy;
-}
-
-// False: he has been answered.
-static bool decode_query(struct asking *asking, struct job *job) {
-    struct wire_parameter parameters[PARAMETERS_MAX];
-    uint32_t count = 0;
-    size_t place = 0;
-    struct slice name, value;
-    while (http_next_query(asking->request, &place, &name, &value)) {
-        if (count == PARAMETERS_MAX) {
-            answers_refuse(asking, STATUS_invalid_request, "There are too many query parameters.");
-            return false;
-        }
-        if (is_time(asking->operation, name))
-            value = mend_time(&job->arena, value);
-        parameters[count++] = (struct wire_parameter){.name = name, .value = value};
-    }
-    struct wire_context wire = router_wire_context(asking, &job->arena);
-    struct wire_faults faults;
-    if (wire_decode_query(&wire, asking->operation, parameters, count, &job->query, &faults) !=
-        STATUS_ok) {
-        answers_refuse_faults(asking, &faults);
-        return false;
-    }
-    return true;
-}
-
 // A job whose request has been answered already, or never will be by it.
 static void forget(struct api_loop *loop, struct job *job) {
     job->request = NULL;
@@ -63,7 +18,7 @@ static void send_to_readers(struct asking *asking, struct job *job) {
 
 void lists_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_LIST);
-    if (decode_query(asking, job))
+    if (queries_decode(asking, &job->arena, &job->query))
         send_to_readers(asking, job);
     else
         forget(asking->loop, job);
@@ -71,7 +26,7 @@ void lists_request(struct asking *asking) {
 
 void balances_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_BALANCE);
-    if (!decode_query(asking, job)) {
+    if (!queries_decode(asking, &job->arena, &job->query)) {
         forget(asking->loop, job);
     } else if (job->query.has_at) {
         send_to_readers(asking, job);

@@ -183,6 +183,11 @@ struct slice headers_take_request_id(struct api_loop *loop, struct http_request 
                                      struct slice given);
 bool headers_is_loopback(const uint8_t address[16]);
 
+// queries.c
+bool queries_are_there(struct asking *asking);
+// Texts go to `arena`. False: he has been answered.
+bool queries_decode(struct asking *asking, struct arena *arena, struct wire_query *ret_query);
+
 // calls.c
 struct call *calls_take(struct api_loop *loop, bool is_large);
 void calls_release(struct api_loop *loop, struct call *call);

@@ -85,6 +85,12 @@ static bool door_take_body(struct asking *asking) {
                        "Authorization, Idempotency-Key and If-Match may each stand there once.");
         return false;
     }
+    if (!operation->is_public && operation->query_count == 0 && queries_are_there(asking)) {
+        struct wire_query query;
+        bool none_is_known = !queries_decode(asking, http_arena(asking->request), &query);
+        CHECK(none_is_known);
+        return false;
+    }
     return true;
 }
 

@@ -265,16 +265,13 @@ enum status config_load(const char *path, struct config *ret_config, char *ret_w
 }
 
 void config_describe(struct buffer *buffer) {
-    BUFFER_ADD(buffer, "| setting | values | default | |\n|---|---|---|---|\n");
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const struct setting *setting = &settings[i];
-        buffer_add_format(buffer, "| `%s` | ", setting->name);
+        buffer_add_format(buffer, "  %s", setting->name);
         if (setting->kind == SETTING_INTEGER)
-            buffer_add_format(buffer, "%llu–%llu | %llu | ", (unsigned long long)setting->minimum,
-                              (unsigned long long)setting->maximum,
-                              (unsigned long long)setting->standard);
-        else
-            buffer_add_format(buffer, "object | `{}` | ");
-        buffer_add_format(buffer, "%s |\n", setting->sentence);
+            buffer_add_format(
+                buffer, " (%llu to %llu, default %llu)", (unsigned long long)setting->minimum,
+                (unsigned long long)setting->maximum, (unsigned long long)setting->standard);
+        buffer_add_format(buffer, "\n      %s\n", setting->sentence);
     }
 }

@@ -46,5 +46,5 @@ MUST_CHECK enum status config_parse(struct slice text, struct config *ret_config
 // Reads a file; like config_parse, and STATUS_not_found when it cannot be read.
 MUST_CHECK enum status config_load(const char *path, struct config *ret_config, char *ret_why,
                                    size_t why_bytes);
-// Adds the table as Markdown, for the documentation.
+// Adds the table as lines of text, for `florin help serve`.
 void config_describe(struct buffer *buffer);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "programs/commands.h"
+#include "programs/config.h"
 #include "programs/version.h"
 
 static int help_run(int argc, char **argv);
@@ -55,16 +56,26 @@ static void print_help(FILE *file) {
         print_row(file, row);
 }
 
+static void print_settings(void) {
+    struct buffer text = {0};
+    config_describe(&text);
+    printf("\nSettings, in the JSON object of the configuration file:\n%.*s", (int)text.size,
+           (const char *)text.bytes);
+    buffer_done(&text);
+}
+
 static int help_run(int argc, char **argv) {
     const struct subcommand *row = argc > 1 ? find(argv[1]) : NULL;
     if (argc > 1 && row == NULL) {
         fprintf(stderr, "florin: there is no command \"%s\".\n", argv[1]);
         return 2;
     }
-    if (row != NULL)
-        printf("florin %s %s\n  %s\n", row->name, row->arguments, row->help);
-    else
+    if (row == NULL)
         print_help(stdout);
+    else
+        printf("florin %s %s\n  %s\n", row->name, row->arguments, row->help);
+    if (row != NULL && row->run == serve_run)
+        print_settings();
     return 0;
 }
 

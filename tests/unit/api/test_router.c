@@ -86,6 +86,23 @@ static void repeated_headers_are_invalid(void **state) {
     expect(house, request, 400, "invalid_request");
 }
 
+static void parameters_that_nobody_reads_are_invalid(void **state) {
+    struct house *house = *state;
+    char path[128];
+    snprintf(path, sizeof(path), "/v1/wallets/%s", house->wallet_text);
+    struct http_request *request = house_request(house, "GET", path);
+    fake_query(request, "at", "2024-01-01");
+    expect(house, request, 400, "invalid_request");
+    request = house_post(house, "/v1/transfers", "{}");
+    fake_query(request, "dry_run", "true");
+    expect(house, request, 400, "invalid_request");
+    request = house_request_as(NULL, "GET", "/healthz");
+    fake_query(request, "from", "a load balancer");
+    house_give(house, request);
+    assert_int_equal(request->code, 200);
+    fake_free(request);
+}
+
 static void a_body_too_large_for_http_climbs_the_same_ladder(void **state) {
     struct house *house = *state;
     static const struct {
@@ -203,6 +220,7 @@ int main(void) {
         HOUSE_TEST(forbidden_comes_before_the_body),
         HOUSE_TEST(size_comes_before_type_and_type_before_content),
         HOUSE_TEST(repeated_headers_are_invalid),
+        HOUSE_TEST(parameters_that_nobody_reads_are_invalid),
         HOUSE_TEST(a_body_too_large_for_http_climbs_the_same_ladder),
         HOUSE_TEST(body_limits_are_those_of_the_operation),
         HOUSE_TEST(public_paths_need_no_key),
