@@ -23,23 +23,24 @@ void keeper_segment_ended(struct books *books, uint64_t time_ms) {
     CHECK(pthread_mutex_unlock(&books->keeper_lock) == 0);
 }
 
-// The newest landmark worth a checkpoint, once everything before it is in the index's runs too.
+// The newest landmark worth a checkpoint: everything before it must be in the index's runs too.
+// Under load the index is always a little behind, so that is seldom the newest of all.
 static bool checkpoint_is_due(struct books *books, struct landmark *ret_landmark) {
+    struct index_stats stats;
     if (books->landmark_count == 0)
         return false;
-    struct index_stats stats;
     index_stats(books->index, &stats);
-    if (stats.backlog_count != 0)
-        return false;
-    struct landmark newest = books->landmarks[books->landmark_count - 1];
     uint64_t state_bytes =
         (uint64_t)table_count(&books->state.wallets) * sizeof(struct wallet_item);
     uint64_t between =
         state_bytes > books->checkpoint_bytes ? state_bytes : books->checkpoint_bytes;
-    if (newest.position < books->checkpoint_position + between)
-        return false;
-    *ret_landmark = newest;
-    return true;
+    for (uint32_t i = books->landmark_count; i > 0; i--) {
+        if (books->landmarks[i - 1].position > stats.covered_position)
+            continue;
+        *ret_landmark = books->landmarks[i - 1];
+        return ret_landmark->position >= books->checkpoint_position + between;
+    }
+    return false;
 }
 
 static void keeper_wait(struct books *books) {
