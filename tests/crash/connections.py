@@ -96,6 +96,27 @@ def ambiguous(report, world):
     report.equal("ambiguous: nothing took effect", world.balance(), 0)
 
 
+def doubled(report, world):
+    """Headers that decide something stand once, or the request is refused; nothing takes effect."""
+    before = world.balance()
+    for name, headers in {
+            "Idempotency-Key": "Idempotency-Key: a\r\nIdempotency-Key: b\r\n",
+            "the same Idempotency-Key": "Idempotency-Key: a\r\nIdempotency-Key: a\r\n",
+            "If-Match": 'If-Match: "1"\r\nIf-Match: "2"\r\n',
+            "Authorization": "Authorization: Bearer other\r\n",
+            "Content-Type": "Content-Type: text/plain\r\n",
+    }.items():
+        body = world.deposit("doubled " + name)
+        raw = Raw(world.server)
+        raw.send(f"POST /v1/deposits HTTP/1.1\r\n{raw.head}{JSON}{headers}"
+                 f"Content-Length: {len(body)}\r\n\r\n{body}")
+        answer = raw.answer()
+        report.check(f"doubled: {name}", answer is not None and answer.status in (400, 401, 415),
+                     lambda: f"{answer!r}")
+        raw.close()
+    report.equal("doubled: nothing took effect", world.balance(), before)
+
+
 def malformed(report, world):
     """Nonsense is refused, and never ends the server."""
     for name, sent in {
@@ -326,10 +347,13 @@ class Hog(threading.Thread):
         connection.close()
 
 
+PLAIN = (ambiguous, doubled, malformed, pipelined)
+
+
 def all_connections(report, binary):
     with florin.serving(florin=binary) as server:
         world = World(server)
-        for test in (ambiguous, malformed, pipelined):
+        for test in PLAIN:
             report.run(test.__name__, test, world)
         report.equal("exit status", server.stop(), 0, server.log()[-2000:])
         report.check("log", not server.trouble(), lambda: server.log()[-4000:])

@@ -255,21 +255,32 @@ class Door:
             "withdrawal?": (ledger.withdrawals, ledger.withdrawal_view, "withdrawal"),
             "transaction?": (ledger.transactions, ledger.transaction_view, "transaction")
         }
+        if name not in QUERIES and query:
+            raise Invalid(["/" + query.split("=")[0]])
         if name in things:
             where, view, what = things[name]
             return self.answer(200, view(ledger.find(where, id_, what)), False)
         if name == "check":
             return 200, {}, self.check()
-        given = {}
-        for part in filter(None, query.split("&")):
-            field, _, value = part.partition("=")
-            if unquote_plus(field) in given:
-                raise Invalid(["/" + field])
-            given[unquote_plus(field)] = unquote(value)
-        filters = decoder.decode(QUERIES[name], given)
+        filters = decoder.decode(QUERIES[name], self.query(query))
         if name == "balance":
             return 200, {}, ledger.balance_view(id_, filters["at"])
         return 200, {}, self.page(name, id_, filters)
+
+    @staticmethod
+    def query(text):
+        given = {}
+        for part in filter(None, text.split("&")):
+            field, _, value = part.partition("=")
+            try:
+                field = unquote_plus(field, errors="strict")
+                value = unquote(value, errors="strict")
+            except ValueError:
+                raise Invalid(["/" + field]) from None
+            if field in given:
+                raise Invalid(["/" + field])
+            given[field] = value
+        return given
 
     def page(self, name, id_, filters):
         ledger = self.ledger

@@ -52,7 +52,7 @@ wallet bob balance 0 version 1
 euro: POST /v1/wallets {"owner": "anna", "currency": "EUR"}
   201
 
-POST /v1/deposits {"wallet": $euro.id, "amount": 5, "bank_transaction_id": "bank-1"}
+euros: POST /v1/deposits {"wallet": $euro.id, "amount": 5, "bank_transaction_id": "bank-1"}
   201 {"currency": "EUR", "debit": {"account": "external:EUR"}}
 
 POST /v1/deposits {"wallet": $bob.id, "amount": 5, "bank_transaction_id": "BANK-1"}
@@ -133,9 +133,13 @@ LIST /v1/transactions?bank_transaction_id=bank-404
   count 0
 
 # The same id in two currencies: both are found, the newest first.
-second: GET /v1/transactions?bank_transaction_id=bank-1
+LIST /v1/transactions?bank_transaction_id=bank-1
   200
-  count 2
+  ids $euros.id $first.id
+
+LIST /v1/transactions?bank_transaction_id=bank-1&limit=1
+  200
+  ids $euros.id $first.id
 
 == Taken for ever: also after restarts
 

@@ -118,3 +118,44 @@ GET /v1/holds/$year.id
 
 POST /v1/holds/$year.id/capture {}
   201
+
+== Thousands that end at once: the next payment finds all of its wallet's money free
+
+rich: POST /v1/wallets {"owner": "rich", "currency": "USD"}
+  201
+
+POST /v1/deposits {"wallet": $rich.id, "amount": 3000, "bank_transaction_id": "b3"}
+  201
+
+POST /v1/batches {"operations": $list(3000, {"type": "hold", "wallet": $rich.id, "merchant": $shop.id, "amount": 1, "expires_in": 1})}
+  200
+
+wait 1.1
+
+POST /v1/transfers {"from": $rich.id, "to": $anna.id, "amount": 3000}
+  201 {"debit": {"balance": 0}}
+
+# 1 deposit, 3,000 holds, 3,000 expiries, 1 transfer
+wallet rich balance 0 held 0 version 6003
+
+== Thousands of other wallets' holds end by themselves
+
+POST /v1/transfers {"from": $anna.id, "to": $rich.id, "amount": 3000}
+  201
+
+POST /v1/batches {"operations": $list(3000, {"type": "hold", "wallet": $rich.id, "merchant": $shop.id, "amount": 1, "expires_in": 1})}
+  200
+
+wait 1.0
+
+GET /v1/holds?status=open&wallet=$rich.id
+  200
+  count 0
+  no next_cursor
+  within 5
+
+wallet rich balance 3000 held 0 available 3000
+
+kill
+
+wallet rich balance 3000 held 0 available 3000

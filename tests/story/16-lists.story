@@ -275,6 +275,18 @@ GET /v1/wallets?kind=thief
 GET /v1/holds?status=settled
   400 invalid_request
 
+GET /v1/wallets?owner=
+  400 invalid_request
+
+GET /v1/wallets?owner=%FF
+  400 invalid_request
+
+GET /v1/wallets/$w1.id?colour=red
+  400 invalid_request
+
+GET /check-integrity?colour=red
+  400 invalid_request
+
 == All of it after a restart
 
 kill
