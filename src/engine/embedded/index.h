@@ -64,8 +64,8 @@ struct index_covered {
 MUST_CHECK enum status index_open(const struct index_options *options,
                                   struct index_covered *ret_covered, struct index **ret_index);
 
-// Writes what is sealed if the disk lets it, stops the thread, frees everything. No snapshot may be
-// open. Accepts NULL.
+// Writes what is sealed if the disk lets it, stops the thread, frees everything; a disk that hangs
+// holds it up. No snapshot may be open. Accepts NULL.
 void index_close(struct index *index);
 
 // --- The writer's thread -------------------------------------------------------------------------

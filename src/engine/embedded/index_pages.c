@@ -44,6 +44,13 @@ void *index_pages_take(size_t bytes) {
     return reserved + head;
 }
 
+void *index_pages_reserve(size_t bytes) {
+    size_t rounded = index_pages_round(bytes);
+    void *pages = index_pages_map(rounded);
+    (void)madvise(pages, rounded, MADV_NOHUGEPAGE); // unknown to kernels without huge pages
+    return pages;
+}
+
 void index_pages_touch(void *pages, size_t bytes) {
     size_t rounded = index_pages_round(bytes);
     volatile uint8_t *byte = pages;

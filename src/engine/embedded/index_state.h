@@ -20,7 +20,7 @@
 
 #define INDEX_MERGES_MAX        4
 #define INDEX_MERGE_FAN_IN      4
-#define INDEX_MERGE_INPUTS_MAX  16
+#define INDEX_MERGE_INPUTS_MAX  64 // enough for what lies between four runs of a level
 #define INDEX_MERGE_SPAN_MS     (UINT64_C(24) * 3600 * 1000) // of runs that will fall away by age
 #define INDEX_BACKLOG_BYTES_MAX (UINT64_C(1) << 30)
 
@@ -39,7 +39,6 @@ struct index_view_family {
 
 struct index_view {
     uint32_t references; // guarded by the lock
-    struct index_view *next;
     struct index_view_family families[INDEX_FAMILY_COUNT];
 };
 
@@ -103,8 +102,7 @@ struct index_ahead {
     uint32_t asked_count; // since the last settling
     uint32_t asked_families[INDEX_AHEAD_WINDOW];
     uint64_t asked[INDEX_AHEAD_WINDOW];
-    struct index_hint
-        hints[INDEX_AHEAD_HINTS]; // by the fingerprint's lowest bits; of the view at hand
+    struct index_hint hints[INDEX_AHEAD_HINTS]; // of the view at hand; by the lowest bits
 };
 
 struct index_merge;

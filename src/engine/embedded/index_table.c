@@ -49,13 +49,12 @@ struct index_table *index_table_open(uint64_t slot_count) {
     table->slot_count = slot_count;
     table->shift = (uint32_t)__builtin_clzll(slot_count) + 1;
     table->slots = index_pages_take(index_table_slot_bytes(table));
-    table->nodes = index_pages_take(index_table_node_bytes(table));
+    table->nodes = index_pages_reserve(index_table_node_bytes(table));
     table->node_count = 1;
     return table;
 }
 
 void index_table_touch(struct index_table *table) {
-    // Nodes are filled front to back and mostly not at all; their pages come as they are needed.
     index_pages_touch(table->slots, index_table_slot_bytes(table));
 }
 
