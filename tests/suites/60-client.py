@@ -330,8 +330,7 @@ class NoServer:
         return self.server.command_line(*words, environment={"FLORIN_KEY": "florin_x"})
 
 
-def main():
-    report = Report("client")
+def play_all(report):
     with serving() as server:
         shell = Shell(server)
         for test in (test_wallets, test_money, test_amounts, test_lists, test_keys,
@@ -340,8 +339,9 @@ def main():
             report.run(test.__name__, test, server, shell)
         report.equal("the server's log is clean", server.trouble(), [])
     report.run("test_no_answer", test_no_answer)
-    report.finish()
 
 
 if __name__ == "__main__":
-    main()
+    whole = Report("client")
+    play_all(whole)
+    whole.finish()

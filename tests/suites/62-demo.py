@@ -103,16 +103,16 @@ def test_wrong_ledger(report, bug):
                      done.stdout + done.stderr)
 
 
-def main():
-    report = Report("demo")
+def play_all(report):
     with serving() as server:
         for test in (test_days, test_after_a_restart, test_not_allowed):
             report.run(test.__name__, test, server)
         report.equal("the server's log is clean", server.trouble(), [])
     for bug in ("",) + BUGS:
         report.run(f"test_wrong_ledger {bug}", test_wrong_ledger, bug)
-    report.finish()
 
 
 if __name__ == "__main__":
-    main()
+    whole = Report("demo")
+    play_all(whole)
+    whole.finish()
