@@ -5,6 +5,9 @@
 //
 //   inbox ─▶ due holds ─▶ fetch, decide, take (per command) ─▶ commit ─▶ publish
 //
+// A large round is synced by a thread of its own while the next one is decided, and published when
+// it has arrived, always before the next one leaves.
+//
 // If the commit fails nobody has been answered, and the process stops: the next start may or may
 // not find the round.
 #include "base/check.h"
@@ -100,8 +103,8 @@ static void decide_round(struct books *books, struct round *round) {
         decide_submission(books, submission);
 }
 
-static void publish(struct books *books, struct inbox_node *first) {
-    signal_gate_publish(&books->published, books->decided);
+static void publish(struct books *books, struct inbox_node *first, uint64_t decided) {
+    signal_gate_publish(&books->published, decided);
     while (first != NULL) {
         struct round *round = round_of(first);
         first = first->next; // the round is the caller's again once it is told
@@ -110,6 +113,17 @@ static void publish(struct books *books, struct inbox_node *first) {
             resolve_submission(books, submission);
         round->published(round);
     }
+}
+
+// What flies has arrived: it is published. Before the next one leaves, and when nothing else is to
+// do.
+static void land(struct books *books) {
+    struct inbox_node *first = books->flying;
+    if (first == NULL)
+        return;
+    books_commit_wait(books);
+    books->flying = NULL;
+    publish(books, first, books->flying_decided);
 }
 
 static void batch(struct books *books, struct inbox_node *first) {
@@ -128,8 +142,14 @@ static void batch(struct books *books, struct inbox_node *first) {
         decide_round(books, round_of(node));
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
     }
-    books_commit(books);
-    publish(books, first);
+    land(books);
+    if (first != NULL && books_commit_begin(books)) {
+        books->flying = first;
+        books->flying_decided = books->decided;
+    } else {
+        books_commit(books);
+        publish(books, first, books->decided);
+    }
     arena_reset(&books->scratch);
 }
 
@@ -147,11 +167,14 @@ void *writer_run(void *context) {
     struct books *books = context;
     for (;;) {
         bool stopping = __atomic_load_n(&books->stopping, __ATOMIC_ACQUIRE);
-        struct inbox_node *first = inbox_take_all(&books->inbox, stopping ? 0 : wait_ns(books));
+        bool waits = !stopping && books->flying == NULL;
+        struct inbox_node *first = inbox_take_all(&books->inbox, waits ? wait_ns(books) : 0);
+        if (first == NULL)
+            land(books);
+        if (first == NULL && stopping)
+            return NULL; // what is due now, perhaps on a full disk, is due at the next start too
         if (first != NULL || state_due_next_ms(&books->state) <= clock_now_ms())
             batch(books, first);
-        else if (stopping)
-            return NULL;
         if (index_is_behind(books->index)) {
             // Sealed tables wait for the disk: taking writes more slowly keeps memory bounded.
             (void)signal_gate_wait(&books->published, UINT64_MAX, BEHIND_WAIT_NS);

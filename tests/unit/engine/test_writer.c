@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// Rounds: what is decided earlier is seen later in the same round, a full disk refuses writes and
+// not reads, and closing ends whatever state the disk is in.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "books_dump.h"
+#include "books_support.h"
+#include "fake_disk.h"
+
+static void tell(struct round *round) {
+    __atomic_store_n((bool *)round->context, true, __ATOMIC_RELEASE);
+}
+
+static void submit_all(const struct test_books *books, struct submission *first) {
+    bool published = false;
+    struct round round;
+    round_init(&round);
+    round.first = first;
+    round.published = tell;
+    round.context = &published;
+    books->engine->port->submit(books->engine, &round);
+    for (int i = 0; i < 20000 && !__atomic_load_n(&published, __ATOMIC_ACQUIRE); i++)
+        usleep(1000);
+    assert_true(__atomic_load_n(&published, __ATOMIC_ACQUIRE));
+    round_done(&round);
+}
+
+static void test_reads_see_what_stands_before_them(void **state) {
+    struct test_books books;
+    struct command commands[7];
+    struct outcome outcomes[7];
+    struct submission submissions[7];
+    (void)state;
+    test_books_open(&books, 0);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id shop = test_wallet(&books, "shop", WALLET_MERCHANT);
+    (void)test_deposit(&books, ann, 100, "b");
+    struct id hold = test_hold(&books, ann, shop, 30, 1000);
+    for (int i = 0; i < 7; i++) {
+        commands[i] = test_command(&books, COMMAND_READ_WALLET);
+        commands[i].subject = ann;
+        submissions[i] = (struct submission){.commands = &commands[i],
+                                             .outcomes = &outcomes[i],
+                                             .count = 1,
+                                             .next = i < 6 ? &submissions[i + 1] : NULL};
+    }
+    commands[1] = test_move(&books, COMMAND_TRANSFER, ann, shop, 50);
+    commands[3] = test_move(&books, COMMAND_CAPTURE, ann, shop, 10);
+    commands[3].subject = hold;
+    commands[4].type = COMMAND_READ_HOLD;
+    commands[4].subject = hold;
+    commands[5] = test_move(&books, COMMAND_TRANSFER, ann, shop, 41); // one too much
+    submit_all(&books, submissions);
+    assert_int_equal(outcomes[0].wallet.balance, 100);
+    assert_int_equal(outcomes[2].wallet.balance, 50);
+    assert_int_equal(outcomes[2].version, 4);
+    assert_int_equal(outcomes[4].hold.status, HOLD_CAPTURED);
+    assert_int_equal(outcomes[4].hold.captured, 10);
+    assert_int_equal(test_record(outcomes[4]).kind, RECORD_HOLD); // what opened it
+    assert_int_equal(outcomes[5].status, STATUS_insufficient_funds);
+    assert_int_equal(outcomes[6].wallet.balance, 40);
+    assert_int_equal(outcomes[6].wallet.held, 0);
+    test_books_remove(&books);
+}
+
+static void test_keys_and_bank_ids_twice_in_one_round(void **state) {
+    struct test_books books;
+    struct command commands[4];
+    struct outcome outcomes[4];
+    (void)state;
+    test_books_open(&books, 0);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    for (int i = 0; i < 4; i++) {
+        commands[i] = test_move(&books, COMMAND_DEPOSIT, ann, ann, 5);
+        commands[i].bank_id = i < 3 ? SLICE("b1") : SLICE("b2");
+        test_command_key(&commands[i], i == 2 ? "other" : "same", i < 3 ? 1 : 2);
+    }
+    (void)test_submit_batch(&books, commands, outcomes, 4, false, NULL);
+    assert_int_equal(outcomes[0].status, STATUS_ok);
+    assert_false(outcomes[0].replayed);
+    assert_int_equal(outcomes[1].status, STATUS_ok);
+    assert_true(outcomes[1].replayed);
+    assert_true(slice_equal(outcomes[0].record, outcomes[1].record));
+    assert_int_equal(outcomes[2].status, STATUS_duplicate_bank_transaction);
+    assert_true(id_equal(outcomes[2].refusal.other, test_record(outcomes[0]).transaction.id));
+    assert_int_equal(outcomes[3].status, STATUS_idempotency_key_reused);
+    assert_int_equal(test_read_wallet(&books, ann).balance, 5);
+    // Atomic: the second use of a bank id undoes the first, and both stay free.
+    commands[0].has_key = commands[1].has_key = false;
+    commands[0].bank_id = commands[1].bank_id = SLICE("b3");
+    struct outcome whole = test_submit_batch(&books, commands, outcomes, 2, true, NULL);
+    assert_int_equal(whole.status, STATUS_duplicate_bank_transaction);
+    assert_int_equal(whole.refusal.operation, 1);
+    (void)test_deposit(&books, ann, 1, "b3");
+    // A key used within a batch that fails is unused; an operation that is a replay is no effect.
+    test_command_key(&commands[0], "fresh", 1);
+    commands[0].bank_id = SLICE("b4");
+    commands[1] = commands[0];
+    commands[2] = test_move(&books, COMMAND_WITHDRAWAL, ann, ann, 1000);
+    commands[2].has_key = false;
+    whole = test_submit_batch(&books, commands, outcomes, 3, true, NULL);
+    assert_int_equal(whole.refusal.operation, 2);
+    whole = test_submit_batch(&books, commands, outcomes, 2, true, "whole");
+    assert_int_equal(whole.status, STATUS_ok);
+    assert_false(outcomes[0].replayed);
+    assert_true(outcomes[1].replayed);
+    whole = test_submit_batch(&books, commands, outcomes, 2, true, "whole");
+    assert_true(whole.replayed && !outcomes[0].replayed && outcomes[1].replayed);
+    assert_int_equal(test_read_wallet(&books, ann).balance, 11);
+    test_books_remove(&books);
+}
+
+// Writes until the disk is full; each refused one is told, and takes no effect.
+static uint64_t fill(struct test_books *books, struct id ann, struct command *ret_refused) {
+    uint64_t done = 0;
+    struct outcome outcome = {0};
+    for (int i = 0; i < 20000 && outcome.status != STATUS_storage_full; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "f%d", i);
+        *ret_refused = test_move(books, COMMAND_DEPOSIT, ann, ann, 1);
+        ret_refused->bank_id = SLICE("");
+        ret_refused->type = COMMAND_WALLET_CHANGE;
+        ret_refused->has_credit_limit = true;
+        ret_refused->credit_limit = 1 + i;
+        test_command_key(ret_refused, key, 1);
+        outcome = test_submit(books, ret_refused);
+        done += outcome.status == STATUS_ok;
+    }
+    assert_int_equal(outcome.status, STATUS_storage_full);
+    return done;
+}
+
+static void test_a_full_disk_refuses_writes_and_goes_on(void **state) {
+    struct test_books books;
+    struct command refused;
+    struct command commands[2];
+    struct outcome outcomes[2];
+    (void)state;
+    struct disk *disk = fake_disk_open(3);
+    test_books_open_on(&books, disk, 1 << 18);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id shop = test_wallet(&books, "shop", WALLET_MERCHANT);
+    (void)test_deposit(&books, ann, 10, "b");
+    fake_disk_limit(disk, 3 << 20);
+    uint64_t done = fill(&books, ann, &refused);
+    assert_true(done > 50);
+    struct wallet wallet = test_read_wallet(&books, ann);
+    assert_int_equal(wallet.balance, 10);
+    assert_int_equal(wallet.version, 2 + done);
+    struct engine_stats stats;
+    books.engine->port->stats(books.engine, &stats);
+    assert_true(stats.storage_full);
+    commands[0] = test_move(&books, COMMAND_TRANSFER, ann, shop, 1);
+    commands[1] = commands[0];
+    struct outcome whole = test_submit_batch(&books, commands, outcomes, 2, true, "atomic");
+    assert_int_equal(whole.status, STATUS_storage_full);
+    assert_null(books_audit(books.engine));
+    // Room again: the refused key was not used up.
+    fake_disk_limit(disk, UINT64_MAX);
+    struct outcome outcome = {.status = STATUS_storage_full};
+    for (int i = 0; i < 500 && outcome.status == STATUS_storage_full; i++) {
+        usleep(10000);
+        outcome = test_submit(&books, &refused);
+    }
+    assert_int_equal(outcome.status, STATUS_ok);
+    assert_false(outcome.replayed);
+    whole = test_submit_batch(&books, commands, outcomes, 2, true, "atomic");
+    assert_int_equal(whole.status, STATUS_ok);
+    assert_false(whole.replayed);
+    test_books_remove(&books);
+}
+
+// A hold that is due cannot be expired on a full disk; closing must not wait for it.
+static void test_closing_on_a_full_disk_with_a_hold_due(void **state) {
+    struct test_books books;
+    struct command refused;
+    (void)state;
+    struct disk *disk = fake_disk_open(4);
+    test_books_open_on(&books, disk, 1 << 18);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id shop = test_wallet(&books, "shop", WALLET_MERCHANT);
+    (void)test_deposit(&books, ann, 10, "b");
+    (void)test_hold(&books, ann, shop, 5, 4);
+    fake_disk_limit(disk, 2 << 20);
+    (void)fill(&books, ann, &refused);
+    fake_disk_limit(disk, 4096);
+    usleep(4500000);
+    (void)alarm(20);
+    test_books_remove(&books); // closes
+    (void)alarm(0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_see_what_stands_before_them),
+        cmocka_unit_test(test_keys_and_bank_ids_twice_in_one_round),
+        cmocka_unit_test(test_a_full_disk_refuses_writes_and_goes_on),
+        cmocka_unit_test(test_closing_on_a_full_disk_with_a_hold_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
