@@ -47,6 +47,9 @@ struct books {
     // Rounds decided and rounds durable. Who read memory while a round was decided waits for it to
     // be published.
     uint64_t decided; // atomic
+    // Rounds that are decided and on their way to the disk; NULL: none.
+    struct inbox_node *flying;
+    uint64_t flying_decided; // `decided` when they left
     struct signal_gate published;
 
     struct writer_stats stats;
@@ -125,6 +128,9 @@ void outcome_resolve(struct books *books, struct outcome *outcome);
 // commit.c
 // Makes the open round durable. Does not return when that fails.
 void books_commit(struct books *books);
+// The same for a large round, in two halves: false when it is small, and then nothing was done.
+bool books_commit_begin(struct books *books);
+void books_commit_wait(struct books *books);
 // A round is open and has room for records of so many bytes; what was decided before may be made
 // durable for that.
 void books_make_room(struct books *books, size_t bytes);

@@ -5,18 +5,38 @@
 #include "base/log.h"
 #include "engine/embedded/books.h"
 
+// From this size on a round is synced by a thread of its own while the next is decided: smaller
+// ones lose more by the change of threads than they gain.
+#define OVERLAP_BYTES_MIN (128u << 10)
+
+static void must(enum status status) {
+    if (status == STATUS_ok)
+        return;
+    log_line(LOG_ERROR, "journal",
+             "a round could not be made durable (%s); stopping, nothing of it was acknowledged",
+             status_name(status));
+    UNREACHABLE("the journal failed");
+}
+
 void books_commit(struct books *books) {
     if (!journal_round_is_open(books->journal))
         return;
-    enum status status = journal_commit(books->journal);
-    if (status != STATUS_ok) {
-        log_line(LOG_ERROR, "journal",
-                 "a round could not be made durable (%s); stopping, nothing of it was "
-                 "acknowledged",
-                 status_name(status));
-        UNREACHABLE("the journal failed");
-    }
+    must(journal_commit(books->journal));
     index_settle(books->index);
+}
+
+bool books_commit_begin(struct books *books) {
+    if (!journal_round_is_open(books->journal) ||
+        journal_round_buffer(books->journal)->size < OVERLAP_BYTES_MIN)
+        return false;
+    must(journal_commit_begin(books->journal));
+    // If the round fails the process ends, so nothing of it will ever be taken back.
+    index_settle(books->index);
+    return true;
+}
+
+void books_commit_wait(struct books *books) {
+    must(journal_commit_wait(books->journal));
 }
 
 void books_make_room(struct books *books, size_t bytes) {
