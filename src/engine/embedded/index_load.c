@@ -205,7 +205,9 @@ static enum status index_load_family(struct index *index, const struct index_opt
         if (load->items[i].family == number)
             status = index_load_item(index, &chain, &load->items[i], covered);
     const struct run *newest = index_load_newest(&chain);
-    family->next_segment = chain.next;
+    // Without a run the family begins at the journal's beginning, also when a damaged one was its
+    // first: where that began in the journal is not known.
+    family->next_segment = newest == NULL ? options->first_segment : chain.next;
     family->covered_position = newest == NULL ? 0 : newest->facts.end_position;
     family->sealed_ms = newest == NULL ? 0 : newest->facts.newest_ms;
     if (index->time_ms < family->sealed_ms)

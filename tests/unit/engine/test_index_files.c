@@ -131,6 +131,45 @@ static void test_damage_is_reported(void **state) {
     index_model_close(&model);
 }
 
+// The oldest run of a family whose first ones have fallen away: nobody knows any more where in the
+// journal it began, so the family is made anew from the beginning, segment by segment.
+static void test_oldest_of_many_damaged(void **state) {
+    struct index_model model;
+    struct index_stats stats;
+    index_model_open(&model, 9);
+    model.options.retention_ms[INDEX_ORDER] = 10 * UINT64_C(24) * 3600 * 1000;
+    index_model_start(&model);
+    for (int i = 0; i < 9; i++) {
+        add_segments(&model, 1);
+        model.time_ms += UINT64_C(48) * 3600 * 1000; // too far apart for merging
+        index_model_settle(&model);
+    }
+    index_model_stop(&model);
+    index_model_start(&model);
+    index_model_work(&model);
+    assert_int_equal(model.covered.next_segment, 10);
+    index_model_stop(&model);
+    struct names names = names_of(&model);
+    size_t first = 0;
+    while (strstr(names.text[first], "order-") == NULL)
+        first++;
+    assert_null(strstr(names.text[first], "order-000000000001")); // that one has fallen away
+    fake_disk_flip(model.disk, names.text[first], 20, 1);
+    index_model_start(&model);
+    assert_int_equal(model.covered.damaged_count, 1);
+    assert_int_equal(model.covered.position, 0);
+    assert_int_equal(model.covered.next_segment, 1);
+    index_stats(model.index, &stats);
+    assert_int_equal(stats.backlog_count, 9); // one per segment, not one for all
+    for (uint64_t kind = 0; kind < KINDS; kind++)
+        index_model_compare(&model, index_own(model.index), INDEX_ORDER,
+                            index_model_fingerprint(kind), UINT64_MAX);
+    index_model_work(&model);
+    index_stats(model.index, &stats);
+    assert_int_equal(stats.covered_position, model.position);
+    index_model_close(&model);
+}
+
 // A lookup that needs the damaged place says so instead of "not there".
 static void test_damaged_lookup(void **state) {
     struct index_model model;
@@ -239,6 +278,7 @@ int main(void) {
         cmocka_unit_test(test_covered),
         cmocka_unit_test(test_each_file_damaged),
         cmocka_unit_test(test_damage_is_reported),
+        cmocka_unit_test(test_oldest_of_many_damaged),
         cmocka_unit_test(test_damaged_lookup),
         cmocka_unit_test(test_leftovers_of_a_merge),
         cmocka_unit_test(test_strange_names),
