@@ -14,7 +14,8 @@ struct collection {
     uint8_t last;
 };
 
-#define WORD(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define WORD(text)                                                                                 \
+    { (const uint8_t *)(text), sizeof(text) - 1 }
 
 static const struct collection collections[] = {
     {WORD("transfers"), OPERATION_TRANSFER, OPERATION_TRANSFER},
@@ -39,10 +40,22 @@ static const char *const method_names[METHOD_COUNT] = {
 
 // By a set of bits 1 << enum operation_method. Whatever answers GET answers HEAD.
 static const char *const allow_lists[1 << METHOD_COUNT] = {
-    "", "GET, HEAD", "POST", "GET, HEAD, POST", "PATCH", "GET, HEAD, PATCH", "POST, PATCH",
-    "GET, HEAD, POST, PATCH", "DELETE", "GET, HEAD, DELETE", "POST, DELETE",
-    "GET, HEAD, POST, DELETE", "PATCH, DELETE", "GET, HEAD, PATCH, DELETE",
-    "POST, PATCH, DELETE", "GET, HEAD, POST, PATCH, DELETE",
+    "",
+    "GET, HEAD",
+    "POST",
+    "GET, HEAD, POST",
+    "PATCH",
+    "GET, HEAD, PATCH",
+    "POST, PATCH",
+    "GET, HEAD, POST, PATCH",
+    "DELETE",
+    "GET, HEAD, DELETE",
+    "POST, DELETE",
+    "GET, HEAD, POST, DELETE",
+    "PATCH, DELETE",
+    "GET, HEAD, PATCH, DELETE",
+    "POST, PATCH, DELETE",
+    "GET, HEAD, POST, PATCH, DELETE",
 };
 
 const struct operation *operation_at(enum operation_code code) {
@@ -91,9 +104,9 @@ static bool word_is(const char *word, struct slice text) {
 const struct operation *operation_of_batch_type(struct slice type) {
     // In the order in which batches mostly have them.
     static const uint8_t codes[] = {
-        OPERATION_TRANSFER, OPERATION_PURCHASE, OPERATION_DEPOSIT, OPERATION_WALLET_OPEN,
-        OPERATION_WITHDRAWAL, OPERATION_HOLD, OPERATION_CAPTURE, OPERATION_REFUND,
-        OPERATION_SETTLE, OPERATION_FAIL, OPERATION_VOID,
+        OPERATION_TRANSFER,   OPERATION_PURCHASE, OPERATION_DEPOSIT, OPERATION_WALLET_OPEN,
+        OPERATION_WITHDRAWAL, OPERATION_HOLD,     OPERATION_CAPTURE, OPERATION_REFUND,
+        OPERATION_SETTLE,     OPERATION_FAIL,     OPERATION_VOID,
     };
     for (size_t i = 0; i < sizeof(codes); i++) {
         const struct operation *operation = &operations_table[codes[i]];
@@ -113,17 +126,16 @@ const struct field *operation_batch_id_field(const struct operation *operation) 
 
 uint64_t operation_statuses(const struct operation *operation) {
     uint64_t statuses = operation->refusals | MAY(internal);
+    // A query parameter that nobody reads is refused everywhere but at the doors of monitors.
     if (!operation->is_public)
-        statuses |= MAY(unauthenticated) | MAY(busy);
+        statuses |= MAY(unauthenticated) | MAY(busy) | MAY(invalid_request);
     if (operation->loopback_only)
         statuses |= MAY(unauthenticated);
     if (strcmp(operation->permission, "none") != 0)
         statuses |= MAY(forbidden);
     if (operation->is_write)
-        statuses |= MAY(invalid_request) | MAY(request_too_large) | MAY(unsupported_media_type) |
+        statuses |= MAY(request_too_large) | MAY(unsupported_media_type) |
                     MAY(idempotency_key_reused) | MAY(storage_full);
-    if (operation->query_count != 0)
-        statuses |= MAY(invalid_request);
     return statuses;
 }
 
