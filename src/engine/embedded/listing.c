@@ -14,9 +14,12 @@ enum status books_list(struct engine *engine, const struct list_query *query,
     ret_page->next_cursor = 0;
     switch (query->kind) {
     case LIST_WALLETS: return list_wallets(books, query, ret_page);
-    case LIST_TRANSACTIONS:
-        return id_is_zero(query->wallet) ? list_transactions(books, query, ret_page)
-                                         : list_history(books, query, ret_page);
+    case LIST_TRANSACTIONS: {
+        enum status status = id_is_zero(query->wallet) ? list_transactions(books, query, ret_page)
+                                                       : list_history(books, query, ret_page);
+        books_settle(books); // what was refunded may be newer than the records
+        return status;
+    }
     case LIST_HOLDS: return list_holds(books, query, ret_page);
     case LIST_WITHDRAWALS: return list_withdrawals(books, query, ret_page);
     case LIST_KEYS: return list_keys(books, query, ret_page);

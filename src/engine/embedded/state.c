@@ -124,10 +124,17 @@ static int64_t refunded_of(struct state *state, uint64_t purchase) {
 int64_t state_refunded(struct state *state, uint64_t purchase, bool locked) {
     if (!locked)
         return refunded_of(state, purchase);
+    // The lock guards the map alone: the writer may want it while it keeps items marked as
+    // changing.
     CHECK(pthread_mutex_lock(&state->refunds_lock) == 0);
-    int64_t refunded = refunded_of(state, purchase);
+    uint32_t index =
+        state->refund_slot_count == 0 ? 0 : state->refund_slots[refund_slot(state, purchase)];
     CHECK(pthread_mutex_unlock(&state->refunds_lock) == 0);
-    return refunded;
+    if (index == 0)
+        return 0;
+    struct refund_item item;
+    table_copy(&state->refunds, index, offsetof(struct refund_item, sequence), &item);
+    return item.refunded;
 }
 
 static void refunds_resize(struct state *state, uint32_t count) {

@@ -133,7 +133,7 @@ uint32_t state_currencies_copy(struct state *state, struct currency_account *ret
                                uint32_t count_max);
 
 // What was refunded of the purchase at that position. Thread: any with `locked`; the writer
-// without.
+// without. Other threads never see what a batch has not finished, but must settle before they tell.
 int64_t state_refunded(struct state *state, uint64_t purchase, bool locked);
 // Thread: the writer. Returns the item, made when it is new.
 struct refund_item *state_refund_item(struct state *state, uint64_t purchase);
