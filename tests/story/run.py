@@ -12,11 +12,14 @@ verify` must agree where there is one.
 """
 
 import argparse
+import contextlib
 import glob
+import io
 import os
 import shlex
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -27,6 +30,8 @@ from expect import always, one  # noqa: E402
 from language import Malformed, REQUEST, fill, fill_bytes, look_up, plain, read_story  # noqa: E402
 from report import Report  # noqa: E402
 from schema import Description  # noqa: E402
+
+AT_ONCE = 3
 
 
 class Failure(Exception):
@@ -232,17 +237,29 @@ class Story:
                           verified.stdout + verified.stderr)
 
 
-def play_all(suite, binary, paths=None):
+def play_one(suite, binary, path):
+    """One story in a process of its own; its report and what it printed."""
+    printed = io.StringIO()
     report = Report(suite)
-    started = time.monotonic()
-    for path in paths or sorted(glob.glob(os.path.join(HERE, "*.story"))):
-        failed, began = report.failed, time.monotonic()
+    began = time.monotonic()
+    with contextlib.redirect_stdout(printed):
         Story(path, binary, report).play()
-        if report.failed == failed:
-            print(f"{suite}: {os.path.basename(path)} ({time.monotonic() - began:.1f} s)",
-                  flush=True)
-    print(f"{suite}: {time.monotonic() - started:.1f} s")
-    report.finish()
+        if not report.failed:
+            print(f"{suite}: {os.path.basename(path)} ({time.monotonic() - began:.1f} s)")
+    return report, printed.getvalue()
+
+
+def play_all(suite, binary, paths=None):
+    """All stories, a few at a time, because most of their time is waiting."""
+    total = Report(suite)
+    paths = paths or sorted(glob.glob(os.path.join(HERE, "*.story")))
+    with ProcessPoolExecutor(AT_ONCE) as pool:
+        for job in [pool.submit(play_one, suite, binary, path) for path in paths]:
+            report, printed = job.result()
+            print(printed, end="", flush=True)
+            total.ok(report.passed)
+            total.failed += report.failed
+    total.finish()
 
 
 if __name__ == "__main__":
