@@ -14,7 +14,8 @@
 #include "engine/embedded/folder.h"
 
 #define DAY_MS           (UINT64_C(24) * 3600 * 1000)
-#define CHECKPOINT_BYTES (UINT64_C(512) << 20) // of the journal between two: seconds of replay
+// Of the journal between two: a little less than a segment, so that every segment may have one.
+#define CHECKPOINT_BYTES (UINT64_C(192) << 20)
 #define PUBLISH_SPIN_NS  0                     // readers that settle are not in a hurry
 
 // ---- the port
