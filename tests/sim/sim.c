@@ -68,14 +68,15 @@ static void live(struct sim_world *world, const struct sim_image *image) {
     if (sim_image_has(image, "checkpoint"))
         world->shared->checkpoints++;
     uint64_t calls_before = world->shared->disk_calls;
-    struct disk *inner = sim_image_open(image, seed, NULL);
-    world->engine = engine_open(world, sim_disk_open(inner, image, death, calls_before + die_at,
-                                                     seed, &world->shared->disk_calls));
+    struct disk *disk = sim_disk_open(sim_image_open(image, seed, NULL), image, death,
+                                      calls_before + die_at, seed, &world->shared->disk_calls);
+    world->engine = engine_open(world, disk);
     if (!world->has_brief_holds && world->life % COMPARED_EVERY == 0)
         compare_with_replay(world, image);
     sim_verify(world);
     world->shared->deaths_open--;
     sim_clients_run(world, operations);
+    sim_disk_closing(disk);
     world->engine->port->close(world->engine); // the disk ends the process
     UNREACHABLE("the disk outlived its engine");
 }

@@ -101,6 +101,8 @@ bool sim_image_has(const struct sim_image *image, const char *name);
 // image and ends the process with status 0.
 struct disk *sim_disk_open(struct disk *inner, const struct sim_image *image, enum sim_death death,
                            uint64_t die_at, uint64_t seed, uint64_t *calls);
+// Call it before the engine is closed: an engine that lets go of its disk earlier has given up.
+void sim_disk_closing(struct disk *disk);
 
 // sim_log.c: the log of operations, and the model that is made of it.
 struct sim_operation *sim_operation_take(struct sim_world *world, uint32_t count,
