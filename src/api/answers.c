@@ -26,6 +26,7 @@ static void send_problem(struct api_loop *loop, struct http_request *request,
 
 void answers_refuse(struct asking *asking, enum status status, const char *detail) {
     struct buffer *body = http_body_out(asking->request);
+    limits_tell(asking);
     buffer_reset(body);
     problem_render_door(body, status, detail, PROBLEM_NO_OPERATION);
     send_problem(asking->loop, asking->request, asking->operation, asking->started_ns, status);
@@ -33,6 +34,7 @@ void answers_refuse(struct asking *asking, enum status status, const char *detai
 
 void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults) {
     struct buffer *body = http_body_out(asking->request);
+    limits_tell(asking);
     buffer_reset(body);
     problem_render_faults(body, faults, PROBLEM_NO_OPERATION);
     send_problem(asking->loop, asking->request, asking->operation, asking->started_ns,

@@ -73,6 +73,11 @@ struct api *api_open(const struct api_options *options) {
     openapi_render(&api->openapi, options->version);
     api->auditor = auditor_open(options->engine);
     api->last_used = last_used_open();
+    if (options->rate_limit_count != 0) {
+        uint64_t seed;
+        random_fill(&seed, sizeof(seed));
+        api->limiter = rate_limiter_open(options->rate_limits, options->rate_limit_count, seed);
+    }
     // Each loop begins on a cache line of its own, so that counting in one does not slow another.
     api->loops_memory = memory_take_zeroed((options->loops + 1) * sizeof(*api->loops));
     uintptr_t loops = ((uintptr_t)api->loops_memory + API_LOOP_ALIGNMENT - 1) / API_LOOP_ALIGNMENT *
@@ -126,6 +131,7 @@ void api_close(struct api *api) {
         loop_close(&api->loops[i]);
     memory_free(api->loops_memory);
     last_used_close(api->last_used);
+    rate_limiter_close(api->limiter);
     buffer_done(&api->openapi);
     memory_free(api);
 }

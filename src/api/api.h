@@ -10,6 +10,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "access/rate_limit.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
@@ -21,9 +22,11 @@ struct api_options {
     struct engine *engine;
     const struct currency *currencies; // of the configuration, beside ISO 4217
     uint32_t currency_count;
-    unsigned loops;               // of the server that it will answer for
-    uint32_t request_deadline_ms; // a request that waits longer is answered `busy`
-    const char *version;          // Florin's
+    unsigned loops;                            // of the server that it will answer for
+    uint32_t request_deadline_ms;              // a request that waits longer is answered `busy`
+    const char *version;                       // Florin's
+    const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
+    uint32_t rate_limit_count;
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

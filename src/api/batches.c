@@ -40,6 +40,8 @@ void batches_request(struct asking *asking) {
         return;
     }
     CHECK(batch.count >= 1);
+    limits_pay(asking, batch.count - 1);
+    limits_tell(asking);
     submit(asking, call, &batch);
 }
 

@@ -138,6 +138,18 @@ static void add_rounds(const struct api *api, struct buffer *buffer) {
               "Requests answered busy because they waited too long.", SUM(api, deadlines_missed));
 }
 
+static void add_limits(const struct api *api, struct buffer *buffer) {
+    if (api->limiter == NULL)
+        return;
+    add_head(buffer, "requests_limited_total", "counter",
+             "Requests refused because they came too often, by limit.");
+    for (uint32_t i = 0; i < rate_limiter_rule_count(api->limiter); i++)
+        buffer_add_format(
+            buffer, "florin_requests_limited_total{limit=\"%s\"} %llu\n",
+            rate_limiter_rule_name(api->limiter, i),
+            (unsigned long long)sum(api, offsetof(struct metrics, limited) + i * sizeof(uint64_t)));
+}
+
 static void add_engine(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
@@ -201,6 +213,7 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_answers(api, buffer);
     add_durations(api, buffer);
     add_rounds(api, buffer);
+    add_limits(api, buffer);
     add_engine(api, buffer);
     add_http(api, buffer);
 }

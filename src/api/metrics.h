@@ -4,6 +4,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "access/rate_limit.h"
 #include "base/buffer.h"
 #include "wire/operations.h"
 
@@ -21,8 +22,9 @@ struct metrics {
     uint64_t rounds[METRICS_ROUND_BUCKETS]; // by commands in them
     uint64_t round_count;
     uint64_t round_commands;
-    uint64_t deadlines_missed; // requests answered `busy` because their time was over
-    uint64_t waiting_calls;    // on their way right now
+    uint64_t deadlines_missed;         // requests answered `busy` because their time was over
+    uint64_t waiting_calls;            // on their way right now
+    uint64_t limited[RATE_LIMITS_MAX]; // refused by that limit
 };
 
 // Thread: the loop's.

@@ -16,6 +16,7 @@
 
 #include "access/authenticate.h"
 #include "access/permissions.h"
+#include "access/rate_limit.h"
 #include "access/secret.h"
 #include "api/api.h"
 #include "api/metrics.h"
@@ -116,6 +117,11 @@ struct asking {
     struct door_headers headers;
     struct slice request_id; // in the request's arena
     uint64_t started_ns;
+    // What the limits said; only when there are some. Large, so it is not cleared for every
+    // request: limits_asked says what of it is there.
+    uint32_t limits_asked; // bits 1 << rule that the answer's headers still have to tell
+    struct rate_asker asker;
+    struct rate_verdict verdict;
 };
 
 struct api_loop {
@@ -163,6 +169,7 @@ struct api {
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
     struct last_used *last_used;
+    struct rate_limiter *limiter; // NULL: no limits
     struct buffer openapi;
     uint64_t opened_ns;
     atomic_bool stopping;
@@ -182,6 +189,15 @@ bool headers_is_json(struct slice content_type);
 struct slice headers_take_request_id(struct api_loop *loop, struct http_request *request,
                                      struct slice given);
 bool headers_is_loopback(const uint8_t address[16]);
+
+// limits.c: all of it does nothing when there are no limits.
+// False: he has been answered.
+bool limits_admit(struct asking *asking);
+bool limits_admit_stranger(struct asking *asking);
+// Takes tokens for `operations` more than the one that he was admitted with.
+void limits_pay(struct asking *asking, uint32_t operations);
+// Adds what is left to the coming answer, once.
+void limits_tell(struct asking *asking);
 
 // queries.c
 bool queries_are_there(struct asking *asking);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The door. Its ladder is the same for every request, in this order:
 //
-//   401 who ─▶ 404, 405 of the path ─▶ 403 may he ─▶ 413 ─▶ 415 ─▶ 400 decoding ─▶ the ledger
+//   401 who ─▶ 429 how often ─▶ 404, 405 of the path ─▶ 403 may he ─▶ 413 ─▶ 415 ─▶ 400 decoding
+//   ─▶ the ledger
 //
 // 401 comes before 404, so that nobody without a key learns which paths there are; public paths
-// are asked for first.
+// are asked for first. 429 comes as soon as it is known who asks: it is the cheapest refusal, and
+// it counts every request, also those that go wrong. Strangers get 429 in place of 401.
 #include "api/parts.h"
 
 #include "base/clock.h"
@@ -19,6 +21,7 @@ static void asking_begin(struct api *api, struct http_request *request, struct a
     ret_asking->request = request;
     ret_asking->loop = loop;
     ret_asking->started_ns = clock_monotonic_ns();
+    ret_asking->limits_asked = 0;
     headers_collect(request, &ret_asking->headers);
     ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
     http_add_header(request, "X-Request-Id", ret_asking->request_id);
@@ -29,7 +32,7 @@ static bool operation_is_open(const struct operation *operation, struct http_req
            (!operation->loopback_only || headers_is_loopback(http_address(request)));
 }
 
-// 401, 404, 405, 403. True: he may come in. False: he has been answered.
+// 401, 429, 404, 405, 403. True: he may come in. False: he has been answered.
 static bool door_pass(struct asking *asking) {
     struct api *api = asking->loop->api;
     struct route route = {0};
@@ -44,10 +47,13 @@ static bool door_pass(struct asking *asking) {
     const char *why = NULL;
     if (authenticate_bearer(asking->headers.authorization, asking->loop->hash, &api->keys,
                             &asking->principal, &why) != STATUS_ok) {
-        answers_refuse(asking, STATUS_unauthenticated, why);
+        if (limits_admit_stranger(asking))
+            answers_refuse(asking, STATUS_unauthenticated, why);
         return false;
     }
     last_used_note(api->last_used, asking->principal.key, clock_now_ms());
+    if (!limits_admit(asking))
+        return false;
     if (found != STATUS_ok) {
         if (found == STATUS_method_not_allowed)
             http_add_header(asking->request, "Allow", slice_of_text(route.allow));
@@ -95,6 +101,8 @@ static bool door_take_body(struct asking *asking) {
 }
 
 static void dispatch(struct asking *asking) {
+    if (asking->operation->answer != ANSWER_BATCH) // those are counted when they are decoded
+        limits_tell(asking);
     switch ((enum answer_kind)asking->operation->answer) {
     case ANSWER_WALLETS:
     case ANSWER_TRANSACTIONS:

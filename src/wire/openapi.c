@@ -122,7 +122,13 @@ static void write_refusals_of(struct buffer *buffer, uint64_t statuses, int http
     if (description.size != 0) {
         buffer_add_format(buffer, ",\"%d\":{\"description\":", http);
         json_write_text(buffer, buffer_slice(&description));
-        if (http == 503)
+        if (http == 429)
+            BUFFER_ADD(buffer, ",\"headers\":{\"Retry-After\":"
+                               "{\"$ref\":\"#/components/headers/RetryAfter\"},\"RateLimit\":"
+                               "{\"$ref\":\"#/components/headers/RateLimit\"},"
+                               "\"RateLimit-Policy\":"
+                               "{\"$ref\":\"#/components/headers/RateLimitPolicy\"}}");
+        else if (http == 503)
             BUFFER_ADD(buffer, ",\"headers\":{\"Retry-After\":"
                                "{\"$ref\":\"#/components/headers/RetryAfter\"}}");
         BUFFER_ADD(buffer, ",\"content\":{\"application/problem+json\":{\"schema\":");

@@ -245,7 +245,12 @@ void openapi_write_components(struct buffer *buffer) {
                "},\"headers\":{\"ETag\":{\"description\":\"The wallet's version in quotes.\","
                "\"schema\":{\"type\":\"string\"}},\"IdempotentReplayed\":{\"description\":"
                "\"Stands on an answer that was given before.\",\"schema\":{\"const\":\"true\"}},"
-               "\"RetryAfter\":{\"description\":\"Seconds.\",\"schema\":{\"type\":\"integer\"}}},"
+               "\"RetryAfter\":{\"description\":\"Seconds.\",\"schema\":{\"type\":\"integer\"}},"
+               "\"RateLimit\":{\"description\":\"Per limit: `r` requests left now, `t` seconds "
+               "until all are there again.\",\"schema\":{\"type\":\"string\"}},"
+               "\"RateLimitPolicy\":{\"description\":\"Per limit: `q` requests at once, `w` "
+               "seconds in which they come back. Also on all other answers of whoever is "
+               "limited.\",\"schema\":{\"type\":\"string\"}}},"
                "\"schemas\":{");
     write_schemas(buffer);
     BUFFER_ADD(buffer, "}}");

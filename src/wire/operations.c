@@ -128,9 +128,9 @@ uint64_t operation_statuses(const struct operation *operation) {
     uint64_t statuses = operation->refusals | MAY(internal);
     // A query parameter that nobody reads is refused everywhere but at the doors of monitors.
     if (!operation->is_public)
-        statuses |= MAY(unauthenticated) | MAY(busy) | MAY(invalid_request);
+        statuses |= MAY(unauthenticated) | MAY(rate_limited) | MAY(busy) | MAY(invalid_request);
     if (operation->loopback_only)
-        statuses |= MAY(unauthenticated);
+        statuses |= MAY(unauthenticated) | MAY(rate_limited);
     if (strcmp(operation->permission, "none") != 0)
         statuses |= MAY(forbidden);
     if (operation->is_write)

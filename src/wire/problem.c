@@ -53,6 +53,7 @@ const char *problem_advice(enum status status) {
         [STATUS_disk_failed] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_damaged] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_end] = "Nothing needs to be done.",
+        [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };
     CHECK((unsigned)status < STATUS_COUNT);
     CHECK(advice[status] != NULL);
