@@ -6,8 +6,9 @@
 set -eu
 
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libsimdjson-dev
-libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev"
-for_test="libcmocka-dev python3 curl wrk"
+libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
+libpq-dev"
+for_test="libcmocka-dev python3 curl wrk postgresql"
 
 wanted=
 [ $# -gt 0 ] || set -- build

@@ -17,8 +17,9 @@ struct subcommand {
 const struct subcommand *client_subcommands(void);
 
 // The server's own rows.
-int serve_run(int argc, char **argv);  // serve.c
-int verify_run(int argc, char **argv); // verify_command.c
+int serve_run(int argc, char **argv);   // serve.c
+int verify_run(int argc, char **argv);  // verify_command.c
+int migrate_run(int argc, char **argv); // migrate_command.c
 // keys_create.c: `florin keys create --data DIR ...`, for a server that does not run. main.c sends
 // `keys create` here when the words hold --data, and everything else of `keys` to the client's row.
 int keys_create_run(int argc, char **argv);

@@ -18,9 +18,10 @@ static int version_run(int argc, char **argv) {
 }
 
 static const struct subcommand server_subcommands[] = {
-    {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE]",
+    {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE] [--postgres URL]",
      "Serves the API until SIGTERM or SIGINT", serve_run},
     {"verify", "DIR", "Checks the books of a stopped server from scratch", verify_run},
+    {"migrate", "--postgres URL", "Brings a database's schema up to date", migrate_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},
     {0},

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/embedded/embedded.h"
+#include "engine/postgres/postgres.h"
 #include "http/server.h"
 #include "programs/commands.h"
 #include "programs/config.h"
@@ -37,6 +38,7 @@ struct serving {
     const char *folder;
     const char *listen;
     const char *config_path;
+    const char *postgres; // where the books are; NULL: in the folder
     struct config config;
     struct engine *engine;
     struct api *api;
@@ -71,6 +73,7 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     const struct serve_option options[] = {{"--data", &serving->folder},
                                            {"--listen", &serving->listen},
                                            {"--config", &serving->config_path},
+                                           {"--postgres", &serving->postgres},
                                            {0}};
     if (!serve_options_read(argc, argv, options, NULL))
         return false;
@@ -84,7 +87,22 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     return true;
 }
 
+static bool open_postgres(struct serving *serving) {
+    char why[WHY_BYTES] = "";
+    struct postgres_options options = {
+        .url = serving->postgres,
+        .currencies = serving->config.currencies,
+        .currency_count = serving->config.currency_count,
+    };
+    if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
+        return true;
+    fprintf(stderr, "florin serve: cannot open the books in PostgreSQL: %s\n", why);
+    return false;
+}
+
 static bool open_engine(struct serving *serving) {
+    if (serving->postgres != NULL)
+        return open_postgres(serving);
     char why[WHY_BYTES] = "";
     struct embedded_options options = {
         .folder = serving->folder,
@@ -126,6 +144,8 @@ static bool open_server(struct serving *serving) {
         .loops = (unsigned)serving->config.http_threads,
         .request_deadline_ms = (uint32_t)serving->config.request_deadline_ms,
         .version = version_text(),
+        .rate_limits = serving->config.rate_limits,
+        .rate_limit_count = serving->config.rate_limit_count,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);
@@ -153,7 +173,8 @@ static void tell_address(const struct serving *serving) {
     const char *colon = strrchr(serving->listen, ':');
     int host_bytes = colon == NULL ? 0 : (int)(colon - serving->listen);
     printf("Florin %s serves http://%.*s:%u with its books in %s\n", version_text(), host_bytes,
-           serving->listen, http_server_port(serving->server), serving->folder);
+           serving->listen, http_server_port(serving->server),
+           serving->postgres != NULL ? "PostgreSQL" : serving->folder);
 }
 
 static void wait_for_signal(const sigset_t *signals) {
@@ -230,7 +251,8 @@ static bool build_up(struct serving *serving) {
     if (!open_server(serving))
         return false;
     struct serve_secret secret;
-    bool is_new = embedded_is_new(serving->engine);
+    bool is_new = serving->postgres != NULL ? postgres_is_new(serving->engine)
+                                            : embedded_is_new(serving->engine);
     if (is_new && !make_first_key(serving, &secret))
         return false;
     http_server_start(serving->server);

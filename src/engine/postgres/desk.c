@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Finding things on the desk, and taking back what an atomic batch did to them.
+#include "engine/postgres/desk.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+void desk_init(struct desk *desk) {
+    memset(desk, 0, sizeof(*desk));
+    arena_init(&desk->arena, 1 << 18);
+    desk->keys_version = UINT64_MAX;
+}
+
+void rows_add(struct rows *rows, void *item) {
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity == 0 ? 64 : rows->capacity * 2;
+        rows->items = memory_resize(rows->items, rows->capacity * sizeof(*rows->items));
+    }
+    rows->items[rows->count++] = item;
+}
+
+static void each_map(struct desk *desk, void (*action)(struct map *)) {
+    action(&desk->wallet_map);
+    action(&desk->hold_map);
+    action(&desk->withdrawal_map);
+    action(&desk->purchase_map);
+    action(&desk->answer_map);
+    action(&desk->bank_map);
+    action(&desk->record_map);
+}
+
+void desk_clear(struct desk *desk) {
+    each_map(desk, map_clear);
+    desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
+    desk->purchases.count = desk->due.count = desk->records.count = 0;
+    desk->currency_count = 0;
+    desk->saved_count = 0;
+    desk->undoing = false;
+    for (uint32_t i = 0; i < desk->key_count; i++)
+        desk->key_rows[i].changed = false;
+    arena_reset(&desk->arena);
+}
+
+void desk_done(struct desk *desk) {
+    struct column *columns = (struct column *)&desk->wants;
+    for (size_t i = 0; i < sizeof(desk->wants) / sizeof(*columns); i++)
+        column_done(&columns[i]);
+    for (size_t i = 0; i < sizeof(desk->out) / sizeof(desk->out[0]); i++)
+        column_done(&desk->out[i]);
+    each_map(desk, map_done);
+    memory_free(desk->wallets.items);
+    memory_free(desk->holds.items);
+    memory_free(desk->withdrawals.items);
+    memory_free(desk->purchases.items);
+    memory_free(desk->due.items);
+    memory_free(desk->records.items);
+    memory_free(desk->keys);
+    memory_free(desk->key_rows);
+    memory_free(desk->saved);
+    buffer_done(&desk->scratch);
+    arena_done(&desk->arena);
+}
+
+struct wallet_row *desk_wallet(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (id_is_zero(id) || !id_open(&desk->seal, id, &number))
+        return NULL;
+    struct wallet_row *row = map_find(&desk->wallet_map, map_number(number));
+    return row != NULL && row->present && id_equal(row->wallet.id, id) ? row : NULL;
+}
+
+struct hold_row *desk_hold(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!id_open(&desk->seal, id, &number))
+        return NULL;
+    struct hold_row *row = map_find(&desk->hold_map, map_number(number));
+    return row != NULL && row->present && id_equal(row->hold.id, id) ? row : NULL;
+}
+
+struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!id_open(&desk->seal, id, &number))
+        return NULL;
+    struct withdrawal_row *row = map_find(&desk->withdrawal_map, map_number(number));
+    return row != NULL && row->present && id_equal(row->withdrawal.id, id) ? row : NULL;
+}
+
+struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
+                                      struct record *ret_record) {
+    uint64_t number;
+    const char *why;
+    if (!id_open(&desk->seal, id, &number))
+        return NULL;
+    struct purchase_row *row = map_find(&desk->purchase_map, map_number(number));
+    const struct record_row *record = desk_record(desk, number * 8);
+    if (row == NULL || !row->present || record == NULL ||
+        record_decode(record->bytes, ret_record, &why) != STATUS_ok)
+        return NULL;
+    return ret_record->kind == RECORD_TRANSACTION && id_equal(ret_record->transaction.id, id)
+               ? row
+               : NULL;
+}
+
+uint64_t desk_next_position(const struct desk *desk) {
+    return (desk->counters.records + 1) * 8;
+}
+
+const struct record_row *desk_record(const struct desk *desk, uint64_t position) {
+    uint64_t number = position / 8;
+    CHECK(position % 8 == 0);
+    if (number > desk->before.records && number <= desk->counters.records)
+        return desk->records.items[number - desk->before.records - 1];
+    return map_find(&desk->record_map, map_number(number));
+}
+
+struct currency_account *desk_currency(const struct desk *desk, const struct currency *currency,
+                                       uint16_t *ret_number) {
+    for (uint32_t i = 0; i < desk->currency_count; i++)
+        if (currency_equal(&desk->currencies[i].account.currency, currency)) {
+            *ret_number = (uint16_t)i;
+            return (struct currency_account *)&desk->currencies[i].account;
+        }
+    return NULL;
+}
+
+struct key_row *desk_key(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (id_is_zero(id) || !id_open(&desk->seal, id, &number) || number == 0 ||
+        number > desk->key_count)
+        return NULL;
+    struct key_row *row = &desk->key_rows[number - 1];
+    return id_equal(row->key.id, id) ? row : NULL;
+}
+
+struct digest128 desk_bank_key(const struct desk *desk, struct slice code, struct slice bank_id) {
+    struct slice parts[] = {code, bank_id};
+    return hash128_parts(parts, 2, desk->hash_seed);
+}
+
+static void *take_zeroed(struct desk *desk, size_t size) {
+    return memset(arena_take(&desk->arena, size), 0, size);
+}
+
+struct answer_row *desk_answer(struct desk *desk, struct digest128 key) {
+    struct answer_row *row = map_find(&desk->answer_map, key);
+    if (row == NULL) {
+        row = take_zeroed(desk, sizeof(*row));
+        map_add(&desk->answer_map, key, row);
+    }
+    return row;
+}
+
+struct bank_row *desk_bank(struct desk *desk, struct digest128 key) {
+    struct bank_row *row = map_find(&desk->bank_map, key);
+    if (row == NULL) {
+        row = take_zeroed(desk, sizeof(*row));
+        map_add(&desk->bank_map, key, row);
+    }
+    return row;
+}
+
+// ---- taking back
+// ---------------------------------------------------------------------------------
+
+void desk_touch(struct desk *desk, void *at, size_t size) {
+    if (!desk->undoing)
+        return;
+    if (desk->saved_count == desk->saved_capacity) {
+        desk->saved_capacity = desk->saved_capacity == 0 ? 64 : desk->saved_capacity * 2;
+        desk->saved = memory_resize(desk->saved, desk->saved_capacity * sizeof(*desk->saved));
+    }
+    void *copy = arena_take(&desk->arena, size);
+    memcpy(copy, at, size);
+    desk->saved[desk->saved_count++] = (struct saved){.at = at, .copy = copy, .size = size};
+}
+
+void desk_undo_begin(struct desk *desk) {
+    CHECK(!desk->undoing && desk->saved_count == 0);
+    desk->undoing = true;
+    desk_touch(desk, &desk->counters, sizeof(desk->counters));
+    desk_touch(desk, &desk->wallets.count, sizeof(uint32_t));
+    desk_touch(desk, &desk->holds.count, sizeof(uint32_t));
+    desk_touch(desk, &desk->withdrawals.count, sizeof(uint32_t));
+    desk_touch(desk, &desk->records.count, sizeof(uint32_t));
+    desk_touch(desk, &desk->currency_count, sizeof(uint32_t));
+}
+
+void desk_undo_keep(struct desk *desk) {
+    desk->saved_count = 0;
+    desk->undoing = false;
+}
+
+void desk_undo_roll_back(struct desk *desk) {
+    CHECK(desk->undoing);
+    while (desk->saved_count != 0) {
+        const struct saved *saved = &desk->saved[--desk->saved_count];
+        memcpy(saved->at, saved->copy, saved->size);
+    }
+    desk->undoing = false;
+}

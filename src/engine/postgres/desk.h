@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The writer's desk: copies of all rows that a batch names, on which its commands are decided one
+// after another. What was changed is written back in one go; what an atomic batch changed can be
+// taken back. Nothing on the desk outlives the batch, so several nodes never disagree.
+#pragma once
+#include <pthread.h>
+
+#include "engine/engine.h"
+#include "engine/postgres/link.h"
+#include "engine/postgres/map.h"
+#include "ledger/decide.h"
+#include "ledger/history.h"
+
+#define DESK_CURRENCIES_MAX 1024
+#define DESK_DUE_MAX        1000 // holds that end in one batch; more make batches of their own
+
+struct wallet_row {
+    struct wallet wallet;
+    uint64_t number, version_before, opened, details, last, levels[HISTORY_LEVELS];
+    uint32_t last_number;
+    bool present, added, changed;
+    struct slice owner; // of an added one
+};
+
+struct hold_row {
+    struct hold hold;
+    uint64_t number, opened, closed; // positions
+    int64_t captured_before;
+    bool present, added, changed;
+    struct slice order; // of an added one
+};
+
+struct withdrawal_row {
+    struct withdrawal withdrawal;
+    uint64_t number, opened, closed;
+    bool present, added, changed;
+    struct slice bank_id; // of one settled in this batch
+};
+
+struct purchase_row { // any transaction that a command names
+    uint64_t record;
+    int64_t refunded;
+    bool present, changed;
+};
+
+struct answer_row {    // what an idempotency key has decided
+    uint64_t position; // 0: nothing yet
+};
+
+struct bank_row { // a bank id of a currency
+    bool present;
+    struct id transaction;
+};
+
+struct key_row {
+    struct key key;
+    uint64_t opened;
+    bool changed;
+};
+
+struct currency_row {
+    struct currency_account account;
+    bool changed;
+};
+
+struct rows {
+    void **items; // owned; what they point at is the arena's
+    uint32_t count, capacity;
+};
+
+struct counters {
+    uint64_t time_ms, rounds, records, wallets, holds, holds_open, withdrawals, keys, transactions,
+        keys_version;
+    struct sha256 chain;
+};
+
+// A record of this batch, or one that was fetched.
+struct record_row {
+    uint64_t position;
+    struct slice bytes;
+};
+
+struct saved { // what an atomic batch changed
+    void *at;
+    void *copy;
+    size_t size;
+};
+
+// What a pass of fetching still has to ask for.
+struct wants {
+    struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
+        withdrawal_numbers, detail_slots, detail_numbers, transactions, records, keys, bank_ids;
+};
+
+struct desk {
+    struct id_seal seal;
+    uint64_t hash_seed;
+    struct arena arena; // of the batch
+    uint64_t now_ms;
+    bool has_writes;
+    struct counters before, counters;
+
+    struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
+    struct rows wallets, holds, withdrawals, purchases, due;
+    struct rows records; // of this batch: before.records + 1 and on; struct record_row
+    struct currency_row currencies[DESK_CURRENCIES_MAX];
+    uint32_t currency_count;
+    // All keys, kept from batch to batch while their version is the books'.
+    struct key *keys; // owned; one array for the rules
+    struct key_row *key_rows;
+    uint32_t key_count, key_capacity;
+    uint64_t keys_version; // UINT64_MAX: not known
+
+    struct wants wants;
+    bool undoing;
+    struct saved *saved; // owned
+    uint32_t saved_count, saved_capacity;
+    struct buffer scratch; // for encoding
+    struct column out[18]; // what is being written
+};
+
+// What a command names, found.
+struct found {
+    struct docket docket;
+    struct wallet_row *wallet, *counterparty;
+    struct hold_row *hold;
+    struct withdrawal_row *withdrawal;
+    struct purchase_row *transaction;
+    struct key_row *key;
+    struct purchase purchase;
+};
+
+// desk.c
+void desk_init(struct desk *desk);
+void desk_done(struct desk *desk);
+void desk_clear(struct desk *desk); // after a batch, or before it is begun again
+void rows_add(struct rows *rows, void *item);
+struct wallet_row *desk_wallet(const struct desk *desk, struct id id); // NULL: there is none
+struct hold_row *desk_hold(const struct desk *desk, struct id id);
+struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id);
+// The transaction with that id, decoded; NULL: there is none.
+struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
+                                      struct record *ret_record);
+// A record of the batch or one fetched; NULL: neither.
+const struct record_row *desk_record(const struct desk *desk, uint64_t position);
+struct currency_account *desk_currency(const struct desk *desk, const struct currency *currency,
+                                       uint16_t *ret_number);
+struct key_row *desk_key(const struct desk *desk, struct id id);
+struct digest128 desk_bank_key(const struct desk *desk, struct slice code, struct slice bank_id);
+// The row of a key or bank id, made when it is not there yet.
+struct answer_row *desk_answer(struct desk *desk, struct digest128 key);
+struct bank_row *desk_bank(struct desk *desk, struct digest128 key);
+uint64_t desk_next_position(const struct desk *desk);
+// Before something on the desk changes.
+void desk_touch(struct desk *desk, void *at, size_t size);
+void desk_undo_begin(struct desk *desk);
+void desk_undo_keep(struct desk *desk);
+void desk_undo_roll_back(struct desk *desk);
+
+// desk_fetch.c
+// Reads everything that the submissions name, and the holds that are due.
+MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
+                                       struct inbox_node *first, bool take_turn);
+// Gathers a command's things into its docket.
+void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
+
+// desk_decide.c
+void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
+                 struct outcome *ret_outcome, struct engine_stats *stats);
+void desk_decide_submission(struct desk *desk, struct submission *submission,
+                            struct engine_stats *stats);
+void desk_expire_due(struct desk *desk, struct engine_stats *stats);
+
+// desk_effect.c: facts become a record and changed rows. Returns the record's position.
+uint64_t desk_take(struct desk *desk, struct record *record, struct found *found);
+uint64_t desk_add_record(struct desk *desk, const struct record *record);
+
+// desk_read.c
+void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome);
+// Points outcomes at copies of their records' bytes.
+void desk_resolve(const struct desk *desk, struct arena *arena, struct outcome *outcome);
+
+// desk_persist.c: puts everything that changed into the flight, the commit included.
+void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]);
+
+static inline struct round *desk_round_of(struct inbox_node *node) {
+    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
+}
+// Outcomes hold positions until the batch is committed.
+static inline struct slice outcome_at(uint64_t position) {
+    return (struct slice){.bytes = NULL, .size = position};
+}

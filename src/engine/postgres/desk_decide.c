@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// One command after another on the desk: an earlier answer again, a refusal, or facts that are
+// taken at once, so that the next command is decided against them.
+#include "base/check.h"
+#include "engine/postgres/desk.h"
+
+static void count(uint64_t *counter) {
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
+    uint64_t opening = 0;
+    outcome->record = outcome_at(position);
+    if (record->kind == RECORD_TRANSACTION)
+        opening = record->transaction.opening;
+    if (record->kind == RECORD_HOLD)
+        opening = record->hold.opening;
+    if (record->kind == RECORD_WITHDRAWAL)
+        opening = record->withdrawal.opening;
+    if (opening != 0)
+        outcome->opening = outcome_at(opening);
+    if (record->kind == RECORD_WALLET) {
+        outcome->has_version = true;
+        outcome->version = record->wallet.version;
+    }
+}
+
+static void outcome_refuse(struct outcome *outcome, const struct refusal *refusal,
+                           struct engine_stats *stats) {
+    count(&stats->refusals);
+    outcome->status = refusal->status;
+    outcome->refusal = *refusal;
+}
+
+// The record under the same idempotency key, if there is one.
+static bool find_earlier(struct desk *desk, struct digest128 key, struct record *ret_record,
+                         uint64_t *ret_position) {
+    const char *why;
+    const struct answer_row *answer = map_find(&desk->answer_map, key);
+    if (answer == NULL || answer->position == 0)
+        return false;
+    const struct record_row *row = desk_record(desk, answer->position);
+    CHECK(row != NULL && record_decode(row->bytes, ret_record, &why) == STATUS_ok);
+    CHECK(ret_record->has_key && digest128_equal(ret_record->key, key));
+    *ret_position = answer->position;
+    return true;
+}
+
+static void outcome_replay(const struct command *command, const struct record *earlier,
+                           uint64_t position, struct outcome *outcome, struct engine_stats *stats) {
+    enum status status = decide_replay(command, earlier);
+    if (status != STATUS_ok) {
+        outcome_refuse(outcome, &(struct refusal){.status = (uint8_t)status}, stats);
+        return;
+    }
+    count(&stats->replays);
+    outcome->replayed = true;
+    outcome_point(outcome, earlier, position);
+    if (earlier->kind == RECORD_REFUSAL) {
+        outcome->status = earlier->refusal.status;
+        outcome->refusal = earlier->refusal;
+    } else {
+        outcome->status = STATUS_ok;
+    }
+}
+
+// A refusal that an idempotency key remembers is a record too.
+static void remember_refusal(struct desk *desk, const struct command *command,
+                             const struct refusal *refusal, struct outcome *outcome,
+                             struct engine_stats *stats) {
+    struct record record = {
+        .kind = RECORD_REFUSAL,
+        .operation = command->type,
+        .has_key = true,
+        .time_ms = desk->now_ms,
+        .origin = command->origin,
+        .key = command->key,
+        .request = command->request,
+        .refusal = *refusal,
+    };
+    outcome->record = outcome_at(desk_add_record(desk, &record));
+    count(&stats->records);
+}
+
+void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
+                 struct outcome *ret_outcome, struct engine_stats *stats) {
+    struct outcome *outcome = ret_outcome;
+    struct record record;
+    uint64_t position;
+    memset(outcome, 0, sizeof(*outcome));
+    count(&stats->commands);
+    if (command->has_key && find_earlier(desk, command->key, &record, &position)) {
+        outcome_replay(command, &record, position, outcome, stats);
+        return;
+    }
+    struct found found;
+    struct refusal refusal;
+    desk_find(desk, command, &found);
+    enum status status = decide(command, &found.docket, &record, &refusal);
+    if (status != STATUS_ok) {
+        outcome_refuse(outcome, &refusal, stats);
+        if (command->has_key && !in_atomic && status_is_remembered(status))
+            remember_refusal(desk, command, &refusal, outcome, stats);
+        return;
+    }
+    position = desk_take(desk, &record, &found);
+    outcome->status = STATUS_ok;
+    outcome_point(outcome, &record, position);
+    count(&stats->records);
+}
+
+// ---- atomic batches
+// ------------------------------------------------------------------------------
+
+static void replay_batch(struct desk *desk, struct submission *submission,
+                         const struct record *earlier, uint64_t position,
+                         struct engine_stats *stats) {
+    struct outcome *whole = &submission->batch_outcome;
+    outcome_replay(&submission->batch, earlier, position, whole, stats);
+    if (whole->status != STATUS_ok)
+        return;
+    CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct record record;
+        const char *why;
+        uint64_t at;
+        memcpy(&at, earlier->batch.positions.bytes + i * sizeof(at), sizeof(at));
+        const struct record_row *row = desk_record(desk, at & ~UINT64_C(7));
+        CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+        struct outcome *outcome = &submission->outcomes[i];
+        memset(outcome, 0, sizeof(*outcome));
+        outcome->status = STATUS_ok;
+        outcome->replayed = (at & 1) != 0;
+        outcome_point(outcome, &record, at & ~UINT64_C(7));
+    }
+}
+
+static void remember_batch(struct desk *desk, const struct submission *submission) {
+    uint64_t *positions = arena_take(&desk->arena, submission->count * sizeof(*positions));
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct outcome *outcome = &submission->outcomes[i];
+        CHECK(outcome->record.size % 8 == 0 && outcome->record.size != 0);
+        positions[i] = outcome->record.size | (outcome->replayed ? 1 : 0);
+    }
+    struct record record = {
+        .kind = RECORD_BATCH,
+        .operation = submission->commands[0].type,
+        .has_key = true,
+        .time_ms = desk->now_ms,
+        .origin = submission->batch.origin,
+        .key = submission->batch.key,
+        .request = submission->batch.request,
+        .batch = {.count = submission->count,
+                  .positions = slice_of(positions, submission->count * sizeof(*positions))},
+    };
+    (void)desk_add_record(desk, &record);
+}
+
+static void decide_atomic(struct desk *desk, struct submission *submission,
+                          struct engine_stats *stats) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct record earlier;
+    uint64_t position;
+    memset(whole, 0, sizeof(*whole));
+    if (submission->batch.has_key &&
+        find_earlier(desk, submission->batch.key, &earlier, &position)) {
+        replay_batch(desk, submission, &earlier, position, stats);
+        return;
+    }
+    desk_undo_begin(desk);
+    uint32_t i = 0;
+    enum status status = STATUS_ok;
+    for (; i < submission->count && status == STATUS_ok; i++) {
+        desk_decide(desk, &submission->commands[i], true, &submission->outcomes[i], stats);
+        status = submission->outcomes[i].status;
+    }
+    if (status == STATUS_ok) {
+        desk_undo_keep(desk);
+        if (submission->batch.has_key)
+            remember_batch(desk, submission);
+        return;
+    }
+    desk_undo_roll_back(desk);
+    struct refusal refusal = submission->outcomes[i - 1].refusal;
+    refusal.status = (uint8_t)status;
+    refusal.operation = i - 1;
+    outcome_refuse(whole, &refusal, stats);
+    if (submission->batch.has_key && status_is_remembered(status)) {
+        struct command batch = submission->batch;
+        batch.type = submission->commands[i - 1].type;
+        remember_refusal(desk, &batch, &refusal, whole, stats);
+    }
+}
+
+void desk_decide_submission(struct desk *desk, struct submission *submission,
+                            struct engine_stats *stats) {
+    if (submission->atomic) {
+        decide_atomic(desk, submission, stats);
+        return;
+    }
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct command *command = &submission->commands[i];
+        if (command_is_read(command->type))
+            desk_read(desk, command, &submission->outcomes[i]);
+        else
+            desk_decide(desk, command, false, &submission->outcomes[i], stats);
+    }
+}
+
+// Holds whose time is over end before anything else is decided.
+void desk_expire_due(struct desk *desk, struct engine_stats *stats) {
+    for (uint32_t i = 0; i < desk->due.count; i++) {
+        const struct hold_row *hold = desk->due.items[i];
+        struct command command = {
+            .type = COMMAND_EXPIRE,
+            .subject = hold->hold.id,
+            .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+        };
+        struct outcome outcome;
+        desk_decide(desk, &command, false, &outcome, stats);
+        CHECK(outcome.status == STATUS_ok);
+    }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// What was decided becomes a record and changed rows on the desk.
+#include "base/check.h"
+#include "base/memory.h"
+#include "engine/postgres/desk.h"
+
+uint64_t desk_add_record(struct desk *desk, const struct record *record) {
+    uint64_t position = desk_next_position(desk);
+    buffer_reset(&desk->scratch);
+    record_encode(record, &desk->scratch);
+    struct record_row *row = arena_take(&desk->arena, sizeof(*row));
+    *row = (struct record_row){.position = position,
+                               .bytes = arena_copy(&desk->arena, buffer_slice(&desk->scratch))};
+    rows_add(&desk->records, row);
+    desk->counters.records++;
+    CHECK(desk->counters.records - desk->before.records == desk->records.count);
+    if (record->has_key) {
+        struct answer_row *answer = desk_answer(desk, record->key);
+        desk_touch(desk, answer, sizeof(*answer));
+        CHECK(answer->position == 0);
+        answer->position = position;
+    }
+    return position;
+}
+
+// ---- history
+// -------------------------------------------------------------------------------------
+
+static void history_fill(struct posting_side *side, const struct wallet_row *row) {
+    if (row == NULL)
+        return;
+    side->number = row->last_number + 1;
+    side->previous = row->last;
+    side->skip =
+        history_skip_target(side->number) == 0 ? 0 : row->levels[history_skip_level(side->number)];
+    CHECK(side->number != 0);
+    CHECK(side->previous != 0 || side->number == 1);
+}
+
+static void history_take(struct wallet_row *row, const struct posting_side *side,
+                         uint64_t position) {
+    if (row == NULL)
+        return;
+    row->last_number = side->number;
+    row->last = position;
+    if (side->number % 64 == 0)
+        row->levels[0] = position;
+    if (side->number % 4096 == 0)
+        row->levels[1] = position;
+    if (side->number % (1u << 18) == 0)
+        row->levels[2] = position;
+}
+
+// ---- rows
+// ----------------------------------------------------------------------------------------
+
+static void *add_row(struct desk *desk, struct rows *rows, size_t size) {
+    void *row = memset(arena_take(&desk->arena, size), 0, size);
+    rows_add(rows, row);
+    return row;
+}
+
+static void change_wallet(struct desk *desk, struct wallet_row *row) {
+    if (row == NULL)
+        return;
+    desk_touch(desk, row, sizeof(*row));
+    row->changed = true;
+}
+
+static void change_currency(struct desk *desk, uint16_t number) {
+    struct currency_row *row = &desk->currencies[number];
+    desk_touch(desk, row, sizeof(*row));
+    row->changed = true;
+}
+
+static uint16_t currency_of_new(struct desk *desk, const struct currency *currency) {
+    uint16_t number;
+    if (desk_currency(desk, currency, &number) == NULL) {
+        CHECK(desk->currency_count < DESK_CURRENCIES_MAX);
+        number = (uint16_t)desk->currency_count++;
+        desk->currencies[number] = (struct currency_row){.account = {.currency = *currency}};
+    }
+    change_currency(desk, number);
+    desk->currencies[number].account.wallet_count++;
+    return number;
+}
+
+static void take_transaction(struct desk *desk, struct record *record, struct found *found,
+                             uint64_t position) {
+    const struct transaction_facts *facts = &record->transaction;
+    bool is_deposit = facts->type == TRANSACTION_DEPOSIT;
+    struct wallet_row *debit = is_deposit ? NULL : found->wallet;
+    struct wallet_row *credit = is_deposit ? found->wallet : found->counterparty;
+    change_wallet(desk, debit);
+    change_wallet(desk, credit);
+    if (facts->external_total != 0)
+        change_currency(desk, found->wallet->wallet.currency);
+    if (found->hold != NULL) {
+        desk_touch(desk, found->hold, sizeof(*found->hold));
+        found->hold->changed = true;
+    }
+    if (found->transaction != NULL) {
+        desk_touch(desk, found->transaction, sizeof(*found->transaction));
+        found->transaction->changed = true;
+    }
+    if (record->operation == COMMAND_WITHDRAWAL) {
+        found->withdrawal = add_row(desk, &desk->withdrawals, sizeof(*found->withdrawal));
+        found->withdrawal->number = ++desk->counters.withdrawals;
+        found->withdrawal->added = true;
+        found->withdrawal->opened = position;
+    } else if (found->withdrawal != NULL) {
+        desk_touch(desk, found->withdrawal, sizeof(*found->withdrawal));
+        found->withdrawal->changed = true;
+    }
+    if (found->withdrawal != NULL) {
+        found->docket.withdrawal = &found->withdrawal->withdrawal;
+        found->withdrawal->closed = position;
+        found->withdrawal->bank_id = arena_copy(&desk->arena, facts->bank_id);
+    }
+    apply(record, &found->docket);
+    if (found->transaction != NULL)
+        found->transaction->refunded = found->purchase.refunded;
+    if (found->hold != NULL && found->hold->hold.status != HOLD_OPEN)
+        desk->counters.holds_open--;
+    history_take(debit, &facts->debit, position);
+    history_take(credit, &facts->credit, position);
+    if (facts->bank_id.size != 0) {
+        struct bank_row *bank =
+            desk_bank(desk, desk_bank_key(desk, currency_code(&facts->currency), facts->bank_id));
+        desk_touch(desk, bank, sizeof(*bank));
+        *bank = (struct bank_row){.present = true, .transaction = facts->id};
+    }
+    desk->counters.transactions++;
+}
+
+static void take_wallet(struct desk *desk, struct record *record, struct found *found,
+                        uint64_t position) {
+    if (record->operation == COMMAND_WALLET_OPEN) {
+        struct wallet_row *row = add_row(desk, &desk->wallets, sizeof(*row));
+        row->number = ++desk->counters.wallets;
+        row->added = true;
+        row->opened = position;
+        row->owner = arena_copy(&desk->arena, record->wallet.owner);
+        row->wallet.currency = currency_of_new(desk, &record->wallet.currency);
+        found->wallet = row;
+        found->docket.wallet = &row->wallet;
+    } else {
+        change_wallet(desk, found->wallet);
+    }
+    found->wallet->details = position;
+    apply(record, &found->docket);
+}
+
+static void take_hold(struct desk *desk, struct record *record, struct found *found,
+                      uint64_t position) {
+    if (record->operation == COMMAND_HOLD) {
+        struct hold_row *row = add_row(desk, &desk->holds, sizeof(*row));
+        row->number = ++desk->counters.holds;
+        row->added = true;
+        row->opened = position;
+        row->order = arena_copy(&desk->arena, record->hold.order);
+        desk->counters.holds_open++;
+        found->hold = row;
+        found->docket.hold = &row->hold;
+    } else {
+        desk_touch(desk, found->hold, sizeof(*found->hold));
+        found->hold->changed = true;
+        found->hold->closed = position;
+        desk->counters.holds_open--;
+    }
+    change_wallet(desk, found->wallet);
+    apply(record, &found->docket);
+}
+
+static void take_withdrawal(struct desk *desk, struct record *record, struct found *found,
+                            uint64_t position) {
+    if (record->operation == COMMAND_WITHDRAWAL) {
+        struct withdrawal_row *row = add_row(desk, &desk->withdrawals, sizeof(*row));
+        row->number = ++desk->counters.withdrawals;
+        row->added = true;
+        row->opened = position;
+        found->withdrawal = row;
+        found->docket.withdrawal = &row->withdrawal;
+    } else {
+        desk_touch(desk, found->withdrawal, sizeof(*found->withdrawal));
+        found->withdrawal->changed = true;
+        found->withdrawal->closed = position;
+    }
+    change_wallet(desk, found->wallet);
+    apply(record, &found->docket);
+}
+
+// Keys come in no atomic batch, so nothing of this is ever taken back alone.
+static void take_key(struct desk *desk, struct record *record, struct found *found,
+                     uint64_t position) {
+    CHECK(!desk->undoing);
+    if (record->operation == COMMAND_KEY_CREATE) {
+        if (desk->key_count == desk->key_capacity) {
+            desk->key_capacity = desk->key_capacity == 0 ? 64 : desk->key_capacity * 2;
+            desk->keys = memory_resize(desk->keys, desk->key_capacity * sizeof(*desk->keys));
+            desk->key_rows =
+                memory_resize(desk->key_rows, desk->key_capacity * sizeof(*desk->key_rows));
+        }
+        CHECK(desk->counters.keys == desk->key_count);
+        found->key = &desk->key_rows[desk->key_count++];
+        memset(found->key, 0, sizeof(*found->key));
+        found->key->opened = position;
+        desk->counters.keys++;
+    }
+    found->key->changed = true;
+    found->docket.key = &found->key->key;
+    apply(record, &found->docket);
+    desk->keys[found->key - desk->key_rows] = found->key->key;
+    desk->keys_version = ++desk->counters.keys_version;
+}
+
+uint64_t desk_take(struct desk *desk, struct record *record, struct found *found) {
+    if (record->kind == RECORD_TRANSACTION) {
+        struct transaction_facts *facts = &record->transaction;
+        bool is_deposit = facts->type == TRANSACTION_DEPOSIT;
+        history_fill(&facts->debit, is_deposit ? NULL : found->wallet);
+        history_fill(&facts->credit, is_deposit ? found->wallet : found->counterparty);
+        if (record->operation == COMMAND_SETTLE)
+            facts->opening = found->withdrawal->opened;
+        if (record->operation == COMMAND_CAPTURE)
+            facts->opening = found->hold->opened;
+    }
+    if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
+        record->hold.opening = found->hold->opened;
+    if (record->operation == COMMAND_FAIL)
+        record->withdrawal.opening = found->withdrawal->opened;
+    uint64_t position = desk_add_record(desk, record);
+    switch ((enum record_kind)record->kind) {
+    case RECORD_TRANSACTION: take_transaction(desk, record, found, position); break;
+    case RECORD_WALLET: take_wallet(desk, record, found, position); break;
+    case RECORD_HOLD: take_hold(desk, record, found, position); break;
+    case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
+    case RECORD_KEY: take_key(desk, record, found, position); break;
+    case RECORD_REFUSAL:
+    case RECORD_BATCH: UNREACHABLE("nothing is taken");
+    }
+    return position;
+}

@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: MIT
+// The first of the engine's five steps: everything that a batch names is asked for in one flight,
+// and what lies behind it (the wallets of a hold, the records of a batch) in a second. Then each
+// command finds its things on the desk.
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "engine/postgres/desk.h"
+#include "engine/postgres/link_rows.h"
+
+static void *take_zeroed(struct desk *desk, size_t size) {
+    return memset(arena_take(&desk->arena, size), 0, size);
+}
+
+// ---- what to ask for
+// -----------------------------------------------------------------------------
+
+static void wants_begin(struct wants *wants) {
+    column_begin(&wants->wallet_slots, false);
+    column_begin(&wants->wallet_numbers, false);
+    column_begin(&wants->hold_slots, false);
+    column_begin(&wants->hold_numbers, false);
+    column_begin(&wants->withdrawal_slots, false);
+    column_begin(&wants->withdrawal_numbers, false);
+    column_begin(&wants->detail_slots, false);
+    column_begin(&wants->detail_numbers, false);
+    column_begin(&wants->transactions, false);
+    column_begin(&wants->records, false);
+    column_begin(&wants->keys, true);
+    column_begin(&wants->bank_ids, true);
+}
+
+static void want_wallet(struct desk *desk, struct id id) {
+    uint64_t number;
+    if (id_is_zero(id) || !id_open(&desk->seal, id, &number) ||
+        map_find(&desk->wallet_map, map_number(number)) != NULL)
+        return;
+    struct wallet_row *row = take_zeroed(desk, sizeof(*row));
+    row->number = number;
+    map_add(&desk->wallet_map, map_number(number), row);
+    column_add(&desk->wants.wallet_slots, id_slot(id));
+    column_add(&desk->wants.wallet_numbers, (int64_t)number);
+}
+
+static void want_details(struct desk *desk, struct id wallet) {
+    uint64_t number;
+    if (!id_open(&desk->seal, wallet, &number))
+        return;
+    column_add(&desk->wants.detail_slots, id_slot(wallet));
+    column_add(&desk->wants.detail_numbers, (int64_t)number);
+}
+
+static struct hold_row *hold_row_of(struct desk *desk, uint64_t number, bool *ret_is_new) {
+    struct hold_row *row = map_find(&desk->hold_map, map_number(number));
+    *ret_is_new = row == NULL;
+    if (row == NULL) {
+        row = take_zeroed(desk, sizeof(*row));
+        row->number = number;
+        map_add(&desk->hold_map, map_number(number), row);
+    }
+    return row;
+}
+
+static void want_hold(struct desk *desk, struct id id) {
+    uint64_t number;
+    bool is_new;
+    if (!id_open(&desk->seal, id, &number))
+        return;
+    (void)hold_row_of(desk, number, &is_new);
+    if (!is_new)
+        return;
+    column_add(&desk->wants.hold_slots, id_slot(id));
+    column_add(&desk->wants.hold_numbers, (int64_t)number);
+}
+
+static void want_withdrawal(struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!id_open(&desk->seal, id, &number) ||
+        map_find(&desk->withdrawal_map, map_number(number)) != NULL)
+        return;
+    struct withdrawal_row *row = take_zeroed(desk, sizeof(*row));
+    row->number = number;
+    map_add(&desk->withdrawal_map, map_number(number), row);
+    column_add(&desk->wants.withdrawal_slots, id_slot(id));
+    column_add(&desk->wants.withdrawal_numbers, (int64_t)number);
+}
+
+static void want_transaction(struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!id_open(&desk->seal, id, &number) ||
+        map_find(&desk->purchase_map, map_number(number)) != NULL)
+        return;
+    struct purchase_row *row = take_zeroed(desk, sizeof(*row));
+    row->record = number;
+    map_add(&desk->purchase_map, map_number(number), row);
+    column_add(&desk->wants.transactions, (int64_t)number);
+}
+
+static void want_answer(struct desk *desk, struct digest128 key) {
+    if (map_find(&desk->answer_map, key) != NULL)
+        return;
+    (void)desk_answer(desk, key);
+    column_add_bytes(&desk->wants.keys, slice_of(&key, sizeof(key)));
+}
+
+static void want_of_command(struct desk *desk, const struct command *command) {
+    if (command->has_key)
+        want_answer(desk, command->key);
+    if (command->bank_id.size != 0)
+        column_add_bytes(&desk->wants.bank_ids, command->bank_id);
+    want_wallet(desk, command->wallet);
+    want_wallet(desk, command->counterparty);
+    switch ((enum command_type)command->type) {
+    case COMMAND_SETTLE:
+    case COMMAND_FAIL:
+    case COMMAND_READ_WITHDRAWAL: want_withdrawal(desk, command->subject); return;
+    case COMMAND_REFUND:
+    case COMMAND_READ_TRANSACTION: want_transaction(desk, command->subject); return;
+    case COMMAND_CAPTURE:
+    case COMMAND_VOID:
+    case COMMAND_READ_HOLD: want_hold(desk, command->subject); return;
+    case COMMAND_WALLET_CHANGE: want_details(desk, command->wallet); return;
+    case COMMAND_READ_WALLET:
+        want_wallet(desk, command->subject);
+        want_details(desk, command->subject);
+        return;
+    default: return;
+    }
+}
+
+static void want_all(struct desk *desk, struct inbox_node *node) {
+    for (; node != NULL; node = node->next)
+        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+             submission = submission->next) {
+            if (submission->atomic && submission->batch.has_key)
+                want_answer(desk, submission->batch.key);
+            for (uint32_t i = 0; i < submission->count; i++) {
+                const struct command *command = &submission->commands[i];
+                desk->has_writes = desk->has_writes || !command_is_read(command->type);
+                want_of_command(desk, command);
+            }
+        }
+}
+
+// ---- what came
+// -----------------------------------------------------------------------------------
+
+static void take_record(struct desk *desk, const struct pg_result *result, int row, int column) {
+    if (row_is_null(result, row, column))
+        return;
+    uint64_t number = (uint64_t)row_number(result, row, column);
+    if (map_find(&desk->record_map, map_number(number)) != NULL)
+        return;
+    struct record_row *record = take_zeroed(desk, sizeof(*record));
+    record->position = number * 8;
+    record->bytes = row_bytes(result, row, column + 1);
+    map_add(&desk->record_map, map_number(number), record);
+}
+
+static void take_record_at(struct desk *desk, uint64_t position, struct slice bytes) {
+    if (position == 0 || bytes.size == 0 ||
+        map_find(&desk->record_map, map_number(position / 8)) != NULL)
+        return;
+    struct record_row *record = take_zeroed(desk, sizeof(*record));
+    record->position = position;
+    record->bytes = bytes;
+    map_add(&desk->record_map, map_number(position / 8), record);
+}
+
+static void take_books(struct desk *desk, const struct pg_result *result) {
+    CHECK(row_count(result) == 1);
+    uint64_t clock_ms = (uint64_t)row_number(result, 0, 4);
+    struct counters *counters = &desk->counters;
+    *counters = (struct counters){
+        .time_ms = (uint64_t)row_number(result, 0, 3),
+        .rounds = (uint64_t)row_number(result, 0, 5),
+        .records = (uint64_t)row_number(result, 0, 6),
+        .wallets = (uint64_t)row_number(result, 0, 7),
+        .holds = (uint64_t)row_number(result, 0, 8),
+        .holds_open = (uint64_t)row_number(result, 0, 9),
+        .withdrawals = (uint64_t)row_number(result, 0, 10),
+        .keys = (uint64_t)row_number(result, 0, 11),
+        .transactions = (uint64_t)row_number(result, 0, 12),
+        .keys_version = (uint64_t)row_number(result, 0, 13),
+    };
+    struct slice chain = row_bytes(result, 0, 14);
+    CHECK(chain.size == sizeof(counters->chain.bytes));
+    memcpy(counters->chain.bytes, chain.bytes, chain.size);
+    desk->before = *counters;
+    desk->now_ms = clock_ms > counters->time_ms ? clock_ms : counters->time_ms;
+    if (desk->keys_version != counters->keys_version)
+        desk->key_count = 0; // all of them come
+    desk->keys_version = counters->keys_version;
+}
+
+static money_total total_of(struct slice text) {
+    money_total total = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
+        total = total * 10 + (text.bytes[i] - '0');
+    }
+    return total;
+}
+
+static void take_currency(struct desk *desk, const struct pg_result *result, int row) {
+    CHECK(row_number(result, row, 0) == row && row < DESK_CURRENCIES_MAX);
+    struct currency_row *currency = &desk->currencies[desk->currency_count++];
+    struct slice code = row_bytes(result, row, 1);
+    *currency = (struct currency_row){0};
+    CHECK(code.size <= sizeof(currency->account.currency.code));
+    memcpy(currency->account.currency.code, code.bytes, code.size);
+    currency->account.currency.exponent = (uint8_t)row_number(result, row, 2);
+    currency->account.wallet_count = (uint32_t)row_number(result, row, 3);
+    currency->account.deposits = total_of(row_bytes(result, row, 4));
+    currency->account.withdrawals = total_of(row_bytes(result, row, 5));
+}
+
+static void take_key(struct desk *desk, const struct pg_result *result, int row) {
+    CHECK(row_number(result, row, 0) == (int64_t)desk->key_count + 1);
+    if (desk->key_count == desk->key_capacity) {
+        desk->key_capacity = desk->key_capacity == 0 ? 64 : desk->key_capacity * 2;
+        desk->keys = memory_resize(desk->keys, desk->key_capacity * sizeof(*desk->keys));
+        desk->key_rows =
+            memory_resize(desk->key_rows, desk->key_capacity * sizeof(*desk->key_rows));
+    }
+    struct key_row *key = &desk->key_rows[desk->key_count];
+    memset(key, 0, sizeof(*key));
+    key->key.id = row_id(result, row, 1);
+    struct slice hash = row_bytes(result, row, 2);
+    CHECK(hash.size == sizeof(key->key.secret_hash));
+    memcpy(&key->key.secret_hash, hash.bytes, hash.size);
+    key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
+    key->key.role = (uint8_t)row_number(result, row, 4);
+    key->key.revoked = row_number(result, row, 5) != 0;
+    key->opened = (uint64_t)row_number(result, row, 6);
+    desk->keys[desk->key_count++] = key->key;
+}
+
+static void take_wallet(struct desk *desk, const struct pg_result *result, int row) {
+    struct wallet_row *wallet =
+        map_find(&desk->wallet_map, map_number((uint64_t)row_number(result, row, 1)));
+    CHECK(wallet != NULL);
+    row_wallet(result, row, &wallet->wallet);
+    wallet->version_before = wallet->wallet.version;
+    wallet->last_number = (uint32_t)row_number(result, row, 10);
+    wallet->opened = (uint64_t)row_number(result, row, 11);
+    wallet->details = (uint64_t)row_number(result, row, 12);
+    wallet->last = (uint64_t)row_number(result, row, 13);
+    for (int i = 0; i < HISTORY_LEVELS; i++)
+        wallet->levels[i] = (uint64_t)row_number(result, row, 14 + i);
+    if (!wallet->present)
+        rows_add(&desk->wallets, wallet);
+    wallet->present = true;
+}
+
+static void take_hold(struct desk *desk, const struct pg_result *result, int row, bool is_due) {
+    bool is_new;
+    struct hold_row *hold = hold_row_of(desk, (uint64_t)row_number(result, row, 0), &is_new);
+    if (is_due)
+        rows_add(&desk->due, hold);
+    if (hold->present)
+        return;
+    row_hold(result, row, &hold->hold);
+    hold->captured_before = hold->hold.captured;
+    hold->opened = (uint64_t)row_number(result, row, 8);
+    hold->closed = (uint64_t)row_number(result, row, 9);
+    hold->present = true;
+    take_record_at(desk, hold->opened, row_bytes(result, row, 10));
+    take_record_at(desk, hold->closed, row_bytes(result, row, 11));
+    rows_add(&desk->holds, hold);
+    want_wallet(desk, hold->hold.wallet);
+    want_wallet(desk, hold->hold.merchant);
+}
+
+static void take_withdrawal(struct desk *desk, const struct pg_result *result, int row) {
+    struct withdrawal_row *withdrawal =
+        map_find(&desk->withdrawal_map, map_number((uint64_t)row_number(result, row, 0)));
+    CHECK(withdrawal != NULL && !withdrawal->present);
+    row_withdrawal(result, row, &withdrawal->withdrawal);
+    withdrawal->opened = (uint64_t)row_number(result, row, 5);
+    withdrawal->closed = (uint64_t)row_number(result, row, 6);
+    withdrawal->present = true;
+    take_record_at(desk, withdrawal->opened, row_bytes(result, row, 7));
+    take_record_at(desk, withdrawal->closed, row_bytes(result, row, 8));
+    rows_add(&desk->withdrawals, withdrawal);
+    want_wallet(desk, withdrawal->withdrawal.wallet);
+}
+
+static void take_transaction(struct desk *desk, const struct pg_result *result, int row) {
+    struct purchase_row *purchase =
+        map_find(&desk->purchase_map, map_number((uint64_t)row_number(result, row, 1)));
+    struct record record;
+    const char *why;
+    CHECK(purchase != NULL);
+    purchase->refunded = row_number(result, row, 0);
+    purchase->present = true;
+    rows_add(&desk->purchases, purchase);
+    take_record(desk, result, row, 1);
+    take_record(desk, result, row, 3);
+    if (record_decode(row_bytes(result, row, 2), &record, &why) != STATUS_ok ||
+        record.kind != RECORD_TRANSACTION || record.transaction.type != TRANSACTION_PURCHASE)
+        return;
+    want_wallet(desk, record.transaction.debit.wallet);
+    want_wallet(desk, record.transaction.credit.wallet);
+}
+
+// An atomic batch answers again with the records of its operations.
+static void want_operations(struct desk *desk, struct slice bytes) {
+    struct record record;
+    const char *why;
+    if (record_decode(bytes, &record, &why) != STATUS_ok || record.kind != RECORD_BATCH)
+        return;
+    for (uint32_t i = 0; i < record.batch.count; i++) {
+        uint64_t position;
+        memcpy(&position, record.batch.positions.bytes + i * sizeof(position), sizeof(position));
+        column_add(&desk->wants.records, (int64_t)(position / 8));
+    }
+}
+
+static void take_answer(struct desk *desk, const struct pg_result *result, int row) {
+    struct digest128 key;
+    struct slice bytes = row_bytes(result, row, 0);
+    CHECK(bytes.size == sizeof(key));
+    memcpy(&key, bytes.bytes, bytes.size);
+    desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 1) * 8;
+    take_record(desk, result, row, 1);
+    take_record(desk, result, row, 3);
+    want_operations(desk, row_bytes(result, row, 2));
+}
+
+static void take_bank(struct desk *desk, const struct pg_result *result, int row) {
+    struct digest128 key =
+        desk_bank_key(desk, row_bytes(result, row, 1), row_bytes(result, row, 0));
+    struct bank_row *bank = desk_bank(desk, key);
+    bank->present = true;
+    bank->transaction = row_id(result, row, 2);
+}
+
+static void take_result(void *context, enum sql statement, const struct pg_result *result) {
+    struct desk *desk = context;
+    if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
+        take_books(desk, result);
+    int rows = row_count(result);
+    for (int row = 0; row < rows; row++)
+        switch (statement) {
+        case SQL_CURRENCIES: take_currency(desk, result, row); break;
+        case SQL_KEYS: take_key(desk, result, row); break;
+        case SQL_DUE: take_hold(desk, result, row, true); break;
+        case SQL_HOLDS:
+        case SQL_HOLDS_LOCKED: take_hold(desk, result, row, false); break;
+        case SQL_WITHDRAWALS:
+        case SQL_WITHDRAWALS_LOCKED: take_withdrawal(desk, result, row); break;
+        case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
+        case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
+        case SQL_BANK: take_bank(desk, result, row); break;
+        case SQL_WALLETS:
+        case SQL_WALLETS_LOCKED: take_wallet(desk, result, row); break;
+        case SQL_DETAILS: take_record(desk, result, row, 0); break;
+        case SQL_RECORDS:
+            take_record(desk, result, row, 0);
+            take_record(desk, result, row, 2);
+            break;
+        default: break;
+        }
+}
+
+// ---- asking
+// --------------------------------------------------------------------------------------
+
+static bool ask(struct link *link, enum sql statement, struct column *first,
+                struct column *second) {
+    struct parameters parameters = {0};
+    if (first->count == 0)
+        return false;
+    parameter_column(&parameters, first);
+    if (second != NULL)
+        parameter_column(&parameters, second);
+    link_send(link, statement, &parameters);
+    return true;
+}
+
+static bool ask_wanted(struct desk *desk, struct link *link) {
+    struct wants *wants = &desk->wants;
+    bool lock = desk->has_writes;
+    bool asked = ask(link, SQL_IDEMPOTENCY, &wants->keys, NULL);
+    asked |= ask(link, SQL_BANK, &wants->bank_ids, NULL);
+    asked |= ask(link, SQL_TRANSACTIONS, &wants->transactions, NULL);
+    asked |=
+        ask(link, lock ? SQL_HOLDS_LOCKED : SQL_HOLDS, &wants->hold_slots, &wants->hold_numbers);
+    asked |= ask(link, lock ? SQL_WITHDRAWALS_LOCKED : SQL_WITHDRAWALS, &wants->withdrawal_slots,
+                 &wants->withdrawal_numbers);
+    asked |= ask(link, lock ? SQL_WALLETS_LOCKED : SQL_WALLETS, &wants->wallet_slots,
+                 &wants->wallet_numbers);
+    asked |= ask(link, SQL_DETAILS, &wants->detail_slots, &wants->detail_numbers);
+    asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
+    wants_begin(wants); // sent parameters have been copied
+    return asked;
+}
+
+enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
+                            bool take_turn) {
+    struct parameters version = {0}, due = {0};
+    desk_clear(desk);
+    wants_begin(&desk->wants);
+    desk->has_writes = false;
+    want_all(desk, first);
+    if (desk->has_writes && take_turn) {
+        link_send(link, SQL_TURN, NULL);
+        link_sync(link);
+    }
+    link_send(link, SQL_BEGIN, NULL);
+    link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, NULL);
+    link_send(link, SQL_CURRENCIES, NULL);
+    parameter_number(&version, (int64_t)desk->keys_version);
+    link_send(link, SQL_KEYS, &version);
+    parameter_number(&due, DESK_DUE_MAX);
+    link_send(link, SQL_DUE, &due);
+    (void)ask_wanted(desk, link);
+    enum link_result result = LINK_OK;
+    do {
+        link_sync(link);
+        result = link_collect(link, take_result, desk);
+    } while (result == LINK_OK && ask_wanted(desk, link));
+    if (result != LINK_OK)
+        desk->keys_version = UINT64_MAX;
+    return result;
+}
+
+// ---- a command's things
+// --------------------------------------------------------------------------
+
+static void find_wallet(struct desk *desk, struct id id, struct found *found) {
+    found->wallet = desk_wallet(desk, id);
+    if (found->wallet == NULL)
+        return;
+    found->docket.wallet = &found->wallet->wallet;
+    found->docket.currency = &desk->currencies[found->wallet->wallet.currency].account;
+}
+
+static void find_counterparty(struct desk *desk, struct id id, struct found *found) {
+    found->counterparty = desk_wallet(desk, id);
+    if (found->counterparty == NULL)
+        return;
+    found->docket.counterparty = &found->counterparty->wallet;
+    found->docket.counterparty_currency =
+        &desk->currencies[found->counterparty->wallet.currency].account.currency;
+}
+
+static void find_purchase(struct desk *desk, struct id id, struct found *found) {
+    struct record record;
+    uint16_t number;
+    found->transaction = desk_transaction(desk, id, &record);
+    if (found->transaction == NULL)
+        return;
+    const struct transaction_facts *facts = &record.transaction;
+    if (facts->type != TRANSACTION_PURCHASE) {
+        found->docket.subject_is_other_transaction = true;
+        found->docket.currency = desk_currency(desk, &facts->currency, &number);
+        return;
+    }
+    found->purchase = (struct purchase){.id = facts->id,
+                                        .wallet = facts->debit.wallet,
+                                        .merchant = facts->credit.wallet,
+                                        .amount = facts->amount,
+                                        .refunded = found->transaction->refunded};
+    found->docket.purchase = &found->purchase;
+    find_wallet(desk, facts->credit.wallet, found);
+    find_counterparty(desk, facts->debit.wallet, found);
+    CHECK(found->wallet != NULL && found->counterparty != NULL);
+}
+
+static void find_hold(struct desk *desk, const struct command *command, struct found *found) {
+    struct record opening;
+    const char *why;
+    found->hold = desk_hold(desk, command->subject);
+    if (found->hold == NULL)
+        return;
+    found->docket.hold = &found->hold->hold;
+    find_wallet(desk, found->hold->hold.wallet, found);
+    find_counterparty(desk, found->hold->hold.merchant, found);
+    if (command->type != COMMAND_CAPTURE)
+        return;
+    const struct record_row *record = desk_record(desk, found->hold->opened);
+    CHECK(record != NULL && record_decode(record->bytes, &opening, &why) == STATUS_ok);
+    found->docket.order = opening.hold.order;
+}
+
+static void find_withdrawal(struct desk *desk, struct id id, struct found *found) {
+    found->withdrawal = desk_withdrawal(desk, id);
+    if (found->withdrawal == NULL)
+        return;
+    found->docket.withdrawal = &found->withdrawal->withdrawal;
+    find_wallet(desk, found->withdrawal->withdrawal.wallet, found);
+}
+
+static void find_texts(struct desk *desk, struct found *found) {
+    struct record record;
+    const char *why;
+    if (found->wallet == NULL)
+        return;
+    const struct record_row *row = desk_record(desk, found->wallet->details);
+    CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+    CHECK(record.kind == RECORD_WALLET && id_equal(record.wallet.id, found->wallet->wallet.id));
+    found->docket.owner = record.wallet.owner;
+    found->docket.metadata = record.wallet.metadata;
+}
+
+static void find_bank(struct desk *desk, const struct command *command, struct found *found) {
+    if (command->bank_id.size == 0 || found->docket.currency == NULL)
+        return;
+    struct slice code = currency_code(&found->docket.currency->currency);
+    const struct bank_row *bank =
+        map_find(&desk->bank_map, desk_bank_key(desk, code, command->bank_id));
+    if (bank != NULL && bank->present)
+        found->docket.bank_transaction = &bank->transaction;
+}
+
+static uint32_t slot_of_new(const struct command *command, const struct found *found) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: return command->slot;
+    case COMMAND_REFUND: return found->docket.purchase != NULL ? id_slot(found->purchase.id) : 0;
+    default: return found->wallet != NULL ? id_slot(found->wallet->wallet.id) : 0;
+    }
+}
+
+static void find_new_ids(struct desk *desk, const struct command *command, struct found *found) {
+    uint32_t slot = slot_of_new(command, found);
+    uint64_t record = desk->counters.records + 1, locator = record;
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: locator = desk->counters.wallets + 1; break;
+    case COMMAND_HOLD: locator = desk->counters.holds + 1; break;
+    case COMMAND_KEY_CREATE: locator = desk->counters.keys + 1; break;
+    case COMMAND_WITHDRAWAL:
+        locator = desk->counters.withdrawals + 1;
+        if (command->bank_id.size != 0)
+            found->docket.new_transaction = id_make(&desk->seal, desk->now_ms, slot, record);
+        break;
+    case COMMAND_FAIL:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE:
+    case COMMAND_KEY_REVOKE:
+    case COMMAND_WALLET_CHANGE: return;
+    default: break;
+    }
+    found->docket.new_id = id_make(&desk->seal, desk->now_ms, slot, locator);
+}
+
+void desk_find(struct desk *desk, const struct command *command, struct found *ret_found) {
+    struct found *found = ret_found;
+    uint16_t number;
+    memset(found, 0, sizeof(*found));
+    found->docket.now_ms = desk->now_ms;
+    found->docket.keys = desk->keys;
+    found->docket.key_count = desk->key_count;
+    const struct key_row *principal = desk_key(desk, command->principal_key);
+    found->docket.principal = principal == NULL ? NULL : &principal->key;
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN:
+        found->docket.currency = desk_currency(desk, &command->currency, &number);
+        break;
+    case COMMAND_PURCHASE:
+    case COMMAND_TRANSFER:
+    case COMMAND_HOLD: find_counterparty(desk, command->counterparty, found); // fall through
+    case COMMAND_DEPOSIT:
+    case COMMAND_WITHDRAWAL:
+    case COMMAND_WALLET_CHANGE: find_wallet(desk, command->wallet, found); break;
+    case COMMAND_SETTLE:
+    case COMMAND_FAIL: find_withdrawal(desk, command->subject, found); break;
+    case COMMAND_REFUND: find_purchase(desk, command->subject, found); break;
+    case COMMAND_CAPTURE:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE: find_hold(desk, command, found); break;
+    case COMMAND_KEY_REVOKE:
+        found->key = desk_key(desk, command->subject);
+        found->docket.key = found->key == NULL ? NULL : &found->key->key;
+        break;
+    default: break;
+    }
+    if (command->type == COMMAND_WALLET_CHANGE)
+        find_texts(desk, found);
+    find_bank(desk, command, found);
+    find_new_ids(desk, command, found);
+}

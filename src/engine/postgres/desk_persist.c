@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// The fourth step: everything that changed goes out in one flight, one statement per table, the
+// commit last. What lists and unique keys need is read out of the records themselves.
+#include "base/check.h"
+#include "engine/postgres/desk.h"
+
+static void begin(struct desk *desk, uint32_t count, uint32_t bytes_mask) {
+    CHECK(count <= sizeof(desk->out) / sizeof(desk->out[0]));
+    for (uint32_t i = 0; i < count; i++)
+        column_begin(&desk->out[i], (bytes_mask >> i & 1) != 0);
+}
+
+static void send(struct desk *desk, struct link *link, enum sql statement, uint32_t count) {
+    struct parameters parameters = {0};
+    if (desk->out[0].count == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(desk->out[i].count == desk->out[0].count);
+        parameter_column(&parameters, &desk->out[i]);
+    }
+    link_send(link, statement, &parameters);
+}
+
+static void add_id(struct column *column, struct id id) {
+    column_add_bytes(column, slice_of(id.bytes, sizeof(id.bytes)));
+}
+
+static void add_text(struct column *column, struct slice text) {
+    if (text.size == 0)
+        column_add_null(column);
+    else
+        column_add_bytes(column, text);
+}
+
+#define MASK(column) (1u << (column))
+
+// ---- what stands now
+// -----------------------------------------------------------------------------
+
+static void write_currencies(struct desk *desk, struct link *link) {
+    begin(desk, 6, MASK(1) | MASK(4) | MASK(5));
+    for (uint32_t i = 0; i < desk->currency_count; i++) {
+        const struct currency_account *account = &desk->currencies[i].account;
+        if (!desk->currencies[i].changed)
+            continue;
+        column_add(&desk->out[0], i);
+        column_add_bytes(&desk->out[1], currency_code(&account->currency));
+        column_add(&desk->out[2], account->currency.exponent);
+        column_add(&desk->out[3], account->wallet_count);
+        buffer_reset(&desk->scratch);
+        buffer_add_i128(&desk->scratch, account->deposits);
+        column_add_bytes(&desk->out[4], buffer_slice(&desk->scratch));
+        buffer_reset(&desk->scratch);
+        buffer_add_i128(&desk->scratch, account->withdrawals);
+        column_add_bytes(&desk->out[5], buffer_slice(&desk->scratch));
+    }
+    send(desk, link, SQL_ADD_CURRENCIES, 6);
+}
+
+static void write_wallets(struct desk *desk, struct link *link, bool added) {
+    begin(desk, 18, added ? MASK(13) | MASK(14) : 0);
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->wallets.count; i++) {
+        const struct wallet_row *row = desk->wallets.items[i];
+        const struct wallet *wallet = &row->wallet;
+        if (row->added != added || (!row->added && !row->changed))
+            continue;
+        column_add(&out[0], id_slot(wallet->id));
+        column_add(&out[1], (int64_t)row->number);
+        column_add(&out[2], wallet->status);
+        column_add(&out[3], wallet->balance);
+        column_add(&out[4], wallet->held);
+        column_add(&out[5], wallet->credit_limit);
+        column_add(&out[6], (int64_t)wallet->version);
+        column_add(&out[7], row->last_number);
+        column_add(&out[8], (int64_t)row->details);
+        column_add(&out[9], (int64_t)row->last);
+        for (int level = 0; level < HISTORY_LEVELS; level++)
+            column_add(&out[10 + level], (int64_t)row->levels[level]);
+        if (!added) {
+            column_add(&out[13], (int64_t)row->version_before);
+            continue;
+        }
+        add_id(&out[13], wallet->id);
+        column_add_bytes(&out[14], row->owner);
+        column_add(&out[15], wallet->currency);
+        column_add(&out[16], wallet->kind);
+        column_add(&out[17], (int64_t)row->opened);
+    }
+    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 18 : 14);
+}
+
+static void write_holds(struct desk *desk, struct link *link, bool added) {
+    begin(desk, 12, added ? MASK(6) | MASK(7) | MASK(8) | MASK(11) : 0);
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->holds.count; i++) {
+        const struct hold_row *row = desk->holds.items[i];
+        const struct hold *hold = &row->hold;
+        if (row->added != added || (!row->added && !row->changed))
+            continue;
+        column_add(&out[0], id_slot(hold->id));
+        column_add(&out[1], (int64_t)row->number);
+        column_add(&out[2], hold->captured);
+        column_add(&out[3], hold->status);
+        column_add(&out[4], (int64_t)row->opened);
+        column_add(&out[5], (int64_t)row->closed);
+        if (!added) {
+            column_add(&out[6], row->captured_before);
+            continue;
+        }
+        add_id(&out[6], hold->id);
+        add_id(&out[7], hold->wallet);
+        add_id(&out[8], hold->merchant);
+        column_add(&out[9], hold->amount);
+        column_add(&out[10], (int64_t)hold->expires_at_ms);
+        add_text(&out[11], row->order);
+    }
+    send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 12 : 7);
+}
+
+static void write_withdrawals(struct desk *desk, struct link *link, bool added) {
+    begin(desk, 10, MASK(5) | (added ? MASK(6) | MASK(7) : 0));
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->withdrawals.count; i++) {
+        const struct withdrawal_row *row = desk->withdrawals.items[i];
+        const struct withdrawal *withdrawal = &row->withdrawal;
+        if (row->added != added || (!row->added && !row->changed))
+            continue;
+        column_add(&out[0], id_slot(withdrawal->id));
+        column_add(&out[1], (int64_t)row->number);
+        column_add(&out[2], withdrawal->status);
+        column_add(&out[3], (int64_t)row->opened);
+        column_add(&out[4], (int64_t)row->closed);
+        add_text(&out[5], row->bank_id);
+        if (!added)
+            continue;
+        add_id(&out[6], withdrawal->id);
+        add_id(&out[7], withdrawal->wallet);
+        column_add(&out[8], withdrawal->amount);
+        column_add(&out[9], (int64_t)id_time_ms(withdrawal->id));
+    }
+    send(desk, link, added ? SQL_ADD_WITHDRAWALS : SQL_CHANGE_WITHDRAWALS, added ? 10 : 6);
+}
+
+static void write_refunds(struct desk *desk, struct link *link) {
+    begin(desk, 2, 0);
+    for (uint32_t i = 0; i < desk->purchases.count; i++) {
+        const struct purchase_row *row = desk->purchases.items[i];
+        if (!row->changed)
+            continue;
+        column_add(&desk->out[0], (int64_t)row->record);
+        column_add(&desk->out[1], row->refunded);
+    }
+    send(desk, link, SQL_CHANGE_REFUNDS, 2);
+}
+
+static void write_keys(struct desk *desk, struct link *link) {
+    begin(desk, 7, MASK(1) | MASK(2));
+    for (uint32_t i = 0; i < desk->key_count; i++) {
+        const struct key_row *row = &desk->key_rows[i];
+        if (!row->changed)
+            continue;
+        column_add(&desk->out[0], (int64_t)i + 1);
+        add_id(&desk->out[1], row->key.id);
+        column_add_bytes(&desk->out[2],
+                         slice_of(&row->key.secret_hash, sizeof(row->key.secret_hash)));
+        column_add(&desk->out[3], (int64_t)row->key.expires_at_ms);
+        column_add(&desk->out[4], row->key.role);
+        column_add(&desk->out[5], row->key.revoked);
+        column_add(&desk->out[6], (int64_t)row->opened);
+    }
+    send(desk, link, SQL_CHANGE_KEYS, 7);
+}
+
+// ---- what never changes
+// --------------------------------------------------------------------------
+
+static const struct record_row *record_at(const struct desk *desk, uint32_t index,
+                                          struct record *ret_record) {
+    const char *why;
+    const struct record_row *row = desk->records.items[index];
+    enum status status = record_decode(row->bytes, ret_record, &why);
+    CHECK(status == STATUS_ok);
+    return row;
+}
+
+static uint32_t slot_of(const struct record *record) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: return id_slot(record->wallet.id);
+    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
+    case RECORD_HOLD: return id_slot(record->hold.id);
+    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
+    case RECORD_KEY:
+    case RECORD_REFUSAL:
+    case RECORD_BATCH: return 0;
+    }
+    UNREACHABLE("no such record");
+}
+
+static uint64_t opening_of(const struct record *record) {
+    if (record->kind == RECORD_TRANSACTION)
+        return record->transaction.opening / 8;
+    if (record->kind == RECORD_HOLD)
+        return record->hold.opening / 8;
+    return record->kind == RECORD_WITHDRAWAL ? record->withdrawal.opening / 8 : 0;
+}
+
+static void write_records(struct desk *desk, struct link *link) {
+    begin(desk, 10, MASK(5) | MASK(6) | MASK(7) | MASK(9));
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->records.count; i++) {
+        struct record record;
+        const struct record_row *row = record_at(desk, i, &record);
+        bool moves = record.kind == RECORD_TRANSACTION;
+        column_add(&out[0], (int64_t)(row->position / 8));
+        column_add(&out[1], slot_of(&record));
+        column_add(&out[2], (int64_t)record.time_ms);
+        column_add(&out[3], record.kind);
+        column_add(&out[4], moves ? record.transaction.type : 0);
+        column_add_bytes(&out[5], record.origin.principal);
+        add_text(&out[6], moves ? record.transaction.order : slice_of(NULL, 0));
+        add_text(&out[7], moves ? record.transaction.bank_id : slice_of(NULL, 0));
+        column_add(&out[8], (int64_t)opening_of(&record));
+        column_add_bytes(&out[9], row->bytes);
+    }
+    send(desk, link, SQL_ADD_RECORDS, 10);
+}
+
+static void add_posting(struct desk *desk, const struct record_row *row,
+                        const struct record *record, const struct posting_side *side,
+                        int64_t amount) {
+    struct column *out = desk->out;
+    uint64_t wallet;
+    if (id_is_zero(side->wallet))
+        return;
+    CHECK(id_open(&desk->seal, side->wallet, &wallet));
+    column_add(&out[0], id_slot(side->wallet));
+    column_add(&out[1], (int64_t)wallet);
+    column_add(&out[2], side->number);
+    column_add(&out[3], (int64_t)(row->position / 8));
+    column_add(&out[4], (int64_t)record->time_ms);
+    column_add(&out[5], record->transaction.type);
+    column_add(&out[6], amount);
+    column_add(&out[7], side->balance);
+    column_add(&out[8], side->held);
+    column_add(&out[9], (int64_t)side->version);
+}
+
+static void write_postings(struct desk *desk, struct link *link) {
+    begin(desk, 10, 0);
+    for (uint32_t i = 0; i < desk->records.count; i++) {
+        struct record record;
+        const struct record_row *row = record_at(desk, i, &record);
+        if (record.kind != RECORD_TRANSACTION)
+            continue;
+        const struct transaction_facts *facts = &record.transaction;
+        add_posting(desk, row, &record, &facts->debit, -facts->amount);
+        add_posting(desk, row, &record, &facts->credit, facts->amount);
+    }
+    send(desk, link, SQL_ADD_POSTINGS, 10);
+}
+
+static void write_bank_ids(struct desk *desk, struct link *link) {
+    begin(desk, 4, MASK(0) | MASK(1) | MASK(3));
+    for (uint32_t i = 0; i < desk->records.count; i++) {
+        struct record record;
+        const struct record_row *row = record_at(desk, i, &record);
+        if (record.kind != RECORD_TRANSACTION || record.transaction.bank_id.size == 0)
+            continue;
+        column_add_bytes(&desk->out[0], record.transaction.bank_id);
+        column_add_bytes(&desk->out[1], currency_code(&record.transaction.currency));
+        column_add(&desk->out[2], (int64_t)(row->position / 8));
+        add_id(&desk->out[3], record.transaction.id);
+    }
+    send(desk, link, SQL_ADD_BANK, 4);
+}
+
+static void write_idempotency(struct desk *desk, struct link *link) {
+    begin(desk, 2, MASK(0));
+    for (uint32_t i = 0; i < desk->records.count; i++) {
+        struct record record;
+        const struct record_row *row = record_at(desk, i, &record);
+        if (!record.has_key)
+            continue;
+        column_add_bytes(&desk->out[0], slice_of(&record.key, sizeof(record.key)));
+        column_add(&desk->out[1], (int64_t)(row->position / 8));
+    }
+    send(desk, link, SQL_ADD_IDEMPOTENCY, 2);
+}
+
+// ---- the round
+// -----------------------------------------------------------------------------------
+
+static void chain_round(struct desk *desk) {
+    struct sha256_context *context = sha256_open();
+    sha256_begin(context);
+    sha256_add(context, slice_of(&desk->counters.chain, sizeof(desk->counters.chain)));
+    for (uint32_t i = 0; i < desk->records.count; i++)
+        sha256_add(context, ((const struct record_row *)desk->records.items[i])->bytes);
+    desk->counters.chain = sha256_end(context);
+    sha256_close(context);
+}
+
+static void write_round(struct desk *desk, struct link *link, const uint8_t token[16]) {
+    struct counters *counters = &desk->counters;
+    chain_round(desk);
+    counters->rounds++;
+    counters->time_ms = desk->now_ms;
+    struct slice chain = slice_of(&counters->chain, sizeof(counters->chain));
+    struct parameters round = {0}, books = {0};
+    parameter_number(&round, (int64_t)counters->rounds);
+    parameter_bytes(&round, slice_of(token, 16));
+    parameter_number(&round, (int64_t)desk->now_ms);
+    parameter_number(&round, (int64_t)desk->before.records + 1);
+    parameter_number(&round, desk->records.count);
+    parameter_bytes(&round, chain);
+    link_send(link, SQL_ADD_ROUND, &round);
+    parameter_number(&books, (int64_t)counters->time_ms);
+    parameter_number(&books, (int64_t)counters->rounds);
+    parameter_number(&books, (int64_t)counters->records);
+    parameter_number(&books, (int64_t)counters->wallets);
+    parameter_number(&books, (int64_t)counters->holds);
+    parameter_number(&books, (int64_t)counters->holds_open);
+    parameter_number(&books, (int64_t)counters->withdrawals);
+    parameter_number(&books, (int64_t)counters->keys);
+    parameter_number(&books, (int64_t)counters->transactions);
+    parameter_number(&books, (int64_t)counters->keys_version);
+    parameter_bytes(&books, chain);
+    link_send(link, SQL_CHANGE_BOOKS, &books);
+}
+
+void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
+    if (desk->records.count != 0) {
+        write_currencies(desk, link);
+        write_wallets(desk, link, true);
+        write_wallets(desk, link, false);
+        write_holds(desk, link, true);
+        write_holds(desk, link, false);
+        write_withdrawals(desk, link, true);
+        write_withdrawals(desk, link, false);
+        write_refunds(desk, link);
+        write_keys(desk, link);
+        write_records(desk, link);
+        write_postings(desk, link);
+        write_bank_ids(desk, link);
+        write_idempotency(desk, link);
+        write_round(desk, link, token);
+    }
+    link_send(link, SQL_COMMIT, NULL);
+    link_sync(link);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Reads of what is now travel in the batch and see what the commands before them left; and outcomes
+// get their bytes once the batch is committed.
+#include "base/check.h"
+#include "engine/postgres/desk.h"
+
+static void read_missing(const struct command *command, enum id_type type,
+                         struct outcome *outcome) {
+    outcome->status = STATUS_not_found;
+    outcome->refusal = (struct refusal){
+        .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
+}
+
+static void read_wallet(const struct desk *desk, const struct command *command,
+                        struct outcome *outcome) {
+    const struct wallet_row *row = desk_wallet(desk, command->subject);
+    if (row == NULL) {
+        read_missing(command, ID_WALLET, outcome);
+        return;
+    }
+    outcome->wallet = row->wallet;
+    outcome->has_version = true;
+    outcome->version = row->wallet.version;
+    outcome->record = outcome_at(row->details);
+}
+
+static void read_transaction(const struct desk *desk, const struct command *command,
+                             struct outcome *outcome) {
+    struct record record;
+    const struct purchase_row *row = desk_transaction(desk, command->subject, &record);
+    if (row == NULL) {
+        read_missing(command, ID_TRANSACTION, outcome);
+        return;
+    }
+    outcome->record = outcome_at(row->record * 8);
+    if (record.transaction.opening != 0)
+        outcome->opening = outcome_at(record.transaction.opening);
+    if (record.transaction.type == TRANSACTION_PURCHASE)
+        outcome->refunded = row->refunded;
+}
+
+static void read_hold(const struct desk *desk, const struct command *command,
+                      struct outcome *outcome) {
+    const struct hold_row *row = desk_hold(desk, command->subject);
+    if (row == NULL) {
+        read_missing(command, ID_HOLD, outcome);
+        return;
+    }
+    outcome->hold = row->hold;
+    outcome->record = outcome_at(row->closed != 0 ? row->closed : row->opened);
+    if (row->closed != 0)
+        outcome->opening = outcome_at(row->opened);
+}
+
+static void read_withdrawal(const struct desk *desk, const struct command *command,
+                            struct outcome *outcome) {
+    const struct withdrawal_row *row = desk_withdrawal(desk, command->subject);
+    if (row == NULL) {
+        read_missing(command, ID_WITHDRAWAL, outcome);
+        return;
+    }
+    outcome->withdrawal = row->withdrawal;
+    uint64_t latest = row->closed != 0 ? row->closed : row->opened;
+    outcome->record = outcome_at(latest);
+    if (latest != row->opened)
+        outcome->opening = outcome_at(row->opened);
+    if (row->withdrawal.status == WITHDRAWAL_SETTLED) {
+        struct record record;
+        const char *why;
+        const struct record_row *settled = desk_record(desk, latest);
+        CHECK(settled != NULL && record_decode(settled->bytes, &record, &why) == STATUS_ok);
+        outcome->transaction = record.transaction.id;
+    }
+}
+
+void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome) {
+    memset(ret_outcome, 0, sizeof(*ret_outcome));
+    ret_outcome->status = STATUS_ok;
+    const struct key_row *principal = desk_key(desk, command->principal_key);
+    bool is_system = id_is_zero(command->principal_key);
+    if (!is_system && (principal == NULL ||
+                       !key_is_live(&principal->key, desk->keys, desk->key_count, desk->now_ms))) {
+        // Revoked while the request waited.
+        ret_outcome->status = ret_outcome->refusal.status = STATUS_unauthenticated;
+        return;
+    }
+    switch ((enum command_type)command->type) {
+    case COMMAND_READ_WALLET: read_wallet(desk, command, ret_outcome); return;
+    case COMMAND_READ_TRANSACTION: read_transaction(desk, command, ret_outcome); return;
+    case COMMAND_READ_HOLD: read_hold(desk, command, ret_outcome); return;
+    case COMMAND_READ_WITHDRAWAL: read_withdrawal(desk, command, ret_outcome); return;
+    default: UNREACHABLE("not a read");
+    }
+}
+
+static void resolve(const struct desk *desk, struct arena *arena, struct slice *place) {
+    if (place->bytes != NULL || place->size == 0)
+        return;
+    const struct record_row *row = desk_record(desk, place->size);
+    CHECK(row != NULL);
+    *place = arena_copy(arena, row->bytes);
+}
+
+void desk_resolve(const struct desk *desk, struct arena *arena, struct outcome *outcome) {
+    resolve(desk, arena, &outcome->record);
+    resolve(desk, arena, &outcome->opening);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Keys for the door. The writer looks at the books' version of them in every batch and at least
+// twice a second, so what another node revokes is known here within a second; and whoever got in
+// with a key that went meanwhile is refused in decide.
+#include "base/check.h"
+#include "base/memory.h"
+#include "engine/postgres/postgres_books.h"
+
+void key_ring_refresh(struct books *books) {
+    struct key_ring *ring = &books->ring;
+    const struct desk *desk = &books->desk;
+    if (ring->version == desk->counters.keys_version)
+        return;
+    CHECK(pthread_rwlock_wrlock(&ring->lock) == 0);
+    CHECK(desk->key_count >= ring->count); // keys never go, they are revoked
+    ring->keys = memory_resize(ring->keys, (desk->key_count + 1) * sizeof(*ring->keys));
+    ring->last_used_ms =
+        memory_resize(ring->last_used_ms, (desk->key_count + 1) * sizeof(*ring->last_used_ms));
+    for (uint32_t i = ring->count; i < desk->key_count; i++)
+        ring->last_used_ms[i] = 0;
+    if (desk->key_count != 0)
+        memcpy(ring->keys, desk->keys, desk->key_count * sizeof(*ring->keys));
+    ring->count = desk->key_count;
+    ring->version = desk->counters.keys_version;
+    CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
+}
+
+bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64_t now_ms,
+                   struct key *ret_key, bool *ret_live) {
+    struct key_ring *ring = &books->ring;
+    bool found = false;
+    CHECK(pthread_rwlock_rdlock(&ring->lock) == 0);
+    for (uint32_t i = 0; i < ring->count && !found; i++) {
+        if (!equal_constant_time(&ring->keys[i].secret_hash, secret_hash, sizeof(*secret_hash)))
+            continue;
+        found = true;
+        *ret_key = ring->keys[i];
+        *ret_live = key_is_live(&ring->keys[i], ring->keys, ring->count, now_ms);
+        __atomic_store_n(&ring->last_used_ms[i], now_ms, __ATOMIC_RELAXED);
+    }
+    CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
+    return found;
+}
+
+uint64_t key_ring_last_used(struct books *books, uint64_t number) {
+    struct key_ring *ring = &books->ring;
+    CHECK(pthread_rwlock_rdlock(&ring->lock) == 0);
+    uint64_t used = number >= 1 && number <= ring->count
+                        ? __atomic_load_n(&ring->last_used_ms[number - 1], __ATOMIC_RELAXED)
+                        : 0;
+    CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
+    return used;
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// libpq in pipeline mode without blocking: sending and receiving alternate, so that neither side
+// waits for the other with full buffers, and a server that says nothing is dropped in time.
+#include "engine/postgres/link.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#define OID_INT8   20
+#define OID_BYTEA  17
+#define HEAD_BYTES 20 // dimensions, has null, type, length, lower bound: 32 bits each
+
+// ---- parameters
+// ----------------------------------------------------------------------------------
+
+static void put_u32(uint8_t *at, uint32_t value) {
+    value = __builtin_bswap32(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+void column_begin(struct column *column, bool is_bytes) {
+    buffer_reset(&column->bytes);
+    memset(buffer_room(&column->bytes, HEAD_BYTES), 0, HEAD_BYTES);
+    column->bytes.size = HEAD_BYTES;
+    column->count = 0;
+    column->has_null = false;
+    column->is_bytes = is_bytes;
+}
+
+void column_done(struct column *column) {
+    buffer_done(&column->bytes);
+}
+
+void column_add(struct column *column, int64_t value) {
+    uint8_t *at = buffer_room(&column->bytes, 12);
+    uint64_t swapped = __builtin_bswap64((uint64_t)value);
+    CHECK(!column->is_bytes);
+    put_u32(at, 8);
+    memcpy(at + 4, &swapped, 8);
+    column->bytes.size += 12;
+    column->count++;
+}
+
+void column_add_bytes(struct column *column, struct slice bytes) {
+    CHECK(column->is_bytes);
+    put_u32(buffer_room(&column->bytes, 4), (uint32_t)bytes.size);
+    column->bytes.size += 4;
+    buffer_add_slice(&column->bytes, bytes);
+    column->count++;
+}
+
+void column_add_null(struct column *column) {
+    put_u32(buffer_room(&column->bytes, 4), UINT32_MAX);
+    column->bytes.size += 4;
+    column->has_null = true;
+    column->count++;
+}
+
+static void parameter_add(struct parameters *parameters, const void *value, size_t size) {
+    CHECK(parameters->count < LINK_PARAMETERS_MAX);
+    int i = parameters->count++;
+    parameters->values[i] = value;
+    parameters->lengths[i] = (int)size;
+    parameters->formats[i] = 1;
+}
+
+void parameter_number(struct parameters *parameters, int64_t value) {
+    CHECK(parameters->count < LINK_PARAMETERS_MAX);
+    uint64_t *place = &parameters->numbers[parameters->count];
+    *place = __builtin_bswap64((uint64_t)value);
+    parameter_add(parameters, place, 8);
+}
+
+void parameter_bytes(struct parameters *parameters, struct slice bytes) {
+    parameter_add(parameters, bytes.bytes == NULL ? (const void *)"" : bytes.bytes, bytes.size);
+}
+
+void parameter_null(struct parameters *parameters) {
+    parameter_add(parameters, NULL, 0);
+}
+
+void parameter_column(struct parameters *parameters, struct column *column) {
+    uint8_t *head = column->bytes.bytes;
+    CHECK(column->bytes.size >= HEAD_BYTES);
+    put_u32(head, 1);
+    put_u32(head + 4, column->has_null);
+    put_u32(head + 8, column->is_bytes ? OID_BYTEA : OID_INT8);
+    put_u32(head + 12, column->count);
+    put_u32(head + 16, 1);
+    parameter_add(parameters, head, column->bytes.size);
+}
+
+// ---- waiting
+// -------------------------------------------------------------------------------------
+
+static void note_failure(struct link *link, const char *why) {
+    (void)snprintf(link->why, sizeof(link->why), "%s", why);
+    for (char *c = link->why; *c != '\0'; c++)
+        if (*c == '\n')
+            *c = ' ';
+}
+
+static bool wait_socket(struct link *link, bool for_writing) {
+    uint64_t now = clock_monotonic_ns();
+    if (now >= link->deadline_ns) {
+        note_failure(link, "the server did not answer in time");
+        return false;
+    }
+    struct pollfd poll_fd = {.fd = PQsocket(link->connection),
+                             .events = (short)(POLLIN | (for_writing ? POLLOUT : 0))};
+    uint64_t left_ms = (link->deadline_ns - now) / 1000000 + 1;
+    int result = poll(&poll_fd, 1, left_ms > 60000 ? 60000 : (int)left_ms);
+    return result >= 0 || errno == EINTR;
+}
+
+// The next result, or NULL between statements. `*ret_lost`: the connection is gone.
+static struct pg_result *next_result(struct link *link, bool *ret_lost) {
+    *ret_lost = false;
+    while (PQisBusy(link->connection)) {
+        int unsent = PQflush(link->connection);
+        if (unsent < 0 || !wait_socket(link, unsent == 1) ||
+            PQconsumeInput(link->connection) == 0) {
+            if (PQstatus(link->connection) != CONNECTION_OK)
+                note_failure(link, PQerrorMessage(link->connection));
+            *ret_lost = true;
+            return NULL;
+        }
+    }
+    return PQgetResult(link->connection);
+}
+
+static void take_notice(void *context, const struct pg_result *result) {
+    struct link *link = context;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity == NULL || strcmp(severity, "WARNING") != 0)
+        return;
+    link->warned = true;
+    log_line(LOG_WARNING, "postgres", "%s", PQresultErrorMessage(result));
+}
+
+// ---- opening and closing
+// -------------------------------------------------------------------------
+
+static bool connect_link(struct link *link, const char *url) {
+    link->connection = PQconnectStart(url);
+    if (link->connection == NULL || PQstatus(link->connection) == CONNECTION_BAD)
+        return false;
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    while (state != PGRES_POLLING_OK) {
+        if (state == PGRES_POLLING_FAILED || !wait_socket(link, state == PGRES_POLLING_WRITING))
+            return false;
+        state = PQconnectPoll(link->connection);
+    }
+    return PQsetnonblocking(link->connection, 1) == 0;
+}
+
+enum link_result link_run(struct link *link, const char *text) {
+    return link_ask(link, text, NULL, 0);
+}
+
+enum link_result link_ask(struct link *link, const char *text, char *ret_text, size_t text_bytes) {
+    enum link_result answer = LINK_OK;
+    bool lost = PQsendQuery(link->connection, text) != 1;
+    struct pg_result *result;
+    while (!lost && (result = next_result(link, &lost)) != NULL) {
+        ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            note_failure(link, PQresultErrorMessage(result));
+            answer = LINK_REFUSED;
+        } else if (ret_text != NULL && PQntuples(result) == 1) {
+            (void)snprintf(ret_text, text_bytes, "%s", PQgetvalue(result, 0, 0));
+        }
+        PQclear(result);
+    }
+    return lost ? LINK_LOST : answer;
+}
+
+static bool prepare_all(struct link *link, enum sql first, enum sql last) {
+    for (enum sql statement = first; statement <= last; statement++) {
+        char name[16];
+        bool lost, failed = false;
+        struct pg_result *result;
+        (void)snprintf(name, sizeof(name), "s%d", (int)statement);
+        if (PQsendPrepare(link->connection, name, sql_text(statement), 0, NULL) != 1)
+            return false;
+        while ((result = next_result(link, &lost)) != NULL) {
+            if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+                note_failure(link, PQresultErrorMessage(result));
+                failed = true;
+            }
+            PQclear(result);
+        }
+        if (lost || failed)
+            return false;
+    }
+    return true;
+}
+
+enum link_result link_open(struct link *link, const char *url, const char *settings, enum sql first,
+                           enum sql last, uint64_t wait_ns) {
+    CHECK(link->connection == NULL);
+    link->why[0] = '\0';
+    link->flight_count = 0;
+    link->deadline_ns = clock_monotonic_ns() + wait_ns;
+    if (!connect_link(link, url)) {
+        if (link->why[0] == '\0')
+            note_failure(link,
+                         link->connection == NULL ? "no memory" : PQerrorMessage(link->connection));
+        link_close(link);
+        return LINK_LOST;
+    }
+    (void)PQsetNoticeReceiver(link->connection, take_notice, link);
+    if (link_run(link, settings) != LINK_OK || !prepare_all(link, first, last) ||
+        (first <= last && PQenterPipelineMode(link->connection) != 1)) {
+        link_close(link);
+        return LINK_LOST;
+    }
+    return LINK_OK;
+}
+
+void link_close(struct link *link) {
+    PQfinish(link->connection);
+    link->connection = NULL;
+}
+
+void link_done(struct link *link) {
+    link_close(link);
+    link_forget(link);
+    memory_free(link->results);
+    link->results = NULL;
+    link->result_capacity = 0;
+}
+
+// ---- flights
+// -------------------------------------------------------------------------------------
+
+static void flight_add(struct link *link, enum sql statement) {
+    CHECK(link->flight_count < LINK_FLIGHT_MAX);
+    link->flight[link->flight_count++] = statement;
+}
+
+void link_send(struct link *link, enum sql statement, const struct parameters *parameters) {
+    char name[16];
+    (void)snprintf(name, sizeof(name), "s%d", (int)statement);
+    flight_add(link, statement);
+    // A failure here is one of the connection, and collecting the flight meets it again.
+    if (parameters == NULL)
+        (void)PQsendQueryPrepared(link->connection, name, 0, NULL, NULL, NULL, 1);
+    else
+        (void)PQsendQueryPrepared(link->connection, name, parameters->count, parameters->values,
+                                  parameters->lengths, parameters->formats, 1);
+}
+
+void link_sync(struct link *link) {
+    (void)PQpipelineSync(link->connection);
+    flight_add(link, SQL_SYNC);
+}
+
+static void keep_result(struct link *link, struct pg_result *result) {
+    if (link->result_count == link->result_capacity) {
+        link->result_capacity = link->result_capacity == 0 ? 64 : link->result_capacity * 2;
+        link->results =
+            memory_resize(link->results, link->result_capacity * sizeof(struct pg_result *));
+    }
+    link->results[link->result_count++] = result;
+}
+
+static enum link_result class_of(struct link *link, const struct pg_result *result) {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (state == NULL)
+        return LINK_LOST;
+    if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "55P03") == 0 ||
+        strcmp(state, "57014") == 0)
+        return LINK_AGAIN;
+    link->is_full = strcmp(state, "53100") == 0;
+    // The server ends us or goes: what was under way never was, but the connection is of no use.
+    if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
+        strcmp(state, "25006") == 0 || strcmp(state, "25P03") == 0)
+        return LINK_LOST;
+    return LINK_REFUSED;
+}
+
+static enum link_result take_result(struct link *link, enum sql statement, struct pg_result *result,
+                                    void (*each)(void *, enum sql, const struct pg_result *),
+                                    void *context) {
+    switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+        if (each != NULL)
+            each(context, statement, result);
+        return LINK_OK;
+    case PGRES_COMMAND_OK:
+        if (statement == SQL_COMMIT)
+            link->committed = strcmp(PQcmdStatus(result), "COMMIT") == 0;
+        return LINK_OK;
+    case PGRES_PIPELINE_SYNC:
+    case PGRES_PIPELINE_ABORTED: return LINK_OK; // the failure before it has been told
+    default: note_failure(link, PQresultErrorMessage(result)); return class_of(link, result);
+    }
+}
+
+enum link_result link_collect(struct link *link,
+                              void (*each)(void *context, enum sql statement,
+                                           const struct pg_result *result),
+                              void *context) {
+    enum link_result answer = LINK_OK;
+    link->warned = link->committed = false;
+    uint32_t count = link->flight_count;
+    link->flight_count = 0;
+    CHECK(count != 0 && link->flight[count - 1] == SQL_SYNC);
+    for (uint32_t i = 0; i < count; i++) {
+        bool lost;
+        struct pg_result *result = next_result(link, &lost);
+        if (lost || result == NULL || PQstatus(link->connection) != CONNECTION_OK) {
+            if (result != NULL) {
+                note_failure(link, PQresultErrorMessage(result));
+                PQclear(result);
+            } else if (!lost)
+                note_failure(link, PQerrorMessage(link->connection));
+            return LINK_LOST;
+        }
+        keep_result(link, result);
+        enum link_result one = take_result(link, link->flight[i], result, each, context);
+        answer = answer == LINK_OK ? one : answer;
+        if (link->flight[i] == SQL_SYNC)
+            continue;
+        result = next_result(link, &lost); // the end of this statement
+        if (lost || result != NULL) {      // a second answer is the connection's last word
+            PQclear(result);
+            return LINK_LOST;
+        }
+    }
+    return answer;
+}
+
+void link_forget(struct link *link) {
+    for (uint32_t i = 0; i < link->result_count; i++)
+        PQclear(link->results[i]);
+    link->result_count = 0;
+}
+
+// ---- rows
+// ----------------------------------------------------------------------------------------
+
+int row_count(const struct pg_result *result) {
+    return PQntuples(result);
+}
+
+bool row_is_null(const struct pg_result *result, int row, int column) {
+    return PQgetisnull(result, row, column) == 1;
+}
+
+int64_t row_number(const struct pg_result *result, int row, int column) {
+    uint64_t value;
+    if (row_is_null(result, row, column))
+        return 0;
+    CHECK(PQgetlength(result, row, column) == (int)sizeof(value));
+    memcpy(&value, PQgetvalue(result, row, column), sizeof(value));
+    return (int64_t)__builtin_bswap64(value);
+}
+
+struct slice row_bytes(const struct pg_result *result, int row, int column) {
+    return slice_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
+}
+
+struct id row_id(const struct pg_result *result, int row, int column) {
+    struct id id;
+    struct slice bytes = row_bytes(result, row, column);
+    CHECK(bytes.size == sizeof(id.bytes));
+    memcpy(id.bytes, bytes.bytes, sizeof(id.bytes));
+    return id;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// One connection to PostgreSQL: prepared statements only, parameters and results in binary,
+// several statements in one flight, and never longer than a deadline. Only this file's source
+// knows libpq.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/id.h"
+#include "engine/postgres/sql.h"
+
+struct pg_conn; // libpq's
+struct pg_result;
+
+#define LINK_WHY_BYTES      256
+#define LINK_PARAMETERS_MAX 24
+#define LINK_FLIGHT_MAX     64
+
+enum link_result {
+    LINK_OK,
+    LINK_AGAIN, // 40001, 40P01, or a lock or statement took too long: nothing was changed, and the
+                // same may succeed
+    LINK_LOST,  // the connection is gone; what was under way has an unknown outcome
+    LINK_REFUSED, // any other error of the server
+};
+
+struct link {
+    struct pg_conn *connection; // NULL: none
+    uint64_t deadline_ns;
+    enum sql flight[LINK_FLIGHT_MAX]; // statements sent since the last collection
+    uint32_t flight_count;
+    bool warned;                // the server sent a warning during the last flight
+    bool committed;             // a COMMIT of the last flight answered exactly COMMIT
+    struct pg_result **results; // of the last flights, owned; kept so that rows need not be copied
+    uint32_t result_count, result_capacity;
+    bool is_full;             // the last failure: the server's disk is full
+    char why[LINK_WHY_BYTES]; // of the last failure
+};
+
+// An array that goes out as one parameter: int8[] or bytea[].
+struct column {
+    struct buffer bytes; // owned
+    uint32_t count;
+    bool has_null;
+    bool is_bytes;
+};
+void column_begin(struct column *column, bool is_bytes); // empties it, keeps the memory
+void column_done(struct column *column);
+void column_add(struct column *column, int64_t value);
+void column_add_bytes(struct column *column, struct slice bytes);
+void column_add_null(struct column *column);
+
+struct parameters {
+    int count;
+    const char *values[LINK_PARAMETERS_MAX];
+    int lengths[LINK_PARAMETERS_MAX];
+    int formats[LINK_PARAMETERS_MAX];
+    uint64_t numbers[LINK_PARAMETERS_MAX];
+};
+void parameter_number(struct parameters *parameters, int64_t value);
+void parameter_bytes(struct parameters *parameters, struct slice bytes);
+void parameter_null(struct parameters *parameters);
+void parameter_column(struct parameters *parameters, struct column *column); // until it is sent
+
+// Connects and prepares the statements from `first` to `last`. `settings` is one more statement,
+// run first. `first` behind `last`: none are prepared, and link_run and link_ask may be used.
+// LINK_OK, or LINK_LOST with `why`.
+MUST_CHECK enum link_result link_open(struct link *link, const char *url, const char *settings,
+                                      enum sql first, enum sql last, uint64_t wait_ns);
+void link_close(struct link *link); // results stay readable until link_forget
+void link_done(struct link *link);
+static inline bool link_is_open(const struct link *link) {
+    return link->connection != NULL;
+}
+
+// Puts a statement into the flight. `parameters` may be NULL.
+void link_send(struct link *link, enum sql statement, const struct parameters *parameters);
+// Ends a unit of the flight: a failure before it does not stop what comes behind it.
+void link_sync(struct link *link);
+// Sends what is in the flight and waits for all of it. Calls `each` for every result that has rows.
+// On failure the first one is told. Results stay until link_forget.
+MUST_CHECK enum link_result link_collect(struct link *link,
+                                         void (*each)(void *context, enum sql statement,
+                                                      const struct pg_result *result),
+                                         void *context);
+void link_forget(struct link *link);
+// One statement without parameters or rows that is not prepared (migrations). Thread: one.
+MUST_CHECK enum link_result link_run(struct link *link, const char *text);
+// The same, with the first value of its one row as text.
+MUST_CHECK enum link_result link_ask(struct link *link, const char *text, char *ret_text,
+                                     size_t text_bytes);
+
+// Reading rows. NULL reads as 0 or as an empty slice. Thread: any, while the result is kept.
+int row_count(const struct pg_result *result);
+bool row_is_null(const struct pg_result *result, int row, int column);
+int64_t row_number(const struct pg_result *result, int row, int column);
+struct slice row_bytes(const struct pg_result *result, int row, int column);
+struct id row_id(const struct pg_result *result, int row, int column);

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Opens and closes the books of a database, and hands the port to the house.
+//
+// A start: migrations ─▶ the writer's connection ─▶ seal, keys, currencies ─▶ the writer's thread.
+#include "engine/postgres/postgres.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "engine/postgres/postgres_books.h"
+
+#define OPEN_WAIT_NS UINT64_C(20000000000)
+
+static void books_submit(struct engine *engine, struct round *round) {
+    inbox_push(&((struct books *)engine)->inbox, &round->node);
+}
+
+static bool books_find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
+                           struct key *ret_key, bool *ret_live) {
+    return key_ring_find((struct books *)engine, secret_hash, now_ms, ret_key, ret_live);
+}
+
+static uint64_t relaxed(const uint64_t *value) {
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
+    struct books *books = (struct books *)engine;
+    CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+    struct counters counters = books->counters;
+    CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    *ret_stats = (struct engine_stats){
+        .rounds = relaxed(&books->stats.rounds),
+        .commands = relaxed(&books->stats.commands),
+        .refusals = relaxed(&books->stats.refusals),
+        .replays = relaxed(&books->stats.replays),
+        .records = relaxed(&books->stats.records),
+        .batch_commands_last = relaxed(&books->stats.batch_commands_last),
+        .sync_ns_total = relaxed(&books->stats.sync_ns_total),
+        .sync_count = relaxed(&books->stats.sync_count),
+        .wallet_count = counters.wallets,
+        .hold_count = counters.holds,
+        .hold_open_count = counters.holds_open,
+        .withdrawal_count = counters.withdrawals,
+        .transaction_count = counters.transactions,
+        .key_count = counters.keys,
+    };
+}
+
+static void books_free(struct books *books) {
+    link_done(&books->link);
+    for (int i = 0; i < READERS_MAX; i++)
+        link_done(&books->readers[i]);
+    for (int i = 0; i < FEEDS_KEPT; i++)
+        arena_done(&books->feeds.arenas[i]);
+    desk_done(&books->desk);
+    memory_free(books->ring.keys);
+    memory_free(books->ring.last_used_ms);
+    memory_free(books->url);
+    (void)pthread_mutex_destroy(&books->feeds.lock);
+    (void)pthread_mutex_destroy(&books->counters_lock);
+    (void)pthread_mutex_destroy(&books->readers_lock);
+    (void)pthread_cond_destroy(&books->readers_free);
+    (void)pthread_rwlock_destroy(&books->ring.lock);
+    memory_free(books);
+}
+
+static void nobody_waits(struct round *round) {
+    (void)round;
+}
+
+static void books_close(struct engine *engine) {
+    struct books *books = (struct books *)engine;
+    struct round last = {.published = nobody_waits};
+    signal_gate_publish(&books->stop, 1);
+    inbox_push(&books->inbox, &last.node); // wakes the writer; what came before it is told first
+    CHECK(pthread_join(books->writer, NULL) == 0);
+    books_free(books);
+}
+
+static const struct engine_port books_port = {
+    .submit = books_submit,
+    .list = books_postgres_list,
+    .balance_at = books_postgres_balance_at,
+    .feed = books_postgres_feed,
+    .published_end = books_postgres_end,
+    .wallets = books_postgres_wallets,
+    .holds = books_postgres_holds,
+    .withdrawals = books_postgres_withdrawals,
+    .currencies = books_postgres_currencies,
+    .find_key = books_find_key,
+    .stats = books_stats,
+    .close = books_close,
+};
+
+bool postgres_is_new(struct engine *engine) {
+    CHECK(engine->port == &books_port);
+    return ((struct books *)engine)->is_new;
+}
+
+// ---- opening
+// -------------------------------------------------------------------------------------
+
+static void take_birth(void *context, enum sql statement, const struct pg_result *result) {
+    struct books *books = context;
+    if (statement != SQL_BOOKS || row_count(result) != 1)
+        return;
+    struct slice seal_key = row_bytes(result, 0, 1);
+    CHECK(seal_key.size == 16);
+    books->engine.seal = books->desk.seal = id_seal_make(seal_key.bytes);
+    books->desk.hash_seed = (uint64_t)row_number(result, 0, 2);
+}
+
+static bool read_birth(struct books *books) {
+    link_send(&books->link, SQL_BOOKS, NULL);
+    link_sync(&books->link);
+    if (link_collect(&books->link, take_birth, books) != LINK_OK)
+        return false;
+    link_forget(&books->link);
+    // A first look at keys and currencies, by the way that every batch takes.
+    books->link.deadline_ns = clock_monotonic_ns() + OPEN_WAIT_NS;
+    if (desk_fetch(&books->desk, &books->link, NULL, false) != LINK_OK)
+        return false;
+    link_send(&books->link, SQL_ROLLBACK, NULL);
+    link_sync(&books->link);
+    return link_collect(&books->link, NULL, NULL) == LINK_OK;
+}
+
+// An exponent once used is part of the books: amounts would change their meaning.
+static enum status check_currencies(struct books *books, const struct postgres_options *options,
+                                    char *ret_why, size_t why_bytes) {
+    for (uint32_t i = 0; i < options->currency_count; i++) {
+        uint16_t number;
+        const struct currency *wanted = &options->currencies[i];
+        const struct currency_account *account = desk_currency(&books->desk, wanted, &number);
+        if (account == NULL || account->currency.exponent == wanted->exponent)
+            continue;
+        (void)snprintf(ret_why, why_bytes,
+                       "the configuration gives %.12s the exponent %u, but the books already use "
+                       "%u; amounts would change their meaning: set it back",
+                       wanted->code, wanted->exponent, account->currency.exponent);
+        return STATUS_invalid_request;
+    }
+    return STATUS_ok;
+}
+
+static enum status open_books(struct books *books, const struct postgres_options *options,
+                              char *ret_why, size_t why_bytes) {
+    uint32_t applied;
+    enum status status = postgres_migrate(options->url, ret_why, why_bytes, &applied);
+    if (status != STATUS_ok)
+        return status;
+    if (books_connect(books) != LINK_OK || !read_birth(books)) {
+        (void)snprintf(ret_why, why_bytes, "%s", books->link.why);
+        return STATUS_busy;
+    }
+    books->is_new = books->desk.key_count == 0;
+    books->counters = books->desk.counters;
+    books->ring.version = UINT64_MAX;
+    key_ring_refresh(books);
+    return check_currencies(books, options, ret_why, why_bytes);
+}
+
+enum status postgres_open(const struct postgres_options *options, char *ret_why, size_t why_bytes,
+                          struct engine **ret_engine) {
+    CHECK(options->url != NULL && why_bytes >= 256);
+    struct books *books = memory_take_zeroed(sizeof(*books));
+    size_t url_bytes = strlen(options->url) + 1;
+    books->engine.port = &books_port;
+    books->url = memory_take(url_bytes);
+    memcpy(books->url, options->url, url_bytes);
+    inbox_init(&books->inbox);
+    signal_gate_init(&books->stop, 0, 0);
+    desk_init(&books->desk);
+    for (int i = 0; i < FEEDS_KEPT; i++)
+        arena_init(&books->feeds.arenas[i], 4096);
+    CHECK(pthread_mutex_init(&books->feeds.lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&books->counters_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&books->readers_lock, NULL) == 0);
+    CHECK(pthread_cond_init(&books->readers_free, NULL) == 0);
+    CHECK(pthread_rwlock_init(&books->ring.lock, NULL) == 0);
+    enum status status = open_books(books, options, ret_why, why_bytes);
+    if (status != STATUS_ok) {
+        books_free(books);
+        return status;
+    }
+    CHECK(pthread_create(&books->writer, NULL, writer_of_postgres, books) == 0);
+    *ret_engine = &books->engine;
+    return STATUS_ok;
+}

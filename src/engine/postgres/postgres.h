@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The PostgreSQL engine: the books of one or more nodes, in a database.
+#pragma once
+#include "engine/engine.h"
+
+struct postgres_options {
+    const char *url;                   // a libpq connection string
+    const struct currency *currencies; // custom ones; their exponents must be those of the books
+    uint32_t currency_count;
+};
+
+// Brings the database's schema to what this Florin knows; safe to run twice and from several nodes
+// at once. STATUS_busy: no connection; STATUS_invalid_request: the server or its schema will not
+// do. `ret_why` has a sentence, `ret_applied` the number of migrations that were new.
+MUST_CHECK enum status postgres_migrate(const char *url, char *ret_why, size_t why_bytes,
+                                        uint32_t *ret_applied);
+
+// Migrates, makes the books if there are none, and starts the writer. Statuses as above. The engine
+// is closed by its port.
+MUST_CHECK enum status postgres_open(const struct postgres_options *options, char *ret_why,
+                                     size_t why_bytes, struct engine **ret_engine);
+
+// Whether no key existed when it was opened: somebody must make the first one. Thread: any.
+bool postgres_is_new(struct engine *engine);

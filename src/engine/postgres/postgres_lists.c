@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// Lists: one statement per kind, newest first, one row more than asked for, which tells whether
+// there is a next page. A cursor is the number of the last thing shown.
+#include "base/check.h"
+#include "base/log.h"
+#include "engine/postgres/link_rows.h"
+#include "engine/postgres/postgres_books.h"
+
+#define ID(id) slice_of((id).bytes, id_is_zero(id) ? 0 : sizeof((id).bytes))
+
+static int64_t bounded(uint64_t value) {
+    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
+static int64_t below(const struct list_query *query) {
+    return query->cursor == 0 ? INT64_MAX : bounded(query->cursor);
+}
+
+static struct outcome *page_add(struct page *page) {
+    struct outcome *outcome = &page->items[page->item_count++].outcome;
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = STATUS_ok;
+    return outcome;
+}
+
+// The rows that the page takes; a further one means that there is a next page.
+static int rows_of(const struct list_query *query, const struct pg_result *result) {
+    int rows = row_count(result);
+    return rows > (int)query->limit ? (int)query->limit : rows;
+}
+
+static void end_page(struct page *page, const struct pg_result *result, int rows, int column) {
+    if (rows > 0 && row_count(result) > rows)
+        page->next_cursor = (uint64_t)row_number(result, rows - 1, column);
+}
+
+static struct slice copy(struct page *page, const struct pg_result *result, int row, int column) {
+    struct slice bytes = row_bytes(result, row, column);
+    return bytes.size == 0 ? bytes : arena_copy(&page->arena, bytes);
+}
+
+// ---- wallets
+// -------------------------------------------------------------------------------------
+
+static enum link_result list_wallets(struct books *books, struct link *link,
+                                     const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->wallet_kind);
+    parameter_number(&parameters, query->status);
+    parameter_bytes(&parameters, currency_code(&query->currency));
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    if (query->owner.size != 0)
+        parameter_bytes(&parameters, query->owner);
+    enum link_result answer =
+        reader_ask(books, link, query->owner.size != 0 ? SQL_LIST_OWNER : SQL_LIST_WALLETS,
+                   &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    for (int i = 0; i < rows; i++) {
+        struct outcome *outcome = page_add(page);
+        row_wallet(result, i, &outcome->wallet);
+        outcome->has_version = true;
+        outcome->version = outcome->wallet.version;
+        outcome->record = copy(page, result, i, 17);
+    }
+    end_page(page, result, rows, 1);
+    return LINK_OK;
+}
+
+// ---- transactions
+// --------------------------------------------------------------------------------
+
+static void add_transactions(struct page *page, const struct pg_result *result, int rows) {
+    for (int i = 0; i < rows; i++) {
+        struct outcome *outcome = page_add(page);
+        outcome->record = copy(page, result, i, 2);
+        outcome->opening = copy(page, result, i, 4);
+        outcome->refunded = row_number(result, i, 0);
+    }
+}
+
+static enum link_result list_transactions(struct books *books, struct link *link,
+                                          const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    enum sql statement = query->bank_id.size != 0 ? SQL_LIST_BANK
+                         : query->order.size != 0 ? SQL_LIST_ORDER
+                                                  : SQL_LIST_TRANSACTIONS;
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->type);
+    parameter_number(&parameters, bounded(query->from_ms));
+    parameter_number(&parameters, bounded(query->to_ms));
+    parameter_bytes(&parameters, query->initiated_by);
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    if (statement == SQL_LIST_BANK)
+        parameter_bytes(&parameters, query->bank_id);
+    if (statement != SQL_LIST_TRANSACTIONS)
+        parameter_bytes(&parameters, query->order);
+    enum link_result answer = reader_ask(books, link, statement, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    add_transactions(page, result, rows);
+    end_page(page, result, rows, 1);
+    return LINK_OK;
+}
+
+// A history's cursor is the number of the wallet's transaction, and must be one.
+static enum link_result check_cursor(struct books *books, struct link *link,
+                                     const struct list_query *query, uint64_t wallet,
+                                     bool *ret_fits) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, id_slot(query->wallet));
+    parameter_number(&parameters, (int64_t)wallet);
+    parameter_number(&parameters, bounded(query->cursor));
+    enum link_result answer = reader_ask(books, link, SQL_CURSOR, &parameters, &result);
+    *ret_fits = answer == LINK_OK && row_count(result) == 1;
+    return answer;
+}
+
+static enum link_result wallet_exists(struct books *books, struct link *link, struct id wallet,
+                                      uint64_t number, bool *ret_exists) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, id_slot(wallet));
+    parameter_number(&parameters, (int64_t)number);
+    parameter_number(&parameters, 0);
+    enum link_result answer = reader_ask(books, link, SQL_BALANCE_AT, &parameters, &result);
+    *ret_exists =
+        answer == LINK_OK && row_count(result) == 1 && id_equal(row_id(result, 0, 4), wallet);
+    return answer;
+}
+
+static enum status list_history(struct books *books, struct link *link,
+                                const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    uint64_t wallet;
+    bool fits = true;
+    if (!id_open(&books->engine.seal, query->wallet, &wallet))
+        return STATUS_not_found;
+    if (wallet_exists(books, link, query->wallet, wallet, &fits) != LINK_OK)
+        return STATUS_busy;
+    if (!fits)
+        return STATUS_not_found;
+    if (query->cursor != 0 && check_cursor(books, link, query, wallet, &fits) != LINK_OK)
+        return STATUS_busy;
+    if (!fits)
+        return STATUS_invalid_request; // a cursor of another list
+    parameter_number(&parameters, id_slot(query->wallet));
+    parameter_number(&parameters, (int64_t)wallet);
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->type);
+    parameter_number(&parameters, bounded(query->from_ms));
+    parameter_number(&parameters, bounded(query->to_ms));
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    if (reader_ask(books, link, SQL_LIST_HISTORY, &parameters, &result) != LINK_OK)
+        return STATUS_busy;
+    int rows = rows_of(query, result);
+    add_transactions(page, result, rows);
+    end_page(page, result, rows, 5);
+    return STATUS_ok;
+}
+
+// ---- holds and withdrawals
+// -----------------------------------------------------------------------
+
+static enum link_result list_holds(struct books *books, struct link *link,
+                                   const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->status);
+    parameter_bytes(&parameters, ID(query->wallet));
+    parameter_bytes(&parameters, ID(query->merchant));
+    parameter_bytes(&parameters, query->order);
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    enum link_result answer = reader_ask(books, link, SQL_LIST_HOLDS, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    for (int i = 0; i < rows; i++) {
+        struct outcome *outcome = page_add(page);
+        bool is_closed = row_number(result, i, 9) != 0;
+        row_hold(result, i, &outcome->hold);
+        outcome->record = copy(page, result, i, is_closed ? 11 : 10);
+        if (is_closed)
+            outcome->opening = copy(page, result, i, 10);
+    }
+    end_page(page, result, rows, 0);
+    return LINK_OK;
+}
+
+static enum link_result list_withdrawals(struct books *books, struct link *link,
+                                         const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->status);
+    parameter_bytes(&parameters, ID(query->wallet));
+    parameter_number(&parameters, bounded(query->from_ms));
+    parameter_number(&parameters, bounded(query->to_ms));
+    parameter_bytes(&parameters, query->bank_id);
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    enum link_result answer = reader_ask(books, link, SQL_LIST_WITHDRAWALS, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    for (int i = 0; i < rows; i++) {
+        struct outcome *outcome = page_add(page);
+        int64_t opened = row_number(result, i, 5), closed = row_number(result, i, 6);
+        row_withdrawal(result, i, &outcome->withdrawal);
+        outcome->record = copy(page, result, i, closed != 0 ? 8 : 7);
+        if (closed != 0 && closed != opened)
+            outcome->opening = copy(page, result, i, 7);
+        if (outcome->withdrawal.status == WITHDRAWAL_SETTLED) {
+            struct record record;
+            const char *why;
+            CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
+            outcome->transaction = record.transaction.id;
+        }
+    }
+    end_page(page, result, rows, 0);
+    return LINK_OK;
+}
+
+// ---- keys
+// ----------------------------------------------------------------------------------------
+
+static enum link_result list_keys(struct books *books, struct link *link,
+                                  const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    enum link_result answer = reader_ask(books, link, SQL_LIST_KEYS, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    for (int i = 0; i < rows; i++) {
+        struct outcome *outcome = page_add(page);
+        outcome->record = copy(page, result, i, 1);
+        outcome->last_used_at_ms = key_ring_last_used(books, (uint64_t)row_number(result, i, 0));
+    }
+    end_page(page, result, rows, 0);
+    return LINK_OK;
+}
+
+static enum status list_on(struct books *books, struct link *link, const struct list_query *query,
+                           struct page *page) {
+    enum link_result result = LINK_REFUSED;
+    switch (query->kind) {
+    case LIST_WALLETS: result = list_wallets(books, link, query, page); break;
+    case LIST_TRANSACTIONS:
+        if (!id_is_zero(query->wallet))
+            return list_history(books, link, query, page);
+        result = list_transactions(books, link, query, page);
+        break;
+    case LIST_HOLDS: result = list_holds(books, link, query, page); break;
+    case LIST_WITHDRAWALS: result = list_withdrawals(books, link, query, page); break;
+    case LIST_KEYS: result = list_keys(books, link, query, page); break;
+    }
+    return result == LINK_OK ? STATUS_ok : STATUS_busy;
+}
+
+enum status books_postgres_list(struct engine *engine, const struct list_query *query,
+                                struct page *ret_page) {
+    struct books *books = (struct books *)engine;
+    CHECK(query->limit >= 1 && query->limit <= LIMIT_PAGE_MAX);
+    ret_page->items = arena_take(&ret_page->arena, query->limit * sizeof(struct entry));
+    ret_page->item_count = 0;
+    ret_page->next_cursor = 0;
+    struct link *link = reader_take(books);
+    enum status status = list_on(books, link, query, ret_page);
+    if (status == STATUS_busy)
+        log_line(LOG_WARNING, "postgres", "A list could not be read: %s", link->why);
+    reader_give(books, link);
+    return status;
+}

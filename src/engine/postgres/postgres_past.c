@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// The feed, balances of the past, and walks over all things, each read in steps on a reader's
+// connection.
+#include "base/check.h"
+#include "engine/postgres/link_rows.h"
+#include "engine/postgres/postgres_books.h"
+
+#define FEED_RECORD_BYTES 256 // what a record takes on average, for asking for enough of them
+#define FEED_RECORDS_MAX  4096
+
+static enum status status_of(enum link_result result) {
+    return result == LINK_OK ? STATUS_ok : STATUS_busy;
+}
+
+// Memory for what a feed call hands out. The last FEEDS_KEPT are kept.
+static struct arena *feed_arena(struct books *books) {
+    struct feeds *feeds = &books->feeds;
+    CHECK(pthread_mutex_lock(&feeds->lock) == 0);
+    struct arena *arena = &feeds->arenas[feeds->next++ % FEEDS_KEPT];
+    CHECK(pthread_mutex_unlock(&feeds->lock) == 0);
+    arena_done(arena);
+    arena_init(arena, 4096);
+    return arena;
+}
+
+struct feed_step {
+    struct feed_record *records;
+    int count;
+};
+
+static enum status feed_read(struct books *books, uint64_t position, size_t bytes_max,
+                             struct arena *arena, struct feed_step *ret_step) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    size_t most = bytes_max / FEED_RECORD_BYTES + 1;
+    struct link *link = reader_take(books);
+    parameter_number(&parameters, position < 8 ? 1 : (int64_t)((position + 7) / 8));
+    parameter_number(&parameters, (int64_t)(most < FEED_RECORDS_MAX ? most : FEED_RECORDS_MAX));
+    enum status status = status_of(reader_ask(books, link, SQL_FEED, &parameters, &result));
+    ret_step->count = status == STATUS_ok ? row_count(result) : 0;
+    ret_step->records =
+        arena_take(arena, ((size_t)ret_step->count + 1) * sizeof(*ret_step->records));
+    for (int i = 0; i < ret_step->count; i++) {
+        uint64_t at = (uint64_t)row_number(result, i, 0) * 8;
+        ret_step->records[i] = (struct feed_record){
+            .position = at, .next = at + 8, .bytes = arena_copy(arena, row_bytes(result, i, 1))};
+    }
+    reader_give(books, link);
+    return status;
+}
+
+enum status books_postgres_feed(struct engine *engine, uint64_t position, size_t bytes_max,
+                                bool (*each)(void *context, const struct feed_record *record),
+                                void *context, uint64_t *ret_next) {
+    struct books *books = (struct books *)engine;
+    struct arena arena;
+    struct feed_step step;
+    // A single record may be kept by who asked; more are read only while they are told.
+    bool is_kept = bytes_max <= 1;
+    struct arena *memory = is_kept ? feed_arena(books) : &arena;
+    arena_init(&arena, 1 << 16);
+    *ret_next = position;
+    enum status status = feed_read(books, position, bytes_max, memory, &step);
+    for (int i = 0; i < step.count && status == STATUS_ok; i++) {
+        *ret_next = step.records[i].next;
+        if (!each(context, &step.records[i]))
+            break;
+    }
+    arena_done(&arena);
+    return status;
+}
+
+uint64_t books_postgres_end(struct engine *engine) {
+    struct books *books = (struct books *)engine;
+    const struct pg_result *result;
+    struct link *link = reader_take(books);
+    uint64_t records = 0;
+    if (reader_ask(books, link, SQL_END, NULL, &result) == LINK_OK && row_count(result) == 1)
+        records = (uint64_t)row_number(result, 0, 0);
+    reader_give(books, link);
+    if (records == 0) { // what this node knows itself
+        CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+        records = books->counters.records;
+        CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    }
+    return (records + 1) * 8;
+}
+
+void books_postgres_wallets(struct engine *engine,
+                            void (*each)(void *context, const struct wallet *wallet),
+                            void *context) {
+    struct books *books = (struct books *)engine;
+    int64_t slot = -1, number = 0;
+    int rows = 0;
+    do {
+        struct parameters parameters = {0};
+        const struct pg_result *result;
+        struct link *link = reader_take(books);
+        parameter_number(&parameters, slot);
+        parameter_number(&parameters, number);
+        bool ok = reader_ask(books, link, SQL_ALL_WALLETS, &parameters, &result) == LINK_OK;
+        rows = ok ? row_count(result) : 0;
+        for (int i = 0; i < rows; i++) {
+            struct wallet wallet;
+            row_wallet(result, i, &wallet);
+            slot = row_number(result, i, 0);
+            number = row_number(result, i, 1);
+            each(context, &wallet);
+        }
+        reader_give(books, link);
+    } while (rows != 0);
+}
+
+void books_postgres_holds(struct engine *engine,
+                          void (*each)(void *context, const struct hold *hold), void *context) {
+    struct books *books = (struct books *)engine;
+    int64_t number = 0;
+    int rows = 0;
+    do {
+        struct parameters parameters = {0};
+        const struct pg_result *result;
+        struct link *link = reader_take(books);
+        parameter_number(&parameters, number);
+        bool ok = reader_ask(books, link, SQL_ALL_HOLDS, &parameters, &result) == LINK_OK;
+        rows = ok ? row_count(result) : 0;
+        for (int i = 0; i < rows; i++) {
+            struct hold hold;
+            row_hold(result, i, &hold);
+            number = row_number(result, i, 0);
+            each(context, &hold);
+        }
+        reader_give(books, link);
+    } while (rows != 0);
+}
+
+void books_postgres_withdrawals(struct engine *engine,
+                                void (*each)(void *context, const struct withdrawal *withdrawal),
+                                void *context) {
+    struct books *books = (struct books *)engine;
+    int64_t number = 0;
+    int rows = 0;
+    do {
+        struct parameters parameters = {0};
+        const struct pg_result *result;
+        struct link *link = reader_take(books);
+        parameter_number(&parameters, number);
+        bool ok = reader_ask(books, link, SQL_ALL_WITHDRAWALS, &parameters, &result) == LINK_OK;
+        rows = ok ? row_count(result) : 0;
+        for (int i = 0; i < rows; i++) {
+            struct withdrawal withdrawal;
+            row_withdrawal(result, i, &withdrawal);
+            number = row_number(result, i, 0);
+            each(context, &withdrawal);
+        }
+        reader_give(books, link);
+    } while (rows != 0);
+}
+
+static money_total total_of(struct slice text) {
+    money_total total = 0;
+    for (size_t i = 0; i < text.size; i++)
+        total = total * 10 + (text.bytes[i] - '0');
+    return total;
+}
+
+static void currency_of(const struct pg_result *result, int row, int column, struct currency *ret) {
+    struct slice code = row_bytes(result, row, column);
+    *ret = (struct currency){.exponent = (uint8_t)row_number(result, row, column + 1)};
+    CHECK(code.size <= sizeof(ret->code));
+    memcpy(ret->code, code.bytes, code.size);
+}
+
+uint32_t books_postgres_currencies(struct engine *engine, struct currency_account *ret_accounts,
+                                   uint32_t count_max) {
+    struct books *books = (struct books *)engine;
+    const struct pg_result *result;
+    struct link *link = reader_take(books);
+    bool ok = reader_ask(books, link, SQL_ALL_CURRENCIES, NULL, &result) == LINK_OK;
+    uint32_t count = ok ? (uint32_t)row_count(result) : 0;
+    count = count < count_max ? count : count_max;
+    for (uint32_t i = 0; i < count; i++) {
+        ret_accounts[i] = (struct currency_account){0};
+        currency_of(result, (int)i, 1, &ret_accounts[i].currency);
+        ret_accounts[i].wallet_count = (uint32_t)row_number(result, (int)i, 3);
+        ret_accounts[i].deposits = total_of(row_bytes(result, (int)i, 4));
+        ret_accounts[i].withdrawals = total_of(row_bytes(result, (int)i, 5));
+    }
+    reader_give(books, link);
+    return count;
+}
+
+enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
+                                      struct balance_at *ret) {
+    struct books *books = (struct books *)engine;
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    uint64_t number;
+    if (!id_open(&engine->seal, wallet, &number))
+        return STATUS_not_found;
+    parameter_number(&parameters, id_slot(wallet));
+    parameter_number(&parameters, (int64_t)number);
+    parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
+    struct link *link = reader_take(books);
+    enum status status = status_of(reader_ask(books, link, SQL_BALANCE_AT, &parameters, &result));
+    if (status == STATUS_ok && (row_count(result) != 1 || !id_equal(row_id(result, 0, 4), wallet)))
+        status = STATUS_not_found;
+    if (status == STATUS_ok) {
+        *ret = (struct balance_at){.balance = row_number(result, 0, 2),
+                                   .version = (uint64_t)row_number(result, 0, 3)};
+        currency_of(result, 0, 0, &ret->currency);
+    }
+    reader_give(books, link);
+    return status;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// The writer: takes all rounds that have gathered as one batch and carries it through one database
+// transaction, again from the start when the database says so, until its outcome is known.
+//
+//   turn ─▶ fetch ─▶ due holds, decide ─▶ write, COMMIT ─▶ publish
+//                ▲        40001, 40P01 ◀──────┤
+//                └── token not there ◀── lost ┴─▶ token there ─▶ publish
+//
+// A connection lost during COMMIT leaves the outcome open. Each round writes a token of its own;
+// whoever looks it up holds the turn, which the lost backend gives up only when it has ended, so
+// "not there" is final.
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/postgres/postgres_books.h"
+
+#define IDLE_WAIT_NS     UINT64_C(500000000) // keys and holds are looked at this often
+#define CONNECT_WAIT_NS  UINT64_C(3000000000)
+#define BATCH_WAIT_NS    UINT64_C(15000000000)
+#define RETRY_NS_MAX     UINT64_C(8000000000) // a batch that the database keeps refusing is busy
+#define RETRY_COUNT_MAX  100
+#define RECONNECT_NS_MIN 20000000
+
+static const char settings[] =
+    "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '10s'; "
+    "SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '5s'; "
+    "SET synchronous_commit = on; SET client_min_messages = warning; SET jit = off; "
+    // Plans are made once, for tables that may be empty: only what stays right when they grow.
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off";
+
+struct batch {
+    struct inbox_node *first;
+    uint8_t token[16];
+    bool is_unknown;  // a COMMIT went out and nothing came back
+    bool is_expiring; // it only ends holds that were due; the batch itself is still to come
+    uint64_t begun_ns;
+    uint32_t tries;
+};
+
+static bool is_stopping(const struct books *books) {
+    return signal_gate_sequence(&books->stop) != 0;
+}
+
+// Ends early when the house is taken down.
+static void wait_ns(struct books *books, uint64_t ns) {
+    (void)signal_gate_wait(&books->stop, 1, ns);
+}
+
+enum link_result books_connect(struct books *books) {
+    return link_open(&books->link, books->url, settings, SQL_TURN, SQL_WRITER_LAST,
+                     CONNECT_WAIT_NS);
+}
+
+// ---- telling
+// -------------------------------------------------------------------------------------
+
+static void resolve_submission(const struct books *books, struct round *round,
+                               struct submission *submission) {
+    if (submission->atomic) {
+        desk_resolve(&books->desk, &round->arena, &submission->batch_outcome);
+        if (submission->batch_outcome.status != STATUS_ok)
+            return; // what the operations found never was
+    }
+    for (uint32_t i = 0; i < submission->count; i++)
+        desk_resolve(&books->desk, &round->arena, &submission->outcomes[i]);
+}
+
+static void publish(struct books *books, struct inbox_node *first) {
+    CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+    books->counters = books->desk.counters;
+    CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    key_ring_refresh(books);
+    while (first != NULL) {
+        struct round *round = desk_round_of(first);
+        first = first->next; // the round is the caller's again once it is told
+        for (struct submission *submission = round->first; submission != NULL;
+             submission = submission->next)
+            resolve_submission(books, round, submission);
+        __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
+        round->published(round);
+    }
+}
+
+static void refuse(struct outcome *outcome, enum status status) {
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = outcome->refusal.status = (uint8_t)status;
+}
+
+static void refuse_all(struct inbox_node *first, enum status status) {
+    while (first != NULL) {
+        struct round *round = desk_round_of(first);
+        first = first->next;
+        for (struct submission *submission = round->first; submission != NULL;
+             submission = submission->next) {
+            if (submission->atomic)
+                refuse(&submission->batch_outcome, status);
+            for (uint32_t i = 0; i < submission->count; i++)
+                refuse(&submission->outcomes[i], status);
+        }
+        round->published(round);
+    }
+}
+
+// ---- one try
+// -------------------------------------------------------------------------------------
+
+// Whatever was begun ends, and the turn goes back. A connection that cannot even do that is closed.
+static void roll_back(struct books *books) {
+    struct link *link = &books->link;
+    books->desk.keys_version = UINT64_MAX; // they may have been changed
+    link_send(link, SQL_ROLLBACK, NULL);
+    link_sync(link);
+    link_send(link, SQL_TURN_BACK, NULL);
+    link_sync(link);
+    if (link_collect(link, NULL, NULL) != LINK_OK)
+        link_close(link);
+}
+
+static void decide_all(struct books *books, struct inbox_node *first) {
+    uint64_t commands = 0;
+    for (struct inbox_node *node = first; node != NULL; node = node->next)
+        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+             submission = submission->next) {
+            commands += submission->count;
+            desk_decide_submission(&books->desk, submission, &books->stats);
+        }
+    __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
+}
+
+// Sends all that changed and waits for the commit. LINK_LOST: nobody knows.
+static enum link_result commit(struct books *books, struct batch *batch) {
+    struct link *link = &books->link;
+    uint64_t begun_ns = clock_monotonic_ns();
+    random_fill(batch->token, sizeof(batch->token));
+    desk_persist(&books->desk, link, batch->token);
+    if (books->desk.has_writes) {
+        link_send(link, SQL_TURN_BACK, NULL);
+        link_sync(link);
+    }
+    enum link_result result = link_collect(link, NULL, NULL);
+    if (result == LINK_OK && (!link->committed || link->warned))
+        result = LINK_LOST;
+    if (result == LINK_LOST)
+        batch->is_unknown = books->desk.records.count != 0;
+    if (result == LINK_OK && books->desk.records.count != 0) {
+        __atomic_fetch_add(&books->stats.sync_ns_total, clock_monotonic_ns() - begun_ns,
+                           __ATOMIC_RELAXED);
+        __atomic_fetch_add(&books->stats.sync_count, 1, __ATOMIC_RELAXED);
+    }
+    return result;
+}
+
+static enum link_result try_batch(struct books *books, struct batch *batch) {
+    struct desk *desk = &books->desk;
+    batch->is_expiring = false;
+    link_forget(&books->link);
+    books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
+    enum link_result result = desk_fetch(desk, &books->link, batch->first, true);
+    if (result != LINK_OK)
+        return result;
+    desk_expire_due(desk, &books->stats);
+    batch->is_expiring = desk->due.count == DESK_DUE_MAX;
+    if (!batch->is_expiring)
+        decide_all(books, batch->first);
+    return commit(books, batch);
+}
+
+struct lookup {
+    bool found;
+};
+
+static void take_token(void *context, enum sql statement, const struct pg_result *result) {
+    if (statement == SQL_TOKEN)
+        ((struct lookup *)context)->found = row_count(result) == 1;
+}
+
+// Whether the commit that nobody answered came through.
+static enum link_result look_up(struct books *books, const struct batch *batch, bool *ret_found) {
+    struct link *link = &books->link;
+    struct lookup lookup = {0};
+    struct parameters token = {0};
+    link->deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
+    link_send(link, SQL_TURN, NULL);
+    link_sync(link);
+    parameter_bytes(&token, slice_of(batch->token, sizeof(batch->token)));
+    link_send(link, SQL_TOKEN, &token);
+    link_sync(link);
+    link_send(link, SQL_TURN_BACK, NULL);
+    link_sync(link);
+    enum link_result result = link_collect(link, take_token, &lookup);
+    *ret_found = lookup.found;
+    return result;
+}
+
+// ---- until it is known
+// ---------------------------------------------------------------------------
+
+static bool is_over(struct books *books, struct batch *batch, enum link_result result) {
+    (void)__atomic_fetch_add(&books->retries, 1, __ATOMIC_RELAXED);
+    batch->tries++;
+    if (result == LINK_AGAIN)
+        return batch->tries > RETRY_COUNT_MAX ||
+               clock_monotonic_ns() - batch->begun_ns > RETRY_NS_MAX;
+    return is_stopping(books);
+}
+
+static void wait_a_little(struct books *books, const struct batch *batch) {
+    uint64_t random;
+    random_fill(&random, sizeof(random));
+    uint64_t most = UINT64_C(1000000) << (batch->tries > 7 ? 7 : batch->tries);
+    wait_ns(books, random % most);
+}
+
+// A connection, and with it the answer to what is unknown. LINK_OK: go on; `*ret_done`: it is
+// committed already.
+static enum link_result reconnect(struct books *books, struct batch *batch, bool *ret_done) {
+    *ret_done = false;
+    if (!link_is_open(&books->link)) {
+        enum link_result result = books_connect(books);
+        if (result != LINK_OK) {
+            if (batch->tries % 64 == 0)
+                log_line(LOG_WARNING, "postgres", "No connection: %s", books->link.why);
+            wait_ns(books, RECONNECT_NS_MIN);
+            return result;
+        }
+        if (batch->tries != 0)
+            log_line(LOG_INFO, "postgres", "Connected again.");
+    }
+    if (!batch->is_unknown)
+        return LINK_OK;
+    enum link_result result = look_up(books, batch, ret_done);
+    if (result != LINK_OK)
+        return result;
+    batch->is_unknown = false;
+    *ret_done = *ret_done && !batch->is_expiring;
+    return LINK_OK;
+}
+
+static void run_batch(struct books *books, struct inbox_node *first) {
+    struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
+    for (;;) {
+        bool done;
+        enum link_result result = reconnect(books, &batch, &done);
+        if (result == LINK_OK && !done) {
+            result = try_batch(books, &batch);
+            if (result == LINK_OK && batch.is_expiring)
+                continue;
+            done = result == LINK_OK;
+        }
+        if (done) {
+            publish(books, first);
+            return;
+        }
+        if (result == LINK_LOST) {
+            if (link_is_open(&books->link))
+                log_line(LOG_WARNING, "postgres", "The connection is lost: %s", books->link.why);
+            link_close(&books->link);
+            books->desk.keys_version = UINT64_MAX;
+        } else {
+            roll_back(books);
+        }
+        if (result == LINK_REFUSED) {
+            log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
+            refuse_all(first, books->link.is_full ? STATUS_storage_full : STATUS_internal);
+            return;
+        }
+        if (is_over(books, &batch, result) || (first == NULL && result == LINK_LOST)) {
+            refuse_all(first, STATUS_busy);
+            return;
+        }
+        wait_a_little(books, &batch);
+    }
+}
+
+void *writer_of_postgres(void *context) {
+    struct books *books = context;
+    for (;;) {
+        bool stopping = is_stopping(books);
+        struct inbox_node *first = inbox_take_all(&books->inbox, stopping ? 0 : IDLE_WAIT_NS);
+        if (first == NULL && stopping)
+            return NULL;
+        run_batch(books, first);
+    }
+}

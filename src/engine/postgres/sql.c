@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The statements. Arrays come in, one statement per table; slots stand in front, so that a table
+// can be spread over partitions or servers without another statement. Numbers are read as bigint
+// and written by assignment, so that C knows one integer type. What a write must have met is
+// asked of `expect`, which ends the transaction otherwise.
+#include "engine/postgres/sql.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+
+#define WALLET_COLUMNS                                                                             \
+    "w.slot::bigint, w.number, w.id, w.currency::bigint, w.kind::bigint, w.status::bigint, "       \
+    "w.balance, w.held, w.credit_limit, w.version, w.last_number, w.opened, w.details, w.last, "   \
+    "w.level_64, w.level_4096, w.level_262144"
+#define HOLD_COLUMNS                                                                               \
+    "h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, h.expires_at_ms, "                \
+    "h.status::bigint, h.opened, h.closed, o.bytes, c.bytes"
+#define HOLD_JOINS                                                                                 \
+    " JOIN records o ON o.number = h.opened / 8 LEFT JOIN records c ON c.number = h.closed / 8 "
+#define WITHDRAWAL_COLUMNS                                                                         \
+    "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.opened, w.closed, o.bytes, c.bytes"
+#define WITHDRAWAL_JOINS                                                                           \
+    " JOIN records o ON o.number = w.opened / 8 LEFT JOIN records c ON c.number = w.closed / 8 "
+#define RECORD_COLUMNS "r.number, r.bytes, o.number, o.bytes"
+#define OPENING        " LEFT JOIN records o ON o.number = r.opening "
+#define NAMED          " FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "
+#define BOOKS_COLUMNS                                                                              \
+    "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
+    "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, round_count, record_count, "     \
+    "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
+    "keys_version, chain FROM books"
+// A given filter, or none at all.
+#define FILTER(parameter, column)                                                                  \
+    "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
+
+static const char *const texts[SQL_COUNT] = {
+    [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
+    [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
+    [SQL_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_BOOKS] = BOOKS_COLUMNS,
+    [SQL_BOOKS_LOCKED] = BOOKS_COLUMNS " FOR UPDATE",
+    [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea",
+    [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
+                       "deposits::text::bytea, withdrawals::text::bytea "
+                       "FROM currencies ORDER BY number",
+    [SQL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
+                 "k.revoked::int::bigint, k.opened FROM books b, keys k "
+                 "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
+    [SQL_DUE] =
+        "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d, books b WHERE d.status = 0 AND "
+        "d.expires_at_ms <= greatest(b.time_ms, "
+        "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "
+        "ORDER BY d.expires_at_ms LIMIT $1::bigint) h" HOLD_JOINS
+        "ORDER BY h.expires_at_ms, h.number",
+    [SQL_IDEMPOTENCY] = "SELECT i.key, " RECORD_COLUMNS " FROM unnest($1::bytea[]) n(key) "
+                        "JOIN idempotency i ON i.key = n.key "
+                        "JOIN records r ON r.number = i.record" OPENING,
+    [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id FROM unnest($1::bytea[]) n(bank_id) "
+                 "JOIN bank_ids b ON b.bank_id = n.bank_id",
+    [SQL_TRANSACTIONS] =
+        "SELECT f.refunded, " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
+        "JOIN records r ON r.number = n.number "
+        "LEFT JOIN refunds f ON f.record = r.number" OPENING,
+    [SQL_HOLDS] = "SELECT " HOLD_COLUMNS NAMED
+                  "JOIN holds h ON h.slot = n.slot AND h.number = n.number" HOLD_JOINS,
+    [SQL_HOLDS_LOCKED] = "SELECT " HOLD_COLUMNS NAMED
+                         "JOIN holds h ON h.slot = n.slot AND h.number = n.number" HOLD_JOINS
+                         "ORDER BY h.slot, h.number FOR UPDATE OF h",
+    [SQL_WITHDRAWALS] =
+        "SELECT " WITHDRAWAL_COLUMNS NAMED
+        "JOIN withdrawals w ON w.slot = n.slot AND w.number = n.number" WITHDRAWAL_JOINS,
+    [SQL_WITHDRAWALS_LOCKED] =
+        "SELECT " WITHDRAWAL_COLUMNS NAMED
+        "JOIN withdrawals w ON w.slot = n.slot AND w.number = n.number" WITHDRAWAL_JOINS
+        "ORDER BY w.slot, w.number FOR UPDATE OF w",
+    [SQL_WALLETS] =
+        "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number",
+    [SQL_WALLETS_LOCKED] =
+        "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
+        "ORDER BY w.slot, w.number FOR UPDATE OF w",
+    [SQL_DETAILS] = "SELECT r.number, r.bytes, NULL::bigint, NULL::bytea" NAMED
+                    "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
+                    "JOIN records r ON r.number = w.details / 8",
+    [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
+                    "JOIN records r ON r.number = n.number" OPENING,
+
+    [SQL_ADD_CURRENCIES] =
+        "WITH written AS (INSERT INTO currencies "
+        "SELECT number, convert_from(code, 'UTF8'), exponent, wallet_count, "
+        "convert_from(deposits, 'UTF8')::numeric, convert_from(withdrawals, 'UTF8')::numeric "
+        "FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], "
+        "$6::bytea[]) n(number, code, exponent, wallet_count, deposits, withdrawals) "
+        "ON CONFLICT (number) DO UPDATE SET wallet_count = excluded.wallet_count, "
+        "deposits = excluded.deposits, withdrawals = excluded.withdrawals "
+        "WHERE currencies.code = excluded.code RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'currencies')",
+    [SQL_ADD_WALLETS] =
+        "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
+        "held, "
+        "credit_limit, version, last_number, opened, details, last, level_64, level_4096, "
+        "level_262144 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
+        "$11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[], $16::bigint[], "
+        "$17::bigint[], $18::bigint[]) n(slot, number, status, balance, held, credit_limit, "
+        "version, last_number, details, last, level_64, level_4096, level_262144, id, owner, "
+        "currency, kind, opened)",
+    [SQL_CHANGE_WALLETS] =
+        "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
+        "held = n.held, credit_limit = n.credit_limit, version = n.version, "
+        "last_number = n.last_number, details = n.details, last = n.last, level_64 = n.level_64, "
+        "level_4096 = n.level_4096, level_262144 = n.level_262144 "
+        "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
+        "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
+        "$12::bigint[], $13::bigint[], $14::bigint[]) n(slot, number, status, balance, held, "
+        "credit_limit, version, last_number, details, last, level_64, level_4096, level_262144, "
+        "version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
+        "w.version = n.version_before RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
+    [SQL_ADD_HOLDS] =
+        "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
+        "expires_at_ms, status, opened, closed, order_id FROM unnest($1::bigint[], $2::bigint[], "
+        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[], "
+        "$9::bytea[], $10::bigint[], $11::bigint[], $12::bytea[]) n(slot, number, captured, "
+        "status, opened, closed, id, wallet, merchant, amount, expires_at_ms, order_id)",
+    [SQL_CHANGE_HOLDS] =
+        "WITH written AS (UPDATE holds h SET captured = n.captured, status = n.status, "
+        "closed = n.closed FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bigint[], $7::bigint[]) n(slot, number, captured, status, opened, "
+        "closed, captured_before) WHERE h.slot = n.slot AND h.number = n.number AND "
+        "h.status = 0 AND h.captured = n.captured_before AND h.opened = n.opened RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'holds')",
+    [SQL_ADD_WITHDRAWALS] =
+        "INSERT INTO withdrawals SELECT slot, number, id, wallet, amount, status, created_ms, "
+        "opened, closed, bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+        "$4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bigint[], "
+        "$10::bigint[]) n(slot, number, status, opened, closed, bank_id, id, wallet, amount, "
+        "created_ms)",
+    [SQL_CHANGE_WITHDRAWALS] =
+        "WITH written AS (UPDATE withdrawals w SET status = n.status, closed = n.closed, "
+        "bank_id = n.bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bytea[]) n(slot, number, status, opened, closed, bank_id) "
+        "WHERE w.slot = n.slot AND w.number = n.number AND w.status = 0 AND w.opened = n.opened "
+        "RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'withdrawals')",
+    [SQL_CHANGE_REFUNDS] =
+        "WITH written AS (INSERT INTO refunds AS f SELECT record, refunded FROM "
+        "unnest($1::bigint[], $2::bigint[]) n(record, refunded) ON CONFLICT (record) "
+        "DO UPDATE SET refunded = excluded.refunded WHERE f.refunded < excluded.refunded "
+        "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'refunds')",
+    [SQL_CHANGE_KEYS] =
+        "WITH written AS (INSERT INTO keys AS k SELECT number, id, secret_hash, expires_at_ms, "
+        "role, revoked <> 0, opened FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], "
+        "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) n(number, id, secret_hash, "
+        "expires_at_ms, role, revoked, opened) ON CONFLICT (number) DO UPDATE "
+        "SET revoked = excluded.revoked WHERE NOT k.revoked AND k.id = excluded.id RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
+    [SQL_ADD_RECORDS] =
+        "INSERT INTO records SELECT number, slot, time_ms, kind, nullif(type, 0), principal, "
+        "order_id, bank_id, nullif(opening, 0), bytes FROM unnest($1::bigint[], $2::bigint[], "
+        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
+        "$9::bigint[], $10::bytea[]) n(number, slot, time_ms, kind, type, principal, order_id, "
+        "bank_id, opening, bytes)",
+    [SQL_ADD_POSTINGS] =
+        "INSERT INTO postings SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+        "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], "
+        "$10::bigint[])",
+    [SQL_ADD_BANK] =
+        "INSERT INTO bank_ids SELECT bank_id, convert_from(currency, 'UTF8'), record, id FROM "
+        "unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[]) "
+        "n(bank_id, currency, record, id)",
+    [SQL_ADD_IDEMPOTENCY] =
+        "INSERT INTO idempotency SELECT * FROM unnest($1::bytea[], $2::bigint[])",
+    [SQL_ADD_ROUND] = "INSERT INTO rounds VALUES ($1::bigint, $2::bytea, $3::bigint, $4::bigint, "
+                      "$5::bigint, $6::bytea)",
+    [SQL_CHANGE_BOOKS] =
+        "WITH written AS (UPDATE books SET time_ms = $1::bigint, round_count = $2::bigint, "
+        "record_count = $3::bigint, wallet_count = $4::bigint, hold_count = $5::bigint, "
+        "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
+        "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea "
+        "WHERE round_count = $2::bigint - 1 RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), 1, 'books')",
+
+    [SQL_END] = "SELECT record_count, keys_version FROM books",
+    [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint AND "
+                 "number < $1::bigint + $2::bigint ORDER BY number",
+    [SQL_ALL_WALLETS] = "SELECT " WALLET_COLUMNS " FROM wallets w WHERE (w.slot, w.number) > "
+                        "($1::bigint, $2::bigint) ORDER BY w.slot, w.number LIMIT 5000",
+    [SQL_ALL_HOLDS] = "SELECT h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, "
+                      "h.expires_at_ms, h.status::bigint FROM holds h WHERE h.number > $1::bigint "
+                      "ORDER BY h.number LIMIT 5000",
+    [SQL_ALL_WITHDRAWALS] = "SELECT w.number, w.id, w.wallet, w.amount, w.status::bigint "
+                            "FROM withdrawals w WHERE w.number > $1::bigint "
+                            "ORDER BY w.number LIMIT 5000",
+    [SQL_ALL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
+                           "deposits::text::bytea, withdrawals::text::bytea "
+                           "FROM currencies ORDER BY number",
+    [SQL_ALL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
+                     "k.revoked::int::bigint, k.opened FROM keys k ORDER BY k.number",
+    [SQL_BALANCE_AT] =
+        "SELECT c.code::bytea, c.exponent::bigint, p.balance, p.version, w.id FROM wallets w "
+        "JOIN currencies c ON c.number = w.currency LEFT JOIN LATERAL (SELECT balance, version "
+        "FROM postings p WHERE p.slot = w.slot AND p.wallet = w.number AND p.time_ms <= $3::bigint "
+        "ORDER BY p.number DESC LIMIT 1) p ON true WHERE w.slot = $1::bigint AND "
+        "w.number = $2::bigint",
+    [SQL_CURSOR] = "SELECT number FROM postings p WHERE p.slot = $1::bigint AND "
+                   "p.wallet = $2::bigint AND p.number = $3::bigint",
+    [SQL_LIST_WALLETS] =
+        "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w "
+        "JOIN records r ON r.number = w.details / 8 JOIN currencies c ON c.number = w.currency "
+        "WHERE w.number < $1::bigint AND " FILTER("$2", "w.kind") " AND " FILTER(
+            "$3", "w.status") " AND (length($4::bytea) = 0 OR c.code::bytea = $4::bytea) "
+                              "ORDER BY w.number DESC LIMIT $5::bigint",
+    [SQL_LIST_OWNER] =
+        "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w "
+        "JOIN records r ON r.number = w.details / 8 JOIN currencies c ON c.number = w.currency "
+        "WHERE w.number < $1::bigint AND " FILTER("$2", "w.kind") " AND " FILTER(
+            "$3",
+            "w.status") " AND (length($4::bytea) = 0 OR c.code::bytea = $4::bytea) "
+                        "AND w.owner = $6::bytea ORDER BY w.owner, w.number DESC LIMIT $5::bigint",
+#define TRANSACTIONS_FROM                                                                          \
+    "SELECT f.refunded, " RECORD_COLUMNS                                                           \
+    " FROM records r LEFT JOIN refunds f ON f.record = r.number" OPENING
+#define TRANSACTIONS_WHERE                                                                         \
+    "WHERE r.kind = 2 AND r.number < $1::bigint AND " FILTER(                                      \
+        "$2",                                                                                      \
+        "r.type") " AND r.number >= "                                                              \
+                  "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $3::bigint "         \
+                  "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) AND r.number < "  \
+                  "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $4::bigint "         \
+                  "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) AND "             \
+                  "(length($5::bytea) = 0 OR r.principal = $5::bytea) "
+    [SQL_LIST_TRANSACTIONS] =
+        TRANSACTIONS_FROM TRANSACTIONS_WHERE "ORDER BY r.number DESC LIMIT $6::bigint",
+    [SQL_LIST_ORDER] =
+        TRANSACTIONS_FROM TRANSACTIONS_WHERE "AND r.order_id = $7::bytea "
+                                             "ORDER BY r.order_id, r.number DESC LIMIT $6::bigint",
+    [SQL_LIST_BANK] =
+        "SELECT f.refunded, " RECORD_COLUMNS
+        " FROM bank_ids b JOIN records r ON r.number = b.record "
+        "LEFT JOIN refunds f ON f.record = r.number" OPENING TRANSACTIONS_WHERE
+        "AND b.bank_id = $7::bytea AND (length($8::bytea) = 0 OR r.order_id = $8::bytea) "
+        "ORDER BY r.number DESC LIMIT $6::bigint",
+    [SQL_LIST_HISTORY] =
+        "SELECT f.refunded, " RECORD_COLUMNS ", p.number FROM postings p "
+        "JOIN records r ON r.number = p.record LEFT JOIN refunds f ON f.record = r.number" OPENING
+        "WHERE p.slot = $1::bigint AND p.wallet = $2::bigint AND p.number < $3::bigint AND " FILTER(
+            "$4", "p.type") " AND p.time_ms >= $5::bigint AND p.time_ms < $6::bigint "
+                            "ORDER BY p.slot, p.wallet, p.number DESC LIMIT $7::bigint",
+    [SQL_LIST_HOLDS] =
+        "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS "WHERE h.number < $1::bigint AND " FILTER(
+            "$2", "h.status") " AND "
+                              "(length($3::bytea) = 0 OR h.wallet = $3::bytea) AND "
+                              "(length($4::bytea) = 0 OR h.merchant = $4::bytea) AND "
+                              "(length($5::bytea) = 0 OR h.order_id = $5::bytea) "
+                              "ORDER BY h.number DESC LIMIT $6::bigint",
+    [SQL_LIST_WITHDRAWALS] =
+        "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
+        "WHERE w.number < $1::bigint AND " FILTER(
+            "$2", "w.status") " AND "
+                              "(length($3::bytea) = 0 OR w.wallet = $3::bytea) AND w.created_ms >= "
+                              "$4::bigint AND "
+                              "w.created_ms < $5::bigint AND (length($6::bytea) = 0 OR w.bank_id = "
+                              "$6::bytea) "
+                              "ORDER BY w.number DESC LIMIT $7::bigint",
+    [SQL_LIST_KEYS] = "SELECT k.number, r.bytes FROM keys k "
+                      "JOIN records r ON r.number = k.opened / 8 WHERE k.number < $1::bigint AND "
+                      "NOT k.revoked ORDER BY k.number DESC LIMIT $2::bigint",
+};
+
+const char *sql_text(enum sql statement) {
+    CHECK(statement < SQL_COUNT && texts[statement] != NULL);
+    return texts[statement];
+}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""A real PostgreSQL for the tests: a fresh cluster in a temporary folder, on a unix socket only,
+with fsync on, gone when the test ends. PostgreSQL refuses to run as root, so root runs it as the
+user that Debian made for it."""
+
+import atexit
+import ctypes
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SETTINGS = """
+listen_addresses = ''
+fsync = on
+full_page_writes = on
+synchronous_commit = on
+max_connections = 200
+shared_buffers = 128MB
+max_wal_size = 1GB
+log_min_messages = warning
+deadlock_timeout = 200ms
+"""
+
+
+def programs():
+    """The folder with initdb and postgres of version 15 or newer, or None."""
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
+    fitting = [path for path in found if int(path.split("/")[4]) >= 15
+               and os.path.exists(os.path.join(path, "postgres"))]
+    return fitting[-1] if fitting else None
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGINT, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+class Cluster:
+    def __init__(self):
+        self.bin = programs()
+        if self.bin is None:
+            print("PostgreSQL 15 or newer is not installed")
+            print("0 passed, 0 failed, 1 skipped")
+            sys.exit(0)
+        self.user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        self.home = tempfile.mkdtemp(prefix="florin-pg-")
+        os.chmod(self.home, 0o755)
+        self.socket = os.path.join(self.home, "s")
+        self.data = os.path.join(self.home, "data")
+        for path in (self.socket, self.data):
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o777 if path == self.socket else 0o700)
+            if self.user:
+                shutil.chown(path, "postgres")
+        self.process = None
+        self.count = 0
+        self.owner = os.getpid()
+        self.databases = {}
+        atexit.register(self.discard)
+        self.run("initdb", "-D", self.data, "-U", "florin", "-A", "trust", "--no-sync",
+                 "-E", "UTF8", "--locale=C")
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write(SETTINGS + f"unix_socket_directories = '{self.socket}'\n")
+        self.start()
+
+    def run(self, program, *words):
+        done = subprocess.run([*self.user, os.path.join(self.bin, program), *words],
+                              capture_output=True, text=True, cwd=self.home, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self):
+        with open(os.path.join(self.home, "server.log"), "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.user, os.path.join(self.bin, "postgres"), "-D", self.data],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
+                preexec_fn=_die_with_parent)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.sql("SELECT 1", "postgres")
+                return
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
+
+    def postmaster(self):
+        with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as file:
+            return int(file.readline())
+
+    def crash(self):
+        """kill -9 of the whole server, and a new start."""
+        os.kill(self.postmaster(), signal.SIGKILL)
+        self.process.wait()
+        time.sleep(0.2)  # its backends notice and end
+        self.start()
+
+    def url(self, database):
+        return f"host={self.socket} user=florin dbname={database}"
+
+    def sql(self, text, database):
+        return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d",
+                        self.url(database), "-c", text).strip()
+
+    def database_for(self, key):
+        """The database of that name of a data folder, made when it is new."""
+        if key not in self.databases:
+            self.count += 1
+            name = f"books_{os.getpid()}_{self.count}"  # stories play in processes of their own
+            self.sql(f"CREATE DATABASE {name}", "postgres")
+            self.databases[key] = name
+        return self.databases[key]
+
+    def discard(self):
+        if os.getpid() != self.owner:
+            return
+        if self.process is not None and self.process.poll() is None:
+            try:
+                os.kill(self.postmaster(), signal.SIGQUIT)
+                self.process.wait(20)
+            except (OSError, ValueError, subprocess.TimeoutExpired):
+                self.process.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def serve_from(cluster):
+    """From now on servers of tests/lib/florin.py keep their books in databases of the cluster."""
+    import florin  # pylint: disable=import-outside-toplevel
+    usual = florin.Server.command
+
+    def command(server):
+        name = cluster.database_for(server.data)
+        return usual(server) + ["--postgres", cluster.url(name)]
+
+    def verify(server):
+        return subprocess.CompletedProcess([server.florin, "verify"], 0, "", "")
+
+    florin.Server.command = command
+    florin.Server.verify = verify
