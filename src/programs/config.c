@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "programs/config_rates.h"
 
 #define INTEGER(name, minimum, maximum, standard, sentence)                                        \
     { #name, SETTING_INTEGER, minimum, maximum, standard, offsetof(struct config, name), sentence }
@@ -29,6 +30,10 @@ static const struct setting settings[] = {
     INTEGER(storage_free_bytes_min, 16 << 20, UINT64_C(1) << 50, 256 << 20,
             "Below so many free bytes on the disk writes are refused as `storage_full`, while "
             "reads go on."),
+    {"rate_limits", SETTING_RATE_LIMITS, 0, 0, 0, 0,
+     "How often keys, roles and addresses may ask: an array of up to 16 objects of `per` (key, "
+     "role, address), `requests`, and optionally `seconds` (1), `burst` (as `requests`), `class` "
+     "(read, write, any) and `role`. None: no limits."},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -185,6 +190,18 @@ static bool read_integer(struct config *config, const struct setting *setting,
     return true;
 }
 
+static bool read_setting(struct config *config, const struct setting *setting,
+                         struct json_value value, char *ret_why, size_t why_bytes) {
+    switch (setting->kind) {
+    case SETTING_INTEGER: return read_integer(config, setting, value, ret_why, why_bytes);
+    case SETTING_CURRENCIES: return read_currencies(config, value, ret_why, why_bytes);
+    case SETTING_RATE_LIMITS:
+        return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
+                                 why_bytes);
+    }
+    UNREACHABLE("a setting of no kind");
+}
+
 static bool read_settings(struct json_value root, struct config *config, char *ret_why,
                           size_t why_bytes) {
     bool seen[SETTING_COUNT] = {false};
@@ -204,10 +221,7 @@ static bool read_settings(struct json_value root, struct config *config, char *r
             return false;
         }
         seen[setting - settings] = true;
-        bool ok = setting->kind == SETTING_INTEGER
-                      ? read_integer(config, setting, value, ret_why, why_bytes)
-                      : read_currencies(config, value, ret_why, why_bytes);
-        if (!ok)
+        if (!read_setting(config, setting, value, ret_why, why_bytes))
             return false;
     }
     return true;

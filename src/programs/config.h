@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/rate_limit.h"
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -23,10 +24,12 @@ struct config {
     uint64_t http_threads;
     uint64_t connections_max;
     uint64_t storage_free_bytes_min;
+    struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
+    uint32_t rate_limit_count;
 };
 
 // What a setting holds.
-enum setting_kind { SETTING_INTEGER, SETTING_CURRENCIES };
+enum setting_kind { SETTING_INTEGER, SETTING_CURRENCIES, SETTING_RATE_LIMITS };
 
 struct setting {
     const char *name;

@@ -120,6 +120,68 @@ static void currencies_keep_their_bounds(void **state) {
     refuses("{\"currencies\": {\"PTS\": {\"exponent\": 0}, \"PTS\": {\"exponent\": 0}}}", "twice");
 }
 
+static void rate_limits_are_declared(void **state) {
+    struct config config;
+    assert_int_equal(parse("{}", &config), STATUS_ok);
+    assert_int_equal(config.rate_limit_count, 0);
+    assert_int_equal(parse("{\"rate_limits\": []}", &config), STATUS_ok);
+    assert_int_equal(config.rate_limit_count, 0);
+    assert_int_equal(
+        parse("{\"rate_limits\": [{\"per\": \"key\", \"requests\": 100},"
+              " {\"per\": \"role\", \"role\": \"auditor\", \"class\": \"read\", \"requests\": "
+              "1000000,"
+              " \"seconds\": 3600, \"burst\": 1},"
+              " {\"per\": \"address\", \"requests\": 10, \"seconds\": 60, \"burst\": 1000000}]}",
+              &config),
+        STATUS_ok);
+    const struct rate_limit_rule expected[] = {
+        {RATE_PER_KEY, RATE_ANY, 0, 100, 1, 100},
+        {RATE_PER_ROLE, RATE_READ, 3, 1000000, 3600, 1},
+        {RATE_PER_ADDRESS, RATE_ANY, 0, 10, 60, 1000000},
+    };
+    assert_int_equal(config.rate_limit_count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true(rate_limit_same(&config.rate_limits[i], &expected[i]));
+        assert_int_equal(config.rate_limits[i].requests, expected[i].requests);
+        assert_int_equal(config.rate_limits[i].seconds, expected[i].seconds);
+        assert_int_equal(config.rate_limits[i].burst, expected[i].burst);
+    }
+}
+
+static void rate_limits_keep_their_bounds(void **state) {
+    static const char *const bad[][2] = {
+        {"{}", "array"},
+        {"[1]", "index 0 must be an object"},
+        {"[{}]", "needs per and requests"},
+        {"[{\"per\": \"key\"}]", "needs per and requests"},
+        {"[{\"requests\": 5}]", "needs per and requests"},
+        {"[{\"per\": \"keys\", \"requests\": 5}]", "per of the limit"},
+        {"[{\"per\": 1, \"requests\": 5}]", "per of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 0}]", "requests of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 1000001}]", "requests of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 1.5}]", "requests of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 4294967297}]", "requests of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"seconds\": 0}]", "seconds of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"seconds\": 3601}]", "seconds of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"burst\": 0}]", "burst of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"burst\": 1000001}]", "burst of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"class\": \"reads\"}]", "class of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"role\": \"system\"}]", "role of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"role\": null}]", "role of the limit"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"requests\": 6}]", "twice"},
+        {"[{\"per\": \"key\", \"requests\": 5, \"rate\": 6}]", "knows only"},
+        {"[{\"per\": \"address\", \"requests\": 5, \"class\": \"read\"}]", "neither"},
+        {"[{\"per\": \"address\", \"requests\": 5, \"role\": \"admin\"}]", "neither"},
+        {"[{\"per\": \"key\", \"requests\": 5}, {\"per\": \"key\", \"requests\": 6}]",
+         "index 1 is for"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), "{\"rate_limits\": %s}", bad[i][0]);
+        refuses(text, bad[i][1]);
+    }
+}
+
 static void there_is_an_end_to_currencies(void **state) {
     struct buffer text = {0};
     for (int count = CONFIG_CURRENCIES_MAX; count <= CONFIG_CURRENCIES_MAX + 1; count++) {
@@ -150,6 +212,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_object_is_refused),
         cmocka_unit_test(currencies_are_declared),
         cmocka_unit_test(currencies_keep_their_bounds),
+        cmocka_unit_test(rate_limits_are_declared),
+        cmocka_unit_test(rate_limits_keep_their_bounds),
         cmocka_unit_test(there_is_an_end_to_currencies),
         cmocka_unit_test(a_missing_file_is_told),
     };

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The setting `rate_limits`: an array of limits, each an object of `per`, `requests` and, when they
+// matter, `seconds`, `burst`, `class` and `role`.
+#pragma once
+#include "access/rate_limit.h"
+#include "base/check.h"
+#include "base/json.h"
+
+// Writes at most RATE_LIMITS_MAX rules. False: `ret_why` says in one sentence what is wrong with
+// which limit. Thread: any.
+MUST_CHECK bool config_read_rates(struct json_value value, struct rate_limit_rule *ret_rules,
+                                  uint32_t *ret_count, char *ret_why, size_t why_bytes);
