@@ -105,8 +105,17 @@ class Cluster:
         return f"host={self.socket} user=florin dbname={database}"
 
     def sql(self, text, database):
-        return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d",
-                        self.url(database), "-c", text).strip()
+        """Waits while the server recovers."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d",
+                                self.url(database), "-c", text).strip()
+            except RuntimeError as error:
+                recovers = "the database system is" in str(error)
+                if not recovers or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def database_for(self, key):
         """The database of that name of a data folder, made when it is new."""

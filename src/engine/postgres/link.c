@@ -148,7 +148,16 @@ static void take_notice(void *context, const struct pg_result *result) {
 // -------------------------------------------------------------------------
 
 static bool connect_link(struct link *link, const char *url) {
-    link->connection = PQconnectStart(url);
+    // What stands in front of the connection string may be overruled by it.
+    const char *const names[] = {"application_name",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "dbname",
+                                 NULL};
+    const char *const values[] = {"florin", "5", "2", "3", "8000", url, NULL};
+    link->connection = PQconnectStartParams(names, values, 1);
     if (link->connection == NULL || PQstatus(link->connection) == CONNECTION_BAD)
         return false;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;

@@ -26,6 +26,7 @@
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '10s'; "
     "SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '5s'; "
+    "SET idle_session_timeout = '60s'; SET tcp_user_timeout = '5s'; "
     "SET synchronous_commit = on; SET client_min_messages = warning; SET jit = off; "
     // Plans are made once, for tables that may be empty: only what stays right when they grow.
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Faults of a real PostgreSQL under load while the server goes on. What is checked afterwards is
+what is checked after a crash of the server itself (tests/crash/kill.py), and short faults must not
+even be seen: every request gets its answer."""
+
+import os
+import signal
+import time
+
+import florin
+from client import Client
+from kill import Killer
+from shop import Shop, Worker
+
+
+def backends(cluster, database):
+    return [int(pid) for pid in cluster.sql(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'", database).split()]
+
+
+def end_connections(cluster, database):
+    """Every connection of the node is ended by the server."""
+    cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()", database)
+
+
+def kill_backend(cluster, database):
+    """kill -9 of one process of the server: it restarts all and recovers."""
+    for pid in backends(cluster, database)[:1]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_server(cluster, _database):
+    cluster.crash()
+
+
+class FaultKiller(Killer):
+    """Workers under load, faults of the database in between, and the same questions afterwards."""
+    def __init__(self, report, binary, seed, cluster):
+        super().__init__(report, binary, seed, workers=8)
+        self.cluster = cluster
+
+    def play_faults(self, faults):
+        try:
+            self.server.start()
+            self.shop = Shop(self.server)
+            for number, (name, fault, times) in enumerate(faults):
+                self.fault_round(number, name, fault, times)
+            self.end()
+        finally:
+            self.server.discard()
+
+    def fault_round(self, number, name, fault, times):
+        database = self.cluster.database_for(self.server.data)
+        workers = [Worker(self.shop, f"f{number}w{index}", self.random.random())
+                   for index in range(self.worker_count)]
+        for worker in workers:
+            worker.start()
+        for _ in range(times):
+            time.sleep(self.random.uniform(0.1, 0.4))
+            fault(self.cluster, database)
+        time.sleep(0.5)
+        for worker in workers:
+            worker.quit.set()
+        for worker in workers:
+            worker.join(30)
+            if worker.trouble is not None or worker.is_alive():
+                self.report.fail(name, f"a worker: {worker.trouble!r}")
+        sent = [request for worker in workers for request in worker.sent]
+        silent = sum(1 for request in sent if request.answer is None)
+        print(f"faults: {name}, {times} times: {len(sent)} requests", flush=True)
+        self.report.equal(f"{name}: requests without an answer", silent, 0)
+        self.check_round(f"{number} ({name})", sent)
+        self.sent += sent
+
+
+def two_nodes(report, binary, cluster, seed):
+    """Two servers on the same books at once: one of them is a stranger to the other's commits."""
+    one = FaultKiller(report, binary, seed, cluster)
+    two = florin.Server(florin=binary)
+    try:
+        one.server.start()
+        cluster.databases[two.data] = cluster.database_for(one.server.data)
+        two.start()
+        one.shop = Shop(one.server)
+        other = Shop.__new__(Shop)
+        other.__dict__.update(one.shop.__dict__)
+        other.server = two
+        secret = one.server.admin_secret
+        two.client = lambda given=None, timeout=20.0: Client(two.port, given or secret,
+                                                                    timeout)
+        workers = [Worker(shop, f"{name}{index}", seed + index)
+                   for name, shop in (("one", one.shop), ("two", other)) for index in range(5)]
+        for worker in workers:
+            worker.start()
+        time.sleep(3)
+        for worker in workers:
+            worker.quit.set()
+        for worker in workers:
+            worker.join(30)
+            report.check("a worker", worker.trouble is None and not worker.is_alive(),
+                         repr(worker.trouble))
+        sent = [request for worker in workers for request in worker.sent]
+        print(f"faults: two nodes: {len(sent)} requests", flush=True)
+        one.check_round("two nodes", sent)
+        problem = florin.integrity_problem(two.client().get("/check-integrity"))
+        report.check("two nodes: the other finds the same", problem is None, problem)
+        key = one.server.key("auditor")["secret"]
+        time.sleep(1.1)
+        with two.client(key) as client:
+            report.equal("a key of the other node", client.get("/v1/wallets").status, 200)
+        report.equal("exit status", two.stop(), 0)
+        one.end()
+    finally:
+        two.discard()
+        one.server.discard()

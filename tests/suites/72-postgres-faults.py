@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Crashes of the server, of PostgreSQL and of its parts, under load, and two nodes at once."""
+
+import os
+import random
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
+
+import cluster  # noqa: E402
+import faults  # noqa: E402
+import florin  # noqa: E402
+from kill import kill_under_load  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = cluster.Cluster()
+SEED = random.randrange(1_000_000)
+FAULTS = [("connections ended", faults.end_connections, 6),
+          ("kill -9 of a backend", faults.kill_backend, 2),
+          ("kill -9 of the server", faults.kill_server, 2)]
+
+cluster.serve_from(CLUSTER)
+report = Report("postgres faults")
+print(f"postgres faults: seed {SEED}", flush=True)
+report.run("kill -9 of florin", kill_under_load, BINARY, 3, 25, SEED)
+report.run("faults", lambda r: faults.FaultKiller(r, BINARY, SEED, CLUSTER).play_faults(FAULTS))
+report.run("two nodes", faults.two_nodes, BINARY, CLUSTER, SEED)
+report.finish()
