@@ -262,7 +262,8 @@ static const char errors_beginning[] =
     "A request is asked these questions in this order, and the first no is the answer: the key "
     "(`unauthenticated`), how often it asks (`rate_limited`), the path (`not_found`, "
     "`method_not_allowed`), the permission (`forbidden`), the body (`request_too_large`, "
-    "`unsupported_media_type`, `invalid_request`), the idempotency key, and then the ledger's, from `not_found` down.\n\n"
+    "`unsupported_media_type`, `invalid_request`), the idempotency key, and then the ledger's, "
+    "from `not_found` down.\n\n"
     "A refusal that is *remembered* is answered again to the same idempotency key, whatever has "
     "happened since; any other leaves the key unused.\n\n"
     "| code | HTTP | | what to do | remembered |\n|---|---|---|---|---|\n";
