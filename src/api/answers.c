@@ -174,8 +174,6 @@ void answers_call(struct api_loop *loop, struct call *call) {
             return;
         }
     }
-    if (call->secret_size != 0)
-        http_add_header(request, "Cache-Control", SLICE("no-store"));
     if (outcome->has_version && call->operation->answer == ANSWER_WALLET)
         add_etag(request, outcome->version);
     if (http == 201)

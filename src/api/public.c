@@ -4,7 +4,6 @@
 #include "api/parts.h"
 
 static void send_json(struct asking *asking, int http, struct slice body) {
-    http_add_header(asking->request, "Cache-Control", SLICE("no-store"));
     answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, http,
                  "application/json", body);
 }

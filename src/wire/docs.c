@@ -33,6 +33,8 @@ static const char api_beginning[] =
     "- **Lists** are newest first. Pass `next_cursor` as `cursor` for the next page; a page may be "
     "short, and only a missing `next_cursor` means the end. `from` is inclusive, `to` exclusive; "
     "times are dates or RFC 3339 date-times.\n"
+    "- **Answers** are nobody's to keep (`Cache-Control: no-store`) and of the type that they say "
+    "(`X-Content-Type-Options: nosniff`).\n"
     "- **Refusals** are problem documents, see [errors.md](errors.md).\n";
 
 static void add_expected(struct buffer *buffer, const struct field *field) {

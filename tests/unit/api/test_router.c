@@ -212,6 +212,19 @@ static void request_ids_are_echoed_or_made(void **state) {
     }
 }
 
+static void nothing_is_kept_and_no_type_is_guessed(void **state) {
+    struct house *house = *state;
+    static const char *const paths[] = {"/v1/wallets/x", "/no/such/path", "/healthz",
+                                        "/openapi.json"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        struct http_request *request = house_request(house, "GET", paths[i]);
+        house_give(house, request);
+        assert_string_equal(fake_answer_header(request, "Cache-Control"), "no-store");
+        assert_string_equal(fake_answer_header(request, "X-Content-Type-Options"), "nosniff");
+        fake_free(request);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(without_a_key_every_path_is_401),
@@ -226,6 +239,7 @@ int main(void) {
         HOUSE_TEST(public_paths_need_no_key),
         HOUSE_TEST(metrics_are_for_this_machine),
         HOUSE_TEST(request_ids_are_echoed_or_made),
+        HOUSE_TEST(nothing_is_kept_and_no_type_is_guessed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
