@@ -5,6 +5,7 @@ even be seen: every request gets its answer."""
 
 import os
 import signal
+import subprocess
 import time
 
 import florin
@@ -73,6 +74,41 @@ class FaultKiller(Killer):
         self.report.equal(f"{name}: requests without an answer", silent, 0)
         self.check_round(f"{number} ({name})", sent)
         self.sent += sent
+
+
+def foreign_lock(report, binary, cluster, seed):
+    """Somebody's forgotten psql holds a wallet: only what would change that one is busy."""
+    killer = FaultKiller(report, binary, seed, cluster)
+    server = killer.server
+    try:
+        server.start()
+        killer.shop = shop = Shop(server)
+        locked, payee = shop.customers[:2]
+        database = cluster.database_for(server.data)
+        psql = subprocess.Popen(
+            [*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-d",
+             cluster.url(database)], stdin=subprocess.PIPE, text=True)
+        psql.stdin.write("BEGIN; SELECT version FROM florin.wallets WHERE opened = (SELECT "
+                         "min(opened) FROM florin.wallets) FOR UPDATE \\g /dev/null\n")
+        psql.stdin.flush()
+        time.sleep(0.5)
+        with server.client() as client:
+            began, done = time.monotonic(), 0
+            while time.monotonic() < began + 1.5:
+                body = {"from": payee, "to": shop.customers[2], "amount": 1}
+                done += client.post("/v1/transfers", body).status == 201
+            report.check("others go on", done > 50, f"{done} transfers in 1.5 s")
+            body = {"from": payee, "to": locked, "amount": 1}
+            began = time.monotonic()
+            report.equal("the locked one", client.post("/v1/transfers", body).code, "busy")
+            report.check("is busy at once", time.monotonic() < began + 1)
+            report.equal("can be read", client.get(f"/v1/wallets/{locked}").status, 200)
+            psql.stdin.close()
+            psql.wait(10)
+            report.equal("and is free again", client.post("/v1/transfers", body).status, 201)
+        killer.end()
+    finally:
+        server.discard()
 
 
 def two_nodes(report, binary, cluster, seed):

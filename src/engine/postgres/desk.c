@@ -33,6 +33,7 @@ void desk_clear(struct desk *desk) {
     each_map(desk, map_clear);
     desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
     desk->purchases.count = desk->due.count = desk->records.count = 0;
+    desk->asked.count = 0;
     desk->currency_count = 0;
     desk->saved_count = 0;
     desk->undoing = false;
@@ -53,6 +54,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->withdrawals.items);
     memory_free(desk->purchases.items);
     memory_free(desk->due.items);
+    memory_free(desk->asked.items);
     memory_free(desk->records.items);
     memory_free(desk->keys);
     memory_free(desk->key_rows);

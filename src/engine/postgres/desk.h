@@ -19,6 +19,9 @@ struct wallet_row {
     uint64_t number, version_before, opened, details, last, levels[HISTORY_LEVELS];
     uint32_t last_number;
     bool present, added, changed;
+    bool asked_again; // it did not come with a lock; is there none, or has somebody else got it?
+    bool blocked;     // somebody else has: it can be read, but not changed
+    struct id asked;
     struct slice owner; // of an added one
 };
 
@@ -102,6 +105,7 @@ struct desk {
 
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
     struct rows wallets, holds, withdrawals, purchases, due;
+    struct rows asked;   // wallets asked for in the last pass
     struct rows records; // of this batch: before.records + 1 and on; struct record_row
     struct currency_row currencies[DESK_CURRENCIES_MAX];
     uint32_t currency_count;
@@ -158,9 +162,10 @@ void desk_undo_keep(struct desk *desk);
 void desk_undo_roll_back(struct desk *desk);
 
 // desk_fetch.c
-// Reads everything that the submissions name, and the holds that are due.
+// Reads everything that the submissions name, and the holds that are due. `will_write`: take turn
+// and locks even when no command of them writes.
 MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
-                                       struct inbox_node *first, bool take_turn);
+                                       struct inbox_node *first, bool will_write);
 // Gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
 
@@ -169,7 +174,8 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
                  struct outcome *ret_outcome, struct engine_stats *stats);
 void desk_decide_submission(struct desk *desk, struct submission *submission,
                             struct engine_stats *stats);
-void desk_expire_due(struct desk *desk, struct engine_stats *stats);
+// How many holds ended; those of a blocked wallet stay.
+uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats);
 
 // desk_effect.c: facts become a record and changed rows. Returns the record's position.
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found);

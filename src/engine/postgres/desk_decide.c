@@ -96,6 +96,11 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     struct found found;
     struct refusal refusal;
     desk_find(desk, command, &found);
+    if ((found.wallet != NULL && found.wallet->blocked) ||
+        (found.counterparty != NULL && found.counterparty->blocked)) {
+        outcome_refuse(outcome, &(struct refusal){.status = STATUS_busy}, stats);
+        return;
+    }
     enum status status = decide(command, &found.docket, &record, &refusal);
     if (status != STATUS_ok) {
         outcome_refuse(outcome, &refusal, stats);
@@ -208,7 +213,8 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
 }
 
 // Holds whose time is over end before anything else is decided.
-void desk_expire_due(struct desk *desk, struct engine_stats *stats) {
+uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
+    uint32_t ended = 0;
     for (uint32_t i = 0; i < desk->due.count; i++) {
         const struct hold_row *hold = desk->due.items[i];
         struct command command = {
@@ -218,6 +224,8 @@ void desk_expire_due(struct desk *desk, struct engine_stats *stats) {
         };
         struct outcome outcome;
         desk_decide(desk, &command, false, &outcome, stats);
-        CHECK(outcome.status == STATUS_ok);
+        CHECK(outcome.status == STATUS_ok || outcome.status == STATUS_busy);
+        ended += outcome.status == STATUS_ok;
     }
+    return ended;
 }

@@ -37,7 +37,9 @@ static void want_wallet(struct desk *desk, struct id id) {
         return;
     struct wallet_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
+    row->asked = id;
     map_add(&desk->wallet_map, map_number(number), row);
+    rows_add(&desk->asked, row);
     column_add(&desk->wants.wallet_slots, id_slot(id));
     column_add(&desk->wants.wallet_numbers, (int64_t)number);
 }
@@ -236,7 +238,8 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
     desk->keys[desk->key_count++] = key->key;
 }
 
-static void take_wallet(struct desk *desk, const struct pg_result *result, int row) {
+static void take_wallet(struct desk *desk, const struct pg_result *result, int row,
+                        bool is_locked) {
     struct wallet_row *wallet =
         map_find(&desk->wallet_map, map_number((uint64_t)row_number(result, row, 1)));
     CHECK(wallet != NULL);
@@ -251,6 +254,7 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
     if (!wallet->present)
         rows_add(&desk->wallets, wallet);
     wallet->present = true;
+    wallet->blocked = desk->has_writes && !is_locked;
 }
 
 static void take_hold(struct desk *desk, const struct pg_result *result, int row, bool is_due) {
@@ -354,7 +358,9 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
         case SQL_WALLETS:
-        case SQL_WALLETS_LOCKED: take_wallet(desk, result, row); break;
+        case SQL_WALLETS_LOCKED:
+            take_wallet(desk, result, row, statement == SQL_WALLETS_LOCKED);
+            break;
         case SQL_DETAILS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
             take_record(desk, result, row, 0);
@@ -397,14 +403,44 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     return asked;
 }
 
+// Wallets that did not come with a lock are either not there, or locked by somebody else, perhaps
+// in a forgotten psql: then only the commands that would change them are refused, and nobody waits.
+static bool ask_again(struct desk *desk, struct link *link) {
+    struct column *slots = &desk->wants.wallet_slots, *numbers = &desk->wants.wallet_numbers;
+    column_begin(slots, false);
+    column_begin(numbers, false);
+    for (uint32_t i = 0; desk->has_writes && i < desk->asked.count; i++) {
+        struct wallet_row *row = desk->asked.items[i];
+        if (row->present || row->asked_again)
+            continue;
+        row->asked_again = true;
+        column_add(slots, id_slot(row->asked));
+        column_add(numbers, (int64_t)row->number);
+    }
+    desk->asked.count = 0;
+    bool asked = ask(link, SQL_WALLETS, slots, numbers);
+    column_begin(slots, false);
+    column_begin(numbers, false);
+    return asked;
+}
+
+// What the results of the last flight made necessary.
+static bool ask_more(struct desk *desk, struct link *link) {
+    // Wallets that are wanted but not yet sent must not be taken for missing.
+    if (desk->wants.wallet_slots.count != 0)
+        return ask_wanted(desk, link);
+    bool asked = ask_again(desk, link);
+    return ask_wanted(desk, link) || asked;
+}
+
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
-                            bool take_turn) {
+                            bool will_write) {
     struct parameters version = {0}, due = {0};
     desk_clear(desk);
     wants_begin(&desk->wants);
-    desk->has_writes = false;
+    desk->has_writes = will_write;
     want_all(desk, first);
-    if (desk->has_writes && take_turn) {
+    if (desk->has_writes) {
         link_send(link, SQL_TURN, NULL);
         link_sync(link);
     }
@@ -420,7 +456,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     do {
         link_sync(link);
         result = link_collect(link, take_result, desk);
-    } while (result == LINK_OK && ask_wanted(desk, link));
+    } while (result == LINK_OK && ask_more(desk, link));
     if (result != LINK_OK)
         desk->keys_version = UINT64_MAX;
     return result;

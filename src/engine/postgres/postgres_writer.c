@@ -37,6 +37,7 @@ struct batch {
     uint8_t token[16];
     bool is_unknown;  // a COMMIT went out and nothing came back
     bool is_expiring; // it only ends holds that were due; the batch itself is still to come
+    bool will_write;  // holds are due, though nobody asked for a write
     uint64_t begun_ns;
     uint32_t tries;
 };
@@ -159,11 +160,15 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     batch->is_expiring = false;
     link_forget(&books->link);
     books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
-    enum link_result result = desk_fetch(desk, &books->link, batch->first, true);
+    enum link_result result = desk_fetch(desk, &books->link, batch->first, batch->will_write);
     if (result != LINK_OK)
         return result;
-    desk_expire_due(desk, &books->stats);
-    batch->is_expiring = desk->due.count == DESK_DUE_MAX;
+    if (!desk->has_writes && desk->due.count != 0) {
+        batch->will_write = true; // once more, with locks
+        return LINK_AGAIN;
+    }
+    uint32_t ended = desk_expire_due(desk, &books->stats);
+    batch->is_expiring = desk->due.count == DESK_DUE_MAX && ended != 0;
     if (!batch->is_expiring)
         decide_all(books, batch->first);
     return commit(books, batch);

@@ -80,7 +80,7 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number",
     [SQL_WALLETS_LOCKED] =
         "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
-        "ORDER BY w.slot, w.number FOR UPDATE OF w",
+        "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
     [SQL_DETAILS] = "SELECT r.number, r.bytes, NULL::bigint, NULL::bytea" NAMED
                     "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
                     "JOIN records r ON r.number = w.details / 8",
