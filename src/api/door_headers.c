@@ -20,8 +20,10 @@ static bool name_is(struct slice name, const char *lower, size_t size) {
 
 #define NAME_IS(name, literal) name_is((name), literal, sizeof(literal) - 1)
 
-static void collect_single(struct slice *slot, struct slice value, struct door_headers *headers) {
-    headers->repeated = headers->repeated || slot->bytes != NULL;
+static void collect_single(struct slice *slot, struct slice value, const char *pointer,
+                           struct door_headers *headers) {
+    if (slot->bytes != NULL)
+        headers->repeated = pointer;
     *slot = value;
 }
 
@@ -33,7 +35,7 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
         switch (name.size) { // each name that matters has a length of its own
         case 8:
             if (NAME_IS(name, "if-match"))
-                collect_single(&ret_headers->wire.if_match, value, ret_headers);
+                collect_single(&ret_headers->wire.if_match, value, "/If-Match", ret_headers);
             break;
         case 12:
             if (NAME_IS(name, "content-type"))
@@ -43,11 +45,12 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
             break;
         case 13:
             if (NAME_IS(name, "authorization"))
-                collect_single(&ret_headers->authorization, value, ret_headers);
+                collect_single(&ret_headers->authorization, value, "/Authorization", ret_headers);
             break;
         case 15:
             if (NAME_IS(name, "idempotency-key"))
-                collect_single(&ret_headers->wire.idempotency_key, value, ret_headers);
+                collect_single(&ret_headers->wire.idempotency_key, value, "/Idempotency-Key",
+                               ret_headers);
             break;
         default: break;
         }

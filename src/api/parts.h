@@ -104,7 +104,7 @@ struct job {
 struct door_headers {
     struct slice authorization, content_type, request_id;
     struct wire_headers wire;
-    bool repeated; // one of those that must be single was not
+    const char *repeated; // pointer to one that must be single and was not; NULL: none
 };
 
 // A request while it is at the door.

@@ -89,9 +89,11 @@ static bool door_take_body(struct asking *asking) {
         answers_refuse(asking, STATUS_unsupported_media_type, NULL);
         return false;
     }
-    if (asking->headers.repeated) {
-        answers_refuse(asking, STATUS_invalid_request,
-                       "Authorization, Idempotency-Key and If-Match may each stand there once.");
+    if (asking->headers.repeated != NULL) {
+        struct wire_faults faults = {0};
+        wire_fault_add(http_arena(asking->request), &faults,
+                       slice_of_text(asking->headers.repeated), SLICE("may stand there once"));
+        answers_refuse_faults(asking, &faults);
         return false;
     }
     if (!operation->is_public && operation->query_count == 0 && queries_are_there(asking)) {
