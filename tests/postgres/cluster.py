@@ -56,6 +56,7 @@ class Cluster:
             os.chmod(path, 0o777 if path == self.socket else 0o700)
             if self.user:
                 shutil.chown(path, "postgres")
+        self.line = self.socket  # where servers connect to: this, or a proxy in front of it
         self.process = None
         self.count = 0
         self.owner = os.getpid()
@@ -145,7 +146,8 @@ def serve_from(cluster):
 
     def command(server):
         name = cluster.database_for(server.data)
-        return usual(server) + ["--postgres", cluster.url(name)]
+        url = cluster.url(name).replace(cluster.socket, cluster.line)
+        return usual(server) + ["--postgres", url]
 
     def verify(server):
         return subprocess.CompletedProcess([server.florin, "verify"], 0, "", "")

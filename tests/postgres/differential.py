@@ -140,7 +140,8 @@ def compare(report, one, two, seed, steps):
         left, right = (without_cursor(side.play(request)) for side in (one, two))
         statuses[left[0]] = statuses.get(left[0], 0) + 1
         if left != right:
-            report.fail(f"seed {seed}, step {step}", f"{request}\nembedded {left}\npostgres {right}")
+            report.fail(f"seed {seed}, step {step}",
+                        f"{request}\nembedded {left}\npostgres {right}")
             return
     report.ok()
     print(f"differential: seed {seed}: {steps} requests, answers {statuses}", flush=True)

@@ -11,6 +11,7 @@ import time
 import florin
 from client import Client
 from kill import Killer
+from proxy import Proxy
 from shop import Shop, Worker
 
 
@@ -72,6 +73,9 @@ class FaultKiller(Killer):
         silent = sum(1 for request in sent if request.answer is None)
         print(f"faults: {name}, {times} times: {len(sent)} requests", flush=True)
         self.report.equal(f"{name}: requests without an answer", silent, 0)
+        # Every key was new: a replay would mean that a round was done again though it stood.
+        again = [request.reference for request in sent if request.answer and request.answer.replayed]
+        self.report.check(f"{name}: nothing was done again", not again, f"{again[:10]}")
         self.check_round(f"{number} ({name})", sent)
         self.sent += sent
 
@@ -109,6 +113,61 @@ def foreign_lock(report, binary, cluster, seed):
         killer.end()
     finally:
         server.discard()
+
+
+def cut_lines(report, binary, cluster, seed):
+    """The line is cut around COMMIT: nobody knows, and yet nothing is lost or doubled."""
+    proxy = Proxy(cluster.socket)
+
+    def cut(moment):
+        def fault(_cluster, _database):
+            report.check(f"cut {moment} COMMIT", proxy.cut_at_commit(moment))
+        return fault
+
+    cluster.line = proxy.folder
+    try:
+        FaultKiller(report, binary, seed, cluster).play_faults([
+            ("cut before COMMIT", cut("before"), 5), ("cut after COMMIT", cut("after"), 5)])
+    finally:
+        cluster.line = cluster.socket
+
+
+def stopped_node(report, binary, cluster, seed):
+    """A node that is stopped in mid-flight gives the turn back within five seconds or so."""
+    killer = FaultKiller(report, binary, seed, cluster)
+    two = florin.Server(florin=binary)
+    try:
+        killer.server.start()
+        cluster.databases[two.data] = cluster.database_for(killer.server.data)
+        two.start()
+        killer.shop = Shop(killer.server)
+        secret = killer.server.admin_secret
+        workers = [Worker(killer.shop, f"s{index}", seed + index) for index in range(6)]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.7)
+        os.kill(killer.server.process.pid, signal.SIGSTOP)
+        with Client(two.port, secret, 20.0) as client:
+            began = time.monotonic()
+            answer = client.post("/v1/wallets", {"owner": "late", "currency": "USD"})
+            took = time.monotonic() - began
+        report.check("the other node writes", answer.status == 201 and took < 8,
+                     f"{answer!r} after {took:.1f} s")
+        os.kill(killer.server.process.pid, signal.SIGCONT)
+        time.sleep(1)
+        for worker in workers:
+            worker.quit.set()
+        for worker in workers:
+            worker.join(30)
+            report.check("a worker", worker.trouble is None and not worker.is_alive(),
+                         repr(worker.trouble))
+        sent = [request for worker in workers for request in worker.sent]
+        killer.check_round("a stopped node", sent)
+        report.equal("exit status", two.stop(), 0)
+        killer.end()
+    finally:
+        two.discard()
+        killer.server.discard()
 
 
 def two_nodes(report, binary, cluster, seed):
