@@ -166,8 +166,10 @@ void answers_call(struct api_loop *loop, struct call *call) {
         }
     } else {
         struct wire_found found = answers_found(outcome, (enum command_type)call->command.type);
-        if (!outcome->replayed)
+        if (!outcome->replayed && call->secret_size != 0) {
             found.secret = slice_of(call->secret, call->secret_size);
+            http_add_header(request, "Cache-Control", SLICE("no-store"));
+        }
         if (wire_render_command(body, (enum command_type)call->command.type, &found, &http) !=
             STATUS_ok) {
             send_damaged(loop, call);

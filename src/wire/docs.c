@@ -6,8 +6,8 @@
 #include "wire/operations.h"
 #include "wire/problem.h"
 
-#define GENERATED                                                                            \
-    "<!-- Printed from the tables in src/wire and src/base/status.def; a test holds it "     \
+#define GENERATED                                                                                  \
+    "<!-- Printed from the tables in src/wire and src/base/status.def; a test holds it "           \
     "against them. -->\n\n"
 
 // ---- docs/api.md ----
@@ -33,7 +33,8 @@ static const char api_beginning[] =
     "- **Lists** are newest first. Pass `next_cursor` as `cursor` for the next page; a page may be "
     "short, and only a missing `next_cursor` means the end. `from` is inclusive, `to` exclusive; "
     "times are dates or RFC 3339 date-times.\n"
-    "- **Answers** are nobody's to keep (`Cache-Control: no-store`) and of the type that they say "
+    "- **Answers** to GET, and new keys, are nobody's to keep (`Cache-Control: no-store`) and of "
+    "the type that they say "
     "(`X-Content-Type-Options: nosniff`).\n"
     "- **Refusals** are problem documents, see [errors.md](errors.md).\n";
 
@@ -125,8 +126,8 @@ static void add_operation(struct buffer *buffer, const struct operation *operati
     buffer_add_format(buffer, "\n### %s %s\n\n%s", operation_method_name(operation->method),
                       operation->path, operation->summary);
     if (operation->is_public)
-        buffer_add_text(buffer, operation->loopback_only ? " *Public on the same machine.*"
-                                                         : " *Public.*");
+        buffer_add_text(buffer,
+                        operation->loopback_only ? " *Public on the same machine.*" : " *Public.*");
     else
         buffer_add_format(buffer, " Permission: `%s`.", operation->permission);
     if (operation->batch_type != NULL)
@@ -232,8 +233,8 @@ static void add_permissions(struct buffer *buffer, const struct docs_roles *role
             continue;
         buffer_add_format(buffer, "\n| `%s` |", permission);
         for (uint32_t i = 0; i < roles->count; i++)
-            buffer_add_text(buffer, roles->allows(roles->roles[i].number, permission) ? " yes |"
-                                                                                      : " |");
+            buffer_add_text(buffer,
+                            roles->allows(roles->roles[i].number, permission) ? " yes |" : " |");
     }
     BUFFER_ADD(buffer, "\n");
 }
