@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// `florin keys create --data DIR`: makes a key in the books of a server that does not run. It is
-// the way back in for somebody who lost every key: who can write the data folder owns the books
-// anyway.
+// `florin keys create --data DIR`: makes a key in the books of a server that does not run; with
+// `--postgres URL`, in those of a database, whose servers may run. It is the way back in for
+// somebody who lost every key: who can write the data folder or the database owns the books anyway.
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "access/permissions.h"
 #include "base/limits.h"
 #include "engine/embedded/embedded.h"
+#include "engine/postgres/postgres.h"
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_key.h"
@@ -16,7 +17,7 @@
 #define WHY_BYTES 512
 
 struct wish {
-    const char *folder, *role, *name, *expires_in;
+    const char *folder, *postgres, *role, *name, *expires_in;
     struct serve_key_wish key;
 };
 
@@ -34,16 +35,14 @@ static bool read_seconds(const char *text, uint32_t *ret_seconds) {
 }
 
 static bool read_wish(int argc, char **argv, struct wish *wish) {
-    const struct serve_option options[] = {{"--data", &wish->folder},
-                                           {"--role", &wish->role},
-                                           {"--name", &wish->name},
-                                           {"--expires-in", &wish->expires_in},
-                                           {0}};
+    const struct serve_option options[] = {
+        {"--data", &wish->folder}, {"--postgres", &wish->postgres},     {"--role", &wish->role},
+        {"--name", &wish->name},   {"--expires-in", &wish->expires_in}, {0}};
     const char *verb = NULL; // "create", which led here
     if (!serve_options_read(argc, argv, options, &verb))
         return false;
-    if (wish->folder == NULL) {
-        fprintf(stderr, "florin keys create: say --data DIR.\n");
+    if (wish->folder == NULL && wish->postgres == NULL) {
+        fprintf(stderr, "florin keys create: say --data DIR or --postgres URL.\n");
         return false;
     }
     const struct role_row *role = permissions_role_find(slice_of_text(wish->role));
@@ -86,11 +85,26 @@ static int make_key(struct engine *engine, const struct wish *wish) {
     return 0;
 }
 
+static int make_key_in_postgres(const struct wish *wish) {
+    char why[WHY_BYTES] = "";
+    struct engine *engine;
+    const struct postgres_options options = {.url = wish->postgres};
+    if (postgres_open(&options, why, sizeof(why), &engine) != STATUS_ok) {
+        fprintf(stderr, "florin keys create: cannot open the books in PostgreSQL: %s\n", why);
+        return 1;
+    }
+    int result = make_key(engine, wish);
+    engine->port->close(engine);
+    return result;
+}
+
 int keys_create_run(int argc, char **argv) {
     struct wish wish = {.role = "admin", .name = "made on the command line"};
     if (!read_wish(argc, argv, &wish))
         return 2;
     umask(077);
+    if (wish.postgres != NULL)
+        return make_key_in_postgres(&wish);
     struct stat folder;
     if (stat(wish.folder, &folder) != 0 || !S_ISDIR(folder.st_mode)) {
         fprintf(stderr, "florin keys create: there is no folder %s.\n", wish.folder);

@@ -80,13 +80,14 @@ static int help_run(int argc, char **argv) {
     return 0;
 }
 
-// `keys create` with a data folder is for a stopped server; all other words of `keys` go to a
-// running one.
+// `keys create` with a data folder or a database opens the books itself; all other words of `keys`
+// go to a running server.
 static bool is_offline_key(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[0], "keys") != 0 || strcmp(argv[1], "create") != 0)
         return false;
     for (int i = 2; i < argc; i++)
-        if (strcmp(argv[i], "--data") == 0 || strncmp(argv[i], "--data=", 7) == 0)
+        if (strcmp(argv[i], "--data") == 0 || strncmp(argv[i], "--data=", 7) == 0 ||
+            strcmp(argv[i], "--postgres") == 0 || strncmp(argv[i], "--postgres=", 11) == 0)
             return true;
     return false;
 }

@@ -74,7 +74,8 @@ class FaultKiller(Killer):
         print(f"faults: {name}, {times} times: {len(sent)} requests", flush=True)
         self.report.equal(f"{name}: requests without an answer", silent, 0)
         # Every key was new: a replay would mean that a round was done again though it stood.
-        again = [request.reference for request in sent if request.answer and request.answer.replayed]
+        again = [request.reference for request in sent
+                 if request.answer is not None and request.answer.replayed]
         self.report.check(f"{name}: nothing was done again", not again, f"{again[:10]}")
         self.check_round(f"{number} ({name})", sent)
         self.sent += sent

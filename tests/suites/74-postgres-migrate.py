@@ -5,6 +5,7 @@
 import os
 import subprocess
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -77,7 +78,20 @@ def constraints(report):
             report.check(name, "violates check constraint" in str(error), str(error))
 
 
+def way_back_in(report):
+    """A key made beside a running server is known to it within a second."""
+    cluster.serve_from(CLUSTER)
+    with florin.serving() as server:
+        url = CLUSTER.url(CLUSTER.database_for(server.data))
+        made = server.command_line("keys", "create", "--postgres", url, "--role", "auditor")
+        report.equal("exit status", made.returncode, 0, made.stderr)
+        time.sleep(1.1)
+        with server.client(made.stdout.strip()) as client:
+            report.equal("the key works", client.get("/v1/wallets").status, 200)
+
+
 total = Report("postgres migrate")
+total.run("way back in", way_back_in)
 total.run("at once", at_once)
 total.run("constraints", constraints)
 total.run("refusals", refusals)
