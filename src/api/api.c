@@ -117,6 +117,8 @@ void api_stop(struct api *api) {
         return;
     api->stopped = true;
     api_begin_stop(api);
+    if (api->auditor != NULL)
+        auditor_cancel(api->auditor); // a check of large books takes longer than a stop may
     readers_close(&api->lists);
     readers_close(&api->checks);
     auditor_close(api->auditor);

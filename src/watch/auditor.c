@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct ahead {
 struct auditor {
     struct engine *engine; // not owned
     pthread_mutex_t turn;  // one examination at a time
+    atomic_bool cancelled;
     struct tally tally;
     uint64_t position;  // where the feed goes on
     struct slice found; // by record_at, where:
@@ -148,6 +150,8 @@ static enum status follow(struct auditor *auditor, uint64_t end) {
     struct following following = {.auditor = auditor, .end = end};
     while (!auditor->tally.is_broken) {
         uint64_t before = auditor->position, next;
+        if (atomic_load(&auditor->cancelled))
+            return STATUS_busy;
         enum status status = auditor->engine->port->feed(auditor->engine, auditor->position,
                                                          FEED_BYTES, take_next, &following, &next);
         if (status != STATUS_ok || auditor->position == before)
@@ -375,6 +379,10 @@ struct auditor *auditor_open(struct engine *engine) {
     };
     tally_init(&auditor->tally, &source);
     return auditor;
+}
+
+void auditor_cancel(struct auditor *auditor) {
+    atomic_store(&auditor->cancelled, true);
 }
 
 void auditor_close(struct auditor *auditor) {

@@ -13,6 +13,8 @@ struct auditor;
 // Reads nothing yet. The engine must outlive the auditor. Thread: any.
 struct auditor *auditor_open(struct engine *engine);
 void auditor_close(struct auditor *auditor); // accepts NULL
+// Every examination, the present one too, soon ends with STATUS_busy: the server stops. Thread: any.
+void auditor_cancel(struct auditor *auditor);
 
 // Examines everything published when it is called; one examination at a time, others wait for their
 // turn. A difference is a result, not a failure: STATUS_ok, and `ret_report->consistent` is false.

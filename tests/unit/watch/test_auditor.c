@@ -71,6 +71,19 @@ static void *work(void *context) {
     return NULL;
 }
 
+static void test_a_cancelled_examination_says_busy(void **state) {
+    struct test_books books;
+    struct integrity_report report;
+    (void)state;
+    test_books_open(&books, SEGMENT_BYTES);
+    (void)test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct auditor *auditor = auditor_open(books.engine);
+    auditor_cancel(auditor);
+    assert_int_equal(auditor_check(auditor, &report), STATUS_busy);
+    auditor_close(auditor);
+    test_books_remove(&books);
+}
+
 static void test_payments_may_go_on_meanwhile(void **state) {
     struct test_books books;
     struct working *working = memory_take_zeroed(sizeof(*working));
@@ -272,6 +285,7 @@ static void test_an_engine_that_believes_something_else_is_found_out(void **stat
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_examinations_go_on_where_they_stood),
+        cmocka_unit_test(test_a_cancelled_examination_says_busy),
         cmocka_unit_test(test_payments_may_go_on_meanwhile),
         cmocka_unit_test(test_an_engine_that_believes_something_else_is_found_out),
     };
