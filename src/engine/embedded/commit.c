@@ -7,7 +7,7 @@
 
 // From this size on a round is synced by a thread of its own while the next is decided: smaller
 // ones lose more by the change of threads than they gain.
-#define OVERLAP_BYTES_MIN (128u << 10)
+#define OVERLAP_BYTES_MIN (256u << 10)
 
 static void must(enum status status) {
     if (status == STATUS_ok)
