@@ -13,7 +13,7 @@ struct auditor;
 // Reads nothing yet. The engine must outlive the auditor. Thread: any.
 struct auditor *auditor_open(struct engine *engine);
 void auditor_close(struct auditor *auditor); // accepts NULL
-// Every examination, the present one too, soon ends with STATUS_busy: the server stops. Thread: any.
+// Every examination, the present one too, soon ends with STATUS_busy: the server stops. Any thread.
 void auditor_cancel(struct auditor *auditor);
 
 // Examines everything published when it is called; one examination at a time, others wait for their
