@@ -26,7 +26,7 @@ static void asking_begin(struct api *api, struct http_request *request, struct a
     ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
     http_add_header(request, "X-Request-Id", ret_asking->request_id);
     // Other people's money is nothing to keep or to guess types of. Answers to POST are never kept
-    // (RFC 9111, 3) nor shown as pages, and two headers on each payment would cost 3 % of its time.
+    // (RFC 9111, 3) nor shown as pages, and two headers on each payment would cost time.
     if (slice_equal(http_method(request), SLICE("POST")))
         return;
     http_add_header(request, "Cache-Control", SLICE("no-store"));

@@ -18,3 +18,20 @@ void round_release(struct round *round) {
 void round_done(struct round *round) {
     arena_done(&round->arena);
 }
+
+void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
+    uint64_t opening = 0;
+    outcome->record = outcome_position(position);
+    if (record->kind == RECORD_TRANSACTION)
+        opening = record->transaction.opening;
+    if (record->kind == RECORD_HOLD)
+        opening = record->hold.opening;
+    if (record->kind == RECORD_WITHDRAWAL)
+        opening = record->withdrawal.opening;
+    if (opening != 0)
+        outcome->opening = outcome_position(opening);
+    if (record->kind == RECORD_WALLET) {
+        outcome->has_version = true;
+        outcome->version = record->wallet.version;
+    }
+}

@@ -37,6 +37,13 @@ struct outcome {
     struct id transaction; // of a withdrawal read: its transaction, when settled
 };
 
+// For engines: until its round is durable an outcome names positions in place of bytes, and
+// `outcome_point` names those that answer with `record`, which stands at `position`.
+static inline struct slice outcome_position(uint64_t position) {
+    return (struct slice){.bytes = NULL, .size = position};
+}
+void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position);
+
 // The commands of one HTTP request: one, or a batch.
 struct submission {
     struct command *commands;

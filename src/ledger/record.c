@@ -136,8 +136,7 @@ static struct currency currency_join(const char *code, uint8_t exponent) {
     return currency;
 }
 
-// ---- writing
-// -----------------------------------------------------------------------------------------------
+// ---- writing ----------------------------------------------------------------------------------
 
 static struct side_bytes side_bytes_of(const struct posting_side *side) {
     return (struct side_bytes){
@@ -308,8 +307,7 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
     return frame.size;
 }
 
-// ---- reading
-// -----------------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------
 
 struct reader {
     const uint8_t *place;

@@ -120,9 +120,6 @@ void read_one(struct books *books, const struct command *command, struct outcome
 void expire_due(struct books *books, const struct submission *first);
 
 // Outcomes point at positions until the round is durable; then at the bytes there.
-static inline struct slice outcome_position(uint64_t position) {
-    return (struct slice){.bytes = NULL, .size = position};
-}
 void outcome_resolve(struct books *books, struct outcome *outcome);
 
 // commit.c

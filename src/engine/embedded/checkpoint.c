@@ -163,8 +163,7 @@ enum status checkpoint_write(struct books *books, const struct landmark *landmar
                                : status;
 }
 
-// ---- reading
-// -----------------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------
 
 static enum status read_all(struct disk_file *file, uint64_t offset, void *bytes, size_t size) {
     size_t got = 0;

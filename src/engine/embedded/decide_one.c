@@ -8,24 +8,6 @@ static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-// Where the answer's records are.
-static void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
-    uint64_t opening = 0;
-    outcome->record = outcome_position(position);
-    if (record->kind == RECORD_TRANSACTION)
-        opening = record->transaction.opening;
-    if (record->kind == RECORD_HOLD)
-        opening = record->hold.opening;
-    if (record->kind == RECORD_WITHDRAWAL)
-        opening = record->withdrawal.opening;
-    if (opening != 0)
-        outcome->opening = outcome_position(opening);
-    if (record->kind == RECORD_WALLET) {
-        outcome->has_version = true;
-        outcome->version = record->wallet.version;
-    }
-}
-
 void outcome_resolve(struct books *books, struct outcome *outcome) {
     if (outcome->record.bytes == NULL && outcome->record.size != 0)
         outcome->record = journal_read(books->journal, outcome->record.size);
@@ -107,8 +89,7 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
     count(&books->stats.records);
 }
 
-// ---- atomic batches
-// -----------------------------------------------------------------------------------------------
+// ---- atomic batches ---------------------------------------------------------------------------
 
 // The batch's own key answers with every operation's record again.
 static void replay_batch(struct books *books, struct submission *submission,

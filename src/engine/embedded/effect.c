@@ -53,8 +53,7 @@ static uint32_t currency_index(const struct state *state, const struct currency 
     return index;
 }
 
-// ---- taking a record onto the state
-// ----------------------------------------------------------------------------------
+// ---- taking a record onto the state -----------------------------------------------------------
 
 static void mark_all(struct books *books, const struct touched *touched, bool before) {
     void (*mark)(struct undo *, struct state *, enum undo_kind, uint32_t) =
@@ -156,8 +155,7 @@ static void take(struct books *books, uint64_t position, const struct record *re
     mark_all(books, touched, false);
 }
 
-// ---- alive
-// -----------------------------------------------------------------------------------------------
+// ---- alive ------------------------------------------------------------------------------------
 
 static void wallets_of(const struct record *record, const struct fetched *fetched,
                        struct touched *touched) {
@@ -250,8 +248,7 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
                   position);
 }
 
-// ---- replay
-// -----------------------------------------------------------------------------------------------
+// ---- replay -----------------------------------------------------------------------------------
 
 // The item of an id, added when its place is the next one: records come in the order in which
 // things were made.

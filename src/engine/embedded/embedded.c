@@ -18,8 +18,7 @@
 #define CHECKPOINT_BYTES (UINT64_C(192) << 20)
 #define PUBLISH_SPIN_NS  0                     // readers that settle are not in a hurry
 
-// ---- the port
-// -----------------------------------------------------------------------------------------------
+// ---- the port ---------------------------------------------------------------------------------
 
 static void books_submit(struct engine *engine, struct round *round) {
     struct books *books = (struct books *)engine;
@@ -193,8 +192,7 @@ bool embedded_is_new(struct engine *engine) {
     return ((struct books *)engine)->state.key_count == 0;
 }
 
-// ---- opening
-// -----------------------------------------------------------------------------------------------
+// ---- opening ----------------------------------------------------------------------------------
 
 struct replaying {
     struct books *books;

@@ -4,8 +4,7 @@
 #include "base/check.h"
 #include "engine/embedded/books.h"
 
-// ---- holds whose time is over
-// ----------------------------------------------------------------------------------------
+// ---- holds whose time is over -----------------------------------------------------------------
 
 // The longest that an expiry's record can be: a hold's facts and two short texts.
 #define EXPIRY_BYTES_MAX 512

@@ -5,8 +5,7 @@
 #include "base/check.h"
 #include "engine/embedded/listing.h"
 
-// ---- wallets
-// -----------------------------------------------------------------------------------------------
+// ---- wallets ----------------------------------------------------------------------------------
 
 static bool wallet_is_wanted(const struct books *books, const struct list_query *query,
                              const struct wallet_item *item) {
@@ -83,8 +82,7 @@ enum status list_wallets(struct books *books, const struct list_query *query, st
     return status;
 }
 
-// ---- holds
-// -----------------------------------------------------------------------------------------------
+// ---- holds ------------------------------------------------------------------------------------
 
 static bool hold_is_wanted(const struct list_query *query, const struct hold *hold) {
     if (id_is_zero(hold->id))
@@ -145,8 +143,7 @@ enum status list_holds(struct books *books, const struct list_query *query, stru
     return status;
 }
 
-// ---- withdrawals
-// -----------------------------------------------------------------------------------------------
+// ---- withdrawals ------------------------------------------------------------------------------
 
 static void copy_withdrawal(const struct books *books, uint64_t locator,
                             struct withdrawal_item *ret_item) {
@@ -245,8 +242,7 @@ enum status list_withdrawals(struct books *books, const struct list_query *query
     return status;
 }
 
-// ---- keys
-// -----------------------------------------------------------------------------------------------
+// ---- keys -------------------------------------------------------------------------------------
 
 enum status list_keys(struct books *books, const struct list_query *query, struct page *page) {
     struct state *state = &books->state;

@@ -97,8 +97,7 @@ uint32_t state_currencies_copy(struct state *state, struct currency_account *ret
     }
 }
 
-// ---- refunds
-// -----------------------------------------------------------------------------------------------
+// ---- refunds ----------------------------------------------------------------------------------
 
 static uint32_t refund_slot(const struct state *state, uint64_t purchase) {
     uint32_t mask = state->refund_slot_count - 1;

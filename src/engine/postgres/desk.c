@@ -161,8 +161,7 @@ struct bank_row *desk_bank(struct desk *desk, struct digest128 key) {
     return row;
 }
 
-// ---- taking back
-// ---------------------------------------------------------------------------------
+// ---- taking back ------------------------------------------------------------------------------
 
 void desk_touch(struct desk *desk, void *at, size_t size) {
     if (!desk->undoing)

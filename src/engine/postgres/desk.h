@@ -192,7 +192,3 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
 static inline struct round *desk_round_of(struct inbox_node *node) {
     return (struct round *)((uint8_t *)node - offsetof(struct round, node));
 }
-// Outcomes hold positions until the batch is committed.
-static inline struct slice outcome_at(uint64_t position) {
-    return (struct slice){.bytes = NULL, .size = position};
-}

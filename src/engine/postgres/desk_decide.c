@@ -8,23 +8,6 @@ static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-static void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
-    uint64_t opening = 0;
-    outcome->record = outcome_at(position);
-    if (record->kind == RECORD_TRANSACTION)
-        opening = record->transaction.opening;
-    if (record->kind == RECORD_HOLD)
-        opening = record->hold.opening;
-    if (record->kind == RECORD_WITHDRAWAL)
-        opening = record->withdrawal.opening;
-    if (opening != 0)
-        outcome->opening = outcome_at(opening);
-    if (record->kind == RECORD_WALLET) {
-        outcome->has_version = true;
-        outcome->version = record->wallet.version;
-    }
-}
-
 static void outcome_refuse(struct outcome *outcome, const struct refusal *refusal,
                            struct engine_stats *stats) {
     count(&stats->refusals);
@@ -78,7 +61,7 @@ static void remember_refusal(struct desk *desk, const struct command *command,
         .request = command->request,
         .refusal = *refusal,
     };
-    outcome->record = outcome_at(desk_add_record(desk, &record));
+    outcome->record = outcome_position(desk_add_record(desk, &record));
     count(&stats->records);
 }
 
@@ -114,8 +97,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     count(&stats->records);
 }
 
-// ---- atomic batches
-// ------------------------------------------------------------------------------
+// ---- atomic batches ---------------------------------------------------------------------------
 
 static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,

@@ -23,8 +23,7 @@ uint64_t desk_add_record(struct desk *desk, const struct record *record) {
     return position;
 }
 
-// ---- history
-// -------------------------------------------------------------------------------------
+// ---- history ----------------------------------------------------------------------------------
 
 static void history_fill(struct posting_side *side, const struct wallet_row *row) {
     if (row == NULL)
@@ -51,8 +50,7 @@ static void history_take(struct wallet_row *row, const struct posting_side *side
         row->levels[2] = position;
 }
 
-// ---- rows
-// ----------------------------------------------------------------------------------------
+// ---- rows -------------------------------------------------------------------------------------
 
 static void *add_row(struct desk *desk, struct rows *rows, size_t size) {
     void *row = memset(arena_take(&desk->arena, size), 0, size);

@@ -12,8 +12,7 @@ static void *take_zeroed(struct desk *desk, size_t size) {
     return memset(arena_take(&desk->arena, size), 0, size);
 }
 
-// ---- what to ask for
-// -----------------------------------------------------------------------------
+// ---- what to ask for --------------------------------------------------------------------------
 
 static void wants_begin(struct wants *wants) {
     column_begin(&wants->wallet_slots, false);
@@ -144,8 +143,7 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
         }
 }
 
-// ---- what came
-// -----------------------------------------------------------------------------------
+// ---- what came --------------------------------------------------------------------------------
 
 static void take_record(struct desk *desk, const struct pg_result *result, int row, int column) {
     if (row_is_null(result, row, column))
@@ -370,8 +368,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         }
 }
 
-// ---- asking
-// --------------------------------------------------------------------------------------
+// ---- asking -----------------------------------------------------------------------------------
 
 static bool ask(struct link *link, enum sql statement, struct column *first,
                 struct column *second) {
@@ -462,8 +459,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     return result;
 }
 
-// ---- a command's things
-// --------------------------------------------------------------------------
+// ---- a command's things -----------------------------------------------------------------------
 
 static void find_wallet(struct desk *desk, struct id id, struct found *found) {
     found->wallet = desk_wallet(desk, id);

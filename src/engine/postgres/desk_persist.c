@@ -34,8 +34,7 @@ static void add_text(struct column *column, struct slice text) {
 
 #define MASK(column) (1u << (column))
 
-// ---- what stands now
-// -----------------------------------------------------------------------------
+// ---- what stands now --------------------------------------------------------------------------
 
 static void write_currencies(struct desk *desk, struct link *link) {
     begin(desk, 6, MASK(1) | MASK(4) | MASK(5));
@@ -172,8 +171,7 @@ static void write_keys(struct desk *desk, struct link *link) {
     send(desk, link, SQL_CHANGE_KEYS, 7);
 }
 
-// ---- what never changes
-// --------------------------------------------------------------------------
+// ---- what never changes -----------------------------------------------------------------------
 
 static const struct record_row *record_at(const struct desk *desk, uint32_t index,
                                           struct record *ret_record) {
@@ -288,8 +286,7 @@ static void write_idempotency(struct desk *desk, struct link *link) {
     send(desk, link, SQL_ADD_IDEMPOTENCY, 2);
 }
 
-// ---- the round
-// -----------------------------------------------------------------------------------
+// ---- the round --------------------------------------------------------------------------------
 
 static void chain_round(struct desk *desk) {
     struct sha256_context *context = sha256_open();

@@ -21,7 +21,7 @@ static void read_wallet(const struct desk *desk, const struct command *command,
     outcome->wallet = row->wallet;
     outcome->has_version = true;
     outcome->version = row->wallet.version;
-    outcome->record = outcome_at(row->details);
+    outcome->record = outcome_position(row->details);
 }
 
 static void read_transaction(const struct desk *desk, const struct command *command,
@@ -32,9 +32,9 @@ static void read_transaction(const struct desk *desk, const struct command *comm
         read_missing(command, ID_TRANSACTION, outcome);
         return;
     }
-    outcome->record = outcome_at(row->record * 8);
+    outcome->record = outcome_position(row->record * 8);
     if (record.transaction.opening != 0)
-        outcome->opening = outcome_at(record.transaction.opening);
+        outcome->opening = outcome_position(record.transaction.opening);
     if (record.transaction.type == TRANSACTION_PURCHASE)
         outcome->refunded = row->refunded;
 }
@@ -47,9 +47,9 @@ static void read_hold(const struct desk *desk, const struct command *command,
         return;
     }
     outcome->hold = row->hold;
-    outcome->record = outcome_at(row->closed != 0 ? row->closed : row->opened);
+    outcome->record = outcome_position(row->closed != 0 ? row->closed : row->opened);
     if (row->closed != 0)
-        outcome->opening = outcome_at(row->opened);
+        outcome->opening = outcome_position(row->opened);
 }
 
 static void read_withdrawal(const struct desk *desk, const struct command *command,
@@ -61,9 +61,9 @@ static void read_withdrawal(const struct desk *desk, const struct command *comma
     }
     outcome->withdrawal = row->withdrawal;
     uint64_t latest = row->closed != 0 ? row->closed : row->opened;
-    outcome->record = outcome_at(latest);
+    outcome->record = outcome_position(latest);
     if (latest != row->opened)
-        outcome->opening = outcome_at(row->opened);
+        outcome->opening = outcome_position(row->opened);
     if (row->withdrawal.status == WITHDRAWAL_SETTLED) {
         struct record record;
         const char *why;

@@ -16,8 +16,7 @@
 #define OID_BYTEA  17
 #define HEAD_BYTES 20 // dimensions, has null, type, length, lower bound: 32 bits each
 
-// ---- parameters
-// ----------------------------------------------------------------------------------
+// ---- parameters -------------------------------------------------------------------------------
 
 static void put_u32(uint8_t *at, uint32_t value) {
     value = __builtin_bswap32(value);
@@ -96,8 +95,7 @@ void parameter_column(struct parameters *parameters, struct column *column) {
     parameter_add(parameters, head, column->bytes.size);
 }
 
-// ---- waiting
-// -------------------------------------------------------------------------------------
+// ---- waiting ----------------------------------------------------------------------------------
 
 static void note_failure(struct link *link, const char *why) {
     (void)snprintf(link->why, sizeof(link->why), "%s", why);
@@ -144,8 +142,7 @@ static void take_notice(void *context, const struct pg_result *result) {
     log_line(LOG_WARNING, "postgres", "%s", PQresultErrorMessage(result));
 }
 
-// ---- opening and closing
-// -------------------------------------------------------------------------
+// ---- opening and closing ----------------------------------------------------------------------
 
 static bool connect_link(struct link *link, const char *url) {
     // What stands in front of the connection string may be overruled by it.
@@ -246,8 +243,7 @@ void link_done(struct link *link) {
     link->result_capacity = 0;
 }
 
-// ---- flights
-// -------------------------------------------------------------------------------------
+// ---- flights ----------------------------------------------------------------------------------
 
 static void flight_add(struct link *link, enum sql statement) {
     CHECK(link->flight_count < LINK_FLIGHT_MAX);
@@ -353,8 +349,7 @@ void link_forget(struct link *link) {
     link->result_count = 0;
 }
 
-// ---- rows
-// ----------------------------------------------------------------------------------------
+// ---- rows -------------------------------------------------------------------------------------
 
 int row_count(const struct pg_result *result) {
     return PQntuples(result);

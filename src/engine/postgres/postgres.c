@@ -100,8 +100,7 @@ bool postgres_is_new(struct engine *engine) {
     return ((struct books *)engine)->is_new;
 }
 
-// ---- opening
-// -------------------------------------------------------------------------------------
+// ---- opening ----------------------------------------------------------------------------------
 
 static void take_birth(void *context, enum sql statement, const struct pg_result *result) {
     struct books *books = context;

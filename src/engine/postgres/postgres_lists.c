@@ -39,8 +39,7 @@ static struct slice copy(struct page *page, const struct pg_result *result, int 
     return bytes.size == 0 ? bytes : arena_copy(&page->arena, bytes);
 }
 
-// ---- wallets
-// -------------------------------------------------------------------------------------
+// ---- wallets ----------------------------------------------------------------------------------
 
 static enum link_result list_wallets(struct books *books, struct link *link,
                                      const struct list_query *query, struct page *page) {
@@ -70,8 +69,7 @@ static enum link_result list_wallets(struct books *books, struct link *link,
     return LINK_OK;
 }
 
-// ---- transactions
-// --------------------------------------------------------------------------------
+// ---- transactions -----------------------------------------------------------------------------
 
 static void add_transactions(struct page *page, const struct pg_result *result, int rows) {
     for (int i = 0; i < rows; i++) {
@@ -166,8 +164,7 @@ static enum status list_history(struct books *books, struct link *link,
     return STATUS_ok;
 }
 
-// ---- holds and withdrawals
-// -----------------------------------------------------------------------
+// ---- holds and withdrawals --------------------------------------------------------------------
 
 static enum link_result list_holds(struct books *books, struct link *link,
                                    const struct list_query *query, struct page *page) {
@@ -228,8 +225,7 @@ static enum link_result list_withdrawals(struct books *books, struct link *link,
     return LINK_OK;
 }
 
-// ---- keys
-// ----------------------------------------------------------------------------------------
+// ---- keys -------------------------------------------------------------------------------------
 
 static enum link_result list_keys(struct books *books, struct link *link,
                                   const struct list_query *query, struct page *page) {

@@ -56,8 +56,7 @@ enum link_result books_connect(struct books *books) {
                      CONNECT_WAIT_NS);
 }
 
-// ---- telling
-// -------------------------------------------------------------------------------------
+// ---- telling ----------------------------------------------------------------------------------
 
 static void resolve_submission(const struct books *books, struct round *round,
                                struct submission *submission) {
@@ -106,8 +105,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
     }
 }
 
-// ---- one try
-// -------------------------------------------------------------------------------------
+// ---- one try ----------------------------------------------------------------------------------
 
 // Whatever was begun ends, and the turn goes back. A connection that cannot even do that is closed.
 static void roll_back(struct books *books) {
@@ -201,8 +199,7 @@ static enum link_result look_up(struct books *books, const struct batch *batch, 
     return result;
 }
 
-// ---- until it is known
-// ---------------------------------------------------------------------------
+// ---- until it is known ------------------------------------------------------------------------
 
 static bool is_over(struct books *books, struct batch *batch, enum link_result result) {
     (void)__atomic_fetch_add(&books->retries, 1, __ATOMIC_RELAXED);
