@@ -18,9 +18,9 @@
 #include "http/server.h"
 
 // The library clears a connection's whole pool after each request, so a large one costs time. This
-// one takes heads of about 5 KiB and leaves room for the head of the answer; 4,096 connections hold
-// 32 MiB.
-#define HTTP_POOL_BYTES            ((size_t)8 * 1024)
+// one takes heads of about 9 KiB and leaves room for the head of the answer; 4,096 connections hold
+// 48 MiB.
+#define HTTP_POOL_BYTES            ((size_t)12 * 1024)
 #define HTTP_ANSWER_HEAD_BYTES_MAX 2048
 // Connections beyond connections_max for when everybody waits for an outcome: health must still get
 // in.

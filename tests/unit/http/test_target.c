@@ -98,8 +98,7 @@ static void test_other_forms(void **state) {
 
 static void test_many_parameters(void **state) {
     struct fixture *fixture = *state;
-    // Half a hundred fit the memory of a head, a hundred and one are too many for anybody.
-    for (unsigned count = 50; count <= 101; count += 51) {
+    for (unsigned count = 100; count <= 101; count++) {
         char request[1024];
         size_t size = (size_t)sprintf(request, "GET /echo?");
         for (unsigned index = 0; index < count; index++)
@@ -107,7 +106,7 @@ static void test_many_parameters(void **state) {
         sprintf(request + size, " HTTP/1.1\r\nHost: a\r\n\r\n");
         int fd = client_connect(fixture);
         client_send(fd, request);
-        assert_int_equal(client_code(fd), count == 50 ? 200 : 400);
+        assert_int_equal(client_code(fd), count == 100 ? 200 : 400);
         close(fd);
     }
 }
