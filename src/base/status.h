@@ -23,6 +23,10 @@ enum status_class {
     STATUS_CLASS_BROKEN,  // our fault
 };
 
+// A set of statuses: bit `1 << status`.
+typedef unsigned __int128 status_set;
+#define STATUS_BIT(status) ((status_set)1 << (status))
+
 // Thread: any. All return static storage.
 const char *status_name(enum status status);
 enum status_class status_class(enum status status);

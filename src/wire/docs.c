@@ -114,7 +114,7 @@ static void add_answer(struct buffer *buffer, const struct operation *operation)
 static void add_refusals(struct buffer *buffer, const struct operation *operation) {
     const char *separator = " May refuse:";
     for (int status = 0; status < STATUS_COUNT; status++) {
-        if ((operation->refusals & UINT64_C(1) << status) == 0)
+        if ((operation->refusals & STATUS_BIT(status)) == 0)
             continue;
         buffer_add_format(buffer, "%s `%s`", separator, status_name((enum status)status));
         separator = ",";

@@ -109,10 +109,10 @@ static void write_success(struct buffer *buffer, const struct operation *operati
 }
 
 // All statuses of one HTTP code share a response; its description tells them apart.
-static void write_refusals_of(struct buffer *buffer, uint64_t statuses, int http) {
+static void write_refusals_of(struct buffer *buffer, status_set statuses, int http) {
     struct buffer description = {0};
     for (int status = 0; status < STATUS_COUNT; status++) {
-        if ((statuses & UINT64_C(1) << status) == 0 || status_http((enum status)status) != http)
+        if ((statuses & STATUS_BIT(status)) == 0 || status_http((enum status)status) != http)
             continue;
         if (description.size != 0)
             BUFFER_ADD(&description, " ");

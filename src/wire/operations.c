@@ -122,10 +122,10 @@ const struct field *operation_batch_id_field(const struct operation *operation) 
     return operation->id_type == ID_HOLD ? &operations_hold_field : &operations_withdrawal_field;
 }
 
-#define MAY(status) (UINT64_C(1) << STATUS_##status)
+#define MAY(status) STATUS_BIT(STATUS_##status)
 
-uint64_t operation_statuses(const struct operation *operation) {
-    uint64_t statuses = operation->refusals | MAY(internal);
+status_set operation_statuses(const struct operation *operation) {
+    status_set statuses = operation->refusals | MAY(internal);
     // A query parameter that nobody reads is refused everywhere but at the doors of monitors.
     if (!operation->is_public)
         statuses |= MAY(unauthenticated) | MAY(rate_limited) | MAY(busy) | MAY(invalid_request);

@@ -118,7 +118,7 @@ struct operation {
     const char *batch_id;   // the name of the path's id in a batch; NULL: has none
     const struct field *const *body;
     const struct field *const *query;
-    uint64_t refusals;      // bit 1 << enum status: what the ledger may refuse
+    status_set refusals;    // what the ledger may refuse
     uint32_t body_bytes_max;
     uint16_t http;          // status code of success
     uint16_t body_count, query_count;
@@ -152,8 +152,8 @@ const struct operation *operation_of_command(enum command_type type);
 // The field that a path's id becomes in a batch; only for operations with a `batch_id`.
 const struct field *operation_batch_id_field(const struct operation *operation);
 const char *operation_method_name(enum operation_method method); // "GET"
-// Every refusal that an operation may answer with, at the door or by the ledger: bits 1 << status.
-uint64_t operation_statuses(const struct operation *operation);
+// Every refusal that an operation may answer with, at the door or by the ledger.
+status_set operation_statuses(const struct operation *operation);
 
 // Finds the operation behind a method and a path (percent-decoded, without query). HEAD finds what
 // GET does. STATUS_not_found: no such path, or an id in it that no such thing can have.

@@ -274,7 +274,7 @@ static const struct field *const key_list_query[] = {
 
 // ---- rows ----
 
-#define MAY(status) (UINT64_C(1) << STATUS_##status)
+#define MAY(status) STATUS_BIT(STATUS_##status)
 #define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
 #define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
 #define MAY_PAY (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds))
@@ -291,7 +291,7 @@ static const struct field *const key_list_query[] = {
 #define BODY(list) .body = (list), .body_count = sizeof(list) / sizeof((list)[0])
 #define ASKS(list) .query = (list), .query_count = sizeof(list) / sizeof((list)[0])
 
-static_assert(STATUS_COUNT <= 64, "a status has a bit in the set of refusals");
+static_assert(STATUS_COUNT <= 128, "a status has a bit in the set of refusals");
 
 const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_WALLET_OPEN] = {

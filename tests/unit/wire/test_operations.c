@@ -62,7 +62,7 @@ static void rows_agree_with_themselves(void **state) {
         assert_int_equal(operation->takes_body, operation->is_write);
         assert_int_equal(operation->takes_body, operation->body_bytes_max != 0);
         if (operation->takes_if_match)
-            assert_true((operation->refusals & UINT64_C(1) << STATUS_version_mismatch) != 0);
+            assert_true((operation->refusals & STATUS_BIT(STATUS_version_mismatch)) != 0);
         // A command and its operation point at each other.
         if (operation->command != COMMAND_NONE)
             assert_ptr_equal(operation_of_command(operation->command), operation);
@@ -238,13 +238,13 @@ static void types_of_batches_are_exact(void **state) {
 }
 
 static void statuses_hold_what_the_door_adds(void **state) {
-#define MAY(status) (UINT64_C(1) << STATUS_##status)
-    uint64_t transfer = operation_statuses(operation_at(OPERATION_TRANSFER));
+#define MAY(status) STATUS_BIT(STATUS_##status)
+    status_set transfer = operation_statuses(operation_at(OPERATION_TRANSFER));
     assert_true((transfer & MAY(unauthenticated)) != 0);
     assert_true((transfer & MAY(unsupported_media_type)) != 0);
     assert_true((transfer & MAY(insufficient_funds)) != 0);
     assert_true((transfer & MAY(not_a_merchant)) == 0);
-    uint64_t health = operation_statuses(operation_at(OPERATION_HEALTH));
+    status_set health = operation_statuses(operation_at(OPERATION_HEALTH));
     assert_true((health & MAY(unauthenticated)) == 0);
     assert_true((health & MAY(invalid_request)) == 0);
 }
