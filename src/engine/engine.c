@@ -2,6 +2,8 @@
 // Rounds: what callers of either engine share.
 #include "engine/engine.h"
 
+#include "base/check.h"
+
 #define ROUND_ARENA_BYTES 4096
 
 void round_init(struct round *round) {
@@ -19,6 +21,18 @@ void round_done(struct round *round) {
     arena_done(&round->arena);
 }
 
+void submission_guard_ends(const struct submission *submission, uint32_t done,
+                           struct record *record) {
+    const struct cursor_wish *wish = submission->batch.cursor;
+    CHECK(submission->guarded && record->kind == RECORD_CURSOR);
+    CHECK(done >= 1 && done <= submission->count);
+    if (wish->places == NULL)
+        return;
+    record->cursor.next = wish->places[done - 1].next;
+    record->cursor.checksum = wish->places[done - 1].checksum;
+    CHECK(record->cursor.next > wish->from);
+}
+
 void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position) {
     uint64_t opening = 0;
     outcome->record = outcome_position(position);
@@ -30,6 +44,8 @@ void outcome_point(struct outcome *outcome, const struct record *record, uint64_
         opening = record->withdrawal.opening;
     if (opening != 0)
         outcome->opening = outcome_position(opening);
+    if (record->kind == RECORD_CURSOR)
+        outcome->cursor = record->cursor;
     if (record->kind == RECORD_WALLET) {
         outcome->has_version = true;
         outcome->version = record->wallet.version;

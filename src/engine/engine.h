@@ -35,6 +35,7 @@ struct outcome {
         uint64_t last_used_at_ms; // of a key; 0: never since the last start without a checkpoint
     };
     struct id transaction; // of a withdrawal read: its transaction, when settled
+    struct cursor cursor;  // of a cursor command or read: as it stands
 };
 
 // For engines: until its round is durable an outcome names positions in place of bytes, and
@@ -43,7 +44,11 @@ static inline struct slice outcome_position(uint64_t position) {
     return (struct slice){.bytes = NULL, .size = position};
 }
 void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position);
-
+// Whether a command with this outcome must wait and be tried again: it is nobody's decision.
+static inline bool outcome_is_passing(const struct outcome *outcome) {
+    enum status_class class = status_class((enum status)outcome->status);
+    return class == STATUS_CLASS_BUSY || class == STATUS_CLASS_BROKEN;
+}
 // The commands of one HTTP request: one, or a batch.
 struct submission {
     struct command *commands;
@@ -51,11 +56,18 @@ struct submission {
     uint32_t count;
     bool is_batch;
     bool atomic;
+    bool guarded; // `batch` is a COMMAND_CURSOR_MOVE that must hold, else nothing is done; it
+                  // ends behind the last command that was done before one that must wait
     struct command batch; // of an atomic batch: origin, key and request digest of its own
-    struct outcome
-        batch_outcome; // of an atomic batch: ok, or the refusal that undid it (refusal.operation)
+    struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it
+                                  // (refusal.operation); of a guarded one: what became of `batch`
     struct submission *next;
 };
+
+// Of a guarded submission whose first `done` commands were done: `record` is what its guard was
+// decided to; makes it end behind them.
+void submission_guard_ends(const struct submission *submission, uint32_t done,
+                           struct record *record);
 
 // What one HTTP thread gathered in one pass. Owned by the caller; the engine holds it from submit
 // to publish.
@@ -158,6 +170,9 @@ struct engine_port {
     // each request).
     bool (*find_key)(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
                      struct key *ret_key, bool *ret_live);
+    // The key with this id, live or not. Any thread; quick.
+    bool (*key_by_id)(struct engine *engine, struct id id, uint64_t now_ms, struct key *ret_key,
+                      bool *ret_live);
     void (*stats)(struct engine *engine, struct engine_stats *ret_stats);
     // Everything submitted is decided, durable and published before it returns.
     void (*close)(struct engine *engine);

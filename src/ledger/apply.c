@@ -122,6 +122,10 @@ void apply(const struct record *record, struct docket *docket) {
     case RECORD_HOLD: apply_hold(&record->hold, docket); break;
     case RECORD_WITHDRAWAL: apply_withdrawal(&record->withdrawal, docket); break;
     case RECORD_KEY: apply_key(&record->api_key, docket); break;
+    case RECORD_CURSOR:
+        CHECK(docket->cursor != NULL);
+        cursor_apply(&record->cursor, docket->cursor);
+        break;
     case RECORD_REFUSAL:
     case RECORD_BATCH: break; // remembered, nothing moves
     }

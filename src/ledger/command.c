@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "ledger/record.h"
 
-const char *command_type_name(enum command_type type) {
+static const char *type_name(enum command_type type) {
     static const char *const names[COMMAND_TYPE_COUNT] = {
         [COMMAND_NONE] = "none",
         [COMMAND_WALLET_OPEN] = "wallet",
@@ -28,9 +28,41 @@ const char *command_type_name(enum command_type type) {
         [COMMAND_READ_HOLD] = "read_hold",
         [COMMAND_READ_WITHDRAWAL] = "read_withdrawal",
         [COMMAND_INVALID] = "invalid",
+        [COMMAND_CURSOR_CLAIM] = "cursor_claim",
+        [COMMAND_CURSOR_MOVE] = "cursor_move",
+        [COMMAND_CURSOR_RESET] = "cursor_reset",
+        [COMMAND_READ_CURSOR] = "read_cursor",
+        [COMMAND_READ_OPERATION] = "read_operation",
     };
     CHECK(type < COMMAND_TYPE_COUNT);
     return names[type];
+}
+
+bool command_type_is_known(enum command_type type) {
+    return type < COMMAND_TYPE_COUNT && type_name(type) != NULL;
+}
+
+const char *command_type_name(enum command_type type) {
+    CHECK(command_type_is_known(type));
+    return type_name(type);
+}
+
+uint32_t command_home_slot(const struct command *command) {
+    if (!id_is_zero(command->wallet))
+        return id_slot(command->wallet);
+    if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE)
+        return 0;
+    return id_is_zero(command->subject) ? command->slot : id_slot(command->subject);
+}
+
+bool command_outcome_is_remembered(const struct command *command, enum status status) {
+    if (!command->has_key)
+        return false;
+    if (status_is_remembered(status))
+        return true;
+    enum status_class class = status_class(status);
+    return command->queued && status != STATUS_idempotency_key_reused &&
+           class != STATUS_CLASS_BUSY && class != STATUS_CLASS_BROKEN;
 }
 
 const char *transaction_type_name(enum transaction_type type) {

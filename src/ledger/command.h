@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "ledger/cursor.h"
 #include "ledger/money.h"
 #include "ledger/things.h"
 
@@ -37,6 +38,13 @@ enum command_type {
     COMMAND_READ_WITHDRAWAL,
     // An operation of a batch that failed before the ledger (`door` says how).
     COMMAND_INVALID,
+    // The system's own: places in logs beside the books (cursor.h), and what became of a queued
+    // command, found by its key.
+    COMMAND_CURSOR_CLAIM = 38,
+    COMMAND_CURSOR_MOVE = 39,
+    COMMAND_CURSOR_RESET = 40,
+    COMMAND_READ_CURSOR = 41,
+    COMMAND_READ_OPERATION = 42,
     COMMAND_TYPE_COUNT
 };
 
@@ -58,6 +66,7 @@ struct command {
     bool has_status;         // of a change
     bool has_metadata;       // of a change: an empty object was given or not
     bool keep_open;          // of a capture: "final" is false
+    bool queued;             // it came through the queue: whatever it ends in is remembered
     uint8_t wallet_kind;     // of an opening
     uint8_t wallet_status;   // of a change
     uint8_t key_role;        // of a new key
@@ -82,11 +91,23 @@ struct command {
     struct slice metadata; // encoded, see metadata.h; empty: none
     struct slice name;     // of a key
     struct origin origin;
+    const struct cursor_wish *cursor; // of cursor commands
     uint64_t found[2]; // the engine's own: where it found `wallet` and `counterparty`; 0: not yet
 };
 
 // The API's name of a command: "deposit", "wallet", ...; static storage.
 const char *command_type_name(enum command_type type);
+// Numbers between the types are kept for later ones.
+bool command_type_is_known(enum command_type type);
 static inline bool command_is_read(enum command_type type) {
-    return type >= COMMAND_READ_WALLET && type <= COMMAND_READ_WITHDRAWAL;
+    return (type >= COMMAND_READ_WALLET && type <= COMMAND_READ_WITHDRAWAL) ||
+           type == COMMAND_READ_CURSOR || type == COMMAND_READ_OPERATION;
 }
+static inline bool command_is_of_cursor(enum command_type type) {
+    return type >= COMMAND_CURSOR_CLAIM && type <= COMMAND_READ_CURSOR;
+}
+// Readable from the command alone: the slot of the wallet that pays or is changed, of the hold,
+// withdrawal or purchase, or of the owner of what is opened. Keys have slot 0.
+uint32_t command_home_slot(const struct command *command);
+// Whether the command's outcome is final and kept under its key.
+bool command_outcome_is_remembered(const struct command *command, enum status status);

@@ -250,12 +250,32 @@ static int64_t amount_of(const struct command *command, const struct docket *doc
     return 0;
 }
 
+static enum status decide_cursor(const struct command *command, const struct docket *docket,
+                                 struct record *ret_record, struct refusal *ret_refusal) {
+    enum cursor_change change = command->type == COMMAND_CURSOR_CLAIM  ? CURSOR_CLAIM
+                                : command->type == COMMAND_CURSOR_MOVE ? CURSOR_MOVE
+                                                                       : CURSOR_RESET;
+    struct cursor after;
+    CHECK(docket->cursor != NULL && command->cursor != NULL);
+    enum status status = cursor_decide(change, command->cursor, docket->cursor, &after);
+    if (status != STATUS_ok)
+        return refuse(ret_refusal, status, ID_WALLET, (struct id){{0}});
+    *ret_record = (struct record){.kind = RECORD_CURSOR,
+                                  .operation = command->type,
+                                  .time_ms = docket->now_ms,
+                                  .origin = command->origin,
+                                  .cursor = after};
+    return STATUS_ok;
+}
+
 enum status decide(const struct command *command, const struct docket *docket,
                    struct record *ret_record, struct refusal *ret_refusal) {
     CHECK(command->type > COMMAND_NONE && command->type < COMMAND_TYPE_COUNT);
     CHECK(!command_is_read(command->type));
     if (command->type == COMMAND_INVALID)
         return refuse(ret_refusal, command->door, ID_WALLET, (struct id){{0}});
+    if (command_is_of_cursor(command->type))
+        return decide_cursor(command, docket, ret_record, ret_refusal);
     const struct traits *traits = &command_traits[command->type];
     enum status status = rung_principal(command, docket, ret_refusal);
     if (status == STATUS_ok)

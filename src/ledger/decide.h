@@ -22,6 +22,7 @@ struct docket {
     struct currency_account *currency;
     const struct currency *counterparty_currency;
     struct key *key;        // named by `subject` (revoke)
+    struct cursor *cursor;  // of cursor commands: there always is one
     const struct key *keys; // all keys: the principal's must be live
     uint32_t key_count;
     const struct key *principal; // of command.principal_key; NULL only for the system

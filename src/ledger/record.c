@@ -6,7 +6,7 @@
 //   are key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the
 //   request facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag
 //   2) and `subject` (flag 4)
-//                         parts follow its own
+//                         parts follow its own; flag 16 says that the command was queued
 //   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last
 //   padding    zero bytes to a multiple of 8
 //
@@ -24,7 +24,7 @@
 #include "ledger/metadata.h"
 #include "ledger/record_texts.h"
 
-enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAGS_KNOWN = 7 };
+enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAGS_KNOWN = 23 };
 enum { RECORD_VERSION = 1 };
 
 struct frame {
@@ -124,6 +124,14 @@ static_assert(sizeof(struct refusal_bytes) == 72, "");
 struct batch_bytes {
     uint64_t count;
 };
+
+struct cursor_bytes {
+    uint8_t kind, reserved;
+    uint16_t slot;
+    uint32_t partitions;
+    uint64_t epoch, next, checksum, source;
+};
+static_assert(sizeof(struct cursor_bytes) == 40, "");
 
 static void currency_split(const struct currency *currency, char *ret_code, uint8_t *ret_exponent) {
     memcpy(ret_code, currency->code, sizeof(currency->code));
@@ -263,6 +271,17 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
     case RECORD_BATCH:
         return put(place, &(struct batch_bytes){.count = record->batch.count},
                    sizeof(struct batch_bytes));
+    case RECORD_CURSOR: {
+        const struct cursor *facts = &record->cursor;
+        struct cursor_bytes bytes = {.kind = facts->kind,
+                                     .slot = facts->slot,
+                                     .partitions = facts->partitions,
+                                     .epoch = facts->epoch,
+                                     .next = facts->next,
+                                     .checksum = facts->checksum,
+                                     .source = facts->source};
+        return put(place, &bytes, sizeof(bytes));
+    }
     }
     UNREACHABLE("a record of no kind");
 }
@@ -278,7 +297,7 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
         .kind = record->kind,
         .version = RECORD_VERSION,
         .operation = record->operation,
-        .flags = record->has_key ? FLAG_KEY : 0,
+        .flags = (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0)),
         .role = record->origin.role,
         .time_ms = record->time_ms,
         .tail_bytes = (uint32_t)texts[TEXT_TAIL].size,
@@ -459,6 +478,23 @@ static const char *take_refusal(struct reader *reader, struct refusal *facts) {
     return NULL;
 }
 
+static const char *take_cursor(struct reader *reader, struct cursor *facts) {
+    struct cursor_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    if (bytes.kind >= CURSOR_KINDS || bytes.slot >= LIMIT_SLOTS || bytes.epoch == 0 ||
+        (bytes.kind == CURSOR_EVENTS && bytes.slot != 0))
+        return "R6: a cursor of no kind or slot";
+    *facts = (struct cursor){.kind = bytes.kind,
+                             .slot = bytes.slot,
+                             .partitions = bytes.partitions,
+                             .epoch = bytes.epoch,
+                             .next = bytes.next,
+                             .checksum = bytes.checksum,
+                             .source = bytes.source};
+    return NULL;
+}
+
 static const char *take_facts(struct reader *reader, uint8_t flags, struct record *record) {
     switch (record->kind) {
     case RECORD_WALLET: return take_wallet(reader, &record->wallet);
@@ -476,6 +512,7 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
         record->batch = (struct batch_facts){.count = (uint32_t)bytes.count};
         return NULL;
     }
+    case RECORD_CURSOR: return take_cursor(reader, &record->cursor);
     default: return "R3: a record of no kind";
     }
 }
@@ -532,6 +569,7 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     ret_record->kind = frame.kind;
     ret_record->operation = frame.operation;
     ret_record->has_key = (frame.flags & FLAG_KEY) != 0;
+    ret_record->queued = (frame.flags & FLAG_QUEUED) != 0;
     ret_record->time_ms = frame.time_ms;
     ret_record->origin.role = frame.role;
     memcpy(ret_record->origin.address, frame.address, sizeof(frame.address));

@@ -21,6 +21,7 @@ enum record_kind {
     RECORD_KEY = 5,         // created, revoked
     RECORD_REFUSAL = 6,     // remembered under an idempotency key
     RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
+    RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
 enum transaction_type {
@@ -128,6 +129,7 @@ struct record {
     uint8_t kind;      // enum record_kind
     uint8_t operation; // enum command_type that made it
     bool has_key;
+    bool queued; // the command came through the queue
     uint64_t time_ms; // the round's
     struct origin origin;
     struct digest128 key, request; // zero without a key
@@ -139,6 +141,7 @@ struct record {
         struct key_facts api_key;
         struct refusal refusal;
         struct batch_facts batch;
+        struct cursor cursor;
     };
 };
 

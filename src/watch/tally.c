@@ -295,7 +295,13 @@ static bool take_batch(struct tally *tally, const struct batch_facts *facts) {
 
 static bool take_refusal(struct tally *tally, const struct refusal *facts) {
     tally->refusal_count++;
-    if (!tally->record->has_key || !status_is_remembered((enum status)facts->status))
+    // What came through the queue has its refusals of the door remembered too.
+    enum status_class class = status_class((enum status)facts->status);
+    bool is_remembered =
+        status_is_remembered((enum status)facts->status) ||
+        (tally->record->queued &&
+         (class == STATUS_CLASS_INVALID || class == STATUS_CLASS_DENIED));
+    if (!tally->record->has_key || !is_remembered)
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a refusal was remembered that nobody asks for: %s",
                              status_name((enum status)facts->status));
@@ -328,6 +334,21 @@ static bool take_idempotency_key(struct tally *tally) {
     return true;
 }
 
+// Places in logs go forwards, or begin a new epoch.
+static bool take_cursor(struct tally *tally, const struct cursor *facts) {
+    struct cursor *known = &tally->cursors[cursor_index(facts->kind, facts->slot)];
+    bool moved = facts->epoch == known->epoch && facts->next > known->next;
+    if (!moved && facts->epoch != known->epoch + 1)
+        return tally_differs(tally, INTEGRITY_POSTINGS,
+                             "the place of slot %u in its log went from %llu (epoch %llu) to %llu "
+                             "(epoch %llu)",
+                             facts->slot, (unsigned long long)known->next,
+                             (unsigned long long)known->epoch, (unsigned long long)facts->next,
+                             (unsigned long long)facts->epoch);
+    *known = *facts;
+    return true;
+}
+
 // ---- records ------------------------------------------------------------------------------------
 
 static bool take_record(struct tally *tally, const struct record *record) {
@@ -345,6 +366,7 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_KEY: return take_key(tally, &record->api_key);
     case RECORD_REFUSAL: return take_refusal(tally, &record->refusal);
     case RECORD_BATCH: return take_batch(tally, &record->batch);
+    case RECORD_CURSOR: return take_cursor(tally, &record->cursor);
     }
     return tally_differs(tally, INTEGRITY_POSTINGS, "a record of no kind");
 }

@@ -98,6 +98,7 @@ struct tally {
         version_count, key_count, batch_count, refusal_count;
     uint64_t position; // of the record being taken
     uint64_t time_ms;  // of the last record
+    struct cursor cursors[CURSOR_COUNT];
     const struct record *record;
     uint64_t seen_at; // where a double was found
     bool is_broken;

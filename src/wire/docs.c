@@ -273,7 +273,7 @@ static const char errors_beginning[] =
 
 static bool is_answer(enum status status) {
     return status != STATUS_ok && status != STATUS_disk_failed && status != STATUS_damaged &&
-           status != STATUS_end;
+           status != STATUS_end && status != STATUS_fenced && status != STATUS_out_of_place;
 }
 
 void docs_render_errors(struct buffer *buffer) {

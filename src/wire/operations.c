@@ -92,8 +92,13 @@ const struct operation *operation_of_command(enum command_type type) {
         [COMMAND_READ_HOLD] = OPERATION_HOLD_READ,
         [COMMAND_READ_WITHDRAWAL] = OPERATION_WITHDRAWAL_READ,
         [COMMAND_INVALID] = OPERATION_COUNT,
+        [COMMAND_CURSOR_CLAIM] = OPERATION_COUNT,
+        [COMMAND_CURSOR_MOVE] = OPERATION_COUNT,
+        [COMMAND_CURSOR_RESET] = OPERATION_COUNT,
+        [COMMAND_READ_CURSOR] = OPERATION_COUNT,
+        [COMMAND_READ_OPERATION] = OPERATION_COUNT,
     };
-    CHECK((unsigned)type < COMMAND_TYPE_COUNT);
+    CHECK(command_type_is_known(type));
     return codes[type] == OPERATION_COUNT ? NULL : &operations_table[codes[type]];
 }
 

@@ -9,7 +9,8 @@
 static enum status shown(enum status status) {
     CHECK(status != STATUS_ok && (unsigned)status < STATUS_COUNT);
     bool is_inner =
-        status == STATUS_disk_failed || status == STATUS_damaged || status == STATUS_end;
+        status == STATUS_disk_failed || status == STATUS_damaged || status == STATUS_end ||
+        status == STATUS_fenced || status == STATUS_out_of_place;
     return is_inner ? STATUS_internal : status;
 }
 
@@ -53,6 +54,8 @@ const char *problem_advice(enum status status) {
         [STATUS_disk_failed] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_damaged] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_end] = "Nothing needs to be done.",
+        [STATUS_fenced] = "Retry with the same Idempotency-Key.",
+        [STATUS_out_of_place] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };
     CHECK((unsigned)status < STATUS_COUNT);

@@ -112,6 +112,7 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
 void decide_one(struct books *books, const struct command *command, bool in_atomic,
                 struct outcome *ret_outcome);
 void decide_atomic(struct books *books, struct submission *submission);
+void decide_guarded(struct books *books, struct submission *submission);
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome);
 
 // expire.c

@@ -29,6 +29,7 @@ enum section {
     SECTION_REFUNDS,
     SECTION_KEYS,
     SECTION_CURRENCIES,
+    SECTION_CURSORS,
     SECTION_COUNT
 };
 
@@ -111,6 +112,18 @@ static enum status currencies_write(struct books *books, struct checkpoint_write
     return status;
 }
 
+static enum status cursors_write(struct books *books, struct checkpoint_writer *writer,
+                                 struct section_entry *ret_entry) {
+    struct state *state = &books->state;
+    struct cursor *copy = memory_take(sizeof(state->cursors));
+    CHECK(pthread_mutex_lock(&state->cursors_lock) == 0);
+    memcpy(copy, state->cursors, sizeof(state->cursors));
+    CHECK(pthread_mutex_unlock(&state->cursors_lock) == 0);
+    enum status status = array_write(writer, copy, sizeof(*copy), CURSOR_COUNT, ret_entry);
+    memory_free(copy);
+    return status;
+}
+
 static enum status sections_write(struct books *books, struct checkpoint_writer *writer,
                                   struct footer *footer) {
     struct state *state = &books->state;
@@ -131,6 +144,8 @@ static enum status sections_write(struct books *books, struct checkpoint_writer 
         status = keys_write(books, writer, &entries[SECTION_KEYS]);
     if (status == STATUS_ok)
         status = currencies_write(books, writer, &entries[SECTION_CURRENCIES]);
+    if (status == STATUS_ok)
+        status = cursors_write(books, writer, &entries[SECTION_CURSORS]);
     return status;
 }
 
@@ -281,6 +296,11 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
     if (status == STATUS_ok)
         status = array_read(file, &offset, state->currencies, sizeof(*state->currencies),
                             &entries[SECTION_CURRENCIES]);
+    if (status == STATUS_ok && entries[SECTION_CURSORS].count != CURSOR_COUNT)
+        status = STATUS_damaged;
+    if (status == STATUS_ok)
+        status = array_read(file, &offset, state->cursors, sizeof(*state->cursors),
+                            &entries[SECTION_CURSORS]);
     if (status == STATUS_ok && offset != end)
         status = STATUS_damaged;
     disk->driver->close(file);

@@ -49,6 +49,7 @@ static void remember_refusal(struct books *books, const struct command *command,
         .kind = RECORD_REFUSAL,
         .operation = command->type,
         .has_key = true,
+        .queued = command->queued,
         .time_ms = books->now_ms,
         .origin = command->origin,
         .key = command->key,
@@ -79,13 +80,45 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
     enum status status = decide(command, &fetched.docket, &record, &refusal);
     if (status != STATUS_ok) {
         outcome_refuse(books, outcome, &refusal);
-        if (command->has_key && !in_atomic && status_is_remembered(status))
+        if (!in_atomic && command_outcome_is_remembered(command, status))
             remember_refusal(books, command, &refusal, outcome);
         return;
     }
     position = effect_take(books, &record, &fetched);
     outcome->status = STATUS_ok;
     outcome_point(outcome, &record, position);
+    count(&books->stats.records);
+}
+
+// ---- guarded submissions ----------------------------------------------------------------------
+
+// The place in the log is looked at first and moved last, behind what was done: all in one round.
+void decide_guarded(struct books *books, struct submission *submission) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct fetched fetched;
+    struct record record;
+    struct refusal refusal;
+    memset(whole, 0, sizeof(*whole));
+    fetch(books, &submission->batch, &fetched);
+    enum status status = decide(&submission->batch, &fetched.docket, &record, &refusal);
+    uint32_t done = 0;
+    for (; status == STATUS_ok && done < submission->count; done++) {
+        decide_one(books, &submission->commands[done], false, &submission->outcomes[done]);
+        if (outcome_is_passing(&submission->outcomes[done]))
+            status = (enum status)submission->outcomes[done].status;
+        if (status != STATUS_ok)
+            break;
+    }
+    whole->status = whole->refusal.status = (uint8_t)status;
+    for (uint32_t i = done; i < submission->count; i++) {
+        memset(&submission->outcomes[i], 0, sizeof(submission->outcomes[i]));
+        submission->outcomes[i].status = submission->outcomes[i].refusal.status = (uint8_t)status;
+    }
+    whole->cursor = *fetched.docket.cursor;
+    if (done == 0)
+        return;
+    submission_guard_ends(submission, done, &record);
+    outcome_point(whole, &record, effect_take(books, &record, &fetched));
     count(&books->stats.records);
 }
 

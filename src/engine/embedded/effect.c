@@ -120,6 +120,14 @@ static void take_wallet(struct books *books, uint64_t position, const struct wal
         item->details = position;
 }
 
+static void take_cursor(struct state *state, const struct record *record) {
+    const struct cursor *facts = &record->cursor;
+    struct docket docket = {.cursor = &state->cursors[cursor_index(facts->kind, facts->slot)]};
+    CHECK(pthread_mutex_lock(&state->cursors_lock) == 0);
+    apply(record, &docket);
+    CHECK(pthread_mutex_unlock(&state->cursors_lock) == 0);
+}
+
 static void take(struct books *books, uint64_t position, const struct record *record,
                  struct touched *touched) {
     struct state *state = &books->state;
@@ -130,6 +138,10 @@ static void take(struct books *books, uint64_t position, const struct record *re
         .withdrawal = touched->withdrawal == NULL ? NULL : &touched->withdrawal->withdrawal,
         .key = touched->key == NULL ? NULL : &touched->key->key,
     };
+    if (record->kind == RECORD_CURSOR) {
+        take_cursor(state, record);
+        return;
+    }
     mark_all(books, touched, true);
     if (record->kind == RECORD_TRANSACTION) {
         take_transaction(books, position, &record->transaction, touched, &docket);
@@ -335,6 +347,7 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
         touched->withdrawal->wallet = state_wallet_index(&books->state, touched->debit);
         return true;
     case RECORD_KEY: return replay_key(books, position, record, touched);
+    case RECORD_CURSOR:
     case RECORD_REFUSAL:
     case RECORD_BATCH: return true;
     }

@@ -96,6 +96,11 @@ static bool books_find_key(struct engine *engine, const struct sha256 *secret_ha
     return state_key_find(&((struct books *)engine)->state, secret_hash, now_ms, ret_key, ret_live);
 }
 
+static bool books_key_by_id(struct engine *engine, struct id id, uint64_t now_ms,
+                            struct key *ret_key, bool *ret_live) {
+    return state_key_by_id(&((struct books *)engine)->state, id, now_ms, ret_key, ret_live);
+}
+
 static uint64_t relaxed(const uint64_t *value) {
     return __atomic_load_n(value, __ATOMIC_RELAXED);
 }
@@ -183,6 +188,7 @@ static const struct engine_port books_port = {
     .withdrawals = books_withdrawals,
     .currencies = books_currencies,
     .find_key = books_find_key,
+    .key_by_id = books_key_by_id,
     .stats = books_stats,
     .close = books_close,
 };

@@ -253,6 +253,12 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     case COMMAND_CAPTURE:
     case COMMAND_VOID:
     case COMMAND_EXPIRE: fetch_hold(books, command, fetched); break;
+    case COMMAND_CURSOR_CLAIM:
+    case COMMAND_CURSOR_MOVE:
+    case COMMAND_CURSOR_RESET:
+        fetched->docket.cursor = &state->cursors[cursor_index(command->cursor->cursor.kind,
+                                                              command->cursor->cursor.slot)];
+        return;
     case COMMAND_KEY_REVOKE:
         fetched->key = state_key_item(state, command->subject);
         fetched->docket.key = fetched->key == NULL ? NULL : &fetched->key->key;

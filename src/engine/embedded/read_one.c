@@ -71,6 +71,18 @@ static void read_withdrawal(struct books *books, const struct command *command,
     }
 }
 
+// What became of the command with that key: its record, or a refusal that was remembered.
+static void read_operation(struct books *books, const struct command *command,
+                           struct outcome *outcome) {
+    struct record record;
+    uint64_t position;
+    if (!fetch_earlier(books, command, &record, &position)) {
+        outcome->status = outcome->refusal.status = STATUS_not_found;
+        return;
+    }
+    outcome_point(outcome, &record, position);
+}
+
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome) {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
@@ -87,6 +99,11 @@ void read_one(struct books *books, const struct command *command, struct outcome
     case COMMAND_READ_TRANSACTION: read_transaction(books, command, ret_outcome); return;
     case COMMAND_READ_HOLD: read_hold(books, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(books, command, ret_outcome); return;
+    case COMMAND_READ_OPERATION: read_operation(books, command, ret_outcome); return;
+    case COMMAND_READ_CURSOR:
+        ret_outcome->cursor = books->state.cursors[cursor_index(command->cursor->cursor.kind,
+                                                                command->cursor->cursor.slot)];
+        return;
     default: UNREACHABLE("not a read");
     }
 }

@@ -17,6 +17,8 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
     CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&state->cursors_lock, NULL) == 0);
+    state_cursors_name(state);
 }
 
 void state_done(struct state *state) {
@@ -30,6 +32,16 @@ void state_done(struct state *state) {
     memory_free(state->due);
     (void)pthread_rwlock_destroy(&state->keys_lock);
     (void)pthread_mutex_destroy(&state->refunds_lock);
+    (void)pthread_mutex_destroy(&state->cursors_lock);
+}
+
+void state_cursors_name(struct state *state) {
+    for (uint32_t kind = 0; kind < CURSOR_KINDS; kind++)
+        for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+            struct cursor *cursor = &state->cursors[cursor_index(kind, slot)];
+            cursor->kind = (uint8_t)kind;
+            cursor->slot = (uint16_t)slot;
+        }
 }
 
 struct wallet_item *state_wallet(const struct state *state, struct id id) {

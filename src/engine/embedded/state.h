@@ -95,6 +95,10 @@ struct state {
     uint32_t *refund_slots; // open addressing: item indexes, 0: free; owned
     uint32_t refund_slot_count;
 
+    // Places in logs beside the books. The writer changes them under the lock, and reads without.
+    pthread_mutex_t cursors_lock;
+    struct cursor cursors[CURSOR_COUNT];
+
     struct due
         *due; // binary heap by time, entries of closed holds are skipped when they come up; owned
     uint32_t due_count, due_capacity;
@@ -146,8 +150,13 @@ struct key_item *state_key_item(const struct state *state, struct id id); // wri
 bool state_key_find(struct state *state, const struct sha256 *secret_hash, uint64_t now_ms,
                     struct key *ret_key,
                     bool *ret_live); // any thread
+bool state_key_by_id(struct state *state, struct id id, uint64_t now_ms, struct key *ret_key,
+                     bool *ret_live); // any thread
 // After key_items[index].key was changed: the rules' array follows. Thread: the writer.
 void state_key_publish(struct state *state, uint32_t index);
+
+// Gives every cursor its kind and slot. Thread: one, at the start.
+void state_cursors_name(struct state *state);
 
 // Puts a hold that is open into its payer's list and the heap of due times, or takes a closed one
 // out of the list; does nothing where that is already so. Thread: the writer.

@@ -43,6 +43,21 @@ bool state_key_find(struct state *state, const struct sha256 *secret_hash, uint6
     return found;
 }
 
+bool state_key_by_id(struct state *state, struct id id, uint64_t now_ms, struct key *ret_key,
+                     bool *ret_live) {
+    CHECK(pthread_rwlock_rdlock(&state->keys_lock) == 0);
+    bool found = false;
+    for (uint32_t i = 0; i < state->key_count && !found; i++) {
+        if (!id_equal(state->keys[i].id, id))
+            continue;
+        found = true;
+        *ret_key = state->keys[i];
+        *ret_live = key_is_live(&state->keys[i], state->keys, state->key_count, now_ms);
+    }
+    CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);
+    return found;
+}
+
 void state_key_publish(struct state *state, uint32_t index) {
     CHECK(index < state->key_count);
     CHECK(pthread_rwlock_wrlock(&state->keys_lock) == 0);

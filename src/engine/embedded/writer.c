@@ -47,12 +47,18 @@ static void decide_submission(struct books *books, struct submission *submission
     bool reads = submission->count > 0 && command_is_read(submission->commands[0].type);
     if (!reads && !books->storage_full)
         books_make_room(books, bytes_of_submission(submission));
-    if (submission->atomic && books->storage_full) {
+    if ((submission->atomic || submission->guarded) && books->storage_full) {
+        for (uint32_t i = 0; submission->guarded && i < submission->count; i++)
+            refuse_full(&submission->outcomes[i]);
         refuse_full(&submission->batch_outcome);
         return;
     }
     if (submission->atomic) {
         decide_atomic(books, submission);
+        return;
+    }
+    if (submission->guarded) {
+        decide_guarded(books, submission);
         return;
     }
     for (uint32_t i = 0; i < submission->count; i++) {
@@ -74,6 +80,8 @@ static void resolve_submission(struct books *books, struct submission *submissio
         if (submission->batch_outcome.status != STATUS_ok)
             return; // what the operations found never was
     }
+    if (submission->guarded)
+        outcome_resolve(books, &submission->batch_outcome);
     for (uint32_t i = 0; i < submission->count; i++)
         outcome_resolve(books, &submission->outcomes[i]);
 }

@@ -234,6 +234,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_HOLD: take_hold(desk, record, found, position); break;
     case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
     case RECORD_KEY: take_key(desk, record, found, position); break;
+    case RECORD_CURSOR:
     case RECORD_REFUSAL:
     case RECORD_BATCH: UNREACHABLE("nothing is taken");
     }

@@ -188,6 +188,7 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_TRANSACTION: return id_slot(record->transaction.id);
     case RECORD_HOLD: return id_slot(record->hold.id);
     case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
+    case RECORD_CURSOR: return record->cursor.slot;
     case RECORD_KEY:
     case RECORD_REFUSAL:
     case RECORD_BATCH: return 0;

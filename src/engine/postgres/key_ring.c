@@ -42,6 +42,22 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
     return found;
 }
 
+bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,
+                    bool *ret_live) {
+    struct key_ring *ring = &books->ring;
+    CHECK(pthread_rwlock_rdlock(&ring->lock) == 0);
+    bool found = false;
+    for (uint32_t i = 0; i < ring->count && !found; i++) {
+        if (!id_equal(ring->keys[i].id, id))
+            continue;
+        found = true;
+        *ret_key = ring->keys[i];
+        *ret_live = key_is_live(&ring->keys[i], ring->keys, ring->count, now_ms);
+    }
+    CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
+    return found;
+}
+
 uint64_t key_ring_last_used(struct books *books, uint64_t number) {
     struct key_ring *ring = &books->ring;
     CHECK(pthread_rwlock_rdlock(&ring->lock) == 0);

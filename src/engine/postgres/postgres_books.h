@@ -60,6 +60,8 @@ MUST_CHECK enum link_result books_connect(struct books *books);
 void key_ring_refresh(struct books *books); // the writer
 bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64_t now_ms,
                    struct key *ret_key, bool *ret_live);
+bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,
+                    bool *ret_live);
 uint64_t key_ring_last_used(struct books *books, uint64_t number);
 
 // link_pool.c

@@ -139,6 +139,13 @@ void books_dump(struct engine *engine, struct buffer *buffer) {
         buffer_add_i128(buffer, account->withdrawals);
         BUFFER_ADD(buffer, "\n");
     }
+    for (uint32_t i = 0; i < CURSOR_COUNT; i++) {
+        const struct cursor *cursor = &state->cursors[i];
+        if (cursor->epoch != 0)
+            buffer_add_format(buffer, "cursor %u/%u epoch=%llu next=%llu check=%llu of %llu/%u\n",
+                              cursor->kind, cursor->slot, (wide)cursor->epoch, (wide)cursor->next,
+                              (wide)cursor->checksum, (wide)cursor->source, cursor->partitions);
+    }
     buffer_add_format(buffer, "transactions %llu, open holds %llu\n",
                       (wide)state->transaction_count, (wide)state->hold_open_count);
 }

@@ -56,6 +56,22 @@ struct outcome test_submit_batch(const struct test_books *books, struct command 
     return submission.batch_outcome;
 }
 
+struct outcome test_submit_guarded(const struct test_books *books, const struct cursor_wish *wish,
+                                   struct command *commands, struct outcome *outcomes,
+                                   uint32_t count) {
+    struct submission submission = {
+        .commands = commands,
+        .outcomes = outcomes,
+        .count = count,
+        .is_batch = true,
+        .guarded = true,
+        .batch = {.type = COMMAND_CURSOR_MOVE,
+                  .cursor = wish,
+                  .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}}};
+    submit(books, &submission);
+    return submission.batch_outcome;
+}
+
 static void open_engine(struct test_books *books) {
     char why[512];
     struct embedded_options options = {

@@ -31,6 +31,11 @@ struct outcome test_submit_batch(const struct test_books *books, struct command 
                                  struct outcome *outcomes, uint32_t count, bool atomic,
                                  const char *key);
 
+// Commands that are done only when the cursor's move holds; returns what became of the move.
+struct outcome test_submit_guarded(const struct test_books *books, const struct cursor_wish *wish,
+                                   struct command *commands, struct outcome *outcomes,
+                                   uint32_t count);
+
 struct record test_record(struct outcome outcome); // decoded, fails the test if it does not hold
 
 // A command that moves an amount: between two wallets, or on one (the other is zero).

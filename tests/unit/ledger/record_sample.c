@@ -184,6 +184,15 @@ static void make_others(struct maker *maker, struct record *record) {
                                            .asked = balance(maker),
                                            .has = balance(maker),
                                            .operation = (uint32_t)number(maker, UINT32_MAX)};
+    } else if (record->kind == RECORD_CURSOR) {
+        record->cursor = (struct cursor){.kind = (uint8_t)number(maker, CURSOR_KINDS - 1),
+                                         .partitions = (uint32_t)number(maker, UINT32_MAX),
+                                         .epoch = 1 + number(maker, UINT32_MAX),
+                                         .next = number(maker, UINT64_MAX),
+                                         .checksum = number(maker, UINT64_MAX),
+                                         .source = number(maker, UINT64_MAX)};
+        if (record->cursor.kind == CURSOR_QUEUE)
+            record->cursor.slot = (uint16_t)number(maker, LIMIT_SLOTS - 1);
     } else {
         uint32_t count = 1 + (uint32_t)number(maker, LIMIT_BATCH_OPERATIONS_MAX - 1);
         uint64_t *positions = arena_take(maker->arena, count * sizeof(*positions));
@@ -194,6 +203,22 @@ static void make_others(struct maker *maker, struct record *record) {
     }
 }
 
+static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
+                                RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_CURSOR};
+
+bool sample_next_kind(uint8_t *kind) {
+    for (size_t i = 0; i < sizeof(kinds); i++)
+        if (kinds[i] > *kind) {
+            *kind = kinds[i];
+            return true;
+        }
+    return false;
+}
+
+bool sample_is_kind(uint8_t kind) {
+    return memchr(kinds, kind, sizeof(kinds)) != NULL;
+}
+
 struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
                           enum sample_size size) {
     struct maker maker = {.arena = arena, .stream = stream, .size = size};
@@ -201,6 +226,7 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
         .kind = kind,
         .operation = (uint8_t)(1 + number(&maker, COMMAND_TYPE_COUNT - 2)),
         .has_key = number(&maker, 1) == 1,
+        .queued = number(&maker, 1) == 1,
         .time_ms = number(&maker, UINT64_MAX),
         .origin = {.principal = text(&maker, 255),
                    .request_id = text(&maker, LIMIT_REQUEST_ID_BYTES_MAX),
@@ -331,10 +357,21 @@ static void same_refusal(const struct refusal *a, const struct refusal *b) {
     SAME(operation);
 }
 
+static void same_cursor(const struct cursor *a, const struct cursor *b) {
+    SAME(kind);
+    SAME(slot);
+    SAME(partitions);
+    SAME(epoch);
+    SAME(next);
+    SAME(checksum);
+    SAME(source);
+}
+
 void sample_compare(const struct record *a, const struct record *b) {
     SAME(kind);
     SAME(operation);
     SAME(has_key);
+    SAME(queued);
     SAME(time_ms);
     SAME(origin.role);
     assert_memory_equal(a->origin.address, b->origin.address, sizeof(a->origin.address));
@@ -349,6 +386,7 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_WITHDRAWAL: same_withdrawal(&a->withdrawal, &b->withdrawal); break;
     case RECORD_KEY: same_key(&a->api_key, &b->api_key); break;
     case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
+    case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
     case RECORD_BATCH:
         SAME(batch.count);
         SAME_TEXT(batch.positions);

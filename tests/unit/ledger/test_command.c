@@ -13,9 +13,12 @@
 static void test_every_command_has_its_own_name(void **state) {
     (void)state;
     for (int a = 0; a < COMMAND_TYPE_COUNT; a++) {
+        if (!command_type_is_known((enum command_type)a))
+            continue;
         assert_non_null(command_type_name((enum command_type)a));
         for (int b = 0; b < a; b++)
-            assert_string_not_equal(command_type_name((enum command_type)a),
+            if (command_type_is_known((enum command_type)b))
+                assert_string_not_equal(command_type_name((enum command_type)a),
                                     command_type_name((enum command_type)b));
     }
     assert_string_equal(command_type_name(COMMAND_WALLET_OPEN), "wallet");
@@ -25,7 +28,8 @@ static void test_every_command_has_its_own_name(void **state) {
 static void test_reads_are_reads(void **state) {
     (void)state;
     for (int type = 0; type < COMMAND_TYPE_COUNT; type++)
-        assert_int_equal(command_is_read((enum command_type)type),
+        if (command_type_is_known((enum command_type)type))
+            assert_int_equal(command_is_read((enum command_type)type),
                          strncmp(command_type_name((enum command_type)type), "read_", 5) == 0);
 }
 
