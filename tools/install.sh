@@ -8,7 +8,7 @@ set -eu
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libsimdjson-dev
 libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
 libpq-dev"
-for_test="libcmocka-dev python3 curl wrk postgresql"
+for_test="libcmocka-dev python3 curl wrk postgresql pgbouncer"
 
 wanted=
 [ $# -gt 0 ] || set -- build

@@ -150,6 +150,11 @@ static void add_limits(const struct api *api, struct buffer *buffer) {
             (unsigned long long)sum(api, offsetof(struct metrics, limited) + i * sizeof(uint64_t)));
 }
 
+static void add_retries(struct buffer *buffer, const char *reason, uint64_t value) {
+    buffer_add_format(buffer, "florin_engine_retries_total{reason=\"%s\"} %llu\n", reason,
+                      (unsigned long long)value);
+}
+
 static void add_engine(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
@@ -183,6 +188,20 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
               stats.memory_state_bytes);
     add_value(buffer, "memory_index_bytes", "gauge", "Memory of the index.",
               stats.memory_index_bytes);
+    add_head(buffer, "engine_retries_total", "counter",
+             "Rounds begun again by the database's word, by reason.");
+    add_retries(buffer, "serialization", stats.retries_serialization);
+    add_retries(buffer, "deadlock", stats.retries_deadlock);
+    add_retries(buffer, "timeout", stats.retries_timeout);
+    add_value(buffer, "engine_connections_lost_total", "counter",
+              "Connections of the writer that were lost with a round under way.",
+              stats.connections_lost);
+    add_value(buffer, "engine_commits_looked_up_total", "counter",
+              "Commits that nobody answered and whose outcome was looked up.",
+              stats.commits_looked_up);
+    add_value(buffer, "engine_set_aside_total", "counter",
+              "Commands that waited aside because somebody else had locked a row.",
+              stats.set_aside);
     add_value(buffer, "storage_full", "gauge", "1 while writes are refused for want of disk space.",
               stats.storage_full);
 }

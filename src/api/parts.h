@@ -73,7 +73,7 @@ struct flight {
     struct api_loop *loop;
     struct call *first, *last;
     struct submission *last_submission;
-    struct flight *previous, *next; // among those submitted and unpublished; or in the pool
+    struct flight *previous, *next; // among those submitted and unpublished; aside; or in the pool
     uint64_t opened_ns;
     bool gave_up; // its requests have been answered `busy`
 };
@@ -132,6 +132,7 @@ struct api_loop {
     struct inbox done;                           // completions
     struct flight *open;                         // being filled in this pass; NULL: none yet
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
+    struct flight *aside; // published, but some of their calls are to be submitted again
     struct job *jobs_first, *jobs_last;          // on their way, oldest first
     struct flight *free_flights;
     struct call *free_calls;

@@ -5,6 +5,12 @@
 // the loop is woken.
 //
 //   A flight:  open (being filled) ─▶ submitted ─▶ published ─▶ answered, back in the pool
+//                                         ▲             └─▶ aside ─┐
+//                                         └────────────────────────┘
+//
+// Aside are calls that the engine could not carry out because somebody else holds what they would
+// change: they are submitted again, ten times a second, until they are carried out or their
+// deadline is over; everybody else in the flight has been answered.
 //
 // A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
 // its few milliseconds, and every later one goes on at once, so health and metrics stay quick. Nor
@@ -54,6 +60,21 @@ static uint64_t estimate_bytes(const struct call *call) {
            (uint64_t)call->submission.count * (sizeof(struct command) + sizeof(struct outcome));
 }
 
+static void flight_add(struct flight *flight, struct call *call) {
+    call->next = NULL;
+    call->submission.next = NULL;
+    if (flight->last == NULL) {
+        flight->first = call;
+        flight->round.first = &call->submission;
+    } else {
+        flight->last->next = call;
+        flight->last_submission->next = &call->submission;
+    }
+    flight->last = call;
+    flight->last_submission = &call->submission;
+    flight->round.command_count += call->submission.count;
+}
+
 bool rounds_add(struct api_loop *loop, struct call *call) {
     CHECK(call->request != NULL);
     CHECK(call->submission.count >= 1);
@@ -68,31 +89,33 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
         flight->opened_ns = call->started_ns;
         loop->open = flight;
     }
-    call->next = NULL;
-    call->submission.next = NULL;
-    if (flight->last == NULL) {
-        flight->first = call;
-        flight->round.first = &call->submission;
-    } else {
-        flight->last->next = call;
-        flight->last_submission->next = &call->submission;
-    }
-    flight->last = call;
-    flight->last_submission = &call->submission;
-    flight->round.command_count += call->submission.count;
+    call->submission.again = false;
+    flight_add(flight, call);
     metrics_add(&loop->metrics.waiting_calls, 1);
     return true;
 }
 
-static void flight_submit(struct api_loop *loop, struct flight *flight) {
-    CHECK(flight->round.first != NULL);
-    loop->open = NULL;
-    flight->previous = loop->flights_last;
-    if (loop->flights_last != NULL)
-        loop->flights_last->next = flight;
+// Among those submitted, by the age of their requests.
+static void flight_link(struct api_loop *loop, struct flight *flight) {
+    struct flight *previous = loop->flights_last;
+    while (previous != NULL && previous->opened_ns > flight->opened_ns)
+        previous = previous->previous;
+    struct flight *next = previous != NULL ? previous->next : loop->flights_first;
+    flight->previous = previous;
+    flight->next = next;
+    if (previous != NULL)
+        previous->next = flight;
     else
         loop->flights_first = flight;
-    loop->flights_last = flight;
+    if (next != NULL)
+        next->previous = flight;
+    else
+        loop->flights_last = flight;
+}
+
+static void flight_submit(struct api_loop *loop, struct flight *flight) {
+    CHECK(flight->round.first != NULL);
+    flight_link(loop, flight);
     metrics_count_round(&loop->metrics, flight->round.command_count);
     loop->api->engine->port->submit(loop->api->engine, &flight->round);
 }
@@ -114,26 +137,50 @@ static void flight_recycle(struct api_loop *loop, struct flight *flight) {
     loop->free_flights = flight;
 }
 
-// Answers whoever still waits for it.
+static void call_finish(struct api_loop *loop, struct call *call) {
+    if (call->request != NULL) {
+        if (call->submission.is_batch)
+            batches_answer(loop, call);
+        else
+            answers_call(loop, call);
+        call->request = NULL;
+    }
+    CHECK(loop->waiting_bytes >= call->waiting_bytes);
+    loop->waiting_bytes -= call->waiting_bytes;
+    metrics_add(&loop->metrics.waiting_calls, UINT64_MAX); // one less
+    calls_release(loop, call);
+}
+
+static bool is_stopping(const struct api_loop *loop) {
+    return atomic_load_explicit(&loop->api->stopping, memory_order_relaxed);
+}
+
+// Answers whoever still waits for it, but for those that were set aside.
 static void flight_finish(struct api_loop *loop, struct flight *flight) {
-    flight_unlink(loop, flight);
     struct call *call = flight->first;
+    flight->first = flight->last = NULL;
+    flight->last_submission = NULL;
+    flight->round.first = NULL;
+    flight->round.command_count = 0;
     while (call != NULL) {
         struct call *next = call->next;
-        if (call->request != NULL) {
-            if (call->submission.is_batch)
-                batches_answer(loop, call);
-            else
-                answers_call(loop, call);
-            call->request = NULL;
-        }
-        CHECK(loop->waiting_bytes >= call->waiting_bytes);
-        loop->waiting_bytes -= call->waiting_bytes;
-        metrics_add(&loop->metrics.waiting_calls, UINT64_MAX); // one less
-        calls_release(loop, call);
+        if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission))
+            flight_add(flight, call);
+        else
+            call_finish(loop, call);
         call = next;
     }
-    flight_recycle(loop, flight);
+    if (flight->first == NULL) {
+        flight_recycle(loop, flight);
+        return;
+    }
+    flight->next = loop->aside;
+    loop->aside = flight;
+}
+
+static void flight_landed(struct api_loop *loop, struct flight *flight) {
+    flight_unlink(loop, flight);
+    flight_finish(loop, flight);
 }
 
 // Takes what came back, waiting up to `wait_ns` for a first one. Whether anything came.
@@ -144,7 +191,7 @@ static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
         struct inbox_node *next = node->next; // finishing reuses the node
         struct completion *done = (struct completion *)node;
         if (done->kind == COMPLETION_FLIGHT)
-            flight_finish(loop, (struct flight *)done);
+            flight_landed(loop, (struct flight *)done);
         else
             jobs_answer(loop, (struct job *)done);
         node = next;
@@ -160,6 +207,7 @@ void rounds_pass_end(void *context, unsigned index) {
         return;
     bool patient =
         loop->flights_first == NULL && flight->round.command_count <= API_ROUND_AWAITED_MAX;
+    loop->open = NULL;
     flight_submit(loop, flight);
     if (!patient)
         return;
@@ -189,11 +237,31 @@ static void flight_give_up(struct api_loop *loop, struct flight *flight) {
     flight->gave_up = true;
 }
 
+// Once more, or answered as busy as they are when the deadline is over.
+static void submit_aside(struct api_loop *loop, uint64_t now_ns, uint64_t deadline_ns) {
+    struct flight *flight = loop->aside;
+    loop->aside = NULL;
+    while (flight != NULL) {
+        struct flight *next = flight->next;
+        bool is_late = flight->opened_ns + deadline_ns <= now_ns || is_stopping(loop);
+        for (struct call *call = flight->first; call != NULL; call = call->next)
+            call->submission.again = true;
+        if (is_late) {
+            flight_give_up(loop, flight);
+            flight_finish(loop, flight);
+        } else {
+            flight_submit(loop, flight);
+        }
+        flight = next;
+    }
+}
+
 void rounds_tick(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
     uint64_t now_ns = clock_monotonic_ns();
     uint64_t deadline_ns = (uint64_t)api->options.request_deadline_ms * 1000000;
+    submit_aside(loop, now_ns, deadline_ns);
     struct flight *flight = loop->flights_first;
     while (flight != NULL && flight->opened_ns + deadline_ns <= now_ns) {
         if (!flight->gave_up)
@@ -235,6 +303,12 @@ void rounds_free_all(struct api_loop *loop) {
         flight = next;
     }
     loop->flights_first = loop->flights_last = NULL;
+    for (struct flight *flight = loop->aside; flight != NULL;) {
+        struct flight *next = flight->next;
+        flight_free(loop, flight);
+        flight = next;
+    }
+    loop->aside = NULL;
     for (struct flight *flight = loop->free_flights; flight != NULL;) {
         struct flight *next = flight->next;
         round_done(&flight->round);

@@ -20,6 +20,7 @@ struct engine;
 struct outcome {
     uint8_t status;   // enum status
     bool replayed;    // the first answer again
+    bool aside;       // busy for now, nothing was done: somebody else has locked a row; submit it again
     bool has_version; // `version` is that of the wallet which the answer is
     uint64_t version;
     struct slice record; // encoded record that decided (writes), or that last described the thing
@@ -58,6 +59,7 @@ struct submission {
     bool atomic;
     bool guarded; // `batch` is a COMMAND_CURSOR_MOVE that must hold, else nothing is done; it
                   // ends behind the last command that was done before one that must wait
+    bool again; // submitted again: only what was set aside is still to be decided
     struct command batch; // of an atomic batch: origin, key and request digest of its own
     struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it
                                   // (refusal.operation); of a guarded one: what became of `batch`
@@ -85,6 +87,9 @@ struct round {
 void round_init(struct round *round);
 void round_release(struct round *round); // forgets outcomes' memory; the round may be used again
 void round_done(struct round *round);
+
+// Whether some of it was set aside: it may be submitted again with `again` set, in the same round.
+bool submission_is_aside(const struct submission *submission);
 
 // One entry of a page: enough for wire/ to render the object as it is now.
 struct entry {
@@ -138,6 +143,9 @@ struct engine_stats {
     uint64_t checkpoint_age_ms, batch_commands_last;
     uint64_t memory_state_bytes, memory_index_bytes;
     bool storage_full;
+    // Of an engine on a database: what was begun again and why, and what nobody answered.
+    uint64_t retries_serialization, retries_deadlock, retries_timeout, connections_lost,
+        commits_looked_up, set_aside;
 };
 
 // What every engine implements. All but submit and close may be called from any thread but the

@@ -30,6 +30,9 @@ static const struct setting settings[] = {
     INTEGER(storage_free_bytes_min, 16 << 20, UINT64_C(1) << 50, 256 << 20,
             "Below so many free bytes on the disk writes are refused as `storage_full`, while "
             "reads go on."),
+    INTEGER(postgres_turn, 0, 1, 1,
+            "On PostgreSQL: 1, nodes queue for the writer's turn; 0, they get in each other's way "
+            "and retry, which is slower and for tests."),
     {"rate_limits", SETTING_RATE_LIMITS, 0, 0, 0, 0,
      "How often keys, roles and addresses may ask: an array of up to 16 objects of `per` (key, "
      "role, address), `requests`, and optionally `seconds` (1), `burst` (as `requests`), `class` "

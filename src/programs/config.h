@@ -21,6 +21,7 @@ struct config {
     uint32_t currency_count;
     uint64_t request_deadline_ms;
     uint64_t idempotency_days;
+    uint64_t postgres_turn;
     uint64_t http_threads;
     uint64_t connections_max;
     uint64_t storage_free_bytes_min;

@@ -93,6 +93,7 @@ static bool open_postgres(struct serving *serving) {
         .url = serving->postgres,
         .currencies = serving->config.currencies,
         .currency_count = serving->config.currency_count,
+        .without_turn = serving->config.postgres_turn == 0,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;

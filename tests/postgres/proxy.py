@@ -1,37 +1,73 @@
 # SPDX-License-Identifier: MIT
-"""A line between a node and its database that can be cut at the worst moment: before a COMMIT gets
-through, or after it did and before anybody hears of it."""
+"""A line between a node and its database with a trap in it: at a statement of choice it is cut or
+falls silent, before the statement gets through, or after it did and before anybody hears of it."""
 
 import os
+import re
 import select
+import shutil
 import socket
 import tempfile
 import threading
 
-# The end of a Bind message for the prepared statement SQL_COMMIT, and the portal in front of it.
-COMMIT = b"\0s3\0"
+SQL_H = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                     "../../src/engine/postgres/sql.h")
+
+
+def statements():
+    """Names of the engine's statements, in the order of their numbers."""
+    with open(SQL_H, encoding="utf-8") as file:
+        return re.findall(r"^    SQL_(\w+),", file.read(), re.MULTILINE)
+
+
+def bind_of(statement):
+    """The end of a Bind message for a prepared statement: the portal without a name, the name."""
+    return b"\0s%d\0" % statements().index(statement)
 
 
 class Proxy:
     def __init__(self, target):
         self.target = target  # the folder of the server's socket
         self.folder = tempfile.mkdtemp(prefix="florin-proxy-")
+        os.chmod(self.folder, 0o755)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(os.path.join(self.folder, ".s.PGSQL.5432"))
         self.listener.listen(50)
-        self.wanted = None  # "before", "after", or None
-        self.cut = threading.Event()
+        self.trap = None  # pattern, moment, action
+        self.sprung = threading.Event()
+        self.over = threading.Event()  # silent lines may be closed
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def set_trap(self, statement, moment, action=None):
+        """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on.
+        The action runs when it springs, before the line is closed."""
+        self.sprung.clear()
+        self.over.clear()
+        self.trap = (bind_of(statement), moment, action)
+
+    def wait(self, seconds=10):
+        """Whether the trap has sprung."""
+        if self.sprung.wait(seconds):
+            return True
+        self.trap = None
+        return False
 
     def cut_at_commit(self, moment):
         """Waits until a COMMIT came along and its line was cut; False when none came."""
-        self.cut.clear()
-        self.wanted = moment
-        return self.cut.wait(10)
+        self.set_trap("COMMIT", moment)
+        return self.wait()
+
+    def close(self):
+        self.over.set()
+        self.listener.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def accept(self):
         while True:
-            client, _ = self.listener.accept()
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
             threading.Thread(target=self.carry, args=(client, ), daemon=True).start()
 
     def carry(self, client):
@@ -50,11 +86,13 @@ class Proxy:
                     data = client.recv(65536)
                     if not data:
                         return
-                    is_commit = COMMIT in tail + data
-                    tail = data[-len(COMMIT) + 1:]
-                    if is_commit and self.wanted is not None:
-                        self.lose(server, data)
+                    trap = self.trap
+                    at = (tail + data).find(trap[0]) - len(tail) if trap is not None else -1
+                    if trap is not None and at + len(tail) >= 0:
+                        self.trap = None
+                        self.spring(server, data, at, *trap[1:])
                         return
+                    tail = data[-16:]
                     server.sendall(data)
         except OSError:
             pass
@@ -62,9 +100,10 @@ class Proxy:
             client.close()
             server.close()
 
-    def lose(self, server, data):
-        moment, self.wanted = self.wanted, None
-        if moment == "after":
+    def spring(self, server, data, at, moment, action):
+        if moment == "before" and at > 5:
+            server.sendall(data[:at - 5])  # without the head of its message
+        elif moment == "after":
             server.sendall(data)
             server.recv(65536)  # the server has begun to answer; the rest comes through by itself
             server.settimeout(0.2)
@@ -73,4 +112,8 @@ class Proxy:
                     pass
             except TimeoutError:
                 pass  # it has nothing more to say: committed
-        self.cut.set()
+        if action is not None:
+            action()
+        self.sprung.set()
+        if moment == "silent":
+            self.over.wait(30)

@@ -33,7 +33,7 @@ void desk_clear(struct desk *desk) {
     each_map(desk, map_clear);
     desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
     desk->purchases.count = desk->due.count = desk->records.count = 0;
-    desk->asked.count = 0;
+    desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     desk->currency_count = 0;
     desk->saved_count = 0;
     desk->undoing = false;
@@ -55,6 +55,8 @@ void desk_done(struct desk *desk) {
     memory_free(desk->purchases.items);
     memory_free(desk->due.items);
     memory_free(desk->asked.items);
+    memory_free(desk->asked_holds.items);
+    memory_free(desk->asked_withdrawals.items);
     memory_free(desk->records.items);
     memory_free(desk->keys);
     memory_free(desk->key_rows);

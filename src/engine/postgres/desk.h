@@ -19,9 +19,7 @@ struct wallet_row {
     uint64_t number, version_before, opened, details, last, levels[HISTORY_LEVELS];
     uint32_t last_number;
     bool present, added, changed;
-    bool asked_again; // it did not come with a lock; is there none, or has somebody else got it?
-    bool blocked;     // somebody else has: it can be read, but not changed
-    struct id asked;
+    bool blocked; // somebody else has locked it: it can be read, but not changed
     struct slice owner; // of an added one
 };
 
@@ -29,14 +27,14 @@ struct hold_row {
     struct hold hold;
     uint64_t number, opened, closed; // positions
     int64_t captured_before;
-    bool present, added, changed;
+    bool present, added, changed, blocked; // as of a wallet
     struct slice order; // of an added one
 };
 
 struct withdrawal_row {
     struct withdrawal withdrawal;
     uint64_t number, opened, closed;
-    bool present, added, changed;
+    bool present, added, changed, blocked; // as of a wallet
     struct slice bank_id; // of one settled in this batch
 };
 
@@ -77,6 +75,12 @@ struct counters {
     struct sha256 chain;
 };
 
+struct asked { // a row that was asked for with a lock
+    struct id id;
+    uint64_t number;
+    const bool *present; // it came
+};
+
 // A record of this batch, or one that was fetched.
 struct record_row {
     uint64_t position;
@@ -100,12 +104,13 @@ struct desk {
     uint64_t hash_seed;
     struct arena arena; // of the batch
     uint64_t now_ms;
+    bool takes_turn; // a setting for tests: correctness does not rest on it
     bool has_writes;
     struct counters before, counters;
 
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
     struct rows wallets, holds, withdrawals, purchases, due;
-    struct rows asked;   // wallets asked for in the last pass
+    struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch: before.records + 1 and on; struct record_row
     struct currency_row currencies[DESK_CURRENCIES_MAX];
     uint32_t currency_count;

@@ -66,6 +66,14 @@ static void remember_refusal(struct desk *desk, const struct command *command,
     count(&stats->records);
 }
 
+// Whether somebody else has locked a row that it may change.
+static bool is_blocked(const struct found *found) {
+    return (found->wallet != NULL && found->wallet->blocked) ||
+           (found->counterparty != NULL && found->counterparty->blocked) ||
+           (found->hold != NULL && found->hold->blocked) ||
+           (found->withdrawal != NULL && found->withdrawal->blocked);
+}
+
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
                  struct outcome *ret_outcome, struct engine_stats *stats) {
     struct outcome *outcome = ret_outcome;
@@ -80,9 +88,10 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     struct found found;
     struct refusal refusal;
     desk_find(desk, command, &found);
-    if ((found.wallet != NULL && found.wallet->blocked) ||
-        (found.counterparty != NULL && found.counterparty->blocked)) {
+    if (is_blocked(&found)) {
         outcome_refuse(outcome, &(struct refusal){.status = STATUS_busy}, stats);
+        outcome->aside = true;
+        count(&stats->set_aside);
         return;
     }
     enum status status = decide(command, &found.docket, &record, &refusal);
@@ -173,6 +182,7 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     refusal.status = (uint8_t)status;
     refusal.operation = i - 1;
     outcome_refuse(whole, &refusal, stats);
+    whole->aside = submission->outcomes[i - 1].aside;
     if (submission->batch.has_key && status_is_remembered(status)) {
         struct command batch = submission->batch;
         batch.type = submission->commands[i - 1].type;
@@ -188,6 +198,8 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
+        if (submission->again && !submission->outcomes[i].aside)
+            continue; // it was decided the first time
         if (command_is_read(command->type))
             desk_read(desk, command, &submission->outcomes[i]);
         else

@@ -29,6 +29,13 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->bank_ids, true);
 }
 
+static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint64_t number,
+                       const bool *present) {
+    struct asked *row = arena_take(&desk->arena, sizeof(*row));
+    *row = (struct asked){.id = id, .number = number, .present = present};
+    rows_add(asked, row);
+}
+
 static void want_wallet(struct desk *desk, struct id id) {
     uint64_t number;
     if (id_is_zero(id) || !id_open(&desk->seal, id, &number) ||
@@ -36,9 +43,8 @@ static void want_wallet(struct desk *desk, struct id id) {
         return;
     struct wallet_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
-    row->asked = id;
     map_add(&desk->wallet_map, map_number(number), row);
-    rows_add(&desk->asked, row);
+    note_asked(desk, &desk->asked, id, number, &row->present);
     column_add(&desk->wants.wallet_slots, id_slot(id));
     column_add(&desk->wants.wallet_numbers, (int64_t)number);
 }
@@ -67,9 +73,10 @@ static void want_hold(struct desk *desk, struct id id) {
     bool is_new;
     if (!id_open(&desk->seal, id, &number))
         return;
-    (void)hold_row_of(desk, number, &is_new);
+    struct hold_row *row = hold_row_of(desk, number, &is_new);
     if (!is_new)
         return;
+    note_asked(desk, &desk->asked_holds, id, number, &row->present);
     column_add(&desk->wants.hold_slots, id_slot(id));
     column_add(&desk->wants.hold_numbers, (int64_t)number);
 }
@@ -82,6 +89,7 @@ static void want_withdrawal(struct desk *desk, struct id id) {
     struct withdrawal_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
     map_add(&desk->withdrawal_map, map_number(number), row);
+    note_asked(desk, &desk->asked_withdrawals, id, number, &row->present);
     column_add(&desk->wants.withdrawal_slots, id_slot(id));
     column_add(&desk->wants.withdrawal_numbers, (int64_t)number);
 }
@@ -137,6 +145,8 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
                 want_answer(desk, submission->batch.key);
             for (uint32_t i = 0; i < submission->count; i++) {
                 const struct command *command = &submission->commands[i];
+                if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
+                    continue; // it was decided the first time
                 desk->has_writes = desk->has_writes || !command_is_read(command->type);
                 want_of_command(desk, command);
             }
@@ -255,7 +265,9 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
     wallet->blocked = desk->has_writes && !is_locked;
 }
 
-static void take_hold(struct desk *desk, const struct pg_result *result, int row, bool is_due) {
+static void take_hold(struct desk *desk, const struct pg_result *result, int row,
+                      enum sql statement) {
+    bool is_due = statement == SQL_DUE || statement == SQL_DUE_LOCKED;
     bool is_new;
     struct hold_row *hold = hold_row_of(desk, (uint64_t)row_number(result, row, 0), &is_new);
     if (is_due)
@@ -267,6 +279,7 @@ static void take_hold(struct desk *desk, const struct pg_result *result, int row
     hold->opened = (uint64_t)row_number(result, row, 8);
     hold->closed = (uint64_t)row_number(result, row, 9);
     hold->present = true;
+    hold->blocked = desk->has_writes && statement == SQL_HOLDS;
     take_record_at(desk, hold->opened, row_bytes(result, row, 10));
     take_record_at(desk, hold->closed, row_bytes(result, row, 11));
     rows_add(&desk->holds, hold);
@@ -274,7 +287,8 @@ static void take_hold(struct desk *desk, const struct pg_result *result, int row
     want_wallet(desk, hold->hold.merchant);
 }
 
-static void take_withdrawal(struct desk *desk, const struct pg_result *result, int row) {
+static void take_withdrawal(struct desk *desk, const struct pg_result *result, int row,
+                            bool is_locked) {
     struct withdrawal_row *withdrawal =
         map_find(&desk->withdrawal_map, map_number((uint64_t)row_number(result, row, 0)));
     CHECK(withdrawal != NULL && !withdrawal->present);
@@ -282,6 +296,7 @@ static void take_withdrawal(struct desk *desk, const struct pg_result *result, i
     withdrawal->opened = (uint64_t)row_number(result, row, 5);
     withdrawal->closed = (uint64_t)row_number(result, row, 6);
     withdrawal->present = true;
+    withdrawal->blocked = desk->has_writes && !is_locked;
     take_record_at(desk, withdrawal->opened, row_bytes(result, row, 7));
     take_record_at(desk, withdrawal->closed, row_bytes(result, row, 8));
     rows_add(&desk->withdrawals, withdrawal);
@@ -347,11 +362,14 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         switch (statement) {
         case SQL_CURRENCIES: take_currency(desk, result, row); break;
         case SQL_KEYS: take_key(desk, result, row); break;
-        case SQL_DUE: take_hold(desk, result, row, true); break;
+        case SQL_DUE:
+        case SQL_DUE_LOCKED:
         case SQL_HOLDS:
-        case SQL_HOLDS_LOCKED: take_hold(desk, result, row, false); break;
+        case SQL_HOLDS_LOCKED: take_hold(desk, result, row, statement); break;
         case SQL_WITHDRAWALS:
-        case SQL_WITHDRAWALS_LOCKED: take_withdrawal(desk, result, row); break;
+        case SQL_WITHDRAWALS_LOCKED:
+            take_withdrawal(desk, result, row, statement == SQL_WITHDRAWALS_LOCKED);
+            break;
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
@@ -400,25 +418,25 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     return asked;
 }
 
-// Wallets that did not come with a lock are either not there, or locked by somebody else, perhaps
-// in a forgotten psql: then only the commands that would change them are refused, and nobody waits.
-static bool ask_again(struct desk *desk, struct link *link) {
+// Rows that did not come with a lock are either not there, or locked by somebody else, perhaps in a
+// forgotten psql: then only the commands that would change them wait aside, and nobody else does.
+static bool ask_again(struct desk *desk, struct link *link, struct rows *asked,
+                      enum sql statement) {
     struct column *slots = &desk->wants.wallet_slots, *numbers = &desk->wants.wallet_numbers;
     column_begin(slots, false);
     column_begin(numbers, false);
-    for (uint32_t i = 0; desk->has_writes && i < desk->asked.count; i++) {
-        struct wallet_row *row = desk->asked.items[i];
-        if (row->present || row->asked_again)
+    for (uint32_t i = 0; desk->has_writes && i < asked->count; i++) {
+        const struct asked *row = asked->items[i];
+        if (*row->present)
             continue;
-        row->asked_again = true;
-        column_add(slots, id_slot(row->asked));
+        column_add(slots, id_slot(row->id));
         column_add(numbers, (int64_t)row->number);
     }
-    desk->asked.count = 0;
-    bool asked = ask(link, SQL_WALLETS, slots, numbers);
+    asked->count = 0;
+    bool any = ask(link, statement, slots, numbers);
     column_begin(slots, false);
     column_begin(numbers, false);
-    return asked;
+    return any;
 }
 
 // What the results of the last flight made necessary.
@@ -426,7 +444,9 @@ static bool ask_more(struct desk *desk, struct link *link) {
     // Wallets that are wanted but not yet sent must not be taken for missing.
     if (desk->wants.wallet_slots.count != 0)
         return ask_wanted(desk, link);
-    bool asked = ask_again(desk, link);
+    bool asked = ask_again(desk, link, &desk->asked, SQL_WALLETS);
+    asked |= ask_again(desk, link, &desk->asked_holds, SQL_HOLDS);
+    asked |= ask_again(desk, link, &desk->asked_withdrawals, SQL_WITHDRAWALS);
     return ask_wanted(desk, link) || asked;
 }
 
@@ -437,17 +457,17 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     wants_begin(&desk->wants);
     desk->has_writes = will_write;
     want_all(desk, first);
-    if (desk->has_writes) {
+    if (desk->has_writes && desk->takes_turn) {
         link_send(link, SQL_TURN, NULL);
         link_sync(link);
     }
-    link_send(link, SQL_BEGIN, NULL);
+    link_send(link, desk->has_writes ? SQL_BEGIN : SQL_BEGIN_READING, NULL);
     link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, NULL);
     link_send(link, SQL_CURRENCIES, NULL);
     parameter_number(&version, (int64_t)desk->keys_version);
     link_send(link, SQL_KEYS, &version);
     parameter_number(&due, DESK_DUE_MAX);
-    link_send(link, SQL_DUE, &due);
+    link_send(link, desk->has_writes ? SQL_DUE_LOCKED : SQL_DUE, &due);
     (void)ask_wanted(desk, link);
     enum link_result result = LINK_OK;
     do {

@@ -235,6 +235,10 @@ void link_close(struct link *link) {
     link->connection = NULL;
 }
 
+int link_process(const struct link *link) {
+    return PQbackendPID(link->connection);
+}
+
 void link_done(struct link *link) {
     link_close(link);
     link_forget(link);
@@ -278,6 +282,7 @@ static void keep_result(struct link *link, struct pg_result *result) {
 
 static enum link_result class_of(struct link *link, const struct pg_result *result) {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    (void)snprintf(link->state, sizeof(link->state), "%s", state == NULL ? "" : state);
     if (state == NULL)
         return LINK_LOST;
     if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "55P03") == 0 ||
@@ -315,6 +320,7 @@ enum link_result link_collect(struct link *link,
                               void *context) {
     enum link_result answer = LINK_OK;
     link->warned = link->committed = false;
+    link->state[0] = '\0';
     uint32_t count = link->flight_count;
     link->flight_count = 0;
     CHECK(count != 0 && link->flight[count - 1] == SQL_SYNC);

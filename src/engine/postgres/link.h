@@ -37,6 +37,7 @@ struct link {
     struct pg_result **results; // of the last flights, owned; kept so that rows need not be copied
     uint32_t result_count, result_capacity;
     bool is_full;             // the last failure: the server's disk is full
+    char state[6];            // of the last failure: its SQLSTATE, or empty
     char why[LINK_WHY_BYTES]; // of the last failure
 };
 
@@ -72,6 +73,8 @@ MUST_CHECK enum link_result link_open(struct link *link, const char *url, const 
                                       enum sql first, enum sql last, uint64_t wait_ns);
 void link_close(struct link *link); // results stay readable until link_forget
 void link_done(struct link *link);
+// The server's process as it was told at the start; a pooler tells something of its own.
+int link_process(const struct link *link);
 static inline bool link_is_open(const struct link *link) {
     return link->connection != NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/postgres/pooler.h"
 #include "engine/postgres/postgres_books.h"
 
 #define OPEN_WAIT_NS UINT64_C(20000000000)
@@ -51,6 +52,12 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .withdrawal_count = counters.withdrawals,
         .transaction_count = counters.transactions,
         .key_count = counters.keys,
+        .retries_serialization = relaxed(&books->stats.retries_serialization),
+        .retries_deadlock = relaxed(&books->stats.retries_deadlock),
+        .retries_timeout = relaxed(&books->stats.retries_timeout),
+        .connections_lost = relaxed(&books->stats.connections_lost),
+        .commits_looked_up = relaxed(&books->stats.commits_looked_up),
+        .set_aside = relaxed(&books->stats.set_aside),
     };
 }
 
@@ -154,7 +161,9 @@ static enum status check_currencies(struct books *books, const struct postgres_o
 static enum status open_books(struct books *books, const struct postgres_options *options,
                               char *ret_why, size_t why_bytes) {
     uint32_t applied;
-    enum status status = postgres_migrate(options->url, ret_why, why_bytes, &applied);
+    enum status status = pooler_refuse(options->url, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        status = postgres_migrate(options->url, ret_why, why_bytes, &applied);
     if (status != STATUS_ok)
         return status;
     if (books_connect(books) != LINK_OK || !read_birth(books)) {
@@ -179,6 +188,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     inbox_init(&books->inbox);
     signal_gate_init(&books->stop, 0, 0);
     desk_init(&books->desk);
+    books->desk.takes_turn = !options->without_turn;
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_init(&books->feeds.arenas[i], 4096);
     CHECK(pthread_mutex_init(&books->feeds.lock, NULL) == 0);

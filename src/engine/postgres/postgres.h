@@ -7,6 +7,7 @@ struct postgres_options {
     const char *url;                   // a libpq connection string
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
+    bool without_turn; // for tests: nodes do not queue, and retry instead
 };
 
 // Brings the database's schema to what this Florin knows; safe to run twice and from several nodes

@@ -38,7 +38,6 @@ struct books {
     // The writer's.
     struct link link;
     struct desk desk;
-    uint64_t retries; // atomic
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics
     struct counters counters;      // of the last batch that was committed or read

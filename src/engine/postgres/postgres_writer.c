@@ -19,14 +19,19 @@
 #define IDLE_WAIT_NS     UINT64_C(500000000) // keys and holds are looked at this often
 #define CONNECT_WAIT_NS  UINT64_C(3000000000)
 #define BATCH_WAIT_NS    UINT64_C(15000000000)
+#define COMMIT_WAIT_NS   UINT64_C(5000000000) // then the connection is dropped, never cancelled
 #define RETRY_NS_MAX     UINT64_C(8000000000) // a batch that the database keeps refusing is busy
 #define RETRY_COUNT_MAX  100
 #define RECONNECT_NS_MIN 20000000
 
+// A node that is stopped or cut off gives up turn and locks within five seconds: its session waits
+// for it (the idle time-outs) or cannot send to it (the rest).
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '10s'; "
-    "SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '5s'; "
-    "SET idle_session_timeout = '60s'; SET tcp_user_timeout = '5s'; "
+    "SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '4s'; "
+    "SET idle_session_timeout = '4s'; SET tcp_user_timeout = '4s'; SET tcp_keepalives_idle = 2; "
+    "SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; "
+    "SET client_connection_check_interval = '1s'; "
     "SET synchronous_commit = on; SET client_min_messages = warning; SET jit = off; "
     // Plans are made once, for tables that may be empty: only what stays right when they grow.
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
@@ -41,6 +46,10 @@ struct batch {
     uint64_t begun_ns;
     uint32_t tries;
 };
+
+static void count(uint64_t *counter) {
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
 
 static bool is_stopping(const struct books *books) {
     return signal_gate_sequence(&books->stop) != 0;
@@ -99,7 +108,8 @@ static void refuse_all(struct inbox_node *first, enum status status) {
             if (submission->atomic)
                 refuse(&submission->batch_outcome, status);
             for (uint32_t i = 0; i < submission->count; i++)
-                refuse(&submission->outcomes[i], status);
+                if (!submission->again || submission->atomic || submission->outcomes[i].aside)
+                    refuse(&submission->outcomes[i], status);
         }
         round->published(round);
     }
@@ -111,6 +121,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
 static void roll_back(struct books *books) {
     struct link *link = &books->link;
     books->desk.keys_version = UINT64_MAX; // they may have been changed
+    link->deadline_ns = clock_monotonic_ns() + COMMIT_WAIT_NS;
     link_send(link, SQL_ROLLBACK, NULL);
     link_sync(link);
     link_send(link, SQL_TURN_BACK, NULL);
@@ -134,9 +145,10 @@ static void decide_all(struct books *books, struct inbox_node *first) {
 static enum link_result commit(struct books *books, struct batch *batch) {
     struct link *link = &books->link;
     uint64_t begun_ns = clock_monotonic_ns();
+    link->deadline_ns = begun_ns + COMMIT_WAIT_NS;
     random_fill(batch->token, sizeof(batch->token));
     desk_persist(&books->desk, link, batch->token);
-    if (books->desk.has_writes) {
+    if (books->desk.has_writes && books->desk.takes_turn) {
         link_send(link, SQL_TURN_BACK, NULL);
         link_sync(link);
     }
@@ -181,28 +193,54 @@ static void take_token(void *context, enum sql statement, const struct pg_result
         ((struct lookup *)context)->found = row_count(result) == 1;
 }
 
-// Whether the commit that nobody answered came through.
+// Whether the commit that nobody answered came through. The lost backend holds the row of books
+// until it has ended, so behind that lock "not there" is final, turn or no turn; and this look's
+// own commit waits for the synchronous replica, so what it found is there as well.
 static enum link_result look_up(struct books *books, const struct batch *batch, bool *ret_found) {
     struct link *link = &books->link;
     struct lookup lookup = {0};
     struct parameters token = {0};
-    link->deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
-    link_send(link, SQL_TURN, NULL);
-    link_sync(link);
+    bool takes_turn = books->desk.takes_turn;
+    link->deadline_ns = clock_monotonic_ns() + COMMIT_WAIT_NS;
+    count(&books->stats.commits_looked_up);
+    if (takes_turn) {
+        link_send(link, SQL_TURN, NULL);
+        link_sync(link);
+    }
+    link_send(link, SQL_BEGIN_LOOKING, NULL);
+    link_send(link, SQL_WAIT_FOR_LOST, NULL);
     parameter_bytes(&token, slice_of(batch->token, sizeof(batch->token)));
     link_send(link, SQL_TOKEN, &token);
+    link_send(link, SQL_SEAL_LOOK, NULL);
+    link_send(link, SQL_COMMIT, NULL);
     link_sync(link);
-    link_send(link, SQL_TURN_BACK, NULL);
-    link_sync(link);
+    if (takes_turn) {
+        link_send(link, SQL_TURN_BACK, NULL);
+        link_sync(link);
+    }
     enum link_result result = link_collect(link, take_token, &lookup);
+    if (result == LINK_OK && (!link->committed || link->warned))
+        result = LINK_LOST;
     *ret_found = lookup.found;
     return result;
 }
 
 // ---- until it is known ------------------------------------------------------------------------
 
+static void count_retry(struct books *books, enum link_result result) {
+    const char *state = books->link.state;
+    if (result == LINK_LOST)
+        count(&books->stats.connections_lost);
+    else if (strcmp(state, "40001") == 0)
+        count(&books->stats.retries_serialization);
+    else if (strcmp(state, "40P01") == 0)
+        count(&books->stats.retries_deadlock);
+    else if (state[0] != '\0')
+        count(&books->stats.retries_timeout);
+}
+
 static bool is_over(struct books *books, struct batch *batch, enum link_result result) {
-    (void)__atomic_fetch_add(&books->retries, 1, __ATOMIC_RELAXED);
+    count_retry(books, result);
     batch->tries++;
     if (result == LINK_AGAIN)
         return batch->tries > RETRY_COUNT_MAX ||
@@ -262,15 +300,16 @@ static void run_batch(struct books *books, struct inbox_node *first) {
                 log_line(LOG_WARNING, "postgres", "The connection is lost: %s", books->link.why);
             link_close(&books->link);
             books->desk.keys_version = UINT64_MAX;
-        } else {
-            roll_back(books);
         }
+        bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
+        if (result != LINK_LOST)
+            roll_back(books);
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
             refuse_all(first, books->link.is_full ? STATUS_storage_full : STATUS_internal);
             return;
         }
-        if (is_over(books, &batch, result) || (first == NULL && result == LINK_LOST)) {
+        if (is_over_now || (first == NULL && result == LINK_LOST)) {
             refuse_all(first, STATUS_busy);
             return;
         }

@@ -38,10 +38,16 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
     [SQL_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    [SQL_BEGIN_READING] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    [SQL_BEGIN_LOOKING] = "BEGIN ISOLATION LEVEL READ COMMITTED",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_BOOKS] = BOOKS_COLUMNS,
     [SQL_BOOKS_LOCKED] = BOOKS_COLUMNS " FOR UPDATE",
+    // Whoever may still be committing holds the row of books: behind this it has ended.
+    [SQL_WAIT_FOR_LOST] = "SELECT 1::bigint FROM books FOR UPDATE",
+    [SQL_SEAL_LOOK] = "SELECT set_config('statement_timeout', '0', true), "
+                      "pg_logical_emit_message(true, 'florin', 'looked up')::text",
     [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea "
@@ -49,12 +55,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
                  "k.revoked::int::bigint, k.opened FROM books b, keys k "
                  "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
-    [SQL_DUE] =
-        "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d, books b WHERE d.status = 0 AND "
-        "d.expires_at_ms <= greatest(b.time_ms, "
-        "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "
-        "ORDER BY d.expires_at_ms LIMIT $1::bigint) h" HOLD_JOINS
-        "ORDER BY h.expires_at_ms, h.number",
+#define DUE(locks)                                                                                 \
+    "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
+    "d.expires_at_ms <= greatest((SELECT time_ms FROM books), "                                    \
+    "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "                                \
+    "ORDER BY d.expires_at_ms LIMIT $1::bigint " locks ") h" HOLD_JOINS                            \
+    "ORDER BY h.expires_at_ms, h.number"
+    [SQL_DUE] = DUE(""),
+    [SQL_DUE_LOCKED] = DUE("FOR UPDATE OF d SKIP LOCKED"),
     [SQL_IDEMPOTENCY] = "SELECT i.key, " RECORD_COLUMNS " FROM unnest($1::bytea[]) n(key) "
                         "JOIN idempotency i ON i.key = n.key "
                         "JOIN records r ON r.number = i.record" OPENING,
@@ -68,14 +76,14 @@ static const char *const texts[SQL_COUNT] = {
                   "JOIN holds h ON h.slot = n.slot AND h.number = n.number" HOLD_JOINS,
     [SQL_HOLDS_LOCKED] = "SELECT " HOLD_COLUMNS NAMED
                          "JOIN holds h ON h.slot = n.slot AND h.number = n.number" HOLD_JOINS
-                         "ORDER BY h.slot, h.number FOR UPDATE OF h",
+                         "ORDER BY h.slot, h.number FOR UPDATE OF h SKIP LOCKED",
     [SQL_WITHDRAWALS] =
         "SELECT " WITHDRAWAL_COLUMNS NAMED
         "JOIN withdrawals w ON w.slot = n.slot AND w.number = n.number" WITHDRAWAL_JOINS,
     [SQL_WITHDRAWALS_LOCKED] =
         "SELECT " WITHDRAWAL_COLUMNS NAMED
         "JOIN withdrawals w ON w.slot = n.slot AND w.number = n.number" WITHDRAWAL_JOINS
-        "ORDER BY w.slot, w.number FOR UPDATE OF w",
+        "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
     [SQL_WALLETS] =
         "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number",
     [SQL_WALLETS_LOCKED] =
@@ -181,7 +189,8 @@ static const char *const texts[SQL_COUNT] = {
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea "
         "WHERE round_count = $2::bigint - 1 RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), 1, 'books')",
+        "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
+        "set_config('statement_timeout', '0', true)",
 
     [SQL_END] = "SELECT record_count, keys_version FROM books",
     [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint AND "

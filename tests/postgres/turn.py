@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""The writer's turn and what gets into its way: foreign locks, lines that fall silent, commits that
+are not what they seem, a pooler, and nodes without a turn."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import florin
+from client import Client
+from faults import FaultKiller, both_write
+from proxy import Proxy
+from shop import Shop
+
+
+class Psql:
+    """Somebody's psql that has forgotten its transaction."""
+    def __init__(self, cluster, database, statement):
+        self.process = subprocess.Popen(
+            [*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-A", "-t", "-d",
+             cluster.url(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(f"BEGIN; {statement}; SELECT 'locked';\n")
+        self.process.stdin.flush()
+        while self.process.stdout.readline().strip() != "locked":
+            assert self.process.poll() is None
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+def metric(client, name):
+    found = re.search(rf"^florin_{re.escape(name)} (\d+)$", client.get("/metrics").body.decode(),
+                      re.MULTILINE)
+    return int(found.group(1))
+
+
+def in_background(server, send):
+    """Does it on a connection of its own; gives back a function that waits for the answer."""
+    answers = []
+
+    def work():
+        with server.client(timeout=30.0) as client:
+            began = time.monotonic()
+            answers.append((send(client), time.monotonic() - began))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+
+    def wait():
+        thread.join(30)
+        assert answers, "no answer"
+        return answers[0]
+
+    return wait
+
+
+def foreign_lock(report, binary, cluster):
+    """What names a wallet that psql holds waits aside; everything else goes on."""
+    killer = FaultKiller(report, binary, 1, cluster)
+    server = killer.server = florin.Server(florin=binary, config={"request_deadline_ms": 4000})
+    try:
+        server.start()
+        killer.shop = shop = Shop(server)
+        locked, payee, other = shop.customers[:3]
+        lock = ("SELECT 1 FROM florin.wallets WHERE opened = (SELECT min(opened) FROM "
+                "florin.wallets) FOR UPDATE")
+        database = cluster.database_for(server.data)
+        transfer = {"from": payee, "to": locked, "amount": 7}
+        psql = Psql(cluster, database, lock)
+        with server.client() as client:
+            waiting = in_background(server, lambda c: c.post("/v1/transfers", transfer, key="one"))
+            loose = {"operations": [
+                {"type": "transfer", "from": payee, "to": other, "amount": 11},
+                {"type": "transfer", "from": payee, "to": locked, "amount": 13},
+                {"type": "transfer", "from": payee, "to": other, "amount": 17}]}
+            batch = in_background(server, lambda c: c.post("/v1/batches", loose))
+            whole = in_background(server, lambda c: c.post(
+                "/v1/batches", dict(loose, atomic=True), key="whole"))
+            began, done = time.monotonic(), 0
+            while time.monotonic() < began + 1.5:
+                body = {"from": payee, "to": other, "amount": 1}
+                done += client.post("/v1/transfers", body).status == 201
+            report.check("others go on", done > 50, f"{done} transfers in 1.5 s")
+            report.equal("the locked one can be read",
+                         client.get(f"/v1/wallets/{locked}").status, 200)
+            psql.end()
+            answer, took = waiting()
+            report.check("what waited aside is done when the lock is gone",
+                         answer.status == 201 and took > 1.0, f"{answer!r} after {took:.1f} s")
+            answer, _ = batch()
+            report.equal("so is an operation of a batch, once",
+                         [result.get("amount") for result in answer["results"]], [11, 13, 17])
+            answer, _ = whole()
+            report.equal("and a batch that is atomic",
+                         [result.get("amount") for result in answer["results"]], [11, 13, 17])
+            psql = Psql(cluster, database, lock)
+            answer, took = in_background(server, lambda c: c.post(
+                "/v1/transfers", transfer, key="two"))()
+            report.check("busy at its deadline", answer.code == "busy" and 3 < took < 8,
+                         f"{answer!r} after {took:.1f} s")
+            psql.end()
+            time.sleep(0.5)
+            answer = client.post("/v1/transfers", transfer, key="two")
+            report.check("and was never done", answer.status == 201 and not answer.replayed,
+                         repr(answer))
+            report.check("it is counted", metric(client, "engine_set_aside_total") >= 4)
+            held_rows(report, client, cluster, server, shop)
+        killer.end()
+    finally:
+        server.discard()
+
+
+def held_rows(report, client, cluster, server, shop):
+    """Rows of holds and withdrawals that somebody holds, also those that are due."""
+    payer, other = shop.customers[5], shop.customers[6]
+    hold = client.post("/v1/holds", {"wallet": payer, "merchant": shop.merchants[0],
+                                     "amount": 5})["id"]
+    pending = client.post("/v1/withdrawals", {"wallet": payer, "amount": 5})["id"]
+    psql = Psql(cluster, cluster.database_for(server.data),
+                "SELECT 1 FROM florin.holds FOR UPDATE; "
+                "SELECT 1 FROM florin.withdrawals FOR UPDATE")
+    capture = in_background(server, lambda c: c.post(f"/v1/holds/{hold}/capture", {}))
+    fail = in_background(server, lambda c: c.post(f"/v1/withdrawals/{pending}/fail",
+                                                  {"reason": "no"}))
+    time.sleep(0.2)
+    began = time.monotonic()
+    answer = client.post("/v1/transfers", {"from": payer, "to": other, "amount": 1})
+    report.check("locked holds delay nobody", answer.status == 201
+                 and time.monotonic() < began + 1.5, repr(answer))
+    psql.end()
+    report.equal("the capture is done", capture()[0].status, 201, repr(capture()[0]))
+    report.equal("the withdrawal has failed", fail()[0].status, 200, repr(fail()[0]))
+
+
+def silent_line(report, binary, cluster):
+    """A line that says nothing any more, and does not end either: the server frees the turn and the
+    locks within five seconds, and the node drops the line and asks what became of its round."""
+    proxy = Proxy(cluster.socket)
+    killer = FaultKiller(report, binary, 2, cluster)
+    two = florin.Server(florin=binary)
+    try:
+        cluster.line = proxy.folder
+        killer.server.start()
+        cluster.line = cluster.socket
+        cluster.databases[two.data] = cluster.database_for(killer.server.data)
+        two.start()
+        killer.shop = shop = Shop(killer.server)
+        payer, payee = shop.customers[:2]
+        for statement in ("CHANGE_WALLETS", "COMMIT"):
+            proxy.set_trap(statement, "silent")
+            waiting = in_background(killer.server, lambda c: c.post(
+                "/v1/transfers", {"from": payer, "to": payee, "amount": 3}, key=statement))
+            report.check(f"silent at {statement}", proxy.wait())
+            with Client(two.port, killer.server.admin_secret, 30.0) as client:
+                began = time.monotonic()
+                answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
+                took = time.monotonic() - began
+            report.check("the other node writes", answer.status == 201 and took < 7,
+                         f"{answer!r} after {took:.1f} s")
+            answer, took = waiting()
+            report.check("the one of the line, too", answer.status == 201 and took < 10,
+                         f"{answer!r} after {took:.1f} s")
+            proxy.over.set()
+        report.equal("exit status", two.stop(), 0)
+        killer.end()
+    finally:
+        proxy.close()
+        two.discard()
+        killer.server.discard()
+
+
+def replica_away(report, binary, cluster):
+    """A commit that waits for a synchronous replica and is cancelled there says COMMIT with a
+    warning: it must not count before the replica has it."""
+    server = florin.Server(florin=binary, config={"request_deadline_ms": 2500})
+    names = "ALTER SYSTEM SET synchronous_standby_names = '{}'"
+    try:
+        server.start()
+        database = cluster.database_for(server.data)
+        with server.client(timeout=30.0) as client:
+            wallet = Shop.open(client, "anna")
+            deposit = {"wallet": wallet, "amount": 500, "bank_transaction_id": "b1"}
+            cluster.sql(names.format("nobody"), database)
+            cluster.sql("SELECT pg_reload_conf(), pg_sleep(0.3)", database)
+            waiting = in_background(server, lambda c: c.post("/v1/deposits", deposit, key="k"))
+            for _ in range(100):
+                cancelled = cluster.sql(
+                    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE "
+                    "wait_event = 'SyncRep' AND datname = current_database()", database)
+                if cancelled != "0":
+                    break
+                time.sleep(0.05)
+            report.check("a wait was cancelled", cancelled != "0")
+            answer, _ = waiting()
+            report.equal("it is not acknowledged", answer.code, "busy", repr(answer))
+            cluster.sql(names.format(""), database)
+            cluster.sql("SELECT pg_reload_conf()", database)
+            for _ in range(60):
+                answer = client.post("/v1/deposits", deposit, key="k")
+                if answer.code != "busy":
+                    break
+            report.equal("then it is", answer.status, 201, repr(answer))
+            report.equal("once", client.get(f"/v1/wallets/{wallet}")["balance"], 500)
+            report.check("it was looked up", metric(client, "engine_commits_looked_up_total") >= 1)
+        report.equal("exit status", server.stop(), 0)
+        report.check("log", not server.trouble(), server.log()[-2000:])
+    finally:
+        cluster.sql(names.format(""), "postgres")
+        cluster.sql("SELECT pg_reload_conf()", "postgres")
+        server.discard()
+
+
+def commit_rolled_back(report, binary, cluster):
+    """A COMMIT that answers ROLLBACK, as that of a failed transaction does, is none. Here a trigger
+    makes the transaction fail at its very end; the round is refused and nothing of it stays."""
+    with florin.serving(florin=binary) as server:
+        database = cluster.database_for(server.data)
+        with server.client() as client:
+            wallet = Shop.open(client, "anna")
+            cluster.sql(
+                "CREATE FUNCTION florin.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "RAISE EXCEPTION 'spoilt' USING ERRCODE = 'serialization_failure'; END $$; "
+                "CREATE CONSTRAINT TRIGGER spoil AFTER UPDATE ON florin.books DEFERRABLE "
+                "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION florin.spoil()", database)
+            waiting = in_background(server, lambda c: c.post(
+                "/v1/deposits", {"wallet": wallet, "amount": 5, "bank_transaction_id": "b"}))
+            time.sleep(1)
+            retries = metric(client, 'engine_retries_total{reason="serialization"}')
+            report.check("retries are counted, and few", 3 < retries < 60, retries)
+            cluster.sql("DROP TRIGGER spoil ON florin.books", database)
+            report.equal("then it succeeds", waiting()[0].status, 201)
+            # Rows that are not as they were decided on end the transaction inside SQL.
+            report.check("a wrong count raises", raises(
+                cluster, database, "SELECT florin.expect(1, 2, 'rows')"))
+
+
+def raises(cluster, database, statement):
+    try:
+        cluster.sql(statement, database)
+        return False
+    except RuntimeError as error:
+        return "decided on" in str(error)
+
+
+def without_turn(report, binary, cluster):
+    """Two nodes that do not queue: slower, and just as right."""
+    both_write(report, binary, cluster, 3, {"postgres_turn": 0}, "nodes without a turn")
+
+
+POOLER = """[databases]
+* = host={socket} port=5432 user=florin
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 5432
+auth_type = any
+pool_mode = {mode}
+default_pool_size = 20
+ignore_startup_parameters = extra_float_digits
+pidfile = {folder}/pid
+logfile = {folder}/log
+"""
+
+
+def pooler(report, binary, cluster):
+    """A pooler that gives sessions away between transactions is refused with a sentence; one that
+    keeps them whole is taken."""
+    for mode in ("transaction", "session"):
+        folder = tempfile.mkdtemp(prefix="florin-pooler-")
+        os.chmod(folder, 0o777)
+        path = os.path.join(folder, "pgbouncer.ini")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(POOLER.format(socket=cluster.socket, folder=folder, mode=mode))
+        process = subprocess.Popen([*cluster.user, "pgbouncer", "-q", path],
+                                   stdin=subprocess.DEVNULL)
+        try:
+            for _ in range(100):
+                if os.path.exists(os.path.join(folder, ".s.PGSQL.5432")):
+                    break
+                time.sleep(0.05)
+            cluster.line = folder
+            server = florin.Server(florin=binary)
+            try:
+                server.start()
+                report.equal("pooler of sessions", mode, "session", server.log())
+                with server.client() as client:
+                    report.check("serves", bool(Shop.open(client, "anna")))
+                report.equal("exit status", server.stop(), 0)
+            except florin.NotStarted as refused:
+                report.check(f"pooler of {mode}s",
+                             mode == "transaction" and "connect directly" in refused.text,
+                             refused.text)
+            finally:
+                server.discard()
+        finally:
+            cluster.line = cluster.socket
+            with open(os.path.join(folder, "pid"), encoding="utf-8") as file:
+                os.kill(int(file.read()), signal.SIGINT)
+            process.wait(20)
+            shutil.rmtree(folder, ignore_errors=True)
