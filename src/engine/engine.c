@@ -51,12 +51,3 @@ void outcome_point(struct outcome *outcome, const struct record *record, uint64_
         outcome->version = record->wallet.version;
     }
 }
-
-bool submission_is_aside(const struct submission *submission) {
-    if (submission->atomic)
-        return submission->batch_outcome.aside;
-    for (uint32_t i = 0; i < submission->count; i++)
-        if (submission->outcomes[i].aside)
-            return true;
-    return false;
-}

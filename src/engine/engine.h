@@ -89,7 +89,14 @@ void round_release(struct round *round); // forgets outcomes' memory; the round 
 void round_done(struct round *round);
 
 // Whether some of it was set aside: it may be submitted again with `again` set, in the same round.
-bool submission_is_aside(const struct submission *submission);
+static inline bool submission_is_aside(const struct submission *submission) {
+    if (submission->atomic)
+        return submission->batch_outcome.aside;
+    for (uint32_t i = 0; i < submission->count; i++)
+        if (submission->outcomes[i].aside)
+            return true;
+    return false;
+}
 
 // One entry of a page: enough for wire/ to render the object as it is now.
 struct entry {
