@@ -20,7 +20,7 @@ struct engine;
 struct outcome {
     uint8_t status;   // enum status
     bool replayed;    // the first answer again
-    bool aside;       // busy for now, nothing was done: somebody else has locked a row; submit it again
+    bool aside;       // busy for now, nothing was done: a row is locked; may be submitted again
     bool has_version; // `version` is that of the wallet which the answer is
     uint64_t version;
     struct slice record; // encoded record that decided (writes), or that last described the thing
