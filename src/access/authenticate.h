@@ -15,6 +15,7 @@
 struct principal {
     struct id key;
     uint8_t role;
+    struct slice owner; // whose key it is; lives as long as the books; may be empty
     struct sha256 secret_hash;
     bool live; // not revoked, not expired
 };

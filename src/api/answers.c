@@ -50,7 +50,8 @@ void answers_busy(struct api_loop *loop, struct http_request *request,
 }
 
 struct wire_found answers_found(const struct outcome *outcome, enum command_type type) {
-    struct wire_found found = {.record = outcome->record, .opening = outcome->opening};
+    struct wire_found found = {
+        .record = outcome->record, .opening = outcome->opening, .hidden = outcome->hidden};
     switch (type) {
     case COMMAND_READ_WALLET: found.wallet = &outcome->wallet; break;
     case COMMAND_READ_HOLD: found.hold = &outcome->hold; break;
@@ -166,6 +167,8 @@ void answers_call(struct api_loop *loop, struct call *call) {
         }
     } else {
         struct wire_found found = answers_found(outcome, (enum command_type)call->command.type);
+        if (call->command.type == COMMAND_KEY_CREATE)
+            found.role_name = keys_role_name(loop->api, outcome->record);
         if (!outcome->replayed && call->secret_size != 0) {
             found.secret = slice_of(call->secret, call->secret_size);
             http_add_header(request, "Cache-Control", SLICE("no-store"));

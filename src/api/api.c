@@ -17,7 +17,12 @@ static bool find_principal(void *context, const struct sha256 *secret_hash,
     if (!engine->port->find_key(engine, secret_hash, clock_now_ms(), &key, &live))
         return false;
     *ret_principal = (struct principal){
-        .key = key.id, .role = key.role, .secret_hash = key.secret_hash, .live = live};
+        .key = key.id,
+        .role = key.role,
+        .owner = key.owner,
+        .secret_hash = key.secret_hash,
+        .live = live,
+    };
     return true;
 }
 
@@ -40,22 +45,47 @@ static void loop_close(struct api_loop *loop) {
 }
 
 // The operations table speaks in words; here they become sets, once.
+static void resolve_role(struct api *api, const struct role_row *role) {
+    CHECK(role->number < ROLES_MAX);
+    for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
+        uint8_t command = operation_at((enum operation_code)i)->command;
+        if (command != COMMAND_NONE &&
+            roles_allow(&api->roles, role->number, api->permissions[i]))
+            api->allowed_commands[role->number] |= UINT64_C(1) << command;
+    }
+    for (int guard = GUARD_NONE + 1; guard < GUARD_COUNT; guard++) {
+        enum permission needed;
+        CHECK(permission_find(
+            slice_of_text(field_guard_permission((enum field_guard)guard)), &needed));
+        if (!roles_allow(&api->roles, role->number, needed))
+            api->closed_guards[role->number] |= (uint8_t)(1u << guard);
+    }
+    struct wire_roles *wire = &api->wire_roles;
+    if (role->bound)
+        wire->bound |= UINT64_C(1) << role->number;
+    if (role->number >= ROLE_CUSTOM)
+        wire->customs[wire->custom_count++] =
+            (struct wire_role){.name = slice_of_text(role->name), .number = role->number};
+}
+
 static void resolve_permissions(struct api *api) {
     for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
         const struct operation *operation = operation_at((enum operation_code)i);
         CHECK(permission_find(slice_of_text(operation->permission), &api->permissions[i]));
     }
-    uint32_t role_count;
-    const struct role_row *roles = permissions_roles(&role_count);
-    for (uint32_t r = 0; r < role_count; r++) {
-        CHECK(roles[r].number < API_ROLES_MAX);
-        for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
-            uint8_t command = operation_at((enum operation_code)i)->command;
-            if (command != COMMAND_NONE && permissions_allow(roles[r].number, api->permissions[i]))
-                api->allowed_commands[roles[r].number] |= UINT64_C(1) << command;
-        }
+    if (api->options.roles != NULL)
+        api->roles = *api->options.roles;
+    else
+        roles_begin(&api->roles);
+    for (uint32_t r = 0; r < api->roles.count; r++) {
+        if (api->roles.rows[r].number >= ROLE_CUSTOM) // its name lies in the table
+            api->roles.rows[r].name = api->roles.names[r];
+        resolve_role(api, &api->roles.rows[r]);
     }
 }
+
+static_assert(ROLES_MAX == ROLE_MAX + 1 && ROLES_CUSTOM_FIRST == ROLE_CUSTOM, "one range of roles");
+static_assert(COMMAND_TYPE_COUNT <= 64, "a type of command has a bit");
 
 struct api *api_open(const struct api_options *options) {
     CHECK(options->engine != NULL);

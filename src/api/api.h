@@ -10,6 +10,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "access/permissions.h"
 #include "access/rate_limit.h"
 #include "engine/engine.h"
 #include "http/server.h"
@@ -27,6 +28,7 @@ struct api_options {
     const char *version;                       // Florin's
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
+    const struct role_table *roles; // NULL: the house's own
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

@@ -32,7 +32,7 @@ void commands_request(struct asking *asking) {
         return;
     }
     if (call->command.type == COMMAND_KEY_CREATE)
-        keys_make_secret(call);
+        keys_make_secret(call, &asking->loop->api->roles);
     submit(asking, call);
 }
 
@@ -43,6 +43,7 @@ void balances_request_now(struct asking *asking) {
     memset(&call->command, 0, sizeof(call->command));
     call->command.type = COMMAND_READ_WALLET;
     call->command.principal_key = wire.principal_key;
+    call->command.bound_to = wire.bound_to;
     call->command.subject = asking->id;
     call->command.slot = id_slot(asking->id);
     call->command.origin = wire.origin;

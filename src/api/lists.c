@@ -80,6 +80,26 @@ static void note_key_use(const struct job *job, struct wire_found *found) {
         found->last_used_at_ms = last_used_get(job->api->last_used, record.api_key.id);
 }
 
+// Confines a list to the owner whom the asker is bound to. An owner that is not his has no wallets.
+static enum status bind(struct job *job, struct list_query *query) {
+    struct engine *engine = job->api->engine;
+    if (job->bound_to.size == 0)
+        return STATUS_ok;
+    query->bound_to = job->bound_to;
+    query->asker = job->asker;
+    if (query->kind == LIST_WALLETS) {
+        if (query->owner.size != 0 && !slice_equal(query->owner, job->bound_to)) {
+            job->page.item_count = 0;
+            job->page.next_cursor = 0;
+            return STATUS_end;
+        }
+        query->owner = job->bound_to;
+    }
+    if (query->kind == LIST_TRANSACTIONS && !id_is_zero(query->wallet))
+        return engine->port->owns(engine, query->wallet, job->bound_to);
+    return STATUS_ok;
+}
+
 void lists_run(struct job *job) {
     struct engine *engine = job->api->engine;
     const struct wire_query *asked = &job->query;
@@ -101,8 +121,10 @@ void lists_run(struct job *job) {
         .cursor = asked->cursor,
         .limit = asked->limit,
     };
-    enum status status = engine->port->list(engine, &query, &job->page);
-    if (status != STATUS_ok) {
+    enum status status = bind(job, &query);
+    if (status == STATUS_ok)
+        status = engine->port->list(engine, &query, &job->page);
+    if (status != STATUS_ok && status != STATUS_end) {
         refuse(job, status, ID_WALLET, query.wallet);
         return;
     }
@@ -110,8 +132,10 @@ void lists_run(struct job *job) {
     for (uint32_t i = 0; i < job->page.item_count; i++) {
         wire_page_item(&job->body, i);
         struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
-        if (kind == LIST_KEYS)
+        if (kind == LIST_KEYS) {
             note_key_use(job, &found);
+            found.role_name = keys_role_name(job->api, found.record);
+        }
         int http;
         if (wire_render_command(&job->body, read_of(kind), &found, &http) != STATUS_ok) {
             refuse(job, STATUS_internal, ID_WALLET, query.wallet);
@@ -126,7 +150,11 @@ void lists_run(struct job *job) {
 void balances_run(struct job *job) {
     struct engine *engine = job->api->engine;
     struct balance_at at;
-    enum status status = engine->port->balance_at(engine, job->wallet, job->query.at_ms, &at);
+    enum status status = STATUS_ok;
+    if (job->bound_to.size != 0)
+        status = engine->port->owns(engine, job->wallet, job->bound_to);
+    if (status == STATUS_ok)
+        status = engine->port->balance_at(engine, job->wallet, job->query.at_ms, &at);
     if (status != STATUS_ok) {
         refuse(job, status, ID_WALLET, job->wallet);
         return;

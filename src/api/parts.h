@@ -38,7 +38,6 @@
 #define API_ROUND_AWAITED_MAX 512               // commands; a larger round is not waited for
 #define API_LIST_THREADS      2
 #define API_JOBS_QUEUED_MAX   4096
-#define API_ROLES_MAX         16
 #define API_LOOP_ALIGNMENT    128 // two cache lines: processors fetch them in pairs
 
 // How something finished comes back to its loop.
@@ -93,6 +92,8 @@ struct job {
     enum job_kind kind;
     struct id wallet;        // of the path
     struct wire_query query; // texts are in `arena`
+    struct slice bound_to;   // the owner whom the asker is bound to; lives as long as the books
+    struct slice asker;      // in `arena`; only with bound_to
     struct arena arena;
     struct page page;
     struct buffer body;       // the answer
@@ -114,6 +115,7 @@ struct asking {
     const struct operation *operation; // NULL until it is known
     struct id id;                      // of the path
     struct principal principal;
+    struct slice bound_to; // the owner whom he is bound to; empty: to nobody
     struct door_headers headers;
     struct slice request_id; // in the request's arena
     uint64_t started_ns;
@@ -165,7 +167,10 @@ struct api {
     struct principal_source keys;
     struct wire_currencies currencies;
     enum permission permissions[OPERATION_COUNT];
-    uint64_t allowed_commands[API_ROLES_MAX]; // by role: bit 1 << enum command_type
+    struct role_table roles;
+    struct wire_roles wire_roles;
+    uint64_t allowed_commands[ROLES_MAX]; // by role: bit 1 << enum command_type
+    uint8_t closed_guards[ROLES_MAX];     // by role: bit 1 << enum field_guard
     struct readers lists;
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
@@ -220,8 +225,10 @@ void balances_request_now(struct asking *asking); // commands.c
 void integrity_request(struct asking *asking);
 void public_request(struct asking *asking);
 
-// keys.c: gives a COMMAND_KEY_CREATE its secret.
-void keys_make_secret(struct call *call);
+// keys.c: gives a COMMAND_KEY_CREATE its secret; and the role of a key's record, when it is one of
+// the configuration.
+void keys_make_secret(struct call *call, const struct role_table *roles);
+const char *keys_role_name(const struct api *api, struct slice record);
 
 // rounds.c
 // False: too much waits already; the call was not taken.

@@ -38,6 +38,31 @@ static bool operation_is_open(const struct operation *operation, struct http_req
            (!operation->loopback_only || headers_is_loopback(http_address(request)));
 }
 
+// 403. A key may have a role that the configuration no longer has, and then it may nothing.
+static bool door_permits(struct asking *asking, const struct operation *operation) {
+    struct api *api = asking->loop->api;
+    enum permission needed = api->permissions[operation->code];
+    const struct role_row *role = roles_at(&api->roles, asking->principal.role);
+    bool is_bound = role != NULL && role->bound;
+    if (is_bound)
+        asking->bound_to = asking->principal.owner;
+    if (roles_allow(&api->roles, asking->principal.role, needed) &&
+        (!is_bound || asking->bound_to.size != 0))
+        return true;
+    char detail[200];
+    if (role == NULL)
+        snprintf(detail, sizeof(detail), "The configuration no longer has this key's role.");
+    else if (is_bound && asking->bound_to.size == 0)
+        snprintf(detail, sizeof(detail), "The role %s is bound to an owner, and this key has none.",
+                 role->name);
+    else
+        snprintf(detail, sizeof(detail),
+                 "This needs the permission %s, which the role %s does not have.",
+                 permission_name(needed), role->name);
+    answers_refuse(asking, STATUS_forbidden, detail);
+    return false;
+}
+
 // 401, 429, 404, 405, 403. True: he may come in. False: he has been answered.
 static bool door_pass(struct asking *asking) {
     struct api *api = asking->loop->api;
@@ -66,16 +91,7 @@ static bool door_pass(struct asking *asking) {
         answers_refuse(asking, found, NULL);
         return false;
     }
-    if (!permissions_allow(asking->principal.role, api->permissions[route.operation->code])) {
-        char detail[160];
-        snprintf(detail, sizeof(detail),
-                 "This needs the permission %s, which the role %s does not have.",
-                 permission_name(api->permissions[route.operation->code]),
-                 permissions_role(asking->principal.role)->name);
-        answers_refuse(asking, STATUS_forbidden, detail);
-        return false;
-    }
-    return true;
+    return door_permits(asking, route.operation);
 }
 
 // 413, 415, and headers that no decoder should have to choose between.
@@ -172,7 +188,7 @@ struct wire_context router_wire_context(struct asking *asking, struct arena *are
     struct api *api = asking->loop->api;
     char principal[ID_TEXT_BYTES_MAX];
     size_t principal_bytes = id_format(ID_KEY, asking->principal.key, principal);
-    CHECK(asking->principal.role < API_ROLES_MAX);
+    CHECK(asking->principal.role < ROLES_MAX);
     struct wire_context wire = {
         .parser = asking->loop->parser,
         .arena = arena,
@@ -183,6 +199,9 @@ struct wire_context router_wire_context(struct asking *asking, struct arena *are
                    .role = asking->principal.role},
         .principal_key = asking->principal.key,
         .allowed_commands = api->allowed_commands[asking->principal.role],
+        .bound_to = asking->bound_to,
+        .closed_guards = api->closed_guards[asking->principal.role],
+        .roles = &api->wire_roles,
     };
     memcpy(wire.origin.address, http_address(asking->request), sizeof(wire.origin.address));
     return wire;

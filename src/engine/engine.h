@@ -12,6 +12,7 @@
 #include "base/inbox.h"
 #include "base/status.h"
 #include "ledger/command.h"
+#include "ledger/owner.h"
 #include "ledger/record.h"
 
 struct engine;
@@ -22,6 +23,7 @@ struct outcome {
     bool replayed;    // the first answer again
     bool aside;       // busy for now, nothing was done: a row is locked; may be submitted again
     bool has_version; // `version` is that of the wallet which the answer is
+    uint8_t hidden;   // of a transaction, from somebody bound: bits of enum hidden
     uint64_t version;
     struct slice record; // encoded record that decided (writes), or that last described the thing
                          // (reads); empty for refusals that nobody remembers
@@ -115,6 +117,9 @@ struct list_query {
     struct currency currency;
     int wallet_kind, status, type;
     struct slice order, bank_id, initiated_by;
+    // Of somebody bound to an owner (ledger/bound.h): only what has a side of this owner, and
+    // entries say what is hidden from the `asker`, a principal. Not for wallets: they have `owner`.
+    struct slice bound_to, asker;
     uint64_t from_ms, to_ms; // created_at >= from, < to
     uint64_t cursor;         // 0: from the newest; else what the last page said
     uint32_t limit;          // 1 to LIMIT_PAGE_MAX
@@ -163,6 +168,8 @@ struct engine_port {
                         struct page *ret_page);
     enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms,
                               struct balance_at *ret);
+    // STATUS_ok when there is such a wallet and it is this owner's, else STATUS_not_found.
+    enum status (*owns)(struct engine *engine, struct id wallet, struct slice owner);
     // Reads records from `position` on (0: the first), at most `bytes_max` of them, and copies
     // nothing: slices live as long as the engine. Calls `each` until it returns false. `ret_next`
     // is where to go on.

@@ -4,6 +4,7 @@
 // crash uses this same function on a checkpoint whose parts were copied at different moments.
 #include "base/check.h"
 #include "ledger/decide.h"
+#include "ledger/owner.h"
 
 static struct wallet *wallet_of(struct docket *docket, struct id id) {
     if (docket->wallet != NULL && id_equal(docket->wallet->id, id))
@@ -64,6 +65,7 @@ static void apply_wallet(const struct wallet_facts *facts, struct docket *docket
     if (id_is_zero(wallet->id)) {
         wallet->id = facts->id;
         wallet->kind = facts->kind;
+        wallet->owner = owner_mark(docket->owner_seed, facts->owner);
     }
     CHECK(id_equal(wallet->id, facts->id));
     if (facts->version <= wallet->version)
@@ -112,6 +114,7 @@ static void apply_key(const struct key_facts *facts, struct docket *docket) {
         .expires_at_ms = facts->expires_at_ms,
         .role = facts->role,
         .revoked = facts->revoked,
+        .owner = docket->key->owner,
     };
 }
 

@@ -73,6 +73,7 @@ struct command {
     uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never
     uint32_t slot;           // of what it opens (wallet: from the owner); else unused
     struct id principal_key; // the API key it came with; zero: the system
+    struct slice bound_to;   // the owner whom the principal is bound to (bound.h); empty: to nobody
     struct id wallet;        // who pays; the receiver of a deposit; the one changed
     struct id counterparty;  // merchant of a purchase or hold, payee of a transfer
     struct id subject;       // hold, withdrawal, purchase, key or thing read

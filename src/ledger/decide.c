@@ -3,7 +3,8 @@
 // question with one named status, so both engines and every test agree on which fault is told when
 // there are several:
 //
-//   unauthenticated (the key was revoked meanwhile) · not_found · same_wallet · currency_mismatch ·
+//   unauthenticated (the key was revoked meanwhile) · forbidden (only for those who are bound to an
+//   owner, see bound.h) · not_found · same_wallet · currency_mismatch ·
 //   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
@@ -14,6 +15,7 @@
 #include "ledger/decide.h"
 
 #include "base/check.h"
+#include "ledger/bound.h"
 #include "ledger/decide_facts.h"
 
 // What each command does to whom. `wallet` and `counterparty` are the docket's.
@@ -144,9 +146,10 @@ static enum status rung_state(const struct command *command, const struct docket
         return refuse(ret_refusal, STATUS_wallet_closed, ID_WALLET, counterparty->id);
     if (traits->debits && wallet->status == WALLET_FROZEN)
         return refuse(ret_refusal, STATUS_wallet_frozen, ID_WALLET, wallet->id);
-    if (command->has_if_match && wallet != NULL && command->if_match != wallet->version)
-        return refuse_numbers(ret_refusal, STATUS_version_mismatch, wallet->id, docket,
-                              (int64_t)command->if_match, (int64_t)wallet->version);
+    const struct wallet *versioned = bound_versioned(command, docket);
+    if (command->has_if_match && versioned != NULL && command->if_match != versioned->version)
+        return refuse_numbers(ret_refusal, STATUS_version_mismatch, versioned->id, docket,
+                              (int64_t)command->if_match, (int64_t)versioned->version);
     if (command->bank_id.size != 0 && docket->bank_transaction != NULL) {
         refuse(ret_refusal, STATUS_duplicate_bank_transaction, ID_WALLET, wallet->id);
         ret_refusal->other = *docket->bank_transaction;
@@ -279,6 +282,8 @@ enum status decide(const struct command *command, const struct docket *docket,
     const struct traits *traits = &command_traits[command->type];
     enum status status = rung_principal(command, docket, ret_refusal);
     if (status == STATUS_ok)
+        status = bound_check(command, docket, ret_refusal);
+    if (status == STATUS_ok)
         status = rung_found(command, docket, traits, ret_refusal);
     if (status == STATUS_ok)
         status = rung_parties(command, docket, traits, ret_refusal);
@@ -293,7 +298,7 @@ enum status decide(const struct command *command, const struct docket *docket,
         status = rung_administration(command, docket, ret_refusal);
     if (status != STATUS_ok) {
         CHECK(ret_refusal->status == status);
-        return status;
+        return bound_hide(command, docket, ret_refusal);
     }
     // From here on the command must succeed.
     decide_facts(command, docket, amount, ret_record);

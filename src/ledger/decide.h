@@ -28,6 +28,9 @@ struct docket {
     const struct key *principal; // of command.principal_key; NULL only for the system
     struct id new_id;            // for what the command makes
     struct id new_transaction;   // withdrawal settled at once: its transaction's id
+    uint64_t owner_seed;         // of these books' marks of owners (owner.h)
+    // Of the two wallets of a transaction that is no purchase (refund by somebody bound); 0: none.
+    uint64_t subject_owners[2];
     struct slice owner;          // of `wallet`, for its record
     struct slice order;          // of `hold`: its captures belong to the same order
     struct slice metadata;       // of `wallet` as it is now, for its record

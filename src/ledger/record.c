@@ -449,7 +449,7 @@ static const char *take_key(struct reader *reader, struct key_facts *facts) {
     struct key_bytes bytes;
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
-    if (bytes.role < ROLE_ADMIN || bytes.role > ROLE_AUDITOR || bytes.revoked > 1)
+    if (bytes.role == ROLE_SYSTEM || !role_is_known(bytes.role) || bytes.revoked > 1)
         return "R6: a key of no role";
     *facts = (struct key_facts){.id = bytes.id,
                                 .role = bytes.role,
@@ -564,7 +564,7 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
         return "R3: the version or a flag is not known";
     if (frame.operation == COMMAND_NONE || frame.operation >= COMMAND_TYPE_COUNT ||
-        frame.role > ROLE_AUDITOR)
+        !role_is_known(frame.role))
         return "R6: an operation or role that is not known";
     ret_record->kind = frame.kind;
     ret_record->operation = frame.operation;

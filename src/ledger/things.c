@@ -97,7 +97,12 @@ const char *withdrawal_status_name(enum withdrawal_status status) {
 }
 
 const char *role_name(enum role role) {
-    static const char *const names[] = {"system", "admin", "service", "auditor"};
-    CHECK(role <= ROLE_AUDITOR);
-    return names[role];
+    static const char *const names[] = {"system",   "admin",   "service",  "auditor",
+                                        "operator", "support", "merchant", "customer"};
+    CHECK(role_is_known((uint8_t)role));
+    return role >= ROLE_CUSTOM ? "custom" : names[role];
+}
+
+bool role_is_known(uint8_t role) {
+    return role <= ROLE_CUSTOMER || (role >= ROLE_CUSTOM && role <= ROLE_MAX);
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/id.h"
+#include "base/slice.h"
 #include "ledger/money.h"
 
 enum wallet_kind { WALLET_CUSTOMER, WALLET_MERCHANT };
@@ -27,6 +28,7 @@ struct wallet {
     uint8_t kind;         // enum wallet_kind
     uint8_t status;       // enum wallet_status
     uint32_t counters;    // room for the counters of limits and rules; 0: none
+    uint64_t owner;       // mark of the owner (owner.h)
 };
 
 enum hold_status { HOLD_OPEN, HOLD_CAPTURED, HOLD_VOIDED, HOLD_EXPIRED };
@@ -59,7 +61,19 @@ struct purchase {
     int64_t refunded; // <= amount
 };
 
-enum role { ROLE_SYSTEM, ROLE_ADMIN, ROLE_SERVICE, ROLE_AUDITOR };
+// Stored in keys and records: values never change. From ROLE_CUSTOM on: the configuration's.
+enum role {
+    ROLE_SYSTEM,
+    ROLE_ADMIN,
+    ROLE_SERVICE,
+    ROLE_AUDITOR,
+    ROLE_OPERATOR,
+    ROLE_SUPPORT,
+    ROLE_MERCHANT, // bound to an owner
+    ROLE_CUSTOMER, // bound to an owner
+    ROLE_CUSTOM = 16,
+    ROLE_MAX = 63,
+};
 
 struct key {
     struct id id;
@@ -67,6 +81,7 @@ struct key {
     uint64_t expires_at_ms; // 0: never
     uint8_t role;           // enum role
     bool revoked;
+    struct slice owner; // whose key it is, kept by the engine for as long as it lives; may be empty
 };
 
 static inline int64_t wallet_available(const struct wallet *wallet) {
@@ -100,4 +115,5 @@ const char *wallet_kind_name(enum wallet_kind kind);
 const char *wallet_status_name(enum wallet_status status);
 const char *hold_status_name(enum hold_status status);
 const char *withdrawal_status_name(enum withdrawal_status status);
-const char *role_name(enum role role);
+const char *role_name(enum role role); // "custom" from ROLE_CUSTOM on
+bool role_is_known(uint8_t role);      // a number that a record may hold

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "programs/config_rates.h"
+#include "programs/config_roles.h"
 
 #define INTEGER(name, minimum, maximum, standard, sentence)                                        \
     { #name, SETTING_INTEGER, minimum, maximum, standard, offsetof(struct config, name), sentence }
@@ -37,6 +38,11 @@ static const struct setting settings[] = {
      "How often keys, roles and addresses may ask: an array of up to 16 objects of `per` (key, "
      "role, address), `requests`, and optionally `seconds` (1), `burst` (as `requests`), `class` "
      "(read, write, any) and `role`. None: no limits."},
+    {"separate_duties", SETTING_FLAG, 0, 0, 0, offsetof(struct config, separate_duties),
+     "true: the role admin, which hands out keys, moves no money."},
+    {"roles", SETTING_ROLES, 0, 0, 0, 0,
+     "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
+     "`permissions` and `bound` (to the key's owner; false)."},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -53,6 +59,7 @@ static uint64_t *integer_of(struct config *config, const struct setting *setting
 
 void config_set_defaults(struct config *ret_config) {
     memset(ret_config, 0, sizeof(*ret_config));
+    roles_begin(&ret_config->roles);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (settings[i].kind == SETTING_INTEGER)
             *integer_of(ret_config, &settings[i]) = settings[i].standard;
@@ -193,6 +200,16 @@ static bool read_integer(struct config *config, const struct setting *setting,
     return true;
 }
 
+static bool read_flag(struct config *config, const struct setting *setting,
+                      struct json_value value, char *ret_why, size_t why_bytes) {
+    if (json_kind(value) != JSON_BOOL) {
+        snprintf(ret_why, why_bytes, "%s must be true or false.", setting->name);
+        return false;
+    }
+    *((bool *)config + setting->offset) = json_bool(value);
+    return true;
+}
+
 static bool read_setting(struct config *config, const struct setting *setting,
                          struct json_value value, char *ret_why, size_t why_bytes) {
     switch (setting->kind) {
@@ -201,6 +218,8 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_RATE_LIMITS:
         return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
                                  why_bytes);
+    case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
+    case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     }
     UNREACHABLE("a setting of no kind");
 }
@@ -227,6 +246,8 @@ static bool read_settings(struct json_value root, struct config *config, char *r
         if (!read_setting(config, setting, value, ret_why, why_bytes))
             return false;
     }
+    if (config->separate_duties)
+        roles_separate_duties(&config->roles);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/permissions.h"
 #include "access/rate_limit.h"
 #include "base/buffer.h"
 #include "base/check.h"
@@ -27,16 +28,24 @@ struct config {
     uint64_t storage_free_bytes_min;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
+    bool separate_duties;
+    struct role_table roles; // the house's, and those of the configuration
 };
 
 // What a setting holds.
-enum setting_kind { SETTING_INTEGER, SETTING_CURRENCIES, SETTING_RATE_LIMITS };
+enum setting_kind {
+    SETTING_INTEGER,
+    SETTING_CURRENCIES,
+    SETTING_RATE_LIMITS,
+    SETTING_FLAG, // true or false; false by default
+    SETTING_ROLES
+};
 
 struct setting {
     const char *name;
     enum setting_kind kind;
     uint64_t minimum, maximum, standard; // of integers
-    size_t offset;                       // of integers, in struct config
+    size_t offset;                       // of integers and flags, in struct config
     const char *sentence;
 };
 

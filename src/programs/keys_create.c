@@ -17,7 +17,7 @@
 #define WHY_BYTES 512
 
 struct wish {
-    const char *folder, *postgres, *role, *name, *expires_in;
+    const char *folder, *postgres, *role, *name, *owner, *expires_in;
     struct serve_key_wish key;
 };
 
@@ -37,7 +37,8 @@ static bool read_seconds(const char *text, uint32_t *ret_seconds) {
 static bool read_wish(int argc, char **argv, struct wish *wish) {
     const struct serve_option options[] = {
         {"--data", &wish->folder}, {"--postgres", &wish->postgres},     {"--role", &wish->role},
-        {"--name", &wish->name},   {"--expires-in", &wish->expires_in}, {0}};
+        {"--name", &wish->name},   {"--expires-in", &wish->expires_in}, {"--owner", &wish->owner},
+        {0}};
     const char *verb = NULL; // "create", which led here
     if (!serve_options_read(argc, argv, options, &verb))
         return false;
@@ -56,6 +57,14 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
         return false;
     }
     wish->key.role = role->number;
+    if (wish->owner != NULL)
+        wish->key.owner = slice_of_text(wish->owner);
+    if (wish->key.owner.size > LIMIT_TEXT_BYTES_MAX || (role->bound && wish->key.owner.size == 0)) {
+        fprintf(stderr, "florin keys create: the role %s is bound to an owner: say --owner NAME, "
+                        "of 1 to %d bytes.\n",
+                wish->role, LIMIT_TEXT_BYTES_MAX);
+        return false;
+    }
     wish->key.name = slice_of_text(wish->name);
     if (wish->key.name.size == 0 || wish->key.name.size > LIMIT_TEXT_BYTES_MAX) {
         fprintf(stderr, "florin keys create: a name has 1 to %d bytes.\n", LIMIT_TEXT_BYTES_MAX);

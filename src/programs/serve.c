@@ -147,6 +147,7 @@ static bool open_server(struct serving *serving) {
         .version = version_text(),
         .rate_limits = serving->config.rate_limits,
         .rate_limit_count = serving->config.rate_limit_count,
+        .roles = &serving->config.roles,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);

@@ -39,6 +39,7 @@ enum status serve_key_create(struct engine *engine, const struct serve_key_wish 
         .key_role = wish->role,
         .expires_in_s = wish->expires_in_s,
         .name = wish->name,
+        .owner = wish->owner,
         .secret_hash = sha256_of(slice_of(secret->text, secret->size)),
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };

@@ -9,6 +9,7 @@
 
 struct serve_key_wish {
     struct slice name;
+    struct slice owner;    // empty: none
     uint8_t role;          // enum role
     uint32_t expires_in_s; // 0: never
 };

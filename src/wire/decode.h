@@ -43,6 +43,17 @@ struct wire_currencies {
     uint32_t custom_count;
 };
 
+// Roles beyond the house's, and which roles are bound to an owner.
+struct wire_role {
+    struct slice name;
+    uint8_t number;
+};
+struct wire_roles {
+    struct wire_role customs[ROLE_MAX + 1];
+    uint32_t custom_count;
+    uint64_t bound; // bit 1 << number
+};
+
 // What decoding needs to know. Everything is borrowed.
 struct wire_context {
     struct json_parser *parser; // one per thread
@@ -52,6 +63,9 @@ struct wire_context {
     struct origin origin;       // goes into every command
     struct id principal_key;
     uint64_t allowed_commands;  // bit 1 << enum command_type: what the principal may do in a batch
+    struct slice bound_to;      // the owner whom the principal is bound to; empty: to nobody
+    uint8_t closed_guards;      // bit 1 << enum field_guard: fields that are not his to give
+    const struct wire_roles *roles; // of the configuration; NULL: none
 };
 
 // The headers that are part of a request.

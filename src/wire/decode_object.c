@@ -26,6 +26,7 @@ void decode_begin(const struct wire_context *context, enum command_type type,
                   struct command *ret_command) {
     *ret_command = (struct command){.type = (uint8_t)type,
                                     .principal_key = context->principal_key,
+                                    .bound_to = context->bound_to,
                                     .origin = context->origin};
 }
 
@@ -117,6 +118,21 @@ static bool decode_extra(struct decoding *decoding, struct slice name, struct js
     return true;
 }
 
+static void decode_member(struct decoding *decoding, const struct field *field,
+                          struct json_value value) {
+    const struct wire_context *context = decoding->context;
+    if ((context->closed_guards & 1u << field->guard) != 0) {
+        struct buffer sentence = {0};
+        buffer_add_format(&sentence, "is not yours to give: it needs the permission %s",
+                          field_guard_permission((enum field_guard)field->guard));
+        fault_of_field(context->arena, decoding->faults, field,
+                       arena_copy(context->arena, buffer_slice(&sentence)));
+        buffer_done(&sentence);
+        return;
+    }
+    (void)decode_value(context, field, value, decoding->command, decoding->faults); // noted there
+}
+
 static void fill_rest(struct decoding *decoding) {
     const struct operation *operation = decoding->operation;
     struct arena *arena = decoding->context->arena;
@@ -150,12 +166,17 @@ void decode_object(const struct wire_context *context, const struct operation *o
         if (index < operation->body_count) {
             hint = index + 1;
             if (see(&decoding, index, name))
-                (void)decode_value(context, operation->body[index], value, command, faults);
+                decode_member(&decoding, operation->body[index], value);
         } else if (!decode_extra(&decoding, name, value)) {
             fault_of_name(context->arena, faults, name, SLICE("is not a field of this operation"));
         }
     }
     fill_rest(&decoding);
+    // A key that reaches only one owner's wallets must say whose.
+    if (command->type == COMMAND_KEY_CREATE && context->roles != NULL &&
+        (context->roles->bound >> command->key_role & 1) != 0 && command->owner.size == 0)
+        wire_fault_add(context->arena, faults, SLICE("/owner"),
+                       SLICE("is required for a role that is bound to an owner"));
 }
 
 void decode_nothing(const struct wire_context *context, const struct operation *operation,

@@ -51,10 +51,19 @@ static bool store_id(const struct field *field, void *target, struct slice text)
     return operation_parse_id(field->id_type, text, place_of(field, target));
 }
 
-static bool store_word(const struct field *field, void *target, struct slice text) {
+static bool store_word(const struct wire_context *context, const struct field *field, void *target,
+                       struct slice text) {
     for (int i = 0; field->words[i] != NULL; i++) {
         if (slice_equal(slice_of_text(field->words[i]), text)) {
             store_integer(field, target, field->word_base + i);
+            return true;
+        }
+    }
+    for (uint32_t i = 0; field->open && context->roles != NULL; i++) {
+        if (i == context->roles->custom_count)
+            break;
+        if (slice_equal(context->roles->customs[i].name, text)) {
+            store_integer(field, target, context->roles->customs[i].number);
             return true;
         }
     }
@@ -115,7 +124,7 @@ static bool store_value(const struct wire_context *context, const struct field *
     switch ((enum field_kind)field->kind) {
     case FIELD_ID: return store_id(field, target, text);
     case FIELD_TEXT: return store_text(context, field, target, text);
-    case FIELD_WORD: return store_word(field, target, text);
+    case FIELD_WORD: return store_word(context, field, target, text);
     case FIELD_CURRENCY: return store_currency(context, field, target, text);
     default: UNREACHABLE("a kind of field that bodies do not have");
     }
@@ -193,7 +202,7 @@ static bool store_parameter(const struct wire_context *context, const struct fie
         return parse_integer(text, &integer) && store_number(field, target, integer);
     case FIELD_ID: return store_id(field, target, text);
     case FIELD_TEXT: return store_text(context, field, target, text);
-    case FIELD_WORD: return store_word(field, target, text);
+    case FIELD_WORD: return store_word(context, field, target, text);
     case FIELD_CURRENCY: return store_currency_of_query(field, target, text);
     case FIELD_TIME: return store_time(field, target, text);
     case FIELD_CURSOR: return store_cursor(context, field, target, text);

@@ -86,7 +86,11 @@ static void add_fields(struct buffer *buffer, const char *heading,
         add_expected(buffer, fields[i]);
         BUFFER_ADD(buffer, " | ");
         add_standard(buffer, fields[i]);
-        buffer_add_format(buffer, " | %s |\n", fields[i]->sentence);
+        buffer_add_format(buffer, " | %s", fields[i]->sentence);
+        if (fields[i]->guard != GUARD_NONE)
+            buffer_add_format(buffer, " Needs `%s`.",
+                              field_guard_permission((enum field_guard)fields[i]->guard));
+        BUFFER_ADD(buffer, " |\n");
     }
 }
 
@@ -217,6 +221,28 @@ static bool is_first_with_permission(unsigned code) {
     return true;
 }
 
+static void add_permission(struct buffer *buffer, const struct docs_roles *roles,
+                           const char *permission) {
+    buffer_add_format(buffer, "\n| `%s` |", permission);
+    for (uint32_t i = 0; i < roles->count; i++) {
+        bool allowed = roles->allows(roles->roles[i].number, permission);
+        buffer_add_text(buffer, !allowed ? " |" : roles->roles[i].bound ? " own |" : " yes |");
+    }
+}
+
+static const char bound_rules[] =
+    "\n\n`own`: the role is bound to the key's `owner`.\n\n"
+    "- Wallets of others, and whatever has none of the owner's wallets on one of its sides, look "
+    "like what does not exist: the same `not_found`, in single requests, batches and lists.\n"
+    "- Who pays must be the owner's wallet; of refunds, captures and voids the merchant's side "
+    "must be. Seen but not his to do is `forbidden`. If-Match of a capture or void speaks of the "
+    "merchant's wallet.\n"
+    "- `balance` and `version` of a transaction stand on the owner's own side only, and "
+    "`initiated_by` only where it is the asker himself or nobody else has a side.\n"
+    "- What another's wallet refuses is told as `cannot_receive` or `cannot_pay`, whatever the "
+    "reason, also when there is no such wallet.\n"
+    "- A field that needs a permission which the role lacks is `invalid_request`.\n";
+
 static void add_permissions(struct buffer *buffer, const struct docs_roles *roles) {
     BUFFER_ADD(buffer, "\n## Permissions\n\n");
     for (uint32_t i = 0; i < roles->count; i++)
@@ -231,12 +257,17 @@ static void add_permissions(struct buffer *buffer, const struct docs_roles *role
         const char *permission = operation_at(code)->permission;
         if (strcmp(permission, "none") == 0 || !is_first_with_permission(code))
             continue;
-        buffer_add_format(buffer, "\n| `%s` |", permission);
-        for (uint32_t i = 0; i < roles->count; i++)
-            buffer_add_text(buffer,
-                            roles->allows(roles->roles[i].number, permission) ? " yes |" : " |");
+        add_permission(buffer, roles, permission);
     }
-    BUFFER_ADD(buffer, "\n");
+    for (int guard = GUARD_NONE + 1; guard < GUARD_COUNT; guard++) {
+        const char *permission = field_guard_permission((enum field_guard)guard);
+        bool is_new = true;
+        for (unsigned code = 0; code < OPERATION_COUNT; code++)
+            is_new = is_new && strcmp(operation_at(code)->permission, permission) != 0;
+        if (is_new)
+            add_permission(buffer, roles, permission);
+    }
+    buffer_add_text(buffer, bound_rules);
 }
 
 void docs_render_api(struct buffer *buffer, const struct docs_roles *roles) {

@@ -12,6 +12,7 @@ struct docs_role {
     const char *name;
     const char *sentence;
     uint8_t number;
+    bool bound;
 };
 struct docs_roles {
     const struct docs_role *roles;

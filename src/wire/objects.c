@@ -47,7 +47,9 @@ static const struct object_type types[] = {
      "`open`, `captured`, `voided` or `expired`"},
     {"WithdrawalStatus", WORDS("\"pending\",\"settled\",\"failed\""),
      "`pending`, `settled` or `failed`"},
-    {"Role", WORDS("\"admin\",\"service\",\"auditor\""), "`admin`, `service` or `auditor`"},
+    {"Role", "{\"type\":\"string\"}",
+     "`admin`, `service`, `auditor`, `operator`, `support`, `merchant`, `customer`, or one of the "
+     "configuration's"},
     {"Account", "{\"type\":\"string\"}",
      "a wallet's id, or a system account such as `external:USD`"},
     {"Code", "{\"type\":\"string\"}", "a stable word, see errors.md"},
@@ -76,8 +78,9 @@ static const struct object_member wallet[] = {
 
 static const struct object_member side[] = {
     {"account", "Account", "", false},
-    {"balance", "SignedAmount", "of the wallet after it", true},
-    {"version", "Version", "of the wallet after it", true},
+    {"balance", "SignedAmount", "of the wallet after it; who is bound to an owner sees it on that "
+                                "owner's side only", true},
+    {"version", "Version", "of the wallet after it; likewise", true},
 };
 
 static const struct object_member transaction[] = {
@@ -87,7 +90,8 @@ static const struct object_member transaction[] = {
     {"currency", "Currency", "", false},
     {"debit", "Side", "who paid", false},
     {"credit", "Side", "who was paid", false},
-    {"initiated_by", "Text", "the principal: an API key's id", false},
+    {"initiated_by", "Text", "the principal: an API key's id; hidden from those who are bound to "
+                             "an owner when it is somebody else's", true},
     {"bank_transaction_id", "Text", "of a deposit or withdrawal", true},
     {"order", "Text", "", true},
     {"reference", "Text", "", true},

@@ -53,6 +53,10 @@ static void write_integer(struct buffer *buffer, const struct field *field) {
 }
 
 static void write_words(struct buffer *buffer, const struct field *field) {
+    if (field->open) {
+        BUFFER_ADD(buffer, "{\"type\":\"string\"}");
+        return;
+    }
     BUFFER_ADD(buffer, "{\"type\":\"string\",\"enum\":[");
     for (int i = 0; field->words[i] != NULL; i++) {
         if (i != 0)

@@ -64,6 +64,13 @@ const struct operation *operation_at(enum operation_code code) {
     return &operations_table[code];
 }
 
+const char *field_guard_permission(enum field_guard guard) {
+    static const char *const words[GUARD_COUNT] = {"none", "wallets:freeze", "wallets:credit",
+                                                   "withdrawals:settle"};
+    CHECK((unsigned)guard < GUARD_COUNT);
+    return words[guard];
+}
+
 const char *operation_method_name(enum operation_method method) {
     CHECK((unsigned)method < METHOD_COUNT);
     return method_names[method];

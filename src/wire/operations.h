@@ -68,6 +68,15 @@ enum field_kind {
 
 #define FIELD_NO_FLAG UINT16_MAX
 
+// Fields that need a permission of their own, beside their operation's.
+enum field_guard {
+    GUARD_NONE,
+    GUARD_FREEZE, // a wallet's status
+    GUARD_CREDIT, // a wallet's credit limit
+    GUARD_SETTLE, // what the bank did
+    GUARD_COUNT
+};
+
 struct field {
     const char *name;
     const char *sentence;     // what it means, for documents
@@ -81,9 +90,11 @@ struct field {
     uint8_t kind;             // enum field_kind
     uint8_t id_type;          // enum id_type, of FIELD_ID
     uint8_t word_base;        // value of the first word
+    uint8_t guard;            // enum field_guard
     bool required;
     bool has_standard;
     bool inverted;            // of FIELD_BOOL: stored as its opposite ("final", "keep_open")
+    bool open;                // of FIELD_WORD: roles of the configuration are words too
 };
 
 // What an operation answers with when it succeeds.
@@ -151,6 +162,8 @@ const struct operation *operation_of_batch_type(struct slice type);
 const struct operation *operation_of_command(enum command_type type);
 // The field that a path's id becomes in a batch; only for operations with a `batch_id`.
 const struct field *operation_batch_id_field(const struct operation *operation);
+// The permission that a guarded field needs; "none" for GUARD_NONE.
+const char *field_guard_permission(enum field_guard guard);
 const char *operation_method_name(enum operation_method method); // "GET"
 // Every refusal that an operation may answer with, at the door or by the ledger.
 status_set operation_statuses(const struct operation *operation);

@@ -25,7 +25,8 @@ static const char *const hold_states[] = {"open", "captured", "voided", "expired
 static const char *const withdrawal_states[] = {"pending", "settled", "failed", NULL};
 static const char *const transaction_types[] = {"deposit", "withdrawal", "purchase",
                                                 "refund",  "transfer",   NULL};
-static const char *const key_roles[] = {"admin", "service", "auditor", NULL};
+static const char *const key_roles[] = {"admin",   "service",  "auditor",  "operator",
+                                        "support", "merchant", "customer", NULL};
 
 // ---- fields of bodies ----
 
@@ -41,18 +42,19 @@ static const struct field field_kind = {
     .sentence = "Purchases and holds pay merchants."};
 static const struct field field_credit_limit = {
     NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX, STANDARD(0),
-    COMMAND(credit_limit), .sentence = "How far the wallet may be spent below zero."};
+    .guard = GUARD_CREDIT, COMMAND(credit_limit),
+    .sentence = "How far the wallet may be spent below zero."};
 static const struct field field_metadata = {
     NAMED("metadata"), .kind = FIELD_METADATA, COMMAND(metadata),
     .sentence = "Texts of yours, by name."};
 
 static const struct field field_new_status = {
     NAMED("status"), .kind = FIELD_WORD, .words = wallet_states, .word_base = WALLET_ACTIVE,
-    COMMAND_FLAGGED(wallet_status, has_status),
+    .guard = GUARD_FREEZE, COMMAND_FLAGGED(wallet_status, has_status),
     .sentence = "A wallet is closed only at zero balance and with nothing held."};
 static const struct field field_new_credit_limit = {
     NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX,
-    COMMAND_FLAGGED(credit_limit, has_credit_limit),
+    .guard = GUARD_CREDIT, COMMAND_FLAGGED(credit_limit, has_credit_limit),
     .sentence = "How far the wallet may be spent below zero."};
 static const struct field field_new_metadata = {
     NAMED("metadata"), .kind = FIELD_METADATA, COMMAND_FLAGGED(metadata, has_metadata),
@@ -99,7 +101,7 @@ static const struct field field_bank_id = {
     NAMED("bank_transaction_id"), .kind = FIELD_TEXT, .required = true, COMMAND(bank_id),
     .sentence = "The bank's id of the transfer, unique for ever per currency."};
 static const struct field field_bank_id_at_once = {
-    NAMED("bank_transaction_id"), .kind = FIELD_TEXT, COMMAND(bank_id),
+    NAMED("bank_transaction_id"), .kind = FIELD_TEXT, .guard = GUARD_SETTLE, COMMAND(bank_id),
     .sentence = "With it the withdrawal is settled at once; without it the money is held until "
                 "the withdrawal is settled or failed."};
 static const struct field field_order = {
@@ -128,10 +130,12 @@ static const struct field field_key_name = {
     .sentence = "What the key is for, in your words."};
 static const struct field field_key_role = {
     NAMED("role"), .kind = FIELD_WORD, .words = key_roles, .word_base = ROLE_ADMIN,
-    .required = true, COMMAND(key_role), .sentence = "What the key may do."};
+    .required = true, .open = true, COMMAND(key_role),
+    .sentence = "What the key may do; a role of the configuration's is named like these."};
 static const struct field field_key_owner = {
     NAMED("owner"), .kind = FIELD_TEXT, COMMAND(owner),
-    .sentence = "Who uses the key, in your words."};
+    .sentence = "Who uses the key, in your words. A bound role needs it: only wallets of this "
+                "owner exist for the key."};
 static const struct field field_key_expires_in = {
     NAMED("expires_in"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_EXPIRES_IN_S_MAX,
     COMMAND(expires_in_s),
@@ -278,12 +282,13 @@ static const struct field *const key_list_query[] = {
 #define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
 #define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
 #define MAY_PAY (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds))
-#define MAY_PAY_OTHER (MAY_PAY | MAY(same_wallet) | MAY(balance_limit_exceeded))
+#define MAY_PAY_OTHER                                                                              \
+    (MAY_PAY | MAY(cannot_receive) | MAY(same_wallet) | MAY(balance_limit_exceeded))
 // What an operation of a batch may be refused, since an atomic batch answers with that.
 #define MAY_BATCH                                                                                  \
     (MAY_PAY_OTHER | MAY(not_a_merchant) | MAY(not_a_purchase) | MAY(duplicate_bank_transaction) | \
      MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
-     MAY(refund_exceeds_purchase))
+     MAY(refund_exceeds_purchase) | MAY(cannot_pay))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
 #define CHANGES_WALLET WRITE, .takes_if_match = true
 #define WITH_ID(type, member) \
@@ -297,7 +302,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_WALLET_OPEN] = {
         .code = OPERATION_WALLET_OPEN, .name = "openWallet", .method = METHOD_POST,
         .path = "/v1/wallets", .action = "", .tag = "Wallets",
-        .permission = "wallets:write", .http = 201, .answer = ANSWER_WALLET,
+        .permission = "wallets:open", .http = 201, .answer = ANSWER_WALLET,
         .command = COMMAND_WALLET_OPEN,
         .batch_type = "wallet", WRITE, BODY(wallet_open_body),
         .summary = "Opens a wallet.",
@@ -321,7 +326,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_WALLET_CHANGE] = {
         .code = OPERATION_WALLET_CHANGE, .name = "changeWallet", .method = METHOD_PATCH,
         .path = "/v1/wallets/{id}", .action = "", .tag = "Wallets",
-        .permission = "wallets:write", .http = 200, .answer = ANSWER_WALLET,
+        .permission = "wallets:change", .http = 200, .answer = ANSWER_WALLET,
         .command = COMMAND_WALLET_CHANGE,
         WITH_ID(ID_WALLET, wallet), CHANGES_WALLET, BODY(wallet_change_body),
         .refusals = MAY_CONCERN_WALLET | MAY(wallet_not_empty) | MAY(credit_limit_in_use),
@@ -347,7 +352,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_DEPOSIT] = {
         .code = OPERATION_DEPOSIT, .name = "deposit", .method = METHOD_POST,
         .path = "/v1/deposits", .action = "", .tag = "Payments",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .permission = "deposits:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_DEPOSIT,
         .batch_type = "deposit", CHANGES_WALLET, BODY(deposit_body),
         .refusals = MAY_MOVE | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
@@ -356,7 +361,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_WITHDRAWAL] = {
         .code = OPERATION_WITHDRAWAL, .name = "withdraw", .method = METHOD_POST,
         .path = "/v1/withdrawals", .action = "", .tag = "Withdrawals",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
+        .permission = "withdrawals:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_WITHDRAWAL,
         .batch_type = "withdrawal", CHANGES_WALLET, BODY(withdrawal_body),
         .refusals = MAY_PAY | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
@@ -381,7 +386,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_SETTLE] = {
         .code = OPERATION_SETTLE, .name = "settleWithdrawal", .method = METHOD_POST,
         .path = "/v1/withdrawals/{id}/settle", .action = "settle", .tag = "Withdrawals",
-        .permission = "payments:write", .http = 200, .answer = ANSWER_WITHDRAWAL,
+        .permission = "withdrawals:settle", .http = 200, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_SETTLE,
         .batch_type = "settle", .batch_id = "withdrawal",
         WITH_ID(ID_WITHDRAWAL, subject), CHANGES_WALLET, BODY(settle_body),
@@ -391,7 +396,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_FAIL] = {
         .code = OPERATION_FAIL, .name = "failWithdrawal", .method = METHOD_POST,
         .path = "/v1/withdrawals/{id}/fail", .action = "fail", .tag = "Withdrawals",
-        .permission = "payments:write", .http = 200, .answer = ANSWER_WITHDRAWAL,
+        .permission = "withdrawals:settle", .http = 200, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_FAIL,
         .batch_type = "fail", .batch_id = "withdrawal",
         WITH_ID(ID_WITHDRAWAL, subject), CHANGES_WALLET, BODY(fail_body),
@@ -401,7 +406,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_PURCHASE] = {
         .code = OPERATION_PURCHASE, .name = "purchase", .method = METHOD_POST,
         .path = "/v1/purchases", .action = "", .tag = "Payments",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .permission = "purchases:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_PURCHASE,
         .batch_type = "purchase", CHANGES_WALLET, BODY(purchase_body),
         .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
@@ -410,17 +415,17 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_REFUND] = {
         .code = OPERATION_REFUND, .name = "refund", .method = METHOD_POST,
         .path = "/v1/refunds", .action = "", .tag = "Payments",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .permission = "refunds:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_REFUND,
         .batch_type = "refund", CHANGES_WALLET, BODY(refund_body),
-        .refusals = MAY_PAY | MAY(not_a_purchase) | MAY(refund_exceeds_purchase) |
-                    MAY(balance_limit_exceeded),
+        .refusals = MAY_PAY | MAY(cannot_receive) | MAY(not_a_purchase) |
+                    MAY(refund_exceeds_purchase) | MAY(balance_limit_exceeded),
         .summary = "Gives back a purchase, or a part of it, to the wallet that paid.",
     },
     [OPERATION_TRANSFER] = {
         .code = OPERATION_TRANSFER, .name = "transfer", .method = METHOD_POST,
         .path = "/v1/transfers", .action = "", .tag = "Payments",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .permission = "transfers:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_TRANSFER,
         .batch_type = "transfer", CHANGES_WALLET, BODY(transfer_body),
         .refusals = MAY_PAY_OTHER,
@@ -429,7 +434,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_HOLD] = {
         .code = OPERATION_HOLD, .name = "hold", .method = METHOD_POST,
         .path = "/v1/holds", .action = "", .tag = "Holds",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_HOLD,
+        .permission = "holds:write", .http = 201, .answer = ANSWER_HOLD,
         .command = COMMAND_HOLD,
         .batch_type = "hold", CHANGES_WALLET, BODY(hold_body),
         .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
@@ -454,18 +459,18 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_CAPTURE] = {
         .code = OPERATION_CAPTURE, .name = "captureHold", .method = METHOD_POST,
         .path = "/v1/holds/{id}/capture", .action = "capture", .tag = "Holds",
-        .permission = "payments:write", .http = 201, .answer = ANSWER_TRANSACTION,
+        .permission = "holds:capture", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_CAPTURE,
         .batch_type = "capture", .batch_id = "hold",
         WITH_ID(ID_HOLD, subject), CHANGES_WALLET, BODY(capture_body),
         .refusals = MAY_MOVE | MAY(wallet_frozen) | MAY(hold_not_open) | MAY(capture_exceeds_hold) |
-                    MAY(balance_limit_exceeded),
+                    MAY(balance_limit_exceeded) | MAY(cannot_pay),
         .summary = "Pays the merchant from what a hold set aside.",
     },
     [OPERATION_VOID] = {
         .code = OPERATION_VOID, .name = "voidHold", .method = METHOD_POST,
         .path = "/v1/holds/{id}/void", .action = "void", .tag = "Holds",
-        .permission = "payments:write", .http = 200, .answer = ANSWER_HOLD,
+        .permission = "holds:capture", .http = 200, .answer = ANSWER_HOLD,
         .command = COMMAND_VOID,
         .batch_type = "void", .batch_id = "hold",
         WITH_ID(ID_HOLD, subject), CHANGES_WALLET,
@@ -475,7 +480,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_BATCH] = {
         .code = OPERATION_BATCH, .name = "batch", .method = METHOD_POST,
         .path = "/v1/batches", .action = "", .tag = "Payments",
-        .permission = "payments:write", .http = 200, .answer = ANSWER_BATCH,
+        .permission = "batches:write", .http = 200, .answer = ANSWER_BATCH,
         .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BATCH_BODY_BYTES_MAX,
         BODY(batch_body),
         .refusals = MAY_BATCH,

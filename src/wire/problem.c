@@ -56,6 +56,8 @@ const char *problem_advice(enum status status) {
         [STATUS_end] = "Nothing needs to be done.",
         [STATUS_fenced] = "Retry with the same Idempotency-Key.",
         [STATUS_out_of_place] = "Retry with the same Idempotency-Key; if it stays, see the log.",
+        [STATUS_cannot_receive] = "Check the id and the currency, or ask who owns the wallet.",
+        [STATUS_cannot_pay] = "Ask who owns the wallet.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };
     CHECK((unsigned)status < STATUS_COUNT);

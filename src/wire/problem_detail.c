@@ -67,6 +67,8 @@ bool problem_has_detail(const struct refusal *refusal) {
     case STATUS_balance_limit_exceeded:
     case STATUS_wallet_not_empty:
     case STATUS_credit_limit_in_use:
+    case STATUS_cannot_receive:
+    case STATUS_cannot_pay:
     case STATUS_last_admin_key: return true;
     default: return false;
     }
@@ -183,6 +185,13 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         BUFFER_ADD(buffer, " is ");
         buffer_add_text(buffer, withdrawal_status_name((enum withdrawal_status)refusal->has));
         BUFFER_ADD(buffer, ", and only a pending withdrawal can be settled or failed.");
+        return;
+    case STATUS_cannot_receive:
+        BUFFER_ADD(buffer,
+                   " cannot receive this. Check the id and the currency, or ask who owns it.");
+        return;
+    case STATUS_cannot_pay:
+        BUFFER_ADD(buffer, " cannot pay this now. Ask who owns it.");
         return;
     case STATUS_version_mismatch: add_version(buffer, refusal); return;
     case STATUS_capture_exceeds_hold: add_remaining(buffer, refusal, " left, and "); return;

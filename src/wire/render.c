@@ -30,14 +30,14 @@ static void render_answer(struct buffer *buffer, enum answer_kind answer,
     case ANSWER_NOTHING: return;
     case ANSWER_WALLET: wire_render_wallet(buffer, record, found->wallet); return;
     case ANSWER_TRANSACTION:
-        wire_render_transaction(buffer, record, opening, found->refunded);
+        wire_render_transaction(buffer, record, opening, found->refunded, found->hidden);
         return;
     case ANSWER_WITHDRAWAL:
         wire_render_withdrawal(buffer, record, opening, found->withdrawal, found->transaction);
         return;
     case ANSWER_HOLD: wire_render_hold(buffer, record, opening, found->hold); return;
     case ANSWER_KEY:
-        wire_render_key(buffer, record, found->last_used_at_ms, found->secret);
+        wire_render_key(buffer, record, found->last_used_at_ms, found->role_name, found->secret);
         return;
     default: UNREACHABLE("a command that answers with more than one thing");
     }

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "ledger/command.h"
+#include "ledger/owner.h"
 #include "ledger/record.h"
 #include "ledger/things.h"
 
@@ -28,6 +29,8 @@ struct wire_found {
     const struct id *transaction; // of a live withdrawal, when settled
     int64_t refunded;             // of a live purchase; 0 in answers to writes
     uint64_t last_used_at_ms;     // of a key; 0: never, or not known
+    const char *role_name;        // of a key with a role of the configuration; else NULL
+    uint8_t hidden;               // of a transaction: bits of enum hidden (ledger/owner.h)
     struct slice secret;          // of a new key; empty: not shown (replays, lists)
 };
 
@@ -43,14 +46,14 @@ MUST_CHECK enum status wire_render_command(struct buffer *buffer, enum command_t
 void wire_render_wallet(struct buffer *buffer, const struct record *record,
                         const struct wallet *live);
 void wire_render_transaction(struct buffer *buffer, const struct record *record,
-                             const struct record *opening, int64_t refunded);
+                             const struct record *opening, int64_t refunded, uint8_t hidden);
 void wire_render_withdrawal(struct buffer *buffer, const struct record *record,
                             const struct record *opening, const struct withdrawal *live,
                             const struct id *transaction);
 void wire_render_hold(struct buffer *buffer, const struct record *record,
                       const struct record *opening, const struct hold *live);
 void wire_render_key(struct buffer *buffer, const struct record *record, uint64_t last_used_at_ms,
-                     struct slice secret);
+                     const char *role_name, struct slice secret);
 
 // Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are
 // numbered from 0. A `next_cursor` of 0 says that there is no more.

@@ -189,7 +189,7 @@ void wire_render_withdrawal(struct buffer *buffer, const struct record *record,
 }
 
 void wire_render_key(struct buffer *buffer, const struct record *record, uint64_t last_used_at_ms,
-                     struct slice secret) {
+                     const char *role, struct slice secret) {
     CHECK(record->kind == RECORD_KEY);
     const struct key_facts *facts = &record->api_key;
     (void)buffer_room(buffer, OBJECT_BYTES);
@@ -197,7 +197,7 @@ void wire_render_key(struct buffer *buffer, const struct record *record, uint64_
     render_id(buffer, ID_KEY, facts->id);
     RENDER_TEXT(buffer, ",\"name\":", facts->name);
     BUFFER_ADD(buffer, ",\"role\":");
-    render_word(buffer, role_name(facts->role));
+    render_word(buffer, role != NULL ? role : role_name(facts->role));
     RENDER_TEXT(buffer, ",\"owner\":", facts->owner);
     BUFFER_ADD(buffer, ",\"created_at\":");
     render_time(buffer, id_time_ms(facts->id));

@@ -28,7 +28,7 @@ static struct transaction_texts texts_of(const struct transaction_facts *facts,
 }
 
 static void render_side(struct buffer *buffer, const struct posting_side *side,
-                        const struct currency *currency) {
+                        const struct currency *currency, bool is_hidden) {
     if (id_equal(side->wallet, no_id)) {
         struct slice code = currency_code(currency);
         BUFFER_ADD(buffer, "{\"account\":\"external:");
@@ -38,6 +38,10 @@ static void render_side(struct buffer *buffer, const struct posting_side *side,
     }
     BUFFER_ADD(buffer, "{\"account\":");
     render_id(buffer, ID_WALLET, side->wallet);
+    if (is_hidden) {
+        BUFFER_ADD(buffer, "}");
+        return;
+    }
     BUFFER_ADD(buffer, ",\"balance\":");
     buffer_add_i64(buffer, side->balance);
     BUFFER_ADD(buffer, ",\"version\":");
@@ -64,7 +68,7 @@ static void render_relations(struct buffer *buffer, const struct transaction_fac
 }
 
 void wire_render_transaction(struct buffer *buffer, const struct record *record,
-                             const struct record *opening, int64_t refunded) {
+                             const struct record *opening, int64_t refunded, uint8_t hidden) {
     CHECK(record->kind == RECORD_TRANSACTION);
     const struct transaction_facts *facts = &record->transaction;
     struct transaction_texts texts = texts_of(facts, opening);
@@ -78,10 +82,11 @@ void wire_render_transaction(struct buffer *buffer, const struct record *record,
     BUFFER_ADD(buffer, ",\"currency\":");
     render_code(buffer, &facts->currency);
     BUFFER_ADD(buffer, ",\"debit\":");
-    render_side(buffer, &facts->debit, &facts->currency);
+    render_side(buffer, &facts->debit, &facts->currency, (hidden & HIDDEN_DEBIT) != 0);
     BUFFER_ADD(buffer, ",\"credit\":");
-    render_side(buffer, &facts->credit, &facts->currency);
-    RENDER_TEXT(buffer, ",\"initiated_by\":", record->origin.principal);
+    render_side(buffer, &facts->credit, &facts->currency, (hidden & HIDDEN_CREDIT) != 0);
+    if ((hidden & HIDDEN_WHO) == 0)
+        RENDER_TEXT(buffer, ",\"initiated_by\":", record->origin.principal);
     RENDER_TEXT(buffer, ",\"bank_transaction_id\":", facts->bank_id);
     RENDER_TEXT(buffer, ",\"order\":", texts.order);
     RENDER_TEXT(buffer, ",\"reference\":", texts.reference);

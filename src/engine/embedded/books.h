@@ -85,6 +85,11 @@ struct fetched {
 // fetch.c
 // The key that a command comes with; NULL: the system, or no such key.
 const struct key *fetch_principal(struct books *books, struct id key);
+// The mark of a wallet's owner; 0: no such wallet, or the world outside.
+uint64_t fetch_owner(const struct books *books, struct id wallet);
+// Notes on the outcome what of a transaction somebody bound must not see.
+void fetch_hidden(const struct books *books, const struct command *command,
+                  const struct record *record, struct outcome *outcome);
 void fetch_prefetch(struct books *books, struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
 uint64_t key_fingerprint(const struct books *books, struct digest128 key);
@@ -153,6 +158,7 @@ MUST_CHECK enum status checkpoint_load(struct books *books, struct landmark *ret
 // listing.c: the reading half of the port.
 enum status books_list(struct engine *engine, const struct list_query *query,
                        struct page *ret_page);
+enum status books_owns(struct engine *engine, struct id wallet, struct slice owner);
 enum status books_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                              struct balance_at *ret);
 // Waits until everything that was decided when it was called is durable.

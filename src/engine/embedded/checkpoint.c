@@ -96,6 +96,7 @@ static enum status keys_write(struct books *books, struct checkpoint_writer *wri
     for (uint32_t i = 0; i < count; i++) {
         copy[i] = state->key_items[i];
         copy[i].key = state->keys[i];
+        copy[i].key.owner = (struct slice){0}; // a place in memory; it stands in the key's record
     }
     CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);
     enum status status = array_write(writer, copy, sizeof(*copy), count, ret_entry);

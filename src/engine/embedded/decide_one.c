@@ -34,6 +34,7 @@ static void outcome_replay(struct books *books, const struct command *command,
     count(&books->stats.replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
+    fetch_hidden(books, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;
         outcome->refusal = earlier->refusal;
@@ -87,6 +88,7 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
     position = effect_take(books, &record, &fetched);
     outcome->status = STATUS_ok;
     outcome_point(outcome, &record, position);
+    fetch_hidden(books, command, &record, outcome);
     count(&books->stats.records);
 }
 
@@ -146,6 +148,7 @@ static void replay_batch(struct books *books, struct submission *submission,
         outcome->status = STATUS_ok;
         outcome->replayed = (at & 1) != 0;
         outcome_point(outcome, &record, at & ~UINT64_C(7));
+        fetch_hidden(books, &submission->commands[i], &record, outcome);
     }
 }
 

@@ -137,6 +137,7 @@ static void take(struct books *books, uint64_t position, const struct record *re
         .hold = touched->hold == NULL ? NULL : &touched->hold->hold,
         .withdrawal = touched->withdrawal == NULL ? NULL : &touched->withdrawal->withdrawal,
         .key = touched->key == NULL ? NULL : &touched->key->key,
+        .owner_seed = books->hash_seed,
     };
     if (record->kind == RECORD_CURSOR) {
         take_cursor(state, record);
@@ -233,8 +234,10 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
         touched.refund = state_refund_item(state, fetched->purchase_position);
     take(books, position, record, &touched);
     if (record->kind == RECORD_KEY) {
-        if (touched.key->opened == 0)
+        if (touched.key->opened == 0) {
             touched.key->opened = position;
+            state_key_own(state, (uint32_t)(touched.key - state->key_items), record->api_key.owner);
+        }
         state_key_publish(state, (uint32_t)(touched.key - state->key_items));
     }
     effect_index(books, position, record);

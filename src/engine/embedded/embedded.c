@@ -181,6 +181,7 @@ static const struct engine_port books_port = {
     .submit = books_submit,
     .list = books_list,
     .balance_at = books_balance_at,
+    .owns = books_owns,
     .feed = books_feed,
     .published_end = books_published_end,
     .wallets = books_wallets,
@@ -329,6 +330,18 @@ static enum status check_currencies(struct books *books, const struct embedded_o
     return STATUS_ok;
 }
 
+// Whose the keys are stands in their records alone.
+static void keys_own(struct books *books) {
+    for (uint32_t i = 0; i < books->state.key_count; i++) {
+        struct record record;
+        const char *why;
+        struct slice bytes = journal_read(books->journal, books->state.key_items[i].opened);
+        CHECK(record_decode(bytes, &record, &why) == STATUS_ok && record.kind == RECORD_KEY);
+        state_key_own(&books->state, i, record.api_key.owner);
+        state_key_publish(&books->state, i);
+    }
+}
+
 static enum status open_folder(struct books *books, const struct embedded_options *options,
                                char *ret_why, size_t why_bytes) {
     if (options->disk != NULL) {
@@ -358,6 +371,8 @@ static enum status open_books(struct books *books, const struct embedded_options
     books->state.seal = books->engine.seal;
     books->hash_seed = birth.hash_seed;
     status = replay(books, options, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        keys_own(books);
     if (status == STATUS_ok)
         status = folder_settle(books->disk);
     return status == STATUS_ok ? check_currencies(books, options, ret_why, why_bytes) : status;

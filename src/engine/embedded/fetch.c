@@ -81,6 +81,22 @@ bool fetch_earlier(struct books *books, const struct command *command, struct re
     return false;
 }
 
+uint64_t fetch_owner(const struct books *books, struct id wallet) {
+    const struct wallet_item *item =
+        id_is_zero(wallet) ? NULL : state_wallet(&books->state, wallet);
+    return item == NULL ? 0 : item->wallet.owner;
+}
+
+void fetch_hidden(const struct books *books, const struct command *command,
+                  const struct record *record, struct outcome *outcome) {
+    if (!command_is_bound(command) || record->kind != RECORD_TRANSACTION)
+        return;
+    outcome->hidden = owner_hidden(owner_mark(books->hash_seed, command->bound_to),
+                                   fetch_owner(books, record->transaction.debit.wallet),
+                                   fetch_owner(books, record->transaction.credit.wallet),
+                                   command->origin.principal, record->origin.principal);
+}
+
 static void fetch_bank_transaction(struct books *books, const struct command *command,
                                    struct fetched *fetched) {
     if (command->bank_id.size == 0 || fetched->docket.currency == NULL)
@@ -117,6 +133,8 @@ static void fetch_purchase(struct books *books, const struct command *command,
     if (facts->type != TRANSACTION_PURCHASE) {
         uint16_t currency;
         fetched->docket.subject_is_other_transaction = true;
+        fetched->docket.subject_owners[0] = fetch_owner(books, facts->debit.wallet);
+        fetched->docket.subject_owners[1] = fetch_owner(books, facts->credit.wallet);
         fetched->docket.currency =
             state_currency(&books->state, &facts->currency, false, &currency);
         return;
@@ -228,6 +246,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     struct fetched *fetched = ret_fetched;
     memset(fetched, 0, sizeof(*fetched));
     fetched->docket.now_ms = books->now_ms;
+    fetched->docket.owner_seed = books->hash_seed;
     fetched->docket.keys = state->keys;
     fetched->docket.key_count = state->key_count;
     fetched->docket.principal = fetch_principal(books, command->principal_key);

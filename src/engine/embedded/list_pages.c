@@ -12,6 +12,40 @@ void books_settle(struct books *books) {
     (void)signal_gate_wait(&books->published, decided, SIGNAL_GATE_WAIT_FOREVER);
 }
 
+uint64_t list_owner(const struct books *books, struct id wallet) {
+    uint64_t locator;
+    struct wallet_item item;
+    if (id_is_zero(wallet) || !id_open(&books->state.seal, wallet, &locator) || locator == 0 ||
+        locator >= table_count(&books->state.wallets))
+        return 0;
+    table_copy(&books->state.wallets, (uint32_t)locator, offsetof(struct wallet_item, sequence),
+               &item);
+    return id_equal(item.wallet.id, wallet) ? item.wallet.owner : 0;
+}
+
+bool list_sees_wallets(const struct books *books, const struct list_query *query, struct id first,
+                       struct id second) {
+    if (query->bound_to.size == 0)
+        return true;
+    uint64_t own = owner_mark(books->hash_seed, query->bound_to);
+    return list_owner(books, first) == own || list_owner(books, second) == own;
+}
+
+bool list_sees(const struct books *books, const struct list_query *query,
+               const struct record *record, struct outcome *outcome) {
+    CHECK(record->kind == RECORD_TRANSACTION);
+    if (query->bound_to.size == 0)
+        return true;
+    const struct transaction_facts *facts = &record->transaction;
+    uint64_t own = owner_mark(books->hash_seed, query->bound_to);
+    uint64_t debit = list_owner(books, facts->debit.wallet);
+    uint64_t credit = list_owner(books, facts->credit.wallet);
+    if (outcome != NULL)
+        outcome->hidden =
+            owner_hidden(own, debit, credit, query->asker, record->origin.principal);
+    return debit == own || credit == own;
+}
+
 struct outcome *page_add(struct page *page) {
     struct outcome *outcome = &page->items[page->item_count++].outcome;
     memset(outcome, 0, sizeof(*outcome));

@@ -84,8 +84,9 @@ enum status list_wallets(struct books *books, const struct list_query *query, st
 
 // ---- holds ------------------------------------------------------------------------------------
 
-static bool hold_is_wanted(const struct list_query *query, const struct hold *hold) {
-    if (id_is_zero(hold->id))
+static bool hold_is_wanted(const struct books *books, const struct list_query *query,
+                           const struct hold *hold) {
+    if (id_is_zero(hold->id) || !list_sees_wallets(books, query, hold->wallet, hold->merchant))
         return false;
     if (query->status >= 0 && hold->status != query->status)
         return false;
@@ -117,7 +118,7 @@ static bool ordered_hold(struct books *books, const struct list_query *query, ui
         locator >= table_count(&books->state.holds))
         return false;
     copy_hold(books, locator, &item);
-    if (!hold_is_wanted(query, &item.hold))
+    if (!hold_is_wanted(books, query, &item.hold))
         return false;
     hold_add(&item, page);
     return true;
@@ -134,7 +135,7 @@ enum status list_holds(struct books *books, const struct list_query *query, stru
              index > 1 && page->item_count < query->limit && scanned < LIST_SCAN_MAX; scanned++) {
             struct hold_item item;
             copy_hold(books, --index, &item);
-            if (hold_is_wanted(query, &item.hold))
+            if (hold_is_wanted(books, query, &item.hold))
                 hold_add(&item, page);
         }
         page->next_cursor = index > 1 ? index : 0;
@@ -151,9 +152,10 @@ static void copy_withdrawal(const struct books *books, uint64_t locator,
                offsetof(struct withdrawal_item, sequence), ret_item);
 }
 
-static bool withdrawal_is_wanted(const struct list_query *query,
+static bool withdrawal_is_wanted(const struct books *books, const struct list_query *query,
                                  const struct withdrawal *withdrawal) {
-    if (id_is_zero(withdrawal->id))
+    if (id_is_zero(withdrawal->id) ||
+        !list_sees_wallets(books, query, withdrawal->wallet, withdrawal->wallet))
         return false;
     if (query->status >= 0 && withdrawal->status != query->status)
         return false;
@@ -183,7 +185,7 @@ static bool banked_withdrawal(struct books *books, const struct list_query *quer
         locator >= table_count(&books->state.withdrawals))
         return false;
     copy_withdrawal(books, locator, &item);
-    if (!withdrawal_is_wanted(query, &item.withdrawal))
+    if (!withdrawal_is_wanted(books, query, &item.withdrawal))
         return false;
     withdrawal_add(&item, page);
     return true;
@@ -232,7 +234,7 @@ enum status list_withdrawals(struct books *books, const struct list_query *query
             copy_withdrawal(books, --index, &item);
             if (!id_is_zero(item.withdrawal.id) && id_time_ms(item.withdrawal.id) < query->from_ms)
                 index = 1; // the rest is older still
-            else if (withdrawal_is_wanted(query, &item.withdrawal))
+            else if (withdrawal_is_wanted(books, query, &item.withdrawal))
                 withdrawal_add(&item, page);
         }
         page->next_cursor = index > 1 ? index : 0;

@@ -22,10 +22,11 @@ static bool transaction_is_wanted(const struct list_query *query, const struct r
 
 static bool transaction_add(struct books *books, const struct list_query *query, uint64_t position,
                             const struct record *record, struct page *page) {
-    if (!transaction_is_wanted(query, record))
+    if (!transaction_is_wanted(query, record) || !list_sees(books, query, record, NULL))
         return false;
     struct outcome *outcome = page_add(page);
     outcome->record = outcome_position(position);
+    (void)list_sees(books, query, record, outcome);
     if (record->transaction.opening != 0)
         outcome->opening = outcome_position(record->transaction.opening);
     if (record->transaction.type == TRANSACTION_PURCHASE)

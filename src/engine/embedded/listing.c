@@ -39,6 +39,14 @@ static bool wallet_copy(struct books *books, struct id id, struct wallet_item *r
     return id_equal(ret_item->wallet.id, id);
 }
 
+enum status books_owns(struct engine *engine, struct id wallet, struct slice owner) {
+    struct books *books = (struct books *)engine;
+    struct wallet_item item;
+    bool owns = wallet_copy(books, wallet, &item) &&
+                item.wallet.owner == owner_mark(books->hash_seed, owner);
+    return owns ? STATUS_ok : STATUS_not_found;
+}
+
 enum status books_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                              struct balance_at *ret) {
     struct books *books = (struct books *)engine;
@@ -80,6 +88,7 @@ enum status list_history(struct books *books, const struct list_query *query, st
         if (query->type < 0 || facts->type == query->type) {
             struct outcome *outcome = page_add(page);
             outcome->record = journal_read(books->journal, position);
+            (void)list_sees(books, query, &entry.record, outcome);
             if (facts->opening != 0)
                 outcome->opening = journal_read(books->journal, facts->opening);
             if (facts->type == TRANSACTION_PURCHASE)

@@ -9,6 +9,15 @@
 // Appends an entry and returns its outcome, zeroed. The page has room for the query's limit.
 struct outcome *page_add(struct page *page);
 
+// The mark of a wallet's owner, read beside the writer; owners never change. 0: there is none.
+uint64_t list_owner(const struct books *books, struct id wallet);
+// Whether who asks may see what has these two wallets.
+bool list_sees_wallets(const struct books *books, const struct list_query *query, struct id first,
+                       struct id second);
+// The same for a transaction; notes on the outcome (NULL: nowhere) what of it is hidden.
+bool list_sees(const struct books *books, const struct list_query *query,
+               const struct record *record, struct outcome *outcome);
+
 // list_transactions.c
 enum status list_history(struct books *books, const struct list_query *query, struct page *page);
 enum status list_transactions(struct books *books, const struct list_query *query,

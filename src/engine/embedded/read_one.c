@@ -11,10 +11,19 @@ static void read_missing(const struct command *command, enum id_type type,
         .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
 }
 
+// Whether somebody bound may see what has these two wallets; everybody else may.
+static bool sees(const struct books *books, const struct command *command, struct id first,
+                 struct id second) {
+    if (!command_is_bound(command))
+        return true;
+    uint64_t own = owner_mark(books->hash_seed, command->bound_to);
+    return fetch_owner(books, first) == own || fetch_owner(books, second) == own;
+}
+
 static void read_wallet(struct books *books, const struct command *command,
                         struct outcome *outcome) {
     const struct wallet_item *item = state_wallet(&books->state, command->subject);
-    if (item == NULL) {
+    if (item == NULL || !sees(books, command, item->wallet.id, item->wallet.id)) {
         read_missing(command, ID_WALLET, outcome);
         return;
     }
@@ -28,11 +37,13 @@ static void read_transaction(struct books *books, const struct command *command,
                              struct outcome *outcome) {
     struct record record;
     uint64_t position;
-    if (!fetch_transaction(books, command->subject, true, &record, &position)) {
+    if (!fetch_transaction(books, command->subject, true, &record, &position) ||
+        !sees(books, command, record.transaction.debit.wallet, record.transaction.credit.wallet)) {
         read_missing(command, ID_TRANSACTION, outcome);
         return;
     }
     outcome->record = outcome_position(position);
+    fetch_hidden(books, command, &record, outcome);
     if (record.transaction.opening != 0)
         outcome->opening = outcome_position(record.transaction.opening);
     if (record.transaction.type == TRANSACTION_PURCHASE)
@@ -41,7 +52,7 @@ static void read_transaction(struct books *books, const struct command *command,
 
 static void read_hold(struct books *books, const struct command *command, struct outcome *outcome) {
     const struct hold_item *item = state_hold(&books->state, command->subject);
-    if (item == NULL) {
+    if (item == NULL || !sees(books, command, item->hold.wallet, item->hold.merchant)) {
         read_missing(command, ID_HOLD, outcome);
         return;
     }
@@ -54,7 +65,8 @@ static void read_hold(struct books *books, const struct command *command, struct
 static void read_withdrawal(struct books *books, const struct command *command,
                             struct outcome *outcome) {
     const struct withdrawal_item *item = state_withdrawal(&books->state, command->subject);
-    if (item == NULL) {
+    if (item == NULL ||
+        !sees(books, command, item->withdrawal.wallet, item->withdrawal.wallet)) {
         read_missing(command, ID_WITHDRAWAL, outcome);
         return;
     }

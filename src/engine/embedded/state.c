@@ -16,6 +16,7 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->withdrawals, sizeof(struct withdrawal_item), HOLDS_MAX);
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
+    arena_init(&state->key_texts, 4096);
     CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
     CHECK(pthread_mutex_init(&state->cursors_lock, NULL) == 0);
     state_cursors_name(state);
@@ -28,6 +29,7 @@ void state_done(struct state *state) {
     table_done(&state->refunds);
     memory_free(state->keys);
     memory_free(state->key_items);
+    arena_done(&state->key_texts);
     memory_free(state->refund_slots);
     memory_free(state->due);
     (void)pthread_rwlock_destroy(&state->keys_lock);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "engine/embedded/table.h"
 #include "ledger/decide.h"
 #include "ledger/history.h"
@@ -25,7 +26,6 @@ struct wallet_item {
                                      // of 64, 4096, 262144
     uint32_t open_holds;             // first of the list of its open holds; 0: none
     uint32_t reserved;
-    uint64_t reserved_wide;
 };
 static_assert(sizeof(struct wallet_item) == 128, "two cache lines");
 
@@ -85,6 +85,7 @@ struct state {
     struct key *keys; // owned
     struct key_item *key_items;
     uint32_t key_count, key_capacity;
+    struct arena key_texts; // owners of keys: as long as the state
 
     struct currency_account currencies[STATE_CURRENCIES_MAX];
     uint32_t currency_count; // atomic for readers
@@ -152,6 +153,8 @@ bool state_key_find(struct state *state, const struct sha256 *secret_hash, uint6
                     bool *ret_live); // any thread
 bool state_key_by_id(struct state *state, struct id id, uint64_t now_ms, struct key *ret_key,
                      bool *ret_live); // any thread
+// Keeps the owner of a key for as long as the state lives. Thread: the writer, or one at the start.
+void state_key_own(struct state *state, uint32_t index, struct slice owner);
 // After key_items[index].key was changed: the rules' array follows. Thread: the writer.
 void state_key_publish(struct state *state, uint32_t index);
 

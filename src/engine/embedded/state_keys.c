@@ -58,6 +58,12 @@ bool state_key_by_id(struct state *state, struct id id, uint64_t now_ms, struct 
     return found;
 }
 
+void state_key_own(struct state *state, uint32_t index, struct slice owner) {
+    CHECK(index < state->key_count);
+    state->key_items[index].key.owner =
+        owner.size == 0 ? owner : arena_copy(&state->key_texts, owner);
+}
+
 void state_key_publish(struct state *state, uint32_t index) {
     CHECK(index < state->key_count);
     CHECK(pthread_rwlock_wrlock(&state->keys_lock) == 0);

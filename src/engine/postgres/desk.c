@@ -8,6 +8,7 @@
 void desk_init(struct desk *desk) {
     memset(desk, 0, sizeof(*desk));
     arena_init(&desk->arena, 1 << 18);
+    arena_init(&desk->key_texts, 4096);
     desk->keys_version = UINT64_MAX;
 }
 
@@ -62,6 +63,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->key_rows);
     memory_free(desk->saved);
     buffer_done(&desk->scratch);
+    arena_done(&desk->key_texts);
     arena_done(&desk->arena);
 }
 
@@ -103,6 +105,22 @@ struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
     return ret_record->kind == RECORD_TRANSACTION && id_equal(ret_record->transaction.id, id)
                ? row
                : NULL;
+}
+
+uint64_t desk_owner(const struct desk *desk, struct id wallet) {
+    const struct wallet_row *row = desk_wallet(desk, wallet);
+    return row == NULL ? 0 : row->wallet.owner;
+}
+
+void desk_hide(const struct desk *desk, const struct command *command, const struct record *record,
+               struct outcome *outcome) {
+    if (!command_is_bound(command) || record->kind != RECORD_TRANSACTION)
+        return;
+    const struct transaction_facts *facts = &record->transaction;
+    outcome->hidden = owner_hidden(owner_mark(desk->hash_seed, command->bound_to),
+                                   desk_owner(desk, facts->debit.wallet),
+                                   desk_owner(desk, facts->credit.wallet),
+                                   command->origin.principal, record->origin.principal);
 }
 
 uint64_t desk_next_position(const struct desk *desk) {

@@ -106,6 +106,7 @@ struct desk {
     uint64_t now_ms;
     bool takes_turn; // a setting for tests: correctness does not rest on it
     bool has_writes;
+    bool has_bound; // somebody bound to an owner asks: both wallets of transactions are fetched
     struct counters before, counters;
 
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
@@ -118,7 +119,9 @@ struct desk {
     struct key *keys; // owned; one array for the rules
     struct key_row *key_rows;
     uint32_t key_count, key_capacity;
+    uint32_t key_owned; // how many of them had their owner's text read
     uint64_t keys_version; // UINT64_MAX: not known
+    struct arena key_texts; // owners of keys, for as long as the desk
 
     struct wants wants;
     bool undoing;
@@ -159,6 +162,11 @@ struct digest128 desk_bank_key(const struct desk *desk, struct slice code, struc
 // The row of a key or bank id, made when it is not there yet.
 struct answer_row *desk_answer(struct desk *desk, struct digest128 key);
 struct bank_row *desk_bank(struct desk *desk, struct digest128 key);
+// The mark of a wallet's owner; 0: it is not on the desk, or the world outside.
+uint64_t desk_owner(const struct desk *desk, struct id wallet);
+// Notes on the outcome what of a transaction somebody bound must not see.
+void desk_hide(const struct desk *desk, const struct command *command, const struct record *record,
+               struct outcome *outcome);
 uint64_t desk_next_position(const struct desk *desk);
 // Before something on the desk changes.
 void desk_touch(struct desk *desk, void *at, size_t size);

@@ -29,8 +29,9 @@ static bool find_earlier(struct desk *desk, struct digest128 key, struct record 
     return true;
 }
 
-static void outcome_replay(const struct command *command, const struct record *earlier,
-                           uint64_t position, struct outcome *outcome, struct engine_stats *stats) {
+static void outcome_replay(const struct desk *desk, const struct command *command,
+                           const struct record *earlier, uint64_t position,
+                           struct outcome *outcome, struct engine_stats *stats) {
     enum status status = decide_replay(command, earlier);
     if (status != STATUS_ok) {
         outcome_refuse(outcome, &(struct refusal){.status = (uint8_t)status}, stats);
@@ -39,6 +40,7 @@ static void outcome_replay(const struct command *command, const struct record *e
     count(&stats->replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
+    desk_hide(desk, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;
         outcome->refusal = earlier->refusal;
@@ -82,7 +84,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     memset(outcome, 0, sizeof(*outcome));
     count(&stats->commands);
     if (command->has_key && find_earlier(desk, command->key, &record, &position)) {
-        outcome_replay(command, &record, position, outcome, stats);
+        outcome_replay(desk, command, &record, position, outcome, stats);
         return;
     }
     struct found found;
@@ -104,6 +106,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     position = desk_take(desk, &record, &found);
     outcome->status = STATUS_ok;
     outcome_point(outcome, &record, position);
+    desk_hide(desk, command, &record, outcome);
     count(&stats->records);
 }
 
@@ -113,7 +116,7 @@ static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
     struct outcome *whole = &submission->batch_outcome;
-    outcome_replay(&submission->batch, earlier, position, whole, stats);
+    outcome_replay(desk, &submission->batch, earlier, position, whole, stats);
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
@@ -129,6 +132,7 @@ static void replay_batch(struct desk *desk, struct submission *submission,
         outcome->status = STATUS_ok;
         outcome->replayed = (at & 1) != 0;
         outcome_point(outcome, &record, at & ~UINT64_C(7));
+        desk_hide(desk, &submission->commands[i], &record, outcome);
     }
 }
 

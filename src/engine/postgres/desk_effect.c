@@ -203,6 +203,8 @@ static void take_key(struct desk *desk, struct record *record, struct found *fou
         found->key = &desk->key_rows[desk->key_count++];
         memset(found->key, 0, sizeof(*found->key));
         found->key->opened = position;
+        if (record->api_key.owner.size != 0)
+            found->key->key.owner = arena_copy(&desk->key_texts, record->api_key.owner);
         desk->counters.keys++;
     }
     found->key->changed = true;

@@ -57,6 +57,17 @@ static void want_details(struct desk *desk, struct id wallet) {
     column_add(&desk->wants.detail_numbers, (int64_t)number);
 }
 
+// Whose they are decides what somebody bound may see of a transaction.
+static void want_sides(struct desk *desk, struct slice bytes) {
+    struct record record;
+    const char *why;
+    if (!desk->has_bound || record_decode(bytes, &record, &why) != STATUS_ok ||
+        record.kind != RECORD_TRANSACTION)
+        return;
+    want_wallet(desk, record.transaction.debit.wallet);
+    want_wallet(desk, record.transaction.credit.wallet);
+}
+
 static struct hold_row *hold_row_of(struct desk *desk, uint64_t number, bool *ret_is_new) {
     struct hold_row *row = map_find(&desk->hold_map, map_number(number));
     *ret_is_new = row == NULL;
@@ -148,6 +159,7 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
                 if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
                     continue; // it was decided the first time
                 desk->has_writes = desk->has_writes || !command_is_read(command->type);
+                desk->has_bound = desk->has_bound || command_is_bound(command);
                 want_of_command(desk, command);
             }
         }
@@ -225,6 +237,15 @@ static void take_currency(struct desk *desk, const struct pg_result *result, int
     currency->account.withdrawals = total_of(row_bytes(result, row, 5));
 }
 
+static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {
+    struct record record;
+    const char *why;
+    CHECK(record_decode(row_bytes(result, row, 7), &record, &why) == STATUS_ok);
+    CHECK(record.kind == RECORD_KEY);
+    return record.api_key.owner.size == 0 ? (struct slice){0}
+                                          : arena_copy(&desk->key_texts, record.api_key.owner);
+}
+
 static void take_key(struct desk *desk, const struct pg_result *result, int row) {
     CHECK(row_number(result, row, 0) == (int64_t)desk->key_count + 1);
     if (desk->key_count == desk->key_capacity) {
@@ -233,8 +254,12 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
         desk->key_rows =
             memory_resize(desk->key_rows, desk->key_capacity * sizeof(*desk->key_rows));
     }
+    // Keys never change their place nor their owner, whose text is kept from load to load.
     struct key_row *key = &desk->key_rows[desk->key_count];
+    struct slice owner =
+        desk->key_count < desk->key_owned ? key->key.owner : own_key(desk, result, row);
     memset(key, 0, sizeof(*key));
+    key->key.owner = owner;
     key->key.id = row_id(result, row, 1);
     struct slice hash = row_bytes(result, row, 2);
     CHECK(hash.size == sizeof(key->key.secret_hash));
@@ -244,6 +269,8 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
     key->key.revoked = row_number(result, row, 5) != 0;
     key->opened = (uint64_t)row_number(result, row, 6);
     desk->keys[desk->key_count++] = key->key;
+    if (desk->key_owned < desk->key_count)
+        desk->key_owned = desk->key_count;
 }
 
 static void take_wallet(struct desk *desk, const struct pg_result *result, int row,
@@ -252,6 +279,7 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
         map_find(&desk->wallet_map, map_number((uint64_t)row_number(result, row, 1)));
     CHECK(wallet != NULL);
     row_wallet(result, row, &wallet->wallet);
+    wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 17));
     wallet->version_before = wallet->wallet.version;
     wallet->last_number = (uint32_t)row_number(result, row, 10);
     wallet->opened = (uint64_t)row_number(result, row, 11);
@@ -314,6 +342,7 @@ static void take_transaction(struct desk *desk, const struct pg_result *result, 
     rows_add(&desk->purchases, purchase);
     take_record(desk, result, row, 1);
     take_record(desk, result, row, 3);
+    want_sides(desk, row_bytes(result, row, 2));
     if (record_decode(row_bytes(result, row, 2), &record, &why) != STATUS_ok ||
         record.kind != RECORD_TRANSACTION || record.transaction.type != TRANSACTION_PURCHASE)
         return;
@@ -343,6 +372,7 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     take_record(desk, result, row, 1);
     take_record(desk, result, row, 3);
     want_operations(desk, row_bytes(result, row, 2));
+    want_sides(desk, row_bytes(result, row, 2));
 }
 
 static void take_bank(struct desk *desk, const struct pg_result *result, int row) {
@@ -381,6 +411,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_RECORDS:
             take_record(desk, result, row, 0);
             take_record(desk, result, row, 2);
+            want_sides(desk, row_bytes(result, row, 1));
             break;
         default: break;
         }
@@ -456,6 +487,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     desk_clear(desk);
     wants_begin(&desk->wants);
     desk->has_writes = will_write;
+    desk->has_bound = false;
     want_all(desk, first);
     if (desk->has_writes && desk->takes_turn) {
         link_send(link, SQL_TURN, NULL);
@@ -507,6 +539,8 @@ static void find_purchase(struct desk *desk, struct id id, struct found *found) 
     const struct transaction_facts *facts = &record.transaction;
     if (facts->type != TRANSACTION_PURCHASE) {
         found->docket.subject_is_other_transaction = true;
+        found->docket.subject_owners[0] = desk_owner(desk, facts->debit.wallet);
+        found->docket.subject_owners[1] = desk_owner(desk, facts->credit.wallet);
         found->docket.currency = desk_currency(desk, &facts->currency, &number);
         return;
     }
@@ -602,6 +636,7 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     uint16_t number;
     memset(found, 0, sizeof(*found));
     found->docket.now_ms = desk->now_ms;
+    found->docket.owner_seed = desk->hash_seed;
     found->docket.keys = desk->keys;
     found->docket.key_count = desk->key_count;
     const struct key_row *principal = desk_key(desk, command->principal_key);

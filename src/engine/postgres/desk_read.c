@@ -11,10 +11,19 @@ static void read_missing(const struct command *command, enum id_type type,
         .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
 }
 
+// Whether somebody bound may see what has these two wallets; everybody else may.
+static bool sees(const struct desk *desk, const struct command *command, struct id first,
+                 struct id second) {
+    if (!command_is_bound(command))
+        return true;
+    uint64_t own = owner_mark(desk->hash_seed, command->bound_to);
+    return desk_owner(desk, first) == own || desk_owner(desk, second) == own;
+}
+
 static void read_wallet(const struct desk *desk, const struct command *command,
                         struct outcome *outcome) {
     const struct wallet_row *row = desk_wallet(desk, command->subject);
-    if (row == NULL) {
+    if (row == NULL || !sees(desk, command, row->wallet.id, row->wallet.id)) {
         read_missing(command, ID_WALLET, outcome);
         return;
     }
@@ -28,11 +37,13 @@ static void read_transaction(const struct desk *desk, const struct command *comm
                              struct outcome *outcome) {
     struct record record;
     const struct purchase_row *row = desk_transaction(desk, command->subject, &record);
-    if (row == NULL) {
+    if (row == NULL ||
+        !sees(desk, command, record.transaction.debit.wallet, record.transaction.credit.wallet)) {
         read_missing(command, ID_TRANSACTION, outcome);
         return;
     }
     outcome->record = outcome_position(row->record * 8);
+    desk_hide(desk, command, &record, outcome);
     if (record.transaction.opening != 0)
         outcome->opening = outcome_position(record.transaction.opening);
     if (record.transaction.type == TRANSACTION_PURCHASE)
@@ -42,7 +53,7 @@ static void read_transaction(const struct desk *desk, const struct command *comm
 static void read_hold(const struct desk *desk, const struct command *command,
                       struct outcome *outcome) {
     const struct hold_row *row = desk_hold(desk, command->subject);
-    if (row == NULL) {
+    if (row == NULL || !sees(desk, command, row->hold.wallet, row->hold.merchant)) {
         read_missing(command, ID_HOLD, outcome);
         return;
     }
@@ -55,7 +66,8 @@ static void read_hold(const struct desk *desk, const struct command *command,
 static void read_withdrawal(const struct desk *desk, const struct command *command,
                             struct outcome *outcome) {
     const struct withdrawal_row *row = desk_withdrawal(desk, command->subject);
-    if (row == NULL) {
+    if (row == NULL ||
+        !sees(desk, command, row->withdrawal.wallet, row->withdrawal.wallet)) {
         read_missing(command, ID_WITHDRAWAL, outcome);
         return;
     }

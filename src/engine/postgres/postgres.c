@@ -96,6 +96,7 @@ static const struct engine_port books_port = {
     .submit = books_submit,
     .list = books_postgres_list,
     .balance_at = books_postgres_balance_at,
+    .owns = books_postgres_owns,
     .feed = books_postgres_feed,
     .published_end = books_postgres_end,
     .wallets = books_postgres_wallets,

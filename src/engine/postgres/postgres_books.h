@@ -88,5 +88,6 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
                                    uint32_t count_max);
 enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                                       struct balance_at *ret);
+enum status books_postgres_owns(struct engine *engine, struct id wallet, struct slice owner);
 enum status books_postgres_list(struct engine *engine, const struct list_query *query,
                                 struct page *ret_page);

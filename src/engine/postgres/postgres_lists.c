@@ -80,11 +80,42 @@ static void add_transactions(struct page *page, const struct pg_result *result, 
     }
 }
 
+static uint64_t mark_of(const struct pg_result *owned, struct id wallet) {
+    if (id_is_zero(wallet))
+        return 0;
+    for (int i = 0; i < row_count(owned); i++)
+        if (id_equal(row_id(owned, i, 0), wallet))
+            return 1;
+    return 2; // somebody else's
+}
+
+// Somebody bound sees balances on his own side only.
+static enum link_result hide_sides(struct books *books, struct link *link,
+                                   const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *owned;
+    if (query->bound_to.size == 0)
+        return LINK_OK;
+    parameter_bytes(&parameters, query->bound_to);
+    enum link_result answer = reader_ask(books, link, SQL_OWNED, &parameters, &owned);
+    for (uint32_t i = 0; answer == LINK_OK && i < page->item_count; i++) {
+        struct outcome *outcome = &page->items[i].outcome;
+        struct record record;
+        const char *why;
+        CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
+        outcome->hidden = owner_hidden(1, mark_of(owned, record.transaction.debit.wallet),
+                                       mark_of(owned, record.transaction.credit.wallet),
+                                       query->asker, record.origin.principal);
+    }
+    return answer;
+}
+
 static enum link_result list_transactions(struct books *books, struct link *link,
                                           const struct list_query *query, struct page *page) {
     struct parameters parameters = {0};
     const struct pg_result *result;
-    enum sql statement = query->bank_id.size != 0 ? SQL_LIST_BANK
+    enum sql statement = query->bound_to.size != 0 ? SQL_LIST_OWNED
+                         : query->bank_id.size != 0 ? SQL_LIST_BANK
                          : query->order.size != 0 ? SQL_LIST_ORDER
                                                   : SQL_LIST_TRANSACTIONS;
     parameter_number(&parameters, below(query));
@@ -93,17 +124,19 @@ static enum link_result list_transactions(struct books *books, struct link *link
     parameter_number(&parameters, bounded(query->to_ms));
     parameter_bytes(&parameters, query->initiated_by);
     parameter_number(&parameters, (int64_t)query->limit + 1);
-    if (statement == SQL_LIST_BANK)
+    if (statement == SQL_LIST_BANK || statement == SQL_LIST_OWNED)
         parameter_bytes(&parameters, query->bank_id);
     if (statement != SQL_LIST_TRANSACTIONS)
         parameter_bytes(&parameters, query->order);
+    if (statement == SQL_LIST_OWNED)
+        parameter_bytes(&parameters, query->bound_to);
     enum link_result answer = reader_ask(books, link, statement, &parameters, &result);
     if (answer != LINK_OK)
         return answer;
     int rows = rows_of(query, result);
     add_transactions(page, result, rows);
     end_page(page, result, rows, 1);
-    return LINK_OK;
+    return hide_sides(books, link, query, page);
 }
 
 // A history's cursor is the number of the wallet's transaction, and must be one.
@@ -161,7 +194,7 @@ static enum status list_history(struct books *books, struct link *link,
     int rows = rows_of(query, result);
     add_transactions(page, result, rows);
     end_page(page, result, rows, 5);
-    return STATUS_ok;
+    return hide_sides(books, link, query, page) == LINK_OK ? STATUS_ok : STATUS_busy;
 }
 
 // ---- holds and withdrawals --------------------------------------------------------------------
@@ -176,6 +209,7 @@ static enum link_result list_holds(struct books *books, struct link *link,
     parameter_bytes(&parameters, ID(query->merchant));
     parameter_bytes(&parameters, query->order);
     parameter_number(&parameters, (int64_t)query->limit + 1);
+    parameter_bytes(&parameters, query->bound_to);
     enum link_result answer = reader_ask(books, link, SQL_LIST_HOLDS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;
@@ -203,6 +237,7 @@ static enum link_result list_withdrawals(struct books *books, struct link *link,
     parameter_number(&parameters, bounded(query->to_ms));
     parameter_bytes(&parameters, query->bank_id);
     parameter_number(&parameters, (int64_t)query->limit + 1);
+    parameter_bytes(&parameters, query->bound_to);
     enum link_result answer = reader_ask(books, link, SQL_LIST_WITHDRAWALS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;

@@ -189,6 +189,25 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
     return count;
 }
 
+enum status books_postgres_owns(struct engine *engine, struct id wallet, struct slice owner) {
+    struct books *books = (struct books *)engine;
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    uint64_t number;
+    if (!id_open(&engine->seal, wallet, &number))
+        return STATUS_not_found;
+    parameter_number(&parameters, id_slot(wallet));
+    parameter_number(&parameters, (int64_t)number);
+    parameter_bytes(&parameters, slice_of(wallet.bytes, sizeof(wallet.bytes)));
+    parameter_bytes(&parameters, owner);
+    struct link *link = reader_take(books);
+    enum status status = status_of(reader_ask(books, link, SQL_OWNS, &parameters, &result));
+    if (status == STATUS_ok && row_count(result) != 1)
+        status = STATUS_not_found;
+    reader_give(books, link);
+    return status;
+}
+
 enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                                       struct balance_at *ret) {
     struct books *books = (struct books *)engine;

@@ -31,6 +31,8 @@
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
     "keys_version, chain FROM books"
 // A given filter, or none at all.
+#define OWNED(column, parameter)                                                                   \
+    column " IN (SELECT x.id FROM wallets x WHERE x.owner = " parameter "::bytea)"
 #define FILTER(parameter, column)                                                                  \
     "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
 
@@ -53,7 +55,8 @@ static const char *const texts[SQL_COUNT] = {
                        "deposits::text::bytea, withdrawals::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
-                 "k.revoked::int::bigint, k.opened FROM books b, keys k "
+                 "k.revoked::int::bigint, k.opened, r.bytes FROM books b, keys k "
+                 "JOIN records r ON r.number = k.opened / 8 "
                  "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
 #define DUE(locks)                                                                                 \
     "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
@@ -85,9 +88,11 @@ static const char *const texts[SQL_COUNT] = {
         "JOIN withdrawals w ON w.slot = n.slot AND w.number = n.number" WITHDRAWAL_JOINS
         "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
     [SQL_WALLETS] =
-        "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number",
+        "SELECT " WALLET_COLUMNS ", w.owner" NAMED
+        "JOIN wallets w ON w.slot = n.slot AND w.number = n.number",
     [SQL_WALLETS_LOCKED] =
-        "SELECT " WALLET_COLUMNS NAMED "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
+        "SELECT " WALLET_COLUMNS ", w.owner" NAMED
+        "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
         "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
     [SQL_DETAILS] = "SELECT r.number, r.bytes, NULL::bigint, NULL::bytea" NAMED
                     "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
@@ -263,7 +268,9 @@ static const char *const texts[SQL_COUNT] = {
             "$2", "h.status") " AND "
                               "(length($3::bytea) = 0 OR h.wallet = $3::bytea) AND "
                               "(length($4::bytea) = 0 OR h.merchant = $4::bytea) AND "
-                              "(length($5::bytea) = 0 OR h.order_id = $5::bytea) "
+                              "(length($5::bytea) = 0 OR h.order_id = $5::bytea) AND "
+                              "(length($7::bytea) = 0 OR " OWNED("h.wallet", "$7") " OR "
+                              OWNED("h.merchant", "$7") ") "
                               "ORDER BY h.number DESC LIMIT $6::bigint",
     [SQL_LIST_WITHDRAWALS] =
         "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
@@ -272,11 +279,27 @@ static const char *const texts[SQL_COUNT] = {
                               "(length($3::bytea) = 0 OR w.wallet = $3::bytea) AND w.created_ms >= "
                               "$4::bigint AND "
                               "w.created_ms < $5::bigint AND (length($6::bytea) = 0 OR w.bank_id = "
-                              "$6::bytea) "
+                              "$6::bytea) AND "
+                              "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8") ") "
                               "ORDER BY w.number DESC LIMIT $7::bigint",
     [SQL_LIST_KEYS] = "SELECT k.number, r.bytes FROM keys k "
                       "JOIN records r ON r.number = k.opened / 8 WHERE k.number < $1::bigint AND "
                       "NOT k.revoked ORDER BY k.number DESC LIMIT $2::bigint",
+    // Each wallet gives its newest; what two wallets of one owner share is there once.
+    [SQL_LIST_OWNED] =
+        "SELECT f.refunded, " RECORD_COLUMNS " FROM (SELECT DISTINCT p.record FROM wallets w "
+        "CROSS JOIN LATERAL (SELECT q.record FROM postings q JOIN records r ON r.number = q.record "
+        "WHERE q.slot = w.slot AND q.wallet = w.number AND q.record < $1::bigint AND " FILTER(
+            "$2", "q.type") " AND q.time_ms >= $3::bigint AND q.time_ms < $4::bigint AND "
+        "(length($5::bytea) = 0 OR r.principal = $5::bytea) AND "
+        "(length($7::bytea) = 0 OR r.bank_id = $7::bytea) AND "
+        "(length($8::bytea) = 0 OR r.order_id = $8::bytea) "
+        "ORDER BY q.number DESC LIMIT $6::bigint) p WHERE w.owner = $9::bytea) t "
+        "JOIN records r ON r.number = t.record LEFT JOIN refunds f ON f.record = r.number" OPENING
+        "ORDER BY r.number DESC LIMIT $6::bigint",
+    [SQL_OWNED] = "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea",
+    [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
+                 "AND w.id = $3::bytea AND w.owner = $4::bytea",
 };
 
 const char *sql_text(enum sql statement) {

@@ -66,7 +66,10 @@ enum sql {
     SQL_LIST_HOLDS,
     SQL_LIST_WITHDRAWALS,
     SQL_LIST_KEYS,
-    SQL_READER_LAST = SQL_LIST_KEYS,
+    SQL_LIST_OWNED, // transactions of an owner's wallets
+    SQL_OWNED,
+    SQL_OWNS,
+    SQL_READER_LAST = SQL_OWNS,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC
 };

@@ -10,8 +10,6 @@
 #include "base/check.h"
 #include "wire/docs.h"
 
-#define ROLES_MAX 16
-
 static bool role_allows(uint8_t role_number, const char *permission_word) {
     enum permission permission;
     bool is_known = permission_find(slice_of_text(permission_word), &permission);
@@ -24,7 +22,8 @@ static void print_page(struct buffer *page, const char *name) {
     uint32_t count;
     const struct role_row *rows = permissions_roles(&count);
     for (uint32_t i = 0; i < count && i < ROLES_MAX; i++)
-        roles[i] = (struct docs_role){rows[i].name, rows[i].sentence, rows[i].number};
+        roles[i] = (struct docs_role){rows[i].name, rows[i].sentence, rows[i].number,
+                                      rows[i].bound};
     struct docs_roles all = {.roles = roles, .count = count, .allows = role_allows};
     if (strcmp(name, "api") == 0)
         docs_render_api(page, &all);

@@ -210,7 +210,7 @@ static void lists_of_members_are_true(void **state) {
                         .bank_id = SLICE("b"), .order = SLICE("o"), .reference = SLICE("r"),
                         .reason = SLICE("r"), .metadata = metadata}};
     buffer_reset(&json);
-    wire_render_transaction(&json, &record, NULL, 0);
+    wire_render_transaction(&json, &record, NULL, 0, 0);
     expect_members("Transaction", &json);
     record.transaction.type = TRANSACTION_WITHDRAWAL;
     buffer_reset(&json);
@@ -227,7 +227,7 @@ static void lists_of_members_are_true(void **state) {
                                          .name = SLICE("n"), .owner = SLICE("o"),
                                          .expires_at_ms = 1}};
     buffer_reset(&json);
-    wire_render_key(&json, &record, 1, SLICE("secret"));
+    wire_render_key(&json, &record, 1, NULL, SLICE("secret"));
     expect_members("Key", &json);
     struct wire_balance balance = {.currency = {.code = "USD"}, .version = 1, .is_now = true};
     buffer_reset(&json);
