@@ -27,6 +27,8 @@ sanitized)
     ;;
 esac
 
+tools/fetch_web.sh
+
 # A folder whose set-up was interrupted has no build.ninja and is begun again.
 if [ ! -f "$folder/build.ninja" ]; then
     rm -rf "$folder"

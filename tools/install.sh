@@ -8,7 +8,12 @@ set -eu
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libsimdjson-dev
 libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
 libpq-dev"
-for_test="libcmocka-dev python3 curl wrk postgresql pgbouncer"
+for_test="libcmocka-dev python3
+chromium
+curl
+pgbouncer
+postgresql
+wrk"
 
 wanted=
 [ $# -gt 0 ] || set -- build
@@ -22,6 +27,9 @@ for purpose in "$@"; do
         ;;
     esac
 done
+
+# The libraries of the operator's page come from npm. Its clients of other makes will do as well.
+command -v npm >/dev/null || wanted="$wanted npm"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This is not a Debian; these packages, or what they are called here, are needed:" $wanted

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 400, 401, 403, 404,
+static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 304, 400, 401, 403, 404,
                                               405, 409, 412, 413, 415, 417, 422, 429,
                                               431, 499, 500, 501, 503, 507};
 

@@ -224,6 +224,9 @@ void balances_request(struct asking *asking);     // lists.c
 void balances_request_now(struct asking *asking); // commands.c
 void integrity_request(struct asking *asking);
 void public_request(struct asking *asking);
+void me_request(struct asking *asking);
+// pages.c: true when the path is one of the operator's page, which has been answered then.
+bool pages_answer(struct asking *asking);
 
 // keys.c: gives a COMMAND_KEY_CREATE its secret; and the role of a key's record, when it is one of
 // the configuration.

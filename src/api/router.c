@@ -25,8 +25,11 @@ static void asking_begin(struct api *api, struct http_request *request, struct a
     headers_collect(request, &ret_asking->headers);
     ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
     http_add_header(request, "X-Request-Id", ret_asking->request_id);
-    // Other people's money is nothing to keep or to guess types of. Answers to POST are never kept
-    // (RFC 9111, 3) nor shown as pages, and two headers on each payment would cost time.
+}
+
+// Other people's money is nothing to keep or to guess types of. Answers to POST are never kept
+// (RFC 9111, 3) nor shown as pages, and two headers on each payment would cost time.
+static void forbid_keeping(struct http_request *request) {
     if (slice_equal(http_method(request), SLICE("POST")))
         return;
     http_add_header(request, "Cache-Control", SLICE("no-store"));
@@ -135,6 +138,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_KEYS: lists_request(asking); break;
     case ANSWER_BALANCE: balances_request(asking); break;
     case ANSWER_BATCH: batches_request(asking); break;
+    case ANSWER_ME: me_request(asking); break;
     case ANSWER_INTEGRITY: integrity_request(asking); break;
     case ANSWER_HEALTH:
     case ANSWER_METRICS:
@@ -151,6 +155,9 @@ static void dispatch(struct asking *asking) {
 void router_request(void *context, struct http_request *request) {
     struct asking asking;
     asking_begin(context, request, &asking);
+    if (pages_answer(&asking))
+        return;
+    forbid_keeping(request);
     if (door_pass(&asking) && door_take_body(&asking))
         dispatch(&asking);
 }
@@ -158,6 +165,7 @@ void router_request(void *context, struct http_request *request) {
 void router_refuse(void *context, struct http_request *request, int code) {
     struct asking asking;
     asking_begin(context, request, &asking);
+    forbid_keeping(request);
     switch (code) {
     case 413:
         if (door_pass(&asking))

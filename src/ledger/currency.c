@@ -31,6 +31,15 @@ static const struct {
     {"XPF", 0}, {"YER", 2}, {"ZAR", 2}, {"ZMW", 2}, {"ZWG", 2},
 };
 
+bool currency_iso_at(uint32_t index, struct currency *ret_currency) {
+    if (index >= sizeof(iso_currencies) / sizeof(iso_currencies[0]))
+        return false;
+    *ret_currency = (struct currency){.exponent = iso_currencies[index].exponent};
+    memcpy(ret_currency->code, iso_currencies[index].code, 3);
+    CHECK(currency_is_given(ret_currency));
+    return true;
+}
+
 bool currency_iso_find(struct slice code, struct currency *ret_currency) {
     if (code.size != 3)
         return false;

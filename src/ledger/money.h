@@ -38,6 +38,9 @@ struct currency_account {
 
 // ISO 4217: finds a code's exponent. False when the list of 2024 has no such code. Thread: any.
 bool currency_iso_find(struct slice code, struct currency *ret_currency);
+// The codes of that list by their places from 0, in the order of the alphabet. False: no more.
+// Thread: any.
+bool currency_iso_at(uint32_t index, struct currency *ret_currency);
 
 static inline bool amount_is_valid(int64_t amount) {
     return amount >= 1 && amount <= LIMIT_AMOUNT_MAX;

@@ -185,6 +185,18 @@ static const struct object_member integrity[] = {
     {"took_ms", "Count", "how long it took", false},
 };
 
+static const struct object_member me[] = {
+    {"id", "KeyId", "the key that asked", false},
+    {"role", "Role", "", false},
+    {"permissions", "[]Sentence", "words such as `payments:read`", false},
+    {"currencies", "[]CurrencyCode", "those that do not have two digits behind the point, and those of the configuration", false},
+};
+
+static const struct object_member exponent[] = {
+    {"currency", "Currency", "", false},
+    {"exponent", "Count", "how many digits of an amount are behind the point", false},
+};
+
 static const struct object_member health[] = {
     {"status", "Sentence", "a word such as `ok`", false},
 };
@@ -228,6 +240,8 @@ static const struct object table[] = {
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
     {"CurrencyTotals", "The books of one currency.", totals, COUNT(totals), false},
     {"IntegrityCheck", "One rule of the books.", check, COUNT(check), false},
+    {"Me", "Who asks.", me, COUNT(me), false},
+    {"CurrencyCode", "A currency and its exponent.", exponent, COUNT(exponent), false},
     {"Health", "Whether the server is well.", health, COUNT(health), true},
     {"WalletPage", "A page of wallets.", wallet_page, COUNT(wallet_page), false},
     {"TransactionPage", "A page of transactions.", transaction_page, COUNT(transaction_page),
@@ -273,6 +287,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_BALANCE] = "Balance",
         [ANSWER_BATCH] = "Batch",
         [ANSWER_INTEGRITY] = "Integrity",
+        [ANSWER_ME] = "Me",
         [ANSWER_HEALTH] = "Health",
         [ANSWER_METRICS] = "",
         [ANSWER_OPENAPI] = "",

@@ -28,6 +28,7 @@ static const struct collection collections[] = {
     {WORD("batches"), OPERATION_BATCH, OPERATION_BATCH},
     {WORD("transactions"), OPERATION_TRANSACTION_LIST, OPERATION_TRANSACTION_READ},
     {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_REVOKE},
+    {WORD("me"), OPERATION_ME, OPERATION_ME},
 };
 #define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))
 

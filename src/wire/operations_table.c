@@ -532,6 +532,12 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .refusals = MAY(not_found) | MAY(last_admin_key),
         .summary = "Ends an API key at once, also for requests under way.",
     },
+    [OPERATION_ME] = {
+        .code = OPERATION_ME, .name = "readMe", .method = METHOD_GET,
+        .path = "/v1/me", .action = "", .tag = "Keys",
+        .permission = "none", .http = 200, .answer = ANSWER_ME,
+        .summary = "Says who the key is and what it may do.",
+    },
     [OPERATION_HEALTH] = {
         .code = OPERATION_HEALTH, .name = "readHealth", .method = METHOD_GET,
         .path = "/healthz", .action = "", .tag = "Server",
@@ -549,7 +555,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     [OPERATION_METRICS] = {
         .code = OPERATION_METRICS, .name = "readMetrics", .method = METHOD_GET,
         .path = "/metrics", .action = "", .tag = "Server",
-        .permission = "none", .http = 200, .answer = ANSWER_METRICS,
+        .permission = "books:read", .http = 200, .answer = ANSWER_METRICS,
         .is_public = true, .loopback_only = true,
         .summary = "Metrics for Prometheus; without a key only from the same machine.",
     },

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+// The operator's page in a real browser, as its users meet it. Told by tests/suites/64-page.py:
+//   FLORIN_URL, FLORIN_KEYS (role: secret, as JSON), FLORIN_SHOP (ids made by the suite, as JSON),
+//   PICTURES (a folder for screenshots, or nothing).
+// Prints "ok"/"not ok" lines and ends with `N passed, N failed`.
+import { createRequire } from "node:module";
+
+const { chromium } = createRequire(process.env.MODULES + "/")("playwright-core");
+const base = process.env.FLORIN_URL;
+const keys = JSON.parse(process.env.FLORIN_KEYS);
+const shop = JSON.parse(process.env.FLORIN_SHOP);
+const PAGE_BYTES_MAX = 200 * 1000;
+let passed = 0;
+let failed = 0;
+
+function check(name, right, detail = "") {
+  if (right) passed += 1;
+  else failed += 1;
+  console.log(`${right ? "ok" : "not ok"} ${name}${right ? "" : `: ${detail}`}`);
+}
+
+async function attempt(name, work) {
+  try {
+    await work();
+  } catch (trouble) {
+    check(name, false, String(trouble.message).split("\n").slice(0, 6).join(" | "));
+  }
+}
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
+
+// A page that remembers what went wrong in it and where it asked.
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+  const page = await context.newPage();
+  page.troubles = [];
+  page.asked = [];
+  page.bytes = 0;
+  page.on("pageerror", (error) => page.troubles.push(error.message));
+  page.on("console", (message) => {
+    // A refusal that a test provokes is logged by the browser too.
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) page.troubles.push(message.text());
+  });
+  page.on("request", (request) => page.asked.push(request.url()));
+  page.on("response", async (response) => {
+    if (new URL(response.url()).pathname.match(/^\/(web\/.*)?$/))
+      page.bytes += (await response.body().catch(() => "")).length;
+  });
+  page.setDefaultTimeout(20000);
+  return page;
+}
+
+async function signIn(page, role) {
+  await page.goto(base + "/");
+  await page.fill("input[name=key]", keys[role]);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("nav");
+}
+
+const picture = async (page, name) => {
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}.png` });
+};
+const text = (page, selector = "main") => page.locator(selector).first().innerText();
+const visit = (page, address) => page.goto(`${base}/#${address}`);
+
+await attempt("the door", async () => {
+  const page = await open();
+  await page.goto(base + "/");
+  await page.waitForSelector("input[name=key]");
+  await picture(page, "sign-in");
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  await page.waitForLoadState("networkidle");
+  console.log(`   first paint after ${Math.round(paint)} ms, ${page.bytes} bytes in all`);
+  check("the page with all it needs is small", page.bytes > 50000 && page.bytes < PAGE_BYTES_MAX, page.bytes);
+  await page.fill("input[name=key]", "florin_admin_wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".trouble");
+  check("a wrong key is told so", /opens nothing/.test(await text(page, ".trouble")));
+  check("nothing is kept of it", await page.evaluate(() => sessionStorage.length) === 0);
+  await page.context().close();
+});
+
+await attempt("the overview", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await page.waitForSelector(".tile");
+  check("money of each currency", /USD in \d+ wallets?/.test(await text(page)), await text(page));
+  check("amounts with their point", (await text(page)).includes(shop.total), await text(page));
+  const first = await page.waitForFunction(() => document.querySelector(".aside")?.textContent.includes("/s now"));
+  check("charts are there", (await page.locator(".chart canvas").count()) === 2 && first);
+  const before = await page.locator(".chart canvas").first().evaluate((canvas) => canvas.toDataURL());
+  let moved = false;
+  for (let i = 0; i < 10 && !moved; i++) {
+    for (let j = 0; j < 20; j++)
+      await page.request.post(base + "/v1/transfers", { headers: { Authorization: `Bearer ${keys.admin}` },
+        data: { from: shop.customer, to: shop.friend, amount: 1 } });
+    await page.waitForTimeout(1500);
+    moved = before !== await page.locator(".chart canvas").first().evaluate((canvas) => canvas.toDataURL());
+  }
+  check("charts move", moved);
+  const rate = await page.waitForFunction(() => {
+    const found = /([\d.]+)\/s now/.exec(document.body.innerText);
+    return found && Number(found[1]) > 0;
+  });
+  check("payments are counted", await rate.jsonValue());
+  check("health is told", /Server\s*ready/.test(await text(page)), await text(page));
+  await picture(page, "overview");
+  check("the key stands in no address", page.asked.every((url) => !url.includes(keys.admin) && !url.includes("florin_")));
+  check("nobody else is asked", page.asked.every((url) => url.startsWith(base)), page.asked.filter((url) => !url.startsWith(base)));
+  await page.reload();
+  check("a reload keeps the session", await page.waitForSelector(".tile") !== null);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForSelector("input[name=key]");
+  check("signing out forgets it", await page.evaluate(() => sessionStorage.length) === 0);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("a wallet is found, frozen and made active", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await page.getByRole("link", { name: "Wallets" }).click();
+  await page.waitForSelector("tbody tr");
+  await picture(page, "wallets");
+  await page.fill("input[name=owner]", shop.owner);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((owner) => document.querySelectorAll("tbody tr").length === 1
+    && document.querySelector("tbody tr").innerText.includes(owner), shop.owner);
+  check("found by owner", true);
+  await page.fill("input[name=owner]", shop.customer);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".chart canvas");
+  check("found by id", page.url().includes(shop.customer));
+  check("its balance", /Balance\s+[\d,.]+ USD/.test(await text(page)), await text(page));
+  await page.waitForSelector("tbody tr");
+  await picture(page, "wallet");
+  await page.getByRole("button", { name: "Freeze" }).click();
+  await page.waitForSelector("dialog[open]");
+  check("the action repeats the wallet and its money", (await text(page, "dialog")).includes(shop.owner)
+    && /[\d,.]+ USD/.test(await text(page, "dialog")), await text(page, "dialog"));
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  check("Escape does nothing else", (await text(page)).includes("active"));
+  await page.getByRole("button", { name: "Freeze" }).click();
+  await page.fill("dialog input[name=reason]", "stolen card");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Make active" }).waitFor();
+  const wallet = await (await page.request.get(`${base}/v1/wallets/${shop.customer}`,
+    { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
+  check("it is frozen in the books", wallet.status === "frozen", wallet.status);
+  await page.getByRole("button", { name: "Make active" }).click();
+  await page.fill("dialog input[name=reason]", "card found");
+  await page.locator("dialog button[type=submit]").click();
+  await page.getByRole("button", { name: "Freeze" }).waitFor();
+  check("and active again", true);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("a purchase is found and refunded", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await visit(page, "/transactions");
+  await page.fill("input[name=order]", shop.order);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((order) => document.querySelectorAll("tbody tr").length === 1
+    && document.querySelector("tbody tr").innerText.includes(order), shop.order);
+  await picture(page, "transactions");
+  await page.locator("tbody a").first().click();
+  await page.getByRole("button", { name: "Refund" }).click();
+  await page.waitForSelector("dialog[open]");
+  check("the refund repeats amount and wallets", /20\.00 USD/.test(await text(page, "dialog"))
+    && (await text(page, "dialog")).includes(shop.owner), await text(page, "dialog"));
+  await page.fill("dialog input[name=amount]", "20.001");
+  await page.fill("dialog input[name=reason]", "too many digits");
+  await page.locator("dialog button[type=submit]").click();
+  check("an amount that is none is told", /is no amount/.test(await text(page, "dialog .trouble")));
+  await page.fill("dialog input[name=amount]", "21");
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForFunction(() => /refund_exceeds_purchase/.test(document.querySelector("dialog .trouble")?.innerText));
+  check("a refusal of the rules is told in words", (await text(page, "dialog .trouble")).length > 40);
+  await page.fill("dialog input[name=amount]", "5.50");
+  await page.fill("dialog input[name=reason]", "one item broken");
+  await picture(page, "refund");
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("one item broken"));
+  check("the refund stands on the page", /5\.50 USD of\s+20\.00 USD/.test(await text(page)), await text(page));
+  const purchase = await (await page.request.get(`${base}/v1/transactions/${shop.purchase}`,
+    { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
+  check("and in the books", purchase.refunded === 550, JSON.stringify(purchase));
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("the check of the books", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await visit(page, "/integrity");
+  await page.waitForSelector(".verdict.good");
+  check("the rules are listed", (await page.locator("tbody tr").count()) >= 7);
+  await page.getByRole("button", { name: "Check now" }).click();
+  await page.waitForSelector("button:not([disabled]) >> text=Check now");
+  await picture(page, "integrity");
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("what is shown follows the role", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await visit(page, `/wallets/${shop.customer}`);
+  await page.waitForSelector(".chart canvas");
+  check("an auditor is offered no freezing", (await page.getByRole("button", { name: "Freeze" }).count()) === 0);
+  await visit(page, `/transactions/${shop.purchase}`);
+  await page.waitForSelector(".tile");
+  check("an auditor is offered no refund", (await page.getByRole("button", { name: "Refund" }).count()) === 0);
+  await page.context().close();
+});
+
+await attempt("the keyboard alone", async () => {
+  const page = await open();
+  await page.goto(base + "/");
+  await page.waitForSelector("input[name=key]");
+  await page.keyboard.type(keys.admin); // the field has the focus
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".tile");
+  await page.keyboard.press("Tab");
+  const names = [];
+  for (let i = 0; i < 12; i++) {
+    names.push(await page.evaluate(() => document.activeElement.innerText || document.activeElement.getAttribute("aria-label")));
+    if (names.at(-1) === "Wallets") break;
+    await page.keyboard.press(names.length < 3 ? "Shift+Tab" : "Tab");
+  }
+  await page.getByRole("link", { name: "Wallets" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("tbody tr a");
+  await page.locator("tbody tr a").first().focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Freeze" }).waitFor();
+  await page.getByRole("button", { name: "Freeze" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  check("a dialog takes the focus", await page.evaluate(() => document.querySelector("dialog").contains(document.activeElement)));
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  check("and leaves with Escape", true);
+  await page.context().close();
+});
+
+await attempt("a phone in the dark", async () => {
+  const page = await open({ viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true });
+  await signIn(page, "admin");
+  for (const address of ["/overview", "/wallets", `/wallets/${shop.customer}`, `/transactions/${shop.purchase}`, "/integrity"]) {
+    await visit(page, address);
+    await page.waitForSelector("main .card");
+    await page.waitForTimeout(300);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    check(`${address} fits a phone`, wide <= 0, `${wide} pixels too wide`);
+  }
+  await visit(page, "/overview");
+  await page.waitForSelector(".chart canvas");
+  await picture(page, "phone-dark");
+  const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  check("it is dark", dark.match(/\d+/g).slice(0, 3).every((part) => Number(part) < 60), dark);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("a server that is gone", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await page.waitForSelector(".tile");
+  await page.route("**/metrics", (route) => route.abort());
+  await page.waitForFunction(() => document.body.innerText.includes("cannot be reached"));
+  check("is told in words", true);
+  await page.context().close();
+});
+
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// A line chart that fills its place, follows the theme, and is told new numbers without being made
+// anew. Screen readers get its sentence.
+import { h } from "./lib/preact.js";
+import { useEffect, useRef } from "./lib/hooks.js";
+import uPlot from "./lib/uplot.js";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const second = new Intl.DateTimeFormat(undefined,
+  { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+// As much of a time as tells the ticks apart.
+function showTimes(ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
+  const format = step < 60 ? second : step < 86400 ? minute : day;
+  return ticks.map((tick) => format.format(new Date(tick * 1000)));
+}
+
+function options(lines, width, height, format) {
+  const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 },
+    ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  return {
+    width, height, cursor: { y: false, points: { size: 7 } }, legend: { live: true },
+    padding: [10, 12, 0, 0],
+    scales: { y: { range: (_, low, high) => {
+      const from = Math.min(0, low ?? 0);
+      const to = Math.max(high ?? 1, from + 1);
+      return [from, to + (to - from) * 0.08];
+    } } },
+    axes: [{ ...axis, space: 80, values: (_, ticks) => showTimes(ticks) },
+      { ...axis, size: 74, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
+    series: [{ value: (_, at) => (at ? `${day.format(at * 1000)} ${second.format(at * 1000)}` : "–") },
+      ...lines.map((line) => ({
+      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: false,
+      points: { show: false },
+      paths: line.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      fill: line.filled ? colour(line.colour) + "22" : undefined,
+      value: (_, value) => (value === null || value === undefined ? "–" : format(value)),
+    }))],
+  };
+}
+
+// columns: [times in seconds, values of the first line, ...]. lines: [{label, colour: "--gold",
+// filled, stepped}]. format: a value to text. sentence: what the chart shows, for who cannot see it.
+export function Chart({ columns, lines, height = 200, format = String, sentence, theme }) {
+  const place = useRef(null);
+  const plot = useRef(null);
+  const latest = useRef(columns);
+  latest.current = columns;
+  useEffect(() => {
+    const element = place.current;
+    const make = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(lines, element.clientWidth, height, format), latest.current,
+        element);
+    };
+    make();
+    const sized = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height }));
+    sized.observe(element);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", make);
+    return () => {
+      sized.disconnect();
+      dark.removeEventListener("change", make);
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [theme, lines.map((line) => line.label).join(), height]);
+  useEffect(() => { plot.current?.setData(columns); });
+  return h("div", { class: "chart", role: "img", "aria-label": sentence, ref: place });
+}

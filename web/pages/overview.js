@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// How the house is doing: money in the system, what moves right now, whether the books are right,
+// and the health of what the server stands on.
+import { useEffect, useState } from "../lib/hooks.js";
+import { Chart } from "../chart.js";
+import { watch } from "../live.js";
+import { formatAmount } from "../money.js";
+import { ago, Badge, Card, html, Trouble, useLoad } from "../parts.js";
+import { get } from "../session.js";
+
+const INTEGRITY_EVERY_MS = 30000;
+
+const shortNumber = (value) => value >= 1e6 ? `${(value / 1e6).toFixed(1)} M`
+  : value >= 1e4 ? `${(value / 1e3).toFixed(1)} k`
+    : value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);
+const milliseconds = (value) => value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${shortNumber(value)} ms`;
+const bytes = (value) => value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(1)} GiB`
+  : value >= 1 << 20 ? `${(value / (1 << 20)).toFixed(1)} MiB` : `${Math.round(value / 1024)} KiB`;
+
+const latest = (column) => column?.findLast((value) => value !== null) ?? null;
+
+function Totals({ books }) {
+  return html`<${Card} title="Money in the system" wide>
+    ${books.currencies.length === 0 && html`<p class="waiting">No wallet holds money yet.</p>`}
+    <div class="tiles">${books.currencies.map((one) => html`<div class="tile" key=${one.currency}>
+      <span class="label">${one.currency} in ${one.wallets} wallet${one.wallets === 1 ? "" : "s"}</span>
+      <strong>${formatAmount(one.wallet_balances, one.currency)}</strong>
+      <span class="sub">${formatAmount(one.deposits, one.currency)} in · ${formatAmount(one.withdrawals, one.currency)} out</span>
+      ${one.difference != 0 && html`<${Badge} word=${`off by ${formatAmount(one.difference, one.currency)}`} mood="bad" />`}
+    </div>`)}</div></${Card}>`;
+}
+
+function Health({ now, problem }) {
+  const { data: ready } = useLoad(() => get("/readyz").catch((trouble) => trouble.document), [now?.at]);
+  const value = (name) => now?.value("florin_" + name);
+  const rows = [
+    ["Server", problem ? ["bad", "not answering"] : ready?.status === "ready" ? ["good", "ready"] : ["warn", ready?.status || "…"]],
+    ["Storage", value("storage_full") === 1 ? ["bad", "full: writes are refused"] : ["good", value("journal_bytes") ? `${bytes(value("journal_bytes"))} of journal` : "taking writes"]],
+    ["Waiting requests", value("requests_waiting") > 1000 ? ["warn", String(value("requests_waiting"))] : ["good", String(value("requests_waiting") ?? "–")]],
+    ["Missed deadlines", [value("request_deadlines_missed_total") ? "warn" : "good", String(value("request_deadlines_missed_total") ?? "–")]],
+    ...(value("queue_lag_commands") !== undefined ? [["Queue", [value("queue_lag_commands") > 10000 ? "warn" : "good", `${shortNumber(value("queue_lag_commands"))} commands behind`]]] : []),
+    ["Connections", ["good", String(value("http_connections") ?? "–")]],
+    ["Up", ["good", value("uptime_seconds") === undefined ? "–" : ago(Date.now() - value("uptime_seconds") * 1000).replace(" ago", "")]],
+  ];
+  return html`<${Card} title="Health"><ul class="health">${rows.map(([name, [mood, text]]) =>
+    html`<li key=${name}><span class="dot ${mood}" role="img" aria-label=${mood}></span><span>${name}</span><b>${text}</b></li>`)}</ul></${Card}>`;
+}
+
+export function Overview({ theme }) {
+  const [live, setLive] = useState({ points: null, now: null, problem: null });
+  const [beat, setBeat] = useState(0);
+  useEffect(() => watch((what) => setLive({ ...what, points: { ...what.points } })), []);
+  useEffect(() => {
+    const timer = setInterval(() => setBeat((was) => was + 1), INTEGRITY_EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const { data: books, problem } = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
+  const { points, now } = live;
+  const rate = latest(points?.payments);
+  const p99 = latest(points?.p99);
+  return html`<h1 class="unseen">Overview</h1><div class="grid">
+    <${Trouble} problem=${problem || live.problem} />
+    ${books && html`<${Totals} books=${books} />`}
+    <${Card} title="Payments per second" aside=${rate === null ? "" : `${shortNumber(rate)}/s now`}>
+      ${points && html`<${Chart} theme=${theme} columns=${[points.at, points.payments]} format=${shortNumber}
+        lines=${[{ label: "payments/s", colour: "--gold", filled: true }]}
+        sentence=${`Payments per second over the last minutes; ${rate === null ? "none yet" : shortNumber(rate)} now.`} />`}
+    </${Card}>
+    <${Card} title="Latency" aside=${p99 === null ? "" : `99 % within ${milliseconds(p99)}`}>
+      ${points && html`<${Chart} theme=${theme} columns=${[points.at, points.p50, points.p99]} format=${milliseconds}
+        lines=${[{ label: "half within", colour: "--blue" }, { label: "99 % within", colour: "--red" }]}
+        sentence=${`Latency of answers; 99 % within ${p99 === null ? "–" : milliseconds(p99)}.`} />`}
+    </${Card}>
+    <${Card} title="Integrity" aside=${books && `checked ${ago(books.as_of)}`}>
+      ${books ? html`<p class="verdict ${books.consistent ? "good" : "bad"}">${books.message}</p><p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
+    </${Card}>
+    <${Health} now=${now} problem=${live.problem} />
+    ${now && html`<${Card} title="In the books"><ul class="health">${[
+      ["Wallets", "wallets"], ["Transactions", "transactions"], ["Open holds", "holds_open"], ["Keys", "keys"]]
+      .map(([title, name]) => html`<li key=${name}><span>${title}</span><b>${(now.value("florin_" + name) ?? 0).toLocaleString()}</b></li>`)}</ul></${Card}>`}
+  </div>`;
+}

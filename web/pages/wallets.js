@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Wallets: found by owner or id; one wallet with its life.
+import { useState } from "../lib/hooks.js";
+import { Chart } from "../chart.js";
+import { formatAmount } from "../money.js";
+import { account, Action, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { get, may, send } from "../session.js";
+
+const KINDS = [["", "any"], ["customer", "customer"], ["merchant", "merchant"]];
+const STATES = [["", "any"], ["active", "active"], ["frozen", "frozen"], ["closed", "closed"]];
+const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer"].map((type) => [type, type || "any"]);
+
+export function Wallets({ query }) {
+  const search = (values) => {
+    if (/^wallet_[0-9a-z]{26}$/.test(values.owner)) {
+      go(`/wallets/${values.owner}`);
+      return;
+    }
+    const given = Object.entries(values).filter(([, value]) => value);
+    go(`/wallets?${new URLSearchParams(given)}`);
+  };
+  return html`<${Card} title="Wallets" wide>
+    <${Filters} values=${query} change=${search} fields=${[
+      { name: "owner", label: "Owner or id", hint: "ann, wallet_…" },
+      { name: "kind", label: "Kind", options: KINDS },
+      { name: "status", label: "Status", options: STATES },
+      { name: "currency", label: "Currency", hint: "EUR" }]} />
+    <${List} when=${[JSON.stringify(query)]} caption="Wallets, newest first"
+      load=${(cursor, signal) => get("/v1/wallets", { ...query, cursor }, signal)}
+      href=${(wallet) => `#/wallets/${wallet.id}`}
+      empty="No wallet matches."
+      columns=${[
+        ["Owner", (wallet) => wallet.owner],
+        ["Kind", (wallet) => wallet.kind],
+        ["Status", (wallet) => html`<${Badge} word=${wallet.status} />`],
+        ["Balance", (wallet) => html`<${Money} minor=${wallet.balance} currency=${wallet.currency} />`, "number"],
+        ["Held", (wallet) => wallet.held ? html`<${Money} minor=${wallet.held} currency=${wallet.currency} />` : "–", "number"],
+        ["Opened", (wallet) => html`<${Time} at=${wallet.created_at} />`],
+        ["Id", (wallet) => html`<${Id} id=${wallet.id} />`]]} />
+  </${Card}>`;
+}
+
+const sideOf = (transaction, wallet) => transaction.debit.account === wallet ? transaction.debit : transaction.credit;
+const signed = (transaction, wallet) => transaction.debit.account === wallet ? -transaction.amount : transaction.amount;
+const other = (transaction, wallet) => transaction.debit.account === wallet ? transaction.credit : transaction.debit;
+
+// Its balance after each of its last transactions, oldest first; flat in between.
+function BalanceChart({ wallet, theme }) {
+  const { data, problem } = useLoad((signal) =>
+    get(`/v1/wallets/${wallet.id}/transactions`, { limit: 500 }, signal), [wallet.version]);
+  if (problem) return html`<${Trouble} problem=${problem} />`;
+  if (!data) return html`<p class="waiting">Loading…</p>`;
+  const steps = data.items.filter((one) => sideOf(one, wallet.id).balance !== undefined).reverse();
+  if (steps.length === 0) return html`<p class="waiting">Nothing has moved here yet.</p>`;
+  const times = [...steps.map((one) => new Date(one.created_at) / 1000), Date.now() / 1000];
+  const balances = [...steps.map((one) => sideOf(one, wallet.id).balance), wallet.balance];
+  return html`<${Chart} theme=${theme} columns=${[times, balances]} height=${220}
+    lines=${[{ label: "balance", colour: "--gold", filled: true, stepped: true }]}
+    format=${(minor) => formatAmount(Math.round(minor), wallet.currency)}
+    sentence=${`The balance after each of the last ${steps.length} transactions; ${formatAmount(wallet.balance, wallet.currency)} ${wallet.currency} now.`} />`;
+}
+
+const History = ({ wallet }) => {
+  const [filters, setFilters] = useState({});
+  return html`<${Card} title="History" wide>
+    <${Filters} values=${filters} change=${setFilters} word="Filter" fields=${[
+      { name: "type", label: "Type", options: TYPES },
+      { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
+    <${List} when=${[wallet.version, JSON.stringify(filters)]} caption="Transactions of this wallet, newest first"
+      load=${(cursor, signal) => get(`/v1/wallets/${wallet.id}/transactions`, { ...filters, cursor }, signal)}
+      href=${(one) => `#/transactions/${one.id}`} empty="No transaction matches."
+      columns=${[
+        ["When", (one) => html`<${Time} at=${one.created_at} />`],
+        ["Type", (one) => one.type],
+        ["With", (one) => account(other(one, wallet.id))],
+        ["Order", (one) => one.order || one.bank_transaction_id || one.reference || "–"],
+        ["Amount", (one) => html`<${Money} minor=${signed(one, wallet.id)} currency=${one.currency} sign />`, "number"],
+        ["Balance after", (one) => sideOf(one, wallet.id).balance === undefined ? "–"
+          : html`<${Money} minor=${sideOf(one, wallet.id).balance} currency=${one.currency} />`, "number"]]} />
+  </${Card}>`;
+};
+
+const Holds = ({ wallet }) => html`<${Card} title="Holds" wide>
+  <${List} when=${[wallet.version]} caption="Holds" empty="Nothing was ever held."
+    load=${(cursor, signal) => get("/v1/holds", { [wallet.kind === "merchant" ? "merchant" : "wallet"]: wallet.id, limit: 20, cursor }, signal)}
+    columns=${[
+      ["Since", (hold) => html`<${Time} at=${hold.created_at} />`],
+      ["Status", (hold) => html`<${Badge} word=${hold.status} />`],
+      ["For", (hold) => html`<${Id} id=${hold.merchant} href=${`#/wallets/${hold.merchant}`} />`],
+      ["Order", (hold) => hold.order || "–"],
+      ["Amount", (hold) => html`<${Money} minor=${hold.amount} currency=${wallet.currency} />`, "number"],
+      ["Remaining", (hold) => html`<${Money} minor=${hold.remaining} currency=${wallet.currency} />`, "number"],
+      ["Ends", (hold) => html`<${Time} at=${hold.expires_at} />`]]} /></${Card}>`;
+
+const Withdrawals = ({ wallet }) => html`<${Card} title="Withdrawals" wide>
+  <${List} when=${[wallet.version]} caption="Withdrawals" empty="Nothing was ever withdrawn."
+    load=${(cursor, signal) => get("/v1/withdrawals", { wallet: wallet.id, limit: 20, cursor }, signal)}
+    columns=${[
+      ["When", (one) => html`<${Time} at=${one.created_at} />`],
+      ["Status", (one) => html`<${Badge} word=${one.status} />`],
+      ["Bank id", (one) => one.bank_transaction_id || "–"],
+      ["Amount", (one) => html`<${Money} minor=${one.amount} currency=${one.currency} />`, "number"],
+      ["Reason", (one) => one.reason || "–"]]} /></${Card}>`;
+
+function StatusAction({ wallet, close }) {
+  const freeze = wallet.status === "active";
+  return html`<${Action} title=${freeze ? "Freeze this wallet" : "Make this wallet active"}
+    word=${freeze ? "Freeze" : "Make active"} danger=${freeze} close=${close}
+    fields=${[{ name: "reason", label: "Reason", required: true, hint: "It is kept with the change." }]}
+    act=${(values, once) => send("PATCH", `/v1/wallets/${wallet.id}`,
+      { status: freeze ? "frozen" : "active", reason: values.reason.trim() }, once, { "If-Match": `"${wallet.version}"` })}>
+    <p>${freeze
+      ? "No money will leave it: purchases, transfers, withdrawals, holds and captures are refused. Deposits and refunds still arrive."
+      : "Money can leave it again."}</p>
+    <p class="subject"><b>${wallet.owner}</b> <${Id} id=${wallet.id} /> · <${Money} minor=${wallet.balance} currency=${wallet.currency} /></p>
+  </${Action}>`;
+}
+
+export function Wallet({ id, theme }) {
+  const { data: wallet, problem, again } = useLoad((signal) => get(`/v1/wallets/${id}`, {}, signal), [id]);
+  const [acting, setActing] = useState(false);
+  if (problem) return html`<${Card} title="Wallet"><${Trouble} problem=${problem} /><p><a href="#/wallets">All wallets</a></p></${Card}>`;
+  if (!wallet) return html`<p class="waiting">Loading…</p>`;
+  const canChange = may("wallets:write") || may("wallets:freeze");
+  return html`<div class="grid">
+    <${Card} title=${wallet.owner} wide aside=${html`<${Badge} word=${wallet.status} />
+      ${canChange && wallet.status !== "closed" && html` <button class=${wallet.status === "active" ? "danger" : "primary"}
+        onClick=${() => setActing(true)}>${wallet.status === "active" ? "Freeze" : "Make active"}</button>`}`}>
+      <div class="tiles">
+        <div class="tile"><span class="label">Balance</span><strong><${Money} minor=${wallet.balance} currency=${wallet.currency} /></strong></div>
+        <div class="tile"><span class="label">Held</span><strong><${Money} minor=${wallet.held} currency=${wallet.currency} /></strong></div>
+        <div class="tile"><span class="label">Available</span><strong><${Money} minor=${wallet.available} currency=${wallet.currency} /></strong></div>
+      </div>
+      <${Facts} rows=${[["Id", html`<span class="id whole">${wallet.id}</span>`], ["Kind", wallet.kind],
+        ["Credit limit", wallet.credit_limit ? html`<${Money} minor=${wallet.credit_limit} currency=${wallet.currency} />` : null],
+        ["Version", wallet.version], ["Opened", html`<${Time} at=${wallet.created_at} />`],
+        ...Object.entries(wallet.metadata || {})]} />
+    </${Card}>
+    ${may("payments:read") && html`
+      <${Card} title="Balance over time" wide><${BalanceChart} wallet=${wallet} theme=${theme} /></${Card}>
+      <${History} wallet=${wallet} /><${Holds} wallet=${wallet} /><${Withdrawals} wallet=${wallet} />`}
+    ${acting && html`<${StatusAction} wallet=${wallet} close=${(done) => { setActing(false); if (done) again(); }} />`}
+  </div>`;
+}

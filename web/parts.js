@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// What the pages are put together from.
+import { h, render } from "./lib/preact.js";
+import { useEffect, useRef, useState } from "./lib/hooks.js";
+import htm from "./lib/htm.js";
+import { formatAmount } from "./money.js";
+import { newOnce } from "./session.js";
+
+export const html = htm.bind(h);
+export { render };
+
+export const go = (path) => { location.hash = path; };
+
+const absolute = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit",
+  second: "2-digit",
+});
+
+export const Time = ({ at }) =>
+  at ? html`<time datetime=${at} title=${at}>${absolute.format(new Date(at))}</time>` : "–";
+
+export function ago(at) {
+  const seconds = Math.max(0, Math.round((Date.now() - new Date(at)) / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} days ago`;
+}
+
+export const Money = ({ minor, currency, sign }) => html`<span class="money ${minor < 0 ? "minus" : ""}">
+  ${sign && minor > 0 ? "+" : ""}${formatAmount(minor, currency)} <small>${currency}</small></span>`;
+
+// An id, shortened to what tells it apart; its whole text is copied with a click.
+export function Id({ id, href }) {
+  if (!id) return "–";
+  const shown = id.length > 16 ? `${id.split("_")[0]}_…${id.slice(-6)}` : id;
+  return href
+    ? html`<a class="id" href=${href} title=${id}>${shown}</a>`
+    : html`<span class="id" title=${id}>${shown}</span>`;
+}
+
+export const account = (side) => side.account.startsWith("wallet_")
+  ? html`<${Id} id=${side.account} href=${`#/wallets/${side.account}`} />`
+  : html`<span class="system">${side.account}</span>`;
+
+const MOODS = { active: "good", open: "good", settled: "good", frozen: "bad", closed: "faint",
+  pending: "warn", expired: "faint", voided: "faint", captured: "faint", failed: "bad",
+  approved: "good", rejected: "bad", dismissed: "faint", allowed: "good", refused: "bad" };
+export const Badge = ({ word, mood }) =>
+  html`<span class="badge ${mood || MOODS[word] || ""}">${word}</span>`;
+
+export const Trouble = ({ problem }) => problem && html`<p class="trouble" role="alert">
+  ${problem.message}${problem.code && html` <small class="code">${problem.code}</small>`}</p>`;
+
+export const Card = ({ title, aside, children, wide }) => html`<section class="card ${wide ? "wide" : ""}">
+  ${title && html`<header><h2>${title}</h2>${aside && html`<span class="aside">${aside}</span>`}</header>`}
+  ${children}</section>`;
+
+export const Facts = ({ rows }) => html`<dl class="facts">${rows
+  .filter(([, value]) => value !== undefined && value !== null && value !== "")
+  .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+// Runs `load` (which may take an AbortSignal) whenever one of `when` changes.
+export function useLoad(load, when) {
+  const [state, setState] = useState({ data: null, problem: null, loading: true });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    setState((was) => ({ ...was, loading: true }));
+    load(stop.signal).then(
+      (data) => setState({ data, problem: null, loading: false }),
+      (problem) => {
+        if (problem.name !== "AbortError") setState({ data: null, problem, loading: false });
+      });
+    return () => stop.abort();
+  }, [...when, round]);
+  return { ...state, again: () => setRound((was) => was + 1) };
+}
+
+// A list that grows page by page. `load(cursor, signal)` gives {items, next_cursor}; a page may be
+// short or empty although there is more. columns: [[title, item => cell, class], ...].
+export function List({ load, when, columns, empty, href, caption }) {
+  const [pages, setPages] = useState({ items: [], next: null, problem: null, loading: true });
+  const latest = useRef(null);
+  const fetchPage = async (cursor, before) => {
+    const stop = new AbortController();
+    latest.current = stop;
+    setPages({ items: before, next: null, problem: null, loading: true });
+    try {
+      const page = await load(cursor, stop.signal);
+      if (latest.current === stop)
+        setPages({ items: [...before, ...page.items], next: page.next_cursor || null,
+          problem: null, loading: false });
+    } catch (problem) {
+      if (problem.name !== "AbortError")
+        setPages({ items: before, next: null, problem, loading: false });
+    }
+  };
+  useEffect(() => {
+    fetchPage(undefined, []);
+    return () => latest.current?.abort();
+  }, when);
+  const { items, next, problem, loading } = pages;
+  return html`<div class="list">
+    <${Trouble} problem=${problem} />
+    ${items.length > 0 && html`<div class="scroll"><table>
+      ${caption && html`<caption class="unseen">${caption}</caption>`}
+      <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr></thead>
+      <tbody>${items.map((item) => html`<tr key=${item.id}>${columns.map(([title, cell, kind], i) =>
+        html`<td class=${kind} data-title=${title}>${i === 0 && href
+          ? html`<a href=${href(item)}>${cell(item)}</a>` : cell(item)}</td>`)}</tr>`)}</tbody>
+    </table></div>`}
+    ${loading && html`<p class="waiting" aria-live="polite">Loading…</p>`}
+    ${!loading && !problem && items.length === 0 && !next && html`<p class="waiting">${empty}</p>`}
+    ${!loading && next && html`<p class="more"><button onClick=${() => fetchPage(next, items)}>More</button></p>`}
+  </div>`;
+}
+
+// A form over the page for an action: says what will happen (`children`), asks for what it needs
+// (`fields`: {name, label, value, required, hint}), and shows the refusal if there is one.
+export function Action({ title, word, danger, fields = [], children, act, close }) {
+  const dialog = useRef(null);
+  const once = useRef(newOnce());
+  const [values, setValues] = useState(Object.fromEntries(
+    fields.map((field) => [field.name, field.value ?? ""])));
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  useEffect(() => { dialog.current.showModal(); }, []);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(null);
+    try {
+      await act(values, once.current);
+      close(true);
+    } catch (trouble) {
+      // Refused by the rules: the next try is another request. Busy or cut off: the same one.
+      if (trouble.http >= 400 && trouble.http < 500) once.current = newOnce();
+      setProblem(trouble);
+      setBusy(false);
+    }
+  };
+  return html`<dialog ref=${dialog} onCancel=${() => close(false)} aria-labelledby="action-title">
+    <form onSubmit=${submit}>
+      <h2 id="action-title">${title}</h2>
+      ${typeof children === "function" ? children(values) : children}
+      ${fields.map((field, i) => html`<label>${field.label}
+        <input name=${field.name} value=${values[field.name]} required=${field.required}
+          autofocus=${i === 0} maxlength="255" autocomplete="off" inputmode=${field.inputmode}
+          onInput=${(event) => setValues({ ...values, [field.name]: event.target.value })} />
+        ${field.hint && html`<small>${field.hint}</small>`}</label>`)}
+      <${Trouble} problem=${problem} />
+      <footer>
+        <button type="button" onClick=${() => close(false)}>Cancel</button>
+        <button type="submit" class=${danger ? "danger" : "primary"} disabled=${busy}>
+          ${busy ? "Working…" : word}</button>
+      </footer>
+    </form>
+  </dialog>`;
+}
+
+// A row of filters. fields: {name, label, options?: [[value, text], ...], type?, hint?}.
+export function Filters({ fields, values, change, word = "Search" }) {
+  const [draft, setDraft] = useState(values);
+  useEffect(() => setDraft(values), [JSON.stringify(values)]);
+  const set = (name, value) => setDraft({ ...draft, [name]: value });
+  return html`<form class="filters" role="search" onSubmit=${(event) => {
+    event.preventDefault();
+    change(Object.fromEntries(Object.entries(draft).map(([name, value]) => [name, (value ?? "").trim()])));
+  }}>
+    ${fields.map((field) => html`<label>${field.label}${field.options
+      ? html`<select name=${field.name} value=${draft[field.name] ?? ""} onChange=${(event) => set(field.name, event.target.value)}>
+          ${field.options.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select>`
+      : html`<input name=${field.name} type=${field.type || "search"} value=${draft[field.name] ?? ""}
+          placeholder=${field.hint} autocomplete="off" spellcheck="false"
+          onInput=${(event) => set(field.name, event.target.value)} />`}</label>`)}
+    <button type="submit" class="primary">${word}</button>
+  </form>`;
+}
