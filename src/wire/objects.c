@@ -189,7 +189,8 @@ static const struct object_member me[] = {
     {"id", "KeyId", "the key that asked", false},
     {"role", "Role", "", false},
     {"permissions", "[]Sentence", "words such as `payments:read`", false},
-    {"currencies", "[]CurrencyCode", "those that do not have two digits behind the point, and those of the configuration", false},
+    {"currencies", "[]CurrencyCode", "those that do not have two digits behind the point, "
+                                     "and those of the configuration", false},
 };
 
 static const struct object_member exponent[] = {

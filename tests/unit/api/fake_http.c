@@ -96,6 +96,13 @@ bool http_next_query(const struct http_request *request, size_t *place, struct s
     return true;
 }
 
+struct slice http_header(const struct http_request *request, const char *name) {
+    for (uint32_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->headers[i].name, name) == 0)
+            return request->headers[i].value;
+    return (struct slice){0};
+}
+
 bool http_next_header(const struct http_request *request, size_t *place, struct slice *ret_name,
                       struct slice *ret_value) {
     if (*place >= request->header_count)

@@ -3,6 +3,8 @@
 // else run; and who the key is.
 #include "house.h"
 
+#include <stdio.h>
+
 static void the_page_needs_no_key(void **state) {
     struct house *house = *state;
     struct http_request *request = house_request_as(NULL, "GET", "/");
@@ -85,13 +87,11 @@ static void me_says_role_and_permissions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_page_needs_no_key, house_open, house_close),
-        cmocka_unit_test_setup_teardown(every_module_is_there_and_imports_what_is_there, house_open,
-                                        house_close),
-        cmocka_unit_test_setup_teardown(a_browser_that_has_it_gets_304, house_open, house_close),
-        cmocka_unit_test_setup_teardown(other_paths_and_methods_are_not_the_page, house_open,
-                                        house_close),
-        cmocka_unit_test_setup_teardown(me_says_role_and_permissions, house_open, house_close),
+        HOUSE_TEST(the_page_needs_no_key),
+        HOUSE_TEST(every_module_is_there_and_imports_what_is_there),
+        HOUSE_TEST(a_browser_that_has_it_gets_304),
+        HOUSE_TEST(other_paths_and_methods_are_not_the_page),
+        HOUSE_TEST(me_says_role_and_permissions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
