@@ -426,7 +426,7 @@ POST /v1/batches {"operations": [{"type": "void", "hold": $repeat("x", 17000000)
 
 GET /v1
   404 not_found
-GET /
+GET /v1
   404 not_found
 GET /v1/wallet
   404 not_found
