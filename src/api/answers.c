@@ -66,8 +66,7 @@ struct wire_found answers_found(const struct outcome *outcome, enum command_type
     return found;
 }
 
-// A wallet as its balance now.
-static bool render_balance(struct buffer *body, const struct outcome *outcome) {
+bool answers_render_balance(struct buffer *body, const struct outcome *outcome) {
     struct record record;
     const char *invariant;
     if (record_decode(outcome->record, &record, &invariant) != STATUS_ok ||
@@ -114,7 +113,7 @@ static void add_location(struct http_request *request, const struct operation *o
     http_add_header(request, "Location", slice_of(location, place_bytes + id_bytes));
 }
 
-static void add_etag(struct http_request *request, uint64_t version) {
+void answers_add_etag(struct http_request *request, uint64_t version) {
     char tag[24];
     size_t size = sizeof(tag);
     tag[--size] = '"';
@@ -161,7 +160,7 @@ void answers_call(struct api_loop *loop, struct call *call) {
     }
     int http = 200;
     if (call->wants_balance) {
-        if (!render_balance(body, outcome)) {
+        if (!answers_render_balance(body, outcome)) {
             send_damaged(loop, call);
             return;
         }
@@ -180,7 +179,7 @@ void answers_call(struct api_loop *loop, struct call *call) {
         }
     }
     if (outcome->has_version && call->operation->answer == ANSWER_WALLET)
-        add_etag(request, outcome->version);
+        answers_add_etag(request, outcome->version);
     if (http == 201)
         add_location(request, call->operation, buffer_slice(body));
     const char *content_type = body->size != 0 ? "application/json" : NULL;

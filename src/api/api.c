@@ -103,6 +103,8 @@ struct api *api_open(const struct api_options *options) {
     openapi_render(&api->openapi, options->version);
     api->auditor = auditor_open(options->engine);
     api->last_used = last_used_open();
+    if (options->engine->port->read != NULL)
+        api->positions = positions_open();
     if (options->rate_limit_count != 0) {
         uint64_t seed;
         random_fill(&seed, sizeof(seed));
@@ -163,6 +165,7 @@ void api_close(struct api *api) {
         loop_close(&api->loops[i]);
     memory_free(api->loops_memory);
     last_used_close(api->last_used);
+    positions_close(api->positions);
     rate_limiter_close(api->limiter);
     buffer_done(&api->openapi);
     memory_free(api);

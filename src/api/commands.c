@@ -3,8 +3,11 @@
 #include "api/parts.h"
 
 static void submit(struct asking *asking, struct call *call) {
+    if (reads_beside(asking, call))
+        return;
     call->request = asking->request;
     call->operation = asking->operation;
+    call->principal = asking->principal.key;
     call->started_ns = asking->started_ns;
     call->submission.commands = &call->command;
     call->submission.outcomes = &call->outcome;

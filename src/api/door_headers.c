@@ -46,11 +46,15 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
         case 13:
             if (NAME_IS(name, "authorization"))
                 collect_single(&ret_headers->authorization, value, "/Authorization", ret_headers);
+            else if (NAME_IS(name, "cache-control") && ret_headers->cache_control.size == 0)
+                ret_headers->cache_control = value;
             break;
         case 15:
             if (NAME_IS(name, "idempotency-key"))
                 collect_single(&ret_headers->wire.idempotency_key, value, "/Idempotency-Key",
                                ret_headers);
+            else if (NAME_IS(name, "florin-position"))
+                collect_single(&ret_headers->position, value, "/Florin-Position", ret_headers);
             break;
         default: break;
         }

@@ -18,6 +18,7 @@ static void send_to_readers(struct asking *asking, struct job *job) {
 
 void lists_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_LIST);
+    job->freshness = asking->freshness;
     if (queries_decode(asking, &job->arena, &job->query))
         send_to_readers(asking, job);
     else
@@ -26,6 +27,7 @@ void lists_request(struct asking *asking) {
 
 void balances_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_BALANCE);
+    job->freshness = asking->freshness;
     if (!queries_decode(asking, &job->arena, &job->query)) {
         forget(asking->loop, job);
     } else if (job->query.has_at) {
@@ -59,7 +61,7 @@ static enum command_type read_of(enum list_kind kind) {
     UNREACHABLE("a list of something else");
 }
 
-static void refuse(struct job *job, enum status status, enum id_type id_type, struct id id) {
+void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id) {
     struct refusal refusal = {.status = (uint8_t)status, .id_type = (uint8_t)id_type, .id = id};
     buffer_reset(&job->body);
     enum status_class class = status_class(status);
@@ -120,12 +122,13 @@ void lists_run(struct job *job) {
         .to_ms = asked->to_ms,
         .cursor = asked->cursor,
         .limit = asked->limit,
+        .freshness = job->freshness,
     };
     enum status status = bind(job, &query);
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
     if (status != STATUS_ok && status != STATUS_end) {
-        refuse(job, status, ID_WALLET, query.wallet);
+        jobs_refuse(job, status, ID_WALLET, query.wallet);
         return;
     }
     wire_page_begin(&job->body);
@@ -138,7 +141,7 @@ void lists_run(struct job *job) {
         }
         int http;
         if (wire_render_command(&job->body, read_of(kind), &found, &http) != STATUS_ok) {
-            refuse(job, STATUS_internal, ID_WALLET, query.wallet);
+            jobs_refuse(job, STATUS_internal, ID_WALLET, query.wallet);
             return;
         }
     }
@@ -154,9 +157,10 @@ void balances_run(struct job *job) {
     if (job->bound_to.size != 0)
         status = engine->port->owns(engine, job->wallet, job->bound_to);
     if (status == STATUS_ok)
-        status = engine->port->balance_at(engine, job->wallet, job->query.at_ms, &at);
+        status = engine->port->balance_at(engine, job->wallet, job->query.at_ms, &job->freshness,
+                                          &at);
     if (status != STATUS_ok) {
-        refuse(job, status, ID_WALLET, job->wallet);
+        jobs_refuse(job, status, ID_WALLET, job->wallet);
         return;
     }
     struct wire_balance balance = {

@@ -206,6 +206,47 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
               stats.storage_full);
 }
 
+// Of engines that have other servers.
+static void add_servers(const struct api *api, struct buffer *buffer) {
+    struct engine_stats stats;
+    memset(&stats, 0, sizeof(stats));
+    if (api->positions == NULL)
+        return;
+    api->engine->port->stats(api->engine, &stats);
+    add_value(buffer, "postgres_timeline", "gauge", "Timeline of the primary.", stats.epoch);
+    add_value(buffer, "postgres_failovers_total", "counter",
+              "Changes to another timeline since the start.", stats.failovers);
+    add_value(buffer, "postgres_servers_refused_total", "counter",
+              "Servers that were not used: standbys, old or foreign ones.", stats.servers_refused);
+    add_head(buffer, "postgres_reads_total", "counter",
+             "Reads beside the writer, by where they were answered.");
+    buffer_add_format(buffer,
+                      "florin_postgres_reads_total{from=\"primary\"} %llu\n"
+                      "florin_postgres_reads_total{from=\"replica\"} %llu\n",
+                      (unsigned long long)stats.reads_primary,
+                      (unsigned long long)stats.reads_replica);
+    if (stats.replica_count == 0)
+        return;
+    add_head(buffer, "postgres_replica_used", "gauge", "1: reads may go to that replica.");
+    for (uint32_t i = 0; i < stats.replica_count; i++)
+        buffer_add_format(buffer, "florin_postgres_replica_used{replica=\"%s\"} %d\n",
+                          stats.replicas[i].name, stats.replicas[i].is_used);
+    add_head(buffer, "postgres_replica_lag_seconds", "gauge",
+             "How far it is behind the primary; missing while nobody knows.");
+    for (uint32_t i = 0; i < stats.replica_count; i++)
+        if (stats.replicas[i].lag_ms != UINT64_MAX)
+            buffer_add_format(buffer,
+                              "florin_postgres_replica_lag_seconds{replica=\"%s\"} %llu.%03llu\n",
+                              stats.replicas[i].name,
+                              (unsigned long long)(stats.replicas[i].lag_ms / 1000),
+                              (unsigned long long)(stats.replicas[i].lag_ms % 1000));
+    add_head(buffer, "postgres_replica_reads_total", "counter", "Reads that it has answered.");
+    for (uint32_t i = 0; i < stats.replica_count; i++)
+        buffer_add_format(buffer, "florin_postgres_replica_reads_total{replica=\"%s\"} %llu\n",
+                          stats.replicas[i].name,
+                          (unsigned long long)stats.replicas[i].read_count);
+}
+
 static void add_http(const struct api *api, struct buffer *buffer) {
     struct http_stats stats = http_server_stats(api->server);
     add_value(buffer, "http_connections", "gauge", "Open connections.", stats.connections_open);
@@ -234,5 +275,6 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_rounds(api, buffer);
     add_limits(api, buffer);
     add_engine(api, buffer);
+    add_servers(api, buffer);
     add_http(api, buffer);
 }

@@ -52,6 +52,7 @@ struct call {
     struct call *next;            // of its flight, or in the pool
     struct http_request *request; // NULL once it has been answered
     const struct operation *operation;
+    struct id principal; // the key that asks
     uint64_t started_ns;
     struct submission submission; // of the command or batch below
     struct command command;
@@ -77,7 +78,7 @@ struct flight {
     bool gave_up; // its requests have been answered `busy`
 };
 
-enum job_kind { JOB_LIST, JOB_BALANCE, JOB_INTEGRITY };
+enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_INTEGRITY };
 
 // A request that a reader thread works on.
 struct job {
@@ -94,6 +95,10 @@ struct job {
     struct wire_query query; // texts are in `arena`
     struct slice bound_to;   // the owner whom the asker is bound to; lives as long as the books
     struct slice asker;      // in `arena`; only with bound_to
+    struct freshness freshness;
+    struct command command;  // JOB_READ: what is read
+    bool wants_balance;      // the same as of a call
+    uint64_t version;        // shown as ETag; 0: not
     struct arena arena;
     struct page page;
     struct buffer body;       // the answer
@@ -103,7 +108,7 @@ struct job {
 
 // What a request says in its headers.
 struct door_headers {
-    struct slice authorization, content_type, request_id;
+    struct slice authorization, content_type, request_id, cache_control, position;
     struct wire_headers wire;
     const char *repeated; // pointer to one that must be single and was not; NULL: none
 };
@@ -116,6 +121,7 @@ struct asking {
     struct id id;                      // of the path
     struct principal principal;
     struct slice bound_to; // the owner whom he is bound to; empty: to nobody
+    struct freshness freshness; // of a read
     struct door_headers headers;
     struct slice request_id; // in the request's arena
     uint64_t started_ns;
@@ -175,6 +181,7 @@ struct api {
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
     struct last_used *last_used;
+    struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
     struct buffer openapi;
     uint64_t opened_ns;
@@ -205,6 +212,17 @@ void limits_pay(struct asking *asking, uint32_t operations);
 // Adds what is left to the coming answer, once.
 void limits_tell(struct asking *asking);
 
+// freshness.c
+// What a read demands of its answer. False: he has been answered.
+bool freshness_of(struct asking *asking, struct freshness *ret_freshness);
+void freshness_tell(struct http_request *request, struct position position);
+
+// positions.c. Threads: any; waits for nobody long.
+struct positions *positions_open(void);
+void positions_close(struct positions *positions); // accepts NULL
+void positions_note(struct positions *positions, struct id key, struct position position);
+struct position positions_get(struct positions *positions, struct id key); // none: never wrote
+
 // queries.c
 bool queries_are_there(struct asking *asking);
 // Texts go to `arena`. False: he has been answered.
@@ -222,6 +240,8 @@ void batches_request(struct asking *asking);
 void lists_request(struct asking *asking);
 void balances_request(struct asking *asking);     // lists.c
 void balances_request_now(struct asking *asking); // commands.c
+// reads.c: whether a read is done beside the writer; then the call is gone.
+bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
@@ -254,6 +274,9 @@ void answers_busy(struct api_loop *loop, struct http_request *request,
 // What became of a call; its request must be there.
 void answers_call(struct api_loop *loop, struct call *call);
 struct wire_found answers_found(const struct outcome *outcome, enum command_type type);
+// A wallet as its balance now; false: its record does not decode.
+bool answers_render_balance(struct buffer *body, const struct outcome *outcome);
+void answers_add_etag(struct http_request *request, uint64_t version);
 // batches.c
 void batches_answer(struct api_loop *loop, struct call *call);
 
@@ -269,6 +292,8 @@ void jobs_free_all(struct api_loop *loop);
 // What a reader thread does with a job, by its kind.
 void lists_run(struct job *job);
 void balances_run(struct job *job);
+void reads_run(struct job *job);
+void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void integrity_run(struct job *job);
 
 // last_used.c: when a key was last seen, in memory only.

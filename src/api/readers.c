@@ -12,6 +12,7 @@ static void job_run(struct job *job) {
     switch (job->kind) {
     case JOB_LIST: lists_run(job); break;
     case JOB_BALANCE: balances_run(job); break;
+    case JOB_READ: reads_run(job); break;
     case JOB_INTEGRITY: integrity_run(job); break;
     }
 }
@@ -114,6 +115,7 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
         size_t asker_bytes = id_format(ID_KEY, asking->principal.key, asker);
         job->asker = arena_copy(&job->arena, slice_of(asker, asker_bytes));
     }
+    job->version = 0;
     job->http = 500;
     job->content_type = PROBLEM_CONTENT_TYPE;
     buffer_reset(&job->body);
@@ -154,6 +156,8 @@ void jobs_answer(struct api_loop *loop, struct job *job) {
         buffer_add_slice(body, buffer_slice(&job->body));
         if (job->http == status_http(STATUS_busy))
             http_add_header(request, "Retry-After", SLICE("1"));
+        if (job->version != 0)
+            answers_add_etag(request, job->version);
         answers_send(loop, request, job->operation, job->started_ns, job->http, job->content_type,
                      buffer_slice(body));
     }

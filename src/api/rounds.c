@@ -43,6 +43,7 @@ static struct flight *flight_take(struct api_loop *loop) {
     }
     flight->round.first = NULL;
     flight->round.command_count = 0;
+    flight->round.position = (struct position){0};
     flight->round.published = flight_published;
     flight->round.context = flight;
     flight->first = flight->last = NULL;
@@ -137,6 +138,14 @@ static void flight_recycle(struct api_loop *loop, struct flight *flight) {
     loop->free_flights = flight;
 }
 
+// Before it is answered: whoever hears of his write must see it, wherever he reads.
+static void note_position(struct api_loop *loop, struct call *call, struct position position) {
+    if (loop->api->positions != NULL && !id_is_zero(call->principal))
+        positions_note(loop->api->positions, call->principal, position);
+    if (call->request != NULL)
+        freshness_tell(call->request, position);
+}
+
 static void call_finish(struct api_loop *loop, struct call *call) {
     if (call->request != NULL) {
         if (call->submission.is_batch)
@@ -158,16 +167,20 @@ static bool is_stopping(const struct api_loop *loop) {
 // Answers whoever still waits for it, but for those that were set aside.
 static void flight_finish(struct api_loop *loop, struct flight *flight) {
     struct call *call = flight->first;
+    struct position position = flight->round.position;
     flight->first = flight->last = NULL;
     flight->last_submission = NULL;
     flight->round.first = NULL;
     flight->round.command_count = 0;
     while (call != NULL) {
         struct call *next = call->next;
-        if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission))
+        if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission)) {
             flight_add(flight, call);
-        else
+        } else {
+            if (!position_is_none(position) && call->operation->is_write)
+                note_position(loop, call, position);
             call_finish(loop, call);
+        }
         call = next;
     }
     if (flight->first == NULL) {

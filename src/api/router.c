@@ -130,6 +130,9 @@ static bool door_take_body(struct asking *asking) {
 static void dispatch(struct asking *asking) {
     if (asking->operation->answer != ANSWER_BATCH) // those are counted when they are decoded
         limits_tell(asking);
+    if (!asking->operation->is_write && !asking->operation->is_public &&
+        !freshness_of(asking, &asking->freshness))
+        return;
     switch ((enum answer_kind)asking->operation->answer) {
     case ANSWER_WALLETS:
     case ANSWER_TRANSACTIONS:

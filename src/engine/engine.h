@@ -73,12 +73,35 @@ struct submission {
 void submission_guard_ends(const struct submission *submission, uint32_t done,
                            struct record *record);
 
+// How far the books had come: whoever reads elsewhere may ask for nothing older. Grows, the epoch
+// first; only its engine knows what the numbers mean. All zero: none.
+struct position {
+    uint64_t epoch, place;
+};
+
+static inline bool position_is_none(struct position position) {
+    return position.epoch == 0;
+}
+
+static inline bool position_reaches(struct position position, struct position wanted) {
+    return position.epoch != wanted.epoch ? position.epoch > wanted.epoch
+                                          : position.place >= wanted.place;
+}
+
+// What a read beside the writer must be. All zero: as of now. Engines whose reads always see all
+// that was answered need not look.
+struct freshness {
+    struct position after; // nothing older than this
+    uint64_t age_ms_max;   // nor than this long ago; 0: as of now, UINT64_MAX: `after` is enough
+};
+
 // What one HTTP thread gathered in one pass. Owned by the caller; the engine holds it from submit
 // to publish.
 struct round {
     struct inbox_node node;
     struct submission *first; // in order of arrival
     uint32_t command_count;
+    struct position position; // set before `published` by engines that read elsewhere, too
     // Called once on the engine's thread when every outcome stands and is durable. Must be quick
     // and must not submit.
     void (*published)(struct round *round);
@@ -123,6 +146,7 @@ struct list_query {
     uint64_t from_ms, to_ms; // created_at >= from, < to
     uint64_t cursor;         // 0: from the newest; else what the last page said
     uint32_t limit;          // 1 to LIMIT_PAGE_MAX
+    struct freshness freshness;
 };
 
 struct page {
@@ -146,6 +170,15 @@ struct feed_record {
     struct slice bytes;
 };
 
+// Another server that the books can be read from.
+#define ENGINE_REPLICAS_MAX 8
+struct engine_replica {
+    char name[64];
+    bool is_used;     // false: dead, too far behind, or not of these books
+    uint64_t lag_ms;  // how old its answers would be at most
+    uint64_t read_count;
+};
+
 struct engine_stats {
     uint64_t rounds, commands, refusals, replays, records;
     uint64_t sync_ns_total, sync_count;
@@ -158,6 +191,11 @@ struct engine_stats {
     // Of an engine on a database: what was begun again and why, and what nobody answered.
     uint64_t retries_serialization, retries_deadlock, retries_timeout, connections_lost,
         commits_looked_up, set_aside;
+    // Of engines that read elsewhere, too.
+    uint64_t epoch, failovers, servers_refused;
+    uint64_t reads_primary, reads_replica, reads_cached, cache_misses, cache_wallets;
+    uint32_t replica_count;
+    struct engine_replica replicas[ENGINE_REPLICAS_MAX];
 };
 
 // What every engine implements. All but submit and close may be called from any thread but the
@@ -167,9 +205,14 @@ struct engine_port {
     enum status (*list)(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
     enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms,
-                              struct balance_at *ret);
+                              const struct freshness *freshness, struct balance_at *ret);
     // STATUS_ok when there is such a wallet and it is this owner's, else STATUS_not_found.
     enum status (*owns)(struct engine *engine, struct id wallet, struct slice owner);
+    // Reads one thing (a COMMAND_READ_…) beside the writer; what the outcome points at is in
+    // `arena`. STATUS_ok with an outcome, or STATUS_busy. NULL: rounds are the only way to read.
+    enum status (*read)(struct engine *engine, const struct command *command,
+                        const struct freshness *freshness, struct arena *arena,
+                        struct outcome *ret_outcome);
     // Reads records from `position` on (0: the first), at most `bytes_max` of them, and copies
     // nothing: slices live as long as the engine. Calls `each` until it returns false. `ret_next`
     // is where to go on.

@@ -43,6 +43,10 @@ static const struct setting settings[] = {
     {"roles", SETTING_ROLES, 0, 0, 0, 0,
      "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
      "`permissions` and `bound` (to the key's owner; false)."},
+    {"postgres_replicas", SETTING_REPLICAS, 0, 0, 0, 0,
+     "Streaming standbys that reads may go to: an array of up to 8 connection strings."},
+    INTEGER(postgres_replica_lag_ms, 100, 600000, 30000,
+            "A replica that is further behind is not read from, in milliseconds."),
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -210,6 +214,29 @@ static bool read_flag(struct config *config, const struct setting *setting,
     return true;
 }
 
+static bool read_replicas(struct config *config, struct json_value value, char *ret_why,
+                          size_t why_bytes) {
+    struct json_value item;
+    bool ok = json_kind(value) == JSON_ARRAY;
+    struct json_cursor items = {0};
+    if (ok)
+        items = json_items(value);
+    while (ok && json_next_item(&items, &item)) {
+        struct slice url = json_kind(item) == JSON_TEXT ? json_text(item) : (struct slice){0};
+        ok = config->postgres_replica_count < CONFIG_REPLICAS_MAX && url.size != 0 &&
+             url.size < CONFIG_URL_BYTES_MAX && memchr(url.bytes, 0, url.size) == NULL;
+        if (ok)
+            memcpy(config->postgres_replicas[config->postgres_replica_count++], url.bytes,
+                   url.size);
+    }
+    if (!ok)
+        snprintf(ret_why, why_bytes,
+                 "postgres_replicas must be an array of at most %d connection strings, each of "
+                 "fewer than %d bytes.",
+                 CONFIG_REPLICAS_MAX, CONFIG_URL_BYTES_MAX);
+    return ok;
+}
+
 static bool read_setting(struct config *config, const struct setting *setting,
                          struct json_value value, char *ret_why, size_t why_bytes) {
     switch (setting->kind) {
@@ -220,6 +247,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
                                  why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
+    case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     }
     UNREACHABLE("a setting of no kind");
 }

@@ -16,6 +16,8 @@
 
 #define CONFIG_CURRENCIES_MAX 256
 #define CONFIG_FILE_BYTES_MAX (256 * 1024)
+#define CONFIG_REPLICAS_MAX   8
+#define CONFIG_URL_BYTES_MAX  1024
 
 struct config {
     struct currency currencies[CONFIG_CURRENCIES_MAX]; // custom ones, beside ISO 4217
@@ -28,6 +30,9 @@ struct config {
     uint64_t storage_free_bytes_min;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
+    char postgres_replicas[CONFIG_REPLICAS_MAX][CONFIG_URL_BYTES_MAX];
+    uint32_t postgres_replica_count;
+    uint64_t postgres_replica_lag_ms;
     bool separate_duties;
     struct role_table roles; // the house's, and those of the configuration
 };
@@ -38,7 +43,8 @@ enum setting_kind {
     SETTING_CURRENCIES,
     SETTING_RATE_LIMITS,
     SETTING_FLAG, // true or false; false by default
-    SETTING_ROLES
+    SETTING_ROLES,
+    SETTING_REPLICAS
 };
 
 struct setting {

@@ -89,11 +89,18 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
 
 static bool open_postgres(struct serving *serving) {
     char why[WHY_BYTES] = "";
+    const char *replicas[CONFIG_REPLICAS_MAX];
+    for (uint32_t i = 0; i < serving->config.postgres_replica_count; i++)
+        replicas[i] = serving->config.postgres_replicas[i];
     struct postgres_options options = {
         .url = serving->postgres,
         .currencies = serving->config.currencies,
         .currency_count = serving->config.currency_count,
         .without_turn = serving->config.postgres_turn == 0,
+        .folder = serving->folder,
+        .replicas = replicas,
+        .replica_count = serving->config.postgres_replica_count,
+        .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;

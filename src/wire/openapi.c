@@ -51,6 +51,12 @@ static void write_parameters(struct buffer *buffer, const struct operation *oper
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/IdempotencyKey\"}");
         separator = ",";
     }
+    if (!operation->is_write && !operation->is_public && operation->answer != ANSWER_INTEGRITY) {
+        buffer_add_text(buffer, separator);
+        BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/FlorinPosition\"},"
+                           "{\"$ref\":\"#/components/parameters/CacheControl\"}");
+        separator = ",";
+    }
     if (operation->takes_if_match) {
         buffer_add_text(buffer, separator);
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/IfMatch\"}");
@@ -88,7 +94,9 @@ static void write_success(struct buffer *buffer, const struct operation *operati
         write_text(buffer, operation->answer == ANSWER_NOTHING ? "Done." : "The document.");
     if (operation->is_write) {
         BUFFER_ADD(buffer, ",\"headers\":{\"Idempotent-Replayed\":"
-                           "{\"$ref\":\"#/components/headers/IdempotentReplayed\"}");
+                           "{\"$ref\":\"#/components/headers/IdempotentReplayed\"},"
+                           "\"Florin-Position\":"
+                           "{\"$ref\":\"#/components/headers/FlorinPosition\"}");
         if (operation->answer == ANSWER_WALLET)
             BUFFER_ADD(buffer, ",\"ETag\":{\"$ref\":\"#/components/headers/ETag\"}");
         BUFFER_ADD(buffer, "}");

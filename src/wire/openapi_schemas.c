@@ -244,11 +244,19 @@ void openapi_write_components(struct buffer *buffer) {
     BUFFER_ADD(buffer,
                "\"IfMatch\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
                "\"One version of the wallet that is changed or pays (of a deposit: receives), in "
-               "quotes.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[0-9]{1,18}\\\"$\"}}");
+               "quotes.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[0-9]{1,18}\\\"$\"}},"
+               "\"FlorinPosition\":{\"name\":\"Florin-Position\",\"in\":\"header\",\"description\":"
+               "\"What came with the answer to a write; the answer is no older than that.\","
+               "\"schema\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{1,16}-[0-9a-f]{1,16}$\"}},"
+               "\"CacheControl\":{\"name\":\"Cache-Control\",\"in\":\"header\",\"description\":"
+               "\"`max-age=N` allows an answer that is N seconds old.\","
+               "\"schema\":{\"type\":\"string\"}}");
     BUFFER_ADD(buffer,
                "},\"headers\":{\"ETag\":{\"description\":\"The wallet's version in quotes.\","
                "\"schema\":{\"type\":\"string\"}},\"IdempotentReplayed\":{\"description\":"
                "\"Stands on an answer that was given before.\",\"schema\":{\"const\":\"true\"}},"
+               "\"FlorinPosition\":{\"description\":\"Opaque; sent with a read it sees at least "
+               "this write. Missing where every read does.\",\"schema\":{\"type\":\"string\"}},"
                "\"RetryAfter\":{\"description\":\"Seconds.\",\"schema\":{\"type\":\"integer\"}},"
                "\"RateLimit\":{\"description\":\"Per limit: `r` requests left now, `t` seconds "
                "until all are there again.\",\"schema\":{\"type\":\"string\"}},"

@@ -40,7 +40,9 @@ def _die_with_parent():
 
 
 class Cluster:
-    def __init__(self):
+    """A server of its own; with `source` a streaming standby of that one, or of whatever takes the
+    source's place in `follow`."""
+    def __init__(self, source=None):
         self.bin = programs()
         if self.bin is None:
             print("PostgreSQL 15 or newer is not installed")
@@ -59,14 +61,46 @@ class Cluster:
         self.line = self.socket  # where servers connect to: this, or a proxy in front of it
         self.process = None
         self.count = 0
+        self.beside = []
         self.owner = os.getpid()
         self.databases = {}
         atexit.register(self.discard)
-        self.run("initdb", "-D", self.data, "-U", "florin", "-A", "trust", "--no-sync",
-                 "-E", "UTF8", "--locale=C")
-        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
-            file.write(SETTINGS + f"unix_socket_directories = '{self.socket}'\n")
+        if source is None:
+            self.run("initdb", "-D", self.data, "-U", "florin", "-A", "trust", "--no-sync",
+                     "-E", "UTF8", "--locale=C")
+            self.configure(SETTINGS)
+        else:
+            self.copy(source)
         self.start()
+
+    def configure(self, text):
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write(text + f"unix_socket_directories = '{self.socket}'\n")
+
+    def copy(self, source):
+        """Becomes a standby, made anew from a running server. `self` must be stopped."""
+        shutil.rmtree(self.data)
+        os.mkdir(self.data, 0o700)
+        if self.user:
+            shutil.chown(self.data, "postgres")
+        self.databases = source.databases
+        self.run("pg_basebackup", "-D", self.data, "-h", source.socket, "-U", "florin", "-R",
+                 "-X", "stream", "-c", "fast", "--no-sync")
+        self.configure("")
+
+    def stop(self, number=signal.SIGINT):
+        """SIGINT: the fast way. SIGKILL: a crash."""
+        os.kill(self.postmaster(), number)
+        self.process.wait(30)
+        if number == signal.SIGKILL:
+            time.sleep(0.2)  # its backends notice and end
+
+    def promote(self):
+        self.sql("SELECT pg_promote(true, 60)", "postgres")
+
+    def setting(self, name, value):
+        self.sql(f"ALTER SYSTEM SET {name} = '{value}'", "postgres")
+        self.sql("SELECT pg_reload_conf()", "postgres")
 
     def run(self, program, *words):
         done = subprocess.run([*self.user, os.path.join(self.bin, program), *words],
@@ -140,13 +174,15 @@ class Cluster:
 
 
 def serve_from(cluster):
-    """From now on servers of tests/lib/florin.py keep their books in databases of the cluster."""
+    """From now on servers of tests/lib/florin.py keep their books in databases of the cluster, or
+    of the clusters that it is `beside`: what their hosts are called in one connection string."""
     import florin  # pylint: disable=import-outside-toplevel
     usual = florin.Server.command
 
     def command(server):
         name = cluster.database_for(server.data)
-        url = cluster.url(name).replace(cluster.socket, cluster.line)
+        hosts = ",".join([cluster.line] + [other.line for other in cluster.beside])
+        url = cluster.url(name).replace(cluster.socket, hosts)
         return usual(server) + ["--postgres", url]
 
     def verify(server):

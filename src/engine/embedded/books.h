@@ -160,6 +160,6 @@ enum status books_list(struct engine *engine, const struct list_query *query,
                        struct page *ret_page);
 enum status books_owns(struct engine *engine, struct id wallet, struct slice owner);
 enum status books_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
-                             struct balance_at *ret);
+                             const struct freshness *freshness, struct balance_at *ret);
 // Waits until everything that was decided when it was called is durable.
 void books_settle(struct books *books);

@@ -14,6 +14,7 @@
 
 #define OID_INT8   20
 #define OID_BYTEA  17
+#define WATCH_MS   200 // how long a wait goes on for a server that is no longer the one
 #define HEAD_BYTES 20 // dimensions, has null, type, length, lower bound: 32 bits each
 
 // ---- parameters -------------------------------------------------------------------------------
@@ -104,6 +105,17 @@ static void note_failure(struct link *link, const char *why) {
             *c = ' ';
 }
 
+void link_watch(struct link *link, const uint64_t *number, uint64_t value) {
+    CHECK(link_is_open(link));
+    link->watched = number;
+    link->watched_before = value;
+}
+
+bool link_is_called_off(const struct link *link) {
+    return link->watched != NULL &&
+           __atomic_load_n(link->watched, __ATOMIC_ACQUIRE) != link->watched_before;
+}
+
 static bool wait_socket(struct link *link, bool for_writing) {
     uint64_t now = clock_monotonic_ns();
     if (now >= link->deadline_ns) {
@@ -113,7 +125,11 @@ static bool wait_socket(struct link *link, bool for_writing) {
     struct pollfd poll_fd = {.fd = PQsocket(link->connection),
                              .events = (short)(POLLIN | (for_writing ? POLLOUT : 0))};
     uint64_t left_ms = (link->deadline_ns - now) / 1000000 + 1;
-    int result = poll(&poll_fd, 1, left_ms > 60000 ? 60000 : (int)left_ms);
+    int result = poll(&poll_fd, 1, left_ms > WATCH_MS ? WATCH_MS : (int)left_ms);
+    if (link_is_called_off(link)) {
+        note_failure(link, "another server has taken its place");
+        return false;
+    }
     return result >= 0 || errno == EINTR;
 }
 
@@ -151,9 +167,10 @@ static bool connect_link(struct link *link, const char *url) {
                                  "keepalives_interval",
                                  "keepalives_count",
                                  "tcp_user_timeout",
+                                 "target_session_attrs",
                                  "dbname",
                                  NULL};
-    const char *const values[] = {"florin", "5", "2", "3", "8000", url, NULL};
+    const char *const values[] = {"florin", "5", "2", "3", "8000", "read-write", url, NULL};
     link->connection = PQconnectStartParams(names, values, 1);
     if (link->connection == NULL || PQstatus(link->connection) == CONNECTION_BAD)
         return false;
@@ -233,6 +250,7 @@ enum link_result link_open(struct link *link, const char *url, const char *setti
 void link_close(struct link *link) {
     PQfinish(link->connection);
     link->connection = NULL;
+    link->watched = NULL;
 }
 
 int link_process(const struct link *link) {

@@ -38,6 +38,10 @@ struct link {
     uint32_t result_count, result_capacity;
     bool is_full;             // the last failure: the server's disk is full
     char state[6];            // of the last failure: its SQLSTATE, or empty
+    // A number that changes when this server is no longer the one to use: then the link is lost.
+    // NULL: none. Set after opening; forgotten by link_close.
+    const uint64_t *watched;
+    uint64_t watched_before;
     char why[LINK_WHY_BYTES]; // of the last failure
 };
 
@@ -78,6 +82,9 @@ int link_process(const struct link *link);
 static inline bool link_is_open(const struct link *link) {
     return link->connection != NULL;
 }
+
+void link_watch(struct link *link, const uint64_t *number, uint64_t value);
+bool link_is_called_off(const struct link *link);
 
 // Puts a statement into the flight. `parameters` may be NULL.
 void link_send(struct link *link, enum sql statement, const struct parameters *parameters);

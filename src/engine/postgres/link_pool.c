@@ -14,17 +14,47 @@ static const char settings[] =
     // Filters that are not given vanish from a plan that knows them.
     "SET plan_cache_mode = force_custom_plan";
 
-struct link *reader_take(struct books *books) {
-    CHECK(pthread_mutex_lock(&books->readers_lock) == 0);
+void reader_pool_init(struct reader_pool *pool, struct replica *replica) {
+    CHECK(pthread_mutex_init(&pool->lock, NULL) == 0);
+    CHECK(pthread_cond_init(&pool->free, NULL) == 0);
+    pool->replica = replica;
+    for (int i = 0; i < READERS_MAX; i++)
+        pool->readers[i].pool = pool;
+}
+
+void reader_pool_done(struct reader_pool *pool) {
+    for (int i = 0; i < READERS_MAX; i++)
+        link_done(&pool->readers[i].link);
+    (void)pthread_mutex_destroy(&pool->lock);
+    (void)pthread_cond_destroy(&pool->free);
+}
+
+struct link *reader_pool_take(struct reader_pool *pool, bool wait) {
+    struct link *link = NULL;
+    CHECK(pthread_mutex_lock(&pool->lock) == 0);
     for (;;) {
-        for (int i = 0; i < READERS_MAX; i++)
-            if (!books->readers_taken[i]) {
-                books->readers_taken[i] = true;
-                CHECK(pthread_mutex_unlock(&books->readers_lock) == 0);
-                return &books->readers[i];
+        for (int i = 0; i < READERS_MAX && link == NULL; i++)
+            if (!pool->readers[i].is_taken) {
+                pool->readers[i].is_taken = true;
+                link = &pool->readers[i].link;
             }
-        CHECK(pthread_cond_wait(&books->readers_free, &books->readers_lock) == 0);
+        if (link != NULL || !wait)
+            break;
+        CHECK(pthread_cond_wait(&pool->free, &pool->lock) == 0);
     }
+    CHECK(pthread_mutex_unlock(&pool->lock) == 0);
+    return link;
+}
+
+enum link_result reader_connect(struct link *link, const char *url, enum sql last,
+                                uint64_t wait_ns) {
+    if (link_is_open(link))
+        return LINK_OK;
+    return link_open(link, url, settings, SQL_READER_FIRST, last, wait_ns);
+}
+
+struct link *reader_take(struct books *books) {
+    return reader_pool_take(&books->readers, true);
 }
 
 static void keep_result(void *context, enum sql statement, const struct pg_result *result) {
@@ -32,15 +62,31 @@ static void keep_result(void *context, enum sql statement, const struct pg_resul
     *(const struct pg_result **)context = result;
 }
 
+// What is now is read from no other server than the writer's.
+static enum link_result connect_primary(struct books *books, struct link *link) {
+    if (link_is_open(link) && link_is_called_off(link))
+        link_close(link);
+    if (link_is_open(link))
+        return LINK_OK;
+    enum link_result result =
+        reader_connect(link, primary_url(&books->primary), SQL_READER_LAST, READ_WAIT_NS);
+    if (result == LINK_OK)
+        result = primary_admit_reader(&books->primary, link);
+    if (result != LINK_OK)
+        link_close(link);
+    return result;
+}
+
 static enum link_result ask_once(struct books *books, struct link *link, enum sql statement,
                                  const struct parameters *parameters,
                                  const struct pg_result **ret_result) {
-    if (!link_is_open(link)) {
-        enum link_result opened =
-            link_open(link, books->url, settings, SQL_END, SQL_READER_LAST, READ_WAIT_NS);
+    if (reader_of(link)->pool->replica == NULL) {
+        enum link_result opened = connect_primary(books, link);
         if (opened != LINK_OK)
             return opened;
     }
+    if (!link_is_open(link))
+        return LINK_LOST;
     *ret_result = NULL;
     link->deadline_ns = clock_monotonic_ns() + READ_WAIT_NS;
     link_send(link, statement, parameters);
@@ -56,15 +102,17 @@ enum link_result reader_ask(struct books *books, struct link *link, enum sql sta
                             const struct pg_result **ret_result) {
     bool was_open = link_is_open(link);
     enum link_result result = ask_once(books, link, statement, parameters, ret_result);
-    if (result == LINK_LOST && was_open) // it may have been lost long ago
+    // It may have been lost long ago. Replicas are not asked twice: others can answer.
+    if (result == LINK_LOST && was_open && reader_of(link)->pool->replica == NULL)
         result = ask_once(books, link, statement, parameters, ret_result);
     return result;
 }
 
-void reader_give(struct books *books, struct link *link) {
+void reader_give(struct link *link) {
+    struct reader_pool *pool = reader_of(link)->pool;
     link_forget(link);
-    CHECK(pthread_mutex_lock(&books->readers_lock) == 0);
-    books->readers_taken[link - books->readers] = false;
-    CHECK(pthread_cond_signal(&books->readers_free) == 0);
-    CHECK(pthread_mutex_unlock(&books->readers_lock) == 0);
+    CHECK(pthread_mutex_lock(&pool->lock) == 0);
+    reader_of(link)->is_taken = false;
+    CHECK(pthread_cond_signal(&pool->free) == 0);
+    CHECK(pthread_mutex_unlock(&pool->lock) == 0);
 }

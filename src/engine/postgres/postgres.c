@@ -32,6 +32,26 @@ static uint64_t relaxed(const uint64_t *value) {
     return __atomic_load_n(value, __ATOMIC_RELAXED);
 }
 
+static void add_servers(struct books *books, struct engine_stats *stats) {
+    CHECK(pthread_mutex_lock(&books->primary.lock) == 0);
+    stats->epoch = books->primary.seen.timeline;
+    stats->failovers = books->primary.choice_count;
+    stats->servers_refused = books->primary.refused_count;
+    CHECK(pthread_mutex_unlock(&books->primary.lock) == 0);
+    stats->replica_count = books->replicas.count;
+    CHECK(pthread_mutex_lock(&books->replicas.lock) == 0);
+    for (uint32_t i = 0; i < books->replicas.count; i++) {
+        const struct replica *replica = &books->replicas.items[i];
+        struct engine_replica *shown = &stats->replicas[i];
+        (void)snprintf(shown->name, sizeof(shown->name), "%s", replica->name);
+        shown->is_used = replica->is_used;
+        shown->lag_ms = replica->lag_ns == UINT64_MAX ? UINT64_MAX : replica->lag_ns / 1000000;
+        shown->read_count = relaxed(&replica->read_count);
+        stats->reads_replica += shown->read_count;
+    }
+    CHECK(pthread_mutex_unlock(&books->replicas.lock) == 0);
+}
+
 static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
     struct books *books = (struct books *)engine;
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
@@ -58,23 +78,27 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .connections_lost = relaxed(&books->stats.connections_lost),
         .commits_looked_up = relaxed(&books->stats.commits_looked_up),
         .set_aside = relaxed(&books->stats.set_aside),
+        .reads_primary = relaxed(&books->stats.reads_primary),
     };
+    add_servers(books, ret_stats);
 }
 
 static void books_free(struct books *books) {
     link_done(&books->link);
-    for (int i = 0; i < READERS_MAX; i++)
-        link_done(&books->readers[i]);
+    link_done(&books->watched_primary.link);
+    for (uint32_t i = 0; i < SERVERS_MAX; i++)
+        link_done(&books->watched_servers[i].link);
+    reader_pool_done(&books->readers);
+    replicas_done(&books->replicas);
+    servers_done(&books->watched_urls);
+    primary_done(&books->primary);
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_done(&books->feeds.arenas[i]);
     desk_done(&books->desk);
     memory_free(books->ring.keys);
     memory_free(books->ring.last_used_ms);
-    memory_free(books->url);
     (void)pthread_mutex_destroy(&books->feeds.lock);
     (void)pthread_mutex_destroy(&books->counters_lock);
-    (void)pthread_mutex_destroy(&books->readers_lock);
-    (void)pthread_cond_destroy(&books->readers_free);
     (void)pthread_rwlock_destroy(&books->ring.lock);
     memory_free(books);
 }
@@ -89,6 +113,8 @@ static void books_close(struct engine *engine) {
     signal_gate_publish(&books->stop, 1);
     inbox_push(&books->inbox, &last.node); // wakes the writer; what came before it is told first
     CHECK(pthread_join(books->writer, NULL) == 0);
+    if (books->has_watcher)
+        CHECK(pthread_join(books->watcher, NULL) == 0);
     books_free(books);
 }
 
@@ -97,6 +123,7 @@ static const struct engine_port books_port = {
     .list = books_postgres_list,
     .balance_at = books_postgres_balance_at,
     .owns = books_postgres_owns,
+    .read = books_postgres_read,
     .feed = books_postgres_feed,
     .published_end = books_postgres_end,
     .wallets = books_postgres_wallets,
@@ -159,12 +186,30 @@ static enum status check_currencies(struct books *books, const struct postgres_o
     return STATUS_ok;
 }
 
+static enum status open_servers(struct books *books, const struct postgres_options *options,
+                                char *ret_why, size_t why_bytes) {
+    enum status status =
+        primary_init(&books->primary, options->url, options->folder, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        status = replicas_init(&books->replicas, options->replicas, options->replica_count,
+                               options->replica_lag_ms_max, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        status =
+            servers_parse(options->url, SERVERS_ANY, &books->watched_urls, ret_why, why_bytes);
+    return status;
+}
+
 static enum status open_books(struct books *books, const struct postgres_options *options,
                               char *ret_why, size_t why_bytes) {
     uint32_t applied;
-    enum status status = pooler_refuse(options->url, ret_why, why_bytes);
+    enum status status = open_servers(books, options, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
+    if (primary_choose(&books->primary, ret_why, why_bytes) != LINK_OK)
+        return STATUS_busy;
+    status = pooler_refuse(primary_url(&books->primary), ret_why, why_bytes);
     if (status == STATUS_ok)
-        status = postgres_migrate(options->url, ret_why, why_bytes, &applied);
+        status = postgres_migrate(primary_url(&books->primary), ret_why, why_bytes, &applied);
     if (status != STATUS_ok)
         return status;
     if (books_connect(books) != LINK_OK || !read_birth(books)) {
@@ -182,10 +227,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
                           struct engine **ret_engine) {
     CHECK(options->url != NULL && why_bytes >= 256);
     struct books *books = memory_take_zeroed(sizeof(*books));
-    size_t url_bytes = strlen(options->url) + 1;
     books->engine.port = &books_port;
-    books->url = memory_take(url_bytes);
-    memcpy(books->url, options->url, url_bytes);
     inbox_init(&books->inbox);
     signal_gate_init(&books->stop, 0, 0);
     desk_init(&books->desk);
@@ -194,8 +236,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
         arena_init(&books->feeds.arenas[i], 4096);
     CHECK(pthread_mutex_init(&books->feeds.lock, NULL) == 0);
     CHECK(pthread_mutex_init(&books->counters_lock, NULL) == 0);
-    CHECK(pthread_mutex_init(&books->readers_lock, NULL) == 0);
-    CHECK(pthread_cond_init(&books->readers_free, NULL) == 0);
+    reader_pool_init(&books->readers, NULL);
     CHECK(pthread_rwlock_init(&books->ring.lock, NULL) == 0);
     enum status status = open_books(books, options, ret_why, why_bytes);
     if (status != STATUS_ok) {
@@ -203,6 +244,9 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
         return status;
     }
     CHECK(pthread_create(&books->writer, NULL, writer_of_postgres, books) == 0);
+    books->has_watcher = books->replicas.count != 0 || books->watched_urls.count > 1;
+    if (books->has_watcher)
+        CHECK(pthread_create(&books->watcher, NULL, watcher_of_postgres, books) == 0);
     *ret_engine = &books->engine;
     return STATUS_ok;
 }

@@ -8,6 +8,10 @@ struct postgres_options {
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
     bool without_turn; // for tests: nodes do not queue, and retry instead
+    const char *folder; // where the node remembers which servers it has seen; NULL: nowhere
+    const char *const *replicas; // connection strings of streaming standbys
+    uint32_t replica_count;      // at most ENGINE_REPLICAS_MAX, hosts counted
+    uint64_t replica_lag_ms_max; // what is further behind is not read from
 };
 
 // Brings the database's schema to what this Florin knows; safe to run twice and from several nodes
@@ -16,7 +20,7 @@ struct postgres_options {
 MUST_CHECK enum status postgres_migrate(const char *url, char *ret_why, size_t why_bytes,
                                         uint32_t *ret_applied);
 
-// Migrates, makes the books if there are none, and starts the writer. Statuses as above. The engine
+// Chooses the server if the string names several, migrates, makes the books if there are none, and starts the writer. Statuses as above. The engine
 // is closed by its port.
 MUST_CHECK enum status postgres_open(const struct postgres_options *options, char *ret_why,
                                      size_t why_bytes, struct engine **ret_engine);

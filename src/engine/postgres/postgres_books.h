@@ -6,8 +6,7 @@
 #include "base/signal_gate.h"
 #include "engine/postgres/desk.h"
 #include "engine/postgres/postgres.h"
-
-#define READERS_MAX 4
+#include "engine/postgres/reader.h"
 
 // Keys as HTTP threads see them: a copy, made anew when the books' keys change.
 struct key_ring {
@@ -27,9 +26,16 @@ struct feeds {
     uint32_t next;
 };
 
+// A server that the watcher looks at.
+struct watched {
+    struct link link;
+    uint64_t next_try_ns;
+    uint32_t failure_count;
+};
+
 struct books {
     struct engine engine; // first: the port hands out pointers to it
-    char *url;            // owned
+    struct primary primary;
     struct inbox inbox;
     pthread_t writer;
     struct signal_gate stop; // 1: the house is being taken down
@@ -38,17 +44,21 @@ struct books {
     // The writer's.
     struct link link;
     struct desk desk;
+    struct position position; // everything that was published is before it
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics
     struct counters counters;      // of the last batch that was committed or read
     pthread_mutex_t counters_lock; // of `counters`
     struct key_ring ring;
 
-    pthread_mutex_t readers_lock;
-    pthread_cond_t readers_free;
-    struct link readers[READERS_MAX];
-    bool readers_taken[READERS_MAX];
+    struct reader_pool readers; // of the primary
+    struct replicas replicas;
     struct feeds feeds;
+
+    pthread_t watcher;
+    bool has_watcher;
+    struct servers watched_urls; // as `primary`'s, but standbys answer, too
+    struct watched watched_primary, watched_servers[SERVERS_MAX];
 };
 
 // postgres_writer.c
@@ -63,13 +73,26 @@ bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct k
                     bool *ret_live);
 uint64_t key_ring_last_used(struct books *books, uint64_t number);
 
+// watcher.c
+void *watcher_of_postgres(void *books);
+
+// reading.c: one read and the servers that it tries. Begins with its freshness and zeros.
+struct reading {
+    struct freshness freshness;
+    uint32_t tried; // replicas: bit 1 << place
+    bool on_primary;
+    struct link *link;
+};
+// A link to the next server that is fresh enough, the primary last; false: it was tried, too.
+bool reading_next(struct books *books, struct reading *reading);
+void reading_done(struct books *books, struct reading *reading); // it was answered
+
 // link_pool.c
-struct link *reader_take(struct books *books); // waits for one; may be closed
+struct link *reader_take(struct books *books); // of the primary; waits for one; may be closed
 // Runs one statement on it, connecting first if need be; results stay until reader_give.
 MUST_CHECK enum link_result reader_ask(struct books *books, struct link *link, enum sql statement,
                                        const struct parameters *parameters,
                                        const struct pg_result **ret_result);
-void reader_give(struct books *books, struct link *link);
 
 // postgres_past.c, postgres_lists.c: the reading half of the port
 enum status books_postgres_feed(struct engine *engine, uint64_t position, size_t bytes_max,
@@ -87,7 +110,19 @@ void books_postgres_withdrawals(struct engine *engine,
 uint32_t books_postgres_currencies(struct engine *engine, struct currency_account *ret_accounts,
                                    uint32_t count_max);
 enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
-                                      struct balance_at *ret);
+                                      const struct freshness *freshness, struct balance_at *ret);
 enum status books_postgres_owns(struct engine *engine, struct id wallet, struct slice owner);
+enum status books_postgres_read(struct engine *engine, const struct command *command,
+                                const struct freshness *freshness, struct arena *arena,
+                                struct outcome *ret_outcome);
+// postgres_read.c: rows of the lists and of reads become outcomes, which begin zeroed.
+void entry_wallet(struct arena *arena, const struct pg_result *result, int row,
+                  struct outcome *outcome);
+void entry_transaction(struct arena *arena, const struct pg_result *result, int row,
+                       struct outcome *outcome);
+void entry_hold(struct arena *arena, const struct pg_result *result, int row,
+                struct outcome *outcome);
+void entry_withdrawal(struct arena *arena, const struct pg_result *result, int row,
+                      struct outcome *outcome);
 enum status books_postgres_list(struct engine *engine, const struct list_query *query,
                                 struct page *ret_page);

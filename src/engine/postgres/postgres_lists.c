@@ -2,7 +2,6 @@
 // Lists: one statement per kind, newest first, one row more than asked for, which tells whether
 // there is a next page. A cursor is the number of the last thing shown.
 #include "base/check.h"
-#include "base/log.h"
 #include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 
@@ -34,11 +33,6 @@ static void end_page(struct page *page, const struct pg_result *result, int rows
         page->next_cursor = (uint64_t)row_number(result, rows - 1, column);
 }
 
-static struct slice copy(struct page *page, const struct pg_result *result, int row, int column) {
-    struct slice bytes = row_bytes(result, row, column);
-    return bytes.size == 0 ? bytes : arena_copy(&page->arena, bytes);
-}
-
 // ---- wallets ----------------------------------------------------------------------------------
 
 static enum link_result list_wallets(struct books *books, struct link *link,
@@ -58,13 +52,8 @@ static enum link_result list_wallets(struct books *books, struct link *link,
     if (answer != LINK_OK)
         return answer;
     int rows = rows_of(query, result);
-    for (int i = 0; i < rows; i++) {
-        struct outcome *outcome = page_add(page);
-        row_wallet(result, i, &outcome->wallet);
-        outcome->has_version = true;
-        outcome->version = outcome->wallet.version;
-        outcome->record = copy(page, result, i, 17);
-    }
+    for (int i = 0; i < rows; i++)
+        entry_wallet(&page->arena, result, i, page_add(page));
     end_page(page, result, rows, 1);
     return LINK_OK;
 }
@@ -72,12 +61,8 @@ static enum link_result list_wallets(struct books *books, struct link *link,
 // ---- transactions -----------------------------------------------------------------------------
 
 static void add_transactions(struct page *page, const struct pg_result *result, int rows) {
-    for (int i = 0; i < rows; i++) {
-        struct outcome *outcome = page_add(page);
-        outcome->record = copy(page, result, i, 2);
-        outcome->opening = copy(page, result, i, 4);
-        outcome->refunded = row_number(result, i, 0);
-    }
+    for (int i = 0; i < rows; i++)
+        entry_transaction(&page->arena, result, i, page_add(page));
 }
 
 static uint64_t mark_of(const struct pg_result *owned, struct id wallet) {
@@ -214,14 +199,8 @@ static enum link_result list_holds(struct books *books, struct link *link,
     if (answer != LINK_OK)
         return answer;
     int rows = rows_of(query, result);
-    for (int i = 0; i < rows; i++) {
-        struct outcome *outcome = page_add(page);
-        bool is_closed = row_number(result, i, 9) != 0;
-        row_hold(result, i, &outcome->hold);
-        outcome->record = copy(page, result, i, is_closed ? 11 : 10);
-        if (is_closed)
-            outcome->opening = copy(page, result, i, 10);
-    }
+    for (int i = 0; i < rows; i++)
+        entry_hold(&page->arena, result, i, page_add(page));
     end_page(page, result, rows, 0);
     return LINK_OK;
 }
@@ -242,20 +221,8 @@ static enum link_result list_withdrawals(struct books *books, struct link *link,
     if (answer != LINK_OK)
         return answer;
     int rows = rows_of(query, result);
-    for (int i = 0; i < rows; i++) {
-        struct outcome *outcome = page_add(page);
-        int64_t opened = row_number(result, i, 5), closed = row_number(result, i, 6);
-        row_withdrawal(result, i, &outcome->withdrawal);
-        outcome->record = copy(page, result, i, closed != 0 ? 8 : 7);
-        if (closed != 0 && closed != opened)
-            outcome->opening = copy(page, result, i, 7);
-        if (outcome->withdrawal.status == WITHDRAWAL_SETTLED) {
-            struct record record;
-            const char *why;
-            CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
-            outcome->transaction = record.transaction.id;
-        }
-    }
+    for (int i = 0; i < rows; i++)
+        entry_withdrawal(&page->arena, result, i, page_add(page));
     end_page(page, result, rows, 0);
     return LINK_OK;
 }
@@ -274,7 +241,7 @@ static enum link_result list_keys(struct books *books, struct link *link,
     int rows = rows_of(query, result);
     for (int i = 0; i < rows; i++) {
         struct outcome *outcome = page_add(page);
-        outcome->record = copy(page, result, i, 1);
+        outcome->record = arena_copy(&page->arena, row_bytes(result, i, 1));
         outcome->last_used_at_ms = key_ring_last_used(books, (uint64_t)row_number(result, i, 0));
     }
     end_page(page, result, rows, 0);
@@ -303,12 +270,15 @@ enum status books_postgres_list(struct engine *engine, const struct list_query *
     struct books *books = (struct books *)engine;
     CHECK(query->limit >= 1 && query->limit <= LIMIT_PAGE_MAX);
     ret_page->items = arena_take(&ret_page->arena, query->limit * sizeof(struct entry));
-    ret_page->item_count = 0;
-    ret_page->next_cursor = 0;
-    struct link *link = reader_take(books);
-    enum status status = list_on(books, link, query, ret_page);
-    if (status == STATUS_busy)
-        log_line(LOG_WARNING, "postgres", "A list could not be read: %s", link->why);
-    reader_give(books, link);
-    return status;
+    struct reading reading = {.freshness = query->freshness};
+    while (reading_next(books, &reading)) {
+        ret_page->item_count = 0;
+        ret_page->next_cursor = 0;
+        enum status status = list_on(books, reading.link, query, ret_page);
+        if (status == STATUS_busy)
+            continue;
+        reading_done(books, &reading);
+        return status;
+    }
+    return STATUS_busy;
 }

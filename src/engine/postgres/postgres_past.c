@@ -45,7 +45,7 @@ static enum status feed_read(struct books *books, uint64_t position, size_t byte
         ret_step->records[i] = (struct feed_record){
             .position = at, .next = at + 8, .bytes = arena_copy(arena, row_bytes(result, i, 1))};
     }
-    reader_give(books, link);
+    reader_give(link);
     return status;
 }
 
@@ -77,7 +77,7 @@ uint64_t books_postgres_end(struct engine *engine) {
     uint64_t records = 0;
     if (reader_ask(books, link, SQL_END, NULL, &result) == LINK_OK && row_count(result) == 1)
         records = (uint64_t)row_number(result, 0, 0);
-    reader_give(books, link);
+    reader_give(link);
     if (records == 0) { // what this node knows itself
         CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
         records = books->counters.records;
@@ -107,7 +107,7 @@ void books_postgres_wallets(struct engine *engine,
             number = row_number(result, i, 1);
             each(context, &wallet);
         }
-        reader_give(books, link);
+        reader_give(link);
     } while (rows != 0);
 }
 
@@ -129,7 +129,7 @@ void books_postgres_holds(struct engine *engine,
             number = row_number(result, i, 0);
             each(context, &hold);
         }
-        reader_give(books, link);
+        reader_give(link);
     } while (rows != 0);
 }
 
@@ -152,7 +152,7 @@ void books_postgres_withdrawals(struct engine *engine,
             number = row_number(result, i, 0);
             each(context, &withdrawal);
         }
-        reader_give(books, link);
+        reader_give(link);
     } while (rows != 0);
 }
 
@@ -185,7 +185,7 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
         ret_accounts[i].deposits = total_of(row_bytes(result, (int)i, 4));
         ret_accounts[i].withdrawals = total_of(row_bytes(result, (int)i, 5));
     }
-    reader_give(books, link);
+    reader_give(link);
     return count;
 }
 
@@ -204,30 +204,40 @@ enum status books_postgres_owns(struct engine *engine, struct id wallet, struct 
     enum status status = status_of(reader_ask(books, link, SQL_OWNS, &parameters, &result));
     if (status == STATUS_ok && row_count(result) != 1)
         status = STATUS_not_found;
-    reader_give(books, link);
+    reader_give(link);
     return status;
 }
 
-enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
-                                      struct balance_at *ret) {
-    struct books *books = (struct books *)engine;
-    struct parameters parameters = {0};
+static enum status balance_on(struct books *books, struct link *link, struct id wallet,
+                              const struct parameters *parameters, struct balance_at *ret) {
     const struct pg_result *result;
+    if (reader_ask(books, link, SQL_BALANCE_AT, parameters, &result) != LINK_OK)
+        return STATUS_busy;
+    if (row_count(result) != 1 || !id_equal(row_id(result, 0, 4), wallet))
+        return STATUS_not_found;
+    *ret = (struct balance_at){.balance = row_number(result, 0, 2),
+                               .version = (uint64_t)row_number(result, 0, 3)};
+    currency_of(result, 0, 0, &ret->currency);
+    return STATUS_ok;
+}
+
+enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
+                                      const struct freshness *freshness, struct balance_at *ret) {
+    struct books *books = (struct books *)engine;
+    struct reading reading = {.freshness = *freshness};
     uint64_t number;
     if (!id_open(&engine->seal, wallet, &number))
         return STATUS_not_found;
-    parameter_number(&parameters, id_slot(wallet));
-    parameter_number(&parameters, (int64_t)number);
-    parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
-    struct link *link = reader_take(books);
-    enum status status = status_of(reader_ask(books, link, SQL_BALANCE_AT, &parameters, &result));
-    if (status == STATUS_ok && (row_count(result) != 1 || !id_equal(row_id(result, 0, 4), wallet)))
-        status = STATUS_not_found;
-    if (status == STATUS_ok) {
-        *ret = (struct balance_at){.balance = row_number(result, 0, 2),
-                                   .version = (uint64_t)row_number(result, 0, 3)};
-        currency_of(result, 0, 0, &ret->currency);
+    while (reading_next(books, &reading)) {
+        struct parameters parameters = {0};
+        parameter_number(&parameters, id_slot(wallet));
+        parameter_number(&parameters, (int64_t)number);
+        parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
+        enum status status = balance_on(books, reading.link, wallet, &parameters, ret);
+        if (status == STATUS_busy)
+            continue;
+        reading_done(books, &reading);
+        return status;
     }
-    reader_give(books, link);
-    return status;
+    return STATUS_busy;
 }

@@ -61,8 +61,17 @@ static void wait_ns(struct books *books, uint64_t ns) {
 }
 
 enum link_result books_connect(struct books *books) {
-    return link_open(&books->link, books->url, settings, SQL_TURN, SQL_WRITER_LAST,
-                     CONNECT_WAIT_NS);
+    struct link *link = &books->link;
+    if (books->primary.servers.count > 1) {
+        enum link_result chosen = primary_choose(&books->primary, link->why, sizeof(link->why));
+        if (chosen != LINK_OK)
+            return chosen;
+    }
+    enum link_result result = link_open(link, primary_url(&books->primary), settings, SQL_TURN,
+                                        SQL_WRITER_LAST, CONNECT_WAIT_NS);
+    if (result != LINK_OK)
+        return result;
+    return primary_admit_writer(&books->primary, link, &books->position);
 }
 
 // ---- telling ----------------------------------------------------------------------------------
@@ -90,6 +99,7 @@ static void publish(struct books *books, struct inbox_node *first) {
              submission = submission->next)
             resolve_submission(books, round, submission);
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
+        round->position = books->position;
         round->published(round);
     }
 }
@@ -103,6 +113,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
     while (first != NULL) {
         struct round *round = desk_round_of(first);
         first = first->next;
+        round->position = (struct position){0};
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next) {
             if (submission->atomic)
@@ -141,6 +152,12 @@ static void decide_all(struct books *books, struct inbox_node *first) {
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
 }
 
+static void take_position(void *context, enum sql statement, const struct pg_result *result) {
+    struct books *books = context;
+    if (statement == SQL_POSITION && row_count(result) == 1)
+        books->position.place = (uint64_t)row_number(result, 0, 0);
+}
+
 // Sends all that changed and waits for the commit. LINK_LOST: nobody knows.
 static enum link_result commit(struct books *books, struct batch *batch) {
     struct link *link = &books->link;
@@ -151,8 +168,10 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     if (books->desk.has_writes && books->desk.takes_turn) {
         link_send(link, SQL_TURN_BACK, NULL);
         link_sync(link);
+        link_send(link, SQL_POSITION, NULL);
+        link_sync(link);
     }
-    enum link_result result = link_collect(link, NULL, NULL);
+    enum link_result result = link_collect(link, take_position, books);
     if (result == LINK_OK && (!link->committed || link->warned))
         result = LINK_LOST;
     if (result == LINK_LOST)

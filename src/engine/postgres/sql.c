@@ -197,6 +197,34 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
         "set_config('statement_timeout', '0', true)",
 
+    [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
+                 "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",
+    // Writes nothing but its own commit: where it is safe, everything before it is.
+    [SQL_BARRIER] = "SELECT pg_logical_emit_message(true, 'florin', '')::text",
+    [SQL_POSITION] = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint",
+    // Who the server is. Timeline 0: a standby. A position that was read before a snapshot was
+    // taken is in that snapshot.
+    [SQL_IDENTITY] =
+        "SELECT s.system_identifier, CASE WHEN pg_is_in_recovery() THEN 0 ELSE ('x' || "
+        "lpad(substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), 16, '0'))"
+        "::bit(64)::bigint END, (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+        "pg_current_wal_flush_lsn() END - '0/0')::bigint, latest.timeline, latest.token, "
+        "seen.token FROM pg_control_system() s LEFT JOIN LATERAL (SELECT timeline, token FROM "
+        "lineage l WHERE l.system_identifier = s.system_identifier ORDER BY timeline DESC LIMIT 1) "
+        "latest ON true LEFT JOIN lineage seen ON seen.system_identifier = s.system_identifier AND "
+        "seen.system_identifier = $1::bigint AND seen.timeline = $2::bigint",
+
+    [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w JOIN records r ON "
+                       "r.number = w.details / 8 WHERE w.slot = $1::bigint AND "
+                       "w.number = $2::bigint",
+    [SQL_ONE_TRANSACTION] = "SELECT f.refunded, " RECORD_COLUMNS " FROM records r LEFT JOIN "
+                            "refunds f ON f.record = r.number" OPENING
+                            "WHERE r.kind = 2 AND r.number = $1::bigint",
+    [SQL_ONE_HOLD] = "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS
+                     "WHERE h.slot = $1::bigint AND h.number = $2::bigint",
+    [SQL_ONE_WITHDRAWAL] = "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
+                           "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
+
     [SQL_END] = "SELECT record_count, keys_version FROM books",
     [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint AND "
                  "number < $1::bigint + $2::bigint ORDER BY number",

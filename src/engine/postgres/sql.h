@@ -46,8 +46,16 @@ enum sql {
     SQL_ADD_IDEMPOTENCY,
     SQL_ADD_ROUND,
     SQL_CHANGE_BOOKS,
-    SQL_WRITER_LAST = SQL_CHANGE_BOOKS,
+    SQL_MARK,
+    SQL_BARRIER,
+    SQL_POSITION,
+    SQL_IDENTITY, // the readers', too
+    SQL_WRITER_LAST = SQL_IDENTITY,
     // The readers'.
+    SQL_ONE_WALLET,
+    SQL_ONE_TRANSACTION,
+    SQL_ONE_HOLD,
+    SQL_ONE_WITHDRAWAL,
     SQL_END,
     SQL_FEED,
     SQL_ALL_WALLETS,
@@ -69,6 +77,7 @@ enum sql {
     SQL_LIST_OWNED, // transactions of an owner's wallets
     SQL_OWNED,
     SQL_OWNS,
+    SQL_READER_FIRST = SQL_IDENTITY,
     SQL_READER_LAST = SQL_OWNS,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC

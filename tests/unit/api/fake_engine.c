@@ -86,8 +86,9 @@ static enum status list(struct engine *engine, const struct list_query *query,
 }
 
 static enum status balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
-                              struct balance_at *ret) {
+                              const struct freshness *freshness, struct balance_at *ret) {
     struct fake_engine *fake = fake_of(engine);
+    (void)freshness;
     fake->balance_time_ms = time_ms;
     *ret = fake->balance_at;
     return fake->list_status;

@@ -211,7 +211,7 @@ static void *read_run(void *context) {
         read_beside(beside, LIST_HOLDS, none);
         struct balance_at at;
         const struct engine_port *port = beside->books.engine->port;
-        if (port->balance_at(beside->books.engine, beside->ann, UINT64_MAX, &at) != STATUS_ok)
+        if (port->balance_at(beside->books.engine, beside->ann, UINT64_MAX, NULL, &at) != STATUS_ok)
             beside->broken = "a balance is refused";
     }
     return NULL;

@@ -204,6 +204,19 @@ static void a_missing_file_is_told(void **state) {
     assert_int_equal(config_load("/", &config, why, sizeof(why)), STATUS_not_found);
 }
 
+static void replicas_are_connection_strings(void **state) {
+    struct config config;
+    assert_int_equal(parse("{\"postgres_replicas\": [\"host=a\", \"postgresql://b/c\"]}", &config),
+                     STATUS_ok);
+    assert_int_equal(config.postgres_replica_count, 2);
+    assert_string_equal(config.postgres_replicas[1], "postgresql://b/c");
+    refuses("{\"postgres_replicas\": \"host=a\"}", "array");
+    refuses("{\"postgres_replicas\": [\"\"]}", "array");
+    refuses("{\"postgres_replicas\": [7]}", "array");
+    refuses("{\"postgres_replicas\": [\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}",
+            "at most 8");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_means_defaults),
@@ -214,6 +227,7 @@ int main(void) {
         cmocka_unit_test(currencies_keep_their_bounds),
         cmocka_unit_test(rate_limits_are_declared),
         cmocka_unit_test(rate_limits_keep_their_bounds),
+        cmocka_unit_test(replicas_are_connection_strings),
         cmocka_unit_test(there_is_an_end_to_currencies),
         cmocka_unit_test(a_missing_file_is_told),
     };

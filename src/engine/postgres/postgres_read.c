@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Reads of one thing beside the writer, for who says how old it may be.
+#include "base/check.h"
+#include "engine/postgres/link_rows.h"
+#include "engine/postgres/postgres_books.h"
+
+static struct slice copy(struct arena *arena, const struct pg_result *result, int row, int column) {
+    struct slice bytes = row_bytes(result, row, column);
+    return bytes.size == 0 ? bytes : arena_copy(arena, bytes);
+}
+
+void entry_wallet(struct arena *arena, const struct pg_result *result, int row,
+                  struct outcome *outcome) {
+    row_wallet(result, row, &outcome->wallet);
+    outcome->has_version = true;
+    outcome->version = outcome->wallet.version;
+    outcome->record = copy(arena, result, row, 17);
+}
+
+void entry_transaction(struct arena *arena, const struct pg_result *result, int row,
+                       struct outcome *outcome) {
+    outcome->record = copy(arena, result, row, 2);
+    outcome->opening = copy(arena, result, row, 4);
+    outcome->refunded = row_number(result, row, 0);
+}
+
+void entry_hold(struct arena *arena, const struct pg_result *result, int row,
+                struct outcome *outcome) {
+    bool is_closed = row_number(result, row, 9) != 0;
+    row_hold(result, row, &outcome->hold);
+    outcome->record = copy(arena, result, row, is_closed ? 11 : 10);
+    if (is_closed)
+        outcome->opening = copy(arena, result, row, 10);
+}
+
+void entry_withdrawal(struct arena *arena, const struct pg_result *result, int row,
+                      struct outcome *outcome) {
+    int64_t opened = row_number(result, row, 5), closed = row_number(result, row, 6);
+    row_withdrawal(result, row, &outcome->withdrawal);
+    outcome->record = copy(arena, result, row, closed != 0 ? 8 : 7);
+    if (closed != 0 && closed != opened)
+        outcome->opening = copy(arena, result, row, 7);
+    if (outcome->withdrawal.status == WITHDRAWAL_SETTLED) {
+        struct record record;
+        const char *why;
+        CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
+        outcome->transaction = record.transaction.id;
+    }
+}
+
+// ---- one thing --------------------------------------------------------------------------------
+
+struct kind_of_thing {
+    enum sql statement;
+    enum id_type id_type;
+    void (*take)(struct arena *arena, const struct pg_result *result, int row,
+                 struct outcome *outcome);
+};
+
+static struct kind_of_thing kind_of(const struct command *command) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_READ_WALLET:
+        return (struct kind_of_thing){SQL_ONE_WALLET, ID_WALLET, entry_wallet};
+    case COMMAND_READ_TRANSACTION:
+        return (struct kind_of_thing){SQL_ONE_TRANSACTION, ID_TRANSACTION, entry_transaction};
+    case COMMAND_READ_HOLD: return (struct kind_of_thing){SQL_ONE_HOLD, ID_HOLD, entry_hold};
+    case COMMAND_READ_WITHDRAWAL:
+        return (struct kind_of_thing){SQL_ONE_WITHDRAWAL, ID_WITHDRAWAL, entry_withdrawal};
+    default: UNREACHABLE("not a read");
+    }
+}
+
+// The id of what was found: an id that opens to the number of something else is nobody's.
+static bool is_it(const struct command *command, const struct outcome *outcome) {
+    struct record record;
+    const char *why;
+    switch ((enum command_type)command->type) {
+    case COMMAND_READ_WALLET: return id_equal(outcome->wallet.id, command->subject);
+    case COMMAND_READ_HOLD: return id_equal(outcome->hold.id, command->subject);
+    case COMMAND_READ_WITHDRAWAL: return id_equal(outcome->withdrawal.id, command->subject);
+    default:
+        CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
+        return id_equal(record.transaction.id, command->subject);
+    }
+}
+
+static void refuse(const struct command *command, enum id_type type, struct outcome *outcome) {
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = STATUS_not_found;
+    outcome->refusal = (struct refusal){
+        .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
+}
+
+static enum link_result read_on(struct books *books, struct link *link,
+                                const struct command *command, uint64_t number,
+                                struct arena *arena, struct outcome *outcome) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    struct kind_of_thing kind = kind_of(command);
+    if (kind.statement != SQL_ONE_TRANSACTION)
+        parameter_number(&parameters, id_slot(command->subject));
+    parameter_number(&parameters, (int64_t)number);
+    enum link_result answer = reader_ask(books, link, kind.statement, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = STATUS_ok;
+    if (row_count(result) == 1)
+        kind.take(arena, result, 0, outcome);
+    if (row_count(result) != 1 || !is_it(command, outcome))
+        refuse(command, kind.id_type, outcome);
+    return LINK_OK;
+}
+
+enum status books_postgres_read(struct engine *engine, const struct command *command,
+                                const struct freshness *freshness, struct arena *arena,
+                                struct outcome *ret_outcome) {
+    struct books *books = (struct books *)engine;
+    struct reading reading = {.freshness = *freshness};
+    uint64_t number;
+    if (!id_open(&engine->seal, command->subject, &number)) {
+        refuse(command, kind_of(command).id_type, ret_outcome);
+        return STATUS_ok;
+    }
+    while (reading_next(books, &reading)) {
+        if (read_on(books, reading.link, command, number, arena, ret_outcome) != LINK_OK)
+            continue;
+        reading_done(books, &reading);
+        return STATUS_ok;
+    }
+    return STATUS_busy;
+}

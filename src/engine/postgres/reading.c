@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Where a read goes: to a replica that has come far enough, else to the primary. What a replica has
+// replayed is asked before the statement's snapshot is taken, on the same session, so the snapshot
+// has at least that.
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/postgres/postgres_books.h"
+
+#define REPLICA_CONNECT_NS UINT64_C(1000000000)
+#define REPLICA_ASK_NS     UINT64_C(3000000000)
+
+static bool is_fresh(struct books *books, struct position position,
+                     const struct freshness *freshness) {
+    if (position_is_none(position) || !position_reaches(position, freshness->after))
+        return false;
+    if (freshness->age_ms_max == UINT64_MAX)
+        return true;
+    uint64_t age_ns = replicas_age_ns(&books->replicas, position, clock_monotonic_ns());
+    return age_ns / 1000000 < freshness->age_ms_max;
+}
+
+// Whether this session may answer; asks the replica when what is known of it is not enough.
+static bool admit(struct books *books, struct link *link, const struct freshness *freshness) {
+    struct reader *reader = reader_of(link);
+    struct replica *replica = reader->pool->replica;
+    struct lineage seen = primary_seen(&books->primary);
+    if (!link_is_open(link))
+        reader->replayed = (struct position){0};
+    if (reader_connect(link, replica->url, SQL_READER_LAST, REPLICA_CONNECT_NS) != LINK_OK) {
+        replica_set(&books->replicas, replica, false, UINT64_MAX);
+        return false;
+    }
+    if (reader->replayed.epoch == seen.timeline && is_fresh(books, reader->replayed, freshness))
+        return true;
+    struct identity identity;
+    link->deadline_ns = clock_monotonic_ns() + REPLICA_ASK_NS;
+    if (identity_ask(link, &seen, &identity) != LINK_OK) {
+        link_close(link);
+        replica_set(&books->replicas, replica, false, UINT64_MAX);
+        return false;
+    }
+    if (!replica_fits(&seen, &identity))
+        return false;
+    reader->replayed = identity.position;
+    return is_fresh(books, reader->replayed, freshness);
+}
+
+static struct link *take_replica(struct books *books, struct reading *reading) {
+    struct replicas *replicas = &books->replicas;
+    uint32_t turn = __atomic_fetch_add(&replicas->turn, 1, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < replicas->count; i++) {
+        uint32_t place = (turn + i) % replicas->count;
+        struct replica *replica = &replicas->items[place];
+        if ((reading->tried & 1U << place) != 0 || !replica_is_used(replicas, replica))
+            continue;
+        reading->tried |= 1U << place;
+        struct link *link = reader_pool_take(&replica->pool, false);
+        if (link == NULL)
+            continue;
+        if (admit(books, link, &reading->freshness))
+            return link;
+        reader_give(link);
+    }
+    return NULL;
+}
+
+bool reading_next(struct books *books, struct reading *reading) {
+    if (reading->link != NULL) {
+        log_line(LOG_WARNING, "postgres", "A read failed: %s", reading->link->why);
+        reader_give(reading->link);
+    }
+    reading->link = NULL;
+    if (reading->on_primary)
+        return false;
+    if (reading->freshness.age_ms_max != 0)
+        reading->link = take_replica(books, reading);
+    if (reading->link == NULL) {
+        reading->on_primary = true;
+        reading->link = reader_take(books);
+    }
+    return true;
+}
+
+void reading_done(struct books *books, struct reading *reading) {
+    if (reading->link == NULL)
+        return;
+    struct replica *replica = reader_of(reading->link)->pool->replica;
+    uint64_t *count = replica != NULL ? &replica->read_count : &books->stats.reads_primary;
+    (void)__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+    reader_give(reading->link);
+    reading->link = NULL;
+}
