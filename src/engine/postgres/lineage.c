@@ -11,8 +11,6 @@
 #define FILE_NAME      "postgres.lineage"
 #define FILE_NEW_NAME  "postgres.lineage.new"
 #define FILE_BYTES_MAX 256
-#define TOKEN_FORMAT                                                                               \
-    "%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx"
 
 static bool token_is_known(const uint8_t token[LINEAGE_TOKEN_BYTES]) {
     static const uint8_t none[LINEAGE_TOKEN_BYTES];
@@ -38,16 +36,49 @@ const char *lineage_refuses(const struct lineage *seen, const struct lineage_cla
     return NULL;
 }
 
-static bool parse(char *text, struct lineage *seen) {
-    uint8_t *t = seen->token;
-    int end = 0;
-    int count = sscanf(text,
-                       "system %" SCNu64 "\ntimeline %" SCNu64 "\ntoken " TOKEN_FORMAT "\n%n",
-                       &seen->system, &seen->timeline, &t[0], &t[1], &t[2], &t[3], &t[4], &t[5],
-                       &t[6], &t[7], &t[8], &t[9], &t[10], &t[11], &t[12], &t[13], &t[14], &t[15],
-                       &end);
-    return count == 2 + LINEAGE_TOKEN_BYTES && text[end] == '\0' && seen->system != 0 &&
-           seen->timeline != 0;
+bool lineage_take_word(const char **text, const char *word) {
+    size_t size = strlen(word);
+    if (strncmp(*text, word, size) != 0)
+        return false;
+    *text += size;
+    return true;
+}
+
+bool lineage_take_number(const char **text, uint64_t *ret_number) {
+    const char *begin = *text;
+    *ret_number = 0;
+    for (; **text >= '0' && **text <= '9'; (*text)++) {
+        uint64_t digit = (uint64_t)(**text - '0');
+        if (*ret_number > (UINT64_MAX - digit) / 10)
+            return false;
+        *ret_number = *ret_number * 10 + digit;
+    }
+    return *text != begin;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool lineage_take_token(const char **text, uint8_t ret_token[LINEAGE_TOKEN_BYTES]) {
+    for (int i = 0; i < LINEAGE_TOKEN_BYTES; i++, *text += 2) {
+        int high = hex_digit((*text)[0]);
+        int low = high < 0 ? -1 : hex_digit((*text)[1]);
+        if (low < 0)
+            return false;
+        ret_token[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool parse(const char *text, struct lineage *seen) {
+    return lineage_take_word(&text, "system ") && lineage_take_number(&text, &seen->system) &&
+           lineage_take_word(&text, "\ntimeline ") &&
+           lineage_take_number(&text, &seen->timeline) && lineage_take_word(&text, "\ntoken ") &&
+           lineage_take_token(&text, seen->token) && lineage_take_word(&text, "\n") &&
+           *text == '\0' && seen->system != 0 && seen->timeline != 0;
 }
 
 static enum status read_file(struct disk *disk, char text[FILE_BYTES_MAX]) {

@@ -35,3 +35,9 @@ MUST_CHECK const char *lineage_refuses(const struct lineage *seen,
 MUST_CHECK enum status lineage_load(const char *folder, struct lineage *ret_seen);
 // Durable when it returns ok.
 MUST_CHECK enum status lineage_save(const char *folder, const struct lineage *seen);
+
+// For texts that name a lineage: each takes its part off the front. False: it is something else,
+// and how far `text` went is not told.
+MUST_CHECK bool lineage_take_word(const char **text, const char *word);
+MUST_CHECK bool lineage_take_number(const char **text, uint64_t *ret_number); // decimal
+MUST_CHECK bool lineage_take_token(const char **text, uint8_t ret_token[LINEAGE_TOKEN_BYTES]);

@@ -8,7 +8,7 @@ struct postgres_options {
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
     bool without_turn; // for tests: nodes do not queue, and retry instead
-    const char *folder; // where the node remembers which servers it has seen; NULL: nowhere
+    const char *folder; // where the node remembers its servers; NULL: nowhere
     const char *const *replicas; // connection strings of streaming standbys
     uint32_t replica_count;      // at most ENGINE_REPLICAS_MAX, hosts counted
     uint64_t replica_lag_ms_max; // what is further behind is not read from
@@ -20,8 +20,8 @@ struct postgres_options {
 MUST_CHECK enum status postgres_migrate(const char *url, char *ret_why, size_t why_bytes,
                                         uint32_t *ret_applied);
 
-// Chooses the server if the string names several, migrates, makes the books if there are none, and starts the writer. Statuses as above. The engine
-// is closed by its port.
+// Chooses the server when the string names several, migrates, makes the books if there are none,
+// and starts the writer. Statuses as above. The engine is closed by its port.
 MUST_CHECK enum status postgres_open(const struct postgres_options *options, char *ret_why,
                                      size_t why_bytes, struct engine **ret_engine);
 

@@ -168,6 +168,8 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     if (books->desk.has_writes && books->desk.takes_turn) {
         link_send(link, SQL_TURN_BACK, NULL);
         link_sync(link);
+    }
+    if (books->desk.has_writes) {
         link_send(link, SQL_POSITION, NULL);
         link_sync(link);
     }

@@ -105,17 +105,17 @@ enum link_result identity_ask(struct link *link, const struct lineage *seen,
     return result;
 }
 
-static bool read_hex(const char *text, uint8_t token[LINEAGE_TOKEN_BYTES]) {
-    for (int i = 0; i < LINEAGE_TOKEN_BYTES; i++)
-        if (sscanf(text + (ptrdiff_t)2 * i, "%2hhx", &token[i]) != 1)
-            return false;
-    return true;
+static bool parse_claim(const char *text, struct lineage_claim *claim, uint64_t *ret_has_table) {
+    return lineage_take_number(&text, &claim->now.system) && lineage_take_word(&text, " ") &&
+           lineage_take_number(&text, &claim->now.timeline) && lineage_take_word(&text, " ") &&
+           lineage_take_number(&text, ret_has_table) && *text == '\0';
 }
 
 enum link_result primary_ask_server(struct primary *primary, struct link *link,
                                     struct lineage_claim *ret_claim) {
     char text[160] = "", mark[64] = "";
-    int has_table = 0;
+    const char *rest = mark;
+    uint64_t has_table;
     struct lineage seen = primary_seen(primary);
     *ret_claim = (struct lineage_claim){0};
     link->deadline_ns = clock_monotonic_ns() + ASK_WAIT_NS;
@@ -128,8 +128,7 @@ enum link_result primary_ask_server(struct primary *primary, struct link *link,
         text, sizeof(text));
     if (result != LINK_OK)
         return result;
-    if (sscanf(text, "%" SCNu64 " %" SCNu64 " %d", &ret_claim->now.system,
-               &ret_claim->now.timeline, &has_table) != 3)
+    if (!parse_claim(text, ret_claim, &has_table))
         return LINK_REFUSED;
     if (has_table == 0 || seen.system == 0)
         return LINK_OK;
@@ -139,8 +138,7 @@ enum link_result primary_ask_server(struct primary *primary, struct link *link,
                    (int64_t)seen.system, seen.timeline);
     result = link_ask(link, text, mark, sizeof(mark));
     if (result == LINK_OK)
-        ret_claim->has_mark =
-            strlen(mark) == (size_t)2 * LINEAGE_TOKEN_BYTES && read_hex(mark, ret_claim->mark);
+        ret_claim->has_mark = lineage_take_token(&rest, ret_claim->mark);
     return result;
 }
 
@@ -219,33 +217,31 @@ static enum link_result refuse(struct primary *primary, struct link *link, const
     return LINK_LOST;
 }
 
-// Under the turn, so that a commit which still waits for its standby has ended before.
+// Behind the row of books, so that a commit which still waits for its standby has ended before; and
+// a commit of its own, so that whatever can be seen here is safe there.
 static enum link_result mark_and_wait(struct link *link, const struct lineage_claim *claim,
                                       bool is_new) {
     struct parameters parameters = {0};
     uint8_t token[LINEAGE_TOKEN_BYTES];
     random_fill(token, sizeof(token));
-    link_send(link, SQL_TURN, NULL);
-    link_sync(link);
+    link_send(link, SQL_BEGIN_LOOKING, NULL);
+    link_send(link, SQL_WAIT_FOR_LOST, NULL);
     if (is_new) {
         parameter_number(&parameters, (int64_t)claim->now.system);
         parameter_number(&parameters, (int64_t)claim->now.timeline);
         parameter_bytes(&parameters, slice_of(token, sizeof(token)));
         link_send(link, SQL_MARK, &parameters);
-        link_sync(link);
     }
-    link_send(link, SQL_BARRIER, NULL);
-    link_sync(link);
-    link_send(link, SQL_TURN_BACK, NULL);
+    link_send(link, SQL_SEAL_LOOK, NULL);
+    link_send(link, SQL_COMMIT, NULL);
     link_sync(link);
     enum link_result result = link_collect(link, NULL, NULL);
     link_forget(link);
-    if (result == LINK_OK && link->warned) {
-        (void)snprintf(link->why, sizeof(link->why),
-                       "the wait for the synchronous standby was cancelled");
-        return LINK_LOST;
-    }
-    return result;
+    if (result != LINK_OK || (link->committed && !link->warned))
+        return result;
+    (void)snprintf(link->why, sizeof(link->why),
+                   "the wait for the synchronous standby was cancelled");
+    return LINK_LOST;
 }
 
 static enum link_result remember(struct primary *primary, const struct lineage *now,

@@ -199,8 +199,6 @@ static const char *const texts[SQL_COUNT] = {
 
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",
-    // Writes nothing but its own commit: where it is safe, everything before it is.
-    [SQL_BARRIER] = "SELECT pg_logical_emit_message(true, 'florin', '')::text",
     [SQL_POSITION] = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint",
     // Who the server is. Timeline 0: a standby. A position that was read before a snapshot was
     // taken is in that snapshot.

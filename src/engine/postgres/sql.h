@@ -47,7 +47,6 @@ enum sql {
     SQL_ADD_ROUND,
     SQL_CHANGE_BOOKS,
     SQL_MARK,
-    SQL_BARRIER,
     SQL_POSITION,
     SQL_IDENTITY, // the readers', too
     SQL_WRITER_LAST = SQL_IDENTITY,
