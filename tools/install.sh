@@ -13,6 +13,7 @@ chromium
 curl
 pgbouncer
 postgresql
+prometheus
 wrk"
 
 wanted=

@@ -117,7 +117,7 @@ export function Transaction({ id }) {
   if (problem) return html`<${Card} title="Transaction"><${Trouble} problem=${problem} /><p><a href="#/transactions">All transactions</a></p></${Card}>`;
   if (!one) return html`<p class="waiting">Loading…</p>`;
   const canRefund = one.type === "purchase" && (one.refunded || 0) < one.amount
-    && (may("payments:write") || may("refunds:write"));
+    && (may("refunds:write"));
   return html`<div class="grid">
     <${Card} title=${html`${one.type[0].toUpperCase() + one.type.slice(1)} of <${Money} minor=${one.amount} currency=${one.currency} />`} wide
       aside=${canRefund && html`<button class="danger" onClick=${() => setActing(true)}>Refund</button>`}>

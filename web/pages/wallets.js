@@ -121,7 +121,7 @@ export function Wallet({ id, theme }) {
   const [acting, setActing] = useState(false);
   if (problem) return html`<${Card} title="Wallet"><${Trouble} problem=${problem} /><p><a href="#/wallets">All wallets</a></p></${Card}>`;
   if (!wallet) return html`<p class="waiting">Loading…</p>`;
-  const canChange = may("wallets:write") || may("wallets:freeze");
+  const canChange = may("wallets:freeze");
   return html`<div class="grid">
     <${Card} title=${wallet.owner} wide aside=${html`<${Badge} word=${wallet.status} />
       ${canChange && wallet.status !== "closed" && html` <button class=${wallet.status === "active" ? "danger" : "primary"}
