@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What ships for monitoring is true: every metric that the alert rules and the dashboard speak of is
-one that a server really shows, promtool understands /metrics and the rules, and each rule fires on
+"""What ships for monitoring is true: every metric that the alert rules and the dashboard speak of
+is one that a server really shows, promtool understands /metrics and the rules, and each rule fires on
 its trouble and on nothing else."""
 
 import json
