@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What ships for monitoring is true: every metric that the alert rules and the dashboard speak of
-is one that a server really shows, promtool understands /metrics and the rules, and each rule fires on
-its trouble and on nothing else."""
+"""What ships for monitoring is true: the metrics that the alert rules and the dashboard speak of are
+shown by a server, promtool understands /metrics and the rules, and each rule fires on its trouble
+and on nothing else."""
 
 import json
 import os
