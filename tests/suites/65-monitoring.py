@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What ships for monitoring is true: the metrics that the alert rules and the dashboard speak of are
+"""What ships for monitoring is true: metrics that the alert rules and the dashboard speak of are
 shown by a server, promtool understands /metrics and the rules, and each rule fires on its trouble
 and on nothing else."""
 
