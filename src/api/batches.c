@@ -72,6 +72,7 @@ static void answer_undone(struct api_loop *loop, struct call *call) {
         outcome->replayed || (index < call->submission.count &&
                               call->submission.outcomes[index].status == outcome->status);
     render_problem(body, call, index, outcome, is_operations ? index : PROBLEM_NO_OPERATION);
+    answers_tell_request_id(call->request, call->submission.commands[0].origin.request_id);
     if (outcome->replayed)
         http_add_header(call->request, "Idempotent-Replayed", SLICE("true"));
     if (status == STATUS_busy)

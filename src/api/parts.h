@@ -256,7 +256,7 @@ const char *keys_role_name(const struct api *api, struct slice record);
 // rounds.c
 // False: too much waits already; the call was not taken.
 bool rounds_add(struct api_loop *loop, struct call *call);
-void rounds_pass_end(void *context, unsigned loop);
+bool rounds_pass_end(void *context, unsigned loop);
 void rounds_woken(void *context, unsigned loop);
 void rounds_tick(void *context, unsigned loop);
 void rounds_free_all(struct api_loop *loop);
@@ -266,6 +266,8 @@ void rounds_free_all(struct api_loop *loop);
 void answers_send(struct api_loop *loop, struct http_request *request,
                   const struct operation *operation, uint64_t started_ns, int http,
                   const char *content_type, struct slice body);
+// Who asks for help about a refusal can name it. Does nothing when it was told already.
+void answers_tell_request_id(struct http_request *request, struct slice request_id);
 // A refusal without numbers; `detail` is NULL for the status's own sentence.
 void answers_refuse(struct asking *asking, enum status status, const char *detail);
 void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults);

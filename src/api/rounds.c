@@ -114,10 +114,14 @@ static void flight_link(struct api_loop *loop, struct flight *flight) {
         loop->flights_last = flight;
 }
 
-static void flight_submit(struct api_loop *loop, struct flight *flight) {
+static void flight_leave(struct api_loop *loop, struct flight *flight) {
     CHECK(flight->round.first != NULL);
     flight_link(loop, flight);
     metrics_count_round(&loop->metrics, flight->round.command_count);
+}
+
+static void flight_submit(struct api_loop *loop, struct flight *flight) {
+    flight_leave(loop, flight);
     loop->api->engine->port->submit(loop->api->engine, &flight->round);
 }
 
@@ -212,18 +216,38 @@ static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
     return any;
 }
 
-void rounds_pass_end(void *context, unsigned index) {
+// Submits the flight, or at best decides it on this thread. False: the loop is another thread's
+// since, and nothing of it may be touched.
+static bool flight_decide(struct api_loop *loop, struct flight *flight) {
+    struct engine *engine = loop->api->engine;
+    struct http_server *server = loop->api->server;
+    unsigned index = loop->index;
+    flight_leave(loop, flight);
+    uint64_t begun = engine->port->decide_now != NULL ? http_block_begin(server, index) : 0;
+    if (begun == 0) {
+        engine->port->submit(engine, &flight->round);
+        return true;
+    }
+    if (!engine->port->decide_now(engine, &flight->round))
+        engine->port->submit(engine, &flight->round);
+    return http_block_end(server, index, begun);
+}
+
+bool rounds_pass_end(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
     struct flight *flight = loop->open;
     if (flight == NULL)
-        return;
+        return true;
     bool patient =
         loop->flights_first == NULL && flight->round.command_count <= API_ROUND_AWAITED_MAX;
     loop->open = NULL;
-    flight_submit(loop, flight);
-    if (!patient)
-        return;
+    if (!patient) {
+        flight_submit(loop, flight);
+        return true;
+    }
+    if (!flight_decide(loop, flight))
+        return false;
     uint64_t until_ns = clock_monotonic_ns() + API_PASS_WAIT_NS;
     uint64_t wait_ns = API_PASS_WAIT_NS;
     while (take_completions(loop, wait_ns) && loop->flights_first != NULL) {
@@ -232,6 +256,7 @@ void rounds_pass_end(void *context, unsigned index) {
             break;
         wait_ns = until_ns - now_ns;
     }
+    return true;
 }
 
 void rounds_woken(void *context, unsigned index) {
@@ -244,6 +269,7 @@ static void flight_give_up(struct api_loop *loop, struct flight *flight) {
         if (call->request == NULL)
             continue;
         metrics_add(&loop->metrics.deadlines_missed, 1);
+        answers_tell_request_id(call->request, call->submission.commands[0].origin.request_id);
         answers_busy(loop, call->request, call->operation, call->started_ns);
         call->request = NULL;
     }

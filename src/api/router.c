@@ -24,7 +24,10 @@ static void asking_begin(struct api *api, struct http_request *request, struct a
     ret_asking->limits_asked = 0;
     headers_collect(request, &ret_asking->headers);
     ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
-    http_add_header(request, "X-Request-Id", ret_asking->request_id);
+    // A payment that went well answers with ids of its own; each header more would cost it time.
+    bool is_given = ret_asking->request_id.bytes == ret_asking->headers.request_id.bytes;
+    if (is_given || !slice_equal(http_method(request), SLICE("POST")))
+        http_add_header(request, "X-Request-Id", ret_asking->request_id);
 }
 
 // Other people's money is nothing to keep or to guess types of. Answers to POST are never kept

@@ -65,8 +65,12 @@ static int64_t clock_days_of_date(struct clock_date date) {
 }
 
 static void clock_put_two(char *room, unsigned value) {
-    room[0] = (char)('0' + value / 10);
-    room[1] = (char)('0' + value % 10);
+    static const char pairs[] = "0001020304050607080910111213141516171819"
+                                "2021222324252627282930313233343536373839"
+                                "4041424344454647484950515253545556575859"
+                                "6061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    memcpy(room, pairs + (size_t)value * 2, 2);
 }
 
 void clock_format(uint64_t time_ms, char *ret_text) {

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -26,7 +25,7 @@
 #include "base/clock.h"
 
 // An address that is no node's. A node is compared with it, never read through it.
-static struct inbox_node *inbox_sleep_mark(struct inbox *inbox) {
+static struct inbox_node *inbox_sleep_mark(const struct inbox *inbox) {
     return (struct inbox_node *)(void *)&inbox->awake;
 }
 
@@ -52,6 +51,11 @@ void inbox_push(struct inbox *inbox, struct inbox_node *node) {
         __atomic_store_n(&inbox->awake, 1, __ATOMIC_SEQ_CST);
         (void)syscall(SYS_futex, &inbox->awake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
+}
+
+bool inbox_is_empty(const struct inbox *inbox) {
+    const struct inbox_node *head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
+    return head == NULL || head == inbox_sleep_mark(inbox);
 }
 
 // False when the time is over. May also return early for no reason.

@@ -3,6 +3,7 @@
 // arrived. Pushing takes no lock and no memory; a push costs a system call only when it finds the
 // consumer asleep, and an idle consumer costs nothing.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 // Embedded in what is queued; belongs to the inbox from the push until it is taken.
@@ -23,6 +24,9 @@ void inbox_init(struct inbox *inbox);
 // Thread: any. What was written before the push is visible to whoever takes the node. The inbox
 // must outlive the call itself, not only the node: join producers before an inbox goes.
 void inbox_push(struct inbox *inbox, struct inbox_node *node);
+
+// Whether nothing lies in it; a moment later that may have changed. Thread: any.
+bool inbox_is_empty(const struct inbox *inbox);
 
 // Takes all nodes, oldest first, chained by `next`. Waits up to `wait_ns` for a first one (0: not
 // at all) and returns NULL when none came. Thread: consumer, always the same.

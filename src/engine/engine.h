@@ -202,6 +202,11 @@ struct engine_stats {
 // engine's own and may wait for the disk. They see only what is published.
 struct engine_port {
     void (*submit)(struct engine *engine, struct round *round); // any thread; never blocks
+    // Decides, persists and publishes a round on the caller's thread: what costs least when nobody
+    // else waits. False: others are at it or the disk has been slow lately; nothing was done, and
+    // the round is to be submitted. May wait as long as the disk does; any thread. NULL: an engine
+    // that never does.
+    bool (*decide_now)(struct engine *engine, struct round *round);
     enum status (*list)(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
     enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms,

@@ -28,14 +28,20 @@ void http_add_header(struct http_request *request, const char *name, struct slic
         (struct http_answer_header){.name = name, .value = text};
 }
 
+bool http_has_answer_header(const struct http_request *request, const char *name) {
+    for (size_t index = 0; index < request->answer_header_count; index++)
+        if (strcmp(request->answer_headers[index].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void answer_set_header(struct MHD_Response *response, const char *name, const char *value) {
     // Refused only for names and values that no caller may use, or without memory.
     CHECK(MHD_add_response_header(response, name, value) == MHD_YES);
 }
 
-static void answer_queue(struct http_request *request, int code, const char *content_type,
-                         struct slice body) {
-    struct http_loop *loop = request->loop;
+static struct MHD_Response *answer_make(struct http_request *request, const char *content_type,
+                                        struct slice body, bool is_last) {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body.size, (void *)body.bytes, MHD_RESPMEM_PERSISTENT);
     CHECK(response != NULL);
@@ -44,8 +50,21 @@ static void answer_queue(struct http_request *request, int code, const char *con
     for (size_t index = 0; index < request->answer_header_count; index++)
         answer_set_header(response, request->answer_headers[index].name,
                           request->answer_headers[index].value);
-    if (atomic_load_explicit(&loop->server->draining, memory_order_relaxed))
+    if (is_last)
         answer_set_header(response, "Connection", "close");
+    return response;
+}
+
+static void answer_queue(struct http_request *request, int code, const char *content_type,
+                         struct slice body) {
+    struct http_loop *loop = request->loop;
+    bool is_last = atomic_load_explicit(&loop->server->draining, memory_order_relaxed);
+    if (!is_last && request->answer_header_count == 0)
+        request->ready = ready_take(loop->ready, content_type, body);
+    bool is_ready = request->ready != NULL;
+    struct MHD_Response *response = is_ready
+                                        ? ready_response(request->ready)
+                                        : answer_make(request, content_type, body, is_last);
     struct connection *connection = request->connection;
     struct MHD_Connection *handle = request->handle;
     bool suspended = request->suspended;
@@ -55,7 +74,8 @@ static void answer_queue(struct http_request *request, int code, const char *con
     // From here on the library may end the request, which releases the object.
     if (MHD_queue_response(handle, (unsigned)code, response) != MHD_YES)
         connection_shut(connection);
-    MHD_destroy_response(response);
+    if (!is_ready)
+        MHD_destroy_response(response);
     if (suspended) {
         MHD_resume_connection(handle);
         loop->suspended--;

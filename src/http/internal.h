@@ -101,6 +101,7 @@ struct http_request {
     size_t bodies_counted; // of this request in server->bodies_bytes
     struct buffer body;
     struct buffer out;
+    struct ready_answer *ready; // that it is being answered with; NULL: another kind of answer
     struct arena arena;
     void *context;
     struct http_answer_header answer_headers[HTTP_ANSWER_HEADERS_MAX];
@@ -124,11 +125,26 @@ struct newcomer {
     socklen_t address_bytes;
 };
 
+// relief.c. Of a loop's two threads one turns it and the other stands by, to take it over when the
+// first is held up.
+#define HTTP_LOOP_THREADS 2
+struct relief {
+    atomic_uint_least64_t blocked_ns; // since when who turns the loop is held up; 0: he is not
+    atomic_uint_least64_t blocks;     // how often he said that he may be
+    atomic_bool asleep;               // nothing has happened for a while: wake who stands by
+    bool has_threads;                 // both were started
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool woken; // under the lock
+    bool over;  // under the lock: the loop has ended
+};
+
 struct http_loop {
     struct http_server *server;
     unsigned index;
-    pthread_t thread; // for the join
-    pthread_t self;   // for checks; set by the thread
+    pthread_t threads[HTTP_LOOP_THREADS]; // for the join
+    pthread_t self;                       // who turns it, for checks
+    struct relief relief;
     struct MHD_Daemon *daemon;
     int daemon_fd; // the daemon's epoll descriptor
     int wake_fd;
@@ -136,6 +152,7 @@ struct http_loop {
     struct connection *free_connections;
     struct http_request *free_requests;
     struct http_request *all_requests;
+    struct ready_answers *ready;
     size_t large_free;         // pooled requests that keep a large buffer
     struct connection *adding; // being handed to the library right now
     uint64_t now_ns;           // taken once per pass
@@ -220,8 +237,26 @@ void linger_end_all(struct http_loop *loop);
 // deadlines.c
 void deadlines_sweep(struct http_loop *loop);
 
+// ready.c
+struct ready_answers *ready_open(void);
+void ready_close(struct ready_answers *ready); // when all requests have ended; accepts NULL
+// NULL: this is no answer of that kind.
+struct ready_answer *ready_take(struct ready_answers *ready, const char *content_type,
+                                struct slice body);
+struct MHD_Response *ready_response(struct ready_answer *answer); // still the answer's
+void ready_give(struct ready_answers *ready, struct ready_answer *answer);
+
+// relief.c
+void relief_open(struct relief *relief);
+void relief_close(struct relief *relief);
+// Stands by until the loop is to be taken over (true) or is over.
+bool relief_wait(struct relief *relief);
+void relief_end(struct relief *relief);       // the loop has ended
+void relief_await_end(struct relief *relief); // until it has
+
 // loop.c
 void *loop_main(void *loop);
+void *loop_stand_by(void *loop);
 enum status loop_open(struct http_server *server, unsigned index);
 void loop_close(struct http_loop *loop);
 

@@ -47,9 +47,11 @@ enum status loop_open(struct http_server *server, unsigned index) {
     loop->index = index;
     atomic_store(&loop->oldest_idle_ns, UINT64_MAX);
     pthread_mutex_init(&loop->inbox_lock, NULL);
+    relief_open(&loop->relief);
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->wake_fd < 0)
         return STATUS_internal;
+    loop->ready = ready_open();
     MHD_set_panic_func(loop_panic, NULL);
     // The limit is ours (listener.c); the library's own must never be met.
     unsigned limit = server->options.connections_max + HTTP_RESERVE + HTTP_ACCEPTS_PER_PASS;
@@ -76,6 +78,7 @@ void loop_close(struct http_loop *loop) {
     if (loop->daemon != NULL)
         MHD_stop_daemon(loop->daemon); // only when the loop has never run
     request_free_all(loop);
+    ready_close(loop->ready);
     while (loop->free_connections != NULL) {
         struct connection *connection = loop->free_connections;
         loop->free_connections = connection->next;
@@ -86,6 +89,7 @@ void loop_close(struct http_loop *loop) {
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
     pthread_mutex_destroy(&loop->inbox_lock);
+    relief_close(&loop->relief);
 }
 
 void http_wake(struct http_server *server, unsigned index) {
@@ -178,8 +182,9 @@ static void loop_take_wake(struct http_loop *loop) {
         server->handler.woken(server->handler.context, loop->index);
 }
 
-// Lets the library read and send, then lets the handler decide what it has been handed.
-static void loop_run(struct http_loop *loop) {
+// Lets the library read and send, then lets the handler decide what it has been handed. False: the
+// loop is another thread's since.
+static bool loop_run(struct http_loop *loop) {
     const struct http_handler *handler = &loop->server->handler;
     loop->pass++;
     loop->run_again = false;
@@ -187,7 +192,8 @@ static void loop_run(struct http_loop *loop) {
     loop->left_waiting = 0;
     CHECK(MHD_run(loop->daemon) == MHD_YES);
     if (loop->left_waiting > 0 && handler->pass_end != NULL)
-        handler->pass_end(handler->context, loop->index);
+        return handler->pass_end(handler->context, loop->index);
+    return true;
 }
 
 static void loop_keep_times(struct http_loop *loop) {
@@ -217,7 +223,7 @@ static void loop_drain(struct http_loop *loop) {
              pass++) {
             if (loop->server->loop_count > 1)
                 listener_take_inbox(loop);
-            loop_run(loop);
+            CHECK(loop_run(loop)); // nobody is relieved in a drain
         }
         return;
     }
@@ -249,26 +255,46 @@ static void loop_end(struct http_loop *loop) {
     linger_end_all(loop);
 }
 
-void *loop_main(void *context) {
-    struct http_loop *loop = context;
+// Turns the loop to its end, or until another thread does; then false.
+static bool loop_turn(struct http_loop *loop) {
     struct http_server *server = loop->server;
-    const struct http_handler *handler = &server->handler;
-    loop->self = pthread_self();
-    loop->now_ns = clock_monotonic_ns();
-    if (handler->loop_started != NULL)
-        handler->loop_started(handler->context, loop->index);
     while (!loop_is_done(loop)) {
         loop_wait(loop);
         loop_take_wake(loop);
-        loop_run(loop);
+        if (!loop_run(loop))
+            return false;
         loop_keep_times(loop);
         if (loop->index == 0 && server->listen_fd >= 0 && atomic_load(&server->closing_listener))
             listener_close(server);
         if (atomic_load_explicit(&server->stop_ns, memory_order_relaxed) != 0)
             loop_drain(loop);
     }
+    const struct http_handler *handler = &server->handler;
     if (handler->loop_ended != NULL)
         handler->loop_ended(handler->context, loop->index);
     loop_end(loop);
+    relief_end(&loop->relief);
+    return true;
+}
+
+void *loop_stand_by(void *context) {
+    struct http_loop *loop = context;
+    while (relief_wait(&loop->relief)) {
+        // The other was held up at a pass's end, and the pass's end it is.
+        loop->self = pthread_self();
+        loop_keep_times(loop);
+        if (loop_turn(loop))
+            break;
+    }
     return NULL;
+}
+
+void *loop_main(void *context) {
+    struct http_loop *loop = context;
+    const struct http_handler *handler = &loop->server->handler;
+    loop->self = pthread_self();
+    loop->now_ns = clock_monotonic_ns();
+    if (handler->loop_started != NULL)
+        handler->loop_started(handler->context, loop->index);
+    return loop_turn(loop) ? NULL : loop_stand_by(loop);
 }

@@ -58,6 +58,9 @@ void request_release(struct http_request *request) {
         buffer_done(&request->out);
     }
     loop->large_free += request_is_large(request);
+    if (request->ready != NULL)
+        ready_give(loop->ready, request->ready);
+    request->ready = NULL;
     buffer_reset(&request->body);
     buffer_reset(&request->out);
     arena_reset(&request->arena);
@@ -80,6 +83,8 @@ void request_free_all(struct http_loop *loop) {
     while (loop->all_requests != NULL) {
         struct http_request *request = loop->all_requests;
         loop->all_requests = request->next_all;
+        if (request->ready != NULL)
+            ready_give(loop->ready, request->ready);
         buffer_done(&request->body);
         buffer_done(&request->out);
         arena_done(&request->arena);

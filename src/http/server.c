@@ -81,10 +81,13 @@ void http_server_start(struct http_server *server) {
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0); // inherited by the threads
     for (unsigned index = 0; index < server->loop_count; index++) {
         struct http_loop *loop = &server->loops[index];
-        CHECK(pthread_create(&loop->thread, NULL, loop_main, loop) == 0);
+        loop->relief.has_threads = true;
+        CHECK(pthread_create(&loop->threads[0], NULL, loop_main, loop) == 0);
+        CHECK(pthread_create(&loop->threads[1], NULL, loop_stand_by, loop) == 0);
         char name[16];
         snprintf(name, sizeof(name), "http-%u", index);
-        (void)pthread_setname_np(loop->thread, name); // only for people who look at threads
+        for (unsigned thread = 0; thread < HTTP_LOOP_THREADS; thread++) // for who looks at threads
+            (void)pthread_setname_np(loop->threads[thread], name);
     }
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
@@ -115,7 +118,8 @@ size_t http_server_stop(struct http_server *server, uint32_t deadline_ms) {
     for (unsigned index = 0; index < server->loop_count; index++)
         http_wake(server, index);
     for (unsigned index = 0; index < server->loop_count; index++) {
-        CHECK(pthread_join(server->loops[index].thread, NULL) == 0);
+        // A thread may still be held up; it has nothing to do with the loop any more.
+        relief_await_end(&server->loops[index].relief);
         server->left_unanswered += server->loops[index].unanswered;
     }
     return server->left_unanswered;
@@ -131,6 +135,9 @@ void http_server_close(struct http_server *server) {
     CHECK(!server->started || server->stopped);
     if (server->listen_fd >= 0)
         close(server->listen_fd);
+    for (unsigned index = 0; server->started && index < server->loop_count; index++)
+        for (unsigned thread = 0; thread < HTTP_LOOP_THREADS; thread++)
+            CHECK(pthread_join(server->loops[index].threads[thread], NULL) == 0);
     for (unsigned index = 0; index < server->loop_count; index++)
         if (server->loops[index].server != NULL)
             loop_close(&server->loops[index]);

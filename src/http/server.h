@@ -47,9 +47,10 @@ struct http_handler {
     // Called exactly once per complete request: answers it with http_answer, or leaves it waiting.
     void (*request)(void *context, struct http_request *request);
     // Called once at the end of every pass that left requests waiting which it handed over. May
-    // wait a few milliseconds; what it answers is sent by the next pass. NULL: there is nothing to
-    // do then.
-    void (*pass_end)(void *context, unsigned loop);
+    // wait a few milliseconds, or longer between http_block_begin and http_block_end; what it
+    // answers is sent by the next pass. False: the loop is another thread's since. NULL: there is
+    // nothing to do then.
+    bool (*pass_end)(void *context, unsigned loop);
     // Called soon after http_wake(server, loop), once for several of them, and now and then without
     // one. NULL when nothing is ever answered later.
     void (*woken)(void *context, unsigned loop);
@@ -131,6 +132,13 @@ void http_server_close(struct http_server *server);
 // Makes the loop call handler->woken soon. Thread: any; at most one system call, none while the
 // loop is awake.
 void http_wake(struct http_server *server, unsigned loop);
+// Around something in pass_end that may take long, like a disk: when it does, another thread turns
+// the loop meanwhile. Returns what http_block_end wants to hear, or 0: not now (the server stops),
+// do it elsewhere. Thread: the loop's, and between the two nothing of the loop may be touched.
+uint64_t http_block_begin(struct http_server *server, unsigned loop);
+// False: the loop is another thread's since, and the caller leaves pass_end with false without
+// touching anything of the loop's.
+bool http_block_end(struct http_server *server, unsigned loop, uint64_t begun);
 struct http_stats http_server_stats(const struct http_server *server);
 
 // What a request says. Slices live until the request is answered and its answer has been sent (or
@@ -166,6 +174,8 @@ struct buffer *http_body_out(struct http_request *request); // for the answer's 
 // HTTP_ANSWER_HEADERS_BYTES_MAX bytes in all. `name` is static. The value is copied; control
 // characters in it become spaces, and an empty one adds nothing.
 void http_add_header(struct http_request *request, const char *name, struct slice value);
+// Whether the coming answer has one of that name already; the same case.
+bool http_has_answer_header(const struct http_request *request, const char *name);
 // Answers, once. `content_type` is static, NULL for none. `body` lies in the request's arena, in
 // http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
 void http_answer(struct http_request *request, int code, const char *content_type,

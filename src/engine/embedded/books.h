@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Private to the embedded engine: what its files share. The writer thread owns everything here but
-// what says otherwise.
+// Private to the embedded engine: what its files share. Whoever holds the turn is the writer, and
+// owns everything here but what says otherwise: the writer's thread, or one that decides its own
+// round while nobody else waits.
 #pragma once
 #include <pthread.h>
 
@@ -37,6 +38,8 @@ struct books {
 
     struct inbox inbox;
     pthread_t writer;
+    pthread_mutex_t turn;
+    uint32_t slow_batches; // how many more the writer's thread takes alone, after a slow sync
     bool stopping; // atomic
 
     uint64_t now_ms;     // the round's time
@@ -140,6 +143,8 @@ void books_make_room(struct books *books, size_t bytes);
 
 // writer.c
 void *writer_run(void *books);
+// Thread: any. False: others are at it, or the disk has been slow; nothing was done.
+bool writer_decide_now(struct books *books, struct round *round);
 
 // keeper.c
 void *keeper_run(void *books);

@@ -25,6 +25,10 @@ static void books_submit(struct engine *engine, struct round *round) {
     inbox_push(&books->inbox, &round->node);
 }
 
+static bool books_decide_now(struct engine *engine, struct round *round) {
+    return writer_decide_now((struct books *)engine, round);
+}
+
 static enum status books_feed(struct engine *engine, uint64_t position, size_t bytes_max,
                               bool (*each)(void *context, const struct feed_record *record),
                               void *context, uint64_t *ret_next) {
@@ -153,6 +157,7 @@ static void books_free(struct books *books) {
     undo_done(&books->undo);
     arena_done(&books->scratch);
     state_done(&books->state);
+    (void)pthread_mutex_destroy(&books->turn); // nobody holds it
     (void)pthread_mutex_destroy(&books->keeper_lock);
     (void)pthread_cond_destroy(&books->keeper_wake);
     memory_free(books);
@@ -179,6 +184,7 @@ static void books_close(struct engine *engine) {
 
 static const struct engine_port books_port = {
     .submit = books_submit,
+    .decide_now = books_decide_now,
     .list = books_list,
     .balance_at = books_balance_at,
     .owns = books_owns,
@@ -391,6 +397,7 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     arena_init(&books->scratch, 1 << 16);
     inbox_init(&books->inbox);
     signal_gate_init(&books->published, 0, PUBLISH_SPIN_NS);
+    CHECK(pthread_mutex_init(&books->turn, NULL) == 0);
     CHECK(pthread_mutex_init(&books->keeper_lock, NULL) == 0);
     CHECK(pthread_cond_init(&books->keeper_wake, NULL) == 0);
     (void)snprintf(ret_why, why_bytes, "the books cannot be opened");

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The writer: the only thread that decides, persists and publishes. It takes all rounds that have
-// gathered as one batch, decides them in order, makes them durable with one sync, and only then
-// lets anybody know.
+// The writer decides, persists and publishes: one thread at a time, the one that has the turn. It
+// takes all rounds that have gathered as one batch, decides them in order, makes them durable with
+// one sync, and only then lets anybody know.
 //
 //   inbox ─▶ due holds ─▶ fetch, decide, take (per command) ─▶ commit ─▶ publish
 //
 // A large round is synced by a thread of its own while the next one is decided, and published when
 // it has arrived, always before the next one leaves.
+//
+// There is a thread for it, and it sleeps while rounds are small and come one after another: then
+// whoever brings a round takes the turn himself, which spares two changes of threads for each. So
+// he waits for the disk; when it was slow a moment ago, rounds go to the thread instead.
 //
 // If the commit fails nobody has been answered, and the process stops: the next start may or may
 // not find the round.
@@ -17,6 +21,8 @@
 #define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second
 #define BEHIND_WAIT_NS         1000000
 #define RECORD_FIXED_BYTES_MAX 640
+#define SLOW_COMMIT_NS         UINT64_C(3000000)
+#define SLOW_BATCHES           64 // after it
 
 // Room that a command's record may take at most; refusals and batch entries are smaller.
 static size_t bytes_of(const struct command *command) {
@@ -134,6 +140,16 @@ static void land(struct books *books) {
     publish(books, first, books->flying_decided);
 }
 
+// Notices a slow disk.
+static void commit(struct books *books) {
+    uint64_t began_ns = clock_monotonic_ns();
+    books_commit(books);
+    if (clock_monotonic_ns() - began_ns > SLOW_COMMIT_NS)
+        books->slow_batches = SLOW_BATCHES;
+    else if (books->slow_batches > 0)
+        books->slow_batches--;
+}
+
 static void batch(struct books *books, struct inbox_node *first) {
     uint64_t now = clock_now_ms(), before = journal_time_ms(books->journal);
     books->now_ms = now > before ? now : before;
@@ -155,10 +171,35 @@ static void batch(struct books *books, struct inbox_node *first) {
         books->flying = first;
         books->flying_decided = books->decided;
     } else {
-        books_commit(books);
+        commit(books);
         publish(books, first, books->decided);
     }
     arena_reset(&books->scratch);
+}
+
+static void turn_take(struct books *books) {
+    CHECK(pthread_mutex_lock(&books->turn) == 0);
+}
+
+static void turn_give(struct books *books) {
+    CHECK(pthread_mutex_unlock(&books->turn) == 0);
+}
+
+bool writer_decide_now(struct books *books, struct round *round) {
+    CHECK(round->first != NULL);
+    // Who waits in the inbox came first.
+    if (!inbox_is_empty(&books->inbox) || pthread_mutex_trylock(&books->turn) != 0)
+        return false;
+    bool now = books->flying == NULL && books->slow_batches == 0 &&
+               inbox_is_empty(&books->inbox) && !index_is_behind(books->index);
+    if (now) {
+        round->node.next = NULL;
+        batch(books, &round->node);
+        if (books->flying != NULL)
+            land(books);
+    }
+    turn_give(books);
+    return now;
 }
 
 static uint64_t wait_ns(struct books *books) {
@@ -173,14 +214,18 @@ static uint64_t wait_ns(struct books *books) {
 
 void *writer_run(void *context) {
     struct books *books = context;
+    turn_take(books);
     for (;;) {
         bool stopping = __atomic_load_n(&books->stopping, __ATOMIC_ACQUIRE);
         bool waits = !stopping && books->flying == NULL;
-        struct inbox_node *first = inbox_take_all(&books->inbox, waits ? wait_ns(books) : 0);
+        uint64_t span_ns = waits ? wait_ns(books) : 0;
+        turn_give(books);
+        struct inbox_node *first = inbox_take_all(&books->inbox, span_ns);
+        turn_take(books);
         if (first == NULL)
             land(books);
         if (first == NULL && stopping)
-            return NULL; // what is due now, perhaps on a full disk, is due at the next start too
+            break; // what is due now, perhaps on a full disk, is due at the next start too
         if (first != NULL || state_due_next_ms(&books->state) <= clock_now_ms())
             batch(books, first);
         if (index_is_behind(books->index)) {
@@ -188,4 +233,6 @@ void *writer_run(void *context) {
             (void)signal_gate_wait(&books->published, UINT64_MAX, BEHIND_WAIT_NS);
         }
     }
+    turn_give(books);
+    return NULL;
 }

@@ -136,6 +136,13 @@ struct buffer *http_body_out(struct http_request *request) {
     return &request->out;
 }
 
+bool http_has_answer_header(const struct http_request *request, const char *name) {
+    for (size_t i = 0; i < request->answer_header_count; i++)
+        if (strcmp(request->answer_headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 void http_add_header(struct http_request *request, const char *name, struct slice value) {
     CHECK(request->code == 0);
     CHECK(request->answer_header_count < HTTP_ANSWER_HEADERS_MAX);
@@ -154,6 +161,16 @@ void http_answer(struct http_request *request, int code, const char *content_typ
     request->content_type = content_type;
     buffer_add_slice(&request->answer, body);
     buffer_room(&request->answer, 1)[0] = '\0';
+}
+
+uint64_t http_block_begin(struct http_server *server, unsigned loop) {
+    (void)server, (void)loop;
+    return 1;
+}
+
+bool http_block_end(struct http_server *server, unsigned loop, uint64_t begun) {
+    (void)server, (void)loop;
+    return begun == 1;
 }
 
 void http_wake(struct http_server *server, unsigned loop) {

@@ -20,15 +20,30 @@ static struct http_request *transfer(struct house *house) {
 
 static void a_created_thing_has_its_location(void **state) {
     struct house *house = *state;
-    struct http_request *request = ask(house, transfer(house));
+    struct http_request *request =
+        ask(house, house_post(house, "/v1/wallets", "{\"owner\":\"ada\",\"currency\":\"USD\"}"));
     assert_int_equal(request->code, 201);
     assert_string_equal(request->content_type, "application/json");
     const char *location = fake_answer_header(request, "Location");
-    assert_memory_equal(location, "/v1/transactions/txn_", 21);
-    assert_int_equal(strlen(location), 17 + 30);
-    assert_memory_equal(fake_answer(request) + 7, location + 17, 30);
-    assert_null(fake_answer_header(request, "ETag"));
-    assert_null(fake_answer_header(request, "Idempotent-Replayed"));
+    assert_memory_equal(location, "/v1/wallets/wallet_", 19);
+    assert_int_equal(strlen(location), 12 + 33);
+    assert_memory_equal(fake_answer(request) + 7, location + 12, 33);
+    fake_free(request);
+}
+
+// The library sends an answer without headers of its own again, which costs a payment least.
+static void a_payment_has_no_headers_but_its_type(void **state) {
+    struct house *house = *state;
+    struct http_request *request = ask(house, transfer(house));
+    assert_int_equal(request->code, 201);
+    assert_string_equal(request->content_type, "application/json");
+    assert_int_equal(request->answer_header_count, 0);
+    fake_free(request);
+    request = transfer(house);
+    fake_header(request, "X-Request-Id", "shop-17");
+    request = ask(house, request);
+    assert_int_equal(request->answer_header_count, 1);
+    assert_string_equal(fake_answer_header(request, "X-Request-Id"), "shop-17");
     fake_free(request);
 }
 
@@ -87,6 +102,7 @@ static void a_refusal_is_a_problem_with_its_numbers(void **state) {
     assert_true(fake_answer_has(request, "\"code\":\"insufficient_funds\""));
     assert_true(fake_answer_has(request, house->wallet_text));
     assert_null(fake_answer_header(request, "Location"));
+    assert_int_equal(strlen(fake_answer_header(request, "X-Request-Id")), 16);
     fake_free(request);
 }
 
@@ -176,6 +192,7 @@ static void a_revoked_key_leaves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(a_created_thing_has_its_location),
+        HOUSE_TEST(a_payment_has_no_headers_but_its_type),
         HOUSE_TEST(a_wallet_has_its_version_as_etag),
         HOUSE_TEST(a_balance_is_a_wallet_shown_differently),
         HOUSE_TEST(a_replay_says_so),

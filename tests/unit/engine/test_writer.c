@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rounds: what is decided earlier is seen later in the same round, a full disk refuses writes and
 // not reads, and closing ends whatever state the disk is in.
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -204,12 +205,81 @@ static void test_closing_on_a_full_disk_with_a_hold_due(void **state) {
     (void)alarm(0);
 }
 
+// Rounds that their bringers decide themselves, on several threads, among rounds that the writer's
+// thread takes: every one is decided once.
+struct bringer {
+    struct test_books *books;
+    struct id from, to;
+    uint32_t index, now_count;
+    pthread_t thread;
+};
+
+#define BRINGERS 4
+#define BROUGHT  200
+
+static void *bring(void *context) {
+    struct bringer *bringer = context;
+    struct engine *engine = bringer->books->engine;
+    for (uint32_t i = 0; i < BROUGHT; i++) {
+        struct command command =
+            test_move(bringer->books, COMMAND_TRANSFER, bringer->from, bringer->to, 1);
+        struct outcome outcome;
+        struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
+        bool published = false;
+        struct round round;
+        round_init(&round);
+        round.first = &submission;
+        round.published = tell;
+        round.context = &published;
+        if (i % 4 != 3 && engine->port->decide_now(engine, &round)) {
+            bringer->now_count++;
+            assert_true(published);
+        } else {
+            engine->port->submit(engine, &round);
+        }
+        for (int k = 0; k < 20000 && !__atomic_load_n(&published, __ATOMIC_ACQUIRE); k++)
+            usleep(1000);
+        assert_int_equal(outcome.status, STATUS_ok);
+        round_done(&round);
+    }
+    return NULL;
+}
+
+static void test_rounds_decided_by_who_brings_them(void **state) {
+    struct test_books books;
+    struct bringer bringers[BRINGERS];
+    (void)state;
+    test_books_open(&books, 0);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id bob = test_wallet(&books, "bob", WALLET_CUSTOMER);
+    (void)test_deposit(&books, ann, 10000, "b");
+    for (uint32_t i = 0; i < BRINGERS; i++) {
+        bringers[i] = (struct bringer){.books = &books, .from = ann, .to = bob, .index = i};
+        assert_int_equal(pthread_create(&bringers[i].thread, NULL, bring, &bringers[i]), 0);
+    }
+    uint32_t now_count = 0;
+    for (uint32_t i = 0; i < BRINGERS; i++) {
+        assert_int_equal(pthread_join(bringers[i].thread, NULL), 0);
+        now_count += bringers[i].now_count;
+    }
+    assert_true(now_count > 0);
+    struct command read = test_command(&books, COMMAND_READ_WALLET);
+    struct outcome outcome;
+    struct submission submission = {.commands = &read, .outcomes = &outcome, .count = 1};
+    read.subject = bob;
+    submit_all(&books, &submission);
+    assert_int_equal(outcome.wallet.balance, BRINGERS * BROUGHT);
+    assert_int_equal(outcome.wallet.version, 1 + BRINGERS * BROUGHT);
+    test_books_remove(&books);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_see_what_stands_before_them),
         cmocka_unit_test(test_keys_and_bank_ids_twice_in_one_round),
         cmocka_unit_test(test_a_full_disk_refuses_writes_and_goes_on),
         cmocka_unit_test(test_closing_on_a_full_disk_with_a_hold_due),
+        cmocka_unit_test(test_rounds_decided_by_who_brings_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,12 +96,13 @@ static void fixture_request(void *context, struct http_request *request) {
     }
 }
 
-static void fixture_pass_end(void *context, unsigned loop) {
+static bool fixture_pass_end(void *context, unsigned loop) {
     struct fixture *fixture = context;
     atomic_fetch_add(&fixture->pass_ends, 1);
     for (size_t index = 0; index < fixture->pass_count[loop]; index++)
         fixture_answer(fixture, fixture->pass[loop][index]);
     fixture->pass_count[loop] = 0;
+    return true;
 }
 
 static void fixture_woken(void *context, unsigned loop) {
