@@ -7,8 +7,8 @@ set -eu
 
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libsimdjson-dev
 libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
-libpq-dev"
-for_test="libcmocka-dev python3
+libpq-dev librdkafka-dev"
+for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl
 pgbouncer

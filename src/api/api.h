@@ -29,6 +29,9 @@ struct api_options {
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
     const struct role_table *roles; // NULL: the house's own
+    // Adds lines to /metrics; NULL: none. Thread: any loop's.
+    void (*metrics_more)(void *context, struct buffer *buffer);
+    void *metrics_context;
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

@@ -277,4 +277,6 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_engine(api, buffer);
     add_servers(api, buffer);
     add_http(api, buffer);
+    if (api->options.metrics_more != NULL)
+        api->options.metrics_more(api->options.metrics_context, buffer);
 }

@@ -47,6 +47,8 @@ static const struct setting settings[] = {
      "Streaming standbys that reads may go to: an array of up to 8 connection strings."},
     INTEGER(postgres_replica_lag_ms, 100, 600000, 30000,
             "A replica that is further behind is not read from, in milliseconds."),
+    {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
+     "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -67,6 +69,7 @@ void config_set_defaults(struct config *ret_config) {
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (settings[i].kind == SETTING_INTEGER)
             *integer_of(ret_config, &settings[i]) = settings[i].standard;
+    config_kafka_set_defaults(&ret_config->kafka);
 }
 
 // How many single-character edits lead from one name to the other (Levenshtein); names are cut to
@@ -248,6 +251,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
+    case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
     }
     UNREACHABLE("a setting of no kind");
 }

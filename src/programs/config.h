@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "ledger/money.h"
+#include "programs/config_kafka.h"
 
 #define CONFIG_CURRENCIES_MAX 256
 #define CONFIG_FILE_BYTES_MAX (256 * 1024)
@@ -35,6 +36,7 @@ struct config {
     uint64_t postgres_replica_lag_ms;
     bool separate_duties;
     struct role_table roles; // the house's, and those of the configuration
+    struct config_kafka kafka;
 };
 
 // What a setting holds.
@@ -44,7 +46,8 @@ enum setting_kind {
     SETTING_RATE_LIMITS,
     SETTING_FLAG, // true or false; false by default
     SETTING_ROLES,
-    SETTING_REPLICAS
+    SETTING_REPLICAS,
+    SETTING_KAFKA
 };
 
 struct setting {

@@ -18,7 +18,8 @@ static int version_run(int argc, char **argv) {
 }
 
 static const struct subcommand server_subcommands[] = {
-    {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE] [--postgres URL]",
+    {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE] [--postgres URL] "
+     "[--kafka BROKERS]",
      "Serves the API until SIGTERM or SIGINT", serve_run},
     {"verify", "DIR", "Checks the books of a stopped server from scratch", verify_run},
     {"migrate", "--postgres URL", "Brings a database's schema up to date", migrate_run},

@@ -24,6 +24,7 @@
 #include "http/server.h"
 #include "programs/commands.h"
 #include "programs/config.h"
+#include "programs/serve_kafka.h"
 #include "programs/serve_key.h"
 #include "programs/serve_options.h"
 #include "programs/version.h"
@@ -40,6 +41,8 @@ struct serving {
     const char *config_path;
     const char *postgres; // where the books are; NULL: in the folder
     struct config config;
+    const char *kafka_brokers; // NULL: what the configuration says
+    struct serve_kafka kafka;
     struct engine *engine;
     struct api *api;
     struct http_server *server;
@@ -74,6 +77,7 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
                                            {"--listen", &serving->listen},
                                            {"--config", &serving->config_path},
                                            {"--postgres", &serving->postgres},
+                                           {"--kafka", &serving->kafka_brokers},
                                            {0}};
     if (!serve_options_read(argc, argv, options, NULL))
         return false;
@@ -82,6 +86,11 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     if (serving->config_path != NULL &&
         config_load(serving->config_path, &serving->config, why, sizeof(why)) != STATUS_ok) {
         fprintf(stderr, "florin serve: %s: %s\n", serving->config_path, why);
+        return false;
+    }
+    if (serving->kafka_brokers != NULL &&
+        !config_kafka_set_brokers(&serving->config.kafka, serving->kafka_brokers)) {
+        fprintf(stderr, "florin serve: --kafka needs \"host:port,host:port\".\n");
         return false;
     }
     return true;
@@ -155,6 +164,8 @@ static bool open_server(struct serving *serving) {
         .rate_limits = serving->config.rate_limits,
         .rate_limit_count = serving->config.rate_limit_count,
         .roles = &serving->config.roles,
+        .metrics_more = serve_kafka_metrics,
+        .metrics_context = &serving->kafka,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);
@@ -238,6 +249,7 @@ static int stop(struct serving *serving) {
         log_line(LOG_ERROR, "serve", "%zu requests stay unanswered; a retry with its key tells.",
                  unanswered);
     api_stop(serving->api);
+    serve_kafka_close(&serving->kafka);
     serving->engine->port->close(serving->engine);
     serving->engine = NULL;
     log_line(LOG_INFO, "serve", "Stopped within %llu ms.", (unsigned long long)ms_since(begun_ns));
@@ -248,6 +260,7 @@ static int stop(struct serving *serving) {
 static void take_down(struct serving *serving) {
     if (serving->api != NULL)
         api_stop(serving->api);
+    serve_kafka_close(&serving->kafka);
     if (serving->engine != NULL)
         serving->engine->port->close(serving->engine);
     http_server_close(serving->server);
@@ -263,6 +276,9 @@ static bool build_up(struct serving *serving) {
     bool is_new = serving->postgres != NULL ? postgres_is_new(serving->engine)
                                             : embedded_is_new(serving->engine);
     if (is_new && !make_first_key(serving, &secret))
+        return false;
+    if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine,
+                          serving->postgres == NULL))
         return false;
     http_server_start(serving->server);
     tell_address(serving);

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -120,6 +122,48 @@ static void currencies_keep_their_bounds(void **state) {
     refuses("{\"currencies\": {\"PTS\": {\"exponent\": 0}, \"PTS\": {\"exponent\": 0}}}", "twice");
 }
 
+static void kafka_is_described(void **state) {
+    struct config config;
+    (void)state;
+    assert_int_equal(parse("{}", &config), STATUS_ok);
+    assert_string_equal(config.kafka.brokers, "");
+    assert_int_equal(config.kafka.replicas, 3);
+    assert_int_equal(parse("{\"kafka\": {\"brokers\": \"a:1,b:2\", \"partitions\": 4, "
+                           "\"events\": false, \"security\": \"SSL\"}}",
+                           &config),
+                     STATUS_ok);
+    assert_string_equal(config.kafka.brokers, "a:1,b:2");
+    assert_int_equal(config.kafka.partitions, 4);
+    assert_int_equal(config.kafka.events, 0);
+    static const char *const wrong[] = {
+        "{\"kafka\": 1}",
+        "{\"kafka\": {\"broker\": \"a:1\"}}",
+        "{\"kafka\": {\"brokers\": \"\"}}",
+        "{\"kafka\": {\"partitions\": 0}}",
+        "{\"kafka\": {\"events\": 1}}",
+        "{\"kafka\": {\"password\": \"x\"}}",
+        "{\"kafka\": {\"partitions\": 4, \"partitions\": 4}}",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(parse(wrong[i], &config), STATUS_invalid_request);
+}
+
+static void kafka_secrets_come_from_the_environment(void **state) {
+    struct config config;
+    struct kafka_access access;
+    char text[256];
+    (void)state;
+    assert_int_equal(parse("{\"kafka\": {\"brokers\": \"a:1\"}}", &config), STATUS_ok);
+    assert_int_equal(setenv("FLORIN_KAFKA_PASSWORD", "s3cret", 1), 0);
+    assert_true(config_kafka_access(&config.kafka, &access, text, sizeof(text)));
+    assert_string_equal(access.password, "s3cret");
+    assert_null(access.security);
+    assert_int_equal(unsetenv("FLORIN_KAFKA_PASSWORD"), 0);
+    memcpy(config.kafka.password_file, "/no/such/file", 14);
+    assert_false(config_kafka_access(&config.kafka, &access, text, sizeof(text)));
+    assert_non_null(strstr(text, "/no/such/file"));
+}
+
 static void rate_limits_are_declared(void **state) {
     struct config config;
     assert_int_equal(parse("{}", &config), STATUS_ok);
@@ -226,6 +270,8 @@ int main(void) {
         cmocka_unit_test(currencies_are_declared),
         cmocka_unit_test(currencies_keep_their_bounds),
         cmocka_unit_test(rate_limits_are_declared),
+        cmocka_unit_test(kafka_is_described),
+        cmocka_unit_test(kafka_secrets_come_from_the_environment),
         cmocka_unit_test(rate_limits_keep_their_bounds),
         cmocka_unit_test(replicas_are_connection_strings),
         cmocka_unit_test(there_is_an_end_to_currencies),

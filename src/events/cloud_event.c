@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// Writes events. Their `data` has the wallet as it stands after the change, and the object that the
+// API shows for it.
+#include "events/cloud_event.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "wire/render.h"
+
+struct change { // of one wallet
+    struct id wallet;
+    uint64_t version;
+    int64_t balance, held;
+    bool is_credit;
+};
+
+static uint32_t changes_of_transaction(const struct transaction_facts *facts,
+                                       struct change ret_changes[CLOUD_EVENTS_MAX]) {
+    const struct posting_side *sides[] = {&facts->debit, &facts->credit};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 2; i++)
+        if (!id_is_zero(sides[i]->wallet))
+            ret_changes[count++] = (struct change){.wallet = sides[i]->wallet,
+                                                   .version = sides[i]->version,
+                                                   .balance = sides[i]->balance,
+                                                   .held = sides[i]->held,
+                                                   .is_credit = i == 1};
+    return count;
+}
+
+static uint32_t changes_of(const struct record *record,
+                           struct change ret_changes[CLOUD_EVENTS_MAX]) {
+    switch (record->kind) {
+    case RECORD_TRANSACTION: return changes_of_transaction(&record->transaction, ret_changes);
+    case RECORD_WALLET:
+        if (record->wallet.unchanged)
+            return 0;
+        ret_changes[0] = (struct change){.wallet = record->wallet.id,
+                                         .version = record->wallet.version,
+                                         .balance = record->wallet.balance,
+                                         .held = record->wallet.held};
+        return 1;
+    case RECORD_HOLD:
+        ret_changes[0] = (struct change){.wallet = record->hold.wallet,
+                                         .version = record->hold.wallet_version,
+                                         .balance = record->hold.wallet_balance,
+                                         .held = record->hold.wallet_held};
+        return 1;
+    case RECORD_WITHDRAWAL:
+        ret_changes[0] = (struct change){.wallet = record->withdrawal.wallet,
+                                         .version = record->withdrawal.wallet_version,
+                                         .balance = record->withdrawal.wallet_balance,
+                                         .held = record->withdrawal.wallet_held};
+        return 1;
+    default: return 0; // keys, refusals, batches and what is not about a wallet
+    }
+}
+
+uint64_t cloud_event_opening(const struct record *record) {
+    switch (record->kind) {
+    case RECORD_TRANSACTION: return record->transaction.opening;
+    case RECORD_HOLD: return record->hold.opening;
+    case RECORD_WITHDRAWAL: return record->withdrawal.opening;
+    default: return 0;
+    }
+}
+
+static const char *type_of(const struct record *record) {
+    switch (record->kind) {
+    case RECORD_WALLET:
+        return record->operation == COMMAND_WALLET_OPEN ? "florin.wallet.opened"
+                                                        : "florin.wallet.changed";
+    case RECORD_TRANSACTION: {
+        static const char *const types[] = {
+            [TRANSACTION_DEPOSIT] = "florin.transaction.deposit",
+            [TRANSACTION_WITHDRAWAL] = "florin.transaction.withdrawal",
+            [TRANSACTION_PURCHASE] = "florin.transaction.purchase",
+            [TRANSACTION_REFUND] = "florin.transaction.refund",
+            [TRANSACTION_TRANSFER] = "florin.transaction.transfer",
+        };
+        return types[record->transaction.type];
+    }
+    case RECORD_HOLD: {
+        static const char *const types[] = {
+            [HOLD_OPEN] = "florin.hold.opened",
+            [HOLD_CAPTURED] = "florin.hold.captured",
+            [HOLD_VOIDED] = "florin.hold.voided",
+            [HOLD_EXPIRED] = "florin.hold.expired",
+        };
+        return types[record->hold.status];
+    }
+    case RECORD_WITHDRAWAL:
+        return record->withdrawal.status == WITHDRAWAL_FAILED ? "florin.withdrawal.failed"
+                                                              : "florin.withdrawal.requested";
+    default: UNREACHABLE("no event");
+    }
+}
+
+static void add_object(struct buffer *buffer, const struct record *record,
+                       const struct record *opening) {
+    switch (record->kind) {
+    case RECORD_WALLET:
+        BUFFER_ADD(buffer, ",\"wallet\":");
+        wire_render_wallet(buffer, record, NULL);
+        return;
+    case RECORD_TRANSACTION:
+        BUFFER_ADD(buffer, ",\"transaction\":");
+        wire_render_transaction(buffer, record, opening, 0, 0);
+        return;
+    case RECORD_HOLD:
+        BUFFER_ADD(buffer, ",\"hold\":");
+        wire_render_hold(buffer, record, opening, NULL);
+        return;
+    default:
+        BUFFER_ADD(buffer, ",\"withdrawal\":");
+        wire_render_withdrawal(buffer, record, opening, NULL, NULL);
+        return;
+    }
+}
+
+static void add_event(struct buffer *buffer, const struct record *record,
+                      const struct record *opening, uint64_t position, const char *source,
+                      const struct change *change) {
+    char wallet[ID_TEXT_BYTES_MAX], time[CLOCK_TEXT_BYTES];
+    int wallet_bytes = (int)id_format(ID_WALLET, change->wallet, wallet);
+    clock_format(record->time_ms, time);
+    buffer_add_format(buffer,
+                      "{\"specversion\":\"1.0\",\"id\":\"%llu%s\",\"source\":\"%s\","
+                      "\"type\":\"%s\","
+                      "\"subject\":\"%.*s\",\"time\":\"%.*s\","
+                      "\"datacontenttype\":\"application/json\",\"sequence\":\"%llu\","
+                      "\"partitionkey\":\"%.*s\",\"data\":{\"version\":%llu,\"balance\":%lld,"
+                      "\"held\":%lld",
+                      (unsigned long long)position, change->is_credit ? "c" : "d", source,
+                      type_of(record), wallet_bytes, wallet, CLOCK_TEXT_BYTES, time,
+                      (unsigned long long)change->version, wallet_bytes, wallet,
+                      (unsigned long long)change->version, (long long)change->balance,
+                      (long long)change->held);
+    add_object(buffer, record, opening);
+    BUFFER_ADD(buffer, "}}");
+}
+
+uint32_t cloud_events_of(const struct record *record, const struct record *opening,
+                         uint64_t position, const char *source, struct buffer *buffer,
+                         struct cloud_event ret_events[CLOUD_EVENTS_MAX]) {
+    struct change changes[CLOUD_EVENTS_MAX];
+    size_t starts[CLOUD_EVENTS_MAX + 1];
+    uint32_t count = changes_of(record, changes);
+    for (uint32_t i = 0; i < count; i++) {
+        starts[i] = buffer->size;
+        add_event(buffer, record, opening, position, source, &changes[i]);
+    }
+    starts[count] = buffer->size;
+    for (uint32_t i = 0; i < count; i++) // the buffer may have moved until here
+        ret_events[i] = (struct cloud_event){
+            .wallet = changes[i].wallet,
+            .version = changes[i].version,
+            .json = slice_of(buffer->bytes + starts[i], starts[i + 1] - starts[i])};
+    return count;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// From a record of the feed to what the world is told: CloudEvents 1.0 as JSON, one for each wallet
+// that the record changed. The key is the wallet and `sequence` its version afterwards, which grows
+// by one, so gaps and repeats show.
+#pragma once
+#include "base/buffer.h"
+#include "ledger/record.h"
+
+#define CLOUD_EVENTS_MAX   2 // of one record: both wallets of a payment
+#define CLOUD_EVENT_SOURCE 64
+
+struct cloud_event {
+    struct id wallet;
+    uint64_t version;
+    struct slice json; // in the buffer
+};
+
+// Appends the record's events to `buffer`. `opening` is the record that opened the hold or
+// withdrawal, when that is another; NULL: none. Returns how many there are: 0 for records that
+// change no wallet. Slices point into the buffer and live until it grows. Thread: any.
+uint32_t cloud_events_of(const struct record *record, const struct record *opening,
+                         uint64_t position, const char *source, struct buffer *buffer,
+                         struct cloud_event ret_events[CLOUD_EVENTS_MAX]);
+// Where the record that opened it stands; 0: it is its own.
+uint64_t cloud_event_opening(const struct record *record);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What of Kafka a process runs, wired from the configuration: the publisher of events, the door to
+// the queue, and the worker.
+#pragma once
+#include "engine/engine.h"
+#include "events/publisher.h"
+#include "programs/config.h"
+
+struct serve_kafka {
+    struct config_kafka *config; // borrowed; outlives this
+    struct kafka_access access;
+    struct publisher *publisher; // NULL: none
+};
+
+// Nothing is opened when no brokers are configured. False: it has been said why.
+bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct engine *engine,
+                      bool alone);
+// For /metrics. Thread: any.
+void serve_kafka_metrics(void *kafka, struct buffer *buffer);
+// Before the engine closes. Accepts what was never opened.
+void serve_kafka_close(struct serve_kafka *kafka);

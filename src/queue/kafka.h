@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Kafka in Florin's words: a producer that loses nothing it was given, a consumer that starts
+// where it is told, and a look at topics. Only kafka.c knows librdkafka.
+//
+// Every producer is idempotent and waits for all replicas in sync; it keeps what it was given until
+// the broker has it, however long that takes. A consumer commits nothing: the books know how far
+// it has come.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+#define KAFKA_WHY_BYTES      512
+#define KAFKA_PARTITIONS_MAX 1024
+#define KAFKA_HEADERS_MAX    16
+
+// How brokers are reached. Texts are borrowed while something is opened; NULL: not given. Secrets
+// are never logged.
+struct kafka_access {
+    const char *brokers;  // "host:port,host:port"
+    const char *security; // PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL
+    const char *mechanism, *username, *password;
+    const char *ca_file, *certificate_file, *key_file, *key_password;
+    bool any_host_name; // do not compare the certificate's name with the broker's
+};
+
+struct kafka_header {
+    const char *name;
+    struct slice value;
+};
+
+struct kafka_message {
+    struct slice key, value;
+    struct kafka_header headers[KAFKA_HEADERS_MAX];
+    uint32_t header_count;
+};
+
+struct kafka_producer;
+// What became of a message: `ok`, or never delivered (the broker said so for good: too large, not
+// allowed). Thread: whoever polls.
+typedef void kafka_delivered(void *context, void *message, bool ok, int32_t partition,
+                             int64_t offset, const char *why);
+
+// Opens without waiting for a broker. STATUS_invalid_request: the settings make no sense
+// (`ret_why`). Thread: any; kafka_produce from any thread, kafka_producer_poll from one.
+MUST_CHECK enum status kafka_producer_open(const struct kafka_access *access,
+                                           kafka_delivered *delivered, void *context,
+                                           char *ret_why, size_t why_bytes,
+                                           struct kafka_producer **ret_producer);
+// Copies the message and hands it over; `delivered` is called once for it. The partition is that
+// of the key by murmur2. STATUS_busy: the producer is full; nothing was taken.
+MUST_CHECK enum status kafka_produce(struct kafka_producer *producer, const char *topic,
+                                     const struct kafka_message *message, void *handle);
+// Calls `delivered` for what is known, waiting up to that long for a first. Returns how many.
+int kafka_producer_poll(struct kafka_producer *producer, uint32_t wait_ms);
+// Messages handed over and not yet delivered.
+uint64_t kafka_producer_pending(const struct kafka_producer *producer);
+// Whether a broker would take a message now, as far as is known: one can be reached, and what was
+// handed over is being acknowledged.
+bool kafka_producer_is_up(struct kafka_producer *producer);
+// Gives up what is pending: `delivered` hears of each that it failed.
+void kafka_producer_purge(struct kafka_producer *producer);
+void kafka_producer_close(struct kafka_producer *producer); // accepts NULL
+
+// What a topic is like.
+struct kafka_topic_facts {
+    bool exists;
+    uint32_t partitions;
+    uint32_t replicas; // of the partition that has the fewest
+    bool has_settings; // the broker told what follows
+    bool deletes;      // cleanup.policy is "delete" alone
+    bool unclean_leaders;
+    uint32_t min_insync;
+    uint64_t retention_ms; // UINT64_MAX: for ever
+};
+MUST_CHECK enum status kafka_topic_look(struct kafka_producer *producer, const char *topic,
+                                        uint32_t wait_ms, struct kafka_topic_facts *ret_facts,
+                                        char *ret_why, size_t why_bytes);
+// Makes a topic: deleting, no unclean leaders, retention in ms.
+MUST_CHECK enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
+                                        uint32_t partitions, uint32_t replicas,
+                                        uint32_t min_insync, uint64_t retention_ms,
+                                        uint32_t wait_ms, char *ret_why, size_t why_bytes);
+// A number for this cluster and topic; 0 is none. STATUS_busy: no broker told its cluster's id.
+MUST_CHECK enum status kafka_source(struct kafka_producer *producer, const char *topic,
+                                    uint32_t wait_ms, uint64_t *ret_source);
+
+// ---- consuming --------------------------------------------------------------------------------
+
+struct kafka_consumer;
+struct kafka_record {
+    int32_t partition;
+    int64_t offset;
+    uint64_t time_ms; // 0: not known
+    struct slice key, value;
+    void *handle; // kafka.c's; until kafka_record_done
+};
+
+// What a member of the group hears, always within kafka_consume or kafka_consumer_close.
+struct kafka_member {
+    void *context;
+    // These partitions are ours from now on. Fills in where each begins; negative: it stays
+    // paused, and nothing of it comes.
+    void (*assigned)(void *context, const int32_t *partitions, uint32_t count,
+                     int64_t *ret_offsets);
+    // They are no longer; `lost`: somebody else may have them already.
+    void (*revoked)(void *context, const int32_t *partitions, uint32_t count, bool lost);
+    // Something is wrong with a partition (or all: -1): an offset that is not there, and the like.
+    void (*failed)(void *context, int32_t partition, const char *why);
+};
+
+MUST_CHECK enum status kafka_consumer_open(const struct kafka_access *access, const char *group,
+                                           const char *topic, const struct kafka_member *member,
+                                           char *ret_why, size_t why_bytes,
+                                           struct kafka_consumer **ret_consumer);
+// Waits up to `wait_ms` for a first record and takes what else is there, up to `count_max`.
+// Thread: one. Each record must be given back.
+uint32_t kafka_consume(struct kafka_consumer *consumer, uint32_t wait_ms,
+                       struct kafka_record *ret_records, uint32_t count_max);
+void kafka_record_done(struct kafka_record *record);
+// The first header of that name; false: none.
+bool kafka_record_header(const struct kafka_record *record, const char *name,
+                         struct slice *ret_value);
+// A paused partition brings nothing, but stays ours.
+void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bool pause);
+// What was fetched ahead of `offset` is forgotten, and it goes on there.
+MUST_CHECK enum status kafka_consumer_seek(struct kafka_consumer *consumer, int32_t partition,
+                                           int64_t offset);
+// The first offset that is there and the one behind the last.
+MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
+                                            uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);
+// Reads one record of a partition by its offset, beside the group. STATUS_not_found: it is gone.
+MUST_CHECK enum status kafka_fetch_one(const struct kafka_access *access, const char *topic,
+                                       int32_t partition, int64_t offset, uint32_t wait_ms,
+                                       struct kafka_record *ret_record);
+void kafka_consumer_close(struct kafka_consumer *consumer); // accepts NULL
+
+// Reads a whole topic from its beginning, calling `each` until it returns false or the end that
+// was there at the start has been reached. For tools.
+MUST_CHECK enum status kafka_read_all(const struct kafka_access *access, const char *topic,
+                                      uint32_t wait_ms,
+                                      bool (*each)(void *context,
+                                                   const struct kafka_record *record),
+                                      void *context, char *ret_why, size_t why_bytes);

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Events through a real broker: every change of every wallet once in order, also when the broker is
+away, the server is killed, or both."""
+
+import json
+import os
+import sys
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
+
+import broker  # noqa: E402
+import florin  # noqa: E402
+import schema  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = broker.Cluster().start()
+TOPIC = "florin.events"
+
+
+def config(**more):
+    return {"kafka": {"brokers": CLUSTER.line, "replicas": 1, "min_insync": 1, "partitions": 4,
+                      "commands": False, "work": False, **more}}
+
+
+class World:
+    """A server, two wallets, and how many changes each has seen."""
+    def __init__(self, **more):
+        self.server = florin.Server(BINARY, config=config(**more)).start()
+        self.key = self.server.admin_secret
+        self.versions = {}
+        self.number = 0
+        self.payer = self.open("ann", "customer")
+        self.shop = self.open("shop", "merchant")
+
+    def post(self, path, body, expect=(200, 201)):
+        with self.server.client(self.key) as client:
+            answer = client.post(path, body)
+        if answer.status not in expect:
+            raise AssertionError(f"{path}: {answer}")
+        return answer.json
+
+    def open(self, owner, kind):
+        wallet = self.post("/v1/wallets", {"owner": owner, "currency": "EUR", "kind": kind})["id"]
+        self.versions[wallet] = 1
+        return wallet
+
+    def touched(self, *wallets):
+        for wallet in wallets:
+            self.versions[wallet] += 1
+
+    def deposit(self, amount):
+        self.number += 1
+        self.post("/v1/deposits", {"wallet": self.payer, "amount": amount,
+                                   "bank_transaction_id": f"B{self.number}"})
+        self.touched(self.payer)
+
+    def purchase(self, amount):
+        made = self.post("/v1/purchases", {"wallet": self.payer, "merchant": self.shop,
+                                           "amount": amount})
+        self.touched(self.payer, self.shop)
+        return made["id"]
+
+
+def events_of(versions, topic=TOPIC, timeout=60.0):
+    """Events per wallet, once all versions are there."""
+    def enough(records):
+        last = {}
+        for record in records:
+            key = record.key.decode()
+            last[key] = max(last.get(key, 0), int(json.loads(record.value)["sequence"]))
+        return all(last.get(wallet, 0) >= version for wallet, version in versions.items())
+    found = {}
+    for record in CLUSTER.read(topic, enough, timeout):
+        found.setdefault(record.key.decode(), []).append(record)
+    return found
+
+
+def check_dense(report, name, versions, found, repeats=False):
+    for wallet, version in versions.items():
+        sequences = [int(json.loads(record.value)["sequence"]) for record in found.get(wallet, [])]
+        first_seen = list(dict.fromkeys(sequences))
+        report.equal(f"{name}: versions in order", first_seen, list(range(1, version + 1)))
+        report.equal(f"{name}: one partition", len({r.partition for r in found.get(wallet, [])}),
+                     1)
+        if not repeats:
+            report.equal(f"{name}: no repeats", len(sequences), version)
+
+
+def every_kind(report):
+    world = World()
+    world.deposit(1000)
+    purchase = world.purchase(300)
+    world.post("/v1/refunds", {"purchase": purchase, "amount": 100})
+    world.touched(world.payer, world.shop)
+    other = world.open("bob", "customer")
+    world.post("/v1/transfers", {"from": world.payer, "to": other, "amount": 10})
+    world.touched(world.payer, other)
+    hold = world.post("/v1/holds", {"wallet": world.payer, "merchant": world.shop, "amount": 50})
+    world.touched(world.payer)
+    world.post(f"/v1/holds/{hold['id']}/capture", {"amount": 20, "final": False})
+    world.touched(world.payer, world.shop)
+    world.post(f"/v1/holds/{hold['id']}/void", {})
+    world.touched(world.payer)
+    pending = world.post("/v1/withdrawals", {"wallet": world.payer, "amount": 30})
+    world.touched(world.payer)
+    world.post(f"/v1/withdrawals/{pending['id']}/fail", {"reason": "no such account"})
+    world.touched(world.payer)
+    short = world.post("/v1/holds", {"wallet": world.payer, "merchant": world.shop, "amount": 5,
+                                     "expires_in": 1})
+    world.touched(world.payer, world.payer)  # opened, and expired soon
+    with world.server.client(world.key) as client:
+        client.patch(f"/v1/wallets/{other}", {"status": "frozen"})
+        refused = client.post("/v1/transfers", {"from": other, "to": world.payer, "amount": 1})
+    world.touched(other)
+    report.equal("refused", refused.code, "wallet_frozen")
+    found = events_of(world.versions)
+    check_dense(report, "every kind", world.versions, found)
+    kinds = set()
+    with open(os.path.join(TESTS, "..", "docs", "schemas", "event.json"), encoding="utf-8") as file:
+        wanted = json.load(file)
+    for wallet, records in found.items():
+        for record in records:
+            event = json.loads(record.value)
+            kinds.add(event["type"].removeprefix("florin."))
+            report.equal("subject", event["subject"], wallet)
+            report.equal("key", event["partitionkey"], wallet)
+            report.equal("version", event["data"]["version"], int(event["sequence"]))
+            wrong = schema.Description(wanted).misfit(wanted, event)
+            report.equal("schema", wrong, [])
+    report.equal("kinds", kinds, {
+        "wallet.opened", "wallet.changed", "transaction.deposit", "transaction.purchase",
+        "transaction.refund", "transaction.transfer", "hold.opened", "hold.voided", "hold.expired",
+        "withdrawal.requested", "withdrawal.failed"})
+    both = [json.loads(record.value) for records in found.values() for record in records]
+    sides = [event for event in both if event["data"].get("transaction", {}).get("id") == purchase]
+    report.equal("a purchase is told twice", len(sides), 2)
+    report.check("short hold", short["id"].startswith("hold_"))
+    with world.server.client(world.key) as client:
+        metrics = client.get("/metrics").body.decode()
+    report.check("metrics", "florin_events_publishing 1" in metrics, metrics)
+    world.server.stop()
+
+
+def broker_away(report):
+    world = World(events_topic="florin.away")
+    world.deposit(1000)
+    events_of(world.versions, "florin.away")
+    CLUSTER.brokers[0].kill()
+    begun = time.monotonic()
+    for _ in range(200):
+        world.purchase(1)
+    report.check("payments do not wait", time.monotonic() - begun < 20)
+    world.server.kill()  # kill -9 while nothing of it has been told
+    world.server.start()
+    world.purchase(1)
+    CLUSTER.brokers[0].launch()
+    CLUSTER.brokers[0].wait()
+    check_dense(report, "broker away", world.versions, events_of(world.versions, "florin.away"),
+                repeats=True)
+    world.server.stop()
+
+
+def killed_while_publishing(report):
+    world = World(events_topic="florin.killed")
+    world.deposit(100000)
+    for _ in range(4):
+        for _ in range(150):
+            world.purchase(1)
+        world.server.kill()
+        world.server.start()
+    world.purchase(1)
+    check_dense(report, "killed", world.versions, events_of(world.versions, "florin.killed"),
+                repeats=True)
+    world.server.stop()
+
+
+report = Report("kafka events")
+report.run("every kind", every_kind)
+report.run("broker away", broker_away)
+report.run("killed while publishing", killed_while_publishing)
+report.finish()

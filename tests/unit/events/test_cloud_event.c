@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Which records make events, for whom, and with which versions.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "events/cloud_event.h"
+
+static struct buffer json;
+static struct cloud_event events[CLOUD_EVENTS_MAX];
+
+static struct id id_of(uint8_t number) {
+    return (struct id){{[6] = 0x70, [8] = 0x80, [15] = number}};
+}
+
+static uint32_t events_of(const struct record *record) {
+    buffer_reset(&json);
+    return cloud_events_of(record, NULL, 4096, "/florin/x", &json, events);
+}
+
+static bool says(uint32_t index, const char *part) {
+    return memmem(events[index].json.bytes, events[index].json.size, part, strlen(part)) != NULL;
+}
+
+static void test_a_payment_is_told_to_both_wallets(void **state) {
+    struct record record = {.kind = RECORD_TRANSACTION,
+                            .operation = COMMAND_TRANSFER,
+                            .time_ms = 1,
+                            .transaction = {.id = id_of(9),
+                                            .type = TRANSACTION_TRANSFER,
+                                            .amount = 5,
+                                            .currency = {.code = "EUR", .exponent = 2},
+                                            .debit = {.wallet = id_of(1), .version = 7},
+                                            .credit = {.wallet = id_of(2), .version = 3}}};
+    (void)state;
+    assert_int_equal(events_of(&record), 2);
+    assert_true(id_equal(events[0].wallet, id_of(1)) && events[0].version == 7);
+    assert_true(id_equal(events[1].wallet, id_of(2)) && events[1].version == 3);
+    assert_true(says(0, "\"sequence\":\"7\"") && says(1, "\"sequence\":\"3\""));
+    assert_true(says(0, "florin.transaction.transfer") && says(0, "\"id\":\"4096d\""));
+    assert_true(says(1, "\"id\":\"4096c\""));
+    record.transaction.debit.wallet = (struct id){{0}};
+    assert_int_equal(events_of(&record), 1);
+    assert_true(id_equal(events[0].wallet, id_of(2)));
+}
+
+static void test_what_changes_no_wallet_is_not_told(void **state) {
+    struct record record = {.kind = RECORD_WALLET,
+                            .operation = COMMAND_WALLET_CHANGE,
+                            .wallet = {.id = id_of(1),
+                                       .version = 2,
+                                       .currency = {.code = "EUR", .exponent = 2},
+                                       .owner = SLICE("ann")}};
+    (void)state;
+    assert_int_equal(events_of(&record), 1);
+    assert_true(says(0, "florin.wallet.changed"));
+    record.wallet.unchanged = true;
+    assert_int_equal(events_of(&record), 0);
+    static const uint8_t silent[] = {RECORD_KEY, RECORD_REFUSAL, RECORD_BATCH, RECORD_CURSOR};
+    for (size_t i = 0; i < sizeof(silent); i++) {
+        struct record other = {.kind = silent[i]};
+        assert_int_equal(events_of(&other), 0);
+    }
+    buffer_done(&json);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_payment_is_told_to_both_wallets),
+        cmocka_unit_test(test_what_changes_no_wallet_is_not_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
