@@ -4,6 +4,8 @@
 import { useEffect, useRef, useState } from "./lib/hooks.js";
 import { html, render, Trouble } from "./parts.js";
 import { may, signedIn, signIn, signOut } from "./session.js";
+import { Approval, Approvals } from "./pages/approvals.js";
+import { Audit } from "./pages/audit.js";
 import { Integrity } from "./pages/integrity.js";
 import { Overview } from "./pages/overview.js";
 import { Transaction, Transactions } from "./pages/transactions.js";
@@ -14,6 +16,8 @@ const PAGES = [
   ["overview", "Overview", "books:read", Overview],
   ["wallets", "Wallets", "wallets:read", Wallets, Wallet],
   ["transactions", "Transactions", "payments:read", Transactions, Transaction],
+  ["approvals", "Approvals", "approvals:read", Approvals, Approval],
+  ["audit", "Audit", "audit:read", Audit],
   ["integrity", "Integrity", "books:read", Integrity],
 ];
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Who did what, and what was refused.
+import { Badge, Card, Filters, go, html, Id, List, Time } from "../parts.js";
+import { get } from "../session.js";
+
+const OUTCOMES = ["", "ok", "unauthenticated", "forbidden", "rate_limited", "not_found",
+  "insufficient_funds", "invalid_request"].map((word) => [word, word || "any"]);
+
+// Where a thing can be looked at on this page.
+function resource(entry) {
+  const id = entry.transaction || entry.resource;
+  if (!id) return "–";
+  const page = { wallet: "wallets", txn: "transactions" }[id.split("_")[0]];
+  return html`<${Id} id=${id} href=${page && `#/${page}/${id}`} />`;
+}
+
+export function Audit({ query }) {
+  const search = (values) =>
+    go(`/audit?${new URLSearchParams(Object.entries(values).filter(([, value]) => value))}`);
+  return html`<${Card} title="Audit" wide>
+    <${Filters} values=${query} change=${search} fields=${[
+      { name: "principal", label: "Principal", hint: "key_…" },
+      { name: "resource", label: "About", hint: "wallet_…, txn_…" },
+      { name: "operation", label: "Operation", hint: "refund" },
+      { name: "outcome", label: "Outcome", options: OUTCOMES },
+      { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
+    <${List} when=${[JSON.stringify(query)]} caption="Who did what, newest first" empty="Nothing matches."
+      load=${(cursor, signal) => get("/v1/audit", { ...query, cursor }, signal)}
+      columns=${[
+        ["When", (entry) => html`<${Time} at=${entry.at} />`],
+        ["Who", (entry) => entry.principal ? html`<${Id} id=${entry.principal} /> ${entry.role || ""}` : "nobody known"],
+        ["From", (entry) => entry.address || "–"],
+        ["Operation", (entry) => `${entry.operation || "–"}${entry.count > 1 ? ` × ${entry.count}` : ""}`],
+        ["About", resource],
+        ["Outcome", (entry) => html`<${Badge} word=${entry.outcome} mood=${entry.outcome === "ok" ? "good" : "bad"} />`],
+        ["Request", (entry) => entry.request_id ? html`<span class="id">${entry.request_id}</span>` : "–"]]} />
+  </${Card}>`;
+}
