@@ -4,7 +4,7 @@ import { useState } from "../lib/hooks.js";
 import { Action, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
 import { get, may, send } from "../session.js";
 
-const STATES = ["", "waiting", "approved", "refused", "rejected", "expired"].map((word) => [word, word || "any"]);
+const STATES = ["", "pending", "approved", "refused", "rejected", "expired"].map((word) => [word, word || "any"]);
 
 export function Approvals({ query }) {
   const search = (values) =>
@@ -20,7 +20,7 @@ export function Approvals({ query }) {
       columns=${[
         ["Asked", (one) => html`<${Time} at=${one.created_at} />`],
         ["What", (one) => one.operation],
-        ["Status", (one) => html`<${Badge} word=${one.status} mood=${one.status === "waiting" ? "warn" : undefined} />`],
+        ["Status", (one) => html`<${Badge} word=${one.status} mood=${one.status === "pending" ? "warn" : undefined} />`],
         ["Amount", (one) => html`<${Money} minor=${one.amount} currency=${one.currency} />`, "number"],
         ["Wallet", (one) => html`<${Id} id=${one.wallet} href=${`#/wallets/${one.wallet}`} />`],
         ["Asked by", (one) => html`<${Id} id=${one.requested_by} />`],
@@ -45,12 +45,12 @@ export function Approval({ id }) {
   const { data: one, problem, again } = useLoad((signal) => get(`/v1/approvals/${id}`, {}, signal), [id]);
   const [verb, setVerb] = useState(null);
   if (problem) return html`<${Card} title="Approval"><${Trouble} problem=${problem} /><p><a href="#/approvals">All approvals</a></p></${Card}>`;
-  if (!one) return html`<p class="waiting">Loading…</p>`;
+  if (!one) return html`<p class="pending">Loading…</p>`;
   const texts = Object.entries(one.request || {}).map(([name, value]) =>
     [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
   return html`<div class="grid"><${Card} wide
     title=${html`${one.operation} of <${Money} minor=${one.amount} currency=${one.currency} />`}
-    aside=${html`<${Badge} word=${one.status} mood=${one.status === "waiting" ? "warn" : undefined} />${one.status === "waiting" && may("approvals:decide")
+    aside=${html`<${Badge} word=${one.status} mood=${one.status === "pending" ? "warn" : undefined} />${one.status === "pending" && may("approvals:decide")
       && html` <button class="primary" onClick=${() => setVerb("approve")}>Approve</button>${" "}
         <button class="danger" onClick=${() => setVerb("reject")}>Reject</button>`}`}>
     <${Facts} rows=${[["Id", html`<span class="id whole">${one.id}</span>`],
