@@ -13,3 +13,4 @@ COMMENT ON TABLE lineage IS
     'Marks of nodes: one per timeline that was written to. A server that lacks one is behind.';
 COMMENT ON COLUMN lineage.token IS
     'Random: two servers that were promoted to the same timeline differ in it.';
+INSERT INTO privileges VALUES ('serving', 'SELECT, INSERT', 'lineage');

@@ -252,4 +252,7 @@ struct engine_port {
 struct engine {
     const struct engine_port *port;
     struct id_seal seal; // opens and makes the ids of these books
+    // A transaction stands at 8 x the locator of its id; or, when this is not 0, at 8 x the sum of
+    // that and of its id's milliseconds shifted left by so many bits.
+    uint32_t locator_time_shift;
 };

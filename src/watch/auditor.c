@@ -371,6 +371,7 @@ struct auditor *auditor_open(struct engine *engine) {
     CHECK(failed == 0);
     struct tally_source source = {
         .seal = &engine->seal,
+        .locator_time_shift = engine->locator_time_shift,
         .record_at = record_at,
         .wallet_changed = wallet_changed,
         .hold_changed = hold_changed,

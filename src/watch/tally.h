@@ -74,6 +74,7 @@ struct tally_currency {
 // What the tally asks of its owner. Any function may be NULL but record_at.
 struct tally_source {
     const struct id_seal *seal; // of the books' ids
+    uint32_t locator_time_shift; // as in struct engine
     // The bytes of an earlier record; empty: there is none at that position. They live until the
     // next call.
     struct slice (*record_at)(void *context, uint64_t position);

@@ -246,6 +246,12 @@ static bool take_capture(struct tally *tally, const struct transaction_facts *fa
     return true;
 }
 
+// Where the transaction with that id stands.
+static uint64_t position_of(const struct tally *tally, struct id id, uint64_t locator) {
+    uint32_t shift = tally->source.locator_time_shift;
+    return 8 * (locator + (shift == 0 ? 0 : id_time_ms(id) << shift));
+}
+
 // The purchase behind a refund: known from an earlier refund, or read from its record, which was
 // checked when it came.
 static struct tally_purchase *find_purchase(struct tally *tally, struct id id) {
@@ -256,9 +262,10 @@ static struct tally_purchase *find_purchase(struct tally *tally, struct id id) {
     if (index != 0)
         return tally_map_at(&tally->purchases, index);
     if (id_is_zero(id) || !id_open(tally->source.seal, id, &locator) ||
-        locator * 8 >= tally->position)
+        position_of(tally, id, locator) >= tally->position)
         return NULL;
-    struct slice bytes = tally->source.record_at(tally->source.context, locator * 8);
+    struct slice bytes =
+        tally->source.record_at(tally->source.context, position_of(tally, id, locator));
     if (bytes.size == 0 || record_decode(bytes, &record, &broken) != STATUS_ok ||
         record.kind != RECORD_TRANSACTION || record.transaction.type != TRANSACTION_PURCHASE ||
         !id_equal(record.transaction.id, id))
@@ -307,7 +314,8 @@ static bool take_id(struct tally *tally, const struct transaction_facts *facts) 
         return tally_differs_about(tally, INTEGRITY_POSTINGS, ID_TRANSACTION, facts->id,
                                    "was not made at the time of its record");
     // An id that leads here and nowhere else is new.
-    if (!id_open(tally->source.seal, facts->id, &locator) || locator * 8 != tally->position)
+    if (!id_open(tally->source.seal, facts->id, &locator) ||
+        position_of(tally, facts->id, locator) != tally->position)
         return tally_differs_about(tally, INTEGRITY_POSTINGS, ID_TRANSACTION, facts->id,
                                    "does not lead to its record");
     return true;

@@ -62,7 +62,7 @@ def constraints(report):
     migrate(database).wait(30)
     CLUSTER.sql("INSERT INTO florin.currencies VALUES (0, 'USD', 2, 1, 0, 0)", database)
     wallet = ("INSERT INTO florin.wallets VALUES (1, 1, decode(repeat('00', 16), 'hex'), '', 0, 0, "
-              "{status}, {balance}, {held}, {credit}, 1, 0, 8, 8, 0, 0, 0, 0)")
+              "{status}, {balance}, {held}, {credit}, 1, 0, 1, 0, 0, 0, 0)")
     CLUSTER.sql(wallet.format(status=0, balance=-5, held=0, credit=5), database)
     CLUSTER.sql("DELETE FROM florin.wallets", database)
     for name, values in {

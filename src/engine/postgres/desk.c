@@ -10,6 +10,8 @@ void desk_init(struct desk *desk) {
     arena_init(&desk->arena, 1 << 18);
     arena_init(&desk->key_texts, 4096);
     desk->keys_version = UINT64_MAX;
+    desk->heads_round = -1;
+    desk->retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
 }
 
 void rows_add(struct rows *rows, void *item) {
@@ -69,7 +71,7 @@ void desk_done(struct desk *desk) {
 
 struct wallet_row *desk_wallet(const struct desk *desk, struct id id) {
     uint64_t number;
-    if (id_is_zero(id) || !id_open(&desk->seal, id, &number))
+    if (!number_of_id(&desk->seal, id, &number))
         return NULL;
     struct wallet_row *row = map_find(&desk->wallet_map, map_number(number));
     return row != NULL && row->present && id_equal(row->wallet.id, id) ? row : NULL;
@@ -77,7 +79,7 @@ struct wallet_row *desk_wallet(const struct desk *desk, struct id id) {
 
 struct hold_row *desk_hold(const struct desk *desk, struct id id) {
     uint64_t number;
-    if (!id_open(&desk->seal, id, &number))
+    if (!number_of_id(&desk->seal, id, &number))
         return NULL;
     struct hold_row *row = map_find(&desk->hold_map, map_number(number));
     return row != NULL && row->present && id_equal(row->hold.id, id) ? row : NULL;
@@ -85,7 +87,7 @@ struct hold_row *desk_hold(const struct desk *desk, struct id id) {
 
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {
     uint64_t number;
-    if (!id_open(&desk->seal, id, &number))
+    if (!number_of_id(&desk->seal, id, &number))
         return NULL;
     struct withdrawal_row *row = map_find(&desk->withdrawal_map, map_number(number));
     return row != NULL && row->present && id_equal(row->withdrawal.id, id) ? row : NULL;
@@ -95,7 +97,7 @@ struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
                                       struct record *ret_record) {
     uint64_t number;
     const char *why;
-    if (!id_open(&desk->seal, id, &number))
+    if (!number_of_id(&desk->seal, id, &number))
         return NULL;
     struct purchase_row *row = map_find(&desk->purchase_map, map_number(number));
     const struct record_row *record = desk_record(desk, number * 8);
@@ -123,15 +125,17 @@ void desk_hide(const struct desk *desk, const struct command *command, const str
                                    command->origin.principal, record->origin.principal);
 }
 
-uint64_t desk_next_position(const struct desk *desk) {
-    return (desk->counters.records + 1) * 8;
+uint64_t desk_next_number(const struct desk *desk) {
+    uint64_t number = number_of_time(desk->now_ms);
+    return number > desk->counters.last_record ? number : desk->counters.last_record + 1;
 }
 
 const struct record_row *desk_record(const struct desk *desk, uint64_t position) {
     uint64_t number = position / 8;
     CHECK(position % 8 == 0);
-    if (number > desk->before.records && number <= desk->counters.records)
-        return desk->records.items[number - desk->before.records - 1];
+    if (desk->records.count != 0 && number >= desk_first_record(desk) &&
+        number <= desk->counters.last_record)
+        return desk->records.items[number - desk_first_record(desk)];
     return map_find(&desk->record_map, map_number(number));
 }
 

@@ -5,9 +5,11 @@
 #pragma once
 #include <pthread.h>
 
+#include "base/limits.h"
 #include "engine/engine.h"
 #include "engine/postgres/link.h"
 #include "engine/postgres/map.h"
+#include "engine/postgres/number.h"
 #include "ledger/decide.h"
 #include "ledger/history.h"
 
@@ -16,16 +18,16 @@
 
 struct wallet_row {
     struct wallet wallet;
-    uint64_t number, version_before, opened, details, last, levels[HISTORY_LEVELS];
+    uint64_t number, version_before, details, last, levels[HISTORY_LEVELS]; // positions but number
     uint32_t last_number;
     bool present, added, changed;
-    bool blocked; // somebody else has locked it: it can be read, but not changed
+    bool blocked;       // somebody else has locked it: it can be read, but not changed
     struct slice owner; // of an added one
 };
 
 struct hold_row {
     struct hold hold;
-    uint64_t number, opened, closed; // positions
+    uint64_t number, opened, closed; // the latter are positions
     int64_t captured_before;
     bool present, added, changed, blocked; // as of a wallet
     struct slice order; // of an added one
@@ -39,6 +41,7 @@ struct withdrawal_row {
 };
 
 struct purchase_row { // any transaction that a command names
+    uint32_t slot;
     uint64_t record;
     int64_t refunded;
     bool present, changed;
@@ -70,8 +73,8 @@ struct rows {
 };
 
 struct counters {
-    uint64_t time_ms, rounds, records, wallets, holds, holds_open, withdrawals, keys, transactions,
-        keys_version;
+    uint64_t time_ms, rounds, records, last_record, wallets, holds, holds_open, withdrawals, keys,
+        transactions, keys_version;
     struct sha256 chain;
 };
 
@@ -85,6 +88,14 @@ struct asked { // a row that was asked for with a lock
 struct record_row {
     uint64_t position;
     struct slice bytes;
+    uint32_t slot; // of one of this batch: its home
+};
+
+// The head of a slot's chain of records.
+struct head {
+    struct sha256 chain, before; // now; and as the last batch that was confirmed left it
+    uint32_t added;              // by the batch that is being written
+    uint64_t last_record;        // the last of them
 };
 
 struct saved { // what an atomic batch changed
@@ -96,12 +107,14 @@ struct saved { // what an atomic batch changed
 // What a pass of fetching still has to ask for.
 struct wants {
     struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
-        withdrawal_numbers, detail_slots, detail_numbers, transactions, records, keys, bank_ids;
+        withdrawal_numbers, detail_slots, detail_numbers, transaction_slots, transactions, records,
+        keys, bank_slots, bank_ids;
 };
 
 struct desk {
     struct id_seal seal;
     uint64_t hash_seed;
+    uint64_t retention_ms; // of idempotency keys
     struct arena arena; // of the batch
     uint64_t now_ms;
     bool takes_turn; // a setting for tests: correctness does not rest on it
@@ -112,7 +125,10 @@ struct desk {
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
     struct rows wallets, holds, withdrawals, purchases, due;
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
-    struct rows records; // of this batch: before.records + 1 and on; struct record_row
+    struct rows records; // of this batch, numbered without a gap; struct record_row
+    uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
+    uint64_t first_record;        // from there on the past is in the database; earlier is detached
+    uint64_t end_record;          // up to there partitions are made
     struct currency_row currencies[DESK_CURRENCIES_MAX];
     uint32_t currency_count;
     // All keys, kept from batch to batch while their version is the books'.
@@ -122,13 +138,18 @@ struct desk {
     uint32_t key_owned; // how many of them had their owner's text read
     uint64_t keys_version; // UINT64_MAX: not known
     struct arena key_texts; // owners of keys, for as long as the desk
+    // Heads of all slots, kept from batch to batch: they are those of `heads_chain`, if that is
+    // what the books say; else those that changed after round `heads_round` come.
+    struct head heads[LIMIT_SLOTS];
+    struct sha256 heads_chain;
+    int64_t heads_round; // -1: none are known
 
     struct wants wants;
     bool undoing;
     struct saved *saved; // owned
     uint32_t saved_count, saved_capacity;
     struct buffer scratch; // for encoding
-    struct column out[18]; // what is being written
+    struct column out[17]; // what is being written
 };
 
 // What a command names, found.
@@ -167,7 +188,11 @@ uint64_t desk_owner(const struct desk *desk, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
 void desk_hide(const struct desk *desk, const struct command *command, const struct record *record,
                struct outcome *outcome);
-uint64_t desk_next_position(const struct desk *desk);
+uint64_t desk_next_number(const struct desk *desk); // of the next record
+// The number of the batch's first record, when it has one.
+static inline uint64_t desk_first_record(const struct desk *desk) {
+    return desk->counters.last_record + 1 - desk->records.count;
+}
 // Before something on the desk changes.
 void desk_touch(struct desk *desk, void *at, size_t size);
 void desk_undo_begin(struct desk *desk);
@@ -192,7 +217,8 @@ uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats);
 
 // desk_effect.c: facts become a record and changed rows. Returns the record's position.
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found);
-uint64_t desk_add_record(struct desk *desk, const struct record *record);
+// `slot`: the home of what was asked.
+uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_t slot);
 
 // desk_read.c
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome);

@@ -64,7 +64,7 @@ static void remember_refusal(struct desk *desk, const struct command *command,
         .request = command->request,
         .refusal = *refusal,
     };
-    outcome->record = outcome_position(desk_add_record(desk, &record));
+    outcome->record = outcome_position(desk_add_record(desk, &record, command_home_slot(command)));
     count(&stats->records);
 }
 
@@ -154,7 +154,7 @@ static void remember_batch(struct desk *desk, const struct submission *submissio
         .batch = {.count = submission->count,
                   .positions = slice_of(positions, submission->count * sizeof(*positions))},
     };
-    (void)desk_add_record(desk, &record);
+    (void)desk_add_record(desk, &record, command_home_slot(&submission->commands[0]));
 }
 
 static void decide_atomic(struct desk *desk, struct submission *submission,

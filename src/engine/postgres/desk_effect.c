@@ -4,15 +4,18 @@
 #include "base/memory.h"
 #include "engine/postgres/desk.h"
 
-uint64_t desk_add_record(struct desk *desk, const struct record *record) {
-    uint64_t position = desk_next_position(desk);
+uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_t slot) {
+    uint64_t position = desk_next_number(desk) * 8;
+    CHECK(slot < LIMIT_SLOTS);
     buffer_reset(&desk->scratch);
     record_encode(record, &desk->scratch);
     struct record_row *row = arena_take(&desk->arena, sizeof(*row));
     *row = (struct record_row){.position = position,
+                               .slot = slot,
                                .bytes = arena_copy(&desk->arena, buffer_slice(&desk->scratch))};
     rows_add(&desk->records, row);
     desk->counters.records++;
+    desk->counters.last_record = position / 8;
     CHECK(desk->counters.records - desk->before.records == desk->records.count);
     if (record->has_key) {
         struct answer_row *answer = desk_answer(desk, record->key);
@@ -103,7 +106,8 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
     }
     if (record->operation == COMMAND_WITHDRAWAL) {
         found->withdrawal = add_row(desk, &desk->withdrawals, sizeof(*found->withdrawal));
-        found->withdrawal->number = ++desk->counters.withdrawals;
+        found->withdrawal->number = position / 8;
+        desk->counters.withdrawals++;
         found->withdrawal->added = true;
         found->withdrawal->opened = position;
     } else if (found->withdrawal != NULL) {
@@ -135,9 +139,9 @@ static void take_wallet(struct desk *desk, struct record *record, struct found *
                         uint64_t position) {
     if (record->operation == COMMAND_WALLET_OPEN) {
         struct wallet_row *row = add_row(desk, &desk->wallets, sizeof(*row));
-        row->number = ++desk->counters.wallets;
+        row->number = position / 8;
+        desk->counters.wallets++;
         row->added = true;
-        row->opened = position;
         row->owner = arena_copy(&desk->arena, record->wallet.owner);
         row->wallet.currency = currency_of_new(desk, &record->wallet.currency);
         found->wallet = row;
@@ -153,7 +157,8 @@ static void take_hold(struct desk *desk, struct record *record, struct found *fo
                       uint64_t position) {
     if (record->operation == COMMAND_HOLD) {
         struct hold_row *row = add_row(desk, &desk->holds, sizeof(*row));
-        row->number = ++desk->counters.holds;
+        row->number = position / 8;
+        desk->counters.holds++;
         row->added = true;
         row->opened = position;
         row->order = arena_copy(&desk->arena, record->hold.order);
@@ -174,7 +179,8 @@ static void take_withdrawal(struct desk *desk, struct record *record, struct fou
                             uint64_t position) {
     if (record->operation == COMMAND_WITHDRAWAL) {
         struct withdrawal_row *row = add_row(desk, &desk->withdrawals, sizeof(*row));
-        row->number = ++desk->counters.withdrawals;
+        row->number = position / 8;
+        desk->counters.withdrawals++;
         row->added = true;
         row->opened = position;
         found->withdrawal = row;
@@ -214,6 +220,21 @@ static void take_key(struct desk *desk, struct record *record, struct found *fou
     desk->keys_version = ++desk->counters.keys_version;
 }
 
+// A thing's slot is that of whom it takes from; keys have one of their own.
+static uint32_t slot_of(const struct record *record) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: return id_slot(record->wallet.id);
+    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
+    case RECORD_HOLD: return id_slot(record->hold.id);
+    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
+    case RECORD_CURSOR: return record->cursor.slot;
+    case RECORD_KEY: return 0;
+    case RECORD_REFUSAL:
+    case RECORD_BATCH: break;
+    }
+    UNREACHABLE("nothing is taken");
+}
+
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found) {
     if (record->kind == RECORD_TRANSACTION) {
         struct transaction_facts *facts = &record->transaction;
@@ -229,7 +250,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
         record->hold.opening = found->hold->opened;
     if (record->operation == COMMAND_FAIL)
         record->withdrawal.opening = found->withdrawal->opened;
-    uint64_t position = desk_add_record(desk, record);
+    uint64_t position = desk_add_record(desk, record, slot_of(record));
     switch ((enum record_kind)record->kind) {
     case RECORD_TRANSACTION: take_transaction(desk, record, found, position); break;
     case RECORD_WALLET: take_wallet(desk, record, found, position); break;

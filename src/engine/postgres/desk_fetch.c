@@ -8,6 +8,8 @@
 #include "engine/postgres/desk.h"
 #include "engine/postgres/link_rows.h"
 
+#define KEYS_AHEAD_MS 3600000 // a node that slept longer asks for keys once more
+
 static void *take_zeroed(struct desk *desk, size_t size) {
     return memset(arena_take(&desk->arena, size), 0, size);
 }
@@ -23,9 +25,11 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->withdrawal_numbers, false);
     column_begin(&wants->detail_slots, false);
     column_begin(&wants->detail_numbers, false);
+    column_begin(&wants->transaction_slots, false);
     column_begin(&wants->transactions, false);
     column_begin(&wants->records, false);
     column_begin(&wants->keys, true);
+    column_begin(&wants->bank_slots, false);
     column_begin(&wants->bank_ids, true);
 }
 
@@ -38,7 +42,7 @@ static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint
 
 static void want_wallet(struct desk *desk, struct id id) {
     uint64_t number;
-    if (id_is_zero(id) || !id_open(&desk->seal, id, &number) ||
+    if (!number_of_id(&desk->seal, id, &number) ||
         map_find(&desk->wallet_map, map_number(number)) != NULL)
         return;
     struct wallet_row *row = take_zeroed(desk, sizeof(*row));
@@ -51,7 +55,7 @@ static void want_wallet(struct desk *desk, struct id id) {
 
 static void want_details(struct desk *desk, struct id wallet) {
     uint64_t number;
-    if (!id_open(&desk->seal, wallet, &number))
+    if (!number_of_id(&desk->seal, wallet, &number))
         return;
     column_add(&desk->wants.detail_slots, id_slot(wallet));
     column_add(&desk->wants.detail_numbers, (int64_t)number);
@@ -82,7 +86,7 @@ static struct hold_row *hold_row_of(struct desk *desk, uint64_t number, bool *re
 static void want_hold(struct desk *desk, struct id id) {
     uint64_t number;
     bool is_new;
-    if (!id_open(&desk->seal, id, &number))
+    if (!number_of_id(&desk->seal, id, &number))
         return;
     struct hold_row *row = hold_row_of(desk, number, &is_new);
     if (!is_new)
@@ -94,7 +98,7 @@ static void want_hold(struct desk *desk, struct id id) {
 
 static void want_withdrawal(struct desk *desk, struct id id) {
     uint64_t number;
-    if (!id_open(&desk->seal, id, &number) ||
+    if (!number_of_id(&desk->seal, id, &number) ||
         map_find(&desk->withdrawal_map, map_number(number)) != NULL)
         return;
     struct withdrawal_row *row = take_zeroed(desk, sizeof(*row));
@@ -107,12 +111,14 @@ static void want_withdrawal(struct desk *desk, struct id id) {
 
 static void want_transaction(struct desk *desk, struct id id) {
     uint64_t number;
-    if (!id_open(&desk->seal, id, &number) ||
+    if (!number_of_id(&desk->seal, id, &number) ||
         map_find(&desk->purchase_map, map_number(number)) != NULL)
         return;
     struct purchase_row *row = take_zeroed(desk, sizeof(*row));
     row->record = number;
+    row->slot = id_slot(id);
     map_add(&desk->purchase_map, map_number(number), row);
+    column_add(&desk->wants.transaction_slots, id_slot(id));
     column_add(&desk->wants.transactions, (int64_t)number);
 }
 
@@ -126,8 +132,10 @@ static void want_answer(struct desk *desk, struct digest128 key) {
 static void want_of_command(struct desk *desk, const struct command *command) {
     if (command->has_key)
         want_answer(desk, command->key);
-    if (command->bank_id.size != 0)
+    if (command->bank_id.size != 0) {
+        column_add(&desk->wants.bank_slots, id_slot_of_owner(command->bank_id));
         column_add_bytes(&desk->wants.bank_ids, command->bank_id);
+    }
     want_wallet(desk, command->wallet);
     want_wallet(desk, command->counterparty);
     switch ((enum command_type)command->type) {
@@ -168,7 +176,7 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
 // ---- what came --------------------------------------------------------------------------------
 
 static void take_record(struct desk *desk, const struct pg_result *result, int row, int column) {
-    if (row_is_null(result, row, column))
+    if (row_is_null(result, row, column) || row_is_null(result, row, column + 1))
         return;
     uint64_t number = (uint64_t)row_number(result, row, column);
     if (map_find(&desk->record_map, map_number(number)) != NULL)
@@ -179,6 +187,12 @@ static void take_record(struct desk *desk, const struct pg_result *result, int r
     map_add(&desk->record_map, map_number(number), record);
 }
 
+static void take_record_and_opening(struct desk *desk, const struct pg_result *result, int row,
+                                    int column) {
+    take_record(desk, result, row, column);
+    take_record(desk, result, row, column + 2);
+}
+
 static void take_record_at(struct desk *desk, uint64_t position, struct slice bytes) {
     if (position == 0 || bytes.size == 0 ||
         map_find(&desk->record_map, map_number(position / 8)) != NULL)
@@ -187,6 +201,25 @@ static void take_record_at(struct desk *desk, uint64_t position, struct slice by
     record->position = position;
     record->bytes = bytes;
     map_add(&desk->record_map, map_number(position / 8), record);
+}
+
+// Either the last batch of this node is what the books end with, and its heads stand; or it came
+// to nothing, or others wrote since: then they are as they were before it, and what changed comes.
+static void settle_heads(struct desk *desk) {
+    const struct sha256 *chain = &desk->counters.chain;
+    bool stands = memcmp(chain->bytes, desk->heads_chain.bytes, sizeof(chain->bytes)) == 0;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        struct head *head = &desk->heads[slot];
+        if (head->added == 0)
+            continue;
+        if (stands)
+            head->before = head->chain;
+        else
+            head->chain = head->before;
+        head->added = 0;
+    }
+    desk->heads_chain = *chain;
+    desk->heads_round = (int64_t)desk->counters.rounds;
 }
 
 static void take_books(struct desk *desk, const struct pg_result *result) {
@@ -204,7 +237,10 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
         .keys = (uint64_t)row_number(result, 0, 11),
         .transactions = (uint64_t)row_number(result, 0, 12),
         .keys_version = (uint64_t)row_number(result, 0, 13),
+        .last_record = (uint64_t)row_number(result, 0, 15),
     };
+    desk->first_record = (uint64_t)row_number(result, 0, 16);
+    desk->end_record = (uint64_t)row_number(result, 0, 17);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
@@ -213,6 +249,15 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
     if (desk->keys_version != counters->keys_version)
         desk->key_count = 0; // all of them come
     desk->keys_version = counters->keys_version;
+    settle_heads(desk);
+}
+
+static void take_head(struct desk *desk, const struct pg_result *result, int row) {
+    uint64_t slot = (uint64_t)row_number(result, row, 0);
+    struct slice chain = row_bytes(result, row, 1);
+    CHECK(slot < LIMIT_SLOTS && chain.size == sizeof(desk->heads[slot].chain.bytes));
+    memcpy(desk->heads[slot].chain.bytes, chain.bytes, chain.size);
+    desk->heads[slot].before = desk->heads[slot].chain;
 }
 
 static money_total total_of(struct slice text) {
@@ -267,7 +312,7 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
     key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
     key->key.role = (uint8_t)row_number(result, row, 4);
     key->key.revoked = row_number(result, row, 5) != 0;
-    key->opened = (uint64_t)row_number(result, row, 6);
+    key->opened = (uint64_t)row_number(result, row, 6) * 8;
     desk->keys[desk->key_count++] = key->key;
     if (desk->key_owned < desk->key_count)
         desk->key_owned = desk->key_count;
@@ -279,14 +324,13 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
         map_find(&desk->wallet_map, map_number((uint64_t)row_number(result, row, 1)));
     CHECK(wallet != NULL);
     row_wallet(result, row, &wallet->wallet);
-    wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 17));
+    wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 16));
     wallet->version_before = wallet->wallet.version;
     wallet->last_number = (uint32_t)row_number(result, row, 10);
-    wallet->opened = (uint64_t)row_number(result, row, 11);
-    wallet->details = (uint64_t)row_number(result, row, 12);
-    wallet->last = (uint64_t)row_number(result, row, 13);
+    wallet->details = (uint64_t)row_number(result, row, 11) * 8;
+    wallet->last = (uint64_t)row_number(result, row, 12) * 8;
     for (int i = 0; i < HISTORY_LEVELS; i++)
-        wallet->levels[i] = (uint64_t)row_number(result, row, 14 + i);
+        wallet->levels[i] = (uint64_t)row_number(result, row, 13 + i) * 8;
     if (!wallet->present)
         rows_add(&desk->wallets, wallet);
     wallet->present = true;
@@ -304,12 +348,12 @@ static void take_hold(struct desk *desk, const struct pg_result *result, int row
         return;
     row_hold(result, row, &hold->hold);
     hold->captured_before = hold->hold.captured;
-    hold->opened = (uint64_t)row_number(result, row, 8);
-    hold->closed = (uint64_t)row_number(result, row, 9);
+    hold->opened = hold->number * 8;
+    hold->closed = (uint64_t)row_number(result, row, 8) * 8;
     hold->present = true;
     hold->blocked = desk->has_writes && statement == SQL_HOLDS;
-    take_record_at(desk, hold->opened, row_bytes(result, row, 10));
-    take_record_at(desk, hold->closed, row_bytes(result, row, 11));
+    take_record_at(desk, hold->opened, row_bytes(result, row, 9));
+    take_record_at(desk, hold->closed, row_bytes(result, row, 10));
     rows_add(&desk->holds, hold);
     want_wallet(desk, hold->hold.wallet);
     want_wallet(desk, hold->hold.merchant);
@@ -321,12 +365,12 @@ static void take_withdrawal(struct desk *desk, const struct pg_result *result, i
         map_find(&desk->withdrawal_map, map_number((uint64_t)row_number(result, row, 0)));
     CHECK(withdrawal != NULL && !withdrawal->present);
     row_withdrawal(result, row, &withdrawal->withdrawal);
-    withdrawal->opened = (uint64_t)row_number(result, row, 5);
-    withdrawal->closed = (uint64_t)row_number(result, row, 6);
+    withdrawal->opened = withdrawal->number * 8;
+    withdrawal->closed = (uint64_t)row_number(result, row, 5) * 8;
     withdrawal->present = true;
     withdrawal->blocked = desk->has_writes && !is_locked;
-    take_record_at(desk, withdrawal->opened, row_bytes(result, row, 7));
-    take_record_at(desk, withdrawal->closed, row_bytes(result, row, 8));
+    take_record_at(desk, withdrawal->opened, row_bytes(result, row, 6));
+    take_record_at(desk, withdrawal->closed, row_bytes(result, row, 7));
     rows_add(&desk->withdrawals, withdrawal);
     want_wallet(desk, withdrawal->withdrawal.wallet);
 }
@@ -340,8 +384,7 @@ static void take_transaction(struct desk *desk, const struct pg_result *result, 
     purchase->refunded = row_number(result, row, 0);
     purchase->present = true;
     rows_add(&desk->purchases, purchase);
-    take_record(desk, result, row, 1);
-    take_record(desk, result, row, 3);
+    take_record_and_opening(desk, result, row, 1);
     want_sides(desk, row_bytes(result, row, 2));
     if (record_decode(row_bytes(result, row, 2), &record, &why) != STATUS_ok ||
         record.kind != RECORD_TRANSACTION || record.transaction.type != TRANSACTION_PURCHASE)
@@ -369,8 +412,7 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     CHECK(bytes.size == sizeof(key));
     memcpy(&key, bytes.bytes, bytes.size);
     desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 1) * 8;
-    take_record(desk, result, row, 1);
-    take_record(desk, result, row, 3);
+    take_record_and_opening(desk, result, row, 1);
     want_operations(desk, row_bytes(result, row, 2));
     want_sides(desk, row_bytes(result, row, 2));
 }
@@ -391,6 +433,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
     for (int row = 0; row < rows; row++)
         switch (statement) {
         case SQL_CURRENCIES: take_currency(desk, result, row); break;
+        case SQL_HEADS: take_head(desk, result, row); break;
         case SQL_KEYS: take_key(desk, result, row); break;
         case SQL_DUE:
         case SQL_DUE_LOCKED:
@@ -409,8 +452,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
             break;
         case SQL_DETAILS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
-            take_record(desk, result, row, 0);
-            take_record(desk, result, row, 2);
+            take_record_and_opening(desk, result, row, 0);
             want_sides(desk, row_bytes(result, row, 1));
             break;
         default: break;
@@ -431,12 +473,24 @@ static bool ask(struct link *link, enum sql statement, struct column *first,
     return true;
 }
 
+// Idempotency keys are looked for in the partitions of their retention only.
+static bool ask_keys(struct desk *desk, struct link *link) {
+    struct parameters parameters = {0};
+    if (desk->wants.keys.count == 0)
+        return false;
+    parameter_column(&parameters, &desk->wants.keys);
+    parameter_number(&parameters, (int64_t)desk->keys_from);
+    parameter_number(&parameters, (int64_t)desk->keys_end);
+    link_send(link, SQL_IDEMPOTENCY, &parameters);
+    return true;
+}
+
 static bool ask_wanted(struct desk *desk, struct link *link) {
     struct wants *wants = &desk->wants;
     bool lock = desk->has_writes;
-    bool asked = ask(link, SQL_IDEMPOTENCY, &wants->keys, NULL);
-    asked |= ask(link, SQL_BANK, &wants->bank_ids, NULL);
-    asked |= ask(link, SQL_TRANSACTIONS, &wants->transactions, NULL);
+    bool asked = ask_keys(desk, link);
+    asked |= ask(link, SQL_BANK, &wants->bank_slots, &wants->bank_ids);
+    asked |= ask(link, SQL_TRANSACTIONS, &wants->transaction_slots, &wants->transactions);
     asked |=
         ask(link, lock ? SQL_HOLDS_LOCKED : SQL_HOLDS, &wants->hold_slots, &wants->hold_numbers);
     asked |= ask(link, lock ? SQL_WITHDRAWALS_LOCKED : SQL_WITHDRAWALS, &wants->withdrawal_slots,
@@ -483,7 +537,11 @@ static bool ask_more(struct desk *desk, struct link *link) {
 
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
                             bool will_write) {
-    struct parameters version = {0}, due = {0};
+    struct parameters version = {0}, due = {0}, heads = {0};
+    // What this desk knows of the time; keys are asked for before the books have told theirs.
+    uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
+    desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
+    desk->keys_end = number_of_time(known_ms + KEYS_AHEAD_MS);
     desk_clear(desk);
     wants_begin(&desk->wants);
     desk->has_writes = will_write;
@@ -498,6 +556,9 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     link_send(link, SQL_CURRENCIES, NULL);
     parameter_number(&version, (int64_t)desk->keys_version);
     link_send(link, SQL_KEYS, &version);
+    parameter_bytes(&heads, slice_of(&desk->heads_chain, sizeof(desk->heads_chain)));
+    parameter_number(&heads, desk->heads_round);
+    link_send(link, SQL_HEADS, &heads);
     parameter_number(&due, DESK_DUE_MAX);
     link_send(link, desk->has_writes ? SQL_DUE_LOCKED : SQL_DUE, &due);
     (void)ask_wanted(desk, link);
@@ -506,6 +567,9 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
         link_sync(link);
         result = link_collect(link, take_result, desk);
     } while (result == LINK_OK && ask_more(desk, link));
+    if (result == LINK_OK && desk->answer_map.count != 0 &&
+        desk_next_number(desk) >= desk->keys_end)
+        return LINK_AGAIN; // keys may lie behind where they were looked for
     if (result != LINK_OK)
         desk->keys_version = UINT64_MAX;
     return result;
@@ -611,15 +675,12 @@ static uint32_t slot_of_new(const struct command *command, const struct found *f
 
 static void find_new_ids(struct desk *desk, const struct command *command, struct found *found) {
     uint32_t slot = slot_of_new(command, found);
-    uint64_t record = desk->counters.records + 1, locator = record;
+    uint64_t locator = number_locator(desk_next_number(desk), desk->now_ms);
     switch ((enum command_type)command->type) {
-    case COMMAND_WALLET_OPEN: locator = desk->counters.wallets + 1; break;
-    case COMMAND_HOLD: locator = desk->counters.holds + 1; break;
     case COMMAND_KEY_CREATE: locator = desk->counters.keys + 1; break;
     case COMMAND_WITHDRAWAL:
-        locator = desk->counters.withdrawals + 1;
         if (command->bank_id.size != 0)
-            found->docket.new_transaction = id_make(&desk->seal, desk->now_ms, slot, record);
+            found->docket.new_transaction = id_make(&desk->seal, desk->now_ms, slot, locator);
         break;
     case COMMAND_FAIL:
     case COMMAND_VOID:

@@ -57,7 +57,7 @@ static void write_currencies(struct desk *desk, struct link *link) {
 }
 
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 18, added ? MASK(13) | MASK(14) : 0);
+    begin(desk, 17, added ? MASK(13) | MASK(14) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
@@ -72,10 +72,10 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add(&out[5], wallet->credit_limit);
         column_add(&out[6], (int64_t)wallet->version);
         column_add(&out[7], row->last_number);
-        column_add(&out[8], (int64_t)row->details);
-        column_add(&out[9], (int64_t)row->last);
+        column_add(&out[8], (int64_t)(row->details / 8));
+        column_add(&out[9], (int64_t)(row->last / 8));
         for (int level = 0; level < HISTORY_LEVELS; level++)
-            column_add(&out[10 + level], (int64_t)row->levels[level]);
+            column_add(&out[10 + level], (int64_t)(row->levels[level] / 8));
         if (!added) {
             column_add(&out[13], (int64_t)row->version_before);
             continue;
@@ -84,13 +84,12 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add_bytes(&out[14], row->owner);
         column_add(&out[15], wallet->currency);
         column_add(&out[16], wallet->kind);
-        column_add(&out[17], (int64_t)row->opened);
     }
-    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 18 : 14);
+    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 17 : 14);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 12, added ? MASK(6) | MASK(7) | MASK(8) | MASK(11) : 0);
+    begin(desk, 11, added ? MASK(5) | MASK(6) | MASK(7) | MASK(10) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->holds.count; i++) {
         const struct hold_row *row = desk->holds.items[i];
@@ -101,24 +100,23 @@ static void write_holds(struct desk *desk, struct link *link, bool added) {
         column_add(&out[1], (int64_t)row->number);
         column_add(&out[2], hold->captured);
         column_add(&out[3], hold->status);
-        column_add(&out[4], (int64_t)row->opened);
-        column_add(&out[5], (int64_t)row->closed);
+        column_add(&out[4], (int64_t)(row->closed / 8));
         if (!added) {
-            column_add(&out[6], row->captured_before);
+            column_add(&out[5], row->captured_before);
             continue;
         }
-        add_id(&out[6], hold->id);
-        add_id(&out[7], hold->wallet);
-        add_id(&out[8], hold->merchant);
-        column_add(&out[9], hold->amount);
-        column_add(&out[10], (int64_t)hold->expires_at_ms);
-        add_text(&out[11], row->order);
+        add_id(&out[5], hold->id);
+        add_id(&out[6], hold->wallet);
+        add_id(&out[7], hold->merchant);
+        column_add(&out[8], hold->amount);
+        column_add(&out[9], (int64_t)hold->expires_at_ms);
+        add_text(&out[10], row->order);
     }
-    send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 12 : 7);
+    send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 11 : 6);
 }
 
 static void write_withdrawals(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 10, MASK(5) | (added ? MASK(6) | MASK(7) : 0));
+    begin(desk, 9, MASK(4) | (added ? MASK(5) | MASK(6) : 0));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->withdrawals.count; i++) {
         const struct withdrawal_row *row = desk->withdrawals.items[i];
@@ -128,29 +126,29 @@ static void write_withdrawals(struct desk *desk, struct link *link, bool added) 
         column_add(&out[0], id_slot(withdrawal->id));
         column_add(&out[1], (int64_t)row->number);
         column_add(&out[2], withdrawal->status);
-        column_add(&out[3], (int64_t)row->opened);
-        column_add(&out[4], (int64_t)row->closed);
-        add_text(&out[5], row->bank_id);
+        column_add(&out[3], (int64_t)(row->closed / 8));
+        add_text(&out[4], row->bank_id);
         if (!added)
             continue;
-        add_id(&out[6], withdrawal->id);
-        add_id(&out[7], withdrawal->wallet);
-        column_add(&out[8], withdrawal->amount);
-        column_add(&out[9], (int64_t)id_time_ms(withdrawal->id));
+        add_id(&out[5], withdrawal->id);
+        add_id(&out[6], withdrawal->wallet);
+        column_add(&out[7], withdrawal->amount);
+        column_add(&out[8], (int64_t)id_time_ms(withdrawal->id));
     }
-    send(desk, link, added ? SQL_ADD_WITHDRAWALS : SQL_CHANGE_WITHDRAWALS, added ? 10 : 6);
+    send(desk, link, added ? SQL_ADD_WITHDRAWALS : SQL_CHANGE_WITHDRAWALS, added ? 9 : 5);
 }
 
 static void write_refunds(struct desk *desk, struct link *link) {
-    begin(desk, 2, 0);
+    begin(desk, 3, 0);
     for (uint32_t i = 0; i < desk->purchases.count; i++) {
         const struct purchase_row *row = desk->purchases.items[i];
         if (!row->changed)
             continue;
-        column_add(&desk->out[0], (int64_t)row->record);
-        column_add(&desk->out[1], row->refunded);
+        column_add(&desk->out[0], row->slot);
+        column_add(&desk->out[1], (int64_t)row->record);
+        column_add(&desk->out[2], row->refunded);
     }
-    send(desk, link, SQL_CHANGE_REFUNDS, 2);
+    send(desk, link, SQL_CHANGE_REFUNDS, 3);
 }
 
 static void write_keys(struct desk *desk, struct link *link) {
@@ -166,7 +164,7 @@ static void write_keys(struct desk *desk, struct link *link) {
         column_add(&desk->out[3], (int64_t)row->key.expires_at_ms);
         column_add(&desk->out[4], row->key.role);
         column_add(&desk->out[5], row->key.revoked);
-        column_add(&desk->out[6], (int64_t)row->opened);
+        column_add(&desk->out[6], (int64_t)(row->opened / 8));
     }
     send(desk, link, SQL_CHANGE_KEYS, 7);
 }
@@ -182,20 +180,6 @@ static const struct record_row *record_at(const struct desk *desk, uint32_t inde
     return row;
 }
 
-static uint32_t slot_of(const struct record *record) {
-    switch ((enum record_kind)record->kind) {
-    case RECORD_WALLET: return id_slot(record->wallet.id);
-    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
-    case RECORD_HOLD: return id_slot(record->hold.id);
-    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
-    case RECORD_CURSOR: return record->cursor.slot;
-    case RECORD_KEY:
-    case RECORD_REFUSAL:
-    case RECORD_BATCH: return 0;
-    }
-    UNREACHABLE("no such record");
-}
-
 static uint64_t opening_of(const struct record *record) {
     if (record->kind == RECORD_TRANSACTION)
         return record->transaction.opening / 8;
@@ -204,22 +188,22 @@ static uint64_t opening_of(const struct record *record) {
     return record->kind == RECORD_WITHDRAWAL ? record->withdrawal.opening / 8 : 0;
 }
 
-static void write_records(struct desk *desk, struct link *link) {
-    begin(desk, 10, MASK(5) | MASK(6) | MASK(7) | MASK(9));
+static void write_records(struct desk *desk, struct link *link, const struct sha256 *chains) {
+    begin(desk, 10, MASK(5) | MASK(6) | MASK(8) | MASK(9));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
         bool moves = record.kind == RECORD_TRANSACTION;
-        column_add(&out[0], (int64_t)(row->position / 8));
-        column_add(&out[1], slot_of(&record));
+        column_add(&out[0], row->slot);
+        column_add(&out[1], (int64_t)(row->position / 8));
         column_add(&out[2], (int64_t)record.time_ms);
         column_add(&out[3], record.kind);
         column_add(&out[4], moves ? record.transaction.type : 0);
         column_add_bytes(&out[5], record.origin.principal);
         add_text(&out[6], moves ? record.transaction.order : slice_of(NULL, 0));
-        add_text(&out[7], moves ? record.transaction.bank_id : slice_of(NULL, 0));
-        column_add(&out[8], (int64_t)opening_of(&record));
+        column_add(&out[7], (int64_t)opening_of(&record));
+        column_add_bytes(&out[8], slice_of(&chains[i], sizeof(chains[i])));
         column_add_bytes(&out[9], row->bytes);
     }
     send(desk, link, SQL_ADD_RECORDS, 10);
@@ -232,11 +216,11 @@ static void add_posting(struct desk *desk, const struct record_row *row,
     uint64_t wallet;
     if (id_is_zero(side->wallet))
         return;
-    CHECK(id_open(&desk->seal, side->wallet, &wallet));
+    CHECK(number_of_id(&desk->seal, side->wallet, &wallet));
     column_add(&out[0], id_slot(side->wallet));
     column_add(&out[1], (int64_t)wallet);
-    column_add(&out[2], side->number);
-    column_add(&out[3], (int64_t)(row->position / 8));
+    column_add(&out[2], (int64_t)(row->position / 8));
+    column_add(&out[3], side->number);
     column_add(&out[4], (int64_t)record->time_ms);
     column_add(&out[5], record->transaction.type);
     column_add(&out[6], amount);
@@ -260,48 +244,91 @@ static void write_postings(struct desk *desk, struct link *link) {
 }
 
 static void write_bank_ids(struct desk *desk, struct link *link) {
-    begin(desk, 4, MASK(0) | MASK(1) | MASK(3));
+    struct column *out = desk->out;
+    begin(desk, 5, MASK(1) | MASK(2) | MASK(4));
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
         if (record.kind != RECORD_TRANSACTION || record.transaction.bank_id.size == 0)
             continue;
-        column_add_bytes(&desk->out[0], record.transaction.bank_id);
-        column_add_bytes(&desk->out[1], currency_code(&record.transaction.currency));
-        column_add(&desk->out[2], (int64_t)(row->position / 8));
-        add_id(&desk->out[3], record.transaction.id);
+        column_add(&out[0], id_slot_of_owner(record.transaction.bank_id));
+        column_add_bytes(&out[1], record.transaction.bank_id);
+        column_add_bytes(&out[2], currency_code(&record.transaction.currency));
+        column_add(&out[3], (int64_t)(row->position / 8));
+        add_id(&out[4], record.transaction.id);
     }
-    send(desk, link, SQL_ADD_BANK, 4);
+    send(desk, link, SQL_ADD_BANK, 5);
 }
 
 static void write_idempotency(struct desk *desk, struct link *link) {
-    begin(desk, 2, MASK(0));
+    begin(desk, 3, MASK(0));
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
         if (!record.has_key)
             continue;
         column_add_bytes(&desk->out[0], slice_of(&record.key, sizeof(record.key)));
-        column_add(&desk->out[1], (int64_t)(row->position / 8));
+        column_add(&desk->out[1], row->slot);
+        column_add(&desk->out[2], (int64_t)(row->position / 8));
     }
-    send(desk, link, SQL_ADD_IDEMPOTENCY, 2);
+    send(desk, link, SQL_ADD_IDEMPOTENCY, 3);
 }
 
 // ---- the round --------------------------------------------------------------------------------
 
-static void chain_round(struct desk *desk) {
+// What each record makes of its slot's chain; lives as long as the batch.
+static const struct sha256 *chain_records(struct desk *desk) {
+    struct sha256_context *context = sha256_open();
+    struct sha256 *chains = arena_take(&desk->arena, desk->records.count * sizeof(*chains));
+    for (uint32_t i = 0; i < desk->records.count; i++) {
+        const struct record_row *row = desk->records.items[i];
+        struct head *head = &desk->heads[row->slot];
+        sha256_begin(context);
+        sha256_add(context, slice_of(&head->chain, sizeof(head->chain)));
+        sha256_add(context, row->bytes);
+        chains[i] = head->chain = sha256_end(context);
+        head->last_record = row->position / 8;
+        head->added++;
+    }
+    sha256_close(context);
+    return chains;
+}
+
+static void write_slots(struct desk *desk, struct link *link) {
+    struct parameters parameters = {0};
+    struct column *out = desk->out;
+    begin(desk, 5, MASK(1) | MASK(2));
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        const struct head *head = &desk->heads[slot];
+        if (head->added == 0)
+            continue;
+        column_add(&out[0], slot);
+        column_add_bytes(&out[1], slice_of(&head->before, sizeof(head->before)));
+        column_add_bytes(&out[2], slice_of(&head->chain, sizeof(head->chain)));
+        column_add(&out[3], (int64_t)head->last_record);
+        column_add(&out[4], head->added);
+    }
+    for (uint32_t i = 0; i < 5; i++)
+        parameter_column(&parameters, &out[i]);
+    parameter_number(&parameters, (int64_t)desk->counters.rounds + 1);
+    link_send(link, SQL_CHANGE_SLOTS, &parameters);
+}
+
+static void chain_round(struct desk *desk, const struct sha256 *chains) {
     struct sha256_context *context = sha256_open();
     sha256_begin(context);
     sha256_add(context, slice_of(&desk->counters.chain, sizeof(desk->counters.chain)));
     for (uint32_t i = 0; i < desk->records.count; i++)
-        sha256_add(context, ((const struct record_row *)desk->records.items[i])->bytes);
+        sha256_add(context, slice_of(&chains[i], sizeof(chains[i])));
     desk->counters.chain = sha256_end(context);
+    desk->heads_chain = desk->counters.chain;
     sha256_close(context);
 }
 
-static void write_round(struct desk *desk, struct link *link, const uint8_t token[16]) {
+static void write_round(struct desk *desk, struct link *link, const struct sha256 *chains,
+                        const uint8_t token[16]) {
     struct counters *counters = &desk->counters;
-    chain_round(desk);
+    chain_round(desk, chains);
     counters->rounds++;
     counters->time_ms = desk->now_ms;
     struct slice chain = slice_of(&counters->chain, sizeof(counters->chain));
@@ -309,7 +336,7 @@ static void write_round(struct desk *desk, struct link *link, const uint8_t toke
     parameter_number(&round, (int64_t)counters->rounds);
     parameter_bytes(&round, slice_of(token, 16));
     parameter_number(&round, (int64_t)desk->now_ms);
-    parameter_number(&round, (int64_t)desk->before.records + 1);
+    parameter_number(&round, (int64_t)desk_first_record(desk));
     parameter_number(&round, desk->records.count);
     parameter_bytes(&round, chain);
     link_send(link, SQL_ADD_ROUND, &round);
@@ -324,11 +351,13 @@ static void write_round(struct desk *desk, struct link *link, const uint8_t toke
     parameter_number(&books, (int64_t)counters->transactions);
     parameter_number(&books, (int64_t)counters->keys_version);
     parameter_bytes(&books, chain);
+    parameter_number(&books, (int64_t)counters->last_record);
     link_send(link, SQL_CHANGE_BOOKS, &books);
 }
 
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
     if (desk->records.count != 0) {
+        const struct sha256 *chains = chain_records(desk);
         write_currencies(desk, link);
         write_wallets(desk, link, true);
         write_wallets(desk, link, false);
@@ -338,11 +367,12 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_withdrawals(desk, link, false);
         write_refunds(desk, link);
         write_keys(desk, link);
-        write_records(desk, link);
+        write_records(desk, link, chains);
+        write_slots(desk, link);
         write_postings(desk, link);
         write_bank_ids(desk, link);
         write_idempotency(desk, link);
-        write_round(desk, link, token);
+        write_round(desk, link, chains, token);
     }
     link_send(link, SQL_COMMIT, NULL);
     link_sync(link);

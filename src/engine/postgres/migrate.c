@@ -22,13 +22,17 @@ static const char prepare[] =
     "SELECT coalesce(max(number), 0) FROM florin.migrations";
 
 static const char birth[] =
-    "INSERT INTO florin.books (id, seal_key, hash_seed, created_ms, time_ms, chain) "
+    "INSERT INTO florin.books (id, seal_key, hash_seed, created_ms, time_ms, chain, first_chain) "
     "SELECT uuid_send(gen_random_uuid()), "
     "substr(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 1, 16), "
     "('x' || encode(substr(sha256(uuid_send(gen_random_uuid())), 1, 8), 'hex'))::bit(64)::bigint, "
-    "ms, ms, decode(repeat('00', 32), 'hex') "
+    "ms, ms, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex') "
     "FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) now "
-    "ON CONFLICT DO NOTHING";
+    "ON CONFLICT DO NOTHING; "
+    "INSERT INTO florin.slots SELECT slot, first_chain, 0, 0, 0 FROM florin.books, "
+    "generate_series(0, 1023) slot ON CONFLICT DO NOTHING; "
+    "INSERT INTO florin.extent (first_record, end_record) VALUES (0, 0) ON CONFLICT DO NOTHING; "
+    "SELECT florin.tidy(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)";
 
 // What a money server must have switched on, and how old it may be.
 static const char examination[] =

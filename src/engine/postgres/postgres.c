@@ -228,6 +228,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     CHECK(options->url != NULL && why_bytes >= 256);
     struct books *books = memory_take_zeroed(sizeof(*books));
     books->engine.port = &books_port;
+    books->engine.locator_time_shift = NUMBER_TIME_SHIFT;
     inbox_init(&books->inbox);
     signal_gate_init(&books->stop, 0, 0);
     desk_init(&books->desk);

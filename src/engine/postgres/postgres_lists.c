@@ -44,8 +44,10 @@ static enum link_result list_wallets(struct books *books, struct link *link,
     parameter_number(&parameters, query->status);
     parameter_bytes(&parameters, currency_code(&query->currency));
     parameter_number(&parameters, (int64_t)query->limit + 1);
-    if (query->owner.size != 0)
+    if (query->owner.size != 0) {
         parameter_bytes(&parameters, query->owner);
+        parameter_number(&parameters, id_slot_of_owner(query->owner));
+    }
     enum link_result answer =
         reader_ask(books, link, query->owner.size != 0 ? SQL_LIST_OWNER : SQL_LIST_WALLETS,
                    &parameters, &result);
@@ -82,6 +84,7 @@ static enum link_result hide_sides(struct books *books, struct link *link,
     if (query->bound_to.size == 0)
         return LINK_OK;
     parameter_bytes(&parameters, query->bound_to);
+    parameter_number(&parameters, id_slot_of_owner(query->bound_to));
     enum link_result answer = reader_ask(books, link, SQL_OWNED, &parameters, &owned);
     for (uint32_t i = 0; answer == LINK_OK && i < page->item_count; i++) {
         struct outcome *outcome = &page->items[i].outcome;
@@ -107,14 +110,20 @@ static enum link_result list_transactions(struct books *books, struct link *link
     parameter_number(&parameters, query->type);
     parameter_number(&parameters, bounded(query->from_ms));
     parameter_number(&parameters, bounded(query->to_ms));
+    parameter_number(&parameters, (int64_t)number_of_time(query->from_ms));
+    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms));
     parameter_bytes(&parameters, query->initiated_by);
     parameter_number(&parameters, (int64_t)query->limit + 1);
-    if (statement == SQL_LIST_BANK || statement == SQL_LIST_OWNED)
-        parameter_bytes(&parameters, query->bank_id);
     if (statement != SQL_LIST_TRANSACTIONS)
         parameter_bytes(&parameters, query->order);
-    if (statement == SQL_LIST_OWNED)
+    if (statement == SQL_LIST_BANK || statement == SQL_LIST_OWNED) {
+        parameter_bytes(&parameters, query->bank_id);
+        parameter_number(&parameters, id_slot_of_owner(query->bank_id));
+    }
+    if (statement == SQL_LIST_OWNED) {
         parameter_bytes(&parameters, query->bound_to);
+        parameter_number(&parameters, id_slot_of_owner(query->bound_to));
+    }
     enum link_result answer = reader_ask(books, link, statement, &parameters, &result);
     if (answer != LINK_OK)
         return answer;
@@ -124,7 +133,7 @@ static enum link_result list_transactions(struct books *books, struct link *link
     return hide_sides(books, link, query, page);
 }
 
-// A history's cursor is the number of the wallet's transaction, and must be one.
+// A history's cursor is the record of a transaction of the wallet, and must be one.
 static enum link_result check_cursor(struct books *books, struct link *link,
                                      const struct list_query *query, uint64_t wallet,
                                      bool *ret_fits) {
@@ -145,6 +154,7 @@ static enum link_result wallet_exists(struct books *books, struct link *link, st
     parameter_number(&parameters, id_slot(wallet));
     parameter_number(&parameters, (int64_t)number);
     parameter_number(&parameters, 0);
+    parameter_number(&parameters, 0);
     enum link_result answer = reader_ask(books, link, SQL_BALANCE_AT, &parameters, &result);
     *ret_exists =
         answer == LINK_OK && row_count(result) == 1 && id_equal(row_id(result, 0, 4), wallet);
@@ -157,7 +167,7 @@ static enum status list_history(struct books *books, struct link *link,
     const struct pg_result *result;
     uint64_t wallet;
     bool fits = true;
-    if (!id_open(&books->engine.seal, query->wallet, &wallet))
+    if (!number_of_id(&books->engine.seal, query->wallet, &wallet))
         return STATUS_not_found;
     if (wallet_exists(books, link, query->wallet, wallet, &fits) != LINK_OK)
         return STATUS_busy;
@@ -174,6 +184,8 @@ static enum status list_history(struct books *books, struct link *link,
     parameter_number(&parameters, bounded(query->from_ms));
     parameter_number(&parameters, bounded(query->to_ms));
     parameter_number(&parameters, (int64_t)query->limit + 1);
+    parameter_number(&parameters, (int64_t)number_of_time(query->from_ms));
+    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms));
     if (reader_ask(books, link, SQL_LIST_HISTORY, &parameters, &result) != LINK_OK)
         return STATUS_busy;
     int rows = rows_of(query, result);
@@ -195,6 +207,8 @@ static enum link_result list_holds(struct books *books, struct link *link,
     parameter_bytes(&parameters, query->order);
     parameter_number(&parameters, (int64_t)query->limit + 1);
     parameter_bytes(&parameters, query->bound_to);
+    parameter_number(&parameters, id_slot(query->wallet));
+    parameter_number(&parameters, id_slot_of_owner(query->bound_to));
     enum link_result answer = reader_ask(books, link, SQL_LIST_HOLDS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;
@@ -217,6 +231,8 @@ static enum link_result list_withdrawals(struct books *books, struct link *link,
     parameter_bytes(&parameters, query->bank_id);
     parameter_number(&parameters, (int64_t)query->limit + 1);
     parameter_bytes(&parameters, query->bound_to);
+    parameter_number(&parameters, id_slot(query->wallet));
+    parameter_number(&parameters, id_slot_of_owner(query->bound_to));
     enum link_result answer = reader_ask(books, link, SQL_LIST_WITHDRAWALS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;

@@ -80,7 +80,7 @@ uint64_t books_postgres_end(struct engine *engine) {
     reader_give(link);
     if (records == 0) { // what this node knows itself
         CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
-        records = books->counters.records;
+        records = books->counters.last_record;
         CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
     }
     return (records + 1) * 8;
@@ -194,7 +194,7 @@ enum status books_postgres_owns(struct engine *engine, struct id wallet, struct 
     struct parameters parameters = {0};
     const struct pg_result *result;
     uint64_t number;
-    if (!id_open(&engine->seal, wallet, &number))
+    if (!number_of_id(&engine->seal, wallet, &number))
         return STATUS_not_found;
     parameter_number(&parameters, id_slot(wallet));
     parameter_number(&parameters, (int64_t)number);
@@ -226,13 +226,14 @@ enum status books_postgres_balance_at(struct engine *engine, struct id wallet, u
     struct books *books = (struct books *)engine;
     struct reading reading = {.freshness = *freshness};
     uint64_t number;
-    if (!id_open(&engine->seal, wallet, &number))
+    if (!number_of_id(&engine->seal, wallet, &number))
         return STATUS_not_found;
     while (reading_next(books, &reading)) {
         struct parameters parameters = {0};
         parameter_number(&parameters, id_slot(wallet));
         parameter_number(&parameters, (int64_t)number);
         parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
+        parameter_number(&parameters, (int64_t)number_before_time(time_ms));
         enum status status = balance_on(books, reading.link, wallet, &parameters, ret);
         if (status == STATUS_busy)
             continue;

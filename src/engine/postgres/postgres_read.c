@@ -14,7 +14,7 @@ void entry_wallet(struct arena *arena, const struct pg_result *result, int row,
     row_wallet(result, row, &outcome->wallet);
     outcome->has_version = true;
     outcome->version = outcome->wallet.version;
-    outcome->record = copy(arena, result, row, 17);
+    outcome->record = copy(arena, result, row, 16);
 }
 
 void entry_transaction(struct arena *arena, const struct pg_result *result, int row,
@@ -26,20 +26,20 @@ void entry_transaction(struct arena *arena, const struct pg_result *result, int 
 
 void entry_hold(struct arena *arena, const struct pg_result *result, int row,
                 struct outcome *outcome) {
-    bool is_closed = row_number(result, row, 9) != 0;
+    bool is_closed = row_number(result, row, 8) != 0;
     row_hold(result, row, &outcome->hold);
-    outcome->record = copy(arena, result, row, is_closed ? 11 : 10);
+    outcome->record = copy(arena, result, row, is_closed ? 10 : 9);
     if (is_closed)
-        outcome->opening = copy(arena, result, row, 10);
+        outcome->opening = copy(arena, result, row, 9);
 }
 
 void entry_withdrawal(struct arena *arena, const struct pg_result *result, int row,
                       struct outcome *outcome) {
-    int64_t opened = row_number(result, row, 5), closed = row_number(result, row, 6);
+    int64_t opened = row_number(result, row, 0), closed = row_number(result, row, 5);
     row_withdrawal(result, row, &outcome->withdrawal);
-    outcome->record = copy(arena, result, row, closed != 0 ? 8 : 7);
+    outcome->record = copy(arena, result, row, closed != 0 ? 7 : 6);
     if (closed != 0 && closed != opened)
-        outcome->opening = copy(arena, result, row, 7);
+        outcome->opening = copy(arena, result, row, 6);
     if (outcome->withdrawal.status == WITHDRAWAL_SETTLED) {
         struct record record;
         const char *why;
@@ -97,8 +97,7 @@ static enum link_result read_on(struct books *books, struct link *link,
     struct parameters parameters = {0};
     const struct pg_result *result;
     struct kind_of_thing kind = kind_of(command);
-    if (kind.statement != SQL_ONE_TRANSACTION)
-        parameter_number(&parameters, id_slot(command->subject));
+    parameter_number(&parameters, id_slot(command->subject));
     parameter_number(&parameters, (int64_t)number);
     enum link_result answer = reader_ask(books, link, kind.statement, &parameters, &result);
     if (answer != LINK_OK)
@@ -118,7 +117,7 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
     struct books *books = (struct books *)engine;
     struct reading reading = {.freshness = *freshness};
     uint64_t number;
-    if (!id_open(&engine->seal, command->subject, &number)) {
+    if (!number_of_id(&engine->seal, command->subject, &number)) {
         refuse(command, kind_of(command).id_type, ret_outcome);
         return STATUS_ok;
     }

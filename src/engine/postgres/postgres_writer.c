@@ -40,6 +40,7 @@ static const char settings[] =
 struct batch {
     struct inbox_node *first;
     uint8_t token[16];
+    uint64_t round, first_record; // what the token was written with
     bool is_unknown;  // a COMMIT went out and nothing came back
     bool is_expiring; // it only ends holds that were due; the batch itself is still to come
     bool will_write;  // holds are due, though nobody asked for a write
@@ -165,6 +166,8 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     link->deadline_ns = begun_ns + COMMIT_WAIT_NS;
     random_fill(batch->token, sizeof(batch->token));
     desk_persist(&books->desk, link, batch->token);
+    batch->round = books->desk.counters.rounds;
+    batch->first_record = desk_first_record(&books->desk);
     if (books->desk.has_writes && books->desk.takes_turn) {
         link_send(link, SQL_TURN_BACK, NULL);
         link_sync(link);
@@ -231,6 +234,8 @@ static enum link_result look_up(struct books *books, const struct batch *batch, 
     link_send(link, SQL_BEGIN_LOOKING, NULL);
     link_send(link, SQL_WAIT_FOR_LOST, NULL);
     parameter_bytes(&token, slice_of(batch->token, sizeof(batch->token)));
+    parameter_number(&token, (int64_t)batch->round);
+    parameter_number(&token, (int64_t)batch->first_record);
     link_send(link, SQL_TOKEN, &token);
     link_send(link, SQL_SEAL_LOOK, NULL);
     link_send(link, SQL_COMMIT, NULL);

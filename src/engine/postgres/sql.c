@@ -11,28 +11,40 @@
 
 #define WALLET_COLUMNS                                                                             \
     "w.slot::bigint, w.number, w.id, w.currency::bigint, w.kind::bigint, w.status::bigint, "       \
-    "w.balance, w.held, w.credit_limit, w.version, w.last_number, w.opened, w.details, w.last, "   \
+    "w.balance, w.held, w.credit_limit, w.version, w.transaction_count, w.details, w.last, "       \
     "w.level_64, w.level_4096, w.level_262144"
 #define HOLD_COLUMNS                                                                               \
     "h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, h.expires_at_ms, "                \
-    "h.status::bigint, h.opened, h.closed, o.bytes, c.bytes"
-#define HOLD_JOINS                                                                                 \
-    " JOIN records o ON o.number = h.opened / 8 LEFT JOIN records c ON c.number = h.closed / 8 "
+    "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), c.bytes"
 #define WITHDRAWAL_COLUMNS                                                                         \
-    "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.opened, w.closed, o.bytes, c.bytes"
-#define WITHDRAWAL_JOINS                                                                           \
-    " JOIN records o ON o.number = w.opened / 8 LEFT JOIN records c ON c.number = w.closed / 8 "
-#define RECORD_COLUMNS "r.number, r.bytes, o.number, o.bytes"
-#define OPENING        " LEFT JOIN records o ON o.number = r.opening "
+    "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.closed, coalesce(o.bytes, k.bytes), " \
+    "c.bytes"
+// The records that opened and closed a thing; the opening one may have outlived its partition.
+#define THING_JOINS(thing)                                                                         \
+    " LEFT JOIN records o ON o.slot = " thing ".slot AND o.number = " thing ".number "             \
+    "LEFT JOIN kept_records k ON k.slot = " thing ".slot AND k.number = " thing ".number "         \
+    "LEFT JOIN records c ON c.slot = " thing ".slot AND c.number = " thing ".closed "
+#define HOLD_JOINS       THING_JOINS("h")
+#define WITHDRAWAL_JOINS THING_JOINS("w")
+#define RECORD_COLUMNS   "r.number, r.bytes, r.opening, coalesce(o.bytes, k.bytes)"
+#define OPENING                                                                                    \
+    " LEFT JOIN records o ON o.slot = r.slot AND o.number = r.opening "                            \
+    "LEFT JOIN kept_records k ON k.slot = r.slot AND k.number = r.opening "
+#define REFUNDS " LEFT JOIN refunds f ON f.slot = r.slot AND f.record = r.number "
+#define DETAILS                                                                                    \
+    " LEFT JOIN records r ON r.slot = w.slot AND r.number = w.details "                            \
+    "LEFT JOIN kept_records k ON k.slot = w.slot AND k.number = w.details "
 #define NAMED          " FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "
 #define BOOKS_COLUMNS                                                                              \
     "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
     "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, round_count, record_count, "     \
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
-    "keys_version, chain FROM books"
+    "keys_version, chain, last_record, (SELECT first_record FROM extent), "                        \
+    "(SELECT end_record FROM extent) FROM books"
+#define OWNED(column, owner, slot)                                                                 \
+    column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
+           "::bytea)"
 // A given filter, or none at all.
-#define OWNED(column, parameter)                                                                   \
-    column " IN (SELECT x.id FROM wallets x WHERE x.owner = " parameter "::bytea)"
 #define FILTER(parameter, column)                                                                  \
     "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
 
@@ -50,13 +62,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WAIT_FOR_LOST] = "SELECT 1::bigint FROM books FOR UPDATE",
     [SQL_SEAL_LOOK] = "SELECT set_config('statement_timeout', '0', true), "
                       "pg_logical_emit_message(true, 'florin', 'looked up')::text",
-    [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea",
+    [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea AND number = $2::bigint AND "
+                  "first_record = $3::bigint",
+    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain FROM books b, slots s "
+                  "WHERE b.chain <> $1::bytea AND s.round > $2::bigint",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
-                 "k.revoked::int::bigint, k.opened, r.bytes FROM books b, keys k "
-                 "JOIN records r ON r.number = k.opened / 8 "
+                 "k.revoked::int::bigint, k.opened, coalesce(r.bytes, o.bytes) "
+                 "FROM books b, keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+                 "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
                  "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
 #define DUE(locks)                                                                                 \
     "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
@@ -67,14 +83,15 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_DUE] = DUE(""),
     [SQL_DUE_LOCKED] = DUE("FOR UPDATE OF d SKIP LOCKED"),
     [SQL_IDEMPOTENCY] = "SELECT i.key, " RECORD_COLUMNS " FROM unnest($1::bytea[]) n(key) "
-                        "JOIN idempotency i ON i.key = n.key "
-                        "JOIN records r ON r.number = i.record" OPENING,
-    [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id FROM unnest($1::bytea[]) n(bank_id) "
-                 "JOIN bank_ids b ON b.bank_id = n.bank_id",
-    [SQL_TRANSACTIONS] =
-        "SELECT f.refunded, " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
-        "JOIN records r ON r.number = n.number "
-        "LEFT JOIN refunds f ON f.record = r.number" OPENING,
+                        "JOIN idempotency i ON i.key = n.key AND i.record >= $2::bigint AND "
+                        "i.record < $3::bigint "
+                        "JOIN records r ON r.slot = i.slot AND r.number = i.record" OPENING,
+    [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id "
+                 "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "
+                 "JOIN bank_ids b ON b.slot = n.slot AND b.bank_id = n.bank_id",
+    [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED
+                         "JOIN records r ON r.slot = n.slot AND r.number = n.number" REFUNDS
+                             OPENING,
     [SQL_HOLDS] = "SELECT " HOLD_COLUMNS NAMED
                   "JOIN holds h ON h.slot = n.slot AND h.number = n.number" HOLD_JOINS,
     [SQL_HOLDS_LOCKED] = "SELECT " HOLD_COLUMNS NAMED
@@ -94,9 +111,8 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT " WALLET_COLUMNS ", w.owner" NAMED
         "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
         "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
-    [SQL_DETAILS] = "SELECT r.number, r.bytes, NULL::bigint, NULL::bytea" NAMED
-                    "JOIN wallets w ON w.slot = n.slot AND w.number = n.number "
-                    "JOIN records r ON r.number = w.details / 8",
+    [SQL_DETAILS] = "SELECT w.details, coalesce(r.bytes, k.bytes)" NAMED
+                    "JOIN wallets w ON w.slot = n.slot AND w.number = n.number" DETAILS,
     [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
                     "JOIN records r ON r.number = n.number" OPENING,
 
@@ -112,55 +128,54 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'currencies')",
     [SQL_ADD_WALLETS] =
         "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
-        "held, "
-        "credit_limit, version, last_number, opened, details, last, level_64, level_4096, "
+        "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
         "level_262144 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
         "$11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[], $16::bigint[], "
-        "$17::bigint[], $18::bigint[]) n(slot, number, status, balance, held, credit_limit, "
-        "version, last_number, details, last, level_64, level_4096, level_262144, id, owner, "
-        "currency, kind, opened)",
+        "$17::bigint[]) n(slot, number, status, balance, held, credit_limit, version, "
+        "transaction_count, details, last, level_64, level_4096, level_262144, id, owner, "
+        "currency, kind)",
     [SQL_CHANGE_WALLETS] =
         "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
         "held = n.held, credit_limit = n.credit_limit, version = n.version, "
-        "last_number = n.last_number, details = n.details, last = n.last, level_64 = n.level_64, "
+        "transaction_count = n.transaction_count, details = n.details, "
+        "last = n.last, level_64 = n.level_64, "
         "level_4096 = n.level_4096, level_262144 = n.level_262144 "
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
         "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
         "$12::bigint[], $13::bigint[], $14::bigint[]) n(slot, number, status, balance, held, "
-        "credit_limit, version, last_number, details, last, level_64, level_4096, level_262144, "
-        "version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
+        "credit_limit, version, transaction_count, details, last, level_64, level_4096, "
+        "level_262144, version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
         "w.version = n.version_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =
         "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
-        "expires_at_ms, status, opened, closed, order_id FROM unnest($1::bigint[], $2::bigint[], "
-        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[], "
-        "$9::bytea[], $10::bigint[], $11::bigint[], $12::bytea[]) n(slot, number, captured, "
-        "status, opened, closed, id, wallet, merchant, amount, expires_at_ms, order_id)",
+        "expires_at_ms, status, closed, order_id FROM unnest($1::bigint[], $2::bigint[], "
+        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
+        "$9::bigint[], $10::bigint[], $11::bytea[]) n(slot, number, captured, status, closed, "
+        "id, wallet, merchant, amount, expires_at_ms, order_id)",
     [SQL_CHANGE_HOLDS] =
         "WITH written AS (UPDATE holds h SET captured = n.captured, status = n.status, "
         "closed = n.closed FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
-        "$5::bigint[], $6::bigint[], $7::bigint[]) n(slot, number, captured, status, opened, "
-        "closed, captured_before) WHERE h.slot = n.slot AND h.number = n.number AND "
-        "h.status = 0 AND h.captured = n.captured_before AND h.opened = n.opened RETURNING 1) "
+        "$5::bigint[], $6::bigint[]) n(slot, number, captured, status, closed, captured_before) "
+        "WHERE h.slot = n.slot AND h.number = n.number AND "
+        "h.status = 0 AND h.captured = n.captured_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'holds')",
     [SQL_ADD_WITHDRAWALS] =
         "INSERT INTO withdrawals SELECT slot, number, id, wallet, amount, status, created_ms, "
-        "opened, closed, bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-        "$4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bigint[], "
-        "$10::bigint[]) n(slot, number, status, opened, closed, bank_id, id, wallet, amount, "
-        "created_ms)",
+        "closed, bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+        "$4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[]) "
+        "n(slot, number, status, closed, bank_id, id, wallet, amount, created_ms)",
     [SQL_CHANGE_WITHDRAWALS] =
         "WITH written AS (UPDATE withdrawals w SET status = n.status, closed = n.closed, "
         "bank_id = n.bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
-        "$5::bigint[], $6::bytea[]) n(slot, number, status, opened, closed, bank_id) "
-        "WHERE w.slot = n.slot AND w.number = n.number AND w.status = 0 AND w.opened = n.opened "
-        "RETURNING 1) "
+        "$5::bytea[]) n(slot, number, status, closed, bank_id) "
+        "WHERE w.slot = n.slot AND w.number = n.number AND w.status = 0 RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'withdrawals')",
     [SQL_CHANGE_REFUNDS] =
-        "WITH written AS (INSERT INTO refunds AS f SELECT record, refunded FROM "
-        "unnest($1::bigint[], $2::bigint[]) n(record, refunded) ON CONFLICT (record) "
+        "WITH written AS (INSERT INTO refunds AS f SELECT slot, record, refunded FROM "
+        "unnest($1::bigint[], $2::bigint[], $3::bigint[]) n(slot, record, refunded) "
+        "ON CONFLICT (slot, record) "
         "DO UPDATE SET refunded = excluded.refunded WHERE f.refunded < excluded.refunded "
         "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'refunds')",
     [SQL_CHANGE_KEYS] =
@@ -171,28 +186,36 @@ static const char *const texts[SQL_COUNT] = {
         "SET revoked = excluded.revoked WHERE NOT k.revoked AND k.id = excluded.id RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
     [SQL_ADD_RECORDS] =
-        "INSERT INTO records SELECT number, slot, time_ms, kind, nullif(type, 0), principal, "
-        "order_id, bank_id, nullif(opening, 0), bytes FROM unnest($1::bigint[], $2::bigint[], "
-        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
-        "$9::bigint[], $10::bytea[]) n(number, slot, time_ms, kind, type, principal, order_id, "
-        "bank_id, opening, bytes)",
+        "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
+        "order_id, nullif(opening, 0), chain, bytes FROM unnest($1::bigint[], $2::bigint[], "
+        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bigint[], "
+        "$9::bytea[], $10::bytea[]) n(slot, number, time_ms, kind, type, principal, order_id, "
+        "opening, chain, bytes)",
+    [SQL_CHANGE_SLOTS] =
+        "WITH written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "
+        "record_count = s.record_count + n.added, round = $6::bigint "
+        "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[]) "
+        "n(slot, chain_before, chain, last_record, added) "
+        "WHERE s.slot = n.slot AND s.chain = n.chain_before RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'slots')",
     [SQL_ADD_POSTINGS] =
         "INSERT INTO postings SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
         "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], "
         "$10::bigint[])",
     [SQL_ADD_BANK] =
-        "INSERT INTO bank_ids SELECT bank_id, convert_from(currency, 'UTF8'), record, id FROM "
-        "unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[]) "
-        "n(bank_id, currency, record, id)",
+        "INSERT INTO bank_ids SELECT slot, bank_id, convert_from(currency, 'UTF8'), record, id "
+        "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[]) "
+        "n(slot, bank_id, currency, record, id)",
     [SQL_ADD_IDEMPOTENCY] =
-        "INSERT INTO idempotency SELECT * FROM unnest($1::bytea[], $2::bigint[])",
+        "INSERT INTO idempotency SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])",
     [SQL_ADD_ROUND] = "INSERT INTO rounds VALUES ($1::bigint, $2::bytea, $3::bigint, $4::bigint, "
                       "$5::bigint, $6::bytea)",
     [SQL_CHANGE_BOOKS] =
         "WITH written AS (UPDATE books SET time_ms = $1::bigint, round_count = $2::bigint, "
         "record_count = $3::bigint, wallet_count = $4::bigint, hold_count = $5::bigint, "
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
-        "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea "
+        "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
+        "last_record = $12::bigint "
         "WHERE round_count = $2::bigint - 1 RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
         "set_config('statement_timeout', '0', true)",
@@ -212,20 +235,18 @@ static const char *const texts[SQL_COUNT] = {
         "latest ON true LEFT JOIN lineage seen ON seen.system_identifier = s.system_identifier AND "
         "seen.system_identifier = $1::bigint AND seen.timeline = $2::bigint",
 
-    [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w JOIN records r ON "
-                       "r.number = w.details / 8 WHERE w.slot = $1::bigint AND "
-                       "w.number = $2::bigint",
-    [SQL_ONE_TRANSACTION] = "SELECT f.refunded, " RECORD_COLUMNS " FROM records r LEFT JOIN "
-                            "refunds f ON f.record = r.number" OPENING
-                            "WHERE r.kind = 2 AND r.number = $1::bigint",
+    [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) FROM wallets w" DETAILS
+                       "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
+    [SQL_ONE_TRANSACTION] = "SELECT f.refunded, " RECORD_COLUMNS " FROM records r" REFUNDS OPENING
+                            "WHERE r.kind = 2 AND r.slot = $1::bigint AND r.number = $2::bigint",
     [SQL_ONE_HOLD] = "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS
                      "WHERE h.slot = $1::bigint AND h.number = $2::bigint",
     [SQL_ONE_WITHDRAWAL] = "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
                            "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
 
-    [SQL_END] = "SELECT record_count, keys_version FROM books",
-    [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint AND "
-                 "number < $1::bigint + $2::bigint ORDER BY number",
+    [SQL_END] = "SELECT last_record FROM books",
+    [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint "
+                 "ORDER BY number LIMIT $2::bigint",
     [SQL_ALL_WALLETS] = "SELECT " WALLET_COLUMNS " FROM wallets w WHERE (w.slot, w.number) > "
                         "($1::bigint, $2::bigint) ORDER BY w.slot, w.number LIMIT 5000",
     [SQL_ALL_HOLDS] = "SELECT h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, "
@@ -243,73 +264,74 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT c.code::bytea, c.exponent::bigint, p.balance, p.version, w.id FROM wallets w "
         "JOIN currencies c ON c.number = w.currency LEFT JOIN LATERAL (SELECT balance, version "
         "FROM postings p WHERE p.slot = w.slot AND p.wallet = w.number AND p.time_ms <= $3::bigint "
-        "ORDER BY p.number DESC LIMIT 1) p ON true WHERE w.slot = $1::bigint AND "
-        "w.number = $2::bigint",
-    [SQL_CURSOR] = "SELECT number FROM postings p WHERE p.slot = $1::bigint AND "
-                   "p.wallet = $2::bigint AND p.number = $3::bigint",
+        "AND p.record < $4::bigint ORDER BY p.record DESC LIMIT 1) p ON true "
+        "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
+    [SQL_CURSOR] = "SELECT record FROM postings p WHERE p.slot = $1::bigint AND "
+                   "p.wallet = $2::bigint AND p.record = $3::bigint",
     [SQL_LIST_WALLETS] =
-        "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w "
-        "JOIN records r ON r.number = w.details / 8 JOIN currencies c ON c.number = w.currency "
+        "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) FROM wallets w" DETAILS
+        "JOIN currencies c ON c.number = w.currency "
         "WHERE w.number < $1::bigint AND " FILTER("$2", "w.kind") " AND " FILTER(
             "$3", "w.status") " AND (length($4::bytea) = 0 OR c.code::bytea = $4::bytea) "
                               "ORDER BY w.number DESC LIMIT $5::bigint",
     [SQL_LIST_OWNER] =
-        "SELECT " WALLET_COLUMNS ", r.bytes FROM wallets w "
-        "JOIN records r ON r.number = w.details / 8 JOIN currencies c ON c.number = w.currency "
+        "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) FROM wallets w" DETAILS
+        "JOIN currencies c ON c.number = w.currency "
         "WHERE w.number < $1::bigint AND " FILTER("$2", "w.kind") " AND " FILTER(
             "$3",
             "w.status") " AND (length($4::bytea) = 0 OR c.code::bytea = $4::bytea) "
-                        "AND w.owner = $6::bytea ORDER BY w.owner, w.number DESC LIMIT $5::bigint",
+                        "AND w.slot = $7::bigint AND w.owner = $6::bytea "
+                        "ORDER BY w.slot, w.owner, w.number DESC LIMIT $5::bigint",
 #define TRANSACTIONS_FROM                                                                          \
     "SELECT f.refunded, " RECORD_COLUMNS                                                           \
-    " FROM records r LEFT JOIN refunds f ON f.record = r.number" OPENING
+    " FROM records r" REFUNDS OPENING
+// Times twice: exactly, and as numbers, which tell the partitions.
 #define TRANSACTIONS_WHERE                                                                         \
-    "WHERE r.kind = 2 AND r.number < $1::bigint AND " FILTER(                                      \
-        "$2",                                                                                      \
-        "r.type") " AND r.number >= "                                                              \
-                  "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $3::bigint "         \
-                  "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) AND r.number < "  \
-                  "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $4::bigint "         \
-                  "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) AND "             \
-                  "(length($5::bytea) = 0 OR r.principal = $5::bytea) "
+    "WHERE r.kind = 2 AND r.number < $1::bigint AND " FILTER("$2", "r.type") " AND "               \
+    "r.time_ms >= $3::bigint AND r.time_ms < $4::bigint AND r.number >= $5::bigint AND "           \
+    "r.number < $6::bigint AND (length($7::bytea) = 0 OR r.principal = $7::bytea) "
     [SQL_LIST_TRANSACTIONS] =
-        TRANSACTIONS_FROM TRANSACTIONS_WHERE "ORDER BY r.number DESC LIMIT $6::bigint",
+        TRANSACTIONS_FROM TRANSACTIONS_WHERE "ORDER BY r.number DESC LIMIT $8::bigint",
     [SQL_LIST_ORDER] =
-        TRANSACTIONS_FROM TRANSACTIONS_WHERE "AND r.order_id = $7::bytea "
-                                             "ORDER BY r.order_id, r.number DESC LIMIT $6::bigint",
+        TRANSACTIONS_FROM TRANSACTIONS_WHERE "AND r.order_id = $9::bytea "
+                                             "ORDER BY r.order_id, r.number DESC LIMIT $8::bigint",
     [SQL_LIST_BANK] =
         "SELECT f.refunded, " RECORD_COLUMNS
-        " FROM bank_ids b JOIN records r ON r.number = b.record "
-        "LEFT JOIN refunds f ON f.record = r.number" OPENING TRANSACTIONS_WHERE
-        "AND b.bank_id = $7::bytea AND (length($8::bytea) = 0 OR r.order_id = $8::bytea) "
-        "ORDER BY r.number DESC LIMIT $6::bigint",
+        " FROM bank_ids b JOIN records r ON r.number = b.record" REFUNDS OPENING TRANSACTIONS_WHERE
+        "AND b.slot = $11::bigint AND b.bank_id = $10::bytea AND "
+        "(length($9::bytea) = 0 OR r.order_id = $9::bytea) "
+        "ORDER BY r.number DESC LIMIT $8::bigint",
     [SQL_LIST_HISTORY] =
-        "SELECT f.refunded, " RECORD_COLUMNS ", p.number FROM postings p "
-        "JOIN records r ON r.number = p.record LEFT JOIN refunds f ON f.record = r.number" OPENING
-        "WHERE p.slot = $1::bigint AND p.wallet = $2::bigint AND p.number < $3::bigint AND " FILTER(
-            "$4", "p.type") " AND p.time_ms >= $5::bigint AND p.time_ms < $6::bigint "
-                            "ORDER BY p.slot, p.wallet, p.number DESC LIMIT $7::bigint",
+        "SELECT f.refunded, " RECORD_COLUMNS ", p.record FROM postings p "
+        "JOIN records r ON r.number = p.record" REFUNDS OPENING
+        "WHERE p.slot = $1::bigint AND p.wallet = $2::bigint AND p.record < $3::bigint AND " FILTER(
+            "$4", "p.type") " AND p.time_ms >= $5::bigint AND p.time_ms < $6::bigint AND "
+                            "p.record >= $8::bigint AND p.record < $9::bigint "
+                            "ORDER BY p.slot, p.wallet, p.record DESC LIMIT $7::bigint",
     [SQL_LIST_HOLDS] =
         "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS "WHERE h.number < $1::bigint AND " FILTER(
             "$2", "h.status") " AND "
-                              "(length($3::bytea) = 0 OR h.wallet = $3::bytea) AND "
+                              "(length($3::bytea) = 0 OR (h.slot = $8::bigint AND h.wallet = "
+                              "$3::bytea)) AND "
                               "(length($4::bytea) = 0 OR h.merchant = $4::bytea) AND "
                               "(length($5::bytea) = 0 OR h.order_id = $5::bytea) AND "
-                              "(length($7::bytea) = 0 OR " OWNED("h.wallet", "$7") " OR "
-                              OWNED("h.merchant", "$7") ") "
+                              "(length($7::bytea) = 0 OR " OWNED("h.wallet", "$7", "$9") " OR "
+                              OWNED("h.merchant", "$7", "$9") ") "
                               "ORDER BY h.number DESC LIMIT $6::bigint",
     [SQL_LIST_WITHDRAWALS] =
         "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
         "WHERE w.number < $1::bigint AND " FILTER(
             "$2", "w.status") " AND "
-                              "(length($3::bytea) = 0 OR w.wallet = $3::bytea) AND w.created_ms >= "
-                              "$4::bigint AND "
+                              "(length($3::bytea) = 0 OR (w.slot = $9::bigint AND w.wallet = "
+                              "$3::bytea)) AND w.created_ms >= $4::bigint AND "
                               "w.created_ms < $5::bigint AND (length($6::bytea) = 0 OR w.bank_id = "
                               "$6::bytea) AND "
-                              "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8") ") "
+                              "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") "
                               "ORDER BY w.number DESC LIMIT $7::bigint",
-    [SQL_LIST_KEYS] = "SELECT k.number, r.bytes FROM keys k "
-                      "JOIN records r ON r.number = k.opened / 8 WHERE k.number < $1::bigint AND "
+    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes) FROM keys k "
+                      "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+                      "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
+                      "WHERE k.number < $1::bigint AND "
                       "NOT k.revoked ORDER BY k.number DESC LIMIT $2::bigint",
     // Each wallet gives its newest; what two wallets of one owner share is there once.
     [SQL_LIST_OWNED] =
@@ -317,13 +339,17 @@ static const char *const texts[SQL_COUNT] = {
         "CROSS JOIN LATERAL (SELECT q.record FROM postings q JOIN records r ON r.number = q.record "
         "WHERE q.slot = w.slot AND q.wallet = w.number AND q.record < $1::bigint AND " FILTER(
             "$2", "q.type") " AND q.time_ms >= $3::bigint AND q.time_ms < $4::bigint AND "
-        "(length($5::bytea) = 0 OR r.principal = $5::bytea) AND "
-        "(length($7::bytea) = 0 OR r.bank_id = $7::bytea) AND "
-        "(length($8::bytea) = 0 OR r.order_id = $8::bytea) "
-        "ORDER BY q.number DESC LIMIT $6::bigint) p WHERE w.owner = $9::bytea) t "
-        "JOIN records r ON r.number = t.record LEFT JOIN refunds f ON f.record = r.number" OPENING
-        "ORDER BY r.number DESC LIMIT $6::bigint",
-    [SQL_OWNED] = "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea",
+        "q.record >= $5::bigint AND q.record < $6::bigint AND "
+        "(length($7::bytea) = 0 OR r.principal = $7::bytea) AND "
+        "(length($10::bytea) = 0 OR EXISTS (SELECT 1 FROM bank_ids b WHERE b.slot = $11::bigint "
+        "AND b.bank_id = $10::bytea AND b.record = r.number)) AND "
+        "(length($9::bytea) = 0 OR r.order_id = $9::bytea) "
+        "ORDER BY q.record DESC LIMIT $8::bigint) p "
+        "WHERE w.slot = $13::bigint AND w.owner = $12::bytea) t "
+        "JOIN records r ON r.number = t.record" REFUNDS OPENING
+        "ORDER BY r.number DESC LIMIT $8::bigint",
+    [SQL_OWNED] =
+        "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
 };
