@@ -235,8 +235,8 @@ static const char *const texts[SQL_COUNT] = {
         "latest ON true LEFT JOIN lineage seen ON seen.system_identifier = s.system_identifier AND "
         "seen.system_identifier = $1::bigint AND seen.timeline = $2::bigint",
 
-    [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) FROM wallets w" DETAILS
-                       "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
+    [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) "
+                       "FROM wallets w" DETAILS "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
     [SQL_ONE_TRANSACTION] = "SELECT f.refunded, " RECORD_COLUMNS " FROM records r" REFUNDS OPENING
                             "WHERE r.kind = 2 AND r.slot = $1::bigint AND r.number = $2::bigint",
     [SQL_ONE_HOLD] = "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS
