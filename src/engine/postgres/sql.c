@@ -236,7 +236,8 @@ static const char *const texts[SQL_COUNT] = {
         "seen.system_identifier = $1::bigint AND seen.timeline = $2::bigint",
 
     [SQL_ONE_WALLET] = "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) "
-                       "FROM wallets w" DETAILS "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
+                       "FROM wallets w" DETAILS
+                       "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
     [SQL_ONE_TRANSACTION] = "SELECT f.refunded, " RECORD_COLUMNS " FROM records r" REFUNDS OPENING
                             "WHERE r.kind = 2 AND r.slot = $1::bigint AND r.number = $2::bigint",
     [SQL_ONE_HOLD] = "SELECT " HOLD_COLUMNS " FROM holds h" HOLD_JOINS
