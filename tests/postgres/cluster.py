@@ -60,7 +60,6 @@ class Cluster:
                 shutil.chown(path, "postgres")
         self.line = self.socket  # where servers connect to: this, or a proxy in front of it
         self.process = None
-        self.count = 0
         self.beside = []
         self.owner = os.getpid()
         self.databases = {}
@@ -155,8 +154,8 @@ class Cluster:
     def database_for(self, key):
         """The database of that name of a data folder, made when it is new."""
         if key not in self.databases:
-            self.count += 1
-            name = f"books_{os.getpid()}_{self.count}"  # stories play in processes of their own
+            # Stories play in processes of their own.
+            name = f"books_{os.getpid()}_{len(self.databases)}"
             self.sql(f"CREATE DATABASE {name}", "postgres")
             self.databases[key] = name
         return self.databases[key]
