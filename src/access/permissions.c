@@ -35,12 +35,13 @@ static const char *const permission_words[PERMISSION_COUNT] = {
     [PERMISSION_BOOKS_READ] = "books:read",
     [PERMISSION_KEYS_READ] = "keys:read",
     [PERMISSION_KEYS_WRITE] = "keys:write",
+    [PERMISSION_AUDIT_READ] = "audit:read",
 };
 
 #define P(word) BIT(PERMISSION_##word)
 #define EVERYTHING (BIT(PERMISSION_COUNT) - 1)
 #define SEES       (P(NONE) | P(WALLETS_READ) | P(PAYMENTS_READ) | P(APPROVALS_READ))
-#define READS      (SEES | P(BOOKS_READ) | P(KEYS_READ))
+#define READS      (SEES | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ))
 #define KEYS       (P(KEYS_READ) | P(KEYS_WRITE))
 #define FOUR_EYES  (P(ADJUSTMENTS_WRITE) | P(APPROVALS_DECIDE))
 #define PAYS                                                                                       \
@@ -57,8 +58,9 @@ static const char *const permission_words[PERMISSION_COUNT] = {
 static const struct role_row roles[] = {
     {1, false, "admin", "Everything, keys included; no money when duties are separated.",
      EVERYTHING},
-    {2, false, "service", "A shop's back end: everything but keys, adjustments and approving.",
-     EVERYTHING & ~(KEYS | FOUR_EYES)},
+    {2, false, "service",
+     "A shop's back end: everything but keys, audit, adjustments and approving.",
+     EVERYTHING & ~(KEYS | FOUR_EYES | P(AUDIT_READ))},
     {3, false, "auditor", "Reads everything and changes nothing.", READS},
     {4, false, "operator",
      "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving.",

@@ -33,6 +33,7 @@ enum permission {
     PERMISSION_BOOKS_READ, // integrity, the books as a whole
     PERMISSION_KEYS_READ,
     PERMISSION_KEYS_WRITE,
+    PERMISSION_AUDIT_READ, // who did what
     PERMISSION_COUNT
 };
 

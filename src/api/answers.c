@@ -31,6 +31,7 @@ static void send_problem(struct api_loop *loop, struct http_request *request,
 
 void answers_refuse(struct asking *asking, enum status status, const char *detail) {
     struct buffer *body = http_body_out(asking->request);
+    notes_door(asking, status);
     limits_tell(asking);
     answers_tell_request_id(asking->request, asking->request_id);
     buffer_reset(body);
@@ -40,6 +41,7 @@ void answers_refuse(struct asking *asking, enum status status, const char *detai
 
 void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults) {
     struct buffer *body = http_body_out(asking->request);
+    notes_door(asking, STATUS_invalid_request);
     limits_tell(asking);
     answers_tell_request_id(asking->request, asking->request_id);
     buffer_reset(body);

@@ -33,6 +33,7 @@ static void loop_open(struct api *api, unsigned index) {
     loop->parser = json_open();
     loop->hash = sha256_open();
     inbox_init(&loop->done);
+    loop->notes = notes_open();
     random_fill(&loop->request_prefix, sizeof(loop->request_prefix));
 }
 
@@ -42,6 +43,7 @@ static void loop_close(struct api_loop *loop) {
     calls_free_all(loop);
     json_close(loop->parser);
     sha256_close(loop->hash);
+    notes_close(loop->notes);
 }
 
 // The operations table speaks in words; here they become sets, once.
@@ -91,6 +93,7 @@ struct api *api_open(const struct api_options *options) {
     CHECK(options->engine != NULL);
     CHECK(options->loops >= 1 && options->loops <= HTTP_LOOPS_MAX);
     CHECK(options->request_deadline_ms > 0);
+    CHECK(options->audit_window_s >= 1 && options->audit_window_s <= 3600);
     struct api *api = memory_take_zeroed(sizeof(*api));
     api->options = *options;
     api->engine = options->engine;
@@ -130,6 +133,8 @@ struct http_handler api_handler(struct api *api) {
         .pass_end = rounds_pass_end,
         .woken = rounds_woken,
         .tick = rounds_tick,
+        .wants_tick = rounds_wants_tick,
+        .loop_ended = rounds_loop_ended,
         .refuse = router_refuse,
     };
 }

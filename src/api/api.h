@@ -32,6 +32,7 @@ struct api_options {
     // Adds lines to /metrics; NULL: none. Thread: any loop's.
     void (*metrics_more)(void *context, struct buffer *buffer);
     void *metrics_context;
+    uint32_t audit_window_s; // repeated refusals within it are one note of the audit
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

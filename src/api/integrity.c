@@ -72,6 +72,7 @@ void integrity_run(struct job *job) {
         enum status shown = is_busy ? STATUS_busy : STATUS_internal;
         problem_render_door(&job->body, shown, NULL, PROBLEM_NO_OPERATION);
         job->http = status_http(shown);
+        job->status = shown;
     }
     integrity_report_done(&report);
 }

@@ -45,6 +45,7 @@ static enum list_kind kind_of(const struct operation *operation) {
     case ANSWER_WITHDRAWALS: return LIST_WITHDRAWALS;
     case ANSWER_HOLDS: return LIST_HOLDS;
     case ANSWER_KEYS: return LIST_KEYS;
+    case ANSWER_AUDIT: return LIST_AUDIT;
     default: UNREACHABLE("a list of something else");
     }
 }
@@ -57,6 +58,7 @@ static enum command_type read_of(enum list_kind kind) {
     case LIST_WITHDRAWALS: return COMMAND_READ_WITHDRAWAL;
     case LIST_HOLDS: return COMMAND_READ_HOLD;
     case LIST_KEYS: return COMMAND_KEY_CREATE;
+    case LIST_AUDIT: break; // its entries have a shape of their own
     }
     UNREACHABLE("a list of something else");
 }
@@ -70,6 +72,8 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     else
         problem_render_door(&job->body, class == STATUS_CLASS_BUSY ? status : STATUS_internal, NULL,
                             PROBLEM_NO_OPERATION);
+    job->status = class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status
+                                                                              : STATUS_internal;
     job->http =
         class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status_http(status) : 500;
     job->content_type = PROBLEM_CONTENT_TYPE;
@@ -102,6 +106,20 @@ static enum status bind(struct job *job, struct list_query *query) {
     return STATUS_ok;
 }
 
+// The commands that an operation makes; what the house does itself is asked for by its own name.
+static uint64_t commands_of(struct slice operation) {
+    uint64_t commands = 0;
+    for (int type = COMMAND_NONE + 1; operation.size != 0 && type < COMMAND_TYPE_COUNT; type++) {
+        if (!command_type_is_known((enum command_type)type))
+            continue;
+        const struct operation *row = operation_of_command((enum command_type)type);
+        const char *name = row != NULL ? row->name : command_type_name((enum command_type)type);
+        if (slice_equal(slice_of_text(name), operation))
+            commands |= UINT64_C(1) << type;
+    }
+    return commands;
+}
+
 void lists_run(struct job *job) {
     struct engine *engine = job->api->engine;
     const struct wire_query *asked = &job->query;
@@ -117,7 +135,11 @@ void lists_run(struct job *job) {
         .type = asked->type,
         .order = asked->order,
         .bank_id = asked->bank_id,
-        .initiated_by = asked->initiated_by,
+        .initiated_by = asked->principal.size != 0 ? asked->principal : asked->initiated_by,
+        .resource = asked->resource,
+        .operation = asked->operation,
+        .commands = commands_of(asked->operation),
+        .outcome = asked->outcome,
         .from_ms = asked->from_ms,
         .to_ms = asked->to_ms,
         .cursor = asked->cursor,
@@ -134,6 +156,13 @@ void lists_run(struct job *job) {
     wire_page_begin(&job->body);
     for (uint32_t i = 0; i < job->page.item_count; i++) {
         wire_page_item(&job->body, i);
+        if (kind == LIST_AUDIT) {
+            const struct entry *item = &job->page.items[i];
+            if (wire_render_audit(&job->body, item->outcome.record, item->note) == STATUS_ok)
+                continue;
+            jobs_refuse(job, STATUS_internal, ID_WALLET, query.wallet);
+            return;
+        }
         struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
         if (kind == LIST_KEYS) {
             note_key_use(job, &found);

@@ -138,6 +138,15 @@ static void add_rounds(const struct api *api, struct buffer *buffer) {
               "Requests answered busy because they waited too long.", SUM(api, deadlines_missed));
 }
 
+static void add_notes(const struct api *api, struct buffer *buffer) {
+    add_value(buffer, "audit_notes_total", "counter",
+              "Entries of the audit that are no record of their own: reads and refusals.",
+              SUM(api, notes));
+    add_value(buffer, "audit_notes_lost_total", "counter",
+              "Requests whose note could not be kept, because none could be written.",
+              SUM(api, notes_lost));
+}
+
 static void add_limits(const struct api *api, struct buffer *buffer) {
     if (api->limiter == NULL)
         return;
@@ -274,6 +283,7 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_durations(api, buffer);
     add_rounds(api, buffer);
     add_limits(api, buffer);
+    add_notes(api, buffer);
     add_engine(api, buffer);
     add_servers(api, buffer);
     add_http(api, buffer);

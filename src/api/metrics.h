@@ -25,6 +25,7 @@ struct metrics {
     uint64_t deadlines_missed;         // requests answered `busy` because their time was over
     uint64_t waiting_calls;            // on their way right now
     uint64_t limited[RATE_LIMITS_MAX]; // refused by that limit
+    uint64_t notes, notes_lost;        // entries of the audit that have no other record
 };
 
 // Thread: the loop's.

@@ -76,9 +76,12 @@ struct flight {
     struct flight *previous, *next; // among those submitted and unpublished; aside; or in the pool
     uint64_t opened_ns;
     bool gave_up; // its requests have been answered `busy`
+    bool has_writes;
 };
 
 enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_INTEGRITY };
+
+struct notes;
 
 // A request that a reader thread works on.
 struct job {
@@ -92,6 +95,8 @@ struct job {
     uint64_t started_ns;
     enum job_kind kind;
     struct id wallet;        // of the path
+    struct origin origin;    // texts are in `arena`
+    enum status status;      // what became of it
     struct wire_query query; // texts are in `arena`
     struct slice bound_to;   // the owner whom the asker is bound to; lives as long as the books
     struct slice asker;      // in `arena`; only with bound_to
@@ -150,6 +155,7 @@ struct api_loop {
     uint64_t waiting_bytes;
     uint64_t request_number;
     uint64_t request_prefix; // random: request ids of two starts differ
+    struct notes *notes; // owned
     struct metrics metrics;
 } __attribute__((aligned(API_LOOP_ALIGNMENT)));
 
@@ -193,6 +199,8 @@ struct api {
 void router_request(void *context, struct http_request *request);
 void router_refuse(void *context, struct http_request *request, int code);
 size_t router_body_limit(void *context, struct slice method, struct slice path);
+// Who asks, from where; texts go to `arena`.
+struct origin router_origin(const struct asking *asking, struct arena *arena);
 // What decoding needs, for the one who asks; texts go to `arena`.
 struct wire_context router_wire_context(struct asking *asking, struct arena *arena);
 
@@ -228,6 +236,24 @@ bool queries_are_there(struct asking *asking);
 // Texts go to `arena`. False: he has been answered.
 bool queries_decode(struct asking *asking, struct arena *arena, struct wire_query *ret_query);
 
+// notes.c, see notes.h
+struct notes *notes_open(void);
+void notes_close(struct notes *notes);
+// A refusal at the door.
+void notes_door(struct asking *asking, enum status status);
+// What became of a call or job; also when its request is gone.
+void notes_call(struct api_loop *loop, const struct call *call);
+void notes_call_busy(struct api_loop *loop, const struct call *call); // its deadline was over
+void notes_job(struct api_loop *loop, const struct job *job, enum status status);
+// Adds all notes to the open flight, opening one if need be.
+void notes_ride(struct api_loop *loop);
+void notes_arrived(struct api_loop *loop, const struct call *call);
+bool notes_are_early(const struct api_loop *loop); // so many that they go by themselves
+bool notes_are_there(const struct api_loop *loop);
+// Ends windows that are over, and opens a flight for notes that have waited long enough; `all`:
+// for all that there are. Whether a flight is open now.
+bool notes_tick(struct api_loop *loop, bool all);
+
 // calls.c
 struct call *calls_take(struct api_loop *loop, bool is_large);
 void calls_release(struct api_loop *loop, struct call *call);
@@ -259,6 +285,8 @@ bool rounds_add(struct api_loop *loop, struct call *call);
 bool rounds_pass_end(void *context, unsigned loop);
 void rounds_woken(void *context, unsigned loop);
 void rounds_tick(void *context, unsigned loop);
+bool rounds_wants_tick(void *context, unsigned loop);
+void rounds_loop_ended(void *context, unsigned loop); // sends the last notes
 void rounds_free_all(struct api_loop *loop);
 
 // answers.c

@@ -116,6 +116,8 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
         job->asker = arena_copy(&job->arena, slice_of(asker, asker_bytes));
     }
     job->version = 0;
+    job->origin = router_origin(asking, &job->arena);
+    job->status = STATUS_ok;
     job->http = 500;
     job->content_type = PROBLEM_CONTENT_TYPE;
     buffer_reset(&job->body);
@@ -151,6 +153,7 @@ void jobs_answer(struct api_loop *loop, struct job *job) {
     struct http_request *request = job->request;
     job->request = NULL;
     if (request != NULL) {
+        notes_job(loop, job, job->status);
         struct buffer *body = http_body_out(request);
         buffer_reset(body);
         buffer_add_slice(body, buffer_slice(&job->body));

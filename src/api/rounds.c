@@ -50,6 +50,7 @@ static struct flight *flight_take(struct api_loop *loop) {
     flight->last_submission = NULL;
     flight->previous = flight->next = NULL;
     flight->gave_up = false;
+    flight->has_writes = false;
     return flight;
 }
 
@@ -77,7 +78,8 @@ static void flight_add(struct flight *flight, struct call *call) {
 }
 
 bool rounds_add(struct api_loop *loop, struct call *call) {
-    CHECK(call->request != NULL);
+    bool is_note = call->submission.commands[0].type == COMMAND_NOTE;
+    CHECK(call->request != NULL || is_note);
     CHECK(call->submission.count >= 1);
     uint64_t bytes = estimate_bytes(call);
     if (loop->waiting_bytes + bytes > API_WAITING_BYTES_MAX / loop->api->options.loops)
@@ -92,6 +94,7 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
     }
     call->submission.again = false;
     flight_add(flight, call);
+    flight->has_writes = flight->has_writes || !command_is_read(call->submission.commands[0].type);
     metrics_add(&loop->metrics.waiting_calls, 1);
     return true;
 }
@@ -156,8 +159,11 @@ static void call_finish(struct api_loop *loop, struct call *call) {
             batches_answer(loop, call);
         else
             answers_call(loop, call);
+        notes_call(loop, call);
         call->request = NULL;
     }
+    if (call->operation == NULL)
+        notes_arrived(loop, call);
     CHECK(loop->waiting_bytes >= call->waiting_bytes);
     loop->waiting_bytes -= call->waiting_bytes;
     metrics_add(&loop->metrics.waiting_calls, UINT64_MAX); // one less
@@ -236,6 +242,9 @@ static bool flight_decide(struct api_loop *loop, struct flight *flight) {
 bool rounds_pass_end(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
+    // Notes wait for a round that is synced anyway; see notes.h.
+    if ((loop->open != NULL && loop->open->has_writes) || notes_are_early(loop))
+        notes_ride(loop);
     struct flight *flight = loop->open;
     if (flight == NULL)
         return true;
@@ -271,6 +280,7 @@ static void flight_give_up(struct api_loop *loop, struct flight *flight) {
         metrics_add(&loop->metrics.deadlines_missed, 1);
         answers_tell_request_id(call->request, call->submission.commands[0].origin.request_id);
         answers_busy(loop, call->request, call->operation, call->started_ns);
+        notes_call_busy(loop, call);
         call->request = NULL;
     }
     flight->gave_up = true;
@@ -295,6 +305,14 @@ static void submit_aside(struct api_loop *loop, uint64_t now_ns, uint64_t deadli
     }
 }
 
+static void send_notes(struct api_loop *loop, bool all) {
+    if (loop->open != NULL || !notes_tick(loop, all))
+        return;
+    struct flight *flight = loop->open;
+    loop->open = NULL;
+    flight_submit(loop, flight);
+}
+
 void rounds_tick(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
@@ -317,8 +335,21 @@ void rounds_tick(void *context, unsigned index) {
             continue;
         metrics_add(&loop->metrics.deadlines_missed, 1);
         answers_busy(loop, job->request, job->operation, job->started_ns);
+        notes_job(loop, job, STATUS_busy);
         job->request = NULL;
     }
+    send_notes(loop, false);
+}
+
+bool rounds_wants_tick(void *context, unsigned index) {
+    struct api *api = context;
+    return notes_are_there(&api->loops[index]);
+}
+
+void rounds_loop_ended(void *context, unsigned index) {
+    struct api *api = context;
+    struct api_loop *loop = &api->loops[index];
+    send_notes(loop, true);
 }
 
 static void flight_free(struct api_loop *loop, struct flight *flight) {

@@ -141,7 +141,8 @@ static void dispatch(struct asking *asking) {
     case ANSWER_TRANSACTIONS:
     case ANSWER_WITHDRAWALS:
     case ANSWER_HOLDS:
-    case ANSWER_KEYS: lists_request(asking); break;
+    case ANSWER_KEYS:
+    case ANSWER_AUDIT: lists_request(asking); break;
     case ANSWER_BALANCE: balances_request(asking); break;
     case ANSWER_BATCH: batches_request(asking); break;
     case ANSWER_ME: me_request(asking); break;
@@ -198,25 +199,30 @@ size_t router_body_limit(void *context, struct slice method, struct slice path) 
     return route.operation->body_bytes_max;
 }
 
-struct wire_context router_wire_context(struct asking *asking, struct arena *arena) {
-    struct api *api = asking->loop->api;
+struct origin router_origin(const struct asking *asking, struct arena *arena) {
     char principal[ID_TEXT_BYTES_MAX];
     size_t principal_bytes = id_format(ID_KEY, asking->principal.key, principal);
+    struct origin origin = {.principal = arena_copy(arena, slice_of(principal, principal_bytes)),
+                            .request_id = arena_copy(arena, asking->request_id),
+                            .role = asking->principal.role};
+    memcpy(origin.address, http_address(asking->request), sizeof(origin.address));
+    return origin;
+}
+
+struct wire_context router_wire_context(struct asking *asking, struct arena *arena) {
+    struct api *api = asking->loop->api;
     CHECK(asking->principal.role < ROLES_MAX);
     struct wire_context wire = {
         .parser = asking->loop->parser,
         .arena = arena,
         .currencies = &api->currencies,
         .seal = &api->engine->seal,
-        .origin = {.principal = arena_copy(arena, slice_of(principal, principal_bytes)),
-                   .request_id = arena_copy(arena, asking->request_id),
-                   .role = asking->principal.role},
+        .origin = router_origin(asking, arena),
         .principal_key = asking->principal.key,
         .allowed_commands = api->allowed_commands[asking->principal.role],
         .bound_to = asking->bound_to,
         .closed_guards = api->closed_guards[asking->principal.role],
         .roles = &api->wire_roles,
     };
-    memcpy(wire.origin.address, http_address(asking->request), sizeof(wire.origin.address));
     return wire;
 }

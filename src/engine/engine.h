@@ -126,9 +126,19 @@ static inline bool submission_is_aside(const struct submission *submission) {
 // One entry of a page: enough for wire/ to render the object as it is now.
 struct entry {
     struct outcome outcome; // status ok; like the outcome of the matching read
+    uint32_t note; // of the audit: which entry of the outcome's record (ledger/audit.h)
 };
 
-enum list_kind { LIST_WALLETS, LIST_TRANSACTIONS, LIST_HOLDS, LIST_WITHDRAWALS, LIST_KEYS };
+enum list_kind {
+    LIST_WALLETS,
+    LIST_TRANSACTIONS,
+    LIST_HOLDS,
+    LIST_WITHDRAWALS,
+    LIST_KEYS,
+    LIST_AUDIT
+};
+
+#define OUTCOME_REFUSED STATUS_COUNT // of a query: any status but ok
 
 // Filters that are not given are zero (id zero, empty slice, -1 for enums, 0 and UINT64_MAX for
 // times).
@@ -139,10 +149,16 @@ struct list_query {
     struct slice owner; // wallets
     struct currency currency;
     int wallet_kind, status, type;
-    struct slice order, bank_id, initiated_by;
+    struct slice order, bank_id, initiated_by; // the last is the principal
     // Of somebody bound to an owner (ledger/bound.h): only what has a side of this owner, and
     // entries say what is hidden from the `asker`, a principal. Not for wallets: they have `owner`.
     struct slice bound_to, asker;
+    // Of the audit: a thing of any type that the entry names; an operationId, and the commands that
+    // it makes, as bits 1 << enum command_type; an enum status or OUTCOME_REFUSED.
+    struct id resource;
+    struct slice operation;
+    uint64_t commands;
+    int outcome;
     uint64_t from_ms, to_ms; // created_at >= from, < to
     uint64_t cursor;         // 0: from the newest; else what the last page said
     uint32_t limit;          // 1 to LIMIT_PAGE_MAX

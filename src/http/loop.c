@@ -111,6 +111,14 @@ static int loop_ms_until(const struct http_loop *loop, uint64_t time_ns) {
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+static bool loop_wants_tick(const struct http_loop *loop) {
+    const struct http_handler *handler = &loop->server->handler;
+    if (handler->tick == NULL)
+        return false;
+    return loop->unanswered > 0 ||
+           (handler->wants_tick != NULL && handler->wants_tick(handler->context, loop->index));
+}
+
 // How long the loop may sleep, in ms; -1: until something happens.
 static int loop_timeout_ms(const struct http_loop *loop) {
     MHD_UNSIGNED_LONG_LONG library_ms = 0;
@@ -123,7 +131,8 @@ static int loop_timeout_ms(const struct http_loop *loop) {
     bool anybody = atomic_load_explicit(&loop->connection_count, memory_order_relaxed) > 0;
     bool paused = loop->index == 0 && loop->server->listener_paused;
     int timeout_ms = anybody || paused ? loop_ms_until(loop, loop->sweep_ns) : -1;
-    if (loop->unanswered > 0 && (timeout_ms < 0 || timeout_ms > loop_ms_until(loop, loop->tick_ns)))
+    if (loop_wants_tick(loop) &&
+        (timeout_ms < 0 || timeout_ms > loop_ms_until(loop, loop->tick_ns)))
         timeout_ms = loop_ms_until(loop, loop->tick_ns);
     bool ending = loop->drain_until_ns != 0 || loop->lingering_count > 0;
     return ending && (timeout_ms < 0 || timeout_ms > 10) ? 10 : timeout_ms;
@@ -203,7 +212,7 @@ static void loop_keep_times(struct http_loop *loop) {
         deadlines_sweep(loop);
     if (loop->now_ns >= loop->tick_ns) {
         loop->tick_ns = loop->now_ns + HTTP_TICK_NS;
-        if (loop->unanswered > 0 && handler->tick != NULL)
+        if (loop_wants_tick(loop))
             handler->tick(handler->context, loop->index);
     }
     if (loop->lingering_count > 0)

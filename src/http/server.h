@@ -57,6 +57,8 @@ struct http_handler {
     // Called about every 100 ms while requests of the loop wait, for deadlines of the handler's
     // own. May be NULL.
     void (*tick)(void *context, unsigned loop);
+    // Whether to tick though no request waits. May be NULL.
+    bool (*wants_tick)(void *context, unsigned loop);
     // Asked to answer what http/ refuses itself: 400, 413, 417, 431, 503. Must call http_answer
     // before it returns; method, path and headers may be empty, there is no body. NULL: a plain
     // sentence is the answer.

@@ -130,7 +130,8 @@ void apply(const struct record *record, struct docket *docket) {
         cursor_apply(&record->cursor, docket->cursor);
         break;
     case RECORD_REFUSAL:
-    case RECORD_BATCH: break; // remembered, nothing moves
+    case RECORD_BATCH:
+    case RECORD_NOTES: break; // remembered, nothing moves
     }
     if (docket->wallet != NULL)
         wallet_check(docket->wallet);

@@ -33,6 +33,7 @@ static const char *type_name(enum command_type type) {
         [COMMAND_CURSOR_RESET] = "cursor_reset",
         [COMMAND_READ_CURSOR] = "read_cursor",
         [COMMAND_READ_OPERATION] = "read_operation",
+        [COMMAND_NOTE] = "note",
     };
     CHECK(type < COMMAND_TYPE_COUNT);
     return names[type];

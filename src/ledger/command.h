@@ -38,6 +38,9 @@ enum command_type {
     COMMAND_READ_WITHDRAWAL,
     // An operation of a batch that failed before the ledger (`door` says how).
     COMMAND_INVALID,
+    // The door's own: entries of the audit that no other record tells (note.h), encoded in
+    // `metadata`.
+    COMMAND_NOTE = 30,
     // The system's own: places in logs beside the books (cursor.h), and what became of a queued
     // command, found by its key.
     COMMAND_CURSOR_CLAIM = 38,

@@ -4,6 +4,7 @@
 #include "ledger/decide_facts.h"
 
 #include "base/check.h"
+#include "ledger/note.h"
 
 static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change,
                                       int64_t held_change) {
@@ -215,6 +216,14 @@ static void facts_of_key(const struct command *command, const struct docket *doc
     };
 }
 
+static void facts_of_notes(const struct command *command, struct record *record) {
+    CHECK(!command->has_key && command->metadata.size <= NOTES_BYTES_MAX);
+    record->kind = RECORD_NOTES;
+    record->notes = (struct notes_facts){.count = notes_count(command->metadata),
+                                         .notes = command->metadata};
+    CHECK(record->notes.count >= 1 && record->notes.count <= NOTES_IN_RECORD_MAX);
+}
+
 void decide_facts(const struct command *command, const struct docket *docket, int64_t amount,
                   struct record *record) {
     record->operation = command->type;
@@ -249,6 +258,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_EXPIRE: facts_of_hold_ended(docket, HOLD_EXPIRED, record); return;
     case COMMAND_KEY_CREATE:
     case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
+    case COMMAND_NOTE: facts_of_notes(command, record); return;
     default: UNREACHABLE("no facts for this command");
     }
 }

@@ -15,13 +15,15 @@
 //   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
 //   version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts) R4
 //   frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding R5  metadata
-//   is well-formed (metadata.h); positions of a batch are 8 bytes per operation R6  enums hold
+//   is well-formed (metadata.h), and so are notes (note.h); positions of a batch are 8 bytes per
+//   operation R6  enums hold
 //   known values, amounts are within bounds
 #include "ledger/record.h"
 
 #include "base/check.h"
 #include "base/hash.h"
 #include "ledger/metadata.h"
+#include "ledger/note.h"
 #include "ledger/record_texts.h"
 
 enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAGS_KNOWN = 23 };
@@ -132,6 +134,9 @@ struct cursor_bytes {
     uint64_t epoch, next, checksum, source;
 };
 static_assert(sizeof(struct cursor_bytes) == 40, "");
+struct notes_bytes {
+    uint64_t count;
+};
 
 static void currency_split(const struct currency *currency, char *ret_code, uint8_t *ret_exponent) {
     memcpy(ret_code, currency->code, sizeof(currency->code));
@@ -282,6 +287,9 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
                                      .source = facts->source};
         return put(place, &bytes, sizeof(bytes));
     }
+    case RECORD_NOTES:
+        return put(place, &(struct notes_bytes){.count = record->notes.count},
+                   sizeof(struct notes_bytes));
     }
     UNREACHABLE("a record of no kind");
 }
@@ -513,6 +521,15 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
         return NULL;
     }
     case RECORD_CURSOR: return take_cursor(reader, &record->cursor);
+    case RECORD_NOTES: {
+        struct notes_bytes bytes;
+        if (!take(reader, &bytes, sizeof(bytes)))
+            return "R4: the facts do not fit";
+        if (bytes.count == 0 || bytes.count > NOTES_IN_RECORD_MAX)
+            return "R6: notes of no number";
+        record->notes = (struct notes_facts){.count = (uint32_t)bytes.count};
+        return NULL;
+    }
     default: return "R3: a record of no kind";
     }
 }
@@ -535,6 +552,9 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
     if (record->kind == RECORD_BATCH) {
         if (texts[TEXT_TAIL].size != record->batch.count * sizeof(uint64_t))
             return "R5: the positions do not match the count";
+    } else if (record->kind == RECORD_NOTES) {
+        if (notes_count(texts[TEXT_TAIL]) != record->notes.count)
+            return "R5: the notes are not well-formed, or others than counted";
     } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
         return "R5: the metadata is not well-formed";
     }
@@ -563,8 +583,8 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
         return "R2: the checksum does not agree";
     if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
         return "R3: the version or a flag is not known";
-    if (frame.operation == COMMAND_NONE || frame.operation >= COMMAND_TYPE_COUNT ||
-        !role_is_known(frame.role))
+    if (frame.operation == COMMAND_NONE ||
+        !command_type_is_known((enum command_type)frame.operation) || !role_is_known(frame.role))
         return "R6: an operation or role that is not known";
     ret_record->kind = frame.kind;
     ret_record->operation = frame.operation;

@@ -21,6 +21,7 @@ enum record_kind {
     RECORD_KEY = 5,         // created, revoked
     RECORD_REFUSAL = 6,     // remembered under an idempotency key
     RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
+    RECORD_NOTES = 12,      // entries of the audit that no other record tells
     RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
@@ -125,6 +126,11 @@ struct batch_facts {
     struct slice positions;
 };
 
+struct notes_facts {
+    uint32_t count;
+    struct slice notes; // one behind the other, see note.h
+};
+
 struct record {
     uint8_t kind;      // enum record_kind
     uint8_t operation; // enum command_type that made it
@@ -142,6 +148,7 @@ struct record {
         struct refusal refusal;
         struct batch_facts batch;
         struct cursor cursor;
+        struct notes_facts notes;
     };
 };
 

@@ -12,7 +12,7 @@ enum record_text {
     TEXT_ORDER, // order, or a key's owner
     TEXT_REFERENCE,
     TEXT_REASON,
-    TEXT_TAIL, // metadata, or the positions of a batch
+    TEXT_TAIL, // metadata, the positions of a batch, or notes
     RECORD_TEXTS
 };
 

@@ -190,6 +190,7 @@ const struct subcommand *client_subcommands(void) {
         {"transaction", "show|list", "Shows transactions", client_run},
         {"history", "WALLET", "Lists a wallet's transactions", client_run},
         {"keys", "create|list|revoke", "Makes, lists and revokes API keys", client_run},
+        {"audit", "[FILTERS]", "Who did what, and what was refused", client_run},
         {"check-integrity", "", "Adds up all the books", client_run},
         {"import", "FILE", "Loads operations from NDJSON or CSV, of any size", import_run},
         {"demo", "", "Plays a shop's day against a running server", demo_run},

@@ -95,6 +95,14 @@ FIELD(limit, .name = "limit", .help = "how many at once, 1 to 1000 (default 50)"
       .kind = CLIENT_NUMBER, .place = CLIENT_IN_QUERY);
 FIELD(cursor, .name = "cursor", .help = "where the page before ended", .place = CLIENT_IN_QUERY);
 
+FIELD(audit_principal, .name = "principal", .help = "only what this key did",
+      .place = CLIENT_IN_QUERY);
+FIELD(by_resource, .name = "resource", .help = "only what names this id", .place = CLIENT_IN_QUERY);
+FIELD(by_operation, .name = "operation", .help = "only this, such as purchase or readWallet",
+      .place = CLIENT_IN_QUERY);
+FIELD(by_outcome, .name = "outcome", .help = "only ok, refused, or a code such as forbidden",
+      .place = CLIENT_IN_QUERY);
+
 static const struct client_verb table[] = {
     {"wallet", "create", "POST", "/v1/wallets", NULL,
      "opens a wallet", CLIENT_SHOW_OBJECT, false,
@@ -183,6 +191,9 @@ static const struct client_verb table[] = {
     {"keys", "revoke", "DELETE", "/v1/keys/{id}", NULL,
      "makes an API key useless at once", CLIENT_SHOW_DONE, false,
      {&key_in_path}},
+    {"audit", NULL, "GET", "/v1/audit", NULL,
+     "lists who did what, newest first", CLIENT_SHOW_PAGE, false,
+     {&audit_principal, &by_resource, &by_operation, &by_outcome, &since, &until, &limit, &cursor}},
     {"check-integrity", NULL, "GET", "/check-integrity", NULL,
      "adds up all the books", CLIENT_SHOW_INTEGRITY, false,
      {NULL}},

@@ -34,6 +34,9 @@ static const struct setting settings[] = {
     INTEGER(postgres_turn, 0, 1, 1,
             "On PostgreSQL: 1, nodes queue for the writer's turn; 0, they get in each other's way "
             "and retry, which is slower and for tests."),
+    INTEGER(audit_window_s, 1, 3600, 60,
+            "Repeated refusals of one principal or address within so many seconds are one entry "
+            "of the audit, with a count."),
     {"rate_limits", SETTING_RATE_LIMITS, 0, 0, 0, 0,
      "How often keys, roles and addresses may ask: an array of up to 16 objects of `per` (key, "
      "role, address), `requests`, and optionally `seconds` (1), `burst` (as `requests`), `class` "

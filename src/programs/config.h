@@ -29,6 +29,7 @@ struct config {
     uint64_t http_threads;
     uint64_t connections_max;
     uint64_t storage_free_bytes_min;
+    uint64_t audit_window_s;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
     char postgres_replicas[CONFIG_REPLICAS_MAX][CONFIG_URL_BYTES_MAX];

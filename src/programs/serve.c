@@ -166,6 +166,7 @@ static bool open_server(struct serving *serving) {
         .roles = &serving->config.roles,
         .metrics_more = serve_kafka_metrics,
         .metrics_context = &serving->kafka,
+        .audit_window_s = (uint32_t)serving->config.audit_window_s,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);

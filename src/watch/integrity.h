@@ -34,6 +34,7 @@ enum {
     INTEGRITY_REFUNDS,
     INTEGRITY_VERSIONS,
     INTEGRITY_WALLETS, // the live wallets, holds and withdrawals against the record
+    INTEGRITY_AUDIT,   // entries of the audit
     INTEGRITY_CHECKS
 };
 

@@ -308,6 +308,17 @@ static bool take_refusal(struct tally *tally, const struct refusal *facts) {
     return true;
 }
 
+// Nothing but the house writes them, and a request that moved money is told by its own record.
+static bool take_notes(struct tally *tally, const struct notes_facts *facts) {
+    tally->note_count += facts->count;
+    tally->note_record_count++;
+    if (tally->record->operation != COMMAND_NOTE || tally->record->has_key ||
+        tally->record->origin.role != ROLE_SYSTEM)
+        return tally_differs(tally, INTEGRITY_AUDIT, "notes of the audit were written by a %s",
+                             command_type_name((enum command_type)tally->record->operation));
+    return true;
+}
+
 // Whether the record at `position` came under the same idempotency key so lately that it was still
 // remembered.
 static bool is_same_key(void *context, uint64_t position) {
@@ -367,6 +378,7 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_REFUSAL: return take_refusal(tally, &record->refusal);
     case RECORD_BATCH: return take_batch(tally, &record->batch);
     case RECORD_CURSOR: return take_cursor(tally, &record->cursor);
+    case RECORD_NOTES: return take_notes(tally, &record->notes);
     }
     return tally_differs(tally, INTEGRITY_POSTINGS, "a record of no kind");
 }
@@ -424,6 +436,9 @@ static const struct integrity_check checks[INTEGRITY_CHECKS] = {
         {.name = "wallets",
          .sentence = "Every wallet is opened once, keeps its owner, kind and currency, and "
                      "is what its records say."},
+    [INTEGRITY_AUDIT] = {.name = "audit",
+                         .sentence = "Every decision is an entry of the audit, and so is every "
+                                     "note of what was read or refused."},
 };
 
 static void report_differs(struct integrity_report *report, uint32_t check, const char *format, ...)
@@ -510,6 +525,8 @@ void tally_add_up(struct tally *tally, struct integrity_report *report) {
     report->checks[INTEGRITY_REFUNDS].count = tally->refund_count;
     report->checks[INTEGRITY_VERSIONS].count = tally->version_count;
     report->checks[INTEGRITY_WALLETS].count = tally->wallets.count;
+    report->checks[INTEGRITY_AUDIT].count =
+        tally->record_count - tally->note_record_count + tally->note_count;
     if (tally->is_broken)
         report_differs(report, tally->broken_check, "%s", tally->why);
     add_up_balances(tally, report);

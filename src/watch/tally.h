@@ -96,7 +96,8 @@ struct tally {
     struct tally_seen bank_ids, idempotency_keys;
     uint64_t *recent; // owned, TALLY_RECENT: positions of the last records, by record_count
     uint64_t record_count, transaction_count, hold_count, withdrawal_count, refund_count,
-        version_count, key_count, batch_count, refusal_count;
+        version_count, key_count, batch_count, refusal_count, note_count,
+        note_record_count; // notes of the audit, and the records that have them
     uint64_t position; // of the record being taken
     uint64_t time_ms;  // of the last record
     struct cursor cursors[CURSOR_COUNT];

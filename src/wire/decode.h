@@ -83,6 +83,10 @@ struct wire_query {
     struct slice owner, order, bank_id, initiated_by;
     struct currency currency;      // only the code counts
     int wallet_kind, status, type; // enums of ledger/
+    // Of the audit: see struct list_query.
+    struct slice principal, operation;
+    struct id resource;
+    int outcome;
     uint64_t from_ms, to_ms;
     uint64_t cursor; // 0: from the newest
     uint32_t limit;

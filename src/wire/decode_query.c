@@ -19,7 +19,8 @@ static const struct field *find_field(const struct operation *operation, struct 
 
 static void query_begin(const struct operation *operation, struct wire_query *ret_query) {
     *ret_query = (struct wire_query){
-        .wallet_kind = WORD_NONE, .status = WORD_NONE, .type = WORD_NONE, .to_ms = UINT64_MAX};
+        .wallet_kind = WORD_NONE, .status = WORD_NONE, .type = WORD_NONE,
+        .outcome = WORD_NONE, .to_ms = UINT64_MAX};
     for (uint32_t i = 0; i < operation->query_count; i++)
         decode_standard(operation->query[i], ret_query);
 }

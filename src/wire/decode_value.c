@@ -51,6 +51,13 @@ static bool store_id(const struct field *field, void *target, struct slice text)
     return operation_parse_id(field->id_type, text, place_of(field, target));
 }
 
+static bool store_any_id(const struct field *field, void *target, struct slice text) {
+    for (int type = 0; type < ID_TYPE_COUNT; type++)
+        if (operation_parse_id((enum id_type)type, text, place_of(field, target)))
+            return !id_is_zero(*(struct id *)place_of(field, target));
+    return false;
+}
+
 static bool store_word(const struct wire_context *context, const struct field *field, void *target,
                        struct slice text) {
     for (int i = 0; field->words[i] != NULL; i++) {
@@ -205,6 +212,7 @@ static bool store_parameter(const struct wire_context *context, const struct fie
     case FIELD_WORD: return store_word(context, field, target, text);
     case FIELD_CURRENCY: return store_currency_of_query(field, target, text);
     case FIELD_TIME: return store_time(field, target, text);
+    case FIELD_ANY_ID: return store_any_id(field, target, text);
     case FIELD_CURSOR: return store_cursor(context, field, target, text);
     default: UNREACHABLE("a kind of field that queries do not have");
     }

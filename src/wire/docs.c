@@ -50,6 +50,7 @@ static void add_expected(struct buffer *buffer, const struct field *field) {
     case FIELD_METADATA: BUFFER_ADD(buffer, "object of texts"); return;
     case FIELD_BOOL: BUFFER_ADD(buffer, "true or false"); return;
     case FIELD_TIME: BUFFER_ADD(buffer, "time"); return;
+    case FIELD_ANY_ID: BUFFER_ADD(buffer, "id of any type"); return;
     case FIELD_CURSOR: BUFFER_ADD(buffer, "cursor"); return;
     case FIELD_INTEGER:
         buffer_add_format(buffer, "integer, %lld to %lld", (long long)field->minimum,

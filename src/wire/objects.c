@@ -37,6 +37,8 @@ static const struct object_type types[] = {
      "\"maxLength\":64},\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,"
      "\"maxLength\":512}}",
      "an object of at most 32 texts: names of up to 64 bytes, values of up to 512"},
+    {"AnyId", "{\"type\":\"string\",\"pattern\":\"^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$\"}",
+     "the id of a thing of any type"},
     {"Cursor", "{\"type\":\"string\",\"minLength\":13,\"maxLength\":13}", "opaque"},
     {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},
     {"WalletStatus", WORDS("\"active\",\"frozen\",\"closed\""), "`active`, `frozen` or `closed`"},
@@ -145,6 +147,21 @@ static const struct object_member key[] = {
     {"secret", "Sentence", "shown once, by the answer that made the key", true},
 };
 
+static const struct object_member audit_entry[] = {
+    {"at", "Time", "", false},
+    {"principal", "Text", "an API key's id, or `system`; nobody who is known: left out", true},
+    {"role", "Sentence", "what the principal was then", true},
+    {"address", "Sentence", "where the request came from", true},
+    {"operation", "Sentence", "its operationId; no such path: left out", true},
+    {"resource", "AnyId", "what the request was about", true},
+    {"outcome", "Code", "`ok`, or the code of the problem that it was answered", false},
+    {"replayed", "Flag", "the first answer was given again", true},
+    {"request_id", "Sentence", "of the first, when it stands for several", true},
+    {"transaction", "TransactionId", "the money that moved, or was looked at", true},
+    {"count", "Count", "for how many requests it stands, when not for one", true},
+    {"until", "Time", "the last of them", true},
+};
+
 static const struct object_member balance[] = {
     {"wallet", "WalletId", "", false},
     {"currency", "Currency", "", false},
@@ -228,6 +245,7 @@ PAGE(transaction_page, "Transaction");
 PAGE(withdrawal_page, "Withdrawal");
 PAGE(hold_page, "Hold");
 PAGE(key_page, "Key");
+PAGE(audit_page, "AuditEntry");
 
 static const struct object table[] = {
     {"Wallet", "Money of one owner in one currency.", wallet, COUNT(wallet), false},
@@ -236,6 +254,7 @@ static const struct object table[] = {
     {"Withdrawal", "Money on its way out.", withdrawal, COUNT(withdrawal), false},
     {"Hold", "Money set aside for a merchant.", hold, COUNT(hold), false},
     {"Key", "An API key.", key, COUNT(key), false},
+    {"AuditEntry", "Who did what, and what became of it.", audit_entry, COUNT(audit_entry), false},
     {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
@@ -250,6 +269,7 @@ static const struct object table[] = {
     {"WithdrawalPage", "A page of withdrawals.", withdrawal_page, COUNT(withdrawal_page), false},
     {"HoldPage", "A page of holds.", hold_page, COUNT(hold_page), false},
     {"KeyPage", "A page of API keys.", key_page, COUNT(key_page), false},
+    {"AuditPage", "A page of the audit.", audit_page, COUNT(audit_page), false},
     {"Problem", "A refusal (RFC 9457), with the ids and amounts that it speaks of as further "
                 "members.", problem, COUNT(problem), true},
     {"Fault", "One thing that is not valid.", fault, COUNT(fault), false},
@@ -285,6 +305,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_WITHDRAWALS] = "WithdrawalPage",
         [ANSWER_HOLDS] = "HoldPage",
         [ANSWER_KEYS] = "KeyPage",
+        [ANSWER_AUDIT] = "AuditPage",
         [ANSWER_BALANCE] = "Balance",
         [ANSWER_BATCH] = "Batch",
         [ANSWER_INTEGRITY] = "Integrity",

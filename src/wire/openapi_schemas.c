@@ -87,6 +87,7 @@ void openapi_write_field(struct buffer *buffer, const struct field *field) {
         BUFFER_ADD(buffer, "{\"type\":\"string\",\"anyOf\":[{\"format\":\"date-time\"},"
                            "{\"format\":\"date\"}]}");
         return;
+    case FIELD_ANY_ID: openapi_write_reference(buffer, "AnyId"); return;
     case FIELD_CURSOR: openapi_write_reference(buffer, "Cursor"); return;
     case FIELD_OPERATIONS:
         buffer_add_format(buffer, "{\"type\":\"array\",\"minItems\":%d,\"maxItems\":%d,\"items\":",

@@ -29,6 +29,7 @@ static const struct collection collections[] = {
     {WORD("transactions"), OPERATION_TRANSACTION_LIST, OPERATION_TRANSACTION_READ},
     {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_REVOKE},
     {WORD("me"), OPERATION_ME, OPERATION_ME},
+    {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
 };
 #define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))
 
@@ -100,6 +101,7 @@ const struct operation *operation_of_command(enum command_type type) {
         [COMMAND_READ_HOLD] = OPERATION_HOLD_READ,
         [COMMAND_READ_WITHDRAWAL] = OPERATION_WITHDRAWAL_READ,
         [COMMAND_INVALID] = OPERATION_COUNT,
+        [COMMAND_NOTE] = OPERATION_COUNT,
         [COMMAND_CURSOR_CLAIM] = OPERATION_COUNT,
         [COMMAND_CURSOR_MOVE] = OPERATION_COUNT,
         [COMMAND_CURSOR_RESET] = OPERATION_COUNT,

@@ -44,6 +44,7 @@ enum operation_code {
     OPERATION_KEY_LIST,
     OPERATION_KEY_REVOKE,
     OPERATION_ME,
+    OPERATION_AUDIT_LIST,
     OPERATION_HEALTH,
     OPERATION_READY,
     OPERATION_METRICS,
@@ -64,6 +65,7 @@ enum field_kind {
     FIELD_BOOL,       //                                              -> bool
     FIELD_TIME,       // a date or RFC 3339 date-time                 -> uint64_t, milliseconds
     FIELD_CURSOR,     // the `next_cursor` of a page                  -> uint64_t
+    FIELD_ANY_ID,     // a TypeID of any type                         -> struct id
     FIELD_OPERATIONS, // the operations of a batch: for wire_decode_batch alone
 };
 
@@ -111,6 +113,7 @@ enum answer_kind {
     ANSWER_WITHDRAWALS,
     ANSWER_HOLDS,
     ANSWER_KEYS,
+    ANSWER_AUDIT,
     ANSWER_BALANCE,
     ANSWER_BATCH,
     ANSWER_INTEGRITY,

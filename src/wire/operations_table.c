@@ -28,6 +28,13 @@ static const char *const transaction_types[] = {"deposit", "withdrawal", "purcha
 static const char *const key_roles[] = {"admin",   "service",  "auditor",  "operator",
                                         "support", "merchant", "customer", NULL};
 
+// Every status in its order, and behind them a word for all but the first (OUTCOME_REFUSED).
+static const char *const outcomes[] = {
+#define STATUS(name, class, http, sentence) #name,
+#include "base/status.def"
+#undef STATUS
+    "refused", NULL};
+
 // ---- fields of bodies ----
 
 static const struct field field_owner = {
@@ -195,6 +202,26 @@ static const struct field query_at = {
     NAMED("at"), .kind = FIELD_TIME, INTO(wire_query, at_ms),
     .flag = offsetof(struct wire_query, has_at),
     .sentence = "The balance as it was at this time; without it, as it is now."};
+static const struct field query_principal = {
+    NAMED("principal"), .kind = FIELD_TEXT, QUERY(principal),
+    .sentence = "Only what this principal did: an API key's id, or `system`."};
+static const struct field query_resource = {
+    NAMED("resource"), .kind = FIELD_ANY_ID, QUERY(resource),
+    .sentence = "Only what is about this thing or names it: a wallet, transaction, hold, "
+                "withdrawal or key."};
+static const struct field query_operation = {
+    NAMED("operation"), .kind = FIELD_TEXT, QUERY(operation),
+    .sentence = "Only this operation, by its operationId, such as `purchase` or `readWallet`."};
+static const struct field query_outcome = {
+    NAMED("outcome"), .kind = FIELD_WORD, .words = outcomes, .word_base = STATUS_ok,
+    QUERY(outcome),
+    .sentence = "Only what ended like this: `ok`, the code of a problem, or `refused` for any."};
+static const struct field query_audit_from = {
+    NAMED("from"), .kind = FIELD_TIME, QUERY(from_ms),
+    .sentence = "Only what happened at this time or later."};
+static const struct field query_audit_to = {
+    NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
+    .sentence = "Only what happened before this time."};
 static const struct field query_limit = {
     NAMED("limit"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_PAGE_MAX,
     STANDARD(LIMIT_PAGE_DEFAULT), QUERY(limit),
@@ -274,6 +301,10 @@ static const struct field *const transaction_list_query[] = {
 };
 static const struct field *const key_list_query[] = {
     &query_limit, &query_cursor,
+};
+static const struct field *const audit_list_query[] = {
+    &query_principal, &query_resource, &query_operation, &query_outcome, &query_audit_from,
+    &query_audit_to, &query_limit, &query_cursor,
 };
 
 // ---- rows ----
@@ -537,6 +568,13 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/me", .action = "", .tag = "Keys",
         .permission = "none", .http = 200, .answer = ANSWER_ME,
         .summary = "Says who the key is and what it may do.",
+    },
+    [OPERATION_AUDIT_LIST] = {
+        .code = OPERATION_AUDIT_LIST, .name = "listAudit", .method = METHOD_GET,
+        .path = "/v1/audit", .action = "", .tag = "Audit",
+        .permission = "audit:read", .http = 200, .answer = ANSWER_AUDIT,
+        ASKS(audit_list_query),
+        .summary = "Lists who did what, and what was refused, newest first.",
     },
     [OPERATION_HEALTH] = {
         .code = OPERATION_HEALTH, .name = "readHealth", .method = METHOD_GET,

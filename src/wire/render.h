@@ -104,5 +104,9 @@ struct wire_integrity {
 };
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity);
 
+// GET /v1/audit: one entry of a record (ledger/audit.h). STATUS_damaged: the record does not decode
+// or has no such entry; nothing was appended.
+MUST_CHECK enum status wire_render_audit(struct buffer *buffer, struct slice bytes, uint32_t note);
+
 // The ETag of a wallet: "7" with its quotes.
 void wire_render_etag(struct buffer *buffer, uint64_t version);

@@ -352,7 +352,8 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
     case RECORD_KEY: return replay_key(books, position, record, touched);
     case RECORD_CURSOR:
     case RECORD_REFUSAL:
-    case RECORD_BATCH: return true;
+    case RECORD_BATCH:
+    case RECORD_NOTES: return true;
     }
     return false;
 }

@@ -18,6 +18,8 @@ bool list_sees_wallets(const struct books *books, const struct list_query *query
 bool list_sees(const struct books *books, const struct list_query *query,
                const struct record *record, struct outcome *outcome);
 
+// list_audit.c
+enum status list_audit(struct books *books, const struct list_query *query, struct page *page);
 // list_transactions.c
 enum status list_history(struct books *books, const struct list_query *query, struct page *page);
 enum status list_transactions(struct books *books, const struct list_query *query,

@@ -230,6 +230,7 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_CURSOR: return record->cursor.slot;
     case RECORD_KEY: return 0;
     case RECORD_REFUSAL:
+    case RECORD_NOTES:
     case RECORD_BATCH: break;
     }
     UNREACHABLE("nothing is taken");
@@ -257,6 +258,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_HOLD: take_hold(desk, record, found, position); break;
     case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
     case RECORD_KEY: take_key(desk, record, found, position); break;
+    case RECORD_NOTES: break;
     case RECORD_CURSOR:
     case RECORD_REFUSAL:
     case RECORD_BATCH: UNREACHABLE("nothing is taken");

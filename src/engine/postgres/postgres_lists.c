@@ -2,6 +2,7 @@
 // Lists: one statement per kind, newest first, one row more than asked for, which tells whether
 // there is a next page. A cursor is the number of the last thing shown.
 #include "base/check.h"
+#include "engine/audit_page.h"
 #include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 
@@ -264,6 +265,38 @@ static enum link_result list_keys(struct books *books, struct link *link,
     return LINK_OK;
 }
 
+// ---- the audit --------------------------------------------------------------------------------
+
+#define AUDIT_ROWS 500 // asked for at a time
+
+static enum link_result list_audit(struct books *books, struct link *link,
+                                   const struct list_query *query, struct page *page) {
+    int64_t before = bounded(audit_page_below(query, INT64_MAX - 7)) / 8;
+    uint64_t until_ms =
+        query->to_ms < UINT64_MAX - AUDIT_LATE_MS ? query->to_ms + AUDIT_LATE_MS : UINT64_MAX;
+    for (int scanned = 0; scanned < AUDIT_SCAN_MAX; scanned += AUDIT_ROWS) {
+        struct parameters parameters = {0};
+        const struct pg_result *result;
+        parameter_number(&parameters, before);
+        parameter_number(&parameters, bounded(until_ms));
+        parameter_number(&parameters, AUDIT_ROWS);
+        enum link_result answer = reader_ask(books, link, SQL_LIST_AUDIT, &parameters, &result);
+        if (answer != LINK_OK)
+            return answer;
+        int rows = row_count(result);
+        for (int i = 0; i < rows; i++) {
+            before = row_number(result, i, 0);
+            struct slice bytes = arena_copy(&page->arena, row_bytes(result, i, 1));
+            if (!audit_page_take(query, (uint64_t)before * 8, bytes, page))
+                return LINK_OK;
+        }
+        if (rows < AUDIT_ROWS)
+            return LINK_OK;
+    }
+    page->next_cursor = (uint64_t)(before - 1) * 8;
+    return LINK_OK;
+}
+
 static enum status list_on(struct books *books, struct link *link, const struct list_query *query,
                            struct page *page) {
     enum link_result result = LINK_REFUSED;
@@ -277,6 +310,7 @@ static enum status list_on(struct books *books, struct link *link, const struct 
     case LIST_HOLDS: result = list_holds(books, link, query, page); break;
     case LIST_WITHDRAWALS: result = list_withdrawals(books, link, query, page); break;
     case LIST_KEYS: result = list_keys(books, link, query, page); break;
+    case LIST_AUDIT: result = list_audit(books, link, query, page); break;
     }
     return result == LINK_OK ? STATUS_ok : STATUS_busy;
 }

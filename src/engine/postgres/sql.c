@@ -353,6 +353,11 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
+    [SQL_LIST_AUDIT] =
+        "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND r.number < "
+        "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $2::bigint "
+        "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) "
+        "ORDER BY r.number DESC LIMIT $3::bigint",
 };
 
 const char *sql_text(enum sql statement) {

@@ -78,8 +78,9 @@ enum sql {
     SQL_LIST_OWNED, // transactions of an owner's wallets
     SQL_OWNED,
     SQL_OWNS,
+    SQL_LIST_AUDIT,
     SQL_READER_FIRST = SQL_IDENTITY,
-    SQL_READER_LAST = SQL_OWNS,
+    SQL_READER_LAST = SQL_LIST_AUDIT,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC
 };

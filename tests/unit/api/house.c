@@ -35,6 +35,7 @@ int house_open(void **state) {
         .loops = 1,
         .request_deadline_ms = HOUSE_DEADLINE_MS,
         .version = "1.2.3",
+        .audit_window_s = 60,
     };
     house->api = api_open(&options);
     house->handler = api_handler(house->api);

@@ -2,6 +2,8 @@
 // Field by field on purpose: a generator that copied the codec's tables would share its mistakes.
 #include "record_sample.h"
 
+#include "ledger/note.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -165,6 +167,28 @@ static void make_wallet(struct maker *maker, struct wallet_facts *facts) {
     };
 }
 
+static void make_notes(struct maker *maker, struct notes_facts *facts) {
+    struct buffer buffer = {0};
+    facts->count = 1 + (uint32_t)number(maker, 40);
+    for (uint32_t i = 0; i < facts->count; i++) {
+        uint64_t at_ms = number(maker, UINT64_MAX / 2);
+        struct note note = {
+            .at_ms = at_ms,
+            .until_ms = at_ms + number(maker, 60000),
+            .count = 1 + (uint32_t)number(maker, UINT32_MAX - 1),
+            .status = (uint8_t)number(maker, STATUS_COUNT - 1),
+            .replayed = number(maker, 1) == 1,
+            .resource_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1),
+            .operation = text(maker, NOTE_OPERATION_BYTES),
+            .origin = {.principal = text(maker, 255),
+                       .request_id = text(maker, LIMIT_REQUEST_ID_BYTES_MAX)},
+        };
+        note_encode(&note, &buffer);
+    }
+    facts->notes = arena_copy(maker->arena, buffer_slice(&buffer));
+    buffer_done(&buffer);
+}
+
 static void make_others(struct maker *maker, struct record *record) {
     if (record->kind == RECORD_KEY) {
         record->api_key = (struct key_facts){.id = some_id(maker),
@@ -193,6 +217,8 @@ static void make_others(struct maker *maker, struct record *record) {
                                          .source = number(maker, UINT64_MAX)};
         if (record->cursor.kind == CURSOR_QUEUE)
             record->cursor.slot = (uint16_t)number(maker, LIMIT_SLOTS - 1);
+    } else if (record->kind == RECORD_NOTES) {
+        make_notes(maker, &record->notes);
     } else {
         uint32_t count = 1 + (uint32_t)number(maker, LIMIT_BATCH_OPERATIONS_MAX - 1);
         uint64_t *positions = arena_take(maker->arena, count * sizeof(*positions));
@@ -204,7 +230,8 @@ static void make_others(struct maker *maker, struct record *record) {
 }
 
 static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
-                                RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_CURSOR};
+                                RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_NOTES,
+                                RECORD_CURSOR};
 
 bool sample_next_kind(uint8_t *kind) {
     for (size_t i = 0; i < sizeof(kinds); i++)
@@ -219,12 +246,20 @@ bool sample_is_kind(uint8_t kind) {
     return memchr(kinds, kind, sizeof(kinds)) != NULL;
 }
 
+static uint8_t operation(struct maker *maker) {
+    uint8_t type;
+    do // numbers are not dense
+        type = (uint8_t)(1 + number(maker, COMMAND_TYPE_COUNT - 2));
+    while (!command_type_is_known((enum command_type)type));
+    return type;
+}
+
 struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
                           enum sample_size size) {
     struct maker maker = {.arena = arena, .stream = stream, .size = size};
     struct record record = {
         .kind = kind,
-        .operation = (uint8_t)(1 + number(&maker, COMMAND_TYPE_COUNT - 2)),
+        .operation = operation(&maker),
         .has_key = number(&maker, 1) == 1,
         .queued = number(&maker, 1) == 1,
         .time_ms = number(&maker, UINT64_MAX),
@@ -387,6 +422,10 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_KEY: same_key(&a->api_key, &b->api_key); break;
     case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
     case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
+    case RECORD_NOTES:
+        SAME(notes.count);
+        SAME_TEXT(notes.notes);
+        break;
     case RECORD_BATCH:
         SAME(batch.count);
         SAME_TEXT(batch.positions);

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "ledger/metadata.h"
+#include "ledger/note.h"
 #include "record_sample.h"
 #include "scene.h"
 
@@ -102,6 +103,7 @@ static void check_slice(struct slice text, const struct sample *sample) {
 static void check_sane(const struct record *record, const struct sample *sample) {
     assert_true(sample_is_kind(record->kind));
     assert_true(record->operation > COMMAND_NONE && record->operation < COMMAND_TYPE_COUNT);
+    assert_true(command_type_is_known((enum command_type)record->operation));
     assert_true(role_is_known(record->origin.role));
     check_slice(record->origin.principal, sample);
     check_slice(record->origin.request_id, sample);
@@ -138,6 +140,10 @@ static void check_sane(const struct record *record, const struct sample *sample)
         assert_true(record->refusal.id_type < ID_TYPE_COUNT);
         break;
     case RECORD_CURSOR: cursor_check(&record->cursor); break;
+    case RECORD_NOTES:
+        assert_true(notes_count(record->notes.notes) == record->notes.count);
+        check_slice(record->notes.notes, sample);
+        break;
     case RECORD_BATCH:
         assert_true(record->batch.positions.size == record->batch.count * sizeof(uint64_t));
         check_slice(record->batch.positions, sample);

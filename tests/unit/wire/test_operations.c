@@ -89,7 +89,8 @@ static void check_field(const struct field *field) {
                                     [FIELD_CURRENCY] = sizeof(struct currency),
                                     [FIELD_METADATA] = sizeof(struct slice),
                                     [FIELD_TIME] = 8,
-                                    [FIELD_CURSOR] = 8};
+                                    [FIELD_CURSOR] = 8,
+                                    [FIELD_ANY_ID] = sizeof(struct id)};
     assert_int_equal(field->name_size, strlen(field->name));
     assert_true(strlen(field->sentence) > 3);
     assert_false(field->required && field->has_standard);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The audit's list.
+#include "engine/audit_page.h"
+
+#include "base/check.h"
+#include "ledger/audit.h"
+
+#define CURSOR_INDEX_SHIFT 52
+#define CURSOR_POSITION    ((UINT64_C(1) << CURSOR_INDEX_SHIFT) - 1)
+
+static_assert(NOTES_IN_RECORD_MAX <= 1 << (64 - CURSOR_INDEX_SHIFT), "an entry's place has bits");
+
+static bool names(const struct audit_entry *entry, struct id id) {
+    for (uint32_t i = 0; i < entry->name_count; i++)
+        if (id_equal(entry->names[i].id, id))
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct list_query *query, const struct audit_entry *entry) {
+    if (entry->until_ms < query->from_ms || entry->at_ms >= query->to_ms)
+        return false;
+    if (query->outcome == OUTCOME_REFUSED && entry->status == STATUS_ok)
+        return false;
+    if (query->outcome >= 0 && query->outcome != OUTCOME_REFUSED &&
+        entry->status != query->outcome)
+        return false;
+    if (query->initiated_by.size != 0 && !slice_equal(query->initiated_by, entry->origin.principal))
+        return false;
+    if (!id_is_zero(query->resource) && !names(entry, query->resource))
+        return false;
+    if (query->operation.size == 0)
+        return true;
+    if (entry->command == COMMAND_NOTE)
+        return slice_equal(query->operation, entry->operation);
+    return (query->commands >> entry->command & 1) != 0;
+}
+
+uint64_t audit_page_below(const struct list_query *query, uint64_t end) {
+    uint64_t position = query->cursor & CURSOR_POSITION;
+    if (query->cursor == 0 || position >= end)
+        return end;
+    return position + 8; // exclusive: its own record may have more
+}
+
+bool audit_page_take(const struct list_query *query, uint64_t position, struct slice bytes,
+                     struct page *page) {
+    struct record record;
+    const char *why;
+    CHECK(position <= CURSOR_POSITION);
+    if (record_decode(bytes, &record, &why) != STATUS_ok)
+        return true; // whoever checks the books tells
+    if (record.time_ms < query->from_ms)
+        return false;
+    uint32_t count = audit_entry_count(&record);
+    uint32_t first = position == (query->cursor & CURSOR_POSITION)
+                         ? (uint32_t)(query->cursor >> CURSOR_INDEX_SHIFT)
+                         : 0;
+    for (uint32_t i = first; i < count; i++) {
+        struct audit_entry entry;
+        audit_entry_of(&record, count - 1 - i, &entry);
+        if (!is_wanted(query, &entry))
+            continue;
+        if (page->item_count == query->limit) {
+            page->next_cursor = position | (uint64_t)i << CURSOR_INDEX_SHIFT;
+            return false;
+        }
+        struct entry *item = &page->items[page->item_count++];
+        memset(item, 0, sizeof(*item));
+        item->outcome.status = STATUS_ok;
+        item->outcome.record = bytes;
+        item->note = count - 1 - i;
+    }
+    return true;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What both engines share of the audit's list: from records, newest first, to a page's entries. An
+// engine hands in its records; a page does bounded work, so it may be short.
+//
+// A cursor is the position of a record, and in its highest twelve bits which of the record's
+// entries comes next, counted from the last: 0 is the newest.
+#pragma once
+#include "engine/engine.h"
+
+#define AUDIT_SCAN_MAX 20000 // records looked at for one page
+// Notes tell of what happened before their record was written: at most a window of repeated
+// refusals (docs/security.md), and what clocks of nodes differ.
+#define AUDIT_LATE_MS (UINT64_C(3700) * 1000)
+
+// Where a page begins: below this position.
+uint64_t audit_page_below(const struct list_query *query, uint64_t end);
+// Adds the entries of the record that stands at `position` and that the query asks for. `bytes`
+// must live as long as the page. False: the page is full, or nothing older can be asked for;
+// next_cursor is set.
+bool audit_page_take(const struct list_query *query, uint64_t position, struct slice bytes,
+                     struct page *page);

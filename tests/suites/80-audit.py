@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The audit: every operation, allowed and refused, has its entry; on both engines."""
+
+import os
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "audit")]
+
+import florin  # noqa: E402
+import walk  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+report = Report("audit")
+
+
+def embedded(report):
+    with florin.serving(florin=BINARY, config={"audit_window_s": 2}) as server:
+        walk.walk(server, report)
+        listing = server.command_line(
+            "audit", "--outcome", "refused", "--limit", "5",
+            environment={"FLORIN_URL": f"http://127.0.0.1:{server.port}",
+                         "FLORIN_KEY": server.admin_secret})
+        report.check("florin audit",
+                     listing.returncode == 0 and "unauthenticated" in listing.stdout,
+                     listing.stdout + listing.stderr)
+        report.equal("exit status", server.stop(), 0)
+        verified = server.verify()
+        report.check("florin verify", verified.returncode == 0, verified.stdout + verified.stderr)
+
+
+def postgres(report):
+    import cluster  # pylint: disable=import-outside-toplevel
+    cluster.serve_from(cluster.Cluster())
+    with florin.serving(florin=BINARY, config={"audit_window_s": 2}) as server:
+        walk.walk(server, report)
+        report.equal("exit status", server.stop(), 0)
+
+
+report.run("embedded", embedded)
+report.run("postgres", postgres)
+report.finish()
