@@ -3,11 +3,16 @@
 // never mix and a server short of memory can still say so. What is not printable is escaped after
 // formatting: values come from clients, and neither a forged line nor a terminal's control sequence
 // may come out of them.
+//
+// With FLORIN_LOG=json in the environment a line is a JSON object, for programs that gather logs:
+//   {"time":"...","level":"error","component":"journal","message":"..."}
+// The environment is asked at each line: lines are rare, and nothing has to be remembered.
 #include "base/log.h"
 
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,8 +20,8 @@
 #include "base/clock.h"
 
 #define LOG_SENTENCE_BYTES 2048             // longer ones are cut
-#define LOG_HEAD_BYTES_MAX 64
-#define LOG_LINE_BYTES (4 * LOG_SENTENCE_BYTES + 128) // every byte may become four
+#define LOG_HEAD_BYTES_MAX 128
+#define LOG_LINE_BYTES (5 * LOG_SENTENCE_BYTES + 256) // every byte may become five
 
 static const char *log_level_name(enum log_level level) {
     switch (level) {
@@ -56,6 +61,39 @@ static size_t log_escape(char *room, uint8_t byte) {
     return sizeof(escape);
 }
 
+// Appends the sentence; what is not printable is escaped, and in JSON so are quotes and
+// backslashes, those of the escapes included. Returns the new end.
+static size_t log_add_sentence(char *line, size_t used, const char *sentence, size_t size,
+                               bool is_json) {
+    for (size_t at = 0; at < size;) {
+        size_t printable = log_printable((const uint8_t *)sentence + at, size - at);
+        if (is_json && (printable == 0 || sentence[at] == '"' || sentence[at] == '\\'))
+            line[used++] = '\\';
+        memcpy(line + used, sentence + at, printable);
+        used += printable != 0 ? printable : log_escape(line + used, (uint8_t)sentence[at]);
+        at += printable != 0 ? printable : 1;
+    }
+    return used;
+}
+
+static bool log_is_json(void) {
+    const char *format = getenv("FLORIN_LOG");
+    return format != NULL && strcmp(format, "json") == 0;
+}
+
+// Puts what stands before the sentence; returns its size.
+static size_t log_begin(char *line, bool is_json, enum log_level level, const char *component) {
+    char time[CLOCK_TEXT_BYTES + 1] = "";
+    clock_format(clock_now_ms(), time);
+    const char *format = is_json ? "{\"time\":\"%.*s\",\"level\":\"%s\",\"component\":\"%s\","
+                                   "\"message\":\""
+                                 : "%.*s %-7s %s: ";
+    int size = snprintf(line, CLOCK_TEXT_BYTES + LOG_HEAD_BYTES_MAX, format, CLOCK_TEXT_BYTES, time,
+                        log_level_name(level), component);
+    CHECK(size > 0 && size < CLOCK_TEXT_BYTES + LOG_HEAD_BYTES_MAX);
+    return (size_t)size;
+}
+
 void log_line(enum log_level level, const char *component, const char *format, ...) {
     char sentence[LOG_SENTENCE_BYTES];
     va_list arguments;
@@ -67,20 +105,15 @@ void log_line(enum log_level level, const char *component, const char *format, .
     size_t size = cut ? sizeof(sentence) - 1 : (size_t)wanted;
 
     char line[LOG_LINE_BYTES];
-    clock_format(clock_now_ms(), line);
-    int head = snprintf(line + CLOCK_TEXT_BYTES, LOG_HEAD_BYTES_MAX, " %-7s %s: ",
-                        log_level_name(level), component);
-    CHECK(head > 0 && head < LOG_HEAD_BYTES_MAX);
-    size_t used = CLOCK_TEXT_BYTES + (size_t)head;
-    for (size_t at = 0; at < size;) {
-        size_t printable = log_printable((const uint8_t *)sentence + at, size - at);
-        memcpy(line + used, sentence + at, printable);
-        used += printable != 0 ? printable : log_escape(line + used, (uint8_t)sentence[at]);
-        at += printable != 0 ? printable : 1;
-    }
-    if (cut) {
-        memcpy(line + used, " ...", 4);
-        used += 4;
+    bool is_json = log_is_json();
+    size_t used = log_begin(line, is_json, level, component);
+    used = log_add_sentence(line, used, sentence, size, is_json);
+    const char *end = cut ? " ..." : "";
+    for (; *end != '\0'; end++)
+        line[used++] = *end;
+    if (is_json) {
+        memcpy(line + used, "\"}", 2);
+        used += 2;
     }
     line[used++] = '\n';
     // A stderr that is gone or full must not stop the server.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Lines for people who watch a server: time, level, component, sentence. Only api, events and
 // programs log, and engines when they start, stop or fail; a client's mistake is never an error
-// line. Control characters in values are escaped, so a client cannot forge a line.
+// line. Control characters in values are escaped, so a client cannot forge a line. With
+// FLORIN_LOG=json in the environment lines are JSON objects.
 #pragma once
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };

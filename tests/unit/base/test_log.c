@@ -11,6 +11,9 @@
 #include "base/log.h"
 #include "expect_stop.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static void log_value(void *context) {
     log_line(LOG_WARNING, "door", "name %s", (const char *)context);
 }
@@ -45,6 +48,26 @@ static void utf8_stays_and_garbage_does_not(void **state) {
     expect_line("\xc3", " warning door: name \\xc3\n");
     expect_line("\xe2\x82", " warning door: name \\xe2\\x82\n");
     expect_line("\xff\xfe\xc0\xaf\xf8", " warning door: name \\xff\\xfe\\xc0\\xaf\\xf8\n");
+}
+
+static void lines_can_be_json(void **state) {
+    assert_int_equal(setenv("FLORIN_LOG", "json", 1), 0);
+    static const char *const values[][2] = {
+        {"alice", "alice"},
+        {"say \"no\" \\", "say \\\"no\\\" \\\\"},
+        {"a\nb\x01", "a\\\\nb\\\\x01"},
+        {"\xc3\xa9 \xff", "\xc3\xa9 \\\\xff"},
+    };
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct stop_report report = stop_watch(log_value, (void *)values[i][0]);
+        char expected[256];
+        snprintf(expected, sizeof(expected),
+                 "\",\"level\":\"warning\",\"component\":\"door\",\"message\":\"name %s\"}\n",
+                 values[i][1]);
+        assert_memory_equal(report.said, "{\"time\":\"2", 10);
+        assert_string_equal(strstr(report.said, "\",\"level"), expected);
+    }
+    assert_int_equal(unsetenv("FLORIN_LOG"), 0);
 }
 
 static void log_long(void *context) {
@@ -101,6 +124,7 @@ int main(void) {
         cmocka_unit_test(lines_have_a_shape),
         cmocka_unit_test(controls_are_escaped),
         cmocka_unit_test(utf8_stays_and_garbage_does_not),
+        cmocka_unit_test(lines_can_be_json),
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(levels_have_names),
         cmocka_unit_test(a_closed_stderr_changes_nothing),
