@@ -79,11 +79,15 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
-static void note_key_use(const struct job *job, struct wire_found *found) {
+// What this process has seen, or what the engine remembers from before.
+static void note_key_use(const struct job *job, const struct outcome *item,
+                         struct wire_found *found) {
     struct record record;
     const char *invariant;
-    if (record_decode(found->record, &record, &invariant) == STATUS_ok && record.kind == RECORD_KEY)
-        found->last_used_at_ms = last_used_get(job->api->last_used, record.api_key.id);
+    if (record_decode(found->record, &record, &invariant) != STATUS_ok || record.kind != RECORD_KEY)
+        return;
+    uint64_t seen_ms = last_used_get(job->api->last_used, record.api_key.id);
+    found->last_used_at_ms = seen_ms > item->last_used_at_ms ? seen_ms : item->last_used_at_ms;
 }
 
 // Confines a list to the owner whom the asker is bound to. An owner that is not his has no wallets.
@@ -165,7 +169,7 @@ void lists_run(struct job *job) {
         }
         struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
         if (kind == LIST_KEYS) {
-            note_key_use(job, &found);
+            note_key_use(job, &job->page.items[i].outcome, &found);
             found.role_name = keys_role_name(job->api, found.record);
         }
         int http;

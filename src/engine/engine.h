@@ -35,7 +35,7 @@ struct outcome {
         struct hold hold;
         struct withdrawal withdrawal;
         int64_t refunded;         // of a transaction that is a purchase
-        uint64_t last_used_at_ms; // of a key; 0: never since the last start without a checkpoint
+        uint64_t last_used_at_ms; // of a key; 0: never, as far as is known
     };
     struct id transaction; // of a withdrawal read: its transaction, when settled
     struct cursor cursor;  // of a cursor command or read: as it stands

@@ -68,6 +68,8 @@ struct books {
     uint64_t checkpoint_bytes;    // of the journal between two; never changes
     uint64_t checkpoint_time_ms;
     bool keeper_stopping;
+    uint64_t key_uses_written_ms; // when that was last looked after; the keeper's
+    uint64_t key_uses_newest_ms;  // the newest time that is written
 };
 
 // What a command names, found: the docket for the rules and the items behind it.
@@ -150,6 +152,11 @@ bool writer_decide_now(struct books *books, struct round *round);
 void *keeper_run(void *books);
 // The journal has ended a segment. Thread: the writer.
 void keeper_segment_ended(struct books *books, uint64_t time_ms);
+
+// key_uses.c. Thread: one at the start, then the keeper, then who closes.
+void key_uses_load(struct books *books);
+bool key_uses_are_due(const struct books *books, uint64_t now_ms);
+void key_uses_write(struct books *books);
 
 // checkpoint.c
 // Writes the state beside the writer, so that a start replays from `landmark` on. Thread: the

@@ -179,6 +179,7 @@ static void books_close(struct engine *engine) {
     inbox_push(&books->inbox,
                &last.node); // wakes the writer; what came before it is published first
     CHECK(pthread_join(books->writer, NULL) == 0);
+    key_uses_write(books);
     books_free(books);
 }
 
@@ -379,6 +380,8 @@ static enum status open_books(struct books *books, const struct embedded_options
     status = replay(books, options, ret_why, why_bytes);
     if (status == STATUS_ok)
         keys_own(books);
+    if (status == STATUS_ok)
+        key_uses_load(books);
     if (status == STATUS_ok)
         status = folder_settle(books->disk);
     return status == STATUS_ok ? check_currencies(books, options, ret_why, why_bytes) : status;

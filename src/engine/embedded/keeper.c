@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The keeper makes checkpoints beside the writer: often enough for a start within seconds, seldom
-// enough to leave the disk to the journal.
+// enough to leave the disk to the journal. Now and then it notes when keys were last used.
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/embedded/books.h"
 
-#define LOOK_AGAIN_MS 200
+#define LOOK_AGAIN_MS   200
+#define LOOK_AT_KEYS_MS 60000
 #define LANDMARKS_MAX (sizeof(((struct books *)0)->landmarks) / sizeof(struct landmark))
 
 void keeper_segment_ended(struct books *books, uint64_t time_ms) {
@@ -45,13 +46,11 @@ static bool checkpoint_is_due(struct books *books, struct landmark *ret_landmark
 
 static void keeper_wait(struct books *books) {
     struct timespec until;
-    uint64_t at_ms = clock_now_ms() + LOOK_AGAIN_MS;
+    uint64_t at_ms =
+        clock_now_ms() + (books->landmark_count == 0 ? LOOK_AT_KEYS_MS : LOOK_AGAIN_MS);
     until = (struct timespec){.tv_sec = (time_t)(at_ms / 1000),
                               .tv_nsec = (long)(at_ms % 1000) * 1000000};
-    if (books->landmark_count == 0)
-        (void)pthread_cond_wait(&books->keeper_wake, &books->keeper_lock);
-    else
-        (void)pthread_cond_timedwait(&books->keeper_wake, &books->keeper_lock, &until);
+    (void)pthread_cond_timedwait(&books->keeper_wake, &books->keeper_lock, &until);
 }
 
 void *keeper_run(void *context) {
@@ -59,6 +58,12 @@ void *keeper_run(void *context) {
     CHECK(pthread_mutex_lock(&books->keeper_lock) == 0);
     while (!books->keeper_stopping) {
         struct landmark landmark;
+        if (key_uses_are_due(books, clock_now_ms())) {
+            CHECK(pthread_mutex_unlock(&books->keeper_lock) == 0);
+            key_uses_write(books);
+            CHECK(pthread_mutex_lock(&books->keeper_lock) == 0);
+            continue;
+        }
         if (!checkpoint_is_due(books, &landmark)) {
             keeper_wait(books);
             continue;
