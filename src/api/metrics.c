@@ -231,9 +231,16 @@ static void add_servers(const struct api *api, struct buffer *buffer) {
              "Reads beside the writer, by where they were answered.");
     buffer_add_format(buffer,
                       "florin_postgres_reads_total{from=\"primary\"} %llu\n"
-                      "florin_postgres_reads_total{from=\"replica\"} %llu\n",
+                      "florin_postgres_reads_total{from=\"replica\"} %llu\n"
+                      "florin_postgres_reads_total{from=\"cache\"} %llu\n",
                       (unsigned long long)stats.reads_primary,
-                      (unsigned long long)stats.reads_replica);
+                      (unsigned long long)stats.reads_replica,
+                      (unsigned long long)stats.reads_cached);
+    add_value(buffer, "postgres_cache_misses_total", "counter",
+              "Wallets that were asked of the cache and were not there, or too old.",
+              stats.cache_misses);
+    add_value(buffer, "postgres_cache_wallets", "gauge", "Wallets in the cache.",
+              stats.cache_wallets);
     if (stats.replica_count == 0)
         return;
     add_head(buffer, "postgres_replica_used", "gauge", "1: reads may go to that replica.");

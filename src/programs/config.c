@@ -50,6 +50,8 @@ static const struct setting settings[] = {
      "Streaming standbys that reads may go to: an array of up to 8 connection strings."},
     INTEGER(postgres_replica_lag_ms, 100, 600000, 30000,
             "A replica that is further behind is not read from, in milliseconds."),
+    INTEGER(postgres_cache_wallets, 0, 10000000, 10000,
+            "Wallets kept in memory for reads that allow an age, some 700 bytes each."),
     {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
      "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
 };

@@ -35,6 +35,7 @@ struct config {
     char postgres_replicas[CONFIG_REPLICAS_MAX][CONFIG_URL_BYTES_MAX];
     uint32_t postgres_replica_count;
     uint64_t postgres_replica_lag_ms;
+    uint64_t postgres_cache_wallets;
     bool separate_duties;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;

@@ -109,6 +109,7 @@ static bool open_postgres(struct serving *serving) {
         .folder = serving->folder,
         .replicas = replicas,
         .replica_count = serving->config.postgres_replica_count,
+        .cache_wallets = (uint32_t)serving->config.postgres_cache_wallets,
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)

@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+from client import Client  # noqa: E402
 from report import Report  # noqa: E402
 
 PRIMARY = cluster.Cluster()
@@ -62,6 +63,7 @@ def caught_up():
 
 
 def serve(**settings):
+    settings.setdefault("postgres_cache_wallets", 0)
     # The books' database must be on the standby before its replica can be read.
     server = florin.Server(config=dict(settings))
     name = PRIMARY.database_for(server.data)
@@ -243,9 +245,63 @@ def own_writes(report):
     report.equal("exit status", server.stop(), 0)
 
 
+def cached(report):
+    """Two nodes on the same books, neither of which hears of the other's writes."""
+    one = florin.Server(config={"postgres_cache_wallets": 40}).start()
+    two = florin.Server()
+    PRIMARY.databases[two.data] = PRIMARY.database_for(one.data)
+    two.start()
+    secret = one.key("auditor")["secret"]
+    time.sleep(1.1)  # the other node knows the key by then
+    with one.client() as here, one.client(secret) as other, \
+            Client(two.port, one.admin_secret) as there:
+        wallet, _ = open_wallet(here)
+        report.equal("read", balance(other, wallet, HOURS), 1000)
+        hits = metric(here, 'postgres_reads_total{from="cache"}')
+        report.equal("read again", balance(other, wallet, HOURS), 1000)
+        report.equal("from the cache", metric(here, 'postgres_reads_total{from="cache"}'), hits + 1)
+        paid = there.post("/v1/deposits", {"wallet": wallet, "amount": 1,
+                                           "bank_transaction_id": f"c{random.random()}"})
+        report.equal("elsewhere", paid.status, 201)
+        report.equal("as it was", balance(other, wallet, HOURS), 1000)
+        report.equal("as of now", balance(other, wallet), 1001)
+        position = {"Florin-Position": paid.headers["florin-position"], **HOURS}
+        report.equal("with that position", balance(other, wallet, position), 1001)
+        here.post("/v1/deposits", {"wallet": wallet, "amount": 1,
+                                   "bank_transaction_id": f"c{random.random()}"})
+        report.equal("after a write of its own", balance(here, wallet, HOURS), 1002)
+        never_too_old(report, other, there, wallet)
+        for number in range(60):
+            balance(other, open_wallet(here, f"many{number}")[0], HOURS)
+        kept = metric(here, "postgres_cache_wallets")
+        report.check("bounded", 20 <= kept <= 40, kept)
+    report.equal("exit status", two.stop(), 0)
+    report.equal("exit status", one.stop(), 0)
+
+
+def never_too_old(report, reader, writer, wallet):
+    """What was answered elsewhere a second ago is seen, though nobody told this node."""
+    known = [(time.monotonic(), balance(reader, wallet))]
+    wrong, hits = [], 0
+    deadline = time.monotonic() + 3.5
+    while time.monotonic() < deadline:
+        answer = writer.post("/v1/deposits", {"wallet": wallet, "amount": 1,
+                                              "bank_transaction_id": f"c{random.random()}"})
+        known.append((time.monotonic(), known[-1][1] + (answer.status == 201)))
+        asked = time.monotonic()
+        seen = balance(reader, wallet, {"Cache-Control": "max-age=1"})
+        least = max(value for at, value in known if at < asked - 1 or value == known[0][1])
+        hits += seen < known[-1][1]
+        if seen < least:
+            wrong.append((seen, least))
+    report.check("never older than a second", not wrong, wrong[:5])
+    report.check("but sometimes older than now", hits > 0, len(known))
+
+
 total = Report("postgres replicas")
 total.run("routing", routing)
 total.run("paused", paused)
 total.run("lagging", lagging)
 total.run("own writes", own_writes)
+total.run("cached", cached)
 total.finish()

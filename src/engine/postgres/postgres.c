@@ -38,6 +38,11 @@ static void add_servers(struct books *books, struct engine_stats *stats) {
     stats->failovers = books->primary.choice_count;
     stats->servers_refused = books->primary.refused_count;
     CHECK(pthread_mutex_unlock(&books->primary.lock) == 0);
+    struct wallet_cache_stats cache;
+    wallet_cache_count(books->cache, &cache);
+    stats->reads_cached = cache.hits;
+    stats->cache_misses = cache.misses;
+    stats->cache_wallets = cache.wallets;
     stats->replica_count = books->replicas.count;
     CHECK(pthread_mutex_lock(&books->replicas.lock) == 0);
     for (uint32_t i = 0; i < books->replicas.count; i++) {
@@ -91,6 +96,7 @@ static void books_free(struct books *books) {
     reader_pool_done(&books->readers);
     replicas_done(&books->replicas);
     servers_done(&books->watched_urls);
+    wallet_cache_close(books->cache);
     primary_done(&books->primary);
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_done(&books->feeds.arenas[i]);
@@ -218,6 +224,7 @@ static enum status open_books(struct books *books, const struct postgres_options
     }
     books->is_new = books->desk.key_count == 0;
     books->counters = books->desk.counters;
+    books->published = books->position;
     books->ring.version = UINT64_MAX;
     key_ring_refresh(books);
     return check_currencies(books, options, ret_why, why_bytes);
@@ -238,6 +245,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     CHECK(pthread_mutex_init(&books->feeds.lock, NULL) == 0);
     CHECK(pthread_mutex_init(&books->counters_lock, NULL) == 0);
     reader_pool_init(&books->readers, NULL);
+    books->cache = wallet_cache_open(options->cache_wallets);
     CHECK(pthread_rwlock_init(&books->ring.lock, NULL) == 0);
     enum status status = open_books(books, options, ret_why, why_bytes);
     if (status != STATUS_ok) {

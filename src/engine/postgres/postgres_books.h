@@ -7,6 +7,7 @@
 #include "engine/postgres/desk.h"
 #include "engine/postgres/postgres.h"
 #include "engine/postgres/reader.h"
+#include "engine/postgres/wallet_cache.h"
 
 // Keys as HTTP threads see them: a copy, made anew when the books' keys change.
 struct key_ring {
@@ -48,11 +49,13 @@ struct books {
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics
     struct counters counters;      // of the last batch that was committed or read
-    pthread_mutex_t counters_lock; // of `counters`
+    struct position published;     // as `position`, for other threads
+    pthread_mutex_t counters_lock; // of `counters` and `published`
     struct key_ring ring;
 
     struct reader_pool readers; // of the primary
     struct replicas replicas;
+    struct wallet_cache *cache; // NULL: none
     struct feeds feeds;
 
     pthread_t watcher;
@@ -85,6 +88,9 @@ struct reading {
 };
 // A link to the next server that is fresh enough, the primary last; false: it was tried, too.
 bool reading_next(struct books *books, struct reading *reading);
+// What nothing is missing before in an answer of that link, by position and by time.
+uint64_t reading_begins(struct books *books, const struct reading *reading,
+                        struct position *ret_position);
 void reading_done(struct books *books, struct reading *reading); // it was answered
 
 // link_pool.c

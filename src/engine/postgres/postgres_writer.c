@@ -88,11 +88,22 @@ static void resolve_submission(const struct books *books, struct round *round,
         desk_resolve(&books->desk, &round->arena, &submission->outcomes[i]);
 }
 
+// A courtesy: what is cached is never used beyond its age.
+static void drop_changed(struct books *books) {
+    for (uint32_t i = 0; i < books->desk.wallets.count && books->cache != NULL; i++) {
+        const struct wallet_row *row = books->desk.wallets.items[i];
+        if (row->changed)
+            wallet_cache_drop(books->cache, row->wallet.id);
+    }
+}
+
 static void publish(struct books *books, struct inbox_node *first) {
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
     books->counters = books->desk.counters;
+    books->published = books->position;
     CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
     key_ring_refresh(books);
+    drop_changed(books);
     while (first != NULL) {
         struct round *round = desk_round_of(first);
         first = first->next; // the round is the caller's again once it is told

@@ -82,6 +82,21 @@ bool reading_next(struct books *books, struct reading *reading) {
     return true;
 }
 
+uint64_t reading_begins(struct books *books, const struct reading *reading,
+                        struct position *ret_position) {
+    uint64_t now_ns = clock_monotonic_ns();
+    const struct reader *reader = reader_of(reading->link);
+    if (reader->pool->replica != NULL) {
+        *ret_position = reader->replayed;
+        uint64_t age_ns = replicas_age_ns(&books->replicas, reader->replayed, now_ns);
+        return age_ns > now_ns ? 0 : now_ns - age_ns;
+    }
+    CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+    *ret_position = books->published;
+    CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    return now_ns;
+}
+
 void reading_done(struct books *books, struct reading *reading) {
     if (reading->link == NULL)
         return;
