@@ -16,7 +16,7 @@
 #define NOTES_REPEATS       1024                    // kinds of refusals in a window, per loop
 #define NOTES_PENDING_MAX   ((size_t)1 << 20)       // bytes; what is beyond is counted as lost
 #define NOTES_FLYING_MAX    ((uint64_t)1 << 20)     // bytes on their way at once
-#define NOTES_EARLY_BYTES   ((size_t)NOTES_BYTES_MAX) // from so many on they go by themselves
+#define NOTES_EARLY_BYTES   ((size_t)64 << 10)      // from so many on they go by themselves
 #define NOTES_WAIT_NS       UINT64_C(1000000000)    // and at the latest after this
 #define NOTES_PRINCIPAL_MAX 255
 

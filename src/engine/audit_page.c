@@ -5,10 +5,9 @@
 #include "base/check.h"
 #include "ledger/audit.h"
 
-#define CURSOR_INDEX_SHIFT 52
-#define CURSOR_POSITION    ((UINT64_C(1) << CURSOR_INDEX_SHIFT) - 1)
+#define CURSOR_NUMBER ((UINT64_C(1) << AUDIT_CURSOR_SHIFT) - 1)
 
-static_assert(NOTES_IN_RECORD_MAX <= 1 << (64 - CURSOR_INDEX_SHIFT), "an entry's place has bits");
+static_assert(NOTES_IN_RECORD_MAX <= 1 << (64 - AUDIT_CURSOR_SHIFT), "an entry's place has bits");
 
 static bool names(const struct audit_entry *entry, struct id id) {
     for (uint32_t i = 0; i < entry->name_count; i++)
@@ -37,7 +36,7 @@ static bool is_wanted(const struct list_query *query, const struct audit_entry *
 }
 
 uint64_t audit_page_below(const struct list_query *query, uint64_t end) {
-    uint64_t position = query->cursor & CURSOR_POSITION;
+    uint64_t position = (query->cursor & CURSOR_NUMBER) * 8;
     if (query->cursor == 0 || position >= end)
         return end;
     return position + 8; // exclusive: its own record may have more
@@ -47,14 +46,14 @@ bool audit_page_take(const struct list_query *query, uint64_t position, struct s
                      struct page *page) {
     struct record record;
     const char *why;
-    CHECK(position <= CURSOR_POSITION);
+    CHECK(position / 8 <= CURSOR_NUMBER);
     if (record_decode(bytes, &record, &why) != STATUS_ok)
         return true; // whoever checks the books tells
     if (record.time_ms < query->from_ms)
         return false;
     uint32_t count = audit_entry_count(&record);
-    uint32_t first = position == (query->cursor & CURSOR_POSITION)
-                         ? (uint32_t)(query->cursor >> CURSOR_INDEX_SHIFT)
+    uint32_t first = position / 8 == (query->cursor & CURSOR_NUMBER)
+                         ? (uint32_t)(query->cursor >> AUDIT_CURSOR_SHIFT)
                          : 0;
     for (uint32_t i = first; i < count; i++) {
         struct audit_entry entry;
@@ -62,7 +61,7 @@ bool audit_page_take(const struct list_query *query, uint64_t position, struct s
         if (!is_wanted(query, &entry))
             continue;
         if (page->item_count == query->limit) {
-            page->next_cursor = position | (uint64_t)i << CURSOR_INDEX_SHIFT;
+            page->next_cursor = audit_cursor(position, i);
             return false;
         }
         struct entry *item = &page->items[page->item_count++];

@@ -2,8 +2,9 @@
 // What both engines share of the audit's list: from records, newest first, to a page's entries. An
 // engine hands in its records; a page does bounded work, so it may be short.
 //
-// A cursor is the position of a record, and in its highest twelve bits which of the record's
-// entries comes next, counted from the last: 0 is the newest.
+// A cursor is an eighth of the position of a record, and in its highest five bits which of the
+// record's entries comes next, counted from the last: 0 is the newest.
+#define AUDIT_CURSOR_SHIFT 59
 #pragma once
 #include "engine/engine.h"
 
@@ -12,6 +13,9 @@
 // refusals (docs/security.md), and what clocks of nodes differ.
 #define AUDIT_LATE_MS (UINT64_C(3700) * 1000)
 
+static inline uint64_t audit_cursor(uint64_t position, uint32_t index) {
+    return position / 8 | (uint64_t)index << AUDIT_CURSOR_SHIFT;
+}
 // Where a page begins: below this position.
 uint64_t audit_page_below(const struct list_query *query, uint64_t end);
 // Adds the entries of the record that stands at `position` and that the query asks for. `bytes`

@@ -26,9 +26,9 @@
 
 #define NOTE_BYTES_MAX       768
 #define NOTE_OPERATION_BYTES 63
-// What one record holds at most: the place within it has twelve bits in a cursor.
-#define NOTES_IN_RECORD_MAX  1024
-#define NOTES_BYTES_MAX      (64 * 1024)
+// What one record holds at most: the place within it has five bits in a cursor.
+#define NOTES_IN_RECORD_MAX  32
+#define NOTES_BYTES_MAX      (NOTES_IN_RECORD_MAX * NOTE_BYTES_MAX)
 
 struct note {
     uint64_t at_ms;         // the first, by the clock of the node that was asked

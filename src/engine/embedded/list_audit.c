@@ -15,7 +15,7 @@ enum status list_audit(struct books *books, const struct list_query *query, stru
     journal_walk_init(&walk, books->journal, audit_page_below(query, end));
     for (int scanned = 0; journal_walk_previous(&walk, &position, &bytes); scanned++) {
         if (scanned == AUDIT_SCAN_MAX) {
-            page->next_cursor = position;
+            page->next_cursor = audit_cursor(position, 0);
             break;
         }
         if (!audit_page_take(query, position, bytes, page))

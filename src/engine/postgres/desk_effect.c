@@ -228,9 +228,9 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_HOLD: return id_slot(record->hold.id);
     case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
     case RECORD_CURSOR: return record->cursor.slot;
+    case RECORD_NOTES:
     case RECORD_KEY: return 0;
     case RECORD_REFUSAL:
-    case RECORD_NOTES:
     case RECORD_BATCH: break;
     }
     UNREACHABLE("nothing is taken");

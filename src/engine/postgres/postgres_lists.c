@@ -293,7 +293,7 @@ static enum link_result list_audit(struct books *books, struct link *link,
         if (rows < AUDIT_ROWS)
             return LINK_OK;
     }
-    page->next_cursor = (uint64_t)(before - 1) * 8;
+    page->next_cursor = audit_cursor((uint64_t)(before - 1) * 8, 0);
     return LINK_OK;
 }
 

@@ -169,7 +169,7 @@ static void make_wallet(struct maker *maker, struct wallet_facts *facts) {
 
 static void make_notes(struct maker *maker, struct notes_facts *facts) {
     struct buffer buffer = {0};
-    facts->count = 1 + (uint32_t)number(maker, 40);
+    facts->count = 1 + (uint32_t)number(maker, NOTES_IN_RECORD_MAX - 1);
     for (uint32_t i = 0; i < facts->count; i++) {
         uint64_t at_ms = number(maker, UINT64_MAX / 2);
         struct note note = {
