@@ -187,7 +187,8 @@ static void flight_finish(struct api_loop *loop, struct flight *flight) {
         if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission)) {
             flight_add(flight, call);
         } else {
-            if (!position_is_none(position) && call->operation->is_write)
+            bool is_note = call->operation == NULL;
+            if (!position_is_none(position) && !is_note && call->operation->is_write)
                 note_position(loop, call, position);
             call_finish(loop, call);
         }
