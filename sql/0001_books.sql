@@ -177,9 +177,15 @@ CREATE TABLE keys (
     expires_at_ms bigint NOT NULL,
     role smallint NOT NULL,
     revoked boolean NOT NULL,
-    opened bigint NOT NULL
+    opened bigint NOT NULL,
+    previous_hash bytea NOT NULL CHECK (length(previous_hash) = 32),
+    previous_until_ms bigint NOT NULL,
+    rotated bigint NOT NULL
 );
-COMMENT ON TABLE keys IS 'API keys; only the hash of a secret is known. All belong to slot 0.';
+COMMENT ON TABLE keys IS 'API keys; only the hashes of secrets are known. All belong to slot 0.';
+COMMENT ON COLUMN keys.previous_hash IS
+    'The secret before the last rotation; it works until previous_until_ms.';
+COMMENT ON COLUMN keys.rotated IS 'The record of its last rotation; 0: none.';
 COMMENT ON COLUMN keys.opened IS 'The record that made it.';
 
 CREATE TABLE bank_ids (

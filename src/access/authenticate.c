@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reads bearer keys. A secret is found by the hash of it, so what an attacker can time is the
-// lookup of a hash that he cannot steer; the one comparison that decides is made in constant time.
+// lookup of a hash that he cannot steer; the books compare it in constant time.
 #include "access/authenticate.h"
 
 #include "access/secret.h"
@@ -55,9 +55,7 @@ enum status authenticate_bearer(struct slice authorization, struct sha256_contex
     sha256_add(hash, token);
     struct sha256 secret_hash = sha256_end(hash);
     struct principal found;
-    if (!source->find(source->context, &secret_hash, &found) || !found.live ||
-        !equal_constant_time(found.secret_hash.bytes, secret_hash.bytes,
-                             sizeof(secret_hash.bytes))) {
+    if (!source->find(source->context, &secret_hash, &found) || !found.live) {
         *ret_why = "The API key is unknown, revoked or expired.";
         return STATUS_unauthenticated;
     }

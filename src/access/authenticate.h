@@ -16,11 +16,11 @@ struct principal {
     struct id key;
     uint8_t role;
     struct slice owner; // whose key it is; lives as long as the books; may be empty
-    struct sha256 secret_hash;
-    bool live; // not revoked, not expired
+    bool live; // not revoked, not expired, and its secret not replaced too long ago
 };
 
-// Asks the books for the key with this hash of its secret; false when there is none.
+// Asks the books for the key with this hash of its secret, which they compare in constant time;
+// false when there is none.
 struct principal_source {
     bool (*find)(void *context, const struct sha256 *secret_hash, struct principal *ret_principal);
     void *context;

@@ -176,7 +176,8 @@ void answers_call(struct api_loop *loop, struct call *call) {
         }
     } else {
         struct wire_found found = answers_found(outcome, (enum command_type)call->command.type);
-        if (call->command.type == COMMAND_KEY_CREATE)
+        if (call->command.type == COMMAND_KEY_CREATE ||
+            call->command.type == COMMAND_KEY_ROTATE)
             found.role_name = keys_role_name(loop->api, outcome->record);
         if (!outcome->replayed && call->secret_size != 0) {
             found.secret = slice_of(call->secret, call->secret_size);

@@ -17,12 +17,7 @@ static bool find_principal(void *context, const struct sha256 *secret_hash,
     if (!engine->port->find_key(engine, secret_hash, clock_now_ms(), &key, &live))
         return false;
     *ret_principal = (struct principal){
-        .key = key.id,
-        .role = key.role,
-        .owner = key.owner,
-        .secret_hash = key.secret_hash,
-        .live = live,
-    };
+        .key = key.id, .role = key.role, .owner = key.owner, .live = live};
     return true;
 }
 

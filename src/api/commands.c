@@ -34,7 +34,7 @@ void commands_request(struct asking *asking) {
         calls_release(asking->loop, call);
         return;
     }
-    if (call->command.type == COMMAND_KEY_CREATE)
+    if (call->command.type == COMMAND_KEY_CREATE || call->command.type == COMMAND_KEY_ROTATE)
         keys_make_secret(call, &asking->loop->api->roles);
     submit(asking, call);
 }

@@ -274,8 +274,8 @@ void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
 bool pages_answer(struct asking *asking);
 
-// keys.c: gives a COMMAND_KEY_CREATE its secret; and the role of a key's record, when it is one of
-// the configuration.
+// keys.c: gives a COMMAND_KEY_CREATE or COMMAND_KEY_ROTATE its secret; and the role of a key's
+// record, when it is one of the configuration.
 void keys_make_secret(struct call *call, const struct role_table *roles);
 const char *keys_role_name(const struct api *api, struct slice record);
 

@@ -16,6 +16,8 @@
 #define LIMIT_BATCH_BODY_BYTES_MAX (16 * 1024 * 1024)
 #define LIMIT_EXPIRES_IN_S_DEFAULT (7 * 24 * 3600)
 #define LIMIT_EXPIRES_IN_S_MAX (366 * 24 * 3600)
+#define LIMIT_KEY_OVERLAP_S_DEFAULT (24 * 3600)
+#define LIMIT_KEY_OVERLAP_S_MAX (30 * 24 * 3600)
 #define LIMIT_SLOTS 1024               // fixed for ever: ids carry the slot in ten bits
 #define LIMIT_CURRENCY_CODE_BYTES_MAX 12
 #define LIMIT_CURRENCY_EXPONENT_MAX 8

@@ -111,6 +111,8 @@ static void apply_key(const struct key_facts *facts, struct docket *docket) {
     *docket->key = (struct key){
         .id = facts->id,
         .secret_hash = facts->secret_hash,
+        .previous_hash = facts->previous_hash,
+        .previous_until_ms = facts->previous_until_ms,
         .expires_at_ms = facts->expires_at_ms,
         .role = facts->role,
         .revoked = facts->revoked,

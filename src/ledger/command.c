@@ -28,6 +28,7 @@ static const char *type_name(enum command_type type) {
         [COMMAND_READ_HOLD] = "read_hold",
         [COMMAND_READ_WITHDRAWAL] = "read_withdrawal",
         [COMMAND_INVALID] = "invalid",
+        [COMMAND_KEY_ROTATE] = "key_rotate",
         [COMMAND_CURSOR_CLAIM] = "cursor_claim",
         [COMMAND_CURSOR_MOVE] = "cursor_move",
         [COMMAND_CURSOR_RESET] = "cursor_reset",
@@ -51,7 +52,8 @@ const char *command_type_name(enum command_type type) {
 uint32_t command_home_slot(const struct command *command) {
     if (!id_is_zero(command->wallet))
         return id_slot(command->wallet);
-    if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE)
+    if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
+        command->type == COMMAND_KEY_ROTATE)
         return 0;
     return id_is_zero(command->subject) ? command->slot : id_slot(command->subject);
 }

@@ -41,6 +41,8 @@ enum command_type {
     // The door's own: entries of the audit that no other record tells (note.h), encoded in
     // `metadata`.
     COMMAND_NOTE = 30,
+    // A key gets a new secret; the old one opens doors for a while yet.
+    COMMAND_KEY_ROTATE = 35,
     // The system's own: places in logs beside the books (cursor.h), and what became of a queued
     // command, found by its key.
     COMMAND_CURSOR_CLAIM = 38,
@@ -73,7 +75,8 @@ struct command {
     uint8_t wallet_kind;     // of an opening
     uint8_t wallet_status;   // of a change
     uint8_t key_role;        // of a new key
-    uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never
+    uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never; of a rotation: as it was
+    uint32_t overlap_s;      // of a rotation: how long the old secret still opens doors
     uint32_t slot;           // of what it opens (wallet: from the owner); else unused
     struct id principal_key; // the API key it came with; zero: the system
     struct slice bound_to;   // the owner whom the principal is bound to (bound.h); empty: to nobody

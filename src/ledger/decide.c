@@ -105,7 +105,8 @@ static enum status rung_found(const struct command *command, const struct docket
         return refuse(ret_refusal, STATUS_not_found, ID_WALLET, command->wallet);
     if (traits->needs_counterparty && docket->counterparty == NULL)
         return refuse(ret_refusal, STATUS_not_found, ID_WALLET, command->counterparty);
-    if (command->type == COMMAND_KEY_REVOKE && (docket->key == NULL || docket->key->revoked))
+    bool needs_key = command->type == COMMAND_KEY_REVOKE || command->type == COMMAND_KEY_ROTATE;
+    if (needs_key && (docket->key == NULL || docket->key->revoked))
         return refuse(ret_refusal, STATUS_not_found, ID_KEY, command->subject);
     return STATUS_ok;
 }

@@ -21,8 +21,8 @@ struct docket {
     // Of `wallet` (or of a transaction that is no purchase), or of command.currency for an opening.
     struct currency_account *currency;
     const struct currency *counterparty_currency;
-    struct key *key;        // named by `subject` (revoke)
     struct cursor *cursor;  // of cursor commands: there always is one
+    struct key *key;        // named by `subject` (revoke, rotate)
     const struct key *keys; // all keys: the principal's must be live
     uint32_t key_count;
     const struct key *principal; // of command.principal_key; NULL only for the system

@@ -191,6 +191,32 @@ static void facts_of_change(const struct command *command, const struct docket *
     };
 }
 
+static uint64_t expiry_of_key(const struct command *command, uint64_t now_ms) {
+    return command->expires_in_s == 0 ? 0 : now_ms + command->expires_in_s * UINT64_C(1000);
+}
+
+// The old secret keeps working for the overlap, but only if it works now: a rotation that makes an
+// expired key live again must not bring back a secret that had run out.
+static void facts_of_rotation(const struct command *command, const struct docket *docket,
+                              struct record *record) {
+    const struct key *key = docket->key;
+    CHECK(!key->revoked);
+    bool overlaps = command->overlap_s != 0 &&
+                    key_is_live(key, docket->keys, docket->key_count, docket->now_ms);
+    record->kind = RECORD_KEY;
+    record->api_key = (struct key_facts){
+        .id = key->id,
+        .role = key->role,
+        .expires_at_ms = command->expires_in_s == 0 ? key->expires_at_ms
+                                                    : expiry_of_key(command, docket->now_ms),
+        .secret_hash = command->secret_hash,
+    };
+    if (!overlaps)
+        return;
+    record->api_key.previous_hash = key->secret_hash;
+    record->api_key.previous_until_ms = docket->now_ms + command->overlap_s * UINT64_C(1000);
+}
+
 static void facts_of_key(const struct command *command, const struct docket *docket,
                          struct record *record) {
     record->kind = RECORD_KEY;
@@ -207,9 +233,7 @@ static void facts_of_key(const struct command *command, const struct docket *doc
     record->api_key = (struct key_facts){
         .id = docket->new_id,
         .role = command->key_role,
-        .expires_at_ms = command->expires_in_s == 0
-                             ? 0
-                             : docket->now_ms + command->expires_in_s * UINT64_C(1000),
+        .expires_at_ms = expiry_of_key(command, docket->now_ms),
         .secret_hash = command->secret_hash,
         .name = command->name,
         .owner = command->owner,
@@ -259,6 +283,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_KEY_CREATE:
     case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;
+    case COMMAND_KEY_ROTATE: facts_of_rotation(command, docket, record); return;
     default: UNREACHABLE("no facts for this command");
     }
 }

@@ -108,11 +108,11 @@ static_assert(sizeof(struct withdrawal_bytes) == 88, "");
 
 struct key_bytes {
     struct id id;
-    struct sha256 secret_hash;
-    uint64_t expires_at_ms;
+    struct sha256 secret_hash, previous_hash;
+    uint64_t expires_at_ms, previous_until_ms, opening;
     uint8_t role, revoked, reserved[6];
 };
-static_assert(sizeof(struct key_bytes) == 64, "");
+static_assert(sizeof(struct key_bytes) == 112, "");
 
 struct refusal_bytes {
     struct id id, other;
@@ -256,7 +256,10 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
         const struct key_facts *facts = &record->api_key;
         struct key_bytes bytes = {.id = facts->id,
                                   .secret_hash = facts->secret_hash,
+                                  .previous_hash = facts->previous_hash,
                                   .expires_at_ms = facts->expires_at_ms,
+                                  .previous_until_ms = facts->previous_until_ms,
+                                  .opening = facts->opening,
                                   .role = facts->role,
                                   .revoked = facts->revoked};
         return put(place, &bytes, sizeof(bytes));
@@ -463,7 +466,10 @@ static const char *take_key(struct reader *reader, struct key_facts *facts) {
                                 .role = bytes.role,
                                 .revoked = bytes.revoked,
                                 .expires_at_ms = bytes.expires_at_ms,
-                                .secret_hash = bytes.secret_hash};
+                                .secret_hash = bytes.secret_hash,
+                                .previous_hash = bytes.previous_hash,
+                                .previous_until_ms = bytes.previous_until_ms,
+                                .opening = bytes.opening};
     return NULL;
 }
 

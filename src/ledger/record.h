@@ -18,7 +18,7 @@ enum record_kind {
     RECORD_TRANSACTION = 2, // money moved
     RECORD_HOLD = 3,        // opened, voided, expired
     RECORD_WITHDRAWAL = 4,  // asked for (pending), failed
-    RECORD_KEY = 5,         // created, revoked
+    RECORD_KEY = 5,         // created, rotated, revoked
     RECORD_REFUSAL = 6,     // remembered under an idempotency key
     RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
     RECORD_NOTES = 12,      // entries of the audit that no other record tells
@@ -103,7 +103,10 @@ struct key_facts {
     bool revoked;
     uint64_t expires_at_ms;
     struct sha256 secret_hash;
-    struct slice name, owner;
+    struct sha256 previous_hash; // see struct key
+    uint64_t previous_until_ms;
+    uint64_t opening;         // of a rotation: position of the record that made the key
+    struct slice name, owner; // of a creation
 };
 
 // Why not, with the numbers that the sentence needs. Fields that do not matter for the status are

@@ -58,6 +58,14 @@ bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_cou
     return true;
 }
 
+bool key_has_secret(const struct key *key, const struct sha256 *secret_hash, uint64_t now_ms,
+                    bool *ret_in_time) {
+    bool is_current = equal_constant_time(&key->secret_hash, secret_hash, sizeof(*secret_hash));
+    bool is_previous = equal_constant_time(&key->previous_hash, secret_hash, sizeof(*secret_hash));
+    *ret_in_time = is_current || now_ms < key->previous_until_ms;
+    return is_current || (is_previous && key->previous_until_ms != 0);
+}
+
 bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count,
                        uint64_t now_ms) {
     if (key->role != ROLE_ADMIN || !key_is_live(key, keys, key_count, now_ms))

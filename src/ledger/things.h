@@ -78,7 +78,9 @@ enum role {
 struct key {
     struct id id;
     struct sha256 secret_hash;
-    uint64_t expires_at_ms; // 0: never
+    struct sha256 previous_hash; // of the secret before its rotation
+    uint64_t previous_until_ms;  // that one opens doors until then; 0: there is none
+    uint64_t expires_at_ms;      // 0: never
     uint8_t role;           // enum role
     bool revoked;
     struct slice owner; // whose key it is, kept by the engine for as long as it lives; may be empty
@@ -106,6 +108,10 @@ void purchase_check(const struct purchase *purchase);
 // are all keys of the books.
 bool key_is_live(const struct key *key, const struct key *keys, uint32_t key_count,
                  uint64_t now_ms);
+// Whether the secret with that hash is this key's, compared in constant time. `ret_in_time` says
+// whether it still opens doors: the one before a rotation does so until its overlap ends.
+bool key_has_secret(const struct key *key, const struct sha256 *secret_hash, uint64_t now_ms,
+                    bool *ret_in_time);
 // Whether revoking it would leave no live admin key.
 bool key_is_last_admin(const struct key *key, const struct key *keys, uint32_t key_count,
                        uint64_t now_ms);

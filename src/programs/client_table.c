@@ -69,6 +69,9 @@ FIELD(expires_in, .name = "expires_in", .help = "seconds until it is over by its
 FIELD(keep_open, .name = "final", .option = "keep-open", .constant = "false",
       .help = "keeps the rest held for another capture", .kind = CLIENT_FLAG,
       .place = CLIENT_IN_BODY);
+FIELD(overlap, .name = "overlap",
+      .help = "seconds for which the old secret works too (default one day)",
+      .kind = CLIENT_NUMBER, .place = CLIENT_IN_BODY);
 FIELD(key_owner, .name = "owner", .help = "whose key it is", .place = CLIENT_IN_BODY);
 
 // Options of lists.
@@ -188,6 +191,9 @@ static const struct client_verb table[] = {
     {"keys", "list", "GET", "/v1/keys", NULL,
      "lists API keys, newest first", CLIENT_SHOW_PAGE, false,
      {&limit, &cursor}},
+    {"keys", "rotate", "POST", "/v1/keys/{id}/rotate", NULL,
+     "gives an API key a new secret, shown this once", CLIENT_SHOW_OBJECT, false,
+     {&key_in_path, &overlap, &expires_in}},
     {"keys", "revoke", "DELETE", "/v1/keys/{id}", NULL,
      "makes an API key useless at once", CLIENT_SHOW_DONE, false,
      {&key_in_path}},

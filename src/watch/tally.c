@@ -231,6 +231,23 @@ static bool take_change(struct tally *tally, const struct wallet_facts *facts) {
 
 // ---- keys, refusals, batches --------------------------------------------------------------------
 
+// The secret is new, the one before stays known for the overlap or not at all, the role never
+// changes.
+static bool take_rotation(struct tally *tally, const struct key_facts *facts,
+                          struct tally_key *key) {
+    if (key->revoked || facts->revoked || key->role != facts->role)
+        return tally_differs_about(tally, INTEGRITY_WALLETS, ID_KEY, facts->id,
+                                   "got another role or was revoked when its secret was changed");
+    bool is_new = memcmp(&key->secret_hash, &facts->secret_hash, sizeof(key->secret_hash)) != 0;
+    bool keeps = memcmp(&key->secret_hash, &facts->previous_hash, sizeof(key->secret_hash)) == 0;
+    if (!is_new || (facts->previous_until_ms != 0 && !keeps))
+        return tally_differs_about(tally, INTEGRITY_WALLETS, ID_KEY, facts->id,
+                                   "did not get a new secret in place of its own");
+    key->secret_hash = facts->secret_hash;
+    key->expires_at_ms = facts->expires_at_ms;
+    return true;
+}
+
 static bool take_key(struct tally *tally, const struct key_facts *facts) {
     uint32_t index = tally_map_find(&tally->keys, facts->id);
     tally->key_count++;
@@ -245,6 +262,8 @@ static bool take_key(struct tally *tally, const struct key_facts *facts) {
         key->role = facts->role;
         return true;
     }
+    if (tally->record->operation == COMMAND_KEY_ROTATE && index != 0)
+        return take_rotation(tally, facts, tally_map_at(&tally->keys, index));
     if (tally->record->operation != COMMAND_KEY_REVOKE || index == 0)
         return tally_differs_about(tally, INTEGRITY_WALLETS, ID_KEY, facts->id, "was never made");
     struct tally_key *key = tally_map_at(&tally->keys, index);

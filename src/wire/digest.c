@@ -4,7 +4,8 @@
 // default, so that requests of before keep their digests.
 //
 // A command is hashed as: struct digest_fixed (little endian, no padding), then the texts in the
-// order of their sizes. What an operation does not have is zero.
+// order of their sizes. What an operation does not have is zero. Behind the texts: of a key's
+// rotation the overlap, as u32.
 #include "wire/digest.h"
 
 #include <assert.h>
@@ -64,6 +65,8 @@ struct digest128 digest_command(const struct command *command, struct arena *are
         fixed.text_bytes[i] = (uint16_t)texts[i].size;
         size += texts[i].size;
     }
+    bool has_overlap = command->type == COMMAND_KEY_ROTATE;
+    size += has_overlap ? sizeof(command->overlap_s) : 0;
     uint8_t stack[DIGEST_STACK_BYTES];
     uint8_t *bytes = size <= sizeof(stack) ? stack : arena_take(arena, size);
     uint8_t *place = bytes + sizeof(fixed);
@@ -73,6 +76,8 @@ struct digest128 digest_command(const struct command *command, struct arena *are
             memcpy(place, texts[i].bytes, texts[i].size);
         place += texts[i].size;
     }
+    if (has_overlap)
+        memcpy(place, &command->overlap_s, sizeof(command->overlap_s));
     return hash128(slice_of(bytes, size), DIGEST_SEED_COMMAND);
 }
 

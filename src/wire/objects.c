@@ -142,9 +142,11 @@ static const struct object_member key[] = {
     {"role", "Role", "", false},
     {"owner", "Text", "", true},
     {"created_at", "Time", "", false},
+    {"rotated_at", "Time", "when it got its present secret, if not when it was made", true},
+    {"overlap_ends_at", "Time", "until when the secret before works too", true},
     {"expires_at", "Time", "", true},
     {"last_used_at", "Time", "", true},
-    {"secret", "Sentence", "shown once, by the answer that made the key", true},
+    {"secret", "Sentence", "shown once, by the answer that made it", true},
 };
 
 static const struct object_member audit_entry[] = {

@@ -27,7 +27,7 @@ static const struct collection collections[] = {
     {WORD("holds"), OPERATION_HOLD, OPERATION_VOID},
     {WORD("batches"), OPERATION_BATCH, OPERATION_BATCH},
     {WORD("transactions"), OPERATION_TRANSACTION_LIST, OPERATION_TRANSACTION_READ},
-    {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_REVOKE},
+    {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_ROTATE},
     {WORD("me"), OPERATION_ME, OPERATION_ME},
     {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
 };
@@ -107,6 +107,7 @@ const struct operation *operation_of_command(enum command_type type) {
         [COMMAND_CURSOR_RESET] = OPERATION_COUNT,
         [COMMAND_READ_CURSOR] = OPERATION_COUNT,
         [COMMAND_READ_OPERATION] = OPERATION_COUNT,
+        [COMMAND_KEY_ROTATE] = OPERATION_KEY_ROTATE,
     };
     CHECK(command_type_is_known(type));
     return codes[type] == OPERATION_COUNT ? NULL : &operations_table[codes[type]];

@@ -148,6 +148,15 @@ static const struct field field_key_expires_in = {
     COMMAND(expires_in_s),
     .sentence = "Seconds until the key stops working; without it the key does not expire."};
 
+static const struct field field_rotate_expires_in = {
+    NAMED("expires_in"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_EXPIRES_IN_S_MAX,
+    COMMAND(expires_in_s),
+    .sentence = "Seconds until the key stops working; without it that stays as it was."};
+static const struct field field_overlap = {
+    NAMED("overlap"), .kind = FIELD_INTEGER, .minimum = 0, .maximum = LIMIT_KEY_OVERLAP_S_MAX,
+    STANDARD(LIMIT_KEY_OVERLAP_S_DEFAULT), COMMAND(overlap_s),
+    .sentence = "Seconds for which the old secret keeps working beside the new one."};
+
 const struct field operations_hold_field = {
     NAMED("hold"), .kind = FIELD_ID, .id_type = ID_HOLD, .required = true, COMMAND(subject),
     .sentence = "The hold."};
@@ -275,6 +284,10 @@ static const struct field *const batch_body[] = {
 };
 static const struct field *const key_create_body[] = {
     &field_key_name, &field_key_role, &field_key_owner, &field_key_expires_in,
+};
+
+static const struct field *const key_rotate_body[] = {
+    &field_overlap, &field_rotate_expires_in,
 };
 
 static const struct field *const wallet_list_query[] = {
@@ -562,6 +575,16 @@ const struct operation operations_table[OPERATION_COUNT] = {
         WITH_ID(ID_KEY, subject), WRITE,
         .refusals = MAY(not_found) | MAY(last_admin_key),
         .summary = "Ends an API key at once, also for requests under way.",
+    },
+    [OPERATION_KEY_ROTATE] = {
+        .code = OPERATION_KEY_ROTATE, .name = "rotateKey", .method = METHOD_POST,
+        .path = "/v1/keys/{id}/rotate", .action = "rotate", .tag = "Keys",
+        .permission = "keys:write", .http = 200, .answer = ANSWER_KEY,
+        .command = COMMAND_KEY_ROTATE,
+        WITH_ID(ID_KEY, subject), WRITE, BODY(key_rotate_body),
+        .refusals = MAY(not_found),
+        .summary = "Gives an API key a new secret, shown this once; the old one works until the "
+                   "overlap ends.",
     },
     [OPERATION_ME] = {
         .code = OPERATION_ME, .name = "readMe", .method = METHOD_GET,

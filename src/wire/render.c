@@ -37,7 +37,8 @@ static void render_answer(struct buffer *buffer, enum answer_kind answer,
         return;
     case ANSWER_HOLD: wire_render_hold(buffer, record, opening, found->hold); return;
     case ANSWER_KEY:
-        wire_render_key(buffer, record, found->last_used_at_ms, found->role_name, found->secret);
+        wire_render_key(buffer, record, opening, found->last_used_at_ms, found->role_name,
+                        found->secret);
         return;
     default: UNREACHABLE("a command that answers with more than one thing");
     }

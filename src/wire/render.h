@@ -52,7 +52,8 @@ void wire_render_withdrawal(struct buffer *buffer, const struct record *record,
                             const struct id *transaction);
 void wire_render_hold(struct buffer *buffer, const struct record *record,
                       const struct record *opening, const struct hold *live);
-void wire_render_key(struct buffer *buffer, const struct record *record, uint64_t last_used_at_ms,
+void wire_render_key(struct buffer *buffer, const struct record *record,
+                     const struct record *opening, uint64_t last_used_at_ms,
                      const char *role_name, struct slice secret);
 
 // Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are

@@ -188,19 +188,30 @@ void wire_render_withdrawal(struct buffer *buffer, const struct record *record,
     BUFFER_ADD(buffer, "}");
 }
 
-void wire_render_key(struct buffer *buffer, const struct record *record, uint64_t last_used_at_ms,
-                     const char *role, struct slice secret) {
+void wire_render_key(struct buffer *buffer, const struct record *record,
+                     const struct record *opening, uint64_t last_used_at_ms, const char *role,
+                     struct slice secret) {
     CHECK(record->kind == RECORD_KEY);
+    CHECK(opening == NULL || opening->kind == RECORD_KEY);
     const struct key_facts *facts = &record->api_key;
+    const struct key_facts *texts = opening == NULL ? facts : &opening->api_key;
     (void)buffer_room(buffer, OBJECT_BYTES);
     BUFFER_ADD(buffer, "{\"id\":");
     render_id(buffer, ID_KEY, facts->id);
-    RENDER_TEXT(buffer, ",\"name\":", facts->name);
+    RENDER_TEXT(buffer, ",\"name\":", texts->name);
     BUFFER_ADD(buffer, ",\"role\":");
     render_word(buffer, role != NULL ? role : role_name(facts->role));
-    RENDER_TEXT(buffer, ",\"owner\":", facts->owner);
+    RENDER_TEXT(buffer, ",\"owner\":", texts->owner);
     BUFFER_ADD(buffer, ",\"created_at\":");
     render_time(buffer, id_time_ms(facts->id));
+    if (record->operation == COMMAND_KEY_ROTATE) {
+        BUFFER_ADD(buffer, ",\"rotated_at\":");
+        render_time(buffer, record->time_ms);
+    }
+    if (facts->previous_until_ms != 0) {
+        BUFFER_ADD(buffer, ",\"overlap_ends_at\":");
+        render_time(buffer, facts->previous_until_ms);
+    }
     if (facts->expires_at_ms != 0) {
         BUFFER_ADD(buffer, ",\"expires_at\":");
         render_time(buffer, facts->expires_at_ms);

@@ -313,6 +313,93 @@ DELETE /v1/keys/$third.id
 DELETE /v1/keys/$second.id
   409 last_admin_key
 
+== A key gets a new secret, and the old one works until the overlap ends
+
+rotating: POST /v1/keys {"name": "rotating", "role": "service", "owner": "shop", "expires_in": 3600}
+  201
+
+as key $rotating.secret
+paid: POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1}
+  > Idempotency-Key: before-rotation
+  201 {"initiated_by": $rotating.id}
+POST /v1/keys/$rotating.id/rotate {}
+  403 forbidden
+as key $second.secret
+
+rotated: POST /v1/keys/$rotating.id/rotate {"overlap": 60}
+  > Idempotency-Key: rotation-1
+  200 {"id": $rotating.id, "name": "rotating", "role": "service", "owner": "shop",
+       "created_at": $rotating.created_at, "expires_at": $rotating.expires_at,
+       "rotated_at": "<time>", "overlap_ends_at": "<time>", "secret": "<text>"}
+
+# Sent again, it rotates nothing, and shows no secret.
+POST /v1/keys/$rotating.id/rotate {"overlap": 60}
+  > Idempotency-Key: rotation-1
+  200 {"id": $rotating.id, "rotated_at": $rotated.rotated_at}
+  no secret
+  replayed
+POST /v1/keys/$rotating.id/rotate {"overlap": 61}
+  > Idempotency-Key: rotation-1
+  422 idempotency_key_reused
+
+GET /v1/keys?limit=1
+  200 {"items": [{"id": $rotating.id, "name": "rotating", "owner": "shop", "rotated_at": $rotated.rotated_at,
+                  "overlap_ends_at": $rotated.overlap_ends_at, "expires_at": $rotated.expires_at}]}
+
+# Both secrets are the same principal, so a retry keeps its meaning.
+as key $rotating.secret
+GET /v1/wallets/$anna.id
+  200
+as key $rotated.secret
+POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1}
+  > Idempotency-Key: before-rotation
+  201 {"id": $paid.id}
+  replayed
+
+restart
+as key $rotating.secret
+GET /v1/wallets/$anna.id
+  200
+as key $second.secret
+
+# Only the last secret overlaps. What the key expires at can be moved.
+again: POST /v1/keys/$rotating.id/rotate {"overlap": 1, "expires_in": 7200}
+  200 {"id": $rotating.id, "expires_at": "<time>", "overlap_ends_at": "<time>", "secret": "<text>"}
+as key $rotating.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+wait 1.05
+as key $rotated.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+as key $again.secret
+GET /v1/wallets/$anna.id
+  200
+as key $second.secret
+
+# Without an overlap the old secret ends at once.
+last: POST /v1/keys/$rotating.id/rotate {"overlap": 0}
+  200 {"id": $rotating.id, "expires_at": $again.expires_at}
+  no overlap_ends_at
+as key $again.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+as key $last.secret
+GET /v1/wallets/$anna.id
+  200
+as key $second.secret
+
+POST /v1/keys/$rotating.id/rotate {"overlap": 2592001}
+  400 invalid_request
+  pointer /overlap
+POST /v1/keys/$rotating.id/rotate {"overlap": -1}
+  400 invalid_request
+  pointer /overlap
+POST /v1/keys/$third.id/rotate {}
+  404 not_found
+POST /v1/keys/$anna.id/rotate {}
+  404 not_found
+
 == Keys survive restarts, and so do their ends
 
 kill

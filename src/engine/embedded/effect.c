@@ -223,6 +223,8 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
         record->hold.opening = fetched->hold->opened;
     if (record->operation == COMMAND_FAIL)
         record->withdrawal.opening = fetched->withdrawal->opened;
+    if (record->operation == COMMAND_KEY_ROTATE)
+        record->api_key.opening = fetched->key->opened;
     uint64_t position = journal_next_position(books->journal);
     record_encode(record, journal_round_buffer(books->journal));
     items_added(books, record, &touched);
@@ -238,6 +240,8 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
             touched.key->opened = position;
             state_key_own(state, (uint32_t)(touched.key - state->key_items), record->api_key.owner);
         }
+        if (record->operation == COMMAND_KEY_ROTATE)
+            touched.key->rotated = position;
         state_key_publish(state, (uint32_t)(touched.key - state->key_items));
     }
     effect_index(books, position, record);
@@ -331,6 +335,8 @@ static bool replay_key(struct books *books, uint64_t position, const struct reco
     touched->key = &state->key_items[locator - 1];
     if (touched->key->opened == 0)
         touched->key->opened = position;
+    if (record->operation == COMMAND_KEY_ROTATE)
+        touched->key->rotated = position;
     return true;
 }
 

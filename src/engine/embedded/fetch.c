@@ -220,6 +220,7 @@ static void fetch_new_ids(struct books *books, const struct command *command,
     case COMMAND_VOID:
     case COMMAND_EXPIRE:
     case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
@@ -279,6 +280,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
                                                               command->cursor->cursor.slot)];
         return;
     case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
         fetched->key = state_key_item(state, command->subject);
         fetched->docket.key = fetched->key == NULL ? NULL : &fetched->key->key;
         break;

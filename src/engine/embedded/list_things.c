@@ -256,7 +256,9 @@ enum status list_keys(struct books *books, const struct list_query *query, struc
         if (state->keys[index].revoked || item->opened == 0)
             continue;
         struct outcome *outcome = page_add(page);
-        outcome->record = outcome_position(item->opened);
+        outcome->record = outcome_position(item->rotated != 0 ? item->rotated : item->opened);
+        if (item->rotated != 0)
+            outcome->opening = outcome_position(item->opened);
         outcome->last_used_at_ms = __atomic_load_n(&item->last_used_ms, __ATOMIC_RELAXED);
     }
     page->next_cursor = index > 0 ? index + 1 : 0;

@@ -64,6 +64,7 @@ struct refund_item {
 struct key_item {
     struct key key;
     uint64_t opened;       // position of the record that created it
+    uint64_t rotated;      // position of its last rotation; 0: none
     uint64_t last_used_ms; // atomic; kept by checkpoints and key_uses.c
 };
 

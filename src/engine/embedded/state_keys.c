@@ -30,19 +30,21 @@ struct key_item *state_key_item(const struct state *state, struct id id) {
 bool state_key_find(struct state *state, const struct sha256 *secret_hash, uint64_t now_ms,
                     struct key *ret_key, bool *ret_live) {
     bool found = false;
-    uint64_t wanted, there;
+    uint64_t wanted, there, before;
     memcpy(&wanted, secret_hash, sizeof(wanted));
     CHECK(pthread_rwlock_rdlock(&state->keys_lock) == 0);
     for (uint32_t i = 0; i < state->key_count && !found; i++) {
         // Nobody can steer a hash towards another, so a first word may be compared at once.
+        bool in_time;
         memcpy(&there, &state->keys[i].secret_hash, sizeof(there));
-        if (there != wanted)
+        memcpy(&before, &state->keys[i].previous_hash, sizeof(before));
+        if (there != wanted && before != wanted)
             continue;
-        if (!equal_constant_time(&state->keys[i].secret_hash, secret_hash, sizeof(*secret_hash)))
+        if (!key_has_secret(&state->keys[i], secret_hash, now_ms, &in_time))
             continue;
         found = true;
         *ret_key = state->keys[i];
-        *ret_live = key_is_live(&state->keys[i], state->keys, state->key_count, now_ms);
+        *ret_live = in_time && key_is_live(&state->keys[i], state->keys, state->key_count, now_ms);
         __atomic_store_n(&state->key_items[i].last_used_ms, now_ms, __ATOMIC_RELAXED);
     }
     CHECK(pthread_rwlock_unlock(&state->keys_lock) == 0);

@@ -59,6 +59,7 @@ struct bank_row { // a bank id of a currency
 struct key_row {
     struct key key;
     uint64_t opened;
+    uint64_t rotated; // position of its last rotation; 0: none
     bool changed;
 };
 
@@ -108,7 +109,7 @@ struct saved { // what an atomic batch changed
 struct wants {
     struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
         withdrawal_numbers, detail_slots, detail_numbers, transaction_slots, transactions, records,
-        keys, bank_slots, bank_ids;
+        keys, bank_slots, bank_ids, rotated_keys; // numbers of keys whose making must be shown
 };
 
 struct desk {

@@ -213,6 +213,8 @@ static void take_key(struct desk *desk, struct record *record, struct found *fou
             found->key->key.owner = arena_copy(&desk->key_texts, record->api_key.owner);
         desk->counters.keys++;
     }
+    if (record->operation == COMMAND_KEY_ROTATE)
+        found->key->rotated = position;
     found->key->changed = true;
     found->docket.key = &found->key->key;
     apply(record, &found->docket);
@@ -251,6 +253,8 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
         record->hold.opening = found->hold->opened;
     if (record->operation == COMMAND_FAIL)
         record->withdrawal.opening = found->withdrawal->opened;
+    if (record->operation == COMMAND_KEY_ROTATE)
+        record->api_key.opening = found->key->opened;
     uint64_t position = desk_add_record(desk, record, slot_of(record));
     switch ((enum record_kind)record->kind) {
     case RECORD_TRANSACTION: take_transaction(desk, record, found, position); break;

@@ -28,6 +28,7 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->transaction_slots, false);
     column_begin(&wants->transactions, false);
     column_begin(&wants->records, false);
+    column_begin(&wants->rotated_keys, false);
     column_begin(&wants->keys, true);
     column_begin(&wants->bank_slots, false);
     column_begin(&wants->bank_ids, true);
@@ -122,6 +123,12 @@ static void want_transaction(struct desk *desk, struct id id) {
     column_add(&desk->wants.transactions, (int64_t)number);
 }
 
+static void want_key_record(struct desk *desk, struct id id) {
+    uint64_t number;
+    if (id_open(&desk->seal, id, &number))
+        column_add(&desk->wants.rotated_keys, (int64_t)number);
+}
+
 static void want_answer(struct desk *desk, struct digest128 key) {
     if (map_find(&desk->answer_map, key) != NULL)
         return;
@@ -148,6 +155,7 @@ static void want_of_command(struct desk *desk, const struct command *command) {
     case COMMAND_VOID:
     case COMMAND_READ_HOLD: want_hold(desk, command->subject); return;
     case COMMAND_WALLET_CHANGE: want_details(desk, command->wallet); return;
+    case COMMAND_KEY_ROTATE: want_key_record(desk, command->subject); return;
     case COMMAND_READ_WALLET:
         want_wallet(desk, command->subject);
         want_details(desk, command->subject);
@@ -285,10 +293,17 @@ static void take_currency(struct desk *desk, const struct pg_result *result, int
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {
     struct record record;
     const char *why;
-    CHECK(record_decode(row_bytes(result, row, 7), &record, &why) == STATUS_ok);
+    CHECK(record_decode(row_bytes(result, row, 10), &record, &why) == STATUS_ok);
     CHECK(record.kind == RECORD_KEY);
     return record.api_key.owner.size == 0 ? (struct slice){0}
                                           : arena_copy(&desk->key_texts, record.api_key.owner);
+}
+
+static void take_hash(const struct pg_result *result, int row, int column,
+                      struct sha256 *ret_hash) {
+    struct slice hash = row_bytes(result, row, column);
+    CHECK(hash.size == sizeof(*ret_hash));
+    memcpy(ret_hash, hash.bytes, hash.size);
 }
 
 static void take_key(struct desk *desk, const struct pg_result *result, int row) {
@@ -306,9 +321,10 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
     memset(key, 0, sizeof(*key));
     key->key.owner = owner;
     key->key.id = row_id(result, row, 1);
-    struct slice hash = row_bytes(result, row, 2);
-    CHECK(hash.size == sizeof(key->key.secret_hash));
-    memcpy(&key->key.secret_hash, hash.bytes, hash.size);
+    take_hash(result, row, 2, &key->key.secret_hash);
+    take_hash(result, row, 7, &key->key.previous_hash);
+    key->key.previous_until_ms = (uint64_t)row_number(result, row, 8);
+    key->rotated = (uint64_t)row_number(result, row, 9) * 8;
     key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
     key->key.role = (uint8_t)row_number(result, row, 4);
     key->key.revoked = row_number(result, row, 5) != 0;
@@ -450,7 +466,8 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_WALLETS_LOCKED:
             take_wallet(desk, result, row, statement == SQL_WALLETS_LOCKED);
             break;
-        case SQL_DETAILS: take_record(desk, result, row, 0); break;
+        case SQL_DETAILS:
+        case SQL_KEY_RECORDS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
             take_record_and_opening(desk, result, row, 0);
             want_sides(desk, row_bytes(result, row, 1));
@@ -499,6 +516,7 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
                  &wants->wallet_numbers);
     asked |= ask(link, SQL_DETAILS, &wants->detail_slots, &wants->detail_numbers);
     asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
+    asked |= ask(link, SQL_KEY_RECORDS, &wants->rotated_keys, NULL);
     wants_begin(wants); // sent parameters have been copied
     return asked;
 }
@@ -686,6 +704,7 @@ static void find_new_ids(struct desk *desk, const struct command *command, struc
     case COMMAND_VOID:
     case COMMAND_EXPIRE:
     case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
@@ -719,6 +738,7 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     case COMMAND_VOID:
     case COMMAND_EXPIRE: find_hold(desk, command, found); break;
     case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
         found->key = desk_key(desk, command->subject);
         found->docket.key = found->key == NULL ? NULL : &found->key->key;
         break;

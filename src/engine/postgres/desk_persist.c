@@ -152,7 +152,7 @@ static void write_refunds(struct desk *desk, struct link *link) {
 }
 
 static void write_keys(struct desk *desk, struct link *link) {
-    begin(desk, 7, MASK(1) | MASK(2));
+    begin(desk, 10, MASK(1) | MASK(2) | MASK(7));
     for (uint32_t i = 0; i < desk->key_count; i++) {
         const struct key_row *row = &desk->key_rows[i];
         if (!row->changed)
@@ -165,8 +165,12 @@ static void write_keys(struct desk *desk, struct link *link) {
         column_add(&desk->out[4], row->key.role);
         column_add(&desk->out[5], row->key.revoked);
         column_add(&desk->out[6], (int64_t)(row->opened / 8));
+        column_add_bytes(&desk->out[7],
+                         slice_of(&row->key.previous_hash, sizeof(row->key.previous_hash)));
+        column_add(&desk->out[8], (int64_t)row->key.previous_until_ms);
+        column_add(&desk->out[9], (int64_t)(row->rotated / 8));
     }
-    send(desk, link, SQL_CHANGE_KEYS, 7);
+    send(desk, link, SQL_CHANGE_KEYS, 10);
 }
 
 // ---- what never changes -----------------------------------------------------------------------
@@ -185,6 +189,8 @@ static uint64_t opening_of(const struct record *record) {
         return record->transaction.opening / 8;
     if (record->kind == RECORD_HOLD)
         return record->hold.opening / 8;
+    if (record->kind == RECORD_KEY)
+        return record->api_key.opening / 8;
     return record->kind == RECORD_WITHDRAWAL ? record->withdrawal.opening / 8 : 0;
 }
 

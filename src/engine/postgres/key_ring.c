@@ -31,11 +31,12 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
     bool found = false;
     CHECK(pthread_rwlock_rdlock(&ring->lock) == 0);
     for (uint32_t i = 0; i < ring->count && !found; i++) {
-        if (!equal_constant_time(&ring->keys[i].secret_hash, secret_hash, sizeof(*secret_hash)))
+        bool in_time;
+        if (!key_has_secret(&ring->keys[i], secret_hash, now_ms, &in_time))
             continue;
         found = true;
         *ret_key = ring->keys[i];
-        *ret_live = key_is_live(&ring->keys[i], ring->keys, ring->count, now_ms);
+        *ret_live = in_time && key_is_live(&ring->keys[i], ring->keys, ring->count, now_ms);
         __atomic_store_n(&ring->last_used_ms[i], now_ms, __ATOMIC_RELAXED);
     }
     CHECK(pthread_rwlock_unlock(&ring->lock) == 0);

@@ -258,7 +258,10 @@ static enum link_result list_keys(struct books *books, struct link *link,
     int rows = rows_of(query, result);
     for (int i = 0; i < rows; i++) {
         struct outcome *outcome = page_add(page);
-        outcome->record = arena_copy(&page->arena, row_bytes(result, i, 1));
+        bool is_rotated = row_bytes(result, i, 2).size != 0;
+        outcome->record = arena_copy(&page->arena, row_bytes(result, i, is_rotated ? 2 : 1));
+        if (is_rotated)
+            outcome->opening = arena_copy(&page->arena, row_bytes(result, i, 1));
         outcome->last_used_at_ms = key_ring_last_used(books, (uint64_t)row_number(result, i, 0));
     }
     end_page(page, result, rows, 0);

@@ -48,6 +48,10 @@
 #define FILTER(parameter, column)                                                                  \
     "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
 
+#define KEY_COLUMNS                                                                                \
+    "k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, k.revoked::int::bigint, "     \
+    "k.opened, k.previous_hash, k.previous_until_ms, k.rotated"
+
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
@@ -69,8 +73,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea "
                        "FROM currencies ORDER BY number",
-    [SQL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
-                 "k.revoked::int::bigint, k.opened, coalesce(r.bytes, o.bytes) "
+    [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
                  "FROM books b, keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
                  "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
                  "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
@@ -113,6 +116,11 @@ static const char *const texts[SQL_COUNT] = {
         "ORDER BY w.slot, w.number FOR UPDATE OF w SKIP LOCKED",
     [SQL_DETAILS] = "SELECT w.details, coalesce(r.bytes, k.bytes)" NAMED
                     "JOIN wallets w ON w.slot = n.slot AND w.number = n.number" DETAILS,
+    [SQL_KEY_RECORDS] =
+        "SELECT k.opened, coalesce(r.bytes, o.bytes) FROM unnest($1::bigint[]) n(number) "
+        "JOIN keys k ON k.number = n.number "
+        "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+        "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened",
     [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
                     "JOIN records r ON r.number = n.number" OPENING,
 
@@ -180,10 +188,15 @@ static const char *const texts[SQL_COUNT] = {
         "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'refunds')",
     [SQL_CHANGE_KEYS] =
         "WITH written AS (INSERT INTO keys AS k SELECT number, id, secret_hash, expires_at_ms, "
-        "role, revoked <> 0, opened FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], "
-        "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) n(number, id, secret_hash, "
-        "expires_at_ms, role, revoked, opened) ON CONFLICT (number) DO UPDATE "
-        "SET revoked = excluded.revoked WHERE NOT k.revoked AND k.id = excluded.id RETURNING 1) "
+        "role, revoked <> 0, opened, previous_hash, previous_until_ms, rotated "
+        "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], "
+        "$6::bigint[], $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[]) "
+        "n(number, id, secret_hash, expires_at_ms, role, revoked, opened, previous_hash, "
+        "previous_until_ms, rotated) ON CONFLICT (number) DO UPDATE "
+        "SET revoked = excluded.revoked, secret_hash = excluded.secret_hash, "
+        "expires_at_ms = excluded.expires_at_ms, previous_hash = excluded.previous_hash, "
+        "previous_until_ms = excluded.previous_until_ms, rotated = excluded.rotated "
+        "WHERE NOT k.revoked AND k.id = excluded.id RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
     [SQL_ADD_RECORDS] =
         "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
@@ -259,8 +272,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ALL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                            "deposits::text::bytea, withdrawals::text::bytea "
                            "FROM currencies ORDER BY number",
-    [SQL_ALL_KEYS] = "SELECT k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, "
-                     "k.revoked::int::bigint, k.opened FROM keys k ORDER BY k.number",
+    [SQL_ALL_KEYS] = "SELECT " KEY_COLUMNS " FROM keys k ORDER BY k.number",
     [SQL_BALANCE_AT] =
         "SELECT c.code::bytea, c.exponent::bigint, p.balance, p.version, w.id FROM wallets w "
         "JOIN currencies c ON c.number = w.currency LEFT JOIN LATERAL (SELECT balance, version "
@@ -329,10 +341,12 @@ static const char *const texts[SQL_COUNT] = {
                               "$6::bytea) AND "
                               "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") "
                               "ORDER BY w.number DESC LIMIT $7::bigint",
-    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes) FROM keys k "
-                      "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes) "
+                      "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
                       "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
-                      "WHERE k.number < $1::bigint AND "
+                      "LEFT JOIN records l ON k.rotated <> 0 AND l.slot = 0 AND "
+                      "l.number = k.rotated LEFT JOIN kept_records m ON k.rotated <> 0 AND "
+                      "m.slot = 0 AND m.number = k.rotated WHERE k.number < $1::bigint AND "
                       "NOT k.revoked ORDER BY k.number DESC LIMIT $2::bigint",
     // Each wallet gives its newest; what two wallets of one owner share is there once.
     [SQL_LIST_OWNED] =

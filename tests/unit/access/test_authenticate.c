@@ -12,7 +12,6 @@
 
 struct books {
     struct sha256 known;
-    struct sha256 answered; // what the books claim to have stored
     bool live;
     int asked;
 };
@@ -22,8 +21,7 @@ static bool books_find(void *context, const struct sha256 *hash, struct principa
     books->asked++;
     if (memcmp(hash->bytes, books->known.bytes, 32) != 0)
         return false;
-    *ret_principal = (struct principal){
-        .key = {{7}}, .role = 2, .secret_hash = books->answered, .live = books->live};
+    *ret_principal = (struct principal){.key = {{7}}, .role = 2, .live = books->live};
     return true;
 }
 
@@ -41,7 +39,6 @@ static int open_door(void **state) {
     memcpy(door.header, "Bearer ", 7);
     door.secret_size = secret_make(SLICE("service"), door.header + 7);
     door.books.known = sha256_of(slice_of(door.header + 7, door.secret_size));
-    door.books.answered = door.books.known;
     door.books.live = true;
     *state = &door;
     return 0;
@@ -120,13 +117,6 @@ static void a_dead_key_does_not_open(void **state) {
                      STATUS_unauthenticated);
 }
 
-static void a_key_found_by_a_wrong_hash_does_not_open(void **state) {
-    struct door *door = *state;
-    door->books.answered.bytes[31] ^= 1;
-    assert_int_equal(knock(door, slice_of(door->header, 7 + door->secret_size)),
-                     STATUS_unauthenticated);
-}
-
 #define WITH_DOOR(test) cmocka_unit_test_setup_teardown(test, open_door, close_door)
 
 int main(void) {
@@ -137,7 +127,6 @@ int main(void) {
         WITH_DOOR(a_mistyped_key_is_not_looked_up),
         WITH_DOOR(an_unknown_key_does_not_open),
         WITH_DOOR(a_dead_key_does_not_open),
-        WITH_DOOR(a_key_found_by_a_wrong_hash_does_not_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

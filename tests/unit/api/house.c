@@ -138,6 +138,7 @@ void house_says_yes(void *context, const struct command *command, struct outcome
         outcome->version = 7;
         break;
     case COMMAND_KEY_CREATE:
+    case COMMAND_KEY_ROTATE:
     case COMMAND_KEY_REVOKE: record = record_of_key(house, command); break;
     default: record = record_of_transaction(house, command); break;
     }

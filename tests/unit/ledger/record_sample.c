@@ -195,10 +195,14 @@ static void make_others(struct maker *maker, struct record *record) {
                                              .role = (uint8_t)(ROLE_ADMIN + number(maker, 2)),
                                              .revoked = number(maker, 1) == 1,
                                              .expires_at_ms = number(maker, UINT64_MAX),
+                                             .previous_until_ms = number(maker, UINT64_MAX),
+                                             .opening = number(maker, UINT64_MAX),
                                              .name = text(maker, 255),
                                              .owner = text(maker, 255)};
-        for (size_t i = 0; i < 32; i++)
+        for (size_t i = 0; i < 32; i++) {
             record->api_key.secret_hash.bytes[i] = (uint8_t)number(maker, 255);
+            record->api_key.previous_hash.bytes[i] = (uint8_t)number(maker, 255);
+        }
     } else if (record->kind == RECORD_REFUSAL) {
         record->refusal = (struct refusal){.status = (uint8_t)(1 + number(maker, STATUS_COUNT - 2)),
                                            .id_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1),
@@ -376,7 +380,10 @@ static void same_key(const struct key_facts *a, const struct key_facts *b) {
     SAME(role);
     SAME(revoked);
     SAME(expires_at_ms);
+    SAME(previous_until_ms);
+    SAME(opening);
     assert_memory_equal(&a->secret_hash, &b->secret_hash, sizeof(a->secret_hash));
+    assert_memory_equal(&a->previous_hash, &b->previous_hash, sizeof(a->previous_hash));
     SAME_TEXT(name);
     SAME_TEXT(owner);
 }

@@ -33,9 +33,11 @@ static void docket_link(struct scene *scene, enum command_type type) {
         .owner = SLICE("owner"),
         .currency = &scene->accounts[0],
     };
-    if (type == COMMAND_KEY_CREATE || type == COMMAND_KEY_REVOKE)
+    bool is_of_key =
+        type == COMMAND_KEY_CREATE || type == COMMAND_KEY_REVOKE || type == COMMAND_KEY_ROTATE;
+    if (is_of_key)
         docket->key = &scene->keys[1];
-    if (type == COMMAND_KEY_CREATE || type == COMMAND_KEY_REVOKE || type == COMMAND_WALLET_OPEN)
+    if (is_of_key || type == COMMAND_WALLET_OPEN)
         return;
     docket->wallet = &scene->payer;
     if (type == COMMAND_PURCHASE || type == COMMAND_TRANSFER || type == COMMAND_HOLD ||

@@ -21,6 +21,8 @@ static void test_every_command_has_its_own_name(void **state) {
                 assert_string_not_equal(command_type_name((enum command_type)a),
                                     command_type_name((enum command_type)b));
     }
+    assert_true(command_type_is_known(COMMAND_KEY_ROTATE));
+    assert_false(command_type_is_known(COMMAND_TYPE_COUNT));
     assert_string_equal(command_type_name(COMMAND_WALLET_OPEN), "wallet");
     assert_string_equal(command_type_name(COMMAND_VOID), "void");
 }

@@ -16,7 +16,7 @@
 #define OF_WITHDRAWAL (T(SETTLE) | T(FAIL))
 #define ON_ONE        (T(DEPOSIT) | T(WITHDRAWAL) | T(WALLET_CHANGE))
 #define ON_WALLET     (PAIRS | OF_HOLD | OF_WITHDRAWAL | ON_ONE)
-#define ALL           (ON_WALLET | T(WALLET_OPEN) | T(KEY_CREATE) | T(KEY_REVOKE))
+#define ALL           (ON_WALLET | T(WALLET_OPEN) | T(KEY_CREATE) | T(KEY_REVOKE) | T(KEY_ROTATE))
 
 static void break_principal(struct scene *scene) {
     scene->keys[0].revoked = true;
@@ -120,7 +120,7 @@ static const struct fault {
     {"hold found", OF_HOLD, STATUS_not_found, break_hold_found},
     {"withdrawal found", OF_WITHDRAWAL, STATUS_not_found, break_withdrawal_found},
     {"purchase found", T(REFUND), STATUS_not_found, break_purchase_found},
-    {"key found", T(KEY_REVOKE), STATUS_not_found, break_key_found},
+    {"key found", T(KEY_REVOKE) | T(KEY_ROTATE), STATUS_not_found, break_key_found},
     // A purchase's wallets are always there.
     {"wallet found", ON_WALLET & ~T(REFUND), STATUS_not_found, break_wallet_found},
     {"counterparty found", PAIRS & ~T(REFUND), STATUS_not_found, break_counterparty_found},

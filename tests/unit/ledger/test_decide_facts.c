@@ -247,6 +247,41 @@ static void test_keys(void **state) {
     assert_true(id_equal(scene.record.api_key.id, scene.keys[1].id));
 }
 
+static void test_a_rotation_keeps_what_works(void **state) {
+    struct scene scene;
+    (void)state;
+    scene_make(&scene, COMMAND_KEY_ROTATE);
+    struct key *key = &scene.keys[1];
+    key->secret_hash.bytes[0] = 1;
+    scene.command.secret_hash.bytes[0] = 2;
+    scene.command.overlap_s = 60;
+    scene.command.expires_in_s = 0; // as it was
+    const struct key_facts *facts = &decided(&scene)->api_key;
+    assert_true(id_equal(facts->id, key->id));
+    assert_int_equal(facts->role, key->role);
+    assert_int_equal(facts->secret_hash.bytes[0], 2);
+    assert_int_equal(facts->previous_hash.bytes[0], 1);
+    assert_int_equal(facts->previous_until_ms, scene.now_ms + 60000);
+    assert_int_equal(facts->expires_at_ms, key->expires_at_ms);
+    scene.command.overlap_s = 0; // the old secret ends at once
+    facts = &decided(&scene)->api_key;
+    assert_int_equal(facts->previous_until_ms, 0);
+    assert_int_equal(facts->previous_hash.bytes[0], 0);
+}
+
+// Else whoever found an old secret could wait for its key to be made live again.
+static void test_a_rotation_does_not_bring_back_what_ran_out(void **state) {
+    struct scene scene;
+    (void)state;
+    scene_make(&scene, COMMAND_KEY_ROTATE);
+    scene.keys[1].expires_at_ms = scene.now_ms;
+    scene.command.overlap_s = 60;
+    scene.command.expires_in_s = 5;
+    const struct key_facts *facts = &decided(&scene)->api_key;
+    assert_int_equal(facts->expires_at_ms, scene.now_ms + 5000);
+    assert_int_equal(facts->previous_until_ms, 0);
+}
+
 static void test_the_idempotency_key_stands_in_the_record(void **state) {
     (void)state;
     for (int has_key = 0; has_key < 2; has_key++) {
@@ -273,6 +308,8 @@ int main(void) {
         cmocka_unit_test(test_captures_add_up_to_the_hold),
         cmocka_unit_test(test_a_wallet_opens_and_changes),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_a_rotation_keeps_what_works),
+        cmocka_unit_test(test_a_rotation_does_not_bring_back_what_ran_out),
         cmocka_unit_test(test_the_idempotency_key_stands_in_the_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,21 @@ static void test_broken_things_stop_the_process(void **state) {
     assert_true(stops(withdrawal_of_nothing));
 }
 
+static void test_secrets_of_a_key(void **state) {
+    (void)state;
+    struct key key = {.secret_hash = {{2}}, .previous_hash = {{1}}, .previous_until_ms = 100};
+    bool in_time = false;
+    assert_true(key_has_secret(&key, &(struct sha256){{2}}, 100, &in_time));
+    assert_true(in_time);
+    assert_true(key_has_secret(&key, &(struct sha256){{1}}, 99, &in_time));
+    assert_true(in_time);
+    assert_true(key_has_secret(&key, &(struct sha256){{1}}, 100, &in_time));
+    assert_false(in_time); // known, and over
+    assert_false(key_has_secret(&key, &(struct sha256){{3}}, 0, &in_time));
+    key = (struct key){.secret_hash = {{2}}}; // never rotated: no secret has a hash of zeros
+    assert_false(key_has_secret(&key, &(struct sha256){{0}}, 0, &in_time));
+}
+
 static void test_words(void **state) {
     (void)state;
     assert_string_equal(wallet_kind_name(WALLET_MERCHANT), "merchant");
@@ -157,6 +172,7 @@ int main(void) {
         cmocka_unit_test(test_who_is_the_last_admin),
         cmocka_unit_test(test_some_admin_key_is_always_live),
         cmocka_unit_test(test_broken_things_stop_the_process),
+        cmocka_unit_test(test_secrets_of_a_key),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

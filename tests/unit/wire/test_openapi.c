@@ -226,9 +226,10 @@ static void lists_of_members_are_true(void **state) {
     record = (struct record){.kind = RECORD_KEY,
                              .api_key = {.id = desk_id(&desk, 1), .role = ROLE_ADMIN,
                                          .name = SLICE("n"), .owner = SLICE("o"),
-                                         .expires_at_ms = 1}};
+                                         .previous_until_ms = 1, .expires_at_ms = 1},
+                             .operation = COMMAND_KEY_ROTATE};
     buffer_reset(&json);
-    wire_render_key(&json, &record, 1, NULL, SLICE("secret"));
+    wire_render_key(&json, &record, NULL, 1, NULL, SLICE("secret"));
     expect_members("Key", &json);
     struct wire_balance balance = {.currency = {.code = "USD"}, .version = 1, .is_now = true};
     buffer_reset(&json);
