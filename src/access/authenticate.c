@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads bearer keys. A secret is found by the hash of it, so what an attacker can time is the
-// lookup of a hash that he cannot steer; the books compare it in constant time.
+// Reads bearer keys and tokens. A secret is found by the hash of it, so what an attacker can time
+// is the lookup of a hash that he cannot steer; the books compare it in constant time.
 #include "access/authenticate.h"
 
 #include "access/secret.h"
@@ -34,31 +34,64 @@ static bool take_token(struct slice authorization, struct slice *ret_token) {
     return true;
 }
 
-enum status authenticate_bearer(struct slice authorization, struct sha256_context *hash,
-                                const struct principal_source *source,
-                                struct principal *ret_principal, const char **ret_why) {
-    CHECK(source->find != NULL);
-    struct slice token;
-    if (authorization.size == 0) {
-        *ret_why = "Send an API key as `Authorization: Bearer KEY`.";
-        return STATUS_unauthenticated;
-    }
-    if (!take_token(authorization, &token)) {
-        *ret_why = "The Authorization header is not `Bearer KEY`.";
-        return STATUS_unauthenticated;
-    }
-    if (!secret_is_well_formed(token)) {
+static enum status authenticate_key(struct slice secret, const struct authenticator *door,
+                                    struct principal *ret_principal, const char **ret_why) {
+    if (!secret_is_well_formed(secret)) {
         *ret_why = "The API key is mistyped or cut: its checksum does not fit.";
         return STATUS_unauthenticated;
     }
-    sha256_begin(hash);
-    sha256_add(hash, token);
-    struct sha256 secret_hash = sha256_end(hash);
+    sha256_begin(door->hash);
+    sha256_add(door->hash, secret);
+    struct sha256 secret_hash = sha256_end(door->hash);
     struct principal found;
-    if (!source->find(source->context, &secret_hash, &found) || !found.live) {
+    if (!door->source->find(door->source->context, &secret_hash, &found) || !found.live) {
         *ret_why = "The API key is unknown, revoked or expired.";
         return STATUS_unauthenticated;
     }
     *ret_principal = found;
+    ret_principal->who = found.key;
     return STATUS_ok;
+}
+
+static enum status authenticate_token(struct slice token, const struct authenticator *door,
+                                      uint64_t now_ms, struct principal *ret_principal,
+                                      const char **ret_why) {
+    const struct token_holder *holder;
+    enum token_result result =
+        token_check(door->tokens, door->hash, token, now_ms, &holder, ret_why);
+    if (result != TOKEN_TAKEN)
+        return result == TOKEN_LATER ? STATUS_busy : STATUS_unauthenticated;
+    *ret_principal = (struct principal){.token = slice_of(holder->name, holder->name_bytes),
+                                        .owner = slice_of(holder->owner, holder->owner_bytes),
+                                        .token_until_ms = holder->until_ms,
+                                        .role = holder->role,
+                                        .live = true};
+    struct digest128 who = hash128(ret_principal->token, 0);
+    memcpy(ret_principal->who.bytes, &who, sizeof(ret_principal->who.bytes));
+    return STATUS_ok;
+}
+
+// API keys have no dots, and tokens have two.
+static bool looks_like_token(struct slice text) {
+    return text.size != 0 && memchr(text.bytes, '.', text.size) != NULL;
+}
+
+enum status authenticate_bearer(struct slice authorization, const struct authenticator *door,
+                                uint64_t now_ms, struct principal *ret_principal,
+                                const char **ret_why) {
+    CHECK(door->source->find != NULL);
+    struct slice text;
+    if (authorization.size == 0) {
+        *ret_why = door->tokens == NULL ? "Send an API key as `Authorization: Bearer KEY`."
+                                        : "Send an API key or a token as `Authorization: Bearer "
+                                          "KEY`.";
+        return STATUS_unauthenticated;
+    }
+    if (!take_token(authorization, &text)) {
+        *ret_why = "The Authorization header is not `Bearer KEY`.";
+        return STATUS_unauthenticated;
+    }
+    if (door->tokens != NULL && looks_like_token(text))
+        return authenticate_token(text, door, now_ms, ret_principal, ret_why);
+    return authenticate_key(text, door, ret_principal, ret_why);
 }

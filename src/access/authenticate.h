@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Who is asking: from an Authorization header to a principal. The books know the keys, not this
-// folder, so they are asked through a callback; what comes back is plain data.
+// Who is asking: from an Authorization header to a principal, which is an API key or the holder of
+// a token that a trusted issuer signed (token.h). The books know the keys, not this folder, so they
+// are asked through a callback; what comes back is plain data.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/token_check.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/slice.h"
 #include "base/status.h"
 
-// A key as the books have it.
+// A key as the books have it, whose owner lives as long as they do; or the holder of a token: then
+// `key` is zero, and the slices live until the next token is checked.
 struct principal {
     struct id key;
+    struct id who;           // the key again, or a hash of the token's principal: to count by
+    struct slice token;      // "jwt:ISSUER|SUBJECT"; empty: it is a key
+    struct slice owner;      // whose key it is, or whom the token names; may be empty
+    uint64_t token_until_ms; // 0: it is a key
     uint8_t role;
-    struct slice owner; // whose key it is; lives as long as the books; may be empty
     bool live; // not revoked, not expired, and its secret not replaced too long ago
 };
 
@@ -26,10 +32,17 @@ struct principal_source {
     void *context;
 };
 
-// Reads `Bearer SECRET`, checks the secret's checksum before anything is hashed, hashes it with
-// `hash` (the caller's, one per thread) and asks the books. STATUS_unauthenticated when any of it
-// fails; `ret_why` is then a static sentence that tells the caller what to mend but not whether a
-// key exists. Thread: the one that owns `hash`.
-MUST_CHECK enum status authenticate_bearer(struct slice authorization, struct sha256_context *hash,
-                                           const struct principal_source *source,
+// What the door needs, one per thread.
+struct authenticator {
+    struct sha256_context *hash;
+    const struct principal_source *source;
+    struct token_checker *tokens; // NULL: only API keys open doors
+};
+
+// Reads `Bearer SECRET` or `Bearer TOKEN`. A secret's checksum is looked at before anything is
+// hashed; then it is hashed and the books are asked. STATUS_unauthenticated when any of it fails,
+// STATUS_busy for a token that cannot be checked right now; `ret_why` is then a static sentence
+// that tells the caller what to mend but not whether a key exists. Thread: the authenticator's.
+MUST_CHECK enum status authenticate_bearer(struct slice authorization,
+                                           const struct authenticator *door, uint64_t now_ms,
                                            struct principal *ret_principal, const char **ret_why);

@@ -27,6 +27,10 @@ static void loop_open(struct api *api, unsigned index) {
     loop->index = index;
     loop->parser = json_open();
     loop->hash = sha256_open();
+    loop->door = (struct authenticator){.hash = loop->hash, .source = &api->keys};
+    if (api->options.issuer_count != 0)
+        loop->door.tokens = token_checker_open(api->options.issuers, api->options.issuer_count,
+                                               api->options.token_keys);
     inbox_init(&loop->done);
     loop->notes = notes_open();
     random_fill(&loop->request_prefix, sizeof(loop->request_prefix));
@@ -37,6 +41,7 @@ static void loop_close(struct api_loop *loop) {
     jobs_free_all(loop);
     calls_free_all(loop);
     json_close(loop->parser);
+    token_checker_close(loop->door.tokens);
     sha256_close(loop->hash);
     notes_close(loop->notes);
 }

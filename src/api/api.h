@@ -12,6 +12,7 @@
 
 #include "access/permissions.h"
 #include "access/rate_limit.h"
+#include "access/token_keys.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
@@ -33,6 +34,9 @@ struct api_options {
     void (*metrics_more)(void *context, struct buffer *buffer);
     void *metrics_context;
     uint32_t audit_window_s; // repeated refusals within it are one note of the audit
+    const struct token_issuer *issuers; // whose tokens open doors; with roles resolved
+    uint32_t issuer_count;              // 0: only API keys do
+    struct token_keys *token_keys;      // of the issuers; NULL without
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

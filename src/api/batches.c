@@ -8,7 +8,7 @@ static void submit(struct asking *asking, struct call *call, const struct wire_b
     struct submission *submission = &call->submission;
     call->request = asking->request;
     call->operation = asking->operation;
-    call->principal = asking->principal.key;
+    call->principal = asking->principal.who;
     call->started_ns = asking->started_ns;
     call->faults = batch->faults;
     submission->commands = batch->commands;

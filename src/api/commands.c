@@ -7,7 +7,7 @@ static void submit(struct asking *asking, struct call *call) {
         return;
     call->request = asking->request;
     call->operation = asking->operation;
-    call->principal = asking->principal.key;
+    call->principal = asking->principal.who;
     call->started_ns = asking->started_ns;
     call->submission.commands = &call->command;
     call->submission.outcomes = &call->outcome;
@@ -47,6 +47,7 @@ void balances_request_now(struct asking *asking) {
     call->command.type = COMMAND_READ_WALLET;
     call->command.principal_key = wire.principal_key;
     call->command.bound_to = wire.bound_to;
+    call->command.token_until_ms = wire.token_until_ms;
     call->command.subject = asking->id;
     call->command.slot = id_slot(asking->id);
     call->command.origin = wire.origin;

@@ -114,7 +114,7 @@ bool freshness_of(struct asking *asking, struct freshness *ret_freshness) {
     }
     struct positions *positions = asking->loop->api->positions;
     if (ret_freshness->age_ms_max != 0 && positions != NULL) {
-        struct position own = positions_get(positions, asking->principal.key);
+        struct position own = positions_get(positions, asking->principal.who);
         if (!position_is_none(own) && !position_reaches(ret_freshness->after, own))
             ret_freshness->after = own;
     }

@@ -56,7 +56,7 @@ bool limits_admit(struct asking *asking) {
         return true;
     asking->asker = (struct rate_asker){.class = class_of(asking->request),
                                         .role = asking->principal.role,
-                                        .key = asking->principal.key};
+                                        .key = asking->principal.who};
     return admit(asking);
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// GET /v1/me: who the key is and what it may do, so that a client (the operator's page is one) can
+// GET /v1/me: who asks and what it may do, so that a client (the operator's page is one) can
 // offer only what will be allowed. Answered at the door, without the engine.
 #include "api/parts.h"
 
-static void add_permissions(struct buffer *body, uint8_t role) {
+static void add_permissions(struct buffer *body, const struct role_table *roles, uint8_t role) {
     const char *separator = "";
     BUFFER_ADD(body, ",\"permissions\":[");
     for (uint32_t i = PERMISSION_NONE + 1; i < PERMISSION_COUNT; i++) {
-        if (!permissions_allow(role, (enum permission)i))
+        if (!roles_allow(roles, role, (enum permission)i))
             continue;
         buffer_add_text(body, separator);
         json_write_text(body, slice_of_text(permission_name((enum permission)i)));
@@ -41,16 +41,16 @@ static void add_currencies(struct buffer *body, const struct wire_currencies *cu
 
 void me_request(struct asking *asking) {
     struct buffer *body = http_body_out(asking->request);
-    const struct role_row *role = permissions_role(asking->principal.role);
-    CHECK(role != NULL);
-    char id[ID_TEXT_BYTES_MAX];
-    size_t id_bytes = id_format(ID_KEY, asking->principal.key, id);
+    const struct role_table *roles = &asking->loop->api->roles;
+    const struct role_row *role = roles_at(roles, asking->principal.role);
+    CHECK(role != NULL); // else the door had not permitted it
+    char key[ID_TEXT_BYTES_MAX];
     buffer_reset(body);
     BUFFER_ADD(body, "{\"id\":");
-    json_write_text(body, slice_of(id, id_bytes));
+    json_write_text(body, router_principal(asking, key));
     BUFFER_ADD(body, ",\"role\":");
     json_write_text(body, slice_of_text(role->name));
-    add_permissions(body, asking->principal.role);
+    add_permissions(body, roles, asking->principal.role);
     add_currencies(body, &asking->loop->api->currencies);
     BUFFER_ADD(body, "}");
     answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,

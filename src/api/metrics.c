@@ -164,6 +164,37 @@ static void add_retries(struct buffer *buffer, const char *reason, uint64_t valu
                       (unsigned long long)value);
 }
 
+static void add_tokens(const struct api *api, struct buffer *buffer) {
+    struct token_checker_stats total = {0};
+    if (api->options.issuer_count == 0)
+        return;
+    for (unsigned i = 0; i < api->options.loops; i++) {
+        struct token_checker_stats stats = token_checker_stats(api->loops[i].door.tokens);
+        total.remembered += stats.remembered;
+        total.checked += stats.checked;
+        total.refused += stats.refused;
+        total.put_off += stats.put_off;
+    }
+    add_value(buffer, "tokens_remembered_total", "counter", "Tokens that were known already.",
+              total.remembered);
+    add_value(buffer, "tokens_checked_total", "counter", "Tokens checked and taken.",
+              total.checked);
+    add_value(buffer, "tokens_refused_total", "counter", "Tokens refused.", total.refused);
+    add_value(buffer, "tokens_put_off_total", "counter",
+              "Tokens answered busy: their key was being fetched, or too many were new.",
+              total.put_off);
+    add_head(buffer, "token_keys", "gauge", "Keys of an issuer of tokens that can be used.");
+    for (uint32_t i = 0; i < api->options.issuer_count; i++)
+        buffer_add_format(buffer, "florin_token_keys{issuer=\"%u\"} %llu\n", i,
+                          (unsigned long long)token_keys_state(api->options.token_keys, i).keys);
+    add_head(buffer, "token_keys_failures_total", "counter",
+             "How often an issuer's keys could not be read.");
+    for (uint32_t i = 0; i < api->options.issuer_count; i++)
+        buffer_add_format(
+            buffer, "florin_token_keys_failures_total{issuer=\"%u\"} %llu\n", i,
+            (unsigned long long)token_keys_state(api->options.token_keys, i).failures);
+}
+
 static void add_engine(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
@@ -291,6 +322,7 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_rounds(api, buffer);
     add_limits(api, buffer);
     add_notes(api, buffer);
+    add_tokens(api, buffer);
     add_engine(api, buffer);
     add_servers(api, buffer);
     add_http(api, buffer);

@@ -147,7 +147,7 @@ void notes_door(struct asking *asking, enum status status) {
         .operation = operation == NULL ? slice_of(NULL, 0) : slice_of_text(operation->name),
         .origin = router_origin(asking, http_arena(asking->request)),
     };
-    if (id_is_zero(asking->principal.key))
+    if (id_is_zero(asking->principal.who))
         note.origin.principal = slice_of(NULL, 0); // a stranger
     if (operation != NULL && operation->has_id) {
         note.resource_type = operation->id_type;

@@ -98,7 +98,7 @@ struct job {
     struct origin origin;    // texts are in `arena`
     enum status status;      // what became of it
     struct wire_query query; // texts are in `arena`
-    struct slice bound_to;   // the owner whom the asker is bound to; lives as long as the books
+    struct slice bound_to;   // the owner whom the asker is bound to
     struct slice asker;      // in `arena`; only with bound_to
     struct freshness freshness;
     struct command command;  // JOB_READ: what is read
@@ -142,6 +142,7 @@ struct api_loop {
     unsigned index;
     struct json_parser *parser;
     struct sha256_context *hash;
+    struct authenticator door;
     struct inbox done;                           // completions
     struct flight *open;                         // being filled in this pass; NULL: none yet
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
@@ -203,6 +204,11 @@ size_t router_body_limit(void *context, struct slice method, struct slice path);
 struct origin router_origin(const struct asking *asking, struct arena *arena);
 // What decoding needs, for the one who asks; texts go to `arena`.
 struct wire_context router_wire_context(struct asking *asking, struct arena *arena);
+
+// Who asks, as records name him; a key's id is written to `room`.
+struct slice router_principal(const struct asking *asking, char room[ID_TEXT_BYTES_MAX]);
+// asking->bound_to, for as long as `arena` lives: a token's owner lives no longer than its check.
+struct slice router_bound_to(const struct asking *asking, struct arena *arena);
 
 // door_headers.c
 void headers_collect(struct http_request *request, struct door_headers *ret_headers);

@@ -108,12 +108,11 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
     job->started_ns = asking->started_ns;
     job->kind = kind;
     job->wallet = asking->id;
-    job->bound_to = asking->bound_to;
+    job->bound_to = router_bound_to(asking, &job->arena);
     job->asker = (struct slice){0};
     if (job->bound_to.size != 0) {
-        char asker[ID_TEXT_BYTES_MAX];
-        size_t asker_bytes = id_format(ID_KEY, asking->principal.key, asker);
-        job->asker = arena_copy(&job->arena, slice_of(asker, asker_bytes));
+        char key[ID_TEXT_BYTES_MAX];
+        job->asker = arena_copy(&job->arena, router_principal(asking, key));
     }
     job->version = 0;
     job->origin = router_origin(asking, &job->arena);

@@ -82,13 +82,16 @@ static bool door_pass(struct asking *asking) {
             return true;
     }
     const char *why = NULL;
-    if (authenticate_bearer(asking->headers.authorization, asking->loop->hash, &api->keys,
-                            &asking->principal, &why) != STATUS_ok) {
+    uint64_t now_ms = clock_now_ms();
+    enum status known = authenticate_bearer(asking->headers.authorization, &asking->loop->door,
+                                            now_ms, &asking->principal, &why);
+    if (known != STATUS_ok) {
         if (limits_admit_stranger(asking))
-            answers_refuse(asking, STATUS_unauthenticated, why);
+            answers_refuse(asking, known, why);
         return false;
     }
-    last_used_note(api->last_used, asking->principal.key, clock_now_ms());
+    if (asking->principal.token_until_ms == 0)
+        last_used_note(api->last_used, asking->principal.key, now_ms);
     if (!limits_admit(asking))
         return false;
     if (found != STATUS_ok) {
@@ -199,10 +202,21 @@ size_t router_body_limit(void *context, struct slice method, struct slice path) 
     return route.operation->body_bytes_max;
 }
 
+struct slice router_principal(const struct asking *asking, char room[ID_TEXT_BYTES_MAX]) {
+    const struct principal *principal = &asking->principal;
+    if (principal->token_until_ms != 0)
+        return principal->token;
+    return slice_of(room, id_format(ID_KEY, principal->key, room));
+}
+
+struct slice router_bound_to(const struct asking *asking, struct arena *arena) {
+    bool is_lasting = asking->principal.token_until_ms == 0 || asking->bound_to.size == 0;
+    return is_lasting ? asking->bound_to : arena_copy(arena, asking->bound_to);
+}
+
 struct origin router_origin(const struct asking *asking, struct arena *arena) {
-    char principal[ID_TEXT_BYTES_MAX];
-    size_t principal_bytes = id_format(ID_KEY, asking->principal.key, principal);
-    struct origin origin = {.principal = arena_copy(arena, slice_of(principal, principal_bytes)),
+    char key[ID_TEXT_BYTES_MAX];
+    struct origin origin = {.principal = arena_copy(arena, router_principal(asking, key)),
                             .request_id = arena_copy(arena, asking->request_id),
                             .role = asking->principal.role};
     memcpy(origin.address, http_address(asking->request), sizeof(origin.address));
@@ -219,8 +233,9 @@ struct wire_context router_wire_context(struct asking *asking, struct arena *are
         .seal = &api->engine->seal,
         .origin = router_origin(asking, arena),
         .principal_key = asking->principal.key,
+        .token_until_ms = asking->principal.token_until_ms,
         .allowed_commands = api->allowed_commands[asking->principal.role],
-        .bound_to = asking->bound_to,
+        .bound_to = router_bound_to(asking, arena),
         .closed_guards = api->closed_guards[asking->principal.role],
         .roles = &api->wire_roles,
     };

@@ -78,7 +78,10 @@ struct command {
     uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never; of a rotation: as it was
     uint32_t overlap_s;      // of a rotation: how long the old secret still opens doors
     uint32_t slot;           // of what it opens (wallet: from the owner); else unused
-    struct id principal_key; // the API key it came with; zero: the system
+    // Who asks is an API key of the books (principal_key), or somebody whom an issuer of tokens
+    // vouches for (token_until_ms), or the system (neither).
+    struct id principal_key;
+    uint64_t token_until_ms; // the token is good before that
     struct slice bound_to;   // the owner whom the principal is bound to (bound.h); empty: to nobody
     struct id wallet;        // who pays; the receiver of a deposit; the one changed
     struct id counterparty;  // merchant of a purchase or hold, payee of a transfer

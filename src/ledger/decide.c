@@ -79,13 +79,20 @@ static enum status refuse_numbers(struct refusal *ret_refusal, enum status statu
     return status;
 }
 
-// The principal's key may have been revoked while the command waited.
+bool decide_principal_may(const struct command *command, const struct docket *docket) {
+    if (command->token_until_ms != 0) {
+        CHECK(id_is_zero(command->principal_key));
+        return docket->now_ms < command->token_until_ms;
+    }
+    if (id_is_zero(command->principal_key))
+        return true;
+    return docket->principal != NULL &&
+           key_is_live(docket->principal, docket->keys, docket->key_count, docket->now_ms);
+}
+
 static enum status rung_principal(const struct command *command, const struct docket *docket,
                                   struct refusal *ret_refusal) {
-    if (id_is_zero(command->principal_key))
-        return STATUS_ok;
-    if (docket->principal == NULL ||
-        !key_is_live(docket->principal, docket->keys, docket->key_count, docket->now_ms))
+    if (!decide_principal_may(command, docket))
         return refuse(ret_refusal, STATUS_unauthenticated, ID_KEY, command->principal_key);
     return STATUS_ok;
 }

@@ -25,7 +25,7 @@ struct docket {
     struct key *key;        // named by `subject` (revoke, rotate)
     const struct key *keys; // all keys: the principal's must be live
     uint32_t key_count;
-    const struct key *principal; // of command.principal_key; NULL only for the system
+    const struct key *principal; // of command.principal_key; NULL for the system and for tokens
     struct id new_id;            // for what the command makes
     struct id new_transaction;   // withdrawal settled at once: its transaction's id
     uint64_t owner_seed;         // of these books' marks of owners (owner.h)
@@ -41,6 +41,10 @@ struct docket {
 // decide.c.
 MUST_CHECK enum status decide(const struct command *command, const struct docket *docket,
                               struct record *ret_record, struct refusal *ret_refusal);
+
+// Whether whoever asks may still do so: his key may have been revoked, or his token have run out,
+// while the command waited. Of the docket only now_ms, keys and principal are looked at.
+bool decide_principal_may(const struct command *command, const struct docket *docket);
 
 // What an earlier record under the same key means: STATUS_ok when it is the same request (answer
 // with that record), else STATUS_idempotency_key_reused.

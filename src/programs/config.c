@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "programs/config_rates.h"
 #include "programs/config_roles.h"
+#include "programs/config_tokens.h"
 
 #define INTEGER(name, minimum, maximum, standard, sentence)                                        \
     { #name, SETTING_INTEGER, minimum, maximum, standard, offsetof(struct config, name), sentence }
@@ -54,6 +55,10 @@ static const struct setting settings[] = {
             "Wallets kept in memory for reads that allow an age, some 700 bytes each."),
     {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
      "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
+    {"tokens", SETTING_TOKENS, 0, 0, 0, 0,
+     "Whose JSON Web Tokens open doors beside API keys: an array of up to 8 objects of `issuer`, "
+     "`audience`, `keys` (a JWK set's path or address), `role` or `role_claim` and `roles`, and "
+     "optionally `owner_claim`, `algorithms`, `leeway_s` (30) and `refresh_s` (300)."},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -257,6 +262,9 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
+    case SETTING_TOKENS:
+        return config_read_tokens(value, config->issuers, &config->issuer_count, ret_why,
+                                  why_bytes);
     }
     UNREACHABLE("a setting of no kind");
 }

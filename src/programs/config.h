@@ -9,6 +9,7 @@
 
 #include "access/permissions.h"
 #include "access/rate_limit.h"
+#include "access/token.h"
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -36,6 +37,8 @@ struct config {
     uint32_t postgres_replica_count;
     uint64_t postgres_replica_lag_ms;
     uint64_t postgres_cache_wallets;
+    struct token_issuer issuers[TOKEN_ISSUERS_MAX];
+    uint32_t issuer_count;
     bool separate_duties;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
@@ -49,7 +52,8 @@ enum setting_kind {
     SETTING_FLAG, // true or false; false by default
     SETTING_ROLES,
     SETTING_REPLICAS,
-    SETTING_KAFKA
+    SETTING_KAFKA,
+    SETTING_TOKENS
 };
 
 struct setting {

@@ -27,6 +27,7 @@
 #include "programs/serve_kafka.h"
 #include "programs/serve_key.h"
 #include "programs/serve_options.h"
+#include "programs/serve_tokens.h"
 #include "programs/version.h"
 
 #define WHY_BYTES            512
@@ -46,6 +47,7 @@ struct serving {
     struct engine *engine;
     struct api *api;
     struct http_server *server;
+    struct token_keys *token_keys; // NULL: no tokens open doors
 };
 
 // Makes the folder and those above it that are missing. umask keeps others out.
@@ -168,6 +170,9 @@ static bool open_server(struct serving *serving) {
         .metrics_more = serve_kafka_metrics,
         .metrics_context = &serving->kafka,
         .audit_window_s = (uint32_t)serving->config.audit_window_s,
+        .issuers = serving->config.issuers,
+        .issuer_count = serving->config.issuer_count,
+        .token_keys = serving->token_keys,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);
@@ -267,12 +272,13 @@ static void take_down(struct serving *serving) {
         serving->engine->port->close(serving->engine);
     http_server_close(serving->server);
     api_close(serving->api);
+    token_keys_close(serving->token_keys);
 }
 
 static bool build_up(struct serving *serving) {
     if (!make_folder(serving->folder) || !open_engine(serving))
         return false;
-    if (!open_server(serving))
+    if (!serve_open_tokens(&serving->config, &serving->token_keys) || !open_server(serving))
         return false;
     struct serve_secret secret;
     bool is_new = serving->postgres != NULL ? postgres_is_new(serving->engine)

@@ -62,6 +62,7 @@ struct wire_context {
     const struct id_seal *seal; // opens cursors
     struct origin origin;       // goes into every command
     struct id principal_key;
+    uint64_t token_until_ms; // both as in struct command
     uint64_t allowed_commands;  // bit 1 << enum command_type: what the principal may do in a batch
     struct slice bound_to;      // the owner whom the principal is bound to; empty: to nobody
     uint8_t closed_guards;      // bit 1 << enum field_guard: fields that are not his to give

@@ -27,6 +27,7 @@ void decode_begin(const struct wire_context *context, enum command_type type,
     *ret_command = (struct command){.type = (uint8_t)type,
                                     .principal_key = context->principal_key,
                                     .bound_to = context->bound_to,
+                                    .token_until_ms = context->token_until_ms,
                                     .origin = context->origin};
 }
 

@@ -92,8 +92,9 @@ static const struct object_member transaction[] = {
     {"currency", "Currency", "", false},
     {"debit", "Side", "who paid", false},
     {"credit", "Side", "who was paid", false},
-    {"initiated_by", "Text", "the principal: an API key's id; hidden from those who are bound to "
-                             "an owner when it is somebody else's", true},
+    {"initiated_by", "Text",
+     "the principal: an API key's id, or jwt:ISSUER|SUBJECT; hidden from those who are bound to an "
+     "owner when it is somebody else's", true},
     {"bank_transaction_id", "Text", "of a deposit or withdrawal", true},
     {"order", "Text", "", true},
     {"reference", "Text", "", true},
@@ -113,7 +114,7 @@ static const struct object_member withdrawal[] = {
     {"status", "WithdrawalStatus", "", false},
     {"bank_transaction_id", "Text", "once settled", true},
     {"transaction", "TransactionId", "once settled", true},
-    {"initiated_by", "Text", "the principal: an API key's id", false},
+    {"initiated_by", "Text", "the principal: an API key's id, or jwt:ISSUER|SUBJECT", false},
     {"reason", "Text", "why it failed", true},
     {"reference", "Text", "", true},
     {"metadata", "Metadata", "", true},
@@ -205,7 +206,7 @@ static const struct object_member integrity[] = {
 };
 
 static const struct object_member me[] = {
-    {"id", "KeyId", "the key that asked", false},
+    {"id", "Text", "the principal: an API key's id, or jwt:ISSUER|SUBJECT", false},
     {"role", "Role", "", false},
     {"permissions", "[]Sentence", "words such as `payments:read`", false},
     {"currencies", "[]CurrencyCode", "those that do not have two digits behind the point, "

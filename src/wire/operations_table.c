@@ -200,7 +200,7 @@ static const struct field query_order = {
     NAMED("order"), .kind = FIELD_TEXT, QUERY(order), .sentence = "Only what has this order."};
 static const struct field query_initiated_by = {
     NAMED("initiated_by"), .kind = FIELD_TEXT, QUERY(initiated_by),
-    .sentence = "Only what this principal did: an API key's id."};
+    .sentence = "Only what this principal did: an API key's id, or jwt:ISSUER|SUBJECT."};
 static const struct field query_from = {
     NAMED("from"), .kind = FIELD_TIME, QUERY(from_ms),
     .sentence = "Only what was created at this time or later."};
@@ -590,7 +590,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_ME, .name = "readMe", .method = METHOD_GET,
         .path = "/v1/me", .action = "", .tag = "Keys",
         .permission = "none", .http = 200, .answer = ANSWER_ME,
-        .summary = "Says who the key is and what it may do.",
+        .summary = "Says who asks and what he may do.",
     },
     [OPERATION_AUDIT_LIST] = {
         .code = OPERATION_AUDIT_LIST, .name = "listAudit", .method = METHOD_GET,

@@ -98,11 +98,12 @@ static void read_operation(struct books *books, const struct command *command,
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome) {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
-    const struct key *principal = fetch_principal(books, command->principal_key);
-    bool is_system = id_is_zero(command->principal_key);
-    if (!is_system && (principal == NULL || !key_is_live(principal, books->state.keys,
-                                                         books->state.key_count, books->now_ms))) {
-        // Revoked while the request waited.
+    const struct docket door = {.now_ms = books->now_ms,
+                                .keys = books->state.keys,
+                                .key_count = books->state.key_count,
+                                .principal = fetch_principal(books, command->principal_key)};
+    if (!decide_principal_may(command, &door)) {
+        // Revoked, or run out, while the request waited.
         ret_outcome->status = ret_outcome->refusal.status = STATUS_unauthenticated;
         return;
     }

@@ -89,10 +89,12 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
     const struct key_row *principal = desk_key(desk, command->principal_key);
-    bool is_system = id_is_zero(command->principal_key);
-    if (!is_system && (principal == NULL ||
-                       !key_is_live(&principal->key, desk->keys, desk->key_count, desk->now_ms))) {
-        // Revoked while the request waited.
+    const struct docket door = {.now_ms = desk->now_ms,
+                                .keys = desk->keys,
+                                .key_count = desk->key_count,
+                                .principal = principal == NULL ? NULL : &principal->key};
+    if (!decide_principal_may(command, &door)) {
+        // Revoked, or run out, while the request waited.
         ret_outcome->status = ret_outcome->refusal.status = STATUS_unauthenticated;
         return;
     }

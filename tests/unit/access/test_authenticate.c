@@ -54,7 +54,8 @@ static enum status knock(struct door *door, struct slice header) {
     struct principal_source source = {.find = books_find, .context = &door->books};
     struct principal principal = {0};
     const char *why = NULL;
-    enum status status = authenticate_bearer(header, door->hash, &source, &principal, &why);
+    struct authenticator authenticator = {.hash = door->hash, .source = &source};
+    enum status status = authenticate_bearer(header, &authenticator, 1, &principal, &why);
     if (status == STATUS_ok) {
         assert_int_equal(principal.role, 2);
         assert_int_equal(principal.key.bytes[0], 7);

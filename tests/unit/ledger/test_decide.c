@@ -344,6 +344,19 @@ static void test_only_purchases_are_refunded(void **state) {
     assert_int_equal(scene_decide(&scene), STATUS_unauthenticated);
 }
 
+static void test_tokens_run_out_while_they_wait(void **state) {
+    struct scene scene;
+    (void)state;
+    scene_make(&scene, COMMAND_TRANSFER);
+    scene.command.principal_key = (struct id){{0}};
+    scene.docket.principal = NULL;
+    scene.command.token_until_ms = scene.now_ms + 1;
+    assert_int_equal(scene_decide(&scene), STATUS_ok);
+    scene.command.token_until_ms = scene.now_ms;
+    assert_int_equal(scene_decide(&scene), STATUS_unauthenticated);
+    assert_true(id_is_zero(scene.refusal.id));
+}
+
 static void test_a_key_revoked_twice_is_not_found(void **state) {
     struct scene scene;
     (void)state;
@@ -411,6 +424,7 @@ int main(void) {
         cmocka_unit_test(test_held_money_and_credit_are_spendable_exactly),
         cmocka_unit_test(test_a_refund_of_what_is_left_and_of_nothing),
         cmocka_unit_test(test_only_purchases_are_refunded),
+        cmocka_unit_test(test_tokens_run_out_while_they_wait),
         cmocka_unit_test(test_a_key_revoked_twice_is_not_found),
         cmocka_unit_test(test_refusals_name_what_they_are_about),
         cmocka_unit_test(test_replays_need_the_same_request),

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""JSON Web Tokens with a real server: what opens the door, what must not, rotation of keys in a
+file and behind an address, and what configurations are refused."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib")]
+
+import florin  # noqa: E402
+import tokens  # noqa: E402
+from report import Report  # noqa: E402
+
+ISSUER = "https://id.example"
+
+
+def issuer(keys, **more):
+    return {"issuer": ISSUER, "audience": "florin", "keys": keys, "role_claim": "groups",
+            "roles": {"wallet-admin": "admin", "wallet-till": "service", "reader": "auditor"},
+            **more}
+
+
+def within(seconds, what):
+    """Tries until it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def what_opens(report, server, keys):
+    good = tokens.claims(ISSUER, groups="wallet-till")
+    with server.client() as client:
+        wallet = client.post("/v1/wallets", {"owner": "ann", "currency": "USD"})["id"]
+    deposit = {"wallet": wallet, "amount": 5}
+    for key in keys:
+        with server.client(key.token(good)) as client:
+            made = client.post("/v1/deposits", {**deposit, "bank_transaction_id": key.kid}, key="k")
+            report.equal(f"{key.algorithm}: a payment", made.status,
+                         201 if key is keys[0] else 422, made)
+            if key is keys[0]:
+                report.equal("the principal is issuer and subject", made["initiated_by"],
+                             f"jwt:{ISSUER}|ann")
+            answer = client.get(f"/v1/wallets/{wallet}")
+            report.equal(f"{key.algorithm}: a read", answer.status, 200, answer)
+            report.equal(f"{key.algorithm}: its role ends somewhere",
+                         client.get("/v1/keys").status, 403)
+    # Another token of the same subject is the same principal, another subject is not, and neither
+    # is an API key.
+    again = {**deposit, "bank_transaction_id": keys[0].kid}
+    with server.client(keys[1].token({**good, "jti": "2"})) as client:
+        answer = client.post("/v1/deposits", again, key="k")
+        report.equal("a retry with another token", answer.headers.get("idempotent-replayed"),
+                     "true", answer)
+    with server.client(keys[1].token({**good, "sub": "bob"})) as client:
+        report.equal("a key of another subject", client.post("/v1/deposits", again, key="k").code,
+                     "duplicate_bank_transaction")
+    with server.client() as client:
+        report.equal("a key of an API key", client.post("/v1/deposits", again, key="k").code,
+                     "duplicate_bank_transaction")
+        found = client.list(f"/v1/transactions?initiated_by=jwt:{ISSUER}%7Cann")
+        report.equal("lists can be asked for it", len(found), 1)
+    for name, more, status in [
+            ("an audience among several", {"aud": ["other", "florin"]}, 200),
+            ("groups as a list", {"groups": ["nobody", "reader"]}, 200),
+            ("groups as a scope", {"groups": "openid reader"}, 200),
+            ("no nbf, no iat", {"nbf": None, "iat": None}, 200),
+            ("expired within the leeway", {"exp": int(time.time()) - 5}, 200),
+            ("valid soon, within the leeway", {"nbf": int(time.time()) + 5}, 200)]:
+        token = keys[1].token(tokens.claims(ISSUER, **{"groups": "reader", **more}))
+        with server.client(token) as client:
+            answer = client.get("/v1/wallets")
+            report.equal(name, answer.status, status, answer)
+    only = keys[2].token(good, {"kid": None})
+    with server.client(only) as client:
+        report.equal("no kid, and one key that fits", client.get("/v1/wallets").status, 200)
+
+
+def forged(keys, stranger):
+    """(name, token) of what must not open."""
+    rsa, curve, edwards = keys
+    good = tokens.claims(ISSUER, groups="wallet-admin")
+    now = int(time.time())
+    text = f"{tokens.encode({'alg': 'HS256', 'kid': rsa.kid})}.{tokens.encode(good)}"
+    for name, secret in [("the public key as a secret", rsa.public()),
+                         ("the modulus as a secret", tokens.decode(rsa.jwk()["n"]))]:
+        mac = hmac.new(secret, text.encode(), hashlib.sha256).digest()
+        yield name, f"{text}.{tokens.encode(mac)}"
+    for algorithm in ["none", "None", "NONE", "", "HS256", "RS512", "rs256", "ES384", None]:
+        yield f"alg {algorithm}", rsa.token(good, {"alg": algorithm})
+    unsigned = f"{tokens.encode({'alg': 'none'})}.{tokens.encode(good)}"
+    yield "none without a signature", unsigned + "."
+    yield "two parts", unsigned
+    yield "four parts", rsa.token(good) + ".AAAA"
+    yield "another algorithm than the key's", rsa.token(good, {"kid": curve.kid})
+    yield "a curve for an RSA key", curve.token(good, {"alg": "RS256"})
+    yield "EdDSA with a P-256 key", curve.token(good, {"alg": "EdDSA"})
+    yield "a stranger's signature", stranger.token(good, {"kid": curve.kid})
+    yield "a stranger's key in the header", stranger.token(
+        good, {"kid": curve.kid, "jwk": stranger.jwk()})
+    yield "a stranger's key behind jku", stranger.token(
+        good, {"kid": curve.kid, "jku": "http://127.0.0.1:1/keys"})
+    yield "crit", rsa.token(good, {"crit": ["b64"], "b64": False})
+    head, body, signature = curve.token(good).split(".")
+    yield "other claims", ".".join([head, tokens.encode({**good, "sub": "eve"}), signature])
+    yield "no signature", ".".join([head, body, ""])
+    yield "a signature of zeros", ".".join([head, body, tokens.encode(bytes(64))])
+    yield "a short signature", ".".join([head, body, signature[:-4]])
+    yield "a padded part", ".".join([head, body, signature + "=="])
+    yield "stray bits", ".".join([head, body, signature[:-1] + ("B" if signature[-1] == "A"
+                                                                else chr(ord(signature[-1]) + 1))])
+    for name, more in [("expired", {"exp": now - 60}), ("not valid yet", {"nbf": now + 60}),
+                       ("no exp", {"exp": None}), ("exp as a text", {"exp": str(now + 60)}),
+                       ("exp with a fraction", {"exp": now + 60.5}), ("exp below 1", {"exp": -1}),
+                       ("exp beyond all years", {"exp": 2**62}),
+                       ("another audience", {"aud": "other"}), ("no audience", {"aud": None}),
+                       ("another issuer", {"iss": "https://evil.example"}),
+                       ("an issuer with a tail", {"iss": ISSUER + "/"}),
+                       ("no issuer", {"iss": None}),
+                       ("no subject", {"sub": None}), ("an empty subject", {"sub": ""}),
+                       ("a subject with a line", {"sub": "ann\nX-Admin: 1"}),
+                       ("a subject beyond a principal", {"sub": "a" * 255}),
+                       ("no role", {"groups": "guests"}), ("no groups", {"groups": None})]:
+        yield name, curve.token(tokens.claims(ISSUER, **{"groups": "reader", **more}))
+    twice = json.dumps(good)[:-1]
+    yield "sub twice", curve.token(twice + ', "sub": "eve"}')
+    yield "groups twice", curve.token(twice + ', "groups": "reader"}')
+    yield "aud twice", curve.token(twice + ', "aud": "florin"}')
+    yield "alg twice", curve.token(good, '{"alg": "none", "alg": "ES256", "kid": "curve"}')
+    yield "claims that are a list", curve.token([good])
+    yield "claims that are no JSON", curve.token("{")
+    yield "claims behind claims", curve.token(json.dumps(good) + "{}")
+    yield "deep claims", curve.token(twice + ', "x": ' + "[" * 500 + "]" * 500 + "}")
+
+
+def what_does_not_open(report, server, keys, stranger):
+    with server.client("nothing") as client:
+        path = stranger.token(tokens.claims(ISSUER, groups="reader"), {"kid": "../../dev/null"})
+        codes = [client.get("/v1/wallets", headers={"Authorization": f"Bearer {path}"}).status
+                 for _ in range(2)]
+        report.equal("a kid that is a path is looked for once", codes, [503, 401])
+        for name, token in forged(keys, stranger):
+            answer = client.get("/v1/wallets", headers={"Authorization": f"Bearer {token}"})
+            report.equal(f"forged: {name}", (answer.status, answer.code),
+                         (401, "unauthenticated"), answer)
+            report.check(f"forged: {name}: says how to come in",
+                         answer.headers.get("www-authenticate", "").startswith("Bearer"))
+        long_one = keys[1].token(tokens.claims(ISSUER, groups="reader", x="y" * 7000))
+        report.check("a token beyond the limit",
+                     client.get("/v1/wallets", headers={"Authorization": f"Bearer {long_one}"})
+                     .status in (401, 413, 431))
+    page = metrics(server)
+    report.check("refused ones are counted", page["florin_tokens_refused_total"] >= 40, page)
+    report.check("and those remembered", page["florin_tokens_remembered_total"] >= 2, page)
+
+
+def metrics(server):
+    with server.client() as client:
+        lines = client.get("/metrics").body.decode().splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in lines if line.startswith("florin_token")}
+
+
+def rotation_of_a_file(report, server, path, keys, stranger):
+    good = tokens.claims(ISSUER, groups="reader")
+    old, new = keys[1].token(good), stranger.token(good)
+    with server.client(old) as before, server.client(new) as after:
+        report.equal("before: the old key", before.get("/v1/wallets").status, 200)
+        tokens.write_set(path, [stranger])
+        report.check("the new key opens",
+                     within(20, lambda: after.get("/v1/wallets").status == 200))
+        report.equal("the old one does not, however often it did",
+                     before.get("/v1/wallets").status, 401)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("{")
+        report.check("a broken file is told", within(20, lambda: "cannot be read" in server.log()))
+        report.equal("and changes nothing", after.get("/v1/wallets").status, 200)
+        tokens.write_set(path, [keys[1], stranger])
+        report.check("a mended one is taken",
+                     within(20, lambda: before.get("/v1/wallets").status == 200))
+
+
+class Issuing(http.server.BaseHTTPRequestHandler):
+    """An issuer's address; the server holds what it says and counts."""
+    def do_GET(self):  # noqa: N802
+        self.server.asked += 1
+        body = json.dumps({"keys": [key.jwk() for key in self.server.keys]}).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def an_address(report, binary, keys, stranger):
+    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuing)
+    site.asked, site.status, site.keys = 0, 200, [keys[0]]
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{site.server_port}/keys"
+    good = tokens.claims(ISSUER, groups="reader")
+    config = {"tokens": [issuer(address)],
+              "rate_limits": [{"per": "address", "requests": 1, "seconds": 3600, "burst": 40}]}
+    with florin.serving(florin=binary, config=config) as server:
+        with server.client(keys[0].token(good)) as client:
+            report.equal("keys of an address", client.get("/v1/wallets").status, 200)
+            report.equal("asked once", site.asked, 1)
+            site.keys = [stranger]
+            fresh = {"Authorization": f"Bearer {stranger.token(good)}"}
+            answer = client.get("/v1/wallets", headers=fresh)
+            report.equal("an unknown key is fetched", (answer.status, answer.code),
+                         (503, "busy"), answer)
+            report.equal("try again soon", answer.headers.get("retry-after"), "1")
+            report.check("and is known soon",
+                         within(20, lambda: client.get("/v1/wallets", headers=fresh).status == 200))
+            asked = site.asked
+            codes = {client.get("/v1/wallets", headers={"Authorization": "Bearer " + stranger.token(
+                good, {"kid": f"unknown-{i}"})}).status for i in range(10)}
+            report.equal("unknown keys are asked for once", (codes, site.asked - asked),
+                         ({401}, 0))
+            site.status = 500
+            report.equal("an issuer that fails takes nothing away",
+                         client.get("/v1/wallets", headers=fresh).status, 200)
+            codes = [client.get("/v1/wallets", headers={"Authorization": "Bearer " + fresh[
+                "Authorization"][7:-4] + "AAAA"}).status for _ in range(60)]
+            report.check("forgeries are slowed", codes[-1] == 429 and codes[0] != 429, codes)
+            report.equal("and known tokens not",
+                         client.get("/v1/wallets", headers=fresh).status, 200)
+    site.shutdown()
+
+
+def what_is_refused(report, binary, path):
+    cases = [
+        ("no such file", [issuer("/nowhere/keys.json")], "cannot be read"),
+        ("plain http elsewhere", [issuer("http://id.example/keys")], "must be https://"),
+        ("no such role", [issuer(path, role="king")], "there is no role"),
+        ("no audience", [{"issuer": ISSUER, "keys": path, "role": "auditor"}], "audience"),
+        ("no role at all", [{"issuer": ISSUER, "audience": "a", "keys": path}], "needs a role"),
+        ("HS256", [issuer(path, algorithms=["HS256"])], "RS256, ES256 and EdDSA"),
+        ("none", [issuer(path, algorithms=["none"])], "RS256, ES256 and EdDSA"),
+        ("no algorithms", [issuer(path, algorithms=[])], "RS256, ES256 and EdDSA"),
+        ("an issuer twice", [issuer(path), issuer(path)], "earlier one"),
+        ("an unknown member", [issuer(path, skew=1)], "knows only"),
+        ("a bar in the issuer", [{**issuer(path), "issuer": "a|b"}], "without |"),
+        ("too much leeway", [issuer(path, leeway_s=3600)], "0 to 300"),
+    ]
+    for name, setting, says in cases:
+        server = florin.Server(florin=binary, config={"tokens": setting})
+        refused = server.refused()
+        report.check(f"refused: {name}", refused is not None and refused[0] != 0
+                     and says in refused[1], refused)
+
+
+def main():
+    report = Report("tokens")
+    binary = florin.binary()
+    home = florin.folder()
+    path = os.path.join(home, "keys.json")
+    keys = [tokens.Key(home, "RS256", "rsa"), tokens.Key(home, "ES256", "curve"),
+            tokens.Key(home, "EdDSA", "edwards")]
+    stranger = tokens.Key(home, "ES256", "stranger")
+    tokens.write_set(path, [*keys, {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+                            {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "weak"}])
+    with florin.serving(florin=binary, config={"tokens": [issuer(path)]}) as server:
+        what_opens(report, server, keys)
+        what_does_not_open(report, server, keys, stranger)
+        rotation_of_a_file(report, server, path, keys, stranger)
+    an_address(report, binary, keys, stranger)
+    what_is_refused(report, binary, path)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
