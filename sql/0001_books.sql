@@ -50,12 +50,11 @@ COMMENT ON COLUMN books.first_chain IS
 
 CREATE TABLE extent (
     is_the_one boolean PRIMARY KEY DEFAULT true CHECK (is_the_one),
-    first_record bigint NOT NULL,
-    end_record bigint NOT NULL CHECK (end_record >= first_record),
+    end_record bigint NOT NULL CHECK (end_record >= 0),
     analysed_ms bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE extent IS
-    'One row: from which record on the past is here (0: all of it), and up to where partitions are.';
+    'One row: before which record numbers there are partitions, and when they were analysed.';
 
 CREATE TABLE slots (
     slot smallint PRIMARY KEY CHECK (slot BETWEEN 0 AND 1023),
@@ -285,31 +284,6 @@ CREATE TABLE kept_records (
 COMMENT ON TABLE kept_records IS
     'Of detached partitions: records that something which stands now still needs.';
 
-CREATE TABLE openings (
-    slot smallint NOT NULL CHECK (slot BETWEEN 0 AND 1023),
-    wallet bigint NOT NULL,
-    before bigint NOT NULL,
-    balance bigint NOT NULL CHECK (balance BETWEEN -9007199254740991 AND 9007199254740991),
-    held bigint NOT NULL CHECK (held BETWEEN 0 AND 9007199254740991),
-    version bigint NOT NULL CHECK (version >= 1),
-    transaction_count bigint NOT NULL,
-    bytes bytea NOT NULL,
-    PRIMARY KEY (slot, wallet)
-);
-COMMENT ON TABLE openings IS
-    'What each wallet had before the first record that is still here; checks of the books begin there.';
-COMMENT ON COLUMN openings.before IS 'The number of that record, or less.';
-COMMENT ON COLUMN openings.bytes IS 'All that a check knows of the wallet at that point.';
-
-CREATE TABLE opening_things (
-    sort smallint NOT NULL,
-    place bigint NOT NULL,
-    bytes bytea NOT NULL,
-    PRIMARY KEY (sort, place)
-);
-COMMENT ON TABLE opening_things IS
-    'What else a check knows at that point: currencies, keys, open holds, pending withdrawals, refunds.';
-
 -- ---- functions ---------------------------------------------------------------------------------
 
 -- A write that met other rows than the rules saw must not be committed by a COMMIT behind it.
@@ -488,8 +462,8 @@ COMMENT ON TABLE privileges IS 'What serving and verifying takes; a migration wi
 -- remove. The verifying role only reads, all but the key of the ids and the hashes of secrets.
 INSERT INTO privileges VALUES
     ('both', 'SELECT', 'extent, slots, currencies, wallets, holds, withdrawals, refunds, bank_ids'),
-    ('both', 'SELECT', 'records, postings, rounds, idempotency, kept_records, openings'),
-    ('both', 'SELECT', 'opening_things, migrations, balances, statements, roles, privileges'),
+    ('both', 'SELECT', 'records, postings, rounds, idempotency, kept_records'),
+    ('both', 'SELECT', 'migrations, balances, statements, roles, privileges'),
     ('both', 'EXECUTE', 'FUNCTION id_text, id_bytes, id_slot, id_number, balance_of, statement_of'),
     ('serving', 'SELECT, UPDATE', 'books'),
     ('serving', 'UPDATE', 'slots'),

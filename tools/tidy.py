@@ -54,7 +54,7 @@ LIBRARIES = {
     "openssl/": ["base/hash.c", "access/"],
     "microhttpd.h": ["http/"],
     "curl/": ["programs/", "events/", "access/"],
-    "libpq-fe.h": ["engine/postgres/"],
+    "libpq-fe.h": ["engine/postgres/", "watch/rows.c"],
     "librdkafka/": ["queue/"],
     "cjose/": ["access/"],
     "hiredis/": ["access/"],

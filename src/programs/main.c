@@ -21,7 +21,8 @@ static const struct subcommand server_subcommands[] = {
     {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE] [--postgres URL] "
      "[--kafka BROKERS]",
      "Serves the API until SIGTERM or SIGINT", serve_run},
-    {"verify", "DIR", "Checks the books of a stopped server from scratch", verify_run},
+    {"verify", "DIR | --postgres URL", "Checks the books of a stopped server, or in a database",
+     verify_run},
     {"migrate", "--postgres URL", "Brings a database's schema up to date", migrate_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},

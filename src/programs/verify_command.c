@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `florin verify DIR`: examines the books of a stopped server and prints what watch/ found. Exit
+// `florin verify DIR`: examines the books of a stopped server, `florin verify --postgres URL` those
+// in a database, whose servers may run, and prints what watch/ found. Exit
 // status 0: the books are right; 1: they are wrong, and the first difference is printed; 2: they
 // could not be examined.
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "programs/commands.h"
 #include "programs/serve_options.h"
 #include "watch/verify.h"
+#include "watch/verify_postgres.h"
 
 // Keeps a server from starting while the files are read. -1: there is nothing to lock, as on a
 // copy; -2: a server has it.
@@ -56,11 +58,19 @@ static void print_currency(const struct integrity_currency *currency) {
     buffer_done(&line);
 }
 
-static void print_chain(const struct verify_report *report) {
+static void print_chain(const struct sha256 *chain) {
     printf("  chain        ");
-    for (size_t i = 0; i < sizeof(report->chain.bytes); i++)
-        printf("%02x", report->chain.bytes[i]);
+    for (size_t i = 0; i < sizeof(chain->bytes); i++)
+        printf("%02x", chain->bytes[i]);
     printf("\n");
+}
+
+static void print_checks(const struct integrity_report *books) {
+    for (uint32_t i = 0; i < books->check_count; i++)
+        printf("  %-12s %" PRIu64 " looked at, %" PRIu64 " wrong: %s\n", books->checks[i].name,
+               books->checks[i].count, books->checks[i].differences, books->checks[i].sentence);
+    for (uint32_t i = 0; i < books->currency_count; i++)
+        print_currency(&books->currencies[i]);
 }
 
 static void print_report(const char *folder, const struct verify_report *report) {
@@ -77,23 +87,40 @@ static void print_report(const char *folder, const struct verify_report *report)
         printf("  unfinished   %" PRIu64
                " bytes of a round that nobody was answered for; the next start cuts them\n",
                report->unfinished_bytes);
-    print_chain(report);
-    for (uint32_t i = 0; i < books->check_count; i++)
-        printf("  %-12s %" PRIu64 " looked at, %" PRIu64 " wrong: %s\n", books->checks[i].name,
-               books->checks[i].count, books->checks[i].differences, books->checks[i].sentence);
-    for (uint32_t i = 0; i < books->currency_count; i++)
-        print_currency(&books->currencies[i]);
+    print_chain(&report->chain);
+    print_checks(books);
+}
+
+static int verify_database(const char *url) {
+    struct verify_postgres_report report;
+    int result = 2;
+    if (verify_postgres(url, &report) == STATUS_ok) {
+        printf("%s\n  rows         %" PRIu64 " records in %" PRIu64 " rounds, %" PRIu64
+               " postings, %" PRIu64 " idempotency keys\n",
+               report.books.message, report.books.record_count, report.round_count,
+               report.posting_count, report.key_count);
+        print_chain(&report.chain);
+        print_checks(&report.books);
+        result = report.books.consistent ? 0 : 1;
+    } else {
+        fprintf(stderr, "florin verify: %s\n", report.books.message);
+    }
+    verify_postgres_done(&report);
+    return result;
 }
 
 int verify_run(int argc, char **argv) {
-    const struct serve_option options[] = {{0}};
+    const char *url = NULL;
+    const struct serve_option options[] = {{"--postgres", &url}, {0}};
     const char *folder = NULL;
     if (!serve_options_read(argc, argv, options, &folder))
         return 2;
-    if (folder == NULL) {
-        fprintf(stderr, "florin verify: say which folder.\n");
+    if ((folder == NULL) == (url == NULL)) {
+        fprintf(stderr, "florin verify: say which folder, or --postgres URL.\n");
         return 2;
     }
+    if (url != NULL)
+        return verify_database(url);
     int lock = lock_folder(folder);
     if (lock == -2) {
         fprintf(stderr,

@@ -73,7 +73,9 @@ struct tally_currency {
 
 // What the tally asks of its owner. Any function may be NULL but record_at.
 struct tally_source {
-    const struct id_seal *seal; // of the books' ids
+    // Of the books' ids; or NULL, and find_position tells where a transaction stands (0: nowhere).
+    const struct id_seal *seal;
+    uint64_t (*find_position)(void *context, struct id transaction);
     uint32_t locator_time_shift; // as in struct engine
     // The bytes of an earlier record; empty: there is none at that position. They live until the
     // next call.

@@ -185,7 +185,8 @@ def serve_from(cluster):
         return usual(server) + ["--postgres", url]
 
     def verify(server):
-        return subprocess.CompletedProcess([server.florin, "verify"], 0, "", "")
+        url = cluster.url(cluster.database_for(server.data))
+        return server.command_line("verify", "--postgres", url)
 
     florin.Server.command = command
     florin.Server.verify = verify

@@ -128,8 +128,8 @@ struct desk {
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
-    uint64_t first_record;        // from there on the past is in the database; earlier is detached
     uint64_t end_record;          // up to there partitions are made
+    bool lacks_partitions;        // the time has come to their end
     struct currency_row currencies[DESK_CURRENCIES_MAX];
     uint32_t currency_count;
     // All keys, kept from batch to batch while their version is the books'.

@@ -247,8 +247,7 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
         .keys_version = (uint64_t)row_number(result, 0, 13),
         .last_record = (uint64_t)row_number(result, 0, 15),
     };
-    desk->first_record = (uint64_t)row_number(result, 0, 16);
-    desk->end_record = (uint64_t)row_number(result, 0, 17);
+    desk->end_record = (uint64_t)row_number(result, 0, 16);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
@@ -585,6 +584,9 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
         link_sync(link);
         result = link_collect(link, take_result, desk);
     } while (result == LINK_OK && ask_more(desk, link));
+    desk->lacks_partitions = desk_next_number(desk) + NUMBER_SLACK > desk->end_record;
+    if (result == LINK_OK && desk->has_writes && desk->lacks_partitions)
+        return LINK_AGAIN;
     if (result == LINK_OK && desk->answer_map.count != 0 &&
         desk_next_number(desk) >= desk->keys_end)
         return LINK_AGAIN; // keys may lie behind where they were looked for

@@ -31,7 +31,7 @@ static const char birth[] =
     "ON CONFLICT DO NOTHING; "
     "INSERT INTO florin.slots SELECT slot, first_chain, 0, 0, 0 FROM florin.books, "
     "generate_series(0, 1023) slot ON CONFLICT DO NOTHING; "
-    "INSERT INTO florin.extent (first_record, end_record) VALUES (0, 0) ON CONFLICT DO NOTHING; "
+    "INSERT INTO florin.extent (end_record) VALUES (0) ON CONFLICT DO NOTHING; "
     "SELECT florin.tidy(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)";
 
 // What a money server must have switched on, and how old it may be.

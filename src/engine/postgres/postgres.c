@@ -119,6 +119,7 @@ static void books_close(struct engine *engine) {
     signal_gate_publish(&books->stop, 1);
     inbox_push(&books->inbox, &last.node); // wakes the writer; what came before it is told first
     CHECK(pthread_join(books->writer, NULL) == 0);
+    CHECK(pthread_join(books->tidier, NULL) == 0);
     if (books->has_watcher)
         CHECK(pthread_join(books->watcher, NULL) == 0);
     books_free(books);
@@ -253,6 +254,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
         return status;
     }
     CHECK(pthread_create(&books->writer, NULL, writer_of_postgres, books) == 0);
+    CHECK(pthread_create(&books->tidier, NULL, tidier_of_postgres, books) == 0);
     books->has_watcher = books->replicas.count != 0 || books->watched_urls.count > 1;
     if (books->has_watcher)
         CHECK(pthread_create(&books->watcher, NULL, watcher_of_postgres, books) == 0);

@@ -58,6 +58,8 @@ struct books {
     struct wallet_cache *cache; // NULL: none
     struct feeds feeds;
 
+    pthread_t tidier;
+    bool partitions_wanted; // atomic; the writer has run out of them
     pthread_t watcher;
     bool has_watcher;
     struct servers watched_urls; // as `primary`'s, but standbys answer, too
@@ -75,6 +77,9 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
 bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,
                     bool *ret_live);
 uint64_t key_ring_last_used(struct books *books, uint64_t number);
+
+// tidier.c
+void *tidier_of_postgres(void *books);
 
 // watcher.c
 void *watcher_of_postgres(void *books);

@@ -206,6 +206,8 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     link_forget(&books->link);
     books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
     enum link_result result = desk_fetch(desk, &books->link, batch->first, batch->will_write);
+    if (result == LINK_AGAIN && desk->lacks_partitions)
+        __atomic_store_n(&books->partitions_wanted, true, __ATOMIC_RELEASE);
     if (result != LINK_OK)
         return result;
     if (!desk->has_writes && desk->due.count != 0) {

@@ -39,7 +39,7 @@
     "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
     "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, round_count, record_count, "     \
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
-    "keys_version, chain, last_record, (SELECT first_record FROM extent), "                        \
+    "keys_version, chain, last_record, "                                                           \
     "(SELECT end_record FROM extent) FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \

@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: MIT
+// One walk over all records in their order, with the rows that repeat them walked beside: postings,
+// idempotency keys, bank ids, rounds. The tally adds the books up from the records alone; then what
+// stands now (wallets, holds, withdrawals, refunds, currencies, slots, the row of books) must be
+// what the tally came to. Everything is of one snapshot.
+#include "watch/verify_postgres.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "watch/rows.h"
+#include "watch/tally.h"
+
+#define TIME_SHIFT 17 // of a record's number: its milliseconds stand above so many bits
+
+struct head {
+    struct sha256 chain;
+    uint64_t last_record, record_count;
+};
+
+struct numbered { // a wallet's number, for postings that name it
+    struct id id;
+    uint64_t number;
+};
+
+struct examination {
+    struct rows_link link;
+    struct verify_postgres_report *report;
+    struct tally tally;
+    struct tally_map numbers; // struct numbered
+    struct head heads[LIMIT_SLOTS];
+    struct sha256_context *sha; // owned
+    struct rows records, postings, keys, bank_ids, rounds;
+    struct sha256 first_chain, round_chain;
+    uint64_t round_left;           // records of the present round still to come
+    uint64_t round_number, round_time_ms;
+    uint64_t last_record, key_count;
+    uint64_t last_time_ms;
+    struct pg_result *found; // owned; by record_at and find_position
+};
+
+static bool differs(struct examination *examination, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// Notes the first difference. Always false.
+static bool differs(struct examination *examination, const char *format, ...) {
+    struct integrity_report *books = &examination->report->books;
+    if (!books->consistent)
+        return false;
+    books->consistent = false;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(books->message, sizeof(books->message), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool differs_about(struct examination *examination, enum id_type type, struct id id,
+                          const char *what, int64_t row, int64_t derived) {
+    char text[ID_TEXT_BYTES_MAX];
+    size_t size = id_format(type, id, text);
+    return differs(examination, "%.*s: its row says %s %" PRId64 ", its records add up to %" PRId64,
+                   (int)size, text, what, row, derived);
+}
+
+// ---- what the tally asks ------------------------------------------------------------------------
+
+static struct slice record_at(void *context, uint64_t position) {
+    struct examination *examination = context;
+    return rows_find(&examination->link, &examination->found,
+                     "SELECT bytes FROM records WHERE number = $1::bigint",
+                     (int64_t)(position / 8));
+}
+
+// The key of the ids is not for verifiers: a transaction is looked for where its id says when.
+static uint64_t find_position(void *context, struct id id) {
+    struct examination *examination = context;
+    uint64_t first = id_time_ms(id) << TIME_SHIFT, found = 0;
+    struct rows rows;
+    char select[256];
+    (void)snprintf(select, sizeof(select),
+                   "SELECT number, bytes FROM records WHERE slot = %u AND number >= %" PRIu64
+                   " AND number < %" PRIu64 " AND kind = 2 ORDER BY number",
+                   id_slot(id), first, first + (UINT64_C(1) << 24));
+    rows_open(&rows, &examination->link, "found_by_id", select);
+    for (; rows.is_there && found == 0; rows_next(&rows)) {
+        struct record record;
+        const char *broken;
+        if (record_decode(rows_bytes(&rows, 1), &record, &broken) == STATUS_ok &&
+            record.kind == RECORD_TRANSACTION && id_equal(record.transaction.id, id))
+            found = (uint64_t)rows_number(&rows, 0) * 8;
+    }
+    rows_close(&rows);
+    return found;
+}
+
+// ---- the chains ---------------------------------------------------------------------------------
+
+static bool is_hash(struct slice bytes, const struct sha256 *hash) {
+    return bytes.size == sizeof(hash->bytes) && memcmp(bytes.bytes, hash->bytes, bytes.size) == 0;
+}
+
+static bool take_chain(struct examination *examination, uint64_t number, uint64_t slot,
+                       struct slice chain, struct slice bytes) {
+    if (slot >= LIMIT_SLOTS)
+        return differs(examination, "record %" PRIu64 " has no slot", number);
+    struct head *head = &examination->heads[slot];
+    sha256_begin(examination->sha);
+    sha256_add(examination->sha, slice_of(&head->chain, sizeof(head->chain)));
+    sha256_add(examination->sha, bytes);
+    head->chain = sha256_end(examination->sha);
+    head->last_record = number;
+    head->record_count++;
+    if (!is_hash(chain, &head->chain))
+        return differs(examination,
+                       "record %" PRIu64 " does not continue the chain of slot %" PRIu64
+                       ": it, or one before it, was changed or is missing",
+                       number, slot);
+    return true;
+}
+
+// A round's chain is over its records' chains: they are gathered and hashed at its end.
+struct gathered {
+    struct sha256 *chains; // owned
+    uint64_t count, capacity;
+};
+
+static bool begin_round(struct examination *examination, uint64_t number) {
+    const struct rows *rounds = &examination->rounds;
+    if (!rounds->is_there)
+        return differs(examination, "record %" PRIu64 " is of no round", number);
+    if ((uint64_t)rows_number(rounds, 0) != examination->round_number + 1 ||
+        (uint64_t)rows_number(rounds, 1) != number || rows_number(rounds, 2) < 1)
+        return differs(examination,
+                       "record %" PRIu64 " begins round %" PRIu64 ", whose row says otherwise",
+                       number, examination->round_number + 1);
+    examination->round_number++;
+    examination->round_left = (uint64_t)rows_number(rounds, 2);
+    examination->round_time_ms = (uint64_t)rows_number(rounds, 3);
+    if (examination->round_time_ms < examination->last_time_ms)
+        return differs(examination, "round %" PRIu64 " is earlier than the one before it",
+                       examination->round_number);
+    examination->last_time_ms = examination->round_time_ms;
+    return true;
+}
+
+static bool end_round(struct examination *examination, const struct gathered *gathered) {
+    sha256_begin(examination->sha);
+    sha256_add(examination->sha,
+               slice_of(&examination->round_chain, sizeof(examination->round_chain)));
+    sha256_add(examination->sha,
+               slice_of(gathered->chains, gathered->count * sizeof(*gathered->chains)));
+    examination->round_chain = sha256_end(examination->sha);
+    if (!is_hash(rows_bytes(&examination->rounds, 4), &examination->round_chain))
+        return differs(examination, "round %" PRIu64 " does not continue the chain of rounds",
+                       examination->round_number);
+    rows_next(&examination->rounds);
+    return true;
+}
+
+// ---- rows beside the records --------------------------------------------------------------------
+
+static bool take_posting(struct examination *examination, uint64_t number,
+                         const struct record *record, const struct posting_side *side,
+                         int64_t amount) {
+    const struct rows *rows = &examination->postings;
+    uint32_t index = 0;
+    if (id_is_zero(side->wallet))
+        return true;
+    index = tally_map_find(&examination->numbers, side->wallet);
+    if (index == 0)
+        return differs(examination, "record %" PRIu64 " moves money of an unknown wallet", number);
+    const struct numbered *wallet = tally_map_at(&examination->numbers, index);
+    const int64_t expected[] = {(int64_t)number,
+                                id_slot(side->wallet),
+                                (int64_t)wallet->number,
+                                side->number,
+                                (int64_t)record->time_ms,
+                                record->transaction.type,
+                                amount,
+                                side->balance,
+                                side->held,
+                                (int64_t)side->version};
+    for (int i = 0; i < 10; i++)
+        if (!rows->is_there || rows_number(rows, i) != expected[i])
+            return differs(examination,
+                           "the postings of record %" PRIu64 " are not what it says (column %d)",
+                           number, i + 1);
+    examination->report->posting_count++;
+    rows_next(&examination->postings);
+    return true;
+}
+
+static bool take_postings(struct examination *examination, uint64_t number,
+                          const struct record *record) {
+    const struct transaction_facts *facts = &record->transaction;
+    return take_posting(examination, number, record, &facts->debit, -facts->amount) &&
+           take_posting(examination, number, record, &facts->credit, facts->amount);
+}
+
+static bool take_key(struct examination *examination, uint64_t number, uint64_t slot,
+                     const struct record *record) {
+    const struct rows *rows = &examination->keys;
+    struct slice key = slice_of(&record->key, sizeof(record->key));
+    if (!rows->is_there || (uint64_t)rows_number(rows, 0) != number ||
+        (uint64_t)rows_number(rows, 1) != slot || !slice_equal(rows_bytes(rows, 2), key))
+        return differs(examination, "the idempotency key of record %" PRIu64 " is not its own",
+                       number);
+    examination->report->key_count++;
+    rows_next(&examination->keys);
+    return true;
+}
+
+static bool take_bank_id(struct examination *examination, uint64_t number,
+                         const struct record *record) {
+    const struct rows *rows = &examination->bank_ids;
+    const struct transaction_facts *facts = &record->transaction;
+    if (!rows->is_there || (uint64_t)rows_number(rows, 0) != number ||
+        !slice_equal(rows_bytes(rows, 1), facts->bank_id) ||
+        !slice_equal(rows_bytes(rows, 2), currency_code(&facts->currency)) ||
+        !id_equal(rows_id(rows, 3), facts->id))
+        return differs(examination, "the bank id of record %" PRIu64 " is not its own", number);
+    rows_next(&examination->bank_ids);
+    return true;
+}
+
+static void take_number(struct examination *examination, uint64_t number, struct id wallet) {
+    struct numbered *numbered =
+        tally_map_at(&examination->numbers, tally_map_add(&examination->numbers, wallet));
+    numbered->number = number;
+}
+
+// ---- the records --------------------------------------------------------------------------------
+
+static bool take_columns(struct examination *examination, uint64_t number,
+                         const struct record *record) {
+    const struct rows *rows = &examination->records;
+    bool moves = record->kind == RECORD_TRANSACTION;
+    if (rows_number(rows, 2) != (int64_t)record->time_ms || rows_number(rows, 3) != record->kind ||
+        rows_number(rows, 4) != (moves ? record->transaction.type : 0) ||
+        !slice_equal(rows_bytes(rows, 5), record->origin.principal) ||
+        !slice_equal(rows_bytes(rows, 6), moves ? record->transaction.order : slice_of(NULL, 0)))
+        return differs(examination, "the columns of record %" PRIu64 " are not what it says",
+                       number);
+    if (number < record->time_ms << TIME_SHIFT)
+        return differs(examination, "record %" PRIu64 " has a number before its time", number);
+    return true;
+}
+
+static bool take_record(struct examination *examination, struct gathered *gathered) {
+    const struct rows *rows = &examination->records;
+    uint64_t number = (uint64_t)rows_number(rows, 0), slot = (uint64_t)rows_number(rows, 1);
+    struct slice chain = rows_bytes(rows, 7), bytes = rows_bytes(rows, 8);
+    struct record record;
+    const char *broken;
+    if (examination->round_left == 0) {
+        gathered->count = 0;
+        if (!begin_round(examination, number))
+            return false;
+    } else if (number != examination->last_record + 1) {
+        return differs(examination, "behind record %" PRIu64 " one of its round is missing",
+                       examination->last_record);
+    }
+    examination->last_record = number;
+    if (!take_chain(examination, number, slot, chain, bytes))
+        return false;
+    if (record_decode(bytes, &record, &broken) != STATUS_ok)
+        return differs(examination, "record %" PRIu64 " is damaged: %s", number, broken);
+    if (!tally_take(&examination->tally, number * 8, bytes, examination->round_time_ms))
+        return differs(examination, "Record %" PRIu64 " cannot be: %s", number,
+                       examination->tally.why);
+    if (record.kind == RECORD_WALLET && record.operation == COMMAND_WALLET_OPEN)
+        take_number(examination, number, record.wallet.id);
+    bool fits = take_columns(examination, number, &record);
+    if (fits && record.kind == RECORD_TRANSACTION)
+        fits = take_postings(examination, number, &record) &&
+               (record.transaction.bank_id.size == 0 ||
+                take_bank_id(examination, number, &record));
+    if (fits && record.has_key)
+        fits = take_key(examination, number, slot, &record);
+    if (!fits)
+        return false;
+    if (gathered->count == gathered->capacity) {
+        gathered->capacity = gathered->capacity == 0 ? 1024 : gathered->capacity * 2;
+        gathered->chains =
+            memory_resize(gathered->chains, gathered->capacity * sizeof(*gathered->chains));
+    }
+    gathered->chains[gathered->count++] = examination->heads[slot].chain;
+    return --examination->round_left != 0 || end_round(examination, gathered);
+}
+
+static bool no_more(struct examination *examination, const struct rows *rows, const char *what) {
+    if (!rows->is_there)
+        return true;
+    return differs(examination, "there are %s of records that are not there, such as %" PRId64,
+                   what, rows_number(rows, 0));
+}
+
+static void walk_records(struct examination *examination) {
+    struct gathered gathered = {0};
+    bool fits = true;
+    rows_open(&examination->records, &examination->link, "all_records",
+              "SELECT number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, "
+              "order_id, chain, bytes FROM records ORDER BY number");
+    rows_open(&examination->postings, &examination->link, "all_postings",
+              "SELECT record, slot::bigint, wallet, number, time_ms, type::bigint, amount, "
+              "balance, held, version FROM postings ORDER BY record, amount");
+    rows_open(&examination->keys, &examination->link, "all_keys",
+              "SELECT record, slot::bigint, key FROM idempotency ORDER BY record");
+    rows_open(&examination->bank_ids, &examination->link, "all_bank_ids",
+              "SELECT record, bank_id, currency::bytea, id FROM bank_ids ORDER BY record");
+    rows_open(&examination->rounds, &examination->link, "all_rounds",
+              "SELECT number, first_record, record_count, time_ms, chain FROM rounds "
+              "ORDER BY number");
+    while (fits && examination->records.is_there) {
+        fits = take_record(examination, &gathered);
+        if (fits)
+            rows_next(&examination->records);
+    }
+    if (fits && examination->round_left != 0)
+        fits = differs(examination, "the last records of round %" PRIu64 " are missing",
+                       examination->round_number);
+    if (fits)
+        (void)(no_more(examination, &examination->postings, "postings") &&
+               no_more(examination, &examination->keys, "idempotency keys") &&
+               no_more(examination, &examination->bank_ids, "bank ids") &&
+               no_more(examination, &examination->rounds, "rounds"));
+    rows_close(&examination->records);
+    rows_close(&examination->postings);
+    rows_close(&examination->keys);
+    rows_close(&examination->bank_ids);
+    rows_close(&examination->rounds);
+    memory_free(gathered.chains);
+}
+
+// ---- what stands now ----------------------------------------------------------------------------
+
+static bool meet_wallet(struct examination *examination, const struct rows *rows) {
+    struct id id = rows_id(rows, 0);
+    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.wallets, id);
+    if (index == 0)
+        return differs(examination, "there is a wallet that no record opened: number %" PRId64,
+                       rows_number(rows, 2));
+    const struct tally_wallet *wallet = tally_wallet_at(&examination->tally, index);
+    const struct numbered *numbered =
+        tally_map_at(&examination->numbers, tally_map_find(&examination->numbers, id));
+    const char *const names[] = {"slot",         "number",  "balance", "held",
+                                 "credit_limit", "version", "status",  "kind",
+                                 "transactions", "last"};
+    const int64_t derived[] = {id_slot(id),
+                               (int64_t)numbered->number,
+                               wallet->balance,
+                               wallet->held,
+                               wallet->credit_limit,
+                               (int64_t)wallet->version,
+                               wallet->status,
+                               wallet->kind,
+                               wallet->number,
+                               (int64_t)(wallet->last / 8)};
+    for (int i = 0; i < 10; i++)
+        if (rows_number(rows, i + 1) != derived[i])
+            return differs_about(examination, ID_WALLET, id, names[i], rows_number(rows, i + 1),
+                                 derived[i]);
+    return true;
+}
+
+static bool meet_hold(struct examination *examination, const struct rows *rows) {
+    struct id id = rows_id(rows, 0);
+    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.holds, id);
+    if (index == 0)
+        return differs_about(examination, ID_HOLD, id, "open:", 1, 0);
+    const struct tally_hold *hold = tally_map_at(&examination->tally.holds, index);
+    if (rows_number(rows, 1) != hold->amount)
+        return differs_about(examination, ID_HOLD, id, "amount", rows_number(rows, 1),
+                             hold->amount);
+    if (rows_number(rows, 2) != hold->captured)
+        return differs_about(examination, ID_HOLD, id, "captured", rows_number(rows, 2),
+                             hold->captured);
+    if (rows_number(rows, 3) != (int64_t)hold->expires_at_ms)
+        return differs_about(examination, ID_HOLD, id, "expires_at_ms", rows_number(rows, 3),
+                             (int64_t)hold->expires_at_ms);
+    if (!id_equal(rows_id(rows, 4), tally_wallet_at(&examination->tally, hold->wallet)->id) ||
+        !id_equal(rows_id(rows, 5), tally_wallet_at(&examination->tally, hold->merchant)->id))
+        return differs_about(examination, ID_HOLD, id, "other wallets:", 1, 0);
+    return true;
+}
+
+static bool meet_withdrawal(struct examination *examination, const struct rows *rows) {
+    struct id id = rows_id(rows, 0);
+    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.withdrawals, id);
+    if (index == 0)
+        return differs_about(examination, ID_WITHDRAWAL, id, "pending:", 1, 0);
+    const struct tally_withdrawal *ours = tally_map_at(&examination->tally.withdrawals, index);
+    if (rows_number(rows, 1) != ours->amount)
+        return differs_about(examination, ID_WITHDRAWAL, id, "amount", rows_number(rows, 1),
+                             ours->amount);
+    if (!id_equal(rows_id(rows, 2), tally_wallet_at(&examination->tally, ours->wallet)->id))
+        return differs_about(examination, ID_WITHDRAWAL, id, "another wallet:", 1, 0);
+    return true;
+}
+
+static bool meet_refund(struct examination *examination, const struct rows *rows) {
+    struct record record;
+    const char *broken;
+    if (record_decode(rows_bytes(rows, 1), &record, &broken) != STATUS_ok ||
+        record.kind != RECORD_TRANSACTION)
+        return differs(examination, "there are refunds of no purchase");
+    uint32_t index = tally_map_find(&examination->tally.purchases, record.transaction.id);
+    int64_t refunded = 0;
+    if (index != 0)
+        refunded = ((const struct tally_purchase *)tally_map_at(&examination->tally.purchases,
+                                                                index))->refunded;
+    if (rows_number(rows, 0) != refunded)
+        return differs_about(examination, ID_TRANSACTION, record.transaction.id, "refunded",
+                             rows_number(rows, 0), refunded);
+    return true;
+}
+
+static bool meet_slot(struct examination *examination, const struct rows *rows) {
+    uint64_t slot = (uint64_t)rows_number(rows, 0);
+    const struct head *head = &examination->heads[slot % LIMIT_SLOTS];
+    if (slot >= LIMIT_SLOTS || !is_hash(rows_bytes(rows, 1), &head->chain) ||
+        (uint64_t)rows_number(rows, 2) != head->last_record ||
+        (uint64_t)rows_number(rows, 3) != head->record_count)
+        return differs(examination, "the row of slot %" PRIu64 " is not the end of its chain",
+                       slot);
+    return true;
+}
+
+static bool meet_currency(struct examination *examination, const struct rows *rows) {
+    struct slice code = rows_bytes(rows, 0);
+    for (uint32_t i = 0; i < examination->tally.currency_count; i++) {
+        const struct tally_currency *ours = &examination->tally.currencies[i];
+        struct buffer deposits = {0}, withdrawals = {0};
+        if (!slice_equal(code, currency_code(&ours->currency)))
+            continue;
+        buffer_add_i128(&deposits, ours->deposits);
+        buffer_add_i128(&withdrawals, ours->withdrawals);
+        bool fits = slice_equal(rows_bytes(rows, 1), buffer_slice(&deposits)) &&
+                    slice_equal(rows_bytes(rows, 2), buffer_slice(&withdrawals)) &&
+                    rows_number(rows, 3) == ours->wallet_count &&
+                    rows_number(rows, 4) == ours->currency.exponent;
+        buffer_done(&deposits);
+        buffer_done(&withdrawals);
+        return fits || differs(examination, "the totals of %.*s are not what its records add up to",
+                               (int)code.size, (const char *)code.bytes);
+    }
+    return differs(examination, "no wallet has the currency %.*s", (int)code.size,
+                   (const char *)code.bytes);
+}
+
+static bool meet_books(struct examination *examination, const struct rows *rows) {
+    const struct tally *tally = &examination->tally;
+    const char *const names[] = {"last_record",       "record_count", "round_count",
+                                 "transaction_count", "wallet_count", "hold_open_count"};
+    const uint64_t derived[] = {examination->last_record,  tally->record_count,
+                                examination->round_number, tally->transaction_count,
+                                tally->wallets.count,      tally->holds.count};
+    if (!is_hash(rows_bytes(rows, 0), &examination->round_chain))
+        return differs(examination, "the row of books is not the end of the chain of rounds");
+    for (int i = 0; i < 6; i++)
+        if ((uint64_t)rows_number(rows, i + 1) != derived[i])
+            return differs(examination,
+                           "the row of books says %s %" PRId64 ", the records say %" PRIu64,
+                           names[i], rows_number(rows, i + 1), derived[i]);
+    return true;
+}
+
+// Every row of a table against the tally; and there must be as many as the tally has.
+static bool meet_all(struct examination *examination, const char *what, const char *select,
+                     uint64_t expected,
+                     bool (*meet)(struct examination *examination, const struct rows *rows)) {
+    struct rows rows;
+    uint64_t count = 0;
+    bool fits = true;
+    rows_open(&rows, &examination->link, "now", select);
+    while (fits && rows.is_there) {
+        fits = meet(examination, &rows);
+        count++;
+        if (fits)
+            rows_next(&rows);
+    }
+    rows_close(&rows);
+    if (fits && examination->link.why[0] == '\0' && count != expected)
+        fits = differs(examination, "there are %" PRIu64 " %s, but %" PRIu64 " in the records",
+                       count, what, expected);
+    return fits && examination->link.why[0] == '\0';
+}
+
+// Doubles: what the select finds. It gives a number first.
+static bool meet_none(struct examination *examination, const char *what, const char *select) {
+    struct rows rows;
+    rows_open(&rows, &examination->link, "doubles", select);
+    bool fits = !rows.is_there ||
+                differs(examination, "%s twice, the second time in record %" PRId64, what,
+                        rows_number(&rows, 0));
+    rows_close(&rows);
+    return fits;
+}
+
+static uint64_t refunded_count(const struct tally *tally) {
+    uint64_t count = 0;
+    for (uint32_t index = 0; (index = tally_map_next(&tally->purchases, index)) != 0;)
+        count += ((const struct tally_purchase *)tally_map_at(&tally->purchases, index))->refunded >
+                 0;
+    return count;
+}
+
+static void meet_now(struct examination *examination) {
+    const struct tally *tally = &examination->tally;
+    (void)(meet_none(examination, "a bank id is booked",
+                     "SELECT max(record) FROM bank_ids GROUP BY bank_id, currency "
+                     "HAVING count(*) > 1") &&
+           meet_none(examination, "an idempotency key is used within seven days",
+                     "SELECT record FROM (SELECT record, record - lag(record) OVER "
+                     "(PARTITION BY key ORDER BY record) AS gap FROM idempotency) k "
+                     "WHERE gap < 7 * 86400000::bigint << 17") &&
+           meet_all(examination, "wallets",
+                    "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "
+                    "status::bigint, kind::bigint, transaction_count, last FROM wallets",
+                    tally->wallets.count, meet_wallet) &&
+           meet_all(examination, "open holds",
+                    "SELECT id, amount, captured, expires_at_ms, wallet, merchant FROM holds "
+                    "WHERE status = 0",
+                    tally->holds.count, meet_hold) &&
+           meet_all(examination, "pending withdrawals",
+                    "SELECT id, amount, wallet FROM withdrawals WHERE status = 0",
+                    tally->withdrawals.count, meet_withdrawal) &&
+           meet_all(examination, "refunded purchases",
+                    "SELECT f.refunded, r.bytes FROM refunds f LEFT JOIN records r ON "
+                    "r.slot = f.slot AND r.number = f.record",
+                    refunded_count(tally), meet_refund) &&
+           meet_all(examination, "currencies",
+                    "SELECT code::bytea, deposits::text::bytea, withdrawals::text::bytea, "
+                    "wallet_count, exponent::bigint FROM currencies",
+                    tally->currency_count, meet_currency) &&
+           meet_all(examination, "slots",
+                    "SELECT slot::bigint, chain, last_record, record_count FROM slots", LIMIT_SLOTS,
+                    meet_slot) &&
+           meet_all(examination, "rows of books",
+                    "SELECT chain, last_record, record_count, round_count, transaction_count, "
+                    "wallet_count, hold_open_count FROM books",
+                    1, meet_books));
+}
+
+// ---- all of it ----------------------------------------------------------------------------------
+
+static void begin(struct examination *examination) {
+    struct rows rows;
+    rows_open(&rows, &examination->link, "birth", "SELECT first_chain FROM florin.books");
+    if (rows.is_there) {
+        struct slice chain = rows_bytes(&rows, 0);
+        if (chain.size == sizeof(examination->first_chain.bytes))
+            memcpy(examination->first_chain.bytes, chain.bytes, chain.size);
+    }
+    rows_close(&rows);
+    examination->round_chain = examination->first_chain;
+    for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+        examination->heads[i].chain = examination->first_chain;
+    struct tally_source source = {.record_at = record_at,
+                                  .find_position = find_position,
+                                  .context = examination};
+    tally_init(&examination->tally, &source);
+    tally_map_init(&examination->numbers, sizeof(struct numbered));
+    examination->sha = sha256_open();
+}
+
+static void examine(struct examination *examination) {
+    struct integrity_report *books = &examination->report->books;
+    begin(examination);
+    books->consistent = true;
+    walk_records(examination);
+    if (books->consistent && examination->link.why[0] == '\0')
+        meet_now(examination);
+    struct integrity_report found = *books;
+    tally_add_up(&examination->tally, books);
+    if (!found.consistent) {
+        books->consistent = false;
+        memcpy(books->message, found.message, sizeof(found.message));
+    }
+    if (books->consistent)
+        (void)snprintf(books->message, sizeof(books->message),
+                       "The books are right: %" PRIu64 " records in %" PRIu64 " rounds, %" PRIu64
+                       " transactions between %" PRIu64 " wallets.",
+                       books->record_count, examination->round_number, books->transaction_count,
+                       books->wallet_count);
+    examination->report->round_count = examination->round_number;
+    examination->report->last_time_ms = examination->last_time_ms;
+    examination->report->chain = examination->round_chain;
+    sha256_close(examination->sha);
+    tally_map_done(&examination->numbers);
+    tally_done(&examination->tally);
+    rows_forget(&examination->found);
+}
+
+enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report) {
+    CHECK(url != NULL);
+    memset(ret_report, 0, sizeof(*ret_report));
+    struct examination *examination = memory_take_zeroed(sizeof(*examination));
+    uint64_t started_ns = clock_monotonic_ns();
+    examination->report = ret_report;
+    if (rows_link_open(&examination->link, url))
+        examine(examination);
+    rows_link_close(&examination->link);
+    bool is_read = examination->link.why[0] == '\0';
+    if (!is_read)
+        (void)snprintf(ret_report->books.message, sizeof(ret_report->books.message), "%s",
+                       examination->link.why);
+    ret_report->books.took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    memory_free(examination);
+    return is_read ? STATUS_ok : STATUS_busy;
+}
+
+void verify_postgres_done(struct verify_postgres_report *report) {
+    integrity_report_done(&report->books);
+}

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`florin verify --postgres`: finds every edit of the rows, also when the chains were computed
+again behind it, and reads with a role that may do nothing else."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+
+import cluster  # noqa: E402
+import florin  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = cluster.Cluster()
+AMOUNT = 7_654_321  # of one deposit, found again in its record's bytes
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def verify(database, user="florin"):
+    url = CLUSTER.url(database).replace("user=florin", f"user={user}")
+    done = subprocess.run([BINARY, "verify", "--postgres", url], capture_output=True, text=True,
+                          timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def make_books(report):
+    """A day with everything in it. The name of the database."""
+    server = florin.Server(florin=BINARY).start()
+    with server.client() as client:
+        def post(path, body, key=None):
+            answer = client.post(path, body, key=key)
+            report.check(path, answer.status in (200, 201), str(answer))
+            return answer.json
+        anna, berta = (post("/v1/wallets", {"owner": name, "currency": "USD"})["id"]
+                       for name in ("anna", "berta"))
+        shop = post("/v1/wallets", {"owner": "shop", "currency": "USD", "kind": "merchant"})["id"]
+        post("/v1/deposits", {"wallet": anna, "amount": AMOUNT, "bank_transaction_id": "b1"}, "k1")
+        post("/v1/deposits", {"wallet": berta, "amount": 5000, "bank_transaction_id": "b2"})
+        bought = post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 900}, "k2")
+        post("/v1/refunds", {"purchase": bought["id"], "amount": 100})
+        hold = post("/v1/holds", {"wallet": anna, "merchant": shop, "amount": 50})
+        post(f"/v1/holds/{hold['id']}/capture", {"amount": 20, "final": False})
+        post("/v1/withdrawals", {"wallet": berta, "amount": 70})
+        post("/v1/transfers", {"from": berta, "to": anna, "amount": 12}, "k3")
+    report.equal("exit status", server.stop(), 0)
+    return CLUSTER.database_for(server.data)
+
+
+def copy_of(database, count=[0]):  # pylint: disable=dangerous-default-value
+    count[0] += 1
+    name = f"copy_{os.getpid()}_{count[0]}"
+    CLUSTER.sql(f"CREATE DATABASE {name} TEMPLATE {database}", "postgres")
+    return name
+
+
+def rows_of(text, database):
+    answer = CLUSTER.sql(text, database)
+    return [line.split("|") for line in answer.splitlines()]
+
+
+def chain_again(database):
+    """What somebody clever would do after an edit: all chains and counts, computed again."""
+    heads, text = {}, []
+    records = rows_of("SELECT number, slot, encode(bytes, 'hex') FROM florin.records "
+                      "ORDER BY number", database)
+    chains = {}
+    for number, slot, data in records:
+        chain = hashlib.sha256(heads.get(slot, bytes(32)) + bytes.fromhex(data)).digest()
+        heads[slot] = chains[number] = chain
+        text.append(f"UPDATE florin.records SET chain = '\\x{chain.hex()}' "
+                    f"WHERE number = {number}")
+    text.append("UPDATE florin.slots s SET chain = coalesce((SELECT chain FROM florin.records r "
+                "WHERE r.slot = s.slot ORDER BY number DESC LIMIT 1), s.chain), record_count = "
+                "(SELECT count(*) FROM florin.records r WHERE r.slot = s.slot), last_record = "
+                "coalesce((SELECT max(number) FROM florin.records r WHERE r.slot = s.slot), 0)")
+    whole, counted = bytes(32), 0
+    rounds = rows_of("SELECT number, first_record, record_count FROM florin.rounds "
+                     "ORDER BY number", database)
+    for number, first, count in rounds:
+        mine = [chains[n] for n, _, _ in records if int(first) <= int(n) < int(first) + int(count)]
+        if not mine:
+            text.append(f"DELETE FROM florin.rounds WHERE number = {number}")
+            continue
+        counted += 1
+        whole = hashlib.sha256(whole + b"".join(mine)).digest()
+        text.append(f"UPDATE florin.rounds SET number = {counted}, chain = '\\x{whole.hex()}' "
+                    f"WHERE number = {number}")
+    text.append(f"UPDATE florin.books SET chain = '\\x{whole.hex()}', round_count = {counted}, "
+                f"record_count = {len(records)}")
+    CLUSTER.sql("; ".join(text), database)
+
+
+def one_less(database):
+    """Deletes the deposit of berta, everywhere, as if it had never been; then its money is gone."""
+    number = CLUSTER.sql("SELECT record FROM florin.bank_ids WHERE bank_id = 'b2'", database)
+    CLUSTER.sql(f"DELETE FROM florin.records WHERE number = {number}; DELETE FROM florin.postings "
+                f"WHERE record = {number}; DELETE FROM florin.bank_ids WHERE record = {number}",
+                database)
+
+
+def other_amount(database):
+    """One cent more in the deposit's record, with a right checksum."""
+    number, data = rows_of("SELECT number, encode(bytes, 'hex') FROM florin.records WHERE number = "
+                           "(SELECT record FROM florin.bank_ids WHERE bank_id = 'b1')",
+                           database)[0]
+    data = bytearray.fromhex(data)
+    at = data.index(AMOUNT.to_bytes(8, "little"))
+    data[at:at + 8] = (AMOUNT + 1).to_bytes(8, "little")
+    data[4:8] = crc32c(data[8:]).to_bytes(4, "little")
+    CLUSTER.sql(f"UPDATE florin.records SET bytes = '\\x{data.hex()}' WHERE number = {number}",
+                database)
+
+
+EDITS = {
+    "a balance": "UPDATE wallets SET balance = balance + 1 WHERE balance > 100",
+    "held money": "UPDATE wallets SET held = held + 1 WHERE balance > 1000",
+    "a version": "UPDATE wallets SET version = version + 1",
+    "a credit limit": "UPDATE wallets SET credit_limit = 1",
+    "a frozen wallet": "UPDATE wallets SET status = 1",
+    "no wallet": "DELETE FROM wallets WHERE owner = 'berta'",
+    "a posting's amount": "UPDATE postings SET amount = amount + 1 WHERE amount > 0",
+    "a posting's balance": "UPDATE postings SET balance = balance + 1 WHERE number = 2",
+    "no posting": "DELETE FROM postings WHERE amount = 12",
+    "a posting more": "INSERT INTO postings SELECT slot, wallet, record + 1, number + 1, time_ms, "
+                      "type, amount, balance, held, version FROM postings WHERE amount = 12",
+    "a hold's amount": "UPDATE holds SET amount = amount + 1",
+    "a hold's capture": "UPDATE holds SET captured = captured + 1",
+    "a void hold": "UPDATE holds SET status = 2",
+    "a withdrawal's amount": "UPDATE withdrawals SET amount = amount - 1",
+    "a withdrawal settled": "UPDATE withdrawals SET status = 1, closed = 1, bank_id = 'x'",
+    "a refund": "UPDATE refunds SET refunded = refunded - 1",
+    "no refund": "DELETE FROM refunds",
+    "a total": "UPDATE currencies SET deposits = deposits + 1",
+    "a used key": "DELETE FROM idempotency",
+    "another key": "UPDATE idempotency SET key = decode(repeat('ab', 16), 'hex') WHERE record = "
+                   "(SELECT max(record) FROM idempotency)",
+    "a bank id": "DELETE FROM bank_ids WHERE bank_id = 'b2'",
+    "a slot's head": "UPDATE slots SET chain = decode(repeat('ab', 32), 'hex') WHERE "
+                     "record_count > 0",
+    "a record's column": "UPDATE records SET type = 4 WHERE type = 3",
+    "a record's principal": "UPDATE records SET principal = 'somebody'",
+    "a record's slot": "UPDATE records SET slot = (slot + 1) % 1024 WHERE type = 3",
+    "a record's bytes": "UPDATE records SET bytes = set_byte(bytes, 90, 255 - get_byte(bytes, 90)) "
+                        "WHERE type = 5",
+    "no record": "DELETE FROM records WHERE type = 5",
+    "the last round": "DELETE FROM rounds WHERE number = (SELECT max(number) FROM rounds)",
+    "the books' counts": "UPDATE books SET transaction_count = transaction_count + 1",
+}
+
+
+def edits(report, database):
+    for name, text in EDITS.items():
+        copy = copy_of(database)
+        CLUSTER.sql("SET search_path = florin; " + text, copy)
+        status, said = verify(copy)
+        report.check(name, status == 1 and "The books are right" not in said, f"{status}: {said}")
+        CLUSTER.sql(f"DROP DATABASE {copy}", "postgres")
+
+
+def chained_again(report, database):
+    copy = copy_of(database)
+    chain_again(copy)
+    status, said = verify(copy)
+    report.equal("computed again without an edit", status, 0, said)
+    for name, edit, word in (("a record is gone", one_less, "balance"),
+                             ("a record says more", other_amount, "balance")):
+        copy = copy_of(database)
+        edit(copy)
+        status, said = verify(copy)
+        report.check(f"{name}: by the chain", status == 1 and ("chain" in said or "missing" in said
+                     or "round" in said), said)
+        chain_again(copy)
+        status, said = verify(copy)
+        report.check(f"{name}: with the chain computed again", status == 1 and word in said, said)
+
+
+def may_only_read(report, database):
+    CLUSTER.sql("DROP ROLE IF EXISTS verifier; CREATE ROLE verifier LOGIN", "postgres")
+    status, said = verify(database, "verifier")
+    report.check("without privileges", status == 2 and "permission denied" in said, said)
+    CLUSTER.sql("SELECT florin.grant_to('verifier', 'verifying')", database)
+    status, said = verify(database, "verifier")
+    report.equal("with a role that reads", status, 0, said)
+    for text in ("SELECT seal_key FROM florin.books", "SELECT secret_hash FROM florin.keys",
+                 "UPDATE florin.wallets SET balance = 0", "DELETE FROM florin.records",
+                 "INSERT INTO florin.refunds VALUES (1, 1, 1)"):
+        try:
+            CLUSTER.sql(f"SET ROLE verifier; {text}", database)
+            report.fail(text, "was allowed")
+        except RuntimeError as error:
+            report.check(text, "permission denied" in str(error), str(error))
+
+
+total = Report("postgres verify")
+cluster.serve_from(CLUSTER)
+BOOKS = make_books(total)
+code, words = verify(BOOKS)
+total.equal("untouched books", code, 0, words)
+total.check("says so", "The books are right" in words and "deposits" in words, words)
+total.run("edits", edits, BOOKS)
+total.run("the chain computed again", chained_again, BOOKS)
+total.run("a role that only reads", may_only_read, BOOKS)
+code, words = verify("nowhere")
+total.check("no database", code == 2 and "nowhere" in words, words)
+total.finish()
