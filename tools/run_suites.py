@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs every suite, shows what it says while it says it, and adds the results up.
+"""Runs every suite, shows what it says, and adds the results up.
 
-    tools/run_suites.py RELEASE_FOLDER SANITIZED_FOLDER
+    tools/run_suites.py RELEASE_FOLDER SANITIZED_FOLDER [PART_OF_A_NAME...]
+
+As many suites run side by side as there are processors, three at most (FLORIN_SUITES_AT_ONCE sets
+another number), because most of them wait for processes and clocks. What one says is shown when it
+has ended. Those of ALONE have the machine to themselves at the end, and are shown while they run.
 
 Suites are the unit tests of both build folders, tools/tidy.py, and each executable script
 tests/suites/*.sh or *.py in the order of their names. A script ends with a line
@@ -10,6 +14,7 @@ tests/suites/*.sh or *.py in the order of their names. A script ends with a line
 spite of it, has failed.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -23,6 +28,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 UNIT_TEST_SECONDS_MAX = 600
 SUITE_SECONDS_MAX = 3600
+AT_ONCE_MAX = 3
+
+# Beginnings of names: suites that measure spans, or build the binary that all others run.
+ALONE = ("24-", "43-", "44-", "50-", "76-")
 
 
 class Result:
@@ -46,7 +55,7 @@ def say(text):
     print(text, flush=True)
 
 
-def run_unit_program(test, environment):
+def run_unit_program(test, environment, say):
     """One cmocka program; its TAP lines are counted, and a crash counts as one more failure."""
     environment = dict(environment, CMOCKA_MESSAGE_OUTPUT="TAP", **test.get("env", {}))
     try:
@@ -76,7 +85,7 @@ def run_unit_program(test, environment):
     return result
 
 
-def run_unit_tests(folder):
+def run_unit_tests(folder, say=say):
     listed = subprocess.run(["meson", "introspect", "--tests", str(folder)], cwd=ROOT, check=True,
                             stdout=subprocess.PIPE, text=True).stdout
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=1",
@@ -84,14 +93,14 @@ def run_unit_tests(folder):
     sum_of_programs = Result()
     for test in sorted(json.loads(listed), key=lambda test: test["name"]):
         began = time.monotonic()
-        result = run_unit_program(test, environment)
+        result = run_unit_program(test, environment, say)
         sum_of_programs.add(result)
         say(f"   {test['name']}: {result.passed} passed, {result.failed} failed"
             f" ({time.monotonic() - began:.1f} s)")
     return sum_of_programs
 
 
-def run_script(command, environment):
+def run_script(command, environment, say):
     """Shows the script's output and reads the result from its last line."""
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -121,28 +130,57 @@ def suites_of(release, sanitized):
                        FLORIN_SANITIZED=str(sanitized / "src/programs/florin"))
     if (ROOT / "build/florin").exists():
         environment["FLORIN"] = str(ROOT / "build/florin")
-    yield "unit tests, release", lambda: run_unit_tests(release)
-    yield "unit tests, sanitized", lambda: run_unit_tests(sanitized)
-    yield "tidy", lambda: run_script([sys.executable, "tools/tidy.py"], environment)
+    yield "unit tests, release", lambda say: run_unit_tests(release, say)
+    yield "unit tests, sanitized", lambda say: run_unit_tests(sanitized, say)
+    yield "tidy", lambda say: run_script([sys.executable, "tools/tidy.py"], environment, say)
     for path in sorted((ROOT / "tests/suites").glob("*")):
         if path.suffix in (".sh", ".py") and os.access(path, os.X_OK):
-            yield path.stem, lambda path=path: run_script([str(path)], environment)
+            yield path.stem, lambda say, path=path: run_script([str(path)], environment, say)
+
+
+def run_suite(name, run, told):
+    """Runs one and returns its result and its line of the summary."""
+    told(f"== {name}")
+    began = time.monotonic()
+    result = run(told)
+    line = f"   {name}: {result} ({time.monotonic() - began:.0f} s)"
+    told(line)
+    return result, line
+
+
+def run_aside(name, run):
+    """The same, shown when it has ended."""
+    lines = []
+    say(f"   ({name} begins)")
+    try:
+        return run_suite(name, run, lines.append)
+    finally:
+        say("\n".join(lines))
+
+
+def at_once():
+    wanted = os.environ.get("FLORIN_SUITES_AT_ONCE", "")
+    return int(wanted) if wanted.isdigit() and wanted != "0" else min(os.cpu_count(), AT_ONCE_MAX)
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
+    suites = list(suites_of(*(pathlib.Path(folder).resolve() for folder in sys.argv[1:3])))
+    parts = sys.argv[3:]
+    if parts:
+        suites = [suite for suite in suites if any(part in suite[0] for part in parts)]
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(at_once()) as pool:
+        futures = {name: pool.submit(run_aside, name, run) for name, run in suites
+                   if not name.startswith(ALONE)}
+    for name, run in suites:
+        results[name] = futures[name].result() if name in futures else run_suite(name, run, say)
     total = Result()
-    lines = []
-    for name, run in suites_of(*(pathlib.Path(folder).resolve() for folder in sys.argv[1:])):
-        say(f"== {name}")
-        began = time.monotonic()
-        result = run()
+    for result, _ in results.values():
         total.add(result)
-        lines.append(f"   {name}: {result} ({time.monotonic() - began:.0f} s)")
-        say(lines[-1])
     say("== results")
-    say("\n".join(lines))
+    say("\n".join(line for _, line in results.values()))
     say(str(total))
     sys.exit(1 if total.failed != 0 else 0)
 
