@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What most servers do on PostgreSQL: one SERIALIZABLE transaction per request, on a pool of
-// connections, statement by statement, begun again when the database says so. Everything in front of
-// it is Florin's own (HTTP, JSON, keys, rules, answers), so only the way of writing differs. It has
-// tables of its own, without what several nodes, audits and lists need, and knows transfers alone.
+// connections, statement by statement, begun again when the database says so. Everything in front
+// of it is Florin's own (HTTP, JSON, keys, rules, answers), so only the way of writing differs. It
+// has tables of its own, without what several nodes, audits and lists need, and knows transfers
+// alone.
 //
 //   naive_serve --listen HOST:PORT --postgres URL --writers N --wallets COUNT --ids FILE
 #include <libpq-fe.h>
