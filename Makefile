@@ -4,7 +4,7 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test bench clean
+.PHONY: run build test bench bench-postgres clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -24,3 +24,9 @@ bench:
 
 clean:
 	rm -rf build
+
+bench-postgres:
+	@tools/install.sh build test
+	@tools/build.sh release src/programs/florin bench/naive_serve bench/micro_batch bench/single_load \
+		bench/batch_load
+	@python3 bench/postgres.py

@@ -152,10 +152,13 @@ class Florin:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
+    def words(self):
+        return [self.binary, "serve", "--data", self.data, "--listen", self.address]
+
     def start(self):
         """Starts and returns the seconds until it was ready."""
         begun = time.monotonic()
-        words = [self.binary, "serve", "--data", self.data, "--listen", self.address]
+        words = self.words()
         with open(self.data + ".log", "ab") as log:
             self.process = start(words, self.cores, stdout=log, stderr=log)
         while True:

@@ -243,20 +243,19 @@ static void fetch(struct work *work, int64_t *ret_last, int64_t *ret_round, int6
     sync(work->connection);
 }
 
-static void persist(struct work *work, int64_t last, int64_t round, int64_t clock) {
-    static const uint8_t bytes[RECORD_BYTES], principal[30], chain[32];
+static const uint8_t nothing[RECORD_BYTES]; // what texts and hashes are
+
+static void persist_past(struct work *work, int64_t first, int64_t *slot_last) {
     struct column *columns = work->columns;
-    int64_t first = clock << 17 > last ? clock << 17 : last + 1;
-    static int64_t slot_last[1024];
     begin(columns, "nnbbb");
     for (uint64_t i = 0; i < work->batch; i++) {
         int64_t slot = (int64_t)(work->from[i] % 1024), number = first + (int64_t)i;
         slot_last[slot] = number;
         add(&columns[0], slot);
         add(&columns[1], number);
-        add_bytes(&columns[2], principal, sizeof(principal));
-        add_bytes(&columns[3], chain, sizeof(chain));
-        add_bytes(&columns[4], bytes, sizeof(bytes));
+        add_bytes(&columns[2], nothing, 30);
+        add_bytes(&columns[3], nothing, 32);
+        add_bytes(&columns[4], nothing, sizeof(nothing));
     }
     send(work->connection, RECORDS, columns, 5);
     begin(columns, "nnnnnnn");
@@ -276,6 +275,13 @@ static void persist(struct work *work, int64_t last, int64_t round, int64_t cloc
             add(&columns[6], ++wallet->version);
         }
     send(work->connection, POSTINGS, columns, 7);
+}
+
+static void persist(struct work *work, int64_t last, int64_t round, int64_t clock) {
+    struct column *columns = work->columns;
+    int64_t first = clock << 17 > last ? clock << 17 : last + 1;
+    static int64_t slot_last[1024];
+    persist_past(work, first, slot_last);
     begin(columns, "nnnnnn");
     for (uint64_t i = 0; i < work->batch; i++)
         for (int side = 0; side < 2; side++) {
@@ -303,7 +309,7 @@ static void persist(struct work *work, int64_t last, int64_t round, int64_t cloc
         if (slot_last[slot] == 0)
             continue;
         add(&columns[0], slot);
-        add_bytes(&columns[1], chain, sizeof(chain));
+        add_bytes(&columns[1], nothing, 32);
         add(&columns[2], slot_last[slot]);
         slot_last[slot] = 0;
     }

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures Florin on PostgreSQL against what it is compared with, in one run: a server that does one
+transaction per request behind the same HTTP front, and a program written by hand that writes the
+same rows in batches. See README.md."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
+
+import cluster as clusters  # noqa: E402
+from bench import fill_wallets, load, median, open_wallets, say  # noqa: E402
+from machine import BUILD, CORES, Florin, conditions, free_port, start  # noqa: E402
+
+NAIVE_WRITERS = (8, 16, 32)
+NOBODYS_KEY = "florin_admin_uAm0niAwqXZvKSHDtSBKvZquP7doU8z1OCC6oOaSE3t_0kSJCU"  # any will do
+SETTINGS = "shared_buffers = 512MB\nmax_wal_size = 4GB\ncheckpoint_timeout = 15min\n"
+
+
+class OnPostgres(Florin):
+    """A server whose books are in a database."""
+
+    def __init__(self, data, url):
+        self.url = url
+        super().__init__(data, CORES)
+
+    def words(self):
+        return super().words() + ["--postgres", self.url]
+
+
+def naive(cluster, folder, plan, results):
+    """The best of several sizes of its pool, for each number of connections."""
+    best = {}
+    for writers in NAIVE_WRITERS:
+        database = cluster.database_for(f"naive {writers}")
+        ids = os.path.join(folder, "naive.wallets")
+        address = f"127.0.0.1:{free_port()}"
+        process = start([os.path.join(BUILD, "bench", "naive_serve"), "--listen", address,
+                         "--postgres", cluster.url(database), "--writers", str(writers),
+                         "--wallets", str(plan.wallets), "--ids", ids], CORES,
+                        stdout=subprocess.PIPE)
+        if b"listening" not in process.stdout.readline():
+            raise SystemExit("naive_serve did not start")
+        for connections in (64, 256):
+            run = load("single_load", CORES, address, NOBODYS_KEY, ids, connections=connections,
+                       seconds=plan.seconds)
+            if connections not in best or run["rate"] > best[connections]["rate"]:
+                best[connections] = dict(run, writers=writers)
+        process.terminate()
+        process.wait()
+        wrong = cluster.sql(
+            "SELECT count(*) FROM naive.wallets w LEFT JOIN (SELECT wallet, sum(amount) AS moved, "
+            "count(*) AS many FROM naive.postings GROUP BY wallet) p ON p.wallet = w.id WHERE "
+            "w.balance <> 1000000000 + coalesce(p.moved, 0) OR w.number <> coalesce(p.many, 0)",
+            database)
+        if wrong != "0":
+            raise SystemExit(f"the books of naive_serve are wrong: {wrong} wallets")
+        cluster.sql(f"DROP DATABASE {database}", "postgres")
+    results["naive"] = best
+    return best
+
+
+def micro_batch(cluster, plan):
+    database = cluster.database_for("micro")
+    subprocess.run([Florin.binary, "migrate", "--postgres", cluster.url(database)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run([os.path.join(BUILD, "bench", "micro_batch"), "--postgres",
+                           cluster.url(database), "--wallets", str(plan.wallets), "--batch",
+                           "1000", "--seconds", str(plan.seconds)], check=True,
+                          capture_output=True, text=True)
+    cluster.sql(f"DROP DATABASE {database}", "postgres")
+    return {pair.split("=")[0]: float(pair.split("=")[1]) for pair in done.stdout.split()}
+
+
+def show(name, rate, other, other_name, wanted):
+    say(f"  {name:<34} {rate:>9,.0f}/s  {rate / other:>5.2f} x {other_name} {other:,.0f}/s "
+        f"(wanted: {wanted})")
+
+
+def hot_updates(cluster, database):
+    return float(cluster.sql(
+        "SELECT round(100.0 * sum(n_tup_hot_upd) / greatest(sum(n_tup_upd), 1), 1) FROM "
+        "pg_stat_user_tables WHERE relname ~ '^wallets'", database))
+
+
+def check_books(server, cluster, database):
+    status, body = server.ask("GET", "/check-integrity")
+    document = json.loads(body)
+    if status != 200 or document.get("consistent") is not True:
+        raise SystemExit(f"the books are wrong: {body.decode()}")
+    say(f"Books, /check-integrity: {document['message']}")
+    say(f"  {hot_updates(cluster, database):.1f} % of the updates of wallets were HOT")
+
+
+def measure(cluster, folder, plan, results):
+    database = cluster.database_for("florin")
+    server = OnPostgres(os.path.join(folder, "node"), cluster.url(database))
+    wallets = os.path.join(folder, "wallets")
+    open_wallets(server, plan.wallets, wallets)
+    fill_wallets(server, wallets)
+    best = naive(cluster, folder, plan, results)
+    run = lambda name, **options: [load(name, CORES, server.address, server.key, wallets,  # noqa
+                                        seconds=plan.seconds, **options)
+                                   for _ in range(plan.rounds)]
+    say("Single transfers over HTTP, an idempotency key on each, nothing pinned")
+    for connections, wanted in ((64, "4 x"), (256, "5 x")):
+        ours = run("single_load", connections=connections)
+        results[f"single_{connections}"] = median(ours, "rate")
+        show(f"{connections} connections, p99 {median(ours, 'p99_us') / 1000:.0f} ms",
+             median(ours, "rate"), best[connections]["rate"],
+             f"naive ({best[connections]['writers']} writers)", wanted)
+    hot = median(run("single_load", connections=64, use=2), "rate")
+    results["hot"] = hot
+    show("64 connections, two hot wallets", hot, results["single_64"], "uniform", "0.8 x")
+    batches = median(run("batch_load", connections=2), "rate")
+    by_hand = micro_batch(cluster, plan)["rate"]
+    results["batches"] = {"rate": batches, "by_hand": by_hand}
+    show("batches of 1,000", batches, by_hand, "by hand", "0.8 x")
+    check_books(server, cluster, database)
+    server.stop()
+
+
+def read_plan():
+    parser = argparse.ArgumentParser(prog="bench/postgres.py", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
+    plan = parser.parse_args()
+    plan.rounds, plan.seconds, plan.wallets = (1, 3, 20_000) if plan.quick else (3, 5, 100_000)
+    return plan
+
+
+def main():
+    plan = read_plan()
+    results = {}
+    clusters.SETTINGS += SETTINGS
+    cluster = clusters.Cluster()
+    folder = tempfile.mkdtemp(prefix="bench-", dir=plan.folder)
+    try:
+        for name, text in conditions(folder):
+            say(f"{name:<12} {text}")
+        version = cluster.sql("SHOW server_version", "postgres")
+        say(f"PostgreSQL   {version}, fsync on; {', '.join(SETTINGS.split(chr(10))[:-1])}")
+        say(f"             {plan.wallets:,} wallets; medians of {plan.rounds} x {plan.seconds} s; "
+            "server, database and load generator share all cores")
+        say()
+        measure(cluster, folder, plan, results)
+        with open(os.path.join(plan.folder, "bench-postgres.json"), "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=2)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
