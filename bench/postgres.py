@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures Florin on PostgreSQL against what it is compared with, in one run: a server that does one
-transaction per request behind the same HTTP front, and a program written by hand that writes the
-same rows in batches. See README.md."""
+"""Measures Florin on PostgreSQL against what it is compared with, in one run: a server that does
+one transaction per request behind the same HTTP front, and a program written by hand that writes
+the same rows in batches. See README.md."""
 
 import argparse
 import json

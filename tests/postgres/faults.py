@@ -98,6 +98,49 @@ def cut_lines(report, binary, cluster, seed):
         cluster.line = cluster.socket
 
 
+# Of a round that pays: where florin is killed, in the order in which they are sent.
+STEPS = [("TURN", "before"), ("BEGIN", "before"), ("WALLETS_LOCKED", "before"),
+         ("WALLETS_LOCKED", "after"), ("CHANGE_WALLETS", "before"), ("ADD_RECORDS", "before"),
+         ("ADD_POSTINGS", "before"), ("ADD_IDEMPOTENCY", "before"), ("CHANGE_BOOKS", "before"),
+         ("COMMIT", "before"), ("COMMIT", "after"), ("TURN_BACK", "before")]
+
+
+def killed_at_each_step(report, binary, cluster, seed):
+    """kill -9 of florin at each step of a round: the database has got everything before that
+    statement and nothing behind it."""
+    proxy = Proxy(cluster.socket)
+    cluster.line = proxy.folder
+    killer = FaultKiller(report, binary, seed, cluster)
+    server = killer.server
+    try:
+        server.start()
+        killer.shop = Shop(server, customers=8, merchants=2)
+        for number, (statement, moment) in enumerate(STEPS):
+            workers = [Worker(killer.shop, f"k{number}w{index}", killer.random.random())
+                       for index in range(4)]
+            proxy.set_trap(statement, moment,
+                           lambda: os.kill(server.process.pid, signal.SIGKILL))
+            for worker in workers:
+                worker.start()
+            report.check(f"killed {moment} {statement}", proxy.wait(20))
+            server.kill()
+            for worker in workers:
+                worker.join(30)
+                if worker.trouble is not None or worker.is_alive():
+                    report.fail(f"killed {moment} {statement}", f"a worker: {worker.trouble!r}")
+            server.start()
+            sent = [request for worker in workers for request in worker.sent]
+            silent = sum(1 for request in sent if request.answer is None)
+            report.check(f"somebody waited {moment} {statement}", silent >= 1)
+            killer.check_round(f"{number} ({moment} {statement})", sent)
+            killer.sent += sent
+        killer.end()
+    finally:
+        cluster.line = cluster.socket
+        proxy.close()
+        server.discard()
+
+
 def stopped_node(report, binary, cluster, seed):
     """A node that is stopped in mid-flight gives the turn back within five seconds or so."""
     killer = FaultKiller(report, binary, seed, cluster)

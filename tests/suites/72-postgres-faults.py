@@ -17,7 +17,7 @@ from report import Report  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
-SEED = random.randrange(1_000_000)
+SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 FAULTS = [("connections ended", faults.end_connections, 6),
           ("kill -9 of a backend", faults.kill_backend, 2),
           ("kill -9 of the server", faults.kill_server, 2)]
@@ -27,6 +27,7 @@ report = Report("postgres faults")
 print(f"postgres faults: seed {SEED}", flush=True)
 report.run("kill -9 of florin", kill_under_load, BINARY, 3, 25, SEED)
 report.run("faults", lambda r: faults.FaultKiller(r, BINARY, SEED, CLUSTER).play_faults(FAULTS))
+report.run("each step", faults.killed_at_each_step, BINARY, CLUSTER, SEED)
 report.run("cut lines", faults.cut_lines, BINARY, CLUSTER, SEED)
 report.run("a stopped node", faults.stopped_node, BINARY, CLUSTER, SEED)
 report.run("two nodes", faults.two_nodes, BINARY, CLUSTER, SEED)
