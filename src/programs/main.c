@@ -23,6 +23,8 @@ static const struct subcommand server_subcommands[] = {
      "Serves the API until SIGTERM or SIGINT", serve_run},
     {"verify", "DIR | --postgres URL", "Checks the books of a stopped server, or in a database",
      verify_run},
+    {"state-hash", "DIR | --postgres URL [--ignore names]", "Prints one hash of all that books are",
+     state_hash_run},
     {"migrate", "--postgres URL", "Brings a database's schema up to date", migrate_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},

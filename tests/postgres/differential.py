@@ -5,6 +5,7 @@ and so must everything that can be read at the end."""
 import json
 import random
 import re
+import subprocess
 
 import florin
 
@@ -153,3 +154,24 @@ def compare(report, one, two, seed, steps):
     sums = [florin.integrity_by_currency(side.client.get("/check-integrity").json)
             for side in (one, two)]
     report.equal("the sums are the same", sums[0], sums[1])
+
+
+def state_hash(binary, *words):
+    done = subprocess.run([binary, "state-hash", *words], capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout.strip(), done.stderr.strip().splitlines()[-1]
+
+
+def compare_states(report, binary, folder, url):
+    """One hash of everything, of both engines, whose ids and times differ; and of each alone."""
+    one, counts_of_one = state_hash(binary, folder, "--ignore", "names")
+    two, counts_of_two = state_hash(binary, "--postgres", url, "--ignore", "names")
+    report.equal("both are as large", counts_of_one, counts_of_two)
+    report.equal("the hash of the whole state is the same", one, two)
+    for words in ((folder, ), ("--postgres", url)):
+        with_names = state_hash(binary, *words)[0]
+        report.equal("the same again", with_names, state_hash(binary, *words)[0])
+        report.check("with ids it is another", with_names != one)
+    print(f"differential: both states are {one[:16]}..., {counts_of_one}", flush=True)

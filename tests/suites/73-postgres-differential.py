@@ -25,4 +25,6 @@ differential.compare(report, embedded, postgres, SEED, 3000)
 for side in (embedded, postgres):
     report.equal("exit status", side.server.stop(), 0)
     report.check("log", not side.server.trouble(), side.server.log()[-2000:])
+differential.compare_states(report, BINARY, embedded.server.data,
+                            CLUSTER.url(CLUSTER.database_for(postgres.server.data)))
 report.finish()
