@@ -38,6 +38,7 @@ static void loop_open(struct api *api, unsigned index) {
 
 static void loop_close(struct api_loop *loop) {
     rounds_free_all(loop);
+    queueing_free_all(loop);
     jobs_free_all(loop);
     calls_free_all(loop);
     json_close(loop->parser);
@@ -122,6 +123,7 @@ struct api *api_open(const struct api_options *options) {
         loop_open(api, i);
     readers_open(&api->lists, "lists", API_LIST_THREADS);
     readers_open(&api->checks, "checks", 1);
+    queueing_open(api);
     return api;
 }
 
@@ -137,6 +139,19 @@ struct http_handler api_handler(struct api *api) {
         .loop_ended = rounds_loop_ended,
         .refuse = router_refuse,
     };
+}
+
+void api_admit(const struct api *api, uint8_t role, struct slice owner, struct wire_context *wire) {
+    const struct role_row *row = roles_at(&api->roles, role);
+    wire->roles = &api->wire_roles;
+    wire->allowed_commands = 0;
+    // A bound role without an owner may nothing, nor may one that the configuration has no more.
+    if (row == NULL || role >= ROLES_MAX || (row->bound && owner.size == 0))
+        return;
+    wire->allowed_commands = api->allowed_commands[role];
+    wire->closed_guards = api->closed_guards[role];
+    if (row->bound)
+        wire->bound_to = owner;
 }
 
 void api_attach(struct api *api, struct http_server *server) {
@@ -158,6 +173,7 @@ void api_stop(struct api *api) {
         auditor_cancel(api->auditor); // a check of large books takes longer than a stop may
     readers_close(&api->lists);
     readers_close(&api->checks);
+    queueing_close(api);
     auditor_close(api->auditor);
     api->auditor = NULL;
 }

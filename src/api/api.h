@@ -16,6 +16,8 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
+#include "queue/queue.h"
+#include "wire/decode.h"
 
 struct api;
 
@@ -30,6 +32,9 @@ struct api_options {
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
     const struct role_table *roles; // NULL: the house's own
+    struct queue *queue; // where writes can be queued; NULL: nowhere
+    bool queue_writes;   // queue every write that can be
+    bool queue_direct;   // while no broker can be reached, go without
     // Adds lines to /metrics; NULL: none. Thread: any loop's.
     void (*metrics_more)(void *context, struct buffer *buffer);
     void *metrics_context;
@@ -43,6 +48,9 @@ struct api_options {
 // the reader threads.
 struct api *api_open(const struct api_options *options);
 struct http_handler api_handler(struct api *api);
+// What somebody of that role may have carried out from the queue, into the context that his command
+// is decoded with; `owner` is his key's. Thread: any.
+void api_admit(const struct api *api, uint8_t role, struct slice owner, struct wire_context *wire);
 // Which server to wake. Must be called before http_server_start.
 void api_attach(struct api *api, struct http_server *server);
 // Stopping: api_begin_stop, then stop the server, api_stop, close the engine, close the server,

@@ -36,6 +36,8 @@ void commands_request(struct asking *asking) {
     }
     if (call->command.type == COMMAND_KEY_CREATE || call->command.type == COMMAND_KEY_ROTATE)
         keys_make_secret(call, &asking->loop->api->roles);
+    if (queueing_wants(asking, call) && queueing_request(asking, call))
+        return;
     submit(asking, call);
 }
 

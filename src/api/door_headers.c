@@ -33,6 +33,10 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
     struct slice name, value;
     while (http_next_header(request, &place, &name, &value)) {
         switch (name.size) { // each name that matters has a length of its own
+        case 6:
+            if (NAME_IS(name, "prefer"))
+                ret_headers->prefer = value;
+            break;
         case 8:
             if (NAME_IS(name, "if-match"))
                 collect_single(&ret_headers->wire.if_match, value, "/If-Match", ret_headers);

@@ -24,7 +24,10 @@
 #include "base/buffer.h"
 #include "base/inbox.h"
 #include "base/json.h"
+#include "base/signal_gate.h"
+#include "queue/queue.h"
 #include "wire/decode.h"
+#include "wire/operation_id.h"
 #include "wire/operations.h"
 #include "wire/problem.h"
 #include "wire/render.h"
@@ -41,11 +44,14 @@
 #define API_LOOP_ALIGNMENT    128 // two cache lines: processors fetch them in pairs
 
 // How something finished comes back to its loop.
-enum completion_kind { COMPLETION_FLIGHT, COMPLETION_JOB };
+enum completion_kind { COMPLETION_FLIGHT, COMPLETION_JOB, COMPLETION_ORDER };
 struct completion {
     struct inbox_node node; // first
     enum completion_kind kind;
 };
+
+// Where a call is that goes through the queue (queueing.c).
+enum call_stage { CALL_DIRECT, CALL_SENT, CALL_PARKED };
 
 // A request that became a submission.
 struct call {
@@ -61,6 +67,17 @@ struct call {
     struct arena arena;          // texts, and a batch's commands and outcomes
     uint64_t waiting_bytes;      // estimate, counted in api_loop.waiting_bytes
     bool is_large;               // from the pool of batches
+    // Of one that goes through the queue, or asks about one that did.
+    enum call_stage stage;
+    struct completion done; // the broker has it, or never will
+    struct queue_order order;
+    struct api_loop *loop;
+    struct call *previous_queued, *next_queued;
+    struct operation_id operation_id;
+    char operation_text[OPERATION_ID_BYTES];
+    uint8_t queued_type; // enum command_type: what was asked, before the outcome is
+    bool order_ok, is_async;
+    uint64_t until_ns;
     bool wants_balance;          // a wallet read that is shown as its balance
     size_t secret_size;          // of a new key
     char secret[SECRET_BYTES_MAX];
@@ -113,7 +130,7 @@ struct job {
 
 // What a request says in its headers.
 struct door_headers {
-    struct slice authorization, content_type, request_id, cache_control, position;
+    struct slice authorization, content_type, request_id, cache_control, position, prefer;
     struct wire_headers wire;
     const char *repeated; // pointer to one that must be single and was not; NULL: none
 };
@@ -124,6 +141,7 @@ struct asking {
     struct api_loop *loop;
     const struct operation *operation; // NULL until it is known
     struct id id;                      // of the path
+    struct slice token;                // in place of it, of a queued operation
     struct principal principal;
     struct slice bound_to; // the owner whom he is bound to; empty: to nobody
     struct freshness freshness; // of a read
@@ -148,6 +166,7 @@ struct api_loop {
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
     struct flight *aside; // published, but some of their calls are to be submitted again
     struct job *jobs_first, *jobs_last;          // on their way, oldest first
+    struct call *sent, *parked;                  // on their way through the queue
     struct flight *free_flights;
     struct call *free_calls;
     struct call *free_batches;
@@ -171,6 +190,15 @@ struct readers {
     pthread_t threads[API_LIST_THREADS];
 };
 
+// Reminds loops of calls that wait for an outcome which another thread or node makes.
+struct queueing {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    uint32_t parked; // over all loops
+    struct signal_gate stop;
+    pthread_t thread;
+};
+
 struct api {
     struct api_options options;
     struct engine *engine;
@@ -184,6 +212,7 @@ struct api {
     struct wire_roles wire_roles;
     uint64_t allowed_commands[ROLES_MAX]; // by role: bit 1 << enum command_type
     uint8_t closed_guards[ROLES_MAX];     // by role: bit 1 << enum field_guard
+    struct queueing queueing;
     struct readers lists;
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
@@ -294,6 +323,27 @@ void rounds_tick(void *context, unsigned loop);
 bool rounds_wants_tick(void *context, unsigned loop);
 void rounds_loop_ended(void *context, unsigned loop); // sends the last notes
 void rounds_free_all(struct api_loop *loop);
+
+// Submits what rounds_add has gathered.
+void rounds_submit_open(struct api_loop *loop);
+
+// queueing.c
+bool queueing_wants(const struct asking *asking, const struct call *call);
+// Sends a decoded call through the queue. False: it goes without. True: it is seen to.
+bool queueing_request(struct asking *asking, struct call *call);
+void queueing_delivered(struct api_loop *loop, struct call *call);
+// Asks the books about all that are parked.
+void queueing_look(struct api_loop *loop);
+// Of a call whose round is published. True: it is parked again.
+bool queueing_finish(struct api_loop *loop, struct call *call);
+// Answers a parked write whose round takes too long. False: it is no such call.
+bool queueing_give_up(struct api_loop *loop, struct call *call);
+void queueing_tick(struct api_loop *loop, uint64_t now_ns);
+void queueing_note_parked(struct api *api, int change);
+void operations_request(struct asking *asking);
+void queueing_open(struct api *api);
+void queueing_close(struct api *api);
+void queueing_free_all(struct api_loop *loop);
 
 // answers.c
 // Counts and sends. `operation` may be NULL. The request is gone afterwards.

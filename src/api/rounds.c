@@ -89,7 +89,8 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
     struct flight *flight = loop->open;
     if (flight == NULL) {
         flight = flight_take(loop);
-        flight->opened_ns = call->started_ns;
+        // A parked call may have waited long already, for another thing than the books.
+        flight->opened_ns = call->stage == CALL_PARKED ? clock_monotonic_ns() : call->started_ns;
         loop->open = flight;
     }
     call->submission.again = false;
@@ -128,6 +129,13 @@ static void flight_submit(struct api_loop *loop, struct flight *flight) {
     loop->api->engine->port->submit(loop->api->engine, &flight->round);
 }
 
+void rounds_submit_open(struct api_loop *loop) {
+    struct flight *flight = loop->open;
+    loop->open = NULL;
+    if (flight != NULL)
+        flight_submit(loop, flight);
+}
+
 static void flight_unlink(struct api_loop *loop, struct flight *flight) {
     if (flight->previous != NULL)
         flight->previous->next = flight->next;
@@ -154,6 +162,8 @@ static void note_position(struct api_loop *loop, struct call *call, struct posit
 }
 
 static void call_finish(struct api_loop *loop, struct call *call) {
+    if (queueing_finish(loop, call))
+        return;
     if (call->request != NULL) {
         if (call->submission.is_batch)
             batches_answer(loop, call);
@@ -216,6 +226,9 @@ static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
         struct completion *done = (struct completion *)node;
         if (done->kind == COMPLETION_FLIGHT)
             flight_landed(loop, (struct flight *)done);
+        else if (done->kind == COMPLETION_ORDER)
+            queueing_delivered(
+                loop, (struct call *)(void *)((uint8_t *)done - offsetof(struct call, done)));
         else
             jobs_answer(loop, (struct job *)done);
         node = next;
@@ -272,6 +285,7 @@ bool rounds_pass_end(void *context, unsigned index) {
 void rounds_woken(void *context, unsigned index) {
     struct api *api = context;
     (void)take_completions(&api->loops[index], 0); // a wake-up without news is fine
+    queueing_look(&api->loops[index]);
 }
 
 static void flight_give_up(struct api_loop *loop, struct flight *flight) {
@@ -280,6 +294,8 @@ static void flight_give_up(struct api_loop *loop, struct flight *flight) {
             continue;
         metrics_add(&loop->metrics.deadlines_missed, 1);
         answers_tell_request_id(call->request, call->submission.commands[0].origin.request_id);
+        if (queueing_give_up(loop, call))
+            continue;
         answers_busy(loop, call->request, call->operation, call->started_ns);
         notes_call_busy(loop, call);
         call->request = NULL;
@@ -320,6 +336,7 @@ void rounds_tick(void *context, unsigned index) {
     uint64_t now_ns = clock_monotonic_ns();
     uint64_t deadline_ns = (uint64_t)api->options.request_deadline_ms * 1000000;
     submit_aside(loop, now_ns, deadline_ns);
+    queueing_tick(loop, now_ns);
     struct flight *flight = loop->flights_first;
     while (flight != NULL && flight->opened_ns + deadline_ns <= now_ns) {
         if (!flight->gave_up)

@@ -78,6 +78,7 @@ static bool door_pass(struct asking *asking) {
     if (found == STATUS_ok) {
         asking->operation = route.operation;
         asking->id = route.id;
+        asking->token = route.token;
         if (operation_is_open(route.operation, asking->request))
             return true;
     }
@@ -150,6 +151,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_BATCH: batches_request(asking); break;
     case ANSWER_ME: me_request(asking); break;
     case ANSWER_INTEGRITY: integrity_request(asking); break;
+    case ANSWER_OPERATION: operations_request(asking); break;
     case ANSWER_HEALTH:
     case ANSWER_METRICS:
     case ANSWER_OPENAPI: public_request(asking); break;

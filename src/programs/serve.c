@@ -167,6 +167,9 @@ static bool open_server(struct serving *serving) {
         .rate_limits = serving->config.rate_limits,
         .rate_limit_count = serving->config.rate_limit_count,
         .roles = &serving->config.roles,
+        .queue = serving->kafka.queue,
+        .queue_writes = serving->config.kafka.queue_writes != 0,
+        .queue_direct = serving->config.kafka.direct != 0,
         .metrics_more = serve_kafka_metrics,
         .metrics_context = &serving->kafka,
         .audit_window_s = (uint32_t)serving->config.audit_window_s,
@@ -278,14 +281,16 @@ static void take_down(struct serving *serving) {
 static bool build_up(struct serving *serving) {
     if (!make_folder(serving->folder) || !open_engine(serving))
         return false;
-    if (!serve_open_tokens(&serving->config, &serving->token_keys) || !open_server(serving))
+    if (!serve_open_tokens(&serving->config, &serving->token_keys) ||
+        !serve_kafka_prepare(&serving->kafka, &serving->config, serving->engine) ||
+        !open_server(serving))
         return false;
     struct serve_secret secret;
     bool is_new = serving->postgres != NULL ? postgres_is_new(serving->engine)
                                             : embedded_is_new(serving->engine);
     if (is_new && !make_first_key(serving, &secret))
         return false;
-    if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine,
+    if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
                           serving->postgres == NULL))
         return false;
     http_server_start(serving->server);

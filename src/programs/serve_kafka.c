@@ -31,8 +31,47 @@ static bool open_publisher(struct serve_kafka *kafka, struct engine *engine, boo
     return false;
 }
 
-bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct engine *engine,
-                      bool alone) {
+static void admit(void *context, uint8_t role, struct slice owner, struct wire_context *wire) {
+    api_admit(context, role, owner, wire);
+}
+
+static bool open_worker(struct serve_kafka *kafka, const struct config *config,
+                        struct engine *engine, struct api *api) {
+    char why[KAFKA_WHY_BYTES] = "";
+    kafka->currencies = (struct wire_currencies){.customs = config->currencies,
+                                                 .custom_count = config->currency_count};
+    struct worker_options options = {
+        .engine = engine,
+        .access = &kafka->access,
+        .commands = topic_wish_of(kafka->config, kafka->config->commands_topic),
+        .dead_letters = topic_wish_of(kafka->config, kafka->config->dead_letter_topic),
+        .group = kafka->config->group,
+        .currencies = &kafka->currencies,
+        .admit = admit,
+        .context = api,
+    };
+    options.commands.partitions_exactly = true;
+    // A command must not outlive the memory of its key: a repeat of it would count as new.
+    options.commands.retention_ms_max = config->idempotency_days * DAY_MS;
+    options.dead_letters.partitions = 1;
+    options.dead_letters.retention_ms = 30 * DAY_MS;
+    if (worker_open(&options, why, sizeof(why), &kafka->worker) == STATUS_ok)
+        return true;
+    fprintf(stderr, "florin: queued commands cannot be carried out: %s\n", why);
+    return false;
+}
+
+static bool open_queue(struct serve_kafka *kafka, const struct engine *engine) {
+    char why[KAFKA_WHY_BYTES] = "";
+    struct queue_options options = {
+        .engine = engine, .access = &kafka->access, .topic = kafka->config->commands_topic};
+    if (queue_open(&options, why, sizeof(why), &kafka->queue) == STATUS_ok)
+        return true;
+    fprintf(stderr, "florin: commands cannot be queued: %s\n", why);
+    return false;
+}
+
+bool serve_kafka_prepare(struct serve_kafka *kafka, struct config *config, struct engine *engine) {
     char why[KAFKA_WHY_BYTES] = "";
     kafka->config = &config->kafka;
     if (config->kafka.brokers[0] == '\0')
@@ -47,7 +86,16 @@ bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct e
                  "acknowledged records with it. Three and two are safe.",
                  (unsigned long long)kafka->config->replicas,
                  (unsigned long long)kafka->config->min_insync);
-    return kafka->config->events == 0 || open_publisher(kafka, engine, alone);
+    return kafka->config->commands == 0 || open_queue(kafka, engine);
+}
+
+bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct engine *engine,
+                      struct api *api, bool alone) {
+    if (config->kafka.brokers[0] == '\0')
+        return true;
+    if (kafka->config->events != 0 && !open_publisher(kafka, engine, alone))
+        return false;
+    return kafka->config->work == 0 || open_worker(kafka, config, engine, api);
 }
 
 static void add_value(struct buffer *buffer, const char *name, const char *type, const char *help,
@@ -73,13 +121,58 @@ static void add_publisher(const struct publisher *publisher, struct buffer *buff
               stats.broker_is_up);
 }
 
+static void add_queue(struct queue *queue, struct buffer *buffer) {
+    struct queue_stats stats;
+    queue_stats(queue, &stats);
+    add_value(buffer, "queue_sent_total", "counter", "Commands handed to the queue.", stats.sent);
+    add_value(buffer, "queue_acknowledged_total", "counter", "Commands that all replicas have.",
+              stats.delivered);
+    add_value(buffer, "queue_failed_total", "counter", "Commands that no broker took.",
+              stats.failed);
+    add_value(buffer, "queue_pending", "gauge", "Commands that are not acknowledged yet.",
+              stats.pending);
+    add_value(buffer, "queue_broker_up", "gauge", "1 while the queue takes commands.",
+              stats.is_up);
+}
+
+static void add_worker(struct worker *worker, struct buffer *buffer) {
+    struct worker_stats stats;
+    worker_stats(worker, &stats);
+    add_value(buffer, "worker_commands_total", "counter", "Queued commands carried out.",
+              stats.commands);
+    add_value(buffer, "worker_skipped_total", "counter", "Records that the books had already.",
+              stats.skipped);
+    add_value(buffer, "worker_dead_letters_total", "counter", "Records that can never succeed.",
+              stats.dead_letters);
+    add_value(buffer, "worker_batches_total", "counter", "Rounds of queued commands.",
+              stats.batches);
+    add_value(buffer, "worker_fenced_total", "counter", "Rounds that another worker took over.",
+              stats.fenced);
+    add_value(buffer, "worker_partitions", "gauge", "Partitions that are this worker's.",
+              stats.partitions);
+    add_value(buffer, "worker_stopped", "gauge", "Partitions and slots that wait for a person.",
+              stats.stopped);
+    add_value(buffer, "worker_lag", "gauge", "Queued commands that are not carried out.",
+              stats.lag);
+    add_value(buffer, "worker_oldest_milliseconds", "gauge", "Age of the oldest of them.",
+              stats.oldest_ms);
+}
+
 void serve_kafka_metrics(void *context, struct buffer *buffer) {
     const struct serve_kafka *kafka = context;
     if (kafka->publisher != NULL)
         add_publisher(kafka->publisher, buffer);
+    if (kafka->queue != NULL)
+        add_queue(kafka->queue, buffer);
+    if (kafka->worker != NULL)
+        add_worker(kafka->worker, buffer);
 }
 
 void serve_kafka_close(struct serve_kafka *kafka) {
+    worker_close(kafka->worker);
     publisher_close(kafka->publisher);
+    queue_close(kafka->queue);
+    kafka->worker = NULL;
     kafka->publisher = NULL;
+    kafka->queue = NULL;
 }

@@ -2,19 +2,28 @@
 // What of Kafka a process runs, wired from the configuration: the publisher of events, the door to
 // the queue, and the worker.
 #pragma once
+#include "api/api.h"
 #include "engine/engine.h"
 #include "events/publisher.h"
 #include "programs/config.h"
+#include "queue/queue.h"
+#include "queue/worker.h"
 
 struct serve_kafka {
     struct config_kafka *config; // borrowed; outlives this
     struct kafka_access access;
-    struct publisher *publisher; // NULL: none
+    struct publisher *publisher; // NULL: none, as for all
+    struct queue *queue;
+    struct worker *worker;
+    struct wire_currencies currencies;
 };
 
-// Nothing is opened when no brokers are configured. False: it has been said why.
+// Reads the settings and opens the door to the queue, which the api needs. Nothing is opened when
+// no brokers are configured. False: it has been said why.
+bool serve_kafka_prepare(struct serve_kafka *kafka, struct config *config, struct engine *engine);
+// Starts the publisher and the worker. `alone`: no other process has these books.
 bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct engine *engine,
-                      bool alone);
+                      struct api *api, bool alone);
 // For /metrics. Thread: any.
 void serve_kafka_metrics(void *kafka, struct buffer *buffer);
 // Before the engine closes. Accepts what was never opened.

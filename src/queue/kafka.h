@@ -97,6 +97,7 @@ struct kafka_record {
     int64_t offset;
     uint64_t time_ms; // 0: not known
     struct slice key, value;
+    uint64_t turn; // kafka_consumer_turn when it came
     void *handle; // kafka.c's; until kafka_record_done
 };
 
@@ -125,6 +126,9 @@ void kafka_record_done(struct kafka_record *record);
 // The first header of that name; false: none.
 bool kafka_record_header(const struct kafka_record *record, const char *name,
                          struct slice *ret_value);
+// Grows whenever partitions come or go; within `assigned` and `revoked` it has grown already. So a
+// record of before an assignment is told from one of after.
+uint64_t kafka_consumer_turn(const struct kafka_consumer *consumer);
 // A paused partition brings nothing, but stays ours.
 void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bool pause);
 // What was fetched ahead of `offset` is forgotten, and it goes on there.
@@ -133,6 +137,8 @@ MUST_CHECK enum status kafka_consumer_seek(struct kafka_consumer *consumer, int3
 // The first offset that is there and the one behind the last.
 MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                             uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);
+// The same as far as the last fetch told; false: not known yet.
+bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_high);
 // Reads one record of a partition by its offset, beside the group. STATUS_not_found: it is gone.
 MUST_CHECK enum status kafka_fetch_one(const struct kafka_access *access, const char *topic,
                                        int32_t partition, int64_t offset, uint32_t wait_ms,

@@ -13,6 +13,7 @@ struct kafka_consumer {
     rd_kafka_t *handle;
     struct kafka_member member;
     char topic[256];
+    uint64_t turn;
 };
 
 static rd_kafka_topic_partition_list_t *one(const struct kafka_consumer *consumer,
@@ -57,6 +58,7 @@ static void assign(struct kafka_consumer *consumer, const rd_kafka_topic_partiti
 static void rebalance_cb(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     struct kafka_consumer *consumer = opaque;
+    consumer->turn++;
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         assign(consumer, list);
         return;
@@ -164,7 +166,8 @@ uint32_t kafka_consume(struct kafka_consumer *consumer, uint32_t wait_ms,
             break;
         wait = 0;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fill(message, &ret_records[count++]);
+            fill(message, &ret_records[count]);
+            ret_records[count++].turn = consumer->turn;
             continue;
         }
         bool is_passing = message->err == RD_KAFKA_RESP_ERR__TRANSPORT ||
@@ -178,6 +181,10 @@ uint32_t kafka_consume(struct kafka_consumer *consumer, uint32_t wait_ms,
         rd_kafka_message_destroy(message);
     }
     return count;
+}
+
+uint64_t kafka_consumer_turn(const struct kafka_consumer *consumer) {
+    return consumer->turn;
 }
 
 void kafka_record_done(struct kafka_record *record) {
@@ -226,6 +233,13 @@ enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partit
                                             ret_high, (int)wait_ms) == RD_KAFKA_RESP_ERR_NO_ERROR
                ? STATUS_ok
                : STATUS_busy;
+}
+
+bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_high) {
+    int64_t low;
+    return rd_kafka_get_watermark_offsets(consumer->handle, consumer->topic, partition, &low,
+                                          ret_high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           *ret_high >= 0;
 }
 
 void kafka_consumer_close(struct kafka_consumer *consumer) {

@@ -26,7 +26,7 @@ enum status wire_decode_command(const struct wire_context *context,
     CHECK(operation->command != COMMAND_NONE);
     *ret_faults = (struct wire_faults){0};
     decode_begin(context, operation->command, ret_command);
-    if (operation->has_id)
+    if (operation->has_id && !operation->id_is_token)
         store_path_id(operation, id, ret_command);
     if (!operation->is_write)
         return STATUS_ok;

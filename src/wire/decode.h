@@ -152,8 +152,12 @@ MUST_CHECK bool wire_parse_if_match(struct slice header, uint64_t *ret_version);
 // Idempotency-Key: UTF-8 of 1-255 characters without control characters, taken literally: quotes
 // are part of the key.
 MUST_CHECK bool wire_idempotency_key_is_valid(struct slice header);
-// Whether a Prefer header asks for `respond-async`.
+// Whether a Prefer header asks for `respond-async`, or for `wait=SECONDS`.
 bool wire_prefers_async(struct slice header);
+bool wire_prefers_wait(struct slice header, uint32_t *ret_seconds);
+
+// The digest of a decoded command's request, when decoding did not need it.
+struct digest128 wire_request_digest(const struct command *command, struct arena *arena);
 
 // The digest under which an idempotency key is remembered.
 struct digest128 wire_key_digest(struct slice principal, struct slice key);

@@ -10,7 +10,7 @@
 #include "wire/text.h"
 
 // Bits of what was seen: the fields of the body by index, then what batches add.
-enum { SEEN_ID = 29, SEEN_TYPE = 30, SEEN_KEY = 31, FIELDS_MAX = 29 };
+enum { SEEN_IF_MATCH = 28, SEEN_ID = 29, SEEN_TYPE = 30, SEEN_KEY = 31, FIELDS_MAX = 28 };
 #define BIT(index) (UINT32_C(1) << (index))
 
 struct decoding {
@@ -109,6 +109,18 @@ static bool decode_extra(struct decoding *decoding, struct slice name, struct js
     if (slice_equal(name, SLICE("idempotency_key"))) {
         if (see(decoding, SEEN_KEY, name))
             decode_key(decoding, name, value);
+        return true;
+    }
+    if (decoding->extras->takes_if_match && slice_equal(name, SLICE("if_match"))) {
+        int64_t version = 0;
+        bool is_version = see(decoding, SEEN_IF_MATCH, name) &&
+                          json_kind(value) == JSON_INTEGER && json_integer(value, &version) &&
+                          version >= 1 && decoding->operation->takes_if_match;
+        decoding->extras->has_if_match = is_version;
+        decoding->extras->if_match = (uint64_t)version;
+        if (!is_version)
+            fault_of_name(decoding->context->arena, decoding->faults, name,
+                          SLICE("must be the version of a single wallet that is changed"));
         return true;
     }
     if (decoding->operation->batch_id == NULL ||

@@ -8,6 +8,9 @@
 // What an operation of a batch has besides the fields of its body.
 struct decode_extras {
     struct slice idempotency_key; // empty: none
+    bool takes_if_match;          // in: `if_match` is understood too
+    bool has_if_match;
+    uint64_t if_match;
     bool id_is_unknown;           // the id in place of a path's has a form that no such thing has
 };
 

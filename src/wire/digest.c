@@ -104,3 +104,7 @@ struct digest128 digest_derived_key(struct slice principal, struct slice key, ui
     const struct slice parts[] = {principal, key, slice_of(bytes, sizeof(bytes))};
     return hash128_parts(parts, 3, 0);
 }
+
+struct digest128 wire_request_digest(const struct command *command, struct arena *arena) {
+    return digest_command(command, arena);
+}

@@ -56,3 +56,22 @@ bool wire_prefers_async(struct slice header) {
     }
     return false;
 }
+
+bool wire_prefers_wait(struct slice header, uint32_t *ret_seconds) {
+    while (header.size != 0) {
+        const uint8_t *comma = memchr(header.bytes, ',', header.size);
+        size_t size = comma == NULL ? header.size : (size_t)(comma - header.bytes);
+        const uint8_t *equals = memchr(header.bytes, '=', size);
+        if (preference_is(slice_of(header.bytes, size), "wait") && equals != NULL) {
+            uint32_t seconds = 0;
+            const uint8_t *at = equals + 1;
+            for (; at < header.bytes + size && *at >= '0' && *at <= '9' && seconds < 100000; at++)
+                seconds = seconds * 10 + (*at - '0');
+            *ret_seconds = seconds;
+            return at > equals + 1;
+        }
+        size_t taken = comma == NULL ? size : size + 1;
+        header = slice_of(header.bytes + taken, header.size - taken);
+    }
+    return false;
+}

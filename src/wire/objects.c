@@ -15,9 +15,14 @@ static const struct object_type types[] = {
     {"HoldId", ID_SCHEMA("hold"), "a hold's id"},
     {"WithdrawalId", ID_SCHEMA("wdl"), "a withdrawal's id"},
     {"KeyId", ID_SCHEMA("key"), "an API key's id"},
+    {"OperationId", "{\"type\":\"string\",\"pattern\":\"^op_[0-9a-hjkmnp-tv-z]{52}$\"}",
+     "a queued operation's id"},
     {"Text", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
      "a text of 1 to 255 characters"},
     {"Sentence", "{\"type\":\"string\"}", "a text"},
+    {"Anything", "{\"type\":\"object\"}", "an object of the API"},
+    {"OperationStatus", "{\"type\":\"string\",\"enum\":[\"queued\",\"done\",\"refused\"]}",
+     "`queued`, `done` or `refused`"},
     {"Flag", "{\"type\":\"boolean\"}", "true or false"},
     {"Amount", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9007199254740991}",
      "minor units, from 1 to 2^53-1"},
@@ -238,6 +243,14 @@ static const struct object_member problem[] = {
     {"operation", "Count", "of an atomic batch: the index of the operation that undid it", true},
 };
 
+static const struct object_member operation_members[] = {
+    {"id", "OperationId", "", false},
+    {"status", "OperationStatus", "", false},
+    {"type", "Sentence", "once it is done: what it was, such as `transfer`", true},
+    {"result", "Anything", "once it is done: what the request would have been answered with", true},
+    {"problem", "Problem", "once it is refused", true},
+};
+
 #define PAGE(list, of)                                                              \
     static const struct object_member list[] = {                                    \
         {"items", "[]" of, "newest first", false},                                  \
@@ -275,6 +288,8 @@ static const struct object table[] = {
     {"AuditPage", "A page of the audit.", audit_page, COUNT(audit_page), false},
     {"Problem", "A refusal (RFC 9457), with the ids and amounts that it speaks of as further "
                 "members.", problem, COUNT(problem), true},
+    {"QueuedOperation", "A queued command, and what became of it.", operation_members,
+     COUNT(operation_members), false},
     {"Fault", "One thing that is not valid.", fault, COUNT(fault), false},
 };
 
@@ -316,6 +331,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_HEALTH] = "Health",
         [ANSWER_METRICS] = "",
         [ANSWER_OPENAPI] = "",
+        [ANSWER_OPERATION] = "QueuedOperation",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

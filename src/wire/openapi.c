@@ -21,7 +21,8 @@ static void write_text(struct buffer *buffer, const char *text) {
 
 static void write_path_id(struct buffer *buffer, const struct operation *operation) {
     BUFFER_ADD(buffer, "{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":");
-    openapi_write_reference(buffer, openapi_id_type(operation->id_type));
+    openapi_write_reference(buffer, operation->id_is_token ? "OperationId"
+                                                           : openapi_id_type(operation->id_type));
     BUFFER_ADD(buffer, "}");
 }
 
@@ -116,6 +117,17 @@ static void write_success(struct buffer *buffer, const struct operation *operati
     BUFFER_ADD(buffer, "}");
 }
 
+// What goes through the queue may be answered before it is done.
+static void write_accepted(struct buffer *buffer, const struct operation *operation) {
+    if (operation->batch_type == NULL)
+        return;
+    BUFFER_ADD(buffer, ",\"202\":{\"description\":\"Queued (Prefer: respond-async); Location is "
+                       "where its outcome will be.\","
+                       "\"content\":{\"application/json\":{\"schema\":");
+    openapi_write_reference(buffer, "QueuedOperation");
+    BUFFER_ADD(buffer, "}}}");
+}
+
 // All statuses of one HTTP code share a response; its description tells them apart.
 static void write_refusals_of(struct buffer *buffer, status_set statuses, int http) {
     struct buffer description = {0};
@@ -149,6 +161,7 @@ static void write_refusals_of(struct buffer *buffer, status_set statuses, int ht
 static void write_responses(struct buffer *buffer, const struct operation *operation) {
     BUFFER_ADD(buffer, ",\"responses\":{");
     write_success(buffer, operation);
+    write_accepted(buffer, operation);
     for (int http = 400; http < 600; http++)
         write_refusals_of(buffer, operation_statuses(operation), http);
     BUFFER_ADD(buffer, "}");

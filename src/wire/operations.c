@@ -30,6 +30,7 @@ static const struct collection collections[] = {
     {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_ROTATE},
     {WORD("me"), OPERATION_ME, OPERATION_ME},
     {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
+    {WORD("operations"), OPERATION_OPERATION_READ, OPERATION_OPERATION_READ},
 };
 #define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))
 
@@ -106,8 +107,8 @@ const struct operation *operation_of_command(enum command_type type) {
         [COMMAND_CURSOR_MOVE] = OPERATION_COUNT,
         [COMMAND_CURSOR_RESET] = OPERATION_COUNT,
         [COMMAND_READ_CURSOR] = OPERATION_COUNT,
-        [COMMAND_READ_OPERATION] = OPERATION_COUNT,
         [COMMAND_KEY_ROTATE] = OPERATION_KEY_ROTATE,
+        [COMMAND_READ_OPERATION] = OPERATION_OPERATION_READ,
     };
     CHECK(command_type_is_known(type));
     return codes[type] == OPERATION_COUNT ? NULL : &operations_table[codes[type]];
@@ -241,7 +242,9 @@ enum status operation_find(struct slice method_text, struct slice path, struct r
             chosen = operation;
     }
     enum status status = choose(method, allowed, chosen, ret_route);
-    if (status == STATUS_ok && has_id &&
+    if (status == STATUS_ok && chosen->id_is_token)
+        ret_route->token = id_text;
+    else if (status == STATUS_ok && has_id &&
         !operation_parse_id(chosen->id_type, id_text, &ret_route->id)) {
         ret_route->operation = NULL;
         return STATUS_not_found;

@@ -39,6 +39,7 @@ enum operation_code {
     OPERATION_BATCH,
     OPERATION_TRANSACTION_LIST,
     OPERATION_TRANSACTION_READ,
+    OPERATION_OPERATION_READ,
     OPERATION_CHECK_INTEGRITY,
     OPERATION_KEY_CREATE,
     OPERATION_KEY_LIST,
@@ -122,6 +123,7 @@ enum answer_kind {
     ANSWER_HEALTH,
     ANSWER_METRICS, // text for Prometheus
     ANSWER_OPENAPI,
+    ANSWER_OPERATION,
 };
 
 struct operation {
@@ -146,6 +148,7 @@ struct operation {
     uint8_t answer;         // enum answer_kind
     uint8_t id_type;        // enum id_type of the path's id
     bool has_id;            // the path has an {id}
+    bool id_is_token;       // it is that of a queued operation: route.token
     bool is_public;         // needs no key
     bool loopback_only;     // is_public holds only for callers on this machine
     bool is_write;          // takes Idempotency-Key
@@ -157,6 +160,7 @@ struct operation {
 struct route {
     const struct operation *operation;
     struct id id;      // of the path, when operation->has_id
+    struct slice token; // in place of it, when operation->id_is_token
     const char *allow; // after STATUS_method_not_allowed: the Allow header, such as "GET, POST"
 };
 

@@ -546,6 +546,14 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .refusals = MAY(not_found),
         .summary = "Shows a transaction.",
     },
+    [OPERATION_OPERATION_READ] = {
+        .code = OPERATION_OPERATION_READ, .name = "readOperation", .method = METHOD_GET,
+        .path = "/v1/operations/{id}", .action = "", .tag = "Payments",
+        .permission = "payments:read", .http = 200, .answer = ANSWER_OPERATION,
+        .command = COMMAND_READ_OPERATION, .has_id = true, .id_is_token = true,
+        .refusals = MAY(not_found),
+        .summary = "Shows what became of a queued operation; `Prefer: wait=5` waits for it.",
+    },
     [OPERATION_CHECK_INTEGRITY] = {
         .code = OPERATION_CHECK_INTEGRITY, .name = "checkIntegrity", .method = METHOD_GET,
         .path = "/check-integrity", .action = "", .tag = "Books",

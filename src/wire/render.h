@@ -108,6 +108,13 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
 // GET /v1/audit: one entry of a record (ledger/audit.h). STATUS_damaged: the record does not decode
 // or has no such entry; nothing was appended.
 MUST_CHECK enum status wire_render_audit(struct buffer *buffer, struct slice bytes, uint32_t note);
+// A queued operation: still queued, refused, or done with what the command answers with.
+void wire_render_operation_queued(struct buffer *buffer, struct slice id);
+void wire_render_operation_refused(struct buffer *buffer, struct slice id,
+                                   const struct refusal *refusal);
+MUST_CHECK enum status wire_render_operation_done(struct buffer *buffer, struct slice id,
+                                                  enum command_type type,
+                                                  const struct wire_found *found);
 
 // The ETag of a wallet: "7" with its quotes.
 void wire_render_etag(struct buffer *buffer, uint64_t version);

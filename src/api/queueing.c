@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+// Writes that go through the queue, and operations that are asked for.
+//
+//   let in ─▶ sent ─▶ acknowledged ─┬─▶ 202 (Prefer: respond-async)
+//               │                   └─▶ parked ─▶ asks the books, with all that are parked, every
+//               │                          ▲      few milliseconds ─┬─▶ answered
+//               └─ never: busy             └────────────────────────┘ not there yet
+//
+// At the deadline whoever is still sent or parked is answered 202: the command is on its way. Only
+// the books tell an outcome, so it does not matter which node's worker it was.
+#include "api/parts.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "wire/queued.h"
+
+#define PARKED_LOOK_NS UINT64_C(8000000)
+#define WAIT_S_MAX     60
+
+static struct call *call_of_order(struct queue_order *order) {
+    return (struct call *)((uint8_t *)order - offsetof(struct call, order));
+}
+
+static void link_call(struct call **first, struct call *call) {
+    call->previous_queued = NULL;
+    call->next_queued = *first;
+    if (*first != NULL)
+        (*first)->previous_queued = call;
+    *first = call;
+}
+
+static void unlink_call(struct call **first, struct call *call) {
+    if (call->previous_queued != NULL)
+        call->previous_queued->next_queued = call->next_queued;
+    else
+        *first = call->next_queued;
+    if (call->next_queued != NULL)
+        call->next_queued->previous_queued = call->previous_queued;
+    call->previous_queued = call->next_queued = NULL;
+}
+
+static struct slice id_text_of(const struct call *call) {
+    return slice_of(call->operation_text, OPERATION_ID_BYTES);
+}
+
+// ---- answers ----------------------------------------------------------------------------------
+
+static void answer_accepted(struct api_loop *loop, struct call *call) {
+    char location[32 + OPERATION_ID_BYTES];
+    struct buffer *body = http_body_out(call->request);
+    int size = snprintf(location, sizeof(location), "/v1/operations/%.*s", OPERATION_ID_BYTES,
+                        call->operation_text);
+    buffer_reset(body);
+    http_add_header(call->request, "Location", slice_of(location, (size_t)size));
+    wire_render_operation_queued(body, id_text_of(call));
+    answers_send(loop, call->request, call->operation, call->started_ns, 202, "application/json",
+                 buffer_slice(body));
+    call->request = NULL;
+}
+
+static void release(struct api_loop *loop, struct call *call) {
+    CHECK(call->request == NULL);
+    call->stage = CALL_DIRECT;
+    calls_release(loop, call);
+}
+
+// What the record behind the operation's key says about it: ok, or a refusal.
+static enum status outcome_of(const struct call *call, struct record *ret_record,
+                              struct refusal *ret_refusal) {
+    const char *why;
+    if (record_decode(call->outcome.record, ret_record, &why) != STATUS_ok) {
+        *ret_refusal = (struct refusal){.status = STATUS_internal};
+        return STATUS_internal;
+    }
+    bool is_refusal = ret_record->kind == RECORD_REFUSAL;
+    // One that could not be read has no digest of its request.
+    bool is_buried = is_refusal && ret_record->refusal.status == STATUS_invalid_request;
+    if (!is_buried && !operation_id_is_request(&call->operation_id, ret_record->request)) {
+        *ret_refusal = (struct refusal){.status = STATUS_idempotency_key_reused};
+        return STATUS_idempotency_key_reused;
+    }
+    if (is_refusal)
+        *ret_refusal = ret_record->refusal;
+    return is_refusal ? (enum status)ret_record->refusal.status : STATUS_ok;
+}
+
+static void answer_operation(struct api_loop *loop, struct call *call) {
+    struct buffer *body = http_body_out(call->request);
+    struct record record;
+    struct refusal refusal;
+    buffer_reset(body);
+    enum status status = outcome_of(call, &record, &refusal);
+    if (status != STATUS_ok) {
+        wire_render_operation_refused(body, id_text_of(call), &refusal);
+    } else {
+        enum command_type type = (enum command_type)record.operation;
+        struct wire_found found = answers_found(&call->outcome, type);
+        if (wire_render_operation_done(body, id_text_of(call), type, &found) != STATUS_ok)
+            wire_render_operation_queued(body, id_text_of(call));
+    }
+    answers_send(loop, call->request, call->operation, call->started_ns, 200, "application/json",
+                 buffer_slice(body));
+    call->request = NULL;
+}
+
+// A write that waited for its outcome is answered as if it had gone straight to the books.
+static void answer_write(struct api_loop *loop, struct call *call) {
+    struct record record;
+    struct refusal refusal = {0};
+    call->outcome.status = (uint8_t)outcome_of(call, &record, &refusal);
+    call->outcome.refusal = refusal;
+    call->outcome.replayed = false; // whether it was, nobody knows any more
+    call->command.type = call->queued_type;
+    answers_call(loop, call);
+    call->request = NULL;
+}
+
+// ---- parked -----------------------------------------------------------------------------------
+
+static void park(struct api_loop *loop, struct call *call) {
+    call->stage = CALL_PARKED;
+    link_call(&loop->parked, call);
+    metrics_add(&loop->metrics.waiting_calls, 1);
+    queueing_note_parked(loop->api, 1);
+}
+
+static void unpark(struct api_loop *loop, struct call *call) {
+    CHECK(call->stage == CALL_PARKED);
+    unlink_call(&loop->parked, call);
+    metrics_add(&loop->metrics.waiting_calls, UINT64_MAX);
+    queueing_note_parked(loop->api, -1);
+}
+
+void queueing_look(struct api_loop *loop) {
+    uint64_t now_ns = clock_monotonic_ns();
+    bool any = false;
+    struct call *call = loop->parked;
+    while (call != NULL) {
+        struct call *next = call->next_queued;
+        unpark(loop, call);
+        if (call->request == NULL) {
+            release(loop, call);
+        } else if (rounds_add(loop, call)) {
+            any = true;
+        } else if (now_ns < call->until_ns) {
+            park(loop, call);
+        } else {
+            answer_accepted(loop, call);
+            release(loop, call);
+        }
+        call = next;
+    }
+    if (any)
+        rounds_submit_open(loop);
+}
+
+bool queueing_finish(struct api_loop *loop, struct call *call) {
+    if (call->stage != CALL_PARKED)
+        return false;
+    bool is_known = call->outcome.status == STATUS_ok;
+    bool is_read = call->queued_type == COMMAND_READ_OPERATION;
+    if (call->request == NULL) {
+        call->stage = CALL_DIRECT; // the deadline answered it
+        return false;
+    }
+    if (is_known && is_read) {
+        answer_operation(loop, call);
+    } else if (is_known) {
+        answer_write(loop, call);
+    } else if (clock_monotonic_ns() < call->until_ns) {
+        loop->waiting_bytes -= call->waiting_bytes;
+        call->waiting_bytes = 0;
+        metrics_add(&loop->metrics.waiting_calls, UINT64_MAX);
+        park(loop, call);
+        return true;
+    } else if (is_read) {
+        struct buffer *body = http_body_out(call->request);
+        buffer_reset(body);
+        wire_render_operation_queued(body, id_text_of(call));
+        answers_send(loop, call->request, call->operation, call->started_ns, 200,
+                     "application/json", buffer_slice(body));
+        call->request = NULL;
+    } else {
+        answer_accepted(loop, call);
+    }
+    call->stage = CALL_DIRECT;
+    return false;
+}
+
+static void ask_for_outcome(struct call *call) {
+    call->queued_type = call->command.type;
+    call->command = (struct command){.type = COMMAND_READ_OPERATION,
+                                     .has_key = true,
+                                     .key = call->operation_id.key,
+                                     .slot = call->operation_id.slot,
+                                     .origin = call->command.origin};
+    call->submission = (struct submission){
+        .commands = &call->command, .outcomes = &call->outcome, .count = 1};
+}
+
+// ---- sent -------------------------------------------------------------------------------------
+
+// Thread: the queue's.
+static void delivered(struct queue_order *order, bool ok) {
+    struct call *call = call_of_order(order);
+    struct api_loop *loop = call->loop;
+    struct http_server *server = loop->api->server;
+    unsigned index = loop->index;
+    call->order_ok = ok;
+    inbox_push(&loop->done, &call->done.node);
+    http_wake(server, index); // the call is the loop's again and must not be touched
+}
+
+void queueing_delivered(struct api_loop *loop, struct call *call) {
+    CHECK(call->stage == CALL_SENT);
+    unlink_call(&loop->sent, call);
+    metrics_add(&loop->metrics.waiting_calls, UINT64_MAX);
+    if (call->request == NULL) {
+        release(loop, call); // the deadline answered it
+    } else if (!call->order_ok) {
+        answers_busy(loop, call->request, call->operation, call->started_ns);
+        call->request = NULL;
+        release(loop, call);
+    } else if (call->is_async) {
+        answer_accepted(loop, call);
+        release(loop, call);
+    } else {
+        ask_for_outcome(call);
+        park(loop, call);
+    }
+}
+
+bool queueing_give_up(struct api_loop *loop, struct call *call) {
+    if (call->stage != CALL_PARKED || call->queued_type == COMMAND_READ_OPERATION)
+        return false;
+    answer_accepted(loop, call);
+    return true;
+}
+
+void queueing_tick(struct api_loop *loop, uint64_t now_ns) {
+    for (struct call *call = loop->sent; call != NULL; call = call->next_queued)
+        if (call->request != NULL && call->until_ns <= now_ns)
+            answer_accepted(loop, call); // it stays, until the broker has it
+}
+
+bool queueing_wants(const struct asking *asking, const struct call *call) {
+    const struct api_options *options = &asking->loop->api->options;
+    if (options->queue == NULL || !wire_is_queueable(asking->operation))
+        return false;
+    if (call->command.type == COMMAND_NONE)
+        return false;
+    return options->queue_writes || wire_prefers_async(asking->headers.prefer);
+}
+
+// A request without a key gets one, so that a second delivery of its record changes nothing.
+static struct slice key_of(struct asking *asking, struct call *call) {
+    struct slice given = asking->headers.wire.idempotency_key;
+    if (call->command.has_key)
+        return given;
+    uint64_t random[2];
+    char *text = arena_take(&call->arena, 40);
+    random_fill(random, sizeof(random));
+    int size = snprintf(text, 40, "auto-%016llx%016llx", (unsigned long long)random[0],
+                        (unsigned long long)random[1]);
+    return slice_of(text, (size_t)size);
+}
+
+bool queueing_request(struct asking *asking, struct call *call) {
+    struct api_loop *loop = asking->loop;
+    struct api *api = loop->api;
+    struct buffer *value = http_body_out(asking->request); // empty until it is answered
+    if (!queue_is_up(api->options.queue)) {
+        if (api->options.queue_direct)
+            return false;
+        answers_refuse(asking, STATUS_busy, "No broker of the queue can be reached.");
+        calls_release(loop, call);
+        return true;
+    }
+    struct slice key = key_of(asking, call);
+    if (!call->command.has_key) {
+        call->command.has_key = true;
+        call->command.key = wire_key_digest(call->command.origin.principal, key);
+        call->command.request = wire_request_digest(&call->command, &call->arena);
+    }
+    uint32_t slot = command_home_slot(&call->command);
+    call->operation_id = operation_id_of(call->command.key, call->command.request, slot);
+    operation_id_format(&api->engine->seal, &call->operation_id, call->operation_text);
+    buffer_reset(value);
+    wire_render_queued(value, asking->operation, asking->id, key, call->command.has_if_match,
+                       call->command.if_match, http_body(asking->request));
+    call->order = (struct queue_order){.delivered = delivered,
+                                       .slot = slot,
+                                       .principal = call->command.origin.principal,
+                                       .value = buffer_slice(value),
+                                       .principal_key = call->command.principal_key,
+                                       .token_until_ms = call->command.token_until_ms,
+                                       .origin = &call->command.origin};
+    call->request = asking->request;
+    call->operation = asking->operation;
+    call->started_ns = asking->started_ns;
+    call->until_ns = asking->started_ns + (uint64_t)api->options.request_deadline_ms * 1000000;
+    call->loop = loop;
+    call->done.kind = COMPLETION_ORDER;
+    call->is_async = wire_prefers_async(asking->headers.prefer);
+    call->stage = CALL_SENT;
+    link_call(&loop->sent, call);
+    metrics_add(&loop->metrics.waiting_calls, 1);
+    enum status status = queue_send(api->options.queue, &call->order);
+    buffer_reset(value);
+    if (status == STATUS_ok)
+        return true;
+    unlink_call(&loop->sent, call);
+    metrics_add(&loop->metrics.waiting_calls, UINT64_MAX);
+    call->request = NULL;
+    release(loop, call);
+    answers_refuse(asking, STATUS_busy, "The queue is full.");
+    return true;
+}
+
+// ---- GET /v1/operations/{id} ------------------------------------------------------------------
+
+void operations_request(struct asking *asking) {
+    struct api_loop *loop = asking->loop;
+    struct operation_id id;
+    uint32_t wait_s = 0;
+    if (!operation_id_parse(&loop->api->engine->seal, asking->token, &id)) {
+        answers_refuse(asking, STATUS_not_found, "There is no such operation.");
+        return;
+    }
+    struct call *call = calls_take(loop, false);
+    struct wire_context wire = router_wire_context(asking, &call->arena);
+    memset(&call->command, 0, sizeof(call->command));
+    call->command.type = COMMAND_READ_OPERATION;
+    call->command.origin = wire.origin;
+    call->operation_id = id;
+    memcpy(call->operation_text, asking->token.bytes, OPERATION_ID_BYTES);
+    ask_for_outcome(call);
+    if (wire_prefers_wait(asking->headers.prefer, &wait_s) && wait_s > WAIT_S_MAX)
+        wait_s = WAIT_S_MAX;
+    call->request = asking->request;
+    call->operation = asking->operation;
+    call->started_ns = asking->started_ns;
+    call->until_ns = asking->started_ns + (uint64_t)wait_s * 1000000000;
+    call->stage = CALL_PARKED; // as if it came from there
+    if (rounds_add(loop, call))
+        return;
+    call->request = NULL;
+    release(loop, call);
+    answers_refuse(asking, STATUS_busy, NULL);
+}
+
+// ---- the thread that reminds loops of who is parked -------------------------------------------
+
+void queueing_note_parked(struct api *api, int change) {
+    struct queueing *queueing = &api->queueing;
+    CHECK(pthread_mutex_lock(&queueing->lock) == 0);
+    queueing->parked = (uint32_t)((int64_t)queueing->parked + change);
+    if (queueing->parked == 1 && change == 1)
+        CHECK(pthread_cond_signal(&queueing->filled) == 0);
+    CHECK(pthread_mutex_unlock(&queueing->lock) == 0);
+}
+
+static void *remind(void *context) {
+    struct api *api = context;
+    struct queueing *queueing = &api->queueing;
+    struct signal_gate *stop = &queueing->stop;
+    for (;;) {
+        CHECK(pthread_mutex_lock(&queueing->lock) == 0);
+        while (queueing->parked == 0 && signal_gate_sequence(stop) == 0)
+            CHECK(pthread_cond_wait(&queueing->filled, &queueing->lock) == 0);
+        CHECK(pthread_mutex_unlock(&queueing->lock) == 0);
+        if (signal_gate_wait(stop, 1, PARKED_LOOK_NS))
+            return NULL;
+        for (unsigned i = 0; i < api->options.loops; i++)
+            http_wake(api->server, i);
+    }
+}
+
+void queueing_open(struct api *api) {
+    CHECK(pthread_mutex_init(&api->queueing.lock, NULL) == 0);
+    CHECK(pthread_cond_init(&api->queueing.filled, NULL) == 0);
+    signal_gate_init(&api->queueing.stop, 0, 0);
+    CHECK(pthread_create(&api->queueing.thread, NULL, remind, api) == 0);
+}
+
+void queueing_close(struct api *api) {
+    signal_gate_publish(&api->queueing.stop, 1);
+    CHECK(pthread_mutex_lock(&api->queueing.lock) == 0);
+    CHECK(pthread_cond_signal(&api->queueing.filled) == 0);
+    CHECK(pthread_mutex_unlock(&api->queueing.lock) == 0);
+    CHECK(pthread_join(api->queueing.thread, NULL) == 0);
+}
+
+void queueing_free_all(struct api_loop *loop) {
+    struct call **lists[] = {&loop->sent, &loop->parked};
+    for (int i = 0; i < 2; i++)
+        while (*lists[i] != NULL) {
+            struct call *call = *lists[i];
+            unlink_call(lists[i], call);
+            call->request = NULL; // the server is gone, and its requests with it
+            release(loop, call);
+        }
+}

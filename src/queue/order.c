@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Reads records of the queue.
+#include "queue/order.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "queue/partition.h"
+#include "queue/proof.h"
+#include "wire/queued.h"
+
+__attribute__((format(printf, 2, 3))) static void bury(struct order *order, const char *format,
+                                                      ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(order->why, sizeof(order->why), format, arguments);
+    va_end(arguments);
+    order->kind = ORDER_DEAD;
+}
+
+uint64_t order_checksum(const struct kafka_record *record) {
+    uint64_t sum = hash64(record->value, hash64(record->key, 1));
+    return sum == 0 ? 1 : sum;
+}
+
+static struct slice header(const struct kafka_record *record, const char *name) {
+    struct slice value = {0};
+    (void)kafka_record_header(record, name, &value); // none is as good as empty
+    return value;
+}
+
+// Takes what stands before the next space.
+static struct slice next_word(struct slice *rest) {
+    const uint8_t *space = rest->size == 0 ? NULL : memchr(rest->bytes, ' ', rest->size);
+    size_t size = space == NULL ? rest->size : (size_t)(space - rest->bytes);
+    struct slice word = slice_of(rest->bytes, size);
+    size_t taken = space == NULL ? size : size + 1;
+    *rest = slice_of(rest->bytes + taken, rest->size - taken);
+    return word;
+}
+
+static int digit_of(uint8_t byte) {
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+// What a node said about who asked it; see proof.h.
+static bool read_context(struct slice context, struct wire_context *wire) {
+    struct slice key = next_word(&context), role = next_word(&context);
+    struct slice until = next_word(&context), address = next_word(&context);
+    if (!slice_equal(key, SLICE("-")) && !id_parse(ID_KEY, key, &wire->principal_key))
+        return false;
+    if (role.size == 0 || role.size > 2 || until.size > 18 || address.size != 32 ||
+        context.size > LIMIT_REQUEST_ID_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < role.size; i++) {
+        if (role.bytes[i] < '0' || role.bytes[i] > '9')
+            return false;
+        wire->origin.role = (uint8_t)(wire->origin.role * 10 + (role.bytes[i] - '0'));
+    }
+    for (size_t i = 0; i < until.size; i++) {
+        if (until.bytes[i] < '0' || until.bytes[i] > '9')
+            return false;
+        wire->token_until_ms = wire->token_until_ms * 10 + (until.bytes[i] - '0');
+    }
+    if (id_is_zero(wire->principal_key) && wire->token_until_ms == 0)
+        return false; // the system queues nothing
+    for (size_t i = 0; i < 16; i++) {
+        int high = digit_of(address.bytes[2 * i]), low = digit_of(address.bytes[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        wire->origin.address[i] = (uint8_t)(high << 4 | low);
+    }
+    wire->origin.request_id = context;
+    return true;
+}
+
+// Who wrote it, into `wire`. False: nobody who proves it.
+static bool read_principal(const struct order_reader *reader, const struct kafka_record *record,
+                           struct wire_context *wire, struct slice *ret_owner,
+                           struct order *order) {
+    struct slice proof = header(record, "florin-proof");
+    enum proof_kind kind = proof_kind_of(proof);
+    struct proof_parts parts = {.topic = slice_of_text(reader->topic),
+                                .key = record->key,
+                                .principal = header(record, "florin-principal"),
+                                .context = header(record, "florin-context"),
+                                .value = record->value};
+    struct key key;
+    bool live;
+    if (parts.principal.size == 0 || parts.principal.size > LIMIT_TEXT_BYTES_MAX) {
+        bury(order, "unproved: florin-principal says nobody");
+        return false;
+    }
+    wire->origin.principal = arena_copy(reader->arena, parts.principal);
+    if (kind == PROOF_NODE) {
+        struct slice context = arena_copy(reader->arena, parts.context);
+        if (proof_holds(proof, kind, &reader->node_key, &parts) && read_context(context, wire)) {
+            // Its role may have changed since it was let in.
+            if (!id_is_zero(wire->principal_key) &&
+                reader->engine->port->key_by_id(reader->engine, wire->principal_key,
+                                                clock_now_ms(), &key, &live)) {
+                wire->origin.role = key.role;
+                *ret_owner = arena_copy(reader->arena, key.owner);
+            }
+            return true;
+        }
+    } else if (kind == PROOF_KEY && parts.context.size == 0 &&
+               id_parse(ID_KEY, parts.principal, &wire->principal_key) &&
+               reader->engine->port->key_by_id(reader->engine, wire->principal_key,
+                                               clock_now_ms(), &key, &live) &&
+               proof_holds(proof, kind, &key.secret_hash, &parts)) {
+        wire->origin.role = key.role;
+        *ret_owner = arena_copy(reader->arena, key.owner);
+        return true;
+    }
+    bury(order, "unproved: florin-proof is not that of %.*s",
+         (int)(parts.principal.size < 64 ? parts.principal.size : 64),
+         (const char *)parts.principal.bytes);
+    return false;
+}
+
+static bool version_is_known(const struct kafka_record *record, struct order *order) {
+    struct slice version = header(record, "florin-version");
+    if (slice_equal(version, SLICE("1")))
+        return true;
+    bool is_number = version.size != 0 && version.size <= 6;
+    for (size_t i = 0; i < version.size && is_number; i++)
+        is_number = version.bytes[i] >= '0' && version.bytes[i] <= '9';
+    if (is_number && version.bytes[0] != '0')
+        order->kind = ORDER_TOO_NEW;
+    else
+        bury(order, "malformed: florin-version is no version");
+    return false;
+}
+
+static void read_value(const struct order_reader *reader, const struct kafka_record *record,
+                       struct slice owner, struct wire_context *wire, struct order *order) {
+    struct wire_faults faults;
+    uint8_t *json = arena_take(reader->arena, record->value.size + JSON_PADDING);
+    if (record->value.size != 0)
+        memcpy(json, record->value.bytes, record->value.size);
+    memset(json + record->value.size, 0, JSON_PADDING);
+    reader->admit(reader->context, wire->origin.role, owner, wire);
+    enum status status = wire_decode_queued(wire, slice_of(json, record->value.size),
+                                            &order->command, &faults);
+    order->has_command = status != STATUS_invalid_request || order->command.has_key;
+    if (status == STATUS_invalid_request) {
+        const struct wire_fault *first = &faults.items[0];
+        bury(order, "malformed: %.*s %.*s",
+             (int)(first->pointer.size < 48 ? first->pointer.size : 48),
+             (const char *)first->pointer.bytes,
+             (int)(first->sentence.size < 80 ? first->sentence.size : 80),
+             (const char *)first->sentence.bytes);
+        return;
+    }
+    if (status != STATUS_ok)
+        return; // a refusal, which is an outcome
+    uint32_t home = command_home_slot(&order->command);
+    if (home == order->slot)
+        return;
+    bury(order, "wrong key: the command's home is slot %u, its key says %u", home, order->slot);
+    order->command.type = COMMAND_INVALID;
+    order->command.door = STATUS_invalid_request;
+}
+
+void order_read(const struct order_reader *reader, const struct kafka_record *record,
+                struct order *ret_order) {
+    struct order *order = ret_order;
+    memset(order, 0, offsetof(struct order, command));
+    order->kind = ORDER_COMMAND;
+    order->slot = LIMIT_SLOTS;
+    order->why[0] = 0;
+    struct wire_context wire = {.parser = reader->parser,
+                                .arena = reader->arena,
+                                .currencies = reader->currencies,
+                                .seal = &reader->engine->seal};
+    struct slice owner = {0};
+    uint32_t slot;
+    if (!version_is_known(record, order))
+        return;
+    if (!partition_slot_of_key(record->key, &slot)) {
+        bury(order, "malformed: the key is no slot (0 to %d as text)", LIMIT_SLOTS - 1);
+        return;
+    }
+    uint32_t partition = partition_of_key(record->key, reader->partitions);
+    if (partition != (uint32_t)record->partition) {
+        bury(order, "wrong partition: key %u belongs to partition %u (murmur2)", slot, partition);
+        return;
+    }
+    order->slot = slot;
+    if (record->value.size > LIMIT_BODY_BYTES_MAX + 4096)
+        bury(order, "malformed: larger than %d bytes", LIMIT_BODY_BYTES_MAX);
+    else if (read_principal(reader, record, &wire, &owner, order))
+        read_value(reader, record, owner, &wire, order);
+}

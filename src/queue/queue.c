@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// The door to the queue, and the thread that hears the broker's acknowledgements.
+#include "queue/queue.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "queue/partition.h"
+
+#define POLL_MS       20
+#define CONTEXT_BYTES 256
+
+struct queue {
+    struct kafka_producer *producer;
+    struct sha256 node_key;
+    char topic[256];
+    pthread_t thread;
+    bool stopping;                    // atomic
+    uint64_t sent, delivered, failed; // atomic
+};
+
+static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
+                      const char *why) {
+    struct queue *queue = context;
+    struct queue_order *order = message;
+    (void)partition, (void)offset, (void)why;
+    __atomic_add_fetch(ok ? &queue->delivered : &queue->failed, 1, __ATOMIC_RELAXED);
+    order->delivered(order, ok);
+}
+
+static void *run(void *context) {
+    struct queue *queue = context;
+    while (!__atomic_load_n(&queue->stopping, __ATOMIC_ACQUIRE))
+        (void)kafka_producer_poll(queue->producer, POLL_MS);
+    return NULL;
+}
+
+enum status queue_open(const struct queue_options *options, char *ret_why, size_t why_bytes,
+                       struct queue **ret_queue) {
+    struct queue *queue = memory_take_zeroed(sizeof(*queue));
+    CHECK(strlen(options->topic) < sizeof(queue->topic));
+    memcpy(queue->topic, options->topic, strlen(options->topic) + 1);
+    queue->node_key = proof_node_key(&options->engine->seal);
+    enum status status = kafka_producer_open(options->access, delivered, queue, ret_why, why_bytes,
+                                             &queue->producer);
+    if (status != STATUS_ok) {
+        memory_free(queue);
+        return status;
+    }
+    CHECK(pthread_create(&queue->thread, NULL, run, queue) == 0);
+    *ret_queue = queue;
+    return STATUS_ok;
+}
+
+bool queue_is_up(struct queue *queue) {
+    return kafka_producer_is_up(queue->producer);
+}
+
+// What the books write down beside the principal: see proof.h.
+static size_t context_of(const struct queue_order *order, char ret_text[CONTEXT_BYTES]) {
+    static const char digits[] = "0123456789abcdef";
+    const struct origin *origin = order->origin;
+    size_t size = 1;
+    ret_text[0] = '-';
+    if (!id_is_zero(order->principal_key))
+        size = id_format(ID_KEY, order->principal_key, ret_text);
+    int added = snprintf(ret_text + size, CONTEXT_BYTES - size, " %u %llu ", origin->role,
+                         (unsigned long long)order->token_until_ms);
+    CHECK(added > 0 && size + (size_t)added + 33 + origin->request_id.size <= CONTEXT_BYTES);
+    size += (size_t)added;
+    for (size_t i = 0; i < sizeof(origin->address); i++) {
+        ret_text[size++] = digits[origin->address[i] >> 4];
+        ret_text[size++] = digits[origin->address[i] & 15];
+    }
+    ret_text[size++] = ' ';
+    if (origin->request_id.size != 0)
+        memcpy(ret_text + size, origin->request_id.bytes, origin->request_id.size);
+    return size + origin->request_id.size;
+}
+
+enum status queue_send(struct queue *queue, struct queue_order *order) {
+    char key[8], context[CONTEXT_BYTES], proof[PROOF_BYTES];
+    struct proof_parts parts = {
+        .topic = slice_of_text(queue->topic),
+        .key = slice_of(key, partition_key_of_slot(order->slot, key)),
+        .principal = order->principal,
+        .context = slice_of(context, context_of(order, context)),
+        .value = order->value,
+    };
+    struct kafka_message message = {
+        .key = parts.key,
+        .value = order->value,
+        .headers = {{"florin-version", SLICE("1")},
+                    {"florin-principal", parts.principal},
+                    {"florin-context", parts.context},
+                    {"florin-proof",
+                     slice_of(proof, proof_make(PROOF_NODE, &queue->node_key, &parts, proof))}},
+        .header_count = 4,
+    };
+    enum status status = kafka_produce(queue->producer, queue->topic, &message, order);
+    if (status == STATUS_ok)
+        __atomic_add_fetch(&queue->sent, 1, __ATOMIC_RELAXED);
+    return status;
+}
+
+void queue_stats(struct queue *queue, struct queue_stats *ret_stats) {
+    *ret_stats = (struct queue_stats){
+        .sent = __atomic_load_n(&queue->sent, __ATOMIC_RELAXED),
+        .delivered = __atomic_load_n(&queue->delivered, __ATOMIC_RELAXED),
+        .failed = __atomic_load_n(&queue->failed, __ATOMIC_RELAXED),
+        .pending = kafka_producer_pending(queue->producer),
+        .is_up = kafka_producer_is_up(queue->producer),
+    };
+}
+
+void queue_close(struct queue *queue) {
+    if (queue == NULL)
+        return;
+    __atomic_store_n(&queue->stopping, true, __ATOMIC_RELEASE);
+    CHECK(pthread_join(queue->thread, NULL) == 0);
+    kafka_producer_close(queue->producer);
+    explicit_bzero(&queue->node_key, sizeof(queue->node_key));
+    memory_free(queue);
+}

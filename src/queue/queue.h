@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The door to the queue: hands commands that were let in to Kafka, and tells when all replicas in
+// sync have them. Who waits for the outcome asks the books (COMMAND_READ_OPERATION).
+#pragma once
+#include "engine/engine.h"
+#include "queue/kafka.h"
+#include "queue/proof.h"
+
+struct queue;
+
+// A command on its way; its owner's memory until `delivered`.
+struct queue_order {
+    // Called once: `ok`: it will be carried out. Not ok: it never will. Thread: the queue's own.
+    void (*delivered)(struct queue_order *order, bool ok);
+    // Copied by queue_send.
+    uint32_t slot;
+    struct slice principal; // as in command.origin
+    struct slice value;     // wire_render_queued
+    struct id principal_key;
+    uint64_t token_until_ms; // as in struct command
+    const struct origin *origin;
+};
+
+struct queue_options {
+    const struct engine *engine;       // its seal
+    const struct kafka_access *access; // borrowed while it opens
+    const char *topic;                 // copied
+};
+struct queue_stats {
+    uint64_t sent, delivered, failed, pending;
+    bool is_up;
+};
+
+MUST_CHECK enum status queue_open(const struct queue_options *options, char *ret_why,
+                                  size_t why_bytes, struct queue **ret_queue);
+// Whether orders would be taken and acknowledged now, as far as is known. Thread: any; quick.
+bool queue_is_up(struct queue *queue);
+// STATUS_busy: nothing was taken. Thread: any; quick.
+MUST_CHECK enum status queue_send(struct queue *queue, struct queue_order *order);
+void queue_stats(struct queue *queue, struct queue_stats *ret_stats);
+// What is pending is given up: `delivered` hears of it. Accepts NULL.
+void queue_close(struct queue *queue);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+// The worker's thread: waits until the topics are as they must be, joins the group, and turns
+// batches until the house is taken down.
+#include "queue/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "queue/partition.h"
+#include "queue/proof.h"
+#include "queue/worker_private.h"
+
+#define POLL_MS   50
+#define LOOK_MS   3000
+#define RETRY_NS  UINT64_C(1000000000)
+#define SETTLE_NS UINT64_C(30000000000) // idle slots are moved along this often
+
+bool worker_is_stopping(const struct worker *worker) {
+    return signal_gate_sequence(&worker->stop) != 0;
+}
+
+void worker_pause(struct worker *worker, uint64_t ns) {
+    (void)signal_gate_wait(&worker->stop, 1, ns);
+}
+
+void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why) {
+    worker->partitions[partition].stopped = true;
+    if (worker->consumer != NULL)
+        kafka_consumer_pause(worker->consumer, (int32_t)partition, true);
+    CHECK(pthread_mutex_lock(&worker->lock) == 0);
+    worker->stats.stopped++;
+    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+    log_line(LOG_ERROR, "queue", "ALARM: partition %u of %s stops: %s. See docs/kafka.md.",
+             partition, worker->commands_name, why);
+}
+
+static void failed(void *context, int32_t partition, const char *why) {
+    struct worker *worker = context;
+    if (partition < 0) {
+        log_line(LOG_ERROR, "queue", "The group of workers: %s", why);
+        return;
+    }
+    if (worker->partitions[partition].ours && !worker->partitions[partition].stopped)
+        worker_stop_partition(worker, (uint32_t)partition, why);
+}
+
+// ---- stats ------------------------------------------------------------------------------------
+
+static void note(struct worker *worker) {
+    uint64_t ours = 0, lag = 0, oldest = 0, now_ms = clock_now_ms();
+    for (uint32_t i = 0; i < worker->reader.partitions; i++) {
+        const struct worker_partition *own = &worker->partitions[i];
+        int64_t high;
+        if (!own->ours)
+            continue;
+        ours++;
+        if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) ||
+            high <= (int64_t)own->consumed)
+            continue;
+        lag += (uint64_t)high - own->consumed;
+        if (own->time_ms != 0 && own->time_ms < now_ms && now_ms - own->time_ms > oldest)
+            oldest = now_ms - own->time_ms;
+    }
+    CHECK(pthread_mutex_lock(&worker->lock) == 0);
+    worker->stats.partitions = ours;
+    worker->stats.lag = lag;
+    worker->stats.oldest_ms = oldest;
+    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+}
+
+void worker_stats(struct worker *worker, struct worker_stats *ret_stats) {
+    CHECK(pthread_mutex_lock(&worker->lock) == 0);
+    *ret_stats = worker->stats;
+    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+}
+
+// ---- the thread -------------------------------------------------------------------------------
+
+// Until both topics are as they must be. False: the house is taken down before.
+static bool wait_for_topics(struct worker *worker) {
+    const struct topic_wish *wishes[] = {&worker->commands, &worker->dead_letters};
+    char why[KAFKA_WHY_BYTES] = "", said[KAFKA_WHY_BYTES] = "";
+    for (int i = 0; i < 2 && !worker_is_stopping(worker);) {
+        enum status status = topic_ensure(worker->producer, wishes[i], LOOK_MS, why, sizeof(why));
+        if (status == STATUS_ok && i == 0)
+            status = kafka_source(worker->producer, worker->commands_name, LOOK_MS,
+                                  &worker->source);
+        if (status == STATUS_ok) {
+            i++;
+            continue;
+        }
+        if (strcmp(why, said) != 0)
+            log_line(LOG_ERROR, "queue", "%sNo command is carried out: %s",
+                     status == STATUS_busy ? "" : "ALARM: ", why);
+        memcpy(said, why, sizeof(said));
+        (void)kafka_producer_poll(worker->producer, 0);
+        worker_pause(worker, RETRY_NS);
+    }
+    return !worker_is_stopping(worker);
+}
+
+static bool join_group(struct worker *worker) {
+    char why[KAFKA_WHY_BYTES];
+    struct kafka_member member = {.context = worker,
+                                  .assigned = worker_assigned,
+                                  .revoked = worker_revoked,
+                                  .failed = failed};
+    if (kafka_consumer_open(&worker->access, worker->group, worker->commands_name, &member, why,
+                            sizeof(why), &worker->consumer) == STATUS_ok)
+        return true;
+    log_line(LOG_ERROR, "queue", "ALARM: no command is carried out: %s", why);
+    return false;
+}
+
+static void settle_all(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+        worker_settle(worker, i);
+    worker->settled_ns = clock_monotonic_ns();
+}
+
+void worker_add(struct worker *worker, const struct kafka_record *record) {
+    CHECK(worker->item_count < WORKER_BATCH_MAX);
+    worker->items[worker->item_count++].record = *record;
+}
+
+static void turn(struct worker *worker) {
+    struct kafka_record records[WORKER_BATCH_MAX];
+    size_t bytes = 0;
+    uint32_t wait_ms = worker->held_count != 0 ? 0 : POLL_MS;
+    for (uint32_t i = 0; i < worker->held_count; i++)
+        worker_add(worker, &worker->held[i]);
+    worker->held_count = 0;
+    while (worker->item_count < WORKER_BATCH_MAX && bytes < WORKER_BATCH_BYTES) {
+        uint32_t most = WORKER_BATCH_MAX - worker->item_count;
+        uint32_t some = kafka_consume(worker->consumer, wait_ms, records, most < 100 ? most : 100);
+        for (uint32_t i = 0; i < some; i++) {
+            bytes += records[i].value.size;
+            worker_add(worker, &records[i]);
+        }
+        wait_ms = 0;
+        if (some == 0)
+            break;
+    }
+    if (worker->item_count != 0)
+        worker_batch(worker);
+    (void)kafka_producer_poll(worker->producer, 0);
+    if (clock_monotonic_ns() - worker->settled_ns > SETTLE_NS)
+        settle_all(worker);
+    note(worker);
+}
+
+static void *run(void *context) {
+    struct worker *worker = context;
+    if (!wait_for_topics(worker) || !join_group(worker))
+        return NULL;
+    worker->settled_ns = clock_monotonic_ns();
+    while (!worker_is_stopping(worker))
+        turn(worker);
+    for (uint32_t i = 0; i < worker->held_count; i++)
+        kafka_record_done(&worker->held[i]);
+    kafka_consumer_close(worker->consumer); // revokes, which settles
+    worker->consumer = NULL;
+    return NULL;
+}
+
+// ---- opening ----------------------------------------------------------------------------------
+
+static void copy_text(char *place, size_t place_bytes, const char *text) {
+    CHECK(strlen(text) < place_bytes);
+    memcpy(place, text, strlen(text) + 1);
+}
+
+// The consumer is opened later, when the texts of the settings may be gone.
+static void copy_access(struct worker *worker, const struct kafka_access *access) {
+    const char *const from[] = {access->brokers,  access->security,  access->mechanism,
+                                access->username, access->password,  access->ca_file,
+                                access->certificate_file, access->key_file, access->key_password};
+    const char **const to[] = {&worker->access.brokers,          &worker->access.security,
+                               &worker->access.mechanism,        &worker->access.username,
+                               &worker->access.password,         &worker->access.ca_file,
+                               &worker->access.certificate_file, &worker->access.key_file,
+                               &worker->access.key_password};
+    worker->access.any_host_name = access->any_host_name;
+    for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+        if (from[i] == NULL)
+            continue;
+        copy_text(worker->texts[i], sizeof(worker->texts[i]), from[i]);
+        *to[i] = worker->texts[i];
+    }
+}
+
+static void prepare(struct worker *worker, const struct worker_options *options) {
+    worker->engine = options->engine;
+    worker->commands = options->commands;
+    worker->dead_letters = options->dead_letters;
+    copy_text(worker->commands_name, sizeof(worker->commands_name), options->commands.name);
+    copy_text(worker->dead_letters_name, sizeof(worker->dead_letters_name),
+              options->dead_letters.name);
+    copy_text(worker->group, sizeof(worker->group), options->group);
+    worker->commands.name = worker->commands_name;
+    worker->dead_letters.name = worker->dead_letters_name;
+    copy_access(worker, options->access);
+    worker->reader = (struct order_reader){
+        .engine = options->engine,
+        .topic = worker->commands_name,
+        .partitions = options->commands.partitions,
+        .node_key = proof_node_key(&options->engine->seal),
+        .arena = &worker->arena,
+        .currencies = options->currencies,
+        .admit = options->admit,
+        .context = options->context,
+    };
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        char key[8];
+        struct slice text = slice_of(key, partition_key_of_slot(slot, key));
+        worker->slots[slot] = (struct worker_slot){
+            .partition = partition_of_key(text, options->commands.partitions),
+            .first = -1,
+            .last = -1};
+    }
+}
+
+enum status worker_open(const struct worker_options *options, char *ret_why, size_t why_bytes,
+                        struct worker **ret_worker) {
+    struct worker *worker = memory_take_zeroed(sizeof(*worker));
+    prepare(worker, options);
+    enum status status = kafka_producer_open(options->access, worker_letter_delivered, worker,
+                                             ret_why, why_bytes, &worker->producer);
+    if (status != STATUS_ok) {
+        memory_free(worker);
+        return status;
+    }
+    worker->items = memory_take_zeroed(WORKER_BATCH_MAX * sizeof(*worker->items));
+    worker->reader.parser = json_open();
+    arena_init(&worker->arena, 1 << 20);
+    signal_gate_init(&worker->stop, 0, 0);
+    engine_wait_init(&worker->wait, options->engine);
+    CHECK(pthread_mutex_init(&worker->lock, NULL) == 0);
+    CHECK(pthread_create(&worker->thread, NULL, run, worker) == 0);
+    *ret_worker = worker;
+    return STATUS_ok;
+}
+
+void worker_close(struct worker *worker) {
+    if (worker == NULL)
+        return;
+    signal_gate_publish(&worker->stop, 1);
+    CHECK(pthread_join(worker->thread, NULL) == 0);
+    kafka_producer_close(worker->producer);
+    engine_wait_done(&worker->wait);
+    arena_done(&worker->arena);
+    json_close(worker->reader.parser);
+    memory_free(worker->items);
+    explicit_bzero(worker->texts, sizeof(worker->texts));
+    explicit_bzero(&worker->reader.node_key, sizeof(worker->reader.node_key));
+    (void)pthread_mutex_destroy(&worker->lock);
+    memory_free(worker);
+}

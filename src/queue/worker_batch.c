@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+// A batch: records become orders, orders of one slot a submission that stands under its cursor, all
+// submissions one round.
+//
+// What the books are too busy for is tried again, in order, until it is done; meanwhile partitions
+// are paused and the group goes on hearing from us. A round in which the engine itself fails is
+// tried in halves, until the one command stands alone that it cannot carry out; its slot stops.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/worker_private.h"
+
+#define RETRY_NS    UINT64_C(100000000)
+#define ALONE_TRIES 3
+
+static void count(struct worker *worker, uint64_t *counter, uint64_t by) {
+    CHECK(pthread_mutex_lock(&worker->lock) == 0);
+    *counter += by;
+    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+}
+
+static bool is_ours(const struct worker *worker, const struct worker_item *item) {
+    const struct worker_partition *own = &worker->partitions[item->record.partition];
+    return own->ours && !own->stopped && item->record.turn >= own->turn;
+}
+
+// ---- orders -----------------------------------------------------------------------------------
+
+// Newer than we understand: the rest of its partition waits for a newer worker.
+static void stop_too_new(struct worker *worker, uint32_t index) {
+    const struct kafka_record *record = &worker->items[index].record;
+    char why[128];
+    (void)snprintf(why, sizeof(why),
+                   "record %" PRId64 " has a version that this program does not know; run a newer "
+                   "one",
+                   record->offset);
+    worker_stop_partition(worker, (uint32_t)record->partition, why);
+}
+
+static void chain(struct worker *worker, uint32_t index) {
+    struct worker_item *item = &worker->items[index];
+    struct worker_slot *slot = &worker->slots[item->order.slot];
+    if (slot->last < 0)
+        slot->first = (int32_t)index;
+    else
+        worker->items[slot->last].next = (int32_t)index;
+    slot->last = (int32_t)index;
+}
+
+static void read_all(struct worker *worker) {
+    uint64_t skipped = 0;
+    for (uint32_t i = 0; i < worker->item_count; i++) {
+        struct worker_item *item = &worker->items[i];
+        item->next = -1;
+        item->done = !is_ours(worker, item);
+        if (item->done)
+            continue;
+        order_read(&worker->reader, &item->record, &item->order);
+        if (item->order.kind == ORDER_TOO_NEW) {
+            stop_too_new(worker, i);
+            item->done = true;
+            continue;
+        }
+        if (item->order.slot == LIMIT_SLOTS)
+            continue;
+        const struct worker_slot *slot = &worker->slots[item->order.slot];
+        CHECK(slot->partition == (uint32_t)item->record.partition);
+        item->done = slot->stopped || (uint64_t)item->record.offset < slot->cursor.next;
+        skipped += item->done;
+    }
+    count(worker, &worker->stats.skipped, skipped);
+}
+
+// ---- dead letters -----------------------------------------------------------------------------
+
+void worker_letter_delivered(void *context, void *message, bool ok, int32_t partition,
+                             int64_t offset, const char *why) {
+    struct worker *worker = context;
+    (void)message, (void)partition, (void)offset;
+    if (ok)
+        return;
+    worker->letters_failed++;
+    if (!worker_is_stopping(worker))
+        log_line(LOG_ERROR, "queue", "A dead letter was not delivered: %s", why);
+}
+
+static bool send_letter(struct worker *worker, const struct worker_item *item) {
+    char place[64], offset[24], partition[16];
+    const struct kafka_record *record = &item->record;
+    struct slice version = {0}, principal = {0}, context = {0}, proof = {0};
+    (void)kafka_record_header(record, "florin-version", &version);
+    (void)kafka_record_header(record, "florin-principal", &principal);
+    (void)kafka_record_header(record, "florin-context", &context);
+    (void)kafka_record_header(record, "florin-proof", &proof);
+    (void)snprintf(place, sizeof(place), "%d/%" PRId64, record->partition, record->offset);
+    (void)snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
+    (void)snprintf(partition, sizeof(partition), "%d", record->partition);
+    struct kafka_message letter = {
+        .key = record->key,
+        .value = record->value,
+        .headers = {{"florin-reason", slice_of_text(item->order.why)},
+                    {"florin-topic", slice_of_text(worker->commands_name)},
+                    {"florin-partition", slice_of_text(partition)},
+                    {"florin-offset", slice_of_text(offset)},
+                    {"florin-version", version},
+                    {"florin-principal", principal},
+                    {"florin-context", context},
+                    {"florin-proof", proof}},
+        .header_count = 8,
+    };
+    log_line(LOG_WARNING, "queue", "Dead letter %s: %s", place, item->order.why);
+    return kafka_produce(worker->producer, worker->dead_letters_name, &letter, NULL) == STATUS_ok;
+}
+
+// Hears the group and the broker while something must wait. Records that come are for later.
+static void keep_polling(struct worker *worker) {
+    (void)kafka_producer_poll(worker->producer, 0);
+    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+        if (worker->partitions[i].ours)
+            kafka_consumer_pause(worker->consumer, (int32_t)i, true);
+    // Something may have been on its way to us before the pause.
+    if (worker->held_count < WORKER_HELD_MAX &&
+        kafka_consume(worker->consumer, 10, &worker->held[worker->held_count], 1) == 1)
+        worker->held_count++;
+}
+
+static void resume(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+        if (worker->partitions[i].ours && !worker->partitions[i].stopped)
+            kafka_consumer_pause(worker->consumer, (int32_t)i, false);
+}
+
+// Buries what is dead, until the broker has all of it. False: the house is taken down before.
+static bool bury_all(struct worker *worker) {
+    uint32_t letters = 0;
+    for (uint32_t i = 0; i < worker->item_count; i++)
+        letters += !worker->items[i].done && worker->items[i].order.kind == ORDER_DEAD;
+    bool paused = false;
+    while (letters != 0) {
+        bool sent = true;
+        worker->letters_failed = 0;
+        for (uint32_t i = 0; i < worker->item_count && sent; i++)
+            if (!worker->items[i].done && worker->items[i].order.kind == ORDER_DEAD)
+                sent = send_letter(worker, &worker->items[i]);
+        for (uint32_t i = 0; kafka_producer_pending(worker->producer) != 0; i++) {
+            if (worker_is_stopping(worker))
+                return false;
+            (void)kafka_producer_poll(worker->producer, 50);
+            if (i > 20) {
+                keep_polling(worker);
+                paused = true;
+            }
+        }
+        if (sent && worker->letters_failed == 0)
+            break;
+        worker_pause(worker, RETRY_NS);
+        if (worker_is_stopping(worker))
+            return false;
+    }
+    if (paused)
+        resume(worker);
+    count(worker, &worker->stats.dead_letters, letters);
+    return true;
+}
+
+// ---- one round --------------------------------------------------------------------------------
+
+struct round_part {
+    struct submission submission;
+    struct cursor_wish wish;
+    uint32_t slot;
+    uint32_t first; // index in `indexes`
+};
+
+// What of a slot's orders goes into this round: up to `most` commands, in order.
+static struct round_part *part_of(struct worker *worker, uint32_t slot, uint32_t most) {
+    struct worker_slot *own = &worker->slots[slot];
+    uint32_t commands = 0;
+    for (int32_t i = own->first; i >= 0 && commands < most; i = worker->items[i].next)
+        commands += !worker->items[i].done && worker->items[i].order.has_command;
+    if (commands == 0)
+        return NULL;
+    struct round_part *part = arena_take(&worker->arena, sizeof(*part));
+    struct command *list = arena_take(&worker->arena, commands * sizeof(*list));
+    struct outcome *outcomes = arena_take(&worker->arena, commands * sizeof(*outcomes));
+    struct cursor_place *places = arena_take(&worker->arena, commands * sizeof(*places));
+    memset(part, 0, sizeof(*part));
+    memset(outcomes, 0, commands * sizeof(*outcomes));
+    uint32_t n = 0;
+    for (int32_t i = own->first; i >= 0 && n < commands; i = worker->items[i].next) {
+        const struct worker_item *item = &worker->items[i];
+        if (item->done || !item->order.has_command)
+            continue;
+        list[n] = item->order.command;
+        places[n++] = (struct cursor_place){.next = (uint64_t)item->record.offset + 1,
+                                            .checksum = order_checksum(&item->record)};
+    }
+    part->slot = slot;
+    part->wish = (struct cursor_wish){
+        .cursor = own->cursor, .from = own->cursor.next, .places = places};
+    part->wish.cursor.next = places[commands - 1].next;
+    part->wish.cursor.checksum = places[commands - 1].checksum;
+    part->submission = (struct submission){
+        .commands = list,
+        .outcomes = outcomes,
+        .count = commands,
+        .is_batch = true,
+        .guarded = true,
+        .batch = {.type = COMMAND_CURSOR_MOVE,
+                  .slot = slot,
+                  .cursor = &part->wish,
+                  .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}}};
+    return part;
+}
+
+// Marks what the cursor has passed as done. Returns how many commands that were.
+static uint32_t mark_done(struct worker *worker, uint32_t slot) {
+    struct worker_slot *own = &worker->slots[slot];
+    uint32_t commands = 0;
+    while (own->first >= 0) {
+        struct worker_item *item = &worker->items[own->first];
+        bool passed = (uint64_t)item->record.offset < own->cursor.next || item->done ||
+                      !item->order.has_command;
+        if (!passed)
+            break;
+        commands += !item->done && item->order.has_command;
+        item->done = true;
+        own->first = item->next;
+    }
+    if (own->first < 0)
+        own->last = -1;
+    return commands;
+}
+
+static void drop_slot(struct worker *worker, uint32_t slot) {
+    struct worker_slot *own = &worker->slots[slot];
+    for (int32_t i = own->first; i >= 0; i = worker->items[i].next)
+        worker->items[i].done = true;
+    own->first = own->last = -1;
+}
+
+static void stop_slot(struct worker *worker, uint32_t slot) {
+    const struct worker_item *item = &worker->items[worker->slots[slot].first];
+    log_line(LOG_ERROR, "queue",
+             "ALARM: slot %u stops at record %d/%" PRId64
+             ": the engine cannot carry it out. `florin work --skip %u:%" PRId64
+             "` sends it to the dead letters.",
+             slot, item->record.partition, item->record.offset, slot, item->record.offset);
+    worker->slots[slot].stopped = true;
+    count(worker, &worker->stats.stopped, 1);
+    drop_slot(worker, slot);
+}
+
+// What became of a slot's part. Returns the status that it must wait for, or ok.
+static enum status take_part(struct worker *worker, const struct round_part *part) {
+    struct worker_slot *own = &worker->slots[part->slot];
+    const struct outcome *whole = &part->submission.batch_outcome;
+    enum status status = (enum status)whole->status;
+    if (status == STATUS_fenced || status == STATUS_out_of_place) {
+        struct cursor_wish wish = {.cursor = own->cursor};
+        struct cursor now;
+        if (engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok &&
+            now.epoch == own->cursor.epoch) {
+            own->cursor = now; // a commit whose answer was lost
+        } else {
+            log_line(LOG_WARNING, "queue", "Slot %u is another worker's now.", part->slot);
+            count(worker, &worker->stats.fenced, 1);
+            own->cursor.epoch = 0;
+            drop_slot(worker, part->slot);
+            return STATUS_ok;
+        }
+    } else if (whole->cursor.epoch == own->cursor.epoch) {
+        own->cursor = whole->cursor;
+    }
+    count(worker, &worker->stats.commands, mark_done(worker, part->slot));
+    return status == STATUS_out_of_place ? STATUS_ok : status;
+}
+
+// One round of what is left. STATUS_ok: go on at once; else what it waits for.
+static enum status play_round(struct worker *worker, bool *ret_any) {
+    struct round_part *parts[LIMIT_SLOTS];
+    uint32_t part_count = 0, commands = 0;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS && commands < worker->limit; slot++) {
+        if (worker->slots[slot].first < 0)
+            continue;
+        (void)mark_done(worker, slot);
+        struct round_part *part = part_of(worker, slot, worker->limit - commands);
+        if (part == NULL)
+            continue;
+        if (part_count != 0)
+            parts[part_count - 1]->submission.next = &part->submission;
+        parts[part_count++] = part;
+        commands += part->submission.count;
+    }
+    *ret_any = part_count != 0;
+    if (part_count == 0)
+        return STATUS_ok;
+    engine_wait_submit(&worker->wait, &parts[0]->submission);
+    // Outcomes are looked at before the next question to the books forgets them.
+    engine_wait_release(&worker->wait);
+    enum status waits = STATUS_ok;
+    for (uint32_t i = 0; i < part_count; i++) {
+        enum status status = take_part(worker, parts[i]);
+        if (status != STATUS_ok)
+            waits = status;
+    }
+    if (waits == STATUS_internal && commands == 1)
+        waits = STATUS_damaged; // it stands alone
+    count(worker, &worker->stats.batches, 1);
+    return waits;
+}
+
+static void stop_the_only_one(struct worker *worker) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        if (worker->slots[slot].first >= 0) {
+            stop_slot(worker, slot);
+            return;
+        }
+}
+
+static void drop_foreign(struct worker *worker) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        const struct worker_slot *own = &worker->slots[slot];
+        if (own->first >= 0 && own->cursor.epoch == 0)
+            drop_slot(worker, slot);
+    }
+}
+
+static void carry_out(struct worker *worker) {
+    uint32_t alone = 0;
+    bool any = true, paused = false;
+    worker->limit = WORKER_BATCH_MAX;
+    while (any && !worker_is_stopping(worker)) {
+        enum status waits = play_round(worker, &any);
+        if (waits == STATUS_ok)
+            continue;
+        if (waits == STATUS_damaged && ++alone >= ALONE_TRIES) {
+            stop_the_only_one(worker);
+            worker->limit = WORKER_BATCH_MAX;
+            alone = 0;
+            continue;
+        }
+        if (waits == STATUS_internal) {
+            worker->limit = worker->limit / 2 == 0 ? 1 : worker->limit / 2;
+            continue;
+        }
+        keep_polling(worker);
+        paused = true;
+        drop_foreign(worker);
+        worker_pause(worker, RETRY_NS);
+    }
+    if (paused)
+        resume(worker);
+}
+
+void worker_batch(struct worker *worker) {
+    arena_reset(&worker->arena);
+    read_all(worker);
+    if (bury_all(worker)) {
+        for (uint32_t i = 0; i < worker->item_count; i++)
+            if (!worker->items[i].done && worker->items[i].order.slot < LIMIT_SLOTS &&
+                is_ours(worker, &worker->items[i]))
+                chain(worker, i);
+        carry_out(worker);
+    }
+    bool whole = !worker_is_stopping(worker);
+    for (uint32_t i = 0; i < worker->item_count; i++) {
+        struct kafka_record *record = &worker->items[i].record;
+        struct worker_partition *own = &worker->partitions[record->partition];
+        // What a stop cut short stands behind what is seen to: it comes again.
+        if (whole && is_ours(worker, &worker->items[i]) &&
+            (uint64_t)record->offset >= own->consumed) {
+            own->consumed = (uint64_t)record->offset + 1;
+            own->checksum = order_checksum(record);
+            own->time_ms = record->time_ms;
+        }
+        kafka_record_done(record);
+    }
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        worker->slots[slot].first = worker->slots[slot].last = -1;
+    worker->item_count = 0;
+}

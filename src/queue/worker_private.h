@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Between the files of the worker. Everything belongs to its thread, but for what says otherwise.
+#pragma once
+#include <pthread.h>
+
+#include "engine/wait.h"
+#include "queue/order.h"
+#include "queue/worker.h"
+
+#define WORKER_BATCH_MAX   1000
+#define WORKER_HELD_MAX    64
+#define WORKER_BATCH_BYTES ((size_t)8 << 20)
+
+struct worker_slot {
+    struct cursor cursor; // as we hold it; epoch 0: not ours
+    uint32_t partition;
+    bool stopped;         // the engine cannot carry its next command out
+    int32_t first, last;  // its orders of this batch, by index; -1: none
+};
+
+struct worker_partition {
+    bool ours;
+    bool stopped;      // waits for a person
+    uint64_t turn;     // when it was given to us: records of before are not to be done
+    uint64_t consumed; // behind the last record that was seen to
+    uint64_t checksum; // of that record; 0: none yet
+    uint64_t settled;  // where all its slots stand at least
+    uint64_t time_ms;  // of the last record that was seen to
+};
+
+// A record of the batch on its way.
+struct worker_item {
+    struct kafka_record record;
+    struct order order;
+    int32_t next; // of its slot
+    bool done;
+};
+
+struct worker {
+    struct engine *engine;
+    struct kafka_producer *producer; // dead letters, and questions about topics
+    struct kafka_consumer *consumer;
+    struct kafka_access access;
+    struct topic_wish commands, dead_letters;
+    char commands_name[256], dead_letters_name[256], group[256], texts[10][512];
+    struct order_reader reader;
+    uint64_t source;
+    pthread_t thread;
+    struct signal_gate stop;
+    struct engine_wait wait;
+    struct arena arena; // of the batch
+
+    struct worker_slot slots[LIMIT_SLOTS];
+    struct worker_partition partitions[KAFKA_PARTITIONS_MAX];
+    struct worker_item *items; // owned, WORKER_BATCH_MAX
+    uint32_t item_count;
+    // Came while everything was paused; the next batch begins with them.
+    struct kafka_record held[WORKER_HELD_MAX];
+    uint32_t held_count;
+    uint32_t limit;            // commands per round; smaller while one is looked for that fails
+    uint32_t letters_failed;
+    uint64_t settled_ns;
+
+    pthread_mutex_t lock; // stats
+    struct worker_stats stats;
+};
+
+// Adds a record to the batch.
+void worker_add(struct worker *worker, const struct kafka_record *record);
+bool worker_is_stopping(const struct worker *worker);
+void worker_pause(struct worker *worker, uint64_t ns);
+// Says loudly that a person must look; the partition brings nothing more.
+void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why);
+
+// worker_places.c
+// The slots of these partitions become ours, and the partitions begin where the books say.
+void worker_assigned(void *context, const int32_t *partitions, uint32_t count,
+                     int64_t *ret_offsets);
+void worker_revoked(void *context, const int32_t *partitions, uint32_t count, bool lost);
+// Moves slots that had no command lately behind what their partition has seen.
+void worker_settle(struct worker *worker, uint32_t partition);
+
+// worker_batch.c
+// Carries out what was read, until each record is seen to or no longer ours.
+void worker_batch(struct worker *worker);
+void worker_letter_delivered(void *context, void *message, bool ok, int32_t partition,
+                             int64_t offset, const char *why);

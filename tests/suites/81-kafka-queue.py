@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Queued commands through a real broker: accepted, carried out once and in order, told about, and
+refused, whoever wrote them."""
+
+import json
+import os
+import sys
+import uuid
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
+
+import broker  # noqa: E402
+import florin  # noqa: E402
+import schema  # noqa: E402
+import shop as shops  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = broker.Cluster().start()
+PARTITIONS = 4
+
+
+def world(**more):
+    """A shop with topics of its own, so that parts of this suite do not meet."""
+    name = uuid.uuid4().hex[:8]
+    settings = {"commands_topic": f"commands.{name}", "events_topic": f"events.{name}",
+                "dead_letter_topic": f"dead.{name}", "group": name, "events": False}
+    settings.update(more)
+    shop = shops.Shop(CLUSTER, BINARY, **settings)
+    shop.topic, shop.dead = settings["commands_topic"], settings["dead_letter_topic"]
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
+    return shop
+
+
+def accepted_and_done(report):
+    shop = world()
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    with shop.client() as client:
+        body = {"from": ann, "to": bob, "amount": 300, "reference": "r1"}
+        first = shop.queue(client, "/v1/transfers", body, key="k1")
+        report.equal("202", first.status, 202)
+        place = first.headers["location"]
+        report.check("place", place.startswith("/v1/operations/op_") and len(place) == 70, place)
+        report.equal("body", first["status"], "queued")
+        again = shop.queue(client, "/v1/transfers", body, key="k1")
+        report.equal("the same place", again.headers["location"], place)
+        other = shop.queue(client, "/v1/transfers", dict(body, amount=1), key="k1")
+        report.check("another place", other.headers["location"] != place)
+        done = client.get(place, headers={"Prefer": "wait=20"})
+        report.equal("done", done["status"], "done")
+        report.equal("amount", done["result"]["amount"], 300)
+        reused = shop.outcome(other["id"])
+        report.equal("reused", reused["problem"]["code"], "idempotency_key_reused")
+        direct = client.post("/v1/transfers", body, key="k1")
+        report.equal("direct retry", (direct.status, direct.replayed), (201, True))
+        report.equal("same transaction", direct["id"], done["result"]["id"])
+        forged = place[:-1] + ("0" if place[-1] != "0" else "1")
+        report.equal("forged", client.get(forged).code, "not_found")
+        report.equal("nonsense", client.get("/v1/operations/op_x").code, "not_found")
+        poor = shop.queue(client, "/v1/transfers", dict(body, amount=5000))
+        refused = shop.outcome(poor["id"])
+        report.equal("refused", refused["problem"]["code"], "insufficient_funds")
+        wrong = shop.queue(client, "/v1/transfers", {"from": ann})
+        report.equal("validated at the door", wrong.code, "invalid_request")
+    report.equal("once", (shop.balance(ann), shop.balance(bob)), (700, 300))
+    # After a restart the answers are the same, and nothing happens again.
+    shop.server.restart()
+    report.equal("after a restart", shop.outcome(place.rpartition("/")[2])["status"], "done")
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
+    report.equal("once still", (shop.balance(ann), shop.balance(bob)), (700, 300))
+    shop.server.stop()
+
+
+def every_type(report):
+    """All kinds of commands, with paths' ids, and an If-Match."""
+    shop = world()
+    ann, seller = shop.open("ann", money=1000), shop.open("seller", "merchant")
+    with shop.client() as client:
+        def run(path, body=None, **more):
+            answer = client.post(path, body if body is not None else {}, key=str(uuid.uuid4()),
+                                 headers={"Prefer": "respond-async"}, **more)
+            report.equal(path, answer.status, 202, answer)
+            return shop.outcome(answer["id"])
+        made = run("/v1/wallets", {"owner": "new", "currency": "EUR"})
+        report.equal("wallet", made["result"]["owner"], "new")
+        bank = run("/v1/deposits", {"wallet": ann, "amount": 5, "bank_transaction_id": "B9"})
+        report.equal("deposit", bank["result"]["type"], "deposit")
+        bought = run("/v1/purchases", {"wallet": ann, "merchant": seller, "amount": 100})
+        report.equal("purchase", bought["type"], "purchase")
+        back = run("/v1/refunds", {"purchase": bought["result"]["id"], "amount": 40})
+        report.equal("refund", back["result"]["type"], "refund")
+        hold = run("/v1/holds", {"wallet": ann, "merchant": seller, "amount": 50})["result"]["id"]
+        report.equal("capture", run(f"/v1/holds/{hold}/capture", {"amount": 10, "final": False})
+                     ["status"], "done")
+        report.equal("void", run(f"/v1/holds/{hold}/void")["result"]["status"], "voided")
+        out = run("/v1/withdrawals", {"wallet": ann, "amount": 30})["result"]["id"]
+        report.equal("fail", run(f"/v1/withdrawals/{out}/fail", {"reason": "closed"})
+                     ["result"]["status"], "failed")
+        out = run("/v1/withdrawals", {"wallet": ann, "amount": 30})["result"]["id"]
+        settled = run(f"/v1/withdrawals/{out}/settle", {"bank_transaction_id": "B10"})
+        report.equal("settle", settled["result"]["status"], "settled")
+        missing = run("/v1/holds/hold_00000000000000000000000000/void")
+        report.equal("missing", missing["problem"]["code"], "not_found")
+        stale = run("/v1/deposits", {"wallet": ann, "amount": 5, "bank_transaction_id": "B11"},
+                    if_match=1)
+        report.equal("stale", stale["problem"]["code"], "version_mismatch")
+        report.equal("batches go directly", client.post(
+            "/v1/batches", {"operations": [{"type": "transfer", "from": ann, "to": seller,
+                                            "amount": 1}]},
+            headers={"Prefer": "respond-async"}).status, 200)
+    shop.server.stop()
+
+
+def in_order(report):
+    shop = world()
+    payers = [shop.open(f"payer{i}", money=10000) for i in range(8)]
+    till = shop.open("till", "merchant")
+    acknowledged = {payer: [] for payer in payers}
+    with shop.client() as client:
+        for i in range(400):
+            payer = payers[i % len(payers)]
+            answer = shop.queue(client, "/v1/transfers", {
+                "from": payer, "to": till, "amount": 1 + i % 7, "reference": f"r{i}"})
+            report.check("accepted", answer.status == 202, answer)
+            acknowledged[payer].append((f"r{i}", payer, till, 1 + i % 7))
+            last = answer["id"]
+    report.equal("last", shop.outcome(last)["status"], "done")
+    shop.wait_for(lambda: shop.metric("worker_commands_total") >= 400, what="all commands")
+    shops.check(report, "in order", shop, acknowledged, payers + [till],
+                {**{payer: 10000 for payer in payers}, till: 0})
+    shop.server.stop()
+
+
+def every_write_queued(report):
+    shop = world(queue_writes=True)
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        before = shop.metric("worker_commands_total")
+        answer = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w1")
+        report.equal("the real answer", (answer.status, answer.get("type")), (201, "transfer"))
+        report.check("through the queue", shop.metric("worker_commands_total") == before + 1)
+        poor = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w2")
+        report.equal("the real refusal", (poor.status, poor.code), (422, "insufficient_funds"))
+        report.equal("has", poor["spendable"] if "spendable" in poor.json else 40, 40)
+    shop.server.stop()
+
+
+def other_producers(report):
+    """The documented topic: proof by key, forged, replayed, revoked while queued, without right."""
+    shop = world()
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    with shop.client() as client:
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+        auditor = client.post("/v1/keys", {"name": "reader", "role": "auditor"}).json
+    producer = CLUSTER.producer()
+    with open(os.path.join(TESTS, "..", "docs", "schemas", "command.json"),
+              encoding="utf-8") as file:
+        described = json.load(file)
+
+    def send(key, body, secret=None, slot=None, partition=None, version=None, tamper=None):
+        value = json.dumps(body).encode()
+        report.equal("schema", schema.Description(described).misfit(described, body), [])
+        text = str(shops.slot_of(body["from"]) if slot is None else slot).encode()
+        headers = shops.headers_of(secret or key["secret"], key["id"], text, value, shop.topic)
+        if version is not None:
+            headers[0] = ("florin-version", version)
+        place = shops.partition_of(text, PARTITIONS) if partition is None else partition
+        return producer.send(shop.topic, tamper or value, key=text, headers=headers,
+                             partition=place).get(30)
+
+    def transfer(key, amount=10, **more):
+        return {"type": "transfer", "idempotency_key": key, "from": ann, "to": bob,
+                "amount": amount, **more}
+    done = shop.metric("worker_commands_total")
+    send(service, transfer("p1"))
+    send(service, transfer("p1"))                                  # replayed record
+    send(auditor, transfer("p2"))                                  # no right
+    shop.wait_for(lambda: shop.metric("worker_commands_total") >= done + 3, what="three commands")
+    report.equal("once", shop.balance(bob), 10)
+    dead = []
+    send(service, transfer("p3"), secret="another secret")
+    dead.append("unproved")
+    send(service, transfer("p4"), tamper=json.dumps(transfer("p4", 999)).encode())
+    dead.append("unproved")
+    wrong = (shops.partition_of(str(shops.slot_of(ann)).encode(), PARTITIONS) + 1) % PARTITIONS
+    send(service, transfer("p5"), partition=wrong)
+    dead.append("wrong partition")
+    other = next(slot for slot in range(1024) if slot != shops.slot_of(ann))
+    send(service, transfer("p6"), slot=other)
+    dead.append("wrong key")
+    value = b"{not json"
+    text = str(shops.slot_of(ann)).encode()
+    producer.send(shop.topic, value, key=text, partition=shops.partition_of(text, PARTITIONS),
+                  headers=shops.headers_of(service["secret"], service["id"], text, value,
+                                           shop.topic)).get(30)
+    dead.append("malformed")
+    producer.send(shop.topic, b"{}", key=b"nobody", partition=0).get(30)
+    dead.append("malformed")
+    shop.wait_for(lambda: shop.metric("worker_dead_letters_total") >= len(dead), what="letters")
+    letters = CLUSTER.read(shop.dead)
+    reasons = [dict(letter.headers)["florin-reason"].decode().partition(":")[0]
+               for letter in letters]
+    report.equal("reasons", sorted(reasons), sorted(dead))
+    report.check("original bytes", any(letter.value == b"{not json" for letter in letters))
+    report.equal("nothing of it", shop.balance(bob), 10)
+    shop.server.stop()
+
+
+def revoked_while_queued(report):
+    """The refusal is the outcome, and what comes behind it is done."""
+    shop = world()
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    with shop.client() as client:
+        doomed = client.post("/v1/keys", {"name": "doomed", "role": "service"}).json
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    producer = CLUSTER.producer()
+
+    def send(key, amount, name):
+        body = {"type": "transfer", "idempotency_key": name, "from": ann, "to": bob,
+                "amount": amount}
+        value, text = json.dumps(body).encode(), str(shops.slot_of(ann)).encode()
+        producer.send(shop.topic, value, key=text, partition=shops.partition_of(text, PARTITIONS),
+                      headers=shops.headers_of(key["secret"], key["id"], text, value,
+                                               shop.topic)).get(30)
+    shop.server.stop()
+    send(doomed, 10, "p7")
+    send(service, 1, "p8")
+    shop.server.config["kafka"]["work"] = False
+    shop.server.start()
+    with shop.client() as client:
+        report.equal("revoked", client.delete(f"/v1/keys/{doomed['id']}").status, 204)
+    shop.server.config["kafka"]["work"] = True
+    shop.server.restart()
+    shop.wait_for(lambda: shop.balance(bob) == 1, what="the command behind it")
+    report.equal("not paid", shop.balance(bob), 1)
+    shop.server.stop()
+
+
+def newer_version(report):
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        key = client.post("/v1/keys", {"name": "new", "role": "service"}).json
+    producer = CLUSTER.producer()
+    body = {"type": "transfer", "idempotency_key": "n1", "from": ann, "to": bob, "amount": 1}
+    value, text = json.dumps(body).encode(), str(shops.slot_of(ann)).encode()
+    headers = shops.headers_of(key["secret"], key["id"], text, value, shop.topic)
+    headers[0] = ("florin-version", b"2")
+    producer.send(shop.topic, value, key=text, headers=headers,
+                  partition=shops.partition_of(text, PARTITIONS)).get(30)
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 1, what="an alarm")
+    report.check("alarm", "ALARM" in shop.server.log() and "newer" in shop.server.log())
+    report.equal("no dead letter", shop.metric("worker_dead_letters_total"), 0)
+    shop.server.stop()
+
+
+report = Report("kafka queue")
+report.run("accepted and done", accepted_and_done)
+report.run("every type", every_type)
+report.run("in order", in_order)
+report.run("every write queued", every_write_queued)
+report.run("other producers", other_producers)
+report.run("revoked while queued", revoked_while_queued)
+report.run("newer version", newer_version)
+report.finish()
