@@ -5,8 +5,8 @@
 # When nothing is missing it asks only dpkg, so it can stand before every build.
 set -eu
 
-for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libsimdjson-dev
-libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
+for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev
+libsimdjson-dev libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
 libpq-dev librdkafka-dev"
 for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium

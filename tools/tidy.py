@@ -53,6 +53,7 @@ LIBRARIES = {
     "isa-l/": ["base/hash.c"],
     "openssl/": ["base/hash.c", "access/"],
     "microhttpd.h": ["http/"],
+    "gnutls/": ["http/"],
     "curl/": ["programs/", "events/", "access/"],
     "libpq-fe.h": ["engine/postgres/", "watch/rows.c"],
     "librdkafka/": ["queue/"],

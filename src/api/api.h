@@ -10,6 +10,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "access/networks.h"
 #include "access/permissions.h"
 #include "access/rate_limit.h"
 #include "access/token_keys.h"
@@ -18,6 +19,8 @@
 #include "ledger/money.h"
 #include "queue/queue.h"
 #include "wire/decode.h"
+
+#define API_ORIGIN_BYTES 256 // with the zero at its end
 
 struct api;
 
@@ -42,6 +45,11 @@ struct api_options {
     const struct token_issuer *issuers; // whose tokens open doors; with roles resolved
     uint32_t issuer_count;              // 0: only API keys do
     struct token_keys *token_keys;      // of the issuers; NULL without
+    const struct network *trusted_proxies; // whose X-Forwarded-For counts
+    uint32_t trusted_proxy_count;
+    const char (*cors_origins)[API_ORIGIN_BYTES]; // whose pages may call from a browser
+    uint32_t cors_origin_count;
+    bool is_encrypted; // browsers are told never to come without TLS again
 };
 
 // Thread: the one that starts and stops the server, as for all functions here. `api_open` starts

@@ -27,6 +27,20 @@ static void collect_single(struct slice *slot, struct slice value, const char *p
     *slot = value;
 }
 
+// A header may stand there several times, which means the same as its values with commas between.
+static void join(struct arena *arena, struct slice *all, struct slice value) {
+    if (all->size == 0) {
+        *all = value;
+        return;
+    }
+    uint8_t *joined = arena_take(arena, all->size + 1 + value.size);
+    memcpy(joined, all->bytes, all->size);
+    joined[all->size] = ',';
+    if (value.size != 0)
+        memcpy(joined + all->size + 1, value.bytes, value.size);
+    *all = slice_of(joined, all->size + 1 + value.size);
+}
+
 void headers_collect(struct http_request *request, struct door_headers *ret_headers) {
     memset(ret_headers, 0, sizeof(*ret_headers));
     size_t place = 0;
@@ -36,6 +50,8 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
         case 6:
             if (NAME_IS(name, "prefer"))
                 ret_headers->prefer = value;
+            else if (NAME_IS(name, "origin"))
+                ret_headers->origin = value;
             break;
         case 8:
             if (NAME_IS(name, "if-match"))
@@ -59,6 +75,8 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
                                ret_headers);
             else if (NAME_IS(name, "florin-position"))
                 collect_single(&ret_headers->position, value, "/Florin-Position", ret_headers);
+            else if (NAME_IS(name, "x-forwarded-for"))
+                join(http_arena(request), &ret_headers->forwarded_for, value);
             break;
         default: break;
         }

@@ -131,6 +131,8 @@ struct job {
 // What a request says in its headers.
 struct door_headers {
     struct slice authorization, content_type, request_id, cache_control, position, prefer;
+    struct slice origin;        // of a page in a browser
+    struct slice forwarded_for; // all of its values, joined by commas
     struct wire_headers wire;
     const char *repeated; // pointer to one that must be single and was not; NULL: none
 };
@@ -238,6 +240,12 @@ struct wire_context router_wire_context(struct asking *asking, struct arena *are
 struct slice router_principal(const struct asking *asking, char room[ID_TEXT_BYTES_MAX]);
 // asking->bound_to, for as long as `arena` lives: a token's owner lives no longer than its check.
 struct slice router_bound_to(const struct asking *asking, struct arena *arena);
+
+// edge.c: what stands between here and the client: proxies, and pages of other origins.
+void edge_find_client(struct asking *asking);
+// Adds what a browser must be told; true: it was only a question before the request, and is
+// answered.
+bool edge_answer_browser(struct asking *asking);
 
 // door_headers.c
 void headers_collect(struct http_request *request, struct door_headers *ret_headers);

@@ -23,6 +23,7 @@ static void asking_begin(struct api *api, struct http_request *request, struct a
     ret_asking->started_ns = clock_monotonic_ns();
     ret_asking->limits_asked = 0;
     headers_collect(request, &ret_asking->headers);
+    edge_find_client(ret_asking);
     ret_asking->request_id = headers_take_request_id(loop, request, ret_asking->headers.request_id);
     // A payment that went well answers with ids of its own; each header more would cost it time.
     bool is_given = ret_asking->request_id.bytes == ret_asking->headers.request_id.bytes;
@@ -167,7 +168,7 @@ static void dispatch(struct asking *asking) {
 void router_request(void *context, struct http_request *request) {
     struct asking asking;
     asking_begin(context, request, &asking);
-    if (pages_answer(&asking))
+    if (edge_answer_browser(&asking) || pages_answer(&asking))
         return;
     forbid_keeping(request);
     if (door_pass(&asking) && door_take_body(&asking))

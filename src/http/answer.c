@@ -93,6 +93,11 @@ static void answer_write(struct http_request *request, int code, const char *con
         code, MHD_get_reason_phrase_for((unsigned)code),
         content_type == NULL ? "text/plain" : content_type, body.size);
     CHECK(size > 0 && (size_t)size < sizeof(head));
+    if (request->connection->session != NULL) {
+        tls_send(request->connection->session, slice_of(head, (size_t)size));
+        tls_send(request->connection->session, body);
+        return;
+    }
     struct iovec pieces[] = {{.iov_base = head, .iov_len = (size_t)size},
                              {.iov_base = (void *)body.bytes, .iov_len = body.size}};
     const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};

@@ -88,6 +88,7 @@ static struct connection *connection_new(struct http_loop *loop) {
 
 static void connection_free(struct connection *connection) {
     struct http_loop *loop = connection->loop;
+    tls_release(connection->identity);
     connection->next = loop->free_connections;
     loop->free_connections = connection;
     atomic_fetch_sub(&loop->connection_count, 1);
@@ -109,14 +110,22 @@ void connection_add(struct http_loop *loop, const struct newcomer *newcomer) {
     loop->adding = NULL;
 }
 
-static void connection_started(struct http_loop *loop, void **socket_context) {
+static void connection_started(struct http_loop *loop, struct MHD_Connection *handle,
+                               void **socket_context) {
     struct connection *connection = loop->adding;
+    struct tls *tls = loop->server->options.tls;
     CHECK(connection != NULL);
     loop->adding = NULL;
-    connection->state = CONNECTION_IDLE;
+    connection->state = tls != NULL ? CONNECTION_RECEIVING : CONNECTION_IDLE;
     connection->since_ns = loop->now_ns;
-    connection_list_add(&loop->lists[CONNECTION_IDLE], connection);
+    connection_list_add(&loop->lists[connection->state], connection);
     *socket_context = connection;
+    if (tls == NULL)
+        return;
+    connection->session =
+        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+    connection->identity = tls_begin(tls, connection->session);
+    tls_watch_handshake(connection->session, &connection->shook_hands);
 }
 
 // The library is about to close the descriptor. What a peer still sends would be answered by a
@@ -137,9 +146,8 @@ static void connection_ended(struct connection *connection) {
 
 void connection_notify(void *context, struct MHD_Connection *handle, void **socket_context,
                        enum MHD_ConnectionNotificationCode code) {
-    (void)handle;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_started(context, socket_context);
+        connection_started(context, handle, socket_context);
         return;
     }
     CHECK(*socket_context != NULL);

@@ -10,6 +10,11 @@
 // and extensions are not told), so such a connection counts as begun at once: it is closed if
 // nothing complete follows in time.
 //
+// With TLS the bytes of the kernel are records and handshakes, so the sum is taken anew whenever a
+// connection becomes idle. Bytes that came along with the last request are then no part of it, but
+// the next one that trickles in is. A connection that has not shaken hands yet counts as receiving
+// from the moment that it was accepted.
+//
 // A sweep looks only at the heads of lists and at idle connections, about eight times per shortest
 // span.
 #include <linux/tcp.h>
@@ -21,16 +26,42 @@
 #define DEADLINES_SWEEP_NS_MIN UINT64_C(20000000)
 #define DEADLINES_SWEEP_NS_MAX UINT64_C(1000000000)
 
-static bool deadlines_request_began(const struct connection *connection) {
-    if (connection->uncertain)
-        return true;
+// 0 when the connection was reset; the library hears of it too.
+static uint64_t deadlines_bytes_received(const struct connection *connection) {
     struct tcp_info info = {0};
     socklen_t size = sizeof(info);
     if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-        return false; // reset; the library hears of it too
+        return 0;
     CHECK(size >=
           offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received));
-    return info.tcpi_bytes_received > connection->consumed_bytes;
+    return info.tcpi_bytes_received;
+}
+
+static bool deadlines_request_began(const struct connection *connection) {
+    if (connection->uncertain && connection->session == NULL)
+        return true;
+    return deadlines_bytes_received(connection) > connection->consumed_bytes;
+}
+
+void deadlines_note_idle(struct connection *connection) {
+    if (connection->session == NULL)
+        return;
+    connection->consumed_bytes = deadlines_bytes_received(connection);
+    connection->was_idle = true;
+}
+
+// Those who have shaken hands and said nothing yet are idle.
+static void deadlines_find_shaken(struct http_loop *loop) {
+    struct connection *next = NULL;
+    for (struct connection *connection = loop->lists[CONNECTION_RECEIVING].first;
+         connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->session == NULL || !connection->shook_hands || connection->was_idle ||
+            connection->request != NULL)
+            continue;
+        deadlines_note_idle(connection);
+        connection_enter(connection, CONNECTION_IDLE);
+    }
 }
 
 static void deadlines_find_begun(struct http_loop *loop) {
@@ -61,6 +92,8 @@ void deadlines_sweep(struct http_loop *loop) {
                         &server->requests_timed_out);
     deadlines_shut_late(loop, CONNECTION_SENDING, options->answer_ms_max,
                         &server->answers_timed_out);
+    if (server->options.tls != NULL)
+        deadlines_find_shaken(loop);
     deadlines_find_begun(loop);
     uint32_t shortest_ms = options->request_ms_max < options->answer_ms_max
                                ? options->request_ms_max

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "http/server.h"
+#include "http/tls_internal.h"
 
 // The library clears a connection's whole pool after each request, so a large one costs time. This
 // one takes heads of about 9 KiB and leaves room for the head of the answer; 4,096 connections hold
@@ -51,9 +52,14 @@ struct connection {
     struct http_request *request; // NULL, or the one being received, waiting or answered
     uint64_t since_ns; // when it came into its state; RECEIVING: when its first byte was noticed
     uint64_t accepted_pass;
-    uint64_t consumed_bytes; // that complete requests were made of
+    // That complete requests were made of; of TLS, that had come when the last one was complete, so
+    // a request begins with the first byte after that.
+    uint64_t consumed_bytes;
     int fd;                  // the library's; closed by it
     enum connection_state state;
+    void *session;          // of TLS; NULL: plain
+    struct tls_identity *identity; // held; NULL: plain
+    bool shook_hands, was_idle;    // of TLS
     bool uncertain; // a chunked request made consumed_bytes inexact
     bool linger;    // it was refused and may still be sending: wait a little before the close
     uint8_t address[16];
@@ -236,6 +242,8 @@ void linger_end_all(struct http_loop *loop);
 
 // deadlines.c
 void deadlines_sweep(struct http_loop *loop);
+// A connection becomes idle: what came until now is no part of a request to come.
+void deadlines_note_idle(struct connection *connection);
 
 // ready.c
 struct ready_answers *ready_open(void);

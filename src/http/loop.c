@@ -65,9 +65,20 @@ enum status loop_open(struct http_server *server, unsigned index) {
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)loop_unescape, loop},
         {MHD_OPTION_END, 0, NULL},
     };
-    loop->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        request_proceed, loop, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    // Of TLS only the priorities are used: connections get their identity in connection.c.
+    const struct tls *tls = server->options.tls;
+    const struct MHD_OptionItem tls_options[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, tls == NULL ? NULL : (void *)tls_certificate_text(tls)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, tls == NULL ? NULL : (void *)tls_key_text(tls)},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities()},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+    loop->daemon = MHD_start_daemon(flags | (tls == NULL ? 0 : MHD_USE_TLS), 0, NULL, NULL,
+                                    request_proceed, loop, MHD_OPTION_ARRAY, options,
+                                    MHD_OPTION_ARRAY, tls == NULL ? no_options : tls_options,
+                                    MHD_OPTION_END);
     if (loop->daemon == NULL)
         return STATUS_internal;
     loop->daemon_fd = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;

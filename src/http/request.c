@@ -226,8 +226,10 @@ void request_complete(void *context, struct MHD_Connection *handle, void **reque
     connection->request = NULL;
     connection->consumed_bytes += request->head_bytes + request->body.size;
     connection->uncertain = connection->uncertain || request->chunked;
-    if (connection->state != CONNECTION_CLOSING)
+    if (connection->state != CONNECTION_CLOSING) {
+        deadlines_note_idle(connection);
         connection_enter(connection, CONNECTION_IDLE);
+    }
     loop->progressed = true;
     if (request->phase != REQUEST_WAITING) {
         request_release(request);
@@ -250,6 +252,10 @@ struct slice http_path(const struct http_request *request) {
 
 struct slice http_body(const struct http_request *request) {
     return buffer_slice(&request->body);
+}
+
+void http_set_address(struct http_request *request, const uint8_t *address) {
+    memcpy(request->address, address, sizeof(request->address));
 }
 
 const uint8_t *http_address(const struct http_request *request) {

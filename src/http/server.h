@@ -35,6 +35,7 @@
 #include "base/status.h"
 
 struct http_server;
+struct tls; // tls.h
 struct http_request;
 
 // What the house answers with. Every function is called on a loop's thread, never on two threads
@@ -86,6 +87,8 @@ struct http_options {
     uint32_t suspend_after_ms;
     // Memory for bodies above 64 KiB that are being received; more is refused with 503 [512 MiB].
     size_t bodies_bytes_max;
+    // Must outlive the server. NULL: plain HTTP.
+    struct tls *tls;
 };
 
 struct http_stats {
@@ -164,6 +167,8 @@ bool http_next_header(const struct http_request *request, size_t *place, struct 
 // JSON_PADDING readable zeros lie behind the body.
 struct slice http_body(const struct http_request *request);
 // 16 bytes; IPv4 as ::ffff:a.b.c.d.
+// For a client that a proxy speaks for: what http_address says from here on. 16 bytes.
+void http_set_address(struct http_request *request, const uint8_t *address);
 const uint8_t *http_address(const struct http_request *request);
 unsigned http_loop(const struct http_request *request);
 

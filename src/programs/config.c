@@ -55,6 +55,16 @@ static const struct setting settings[] = {
             "Wallets kept in memory for reads that allow an age, some 700 bytes each."),
     {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
      "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
+    {"tls", SETTING_TLS, 0, 0, 0, 0,
+     "TLS 1.2 and 1.3 in place of plain HTTP: an object of the paths `certificate` and `key`, and "
+     "`client_authority` when clients must show certificates. Read again on SIGHUP and when the "
+     "files change."},
+    {"trusted_proxies", SETTING_PROXIES, 0, 0, 0, 0,
+     "Networks of proxies whose X-Forwarded-For tells the client's address: an array such as "
+     "[\"10.0.0.0/8\"]. None: the peer is the client."},
+    {"cors_origins", SETTING_ORIGINS, 0, 0, 0, 0,
+     "Origins whose pages may call the API from a browser: an array such as "
+     "[\"https://shop.example\"]. None: no page of another origin may."},
     {"tokens", SETTING_TOKENS, 0, 0, 0, 0,
      "Whose JSON Web Tokens open doors beside API keys: an array of up to 8 objects of `issuer`, "
      "`audience`, `keys` (a JWK set's path or address), `role` or `role_claim` and `roles`, and "
@@ -262,6 +272,9 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
+    case SETTING_TLS: return config_read_tls(value, &config->edge, ret_why, why_bytes);
+    case SETTING_PROXIES: return config_read_proxies(value, &config->edge, ret_why, why_bytes);
+    case SETTING_ORIGINS: return config_read_origins(value, &config->edge, ret_why, why_bytes);
     case SETTING_TOKENS:
         return config_read_tokens(value, config->issuers, &config->issuer_count, ret_why,
                                   why_bytes);

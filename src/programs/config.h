@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "ledger/money.h"
+#include "programs/config_edge.h"
 #include "programs/config_kafka.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -39,6 +40,7 @@ struct config {
     uint64_t postgres_cache_wallets;
     struct token_issuer issuers[TOKEN_ISSUERS_MAX];
     uint32_t issuer_count;
+    struct config_edge edge;
     bool separate_duties;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
@@ -53,7 +55,10 @@ enum setting_kind {
     SETTING_ROLES,
     SETTING_REPLICAS,
     SETTING_KAFKA,
-    SETTING_TOKENS
+    SETTING_TOKENS,
+    SETTING_TLS,
+    SETTING_PROXIES,
+    SETTING_ORIGINS
 };
 
 struct setting {

@@ -22,6 +22,7 @@
 #include "engine/embedded/embedded.h"
 #include "engine/postgres/postgres.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_kafka.h"
@@ -48,6 +49,7 @@ struct serving {
     struct api *api;
     struct http_server *server;
     struct token_keys *token_keys; // NULL: no tokens open doors
+    struct tls *tls;               // NULL: plain HTTP
 };
 
 // Makes the folder and those above it that are missing. umask keeps others out.
@@ -176,6 +178,11 @@ static bool open_server(struct serving *serving) {
         .issuers = serving->config.issuers,
         .issuer_count = serving->config.issuer_count,
         .token_keys = serving->token_keys,
+        .trusted_proxies = serving->config.edge.trusted_proxies,
+        .trusted_proxy_count = serving->config.edge.trusted_proxy_count,
+        .cors_origins = (const char(*)[API_ORIGIN_BYTES])serving->config.edge.cors_origins,
+        .cors_origin_count = serving->config.edge.cors_origin_count,
+        .is_encrypted = serving->tls != NULL,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);
@@ -183,6 +190,7 @@ static bool open_server(struct serving *serving) {
         .listen = serving->listen,
         .loops = (unsigned)serving->config.http_threads,
         .connections_max = (unsigned)serving->config.connections_max,
+        .tls = serving->tls,
     };
     char why[HTTP_WHY_BYTES] = "";
     enum status status = http_server_open(&options, &handler, why, &serving->server);
@@ -202,15 +210,40 @@ static bool open_server(struct serving *serving) {
 static void tell_address(const struct serving *serving) {
     const char *colon = strrchr(serving->listen, ':');
     int host_bytes = colon == NULL ? 0 : (int)(colon - serving->listen);
-    printf("Florin %s serves http://%.*s:%u with its books in %s\n", version_text(), host_bytes,
-           serving->listen, http_server_port(serving->server),
+    printf("Florin %s serves %s://%.*s:%u with its books in %s\n", version_text(),
+           serving->tls != NULL ? "https" : "http", host_bytes, serving->listen,
+           http_server_port(serving->server),
            serving->postgres != NULL ? "PostgreSQL" : serving->folder);
 }
 
-static void wait_for_signal(const sigset_t *signals) {
-    int number = 0;
-    while (sigwait(signals, &number) != 0)
-        continue;
+static bool open_tls(struct serving *serving) {
+    char why[TLS_WHY_BYTES] = "";
+    if (serving->config.edge.tls.certificate[0] == '\0' ||
+        tls_open(&serving->config.edge.tls, why, &serving->tls) == STATUS_ok)
+        return true;
+    fprintf(stderr, "florin serve: tls: %s\n", why);
+    return false;
+}
+
+// A certificate that was renewed is shown to the next client, without a restart.
+static void reload_tls(const struct serving *serving) {
+    char why[TLS_WHY_BYTES] = "";
+    if (serving->tls == NULL)
+        return;
+    if (tls_reload(serving->tls, why) == STATUS_ok)
+        log_line(LOG_INFO, "serve", "The certificate was read again.");
+    else
+        log_line(LOG_WARNING, "serve", "The certificate of before stays: %s", why);
+}
+
+static void wait_for_signal(const struct serving *serving, const sigset_t *signals) {
+    const struct timespec second = {.tv_sec = 1};
+    int number = SIGHUP;
+    while (number != SIGTERM && number != SIGINT) {
+        number = sigtimedwait(signals, NULL, serving->tls != NULL ? &second : NULL);
+        if (number == SIGHUP || (number < 0 && errno == EAGAIN && tls_files_changed(serving->tls)))
+            reload_tls(serving);
+    }
     log_line(LOG_INFO, "serve", "Stopping on %s.", number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -276,10 +309,13 @@ static void take_down(struct serving *serving) {
     http_server_close(serving->server);
     api_close(serving->api);
     token_keys_close(serving->token_keys);
+    tls_close(serving->tls);
 }
 
 static bool build_up(struct serving *serving) {
     if (!make_folder(serving->folder) || !open_engine(serving))
+        return false;
+    if (!open_tls(serving))
         return false;
     if (!serve_open_tokens(&serving->config, &serving->token_keys) ||
         !serve_kafka_prepare(&serving->kafka, &serving->config, serving->engine) ||
@@ -311,12 +347,13 @@ int serve_run(int argc, char **argv) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     // Blocked in every thread from the start, so that only the wait below takes them.
     CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
     (void)signal(SIGPIPE, SIG_IGN);
     int result = 1;
     if (build_up(&serving)) {
-        wait_for_signal(&signals);
+        wait_for_signal(&serving, &signals);
         result = stop(&serving);
     }
     take_down(&serving);
