@@ -214,7 +214,7 @@ CREATE TABLE records (
     number bigint NOT NULL CHECK (number >= 1),
     time_ms bigint NOT NULL,
     kind smallint NOT NULL CHECK (kind >= 1),
-    type smallint CHECK (type BETWEEN 1 AND 5),
+    type smallint CHECK (type BETWEEN 1 AND 31),
     principal bytea NOT NULL,
     order_id bytea,
     opening bigint,
@@ -242,7 +242,7 @@ CREATE TABLE postings (
     record bigint NOT NULL,
     number bigint NOT NULL CHECK (number >= 1),
     time_ms bigint NOT NULL,
-    type smallint NOT NULL CHECK (type BETWEEN 1 AND 5),
+    type smallint NOT NULL CHECK (type BETWEEN 1 AND 31),
     amount bigint NOT NULL CHECK (amount <> 0),
     balance bigint NOT NULL,
     held bigint NOT NULL CHECK (held >= 0),
@@ -251,6 +251,25 @@ CREATE TABLE postings (
 ) PARTITION BY RANGE (record);
 COMMENT ON TABLE postings IS 'Each wallet''s statement: what came (+) and went (-), and what stood then.';
 COMMENT ON COLUMN postings.number IS 'Counts the wallet''s transactions from 1.';
+
+CREATE TABLE approvals (
+    slot smallint NOT NULL CHECK (slot BETWEEN 0 AND 1023),
+    number bigint NOT NULL,
+    id bytea NOT NULL CHECK (length(id) = 16),
+    wallet bytea NOT NULL CHECK (length(wallet) = 16),
+    principal bytea NOT NULL,
+    expires_at_ms bigint NOT NULL,
+    status smallint NOT NULL CHECK (status BETWEEN 0 AND 3),
+    cause smallint NOT NULL,
+    closed bigint NOT NULL,
+    PRIMARY KEY (slot, number),
+    CONSTRAINT pending_is_not_decided CHECK ((status = 0) = (closed = 0))
+) WITH (fillfactor = 70);
+CREATE INDEX approvals_number ON approvals (number);
+COMMENT ON TABLE approvals IS
+    'Requests that wait for a second person: 0 pending, 1 approved, 2 refused then, 3 rejected.';
+COMMENT ON COLUMN approvals.closed IS 'The record of the decision; 0: none.';
+COMMENT ON COLUMN approvals.number IS 'Of the record that opened it, which has the whole request.';
 
 CREATE TABLE rounds (
     number bigint NOT NULL CHECK (number >= 1),
@@ -463,11 +482,12 @@ COMMENT ON TABLE privileges IS 'What serving and verifying takes; a migration wi
 INSERT INTO privileges VALUES
     ('both', 'SELECT', 'extent, slots, currencies, wallets, holds, withdrawals, refunds, bank_ids'),
     ('both', 'SELECT', 'records, postings, rounds, idempotency, kept_records'),
+    ('both', 'SELECT', 'approvals'),
     ('both', 'SELECT', 'migrations, balances, statements, roles, privileges'),
     ('both', 'EXECUTE', 'FUNCTION id_text, id_bytes, id_slot, id_number, balance_of, statement_of'),
     ('serving', 'SELECT, UPDATE', 'books'),
     ('serving', 'UPDATE', 'slots'),
-    ('serving', 'INSERT, UPDATE', 'currencies, wallets, holds, withdrawals, refunds'),
+    ('serving', 'INSERT, UPDATE', 'currencies, wallets, holds, withdrawals, refunds, approvals'),
     ('serving', 'SELECT, INSERT, UPDATE', 'keys'),
     ('serving', 'INSERT', 'records, postings, rounds, idempotency, bank_ids'),
     ('serving', 'EXECUTE', 'FUNCTION expect, partitions_ahead, tidy'),

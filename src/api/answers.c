@@ -69,6 +69,7 @@ struct wire_found answers_found(const struct outcome *outcome, enum command_type
         if (!id_is_zero(outcome->transaction))
             found.transaction = &outcome->transaction;
         break;
+    case COMMAND_READ_APPROVAL: found.parked = &outcome->parked; break;
     case COMMAND_READ_TRANSACTION: found.refunded = outcome->refunded; break;
     default: break; // a write's answer is a function of its records alone
     }
@@ -96,28 +97,28 @@ bool answers_render_balance(struct buffer *body, const struct outcome *outcome) 
 
 // Where a new thing is read. Every object of the API begins with its id. Payments go without: they
 // are the most by far, a header costs them time, and their id stands in the body.
-static void add_location(struct http_request *request, const struct operation *operation,
+static void add_location(struct http_request *request, enum answer_kind answer,
                          struct slice body) {
     static const char *const places[] = {
         [ANSWER_WALLET] = "/v1/wallets/",
         [ANSWER_WITHDRAWAL] = "/v1/withdrawals/",
         [ANSWER_HOLD] = "/v1/holds/",
         [ANSWER_KEY] = "/v1/keys/",
+        [ANSWER_APPROVAL] = "/v1/approvals/",
     };
     static const char opening[] = "{\"id\":\"";
     const size_t opening_bytes = sizeof(opening) - 1;
-    if (operation->answer >= sizeof(places) / sizeof(places[0]) ||
-        places[operation->answer] == NULL)
+    if (answer >= sizeof(places) / sizeof(places[0]) || places[answer] == NULL)
         return;
     CHECK(body.size > opening_bytes && memcmp(body.bytes, opening, opening_bytes) == 0);
     const uint8_t *id = body.bytes + opening_bytes;
     const uint8_t *id_end = memchr(id, '"', body.size - opening_bytes);
     CHECK(id_end != NULL);
     char location[32 + ID_TEXT_BYTES_MAX];
-    size_t place_bytes = strlen(places[operation->answer]);
+    size_t place_bytes = strlen(places[answer]);
     size_t id_bytes = (size_t)(id_end - id);
     CHECK(place_bytes + id_bytes <= sizeof(location));
-    memcpy(location, places[operation->answer], place_bytes);
+    memcpy(location, places[answer], place_bytes);
     memcpy(location + place_bytes, id, id_bytes);
     http_add_header(request, "Location", slice_of(location, place_bytes + id_bytes));
 }
@@ -192,7 +193,9 @@ void answers_call(struct api_loop *loop, struct call *call) {
     if (outcome->has_version && call->operation->answer == ANSWER_WALLET)
         answers_add_etag(request, outcome->version);
     if (http == 201)
-        add_location(request, call->operation, buffer_slice(body));
+        add_location(request, (enum answer_kind)call->operation->answer, buffer_slice(body));
+    if (http == 202) // it waits for somebody else
+        add_location(request, ANSWER_APPROVAL, buffer_slice(body));
     const char *content_type = body->size != 0 ? "application/json" : NULL;
     answers_send(loop, request, call->operation, call->started_ns, http, content_type,
                  buffer_slice(body));

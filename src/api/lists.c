@@ -46,6 +46,7 @@ static enum list_kind kind_of(const struct operation *operation) {
     case ANSWER_HOLDS: return LIST_HOLDS;
     case ANSWER_KEYS: return LIST_KEYS;
     case ANSWER_AUDIT: return LIST_AUDIT;
+    case ANSWER_APPROVALS: return LIST_APPROVALS;
     default: UNREACHABLE("a list of something else");
     }
 }
@@ -59,6 +60,7 @@ static enum command_type read_of(enum list_kind kind) {
     case LIST_HOLDS: return COMMAND_READ_HOLD;
     case LIST_KEYS: return COMMAND_KEY_CREATE;
     case LIST_AUDIT: break; // its entries have a shape of their own
+    case LIST_APPROVALS: return COMMAND_READ_APPROVAL;
     }
     UNREACHABLE("a list of something else");
 }

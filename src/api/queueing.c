@@ -194,6 +194,7 @@ static void ask_for_outcome(struct call *call) {
                                      .has_key = true,
                                      .key = call->operation_id.key,
                                      .slot = call->operation_id.slot,
+                                     .bound_to = call->command.bound_to,
                                      .origin = call->command.origin};
     call->submission = (struct submission){
         .commands = &call->command, .outcomes = &call->outcome, .count = 1};
@@ -332,6 +333,7 @@ void operations_request(struct asking *asking) {
     struct wire_context wire = router_wire_context(asking, &call->arena);
     memset(&call->command, 0, sizeof(call->command));
     call->command.type = COMMAND_READ_OPERATION;
+    call->command.bound_to = wire.bound_to;
     call->command.origin = wire.origin;
     call->operation_id = id;
     memcpy(call->operation_text, asking->token.bytes, OPERATION_ID_BYTES);

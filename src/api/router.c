@@ -146,6 +146,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_TRANSACTIONS:
     case ANSWER_WITHDRAWALS:
     case ANSWER_HOLDS:
+    case ANSWER_APPROVALS:
     case ANSWER_KEYS:
     case ANSWER_AUDIT: lists_request(asking); break;
     case ANSWER_BALANCE: balances_request(asking); break;
@@ -161,6 +162,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_TRANSACTION:
     case ANSWER_WITHDRAWAL:
     case ANSWER_HOLD:
+    case ANSWER_APPROVAL:
     case ANSWER_KEY: commands_request(asking); break;
     }
 }

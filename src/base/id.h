@@ -32,6 +32,7 @@ enum id_type {
     ID_HOLD,        // hold_
     ID_WITHDRAWAL,  // wdl_
     ID_KEY,         // key_
+    ID_APPROVAL,    // apr_
     ID_TYPE_COUNT
 };
 

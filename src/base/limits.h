@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #define LIMIT_AMOUNT_MAX INT64_C(9007199254740991) // 2^53-1: every JSON reader keeps it exact
+#define LIMIT_APPROVAL_S_DEFAULT (7 * 24 * 3600) // how long an approval is waited for
 #define LIMIT_TEXT_BYTES_MAX 255 // owner, reference, reason, order, bank ids, keys
 #define LIMIT_METADATA_ENTRIES_MAX 32
 #define LIMIT_METADATA_NAME_BYTES_MAX 64

@@ -44,6 +44,8 @@ void outcome_point(struct outcome *outcome, const struct record *record, uint64_
         opening = record->withdrawal.opening;
     if (record->kind == RECORD_KEY)
         opening = record->api_key.opening;
+    if (record->kind == RECORD_PARKED)
+        opening = record->parked.opening;
     if (opening != 0)
         outcome->opening = outcome_position(opening);
     if (record->kind == RECORD_CURSOR)

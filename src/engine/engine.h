@@ -34,6 +34,7 @@ struct outcome {
         struct wallet wallet;
         struct hold hold;
         struct withdrawal withdrawal;
+        struct parked parked;
         int64_t refunded;         // of a transaction that is a purchase
         uint64_t last_used_at_ms; // of a key; 0: never, as far as is known
     };
@@ -135,7 +136,8 @@ enum list_kind {
     LIST_HOLDS,
     LIST_WITHDRAWALS,
     LIST_KEYS,
-    LIST_AUDIT
+    LIST_AUDIT,
+    LIST_APPROVALS
 };
 
 #define OUTCOME_REFUSED STATUS_COUNT // of a query: any status but ok

@@ -32,11 +32,12 @@ static void apply_side(struct docket *docket, const struct posting_side *side) {
 static void apply_transaction(const struct transaction_facts *facts, struct docket *docket) {
     apply_side(docket, &facts->debit);
     apply_side(docket, &facts->credit);
-    if (facts->type == TRANSACTION_DEPOSIT && docket->currency->deposits < facts->external_total)
+    bool comes = id_is_zero(facts->debit.wallet), goes = id_is_zero(facts->credit.wallet);
+    if (comes && docket->currency->deposits < facts->external_total)
         docket->currency->deposits = facts->external_total;
+    if (goes && docket->currency->withdrawals < facts->external_total)
+        docket->currency->withdrawals = facts->external_total;
     if (facts->type == TRANSACTION_WITHDRAWAL) {
-        if (docket->currency->withdrawals < facts->external_total)
-            docket->currency->withdrawals = facts->external_total;
         CHECK(docket->withdrawal != NULL);
         docket->withdrawal->id = facts->subject;
         docket->withdrawal->wallet = facts->debit.wallet;
@@ -120,6 +121,20 @@ static void apply_key(const struct key_facts *facts, struct docket *docket) {
     };
 }
 
+static void apply_parked(const struct parked_facts *facts, struct docket *docket) {
+    CHECK(docket->parked != NULL);
+    if (id_is_zero(docket->parked->id) || docket->parked->status == PARKED_PENDING)
+        *docket->parked = (struct parked){.id = facts->id,
+                                          .wallet = facts->wallet,
+                                          .expires_at_ms = facts->expires_at_ms,
+                                          .status = facts->status,
+                                          .cause = facts->cause};
+    CHECK(id_equal(docket->parked->id, facts->id));
+    if (facts->wallet_version != 0)
+        set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
+                  facts->wallet_version);
+}
+
 void apply(const struct record *record, struct docket *docket) {
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET: apply_wallet(&record->wallet, docket); break;
@@ -127,6 +142,7 @@ void apply(const struct record *record, struct docket *docket) {
     case RECORD_HOLD: apply_hold(&record->hold, docket); break;
     case RECORD_WITHDRAWAL: apply_withdrawal(&record->withdrawal, docket); break;
     case RECORD_KEY: apply_key(&record->api_key, docket); break;
+    case RECORD_PARKED: apply_parked(&record->parked, docket); break;
     case RECORD_CURSOR:
         CHECK(docket->cursor != NULL);
         cursor_apply(&record->cursor, docket->cursor);

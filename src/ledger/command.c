@@ -35,6 +35,10 @@ static const char *type_name(enum command_type type) {
         [COMMAND_READ_CURSOR] = "read_cursor",
         [COMMAND_READ_OPERATION] = "read_operation",
         [COMMAND_NOTE] = "note",
+        [COMMAND_ADJUSTMENT] = "adjustment",
+        [COMMAND_APPROVE] = "approve",
+        [COMMAND_REJECT] = "reject",
+        [COMMAND_READ_APPROVAL] = "read_approval",
     };
     CHECK(type < COMMAND_TYPE_COUNT);
     return names[type];
@@ -72,8 +76,8 @@ const char *transaction_type_name(enum transaction_type type) {
     static const char *const names[] = {
         [TRANSACTION_DEPOSIT] = "deposit",   [TRANSACTION_WITHDRAWAL] = "withdrawal",
         [TRANSACTION_PURCHASE] = "purchase", [TRANSACTION_REFUND] = "refund",
-        [TRANSACTION_TRANSFER] = "transfer",
+        [TRANSACTION_TRANSFER] = "transfer", [TRANSACTION_ADJUSTMENT] = "adjustment",
     };
-    CHECK(type >= TRANSACTION_DEPOSIT && type <= TRANSACTION_TRANSFER);
+    CHECK(type >= TRANSACTION_DEPOSIT && type <= TRANSACTION_ADJUSTMENT);
     return names[type];
 }

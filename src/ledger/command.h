@@ -43,6 +43,11 @@ enum command_type {
     COMMAND_NOTE = 30,
     // A key gets a new secret; the old one opens doors for a while yet.
     COMMAND_KEY_ROTATE = 35,
+    // Four eyes: money that the house itself gives or takes, and what becomes of kept commands.
+    COMMAND_ADJUSTMENT = 21,
+    COMMAND_APPROVE = 22,
+    COMMAND_REJECT = 23,
+    COMMAND_READ_APPROVAL = 24,
     // The system's own: places in logs beside the books (cursor.h), and what became of a queued
     // command, found by its key.
     COMMAND_CURSOR_CLAIM = 38,
@@ -52,6 +57,8 @@ enum command_type {
     COMMAND_READ_OPERATION = 42,
     COMMAND_TYPE_COUNT
 };
+
+enum adjustment_direction { ADJUSTMENT_CREDIT, ADJUSTMENT_DEBIT };
 
 // Who asks, from where. Written into every record, so a write's audit entry is its record.
 struct origin {
@@ -71,6 +78,8 @@ struct command {
     bool has_status;         // of a change
     bool has_metadata;       // of a change: an empty object was given or not
     bool keep_open;          // of a capture: "final" is false
+    bool approved;           // somebody else has approved it (parked.h)
+    uint8_t direction;       // of an adjustment: enum adjustment_direction
     bool queued;             // it came through the queue: whatever it ends in is remembered
     uint8_t wallet_kind;     // of an opening
     uint8_t wallet_status;   // of a change
@@ -111,7 +120,8 @@ const char *command_type_name(enum command_type type);
 bool command_type_is_known(enum command_type type);
 static inline bool command_is_read(enum command_type type) {
     return (type >= COMMAND_READ_WALLET && type <= COMMAND_READ_WITHDRAWAL) ||
-           type == COMMAND_READ_CURSOR || type == COMMAND_READ_OPERATION;
+           type == COMMAND_READ_CURSOR || type == COMMAND_READ_OPERATION ||
+           type == COMMAND_READ_APPROVAL;
 }
 static inline bool command_is_of_cursor(enum command_type type) {
     return type >= COMMAND_CURSOR_CLAIM && type <= COMMAND_READ_CURSOR;

@@ -8,7 +8,8 @@
 //   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
-//   wallet_not_empty · credit_limit_in_use · last_admin_key
+//   wallet_not_empty · credit_limit_in_use · last_admin_key · approval_not_pending ·
+//   second_principal_needed
 //
 // What a rung asks of a command stands in `traits`; after the last rung the command must succeed,
 // and decide_facts.c writes down what it does.
@@ -17,6 +18,7 @@
 #include "base/check.h"
 #include "ledger/bound.h"
 #include "ledger/decide_facts.h"
+#include "ledger/parked.h"
 
 // What each command does to whom. `wallet` and `counterparty` are the docket's.
 struct traits {
@@ -62,6 +64,7 @@ static const struct traits command_traits[COMMAND_TYPE_COUNT] = {
     [COMMAND_VOID] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_EXPIRE] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_WALLET_CHANGE] = {.needs_wallet = true},
+    [COMMAND_ADJUSTMENT] = {.needs_wallet = true, .settles = true}, // frozen or not
 };
 
 static enum status refuse(struct refusal *ret_refusal, enum status status, enum id_type type,
@@ -221,7 +224,13 @@ static enum status rung_money(const struct command *command, const struct docket
     if (holds && wallet->held > LIMIT_AMOUNT_MAX - amount)
         return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket,
                               amount, wallet->held);
-    if (traits->credits_wallet && wallet->balance > LIMIT_AMOUNT_MAX - amount)
+    if (command->type == COMMAND_ADJUSTMENT && command->direction == ADJUSTMENT_DEBIT &&
+        wallet_spendable(wallet) < amount)
+        return refuse_numbers(ret_refusal, STATUS_insufficient_funds, wallet->id, docket, amount,
+                              wallet_spendable(wallet));
+    bool credits = traits->credits_wallet || (command->type == COMMAND_ADJUSTMENT &&
+                                              command->direction == ADJUSTMENT_CREDIT);
+    if (credits && wallet->balance > LIMIT_AMOUNT_MAX - amount)
         return refuse_numbers(ret_refusal, STATUS_balance_limit_exceeded, wallet->id, docket,
                               amount, wallet->balance);
     if (traits->credits_counterparty && command->type != COMMAND_HOLD &&
@@ -243,6 +252,8 @@ static enum status rung_administration(const struct command *command, const stru
             return refuse_numbers(ret_refusal, STATUS_credit_limit_in_use, wallet->id, docket,
                                   command->credit_limit, -wallet_available(wallet));
     }
+    if (command->type == COMMAND_APPROVE || command->type == COMMAND_REJECT)
+        return parked_decide(command, docket, ret_refusal);
     if (command->type == COMMAND_KEY_REVOKE &&
         key_is_last_admin(docket->key, docket->keys, docket->key_count, docket->now_ms))
         return refuse(ret_refusal, STATUS_last_admin_key, ID_KEY, docket->key->id);
@@ -308,7 +319,7 @@ enum status decide(const struct command *command, const struct docket *docket,
         CHECK(ret_refusal->status == status);
         return bound_hide(command, docket, ret_refusal);
     }
-    // From here on the command must succeed.
+    // From here on the command must succeed, now or when somebody else has approved it.
     decide_facts(command, docket, amount, ret_record);
     return STATUS_ok;
 }

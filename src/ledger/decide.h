@@ -7,6 +7,8 @@
 #include "ledger/command.h"
 #include "ledger/record.h"
 
+struct approval_rules; // parked.h
+
 // Everything a command names, as it is right now. Pointers are the engine's; NULL: there is no such
 // thing.
 struct docket {
@@ -28,6 +30,10 @@ struct docket {
     const struct key *principal; // of command.principal_key; NULL for the system and for tokens
     struct id new_id;            // for what the command makes
     struct id new_transaction;   // withdrawal settled at once: its transaction's id
+    const struct approval_rules *approvals; // NULL: only adjustments need approval
+    struct parked *parked;                  // named by `subject` (approve, reject)
+    struct slice parked_by;                 // the principal who asked for that
+    struct id new_parked;                   // of a command that may have to wait
     uint64_t owner_seed;         // of these books' marks of owners (owner.h)
     // Of the two wallets of a transaction that is no purchase (refund by somebody bound); 0: none.
     uint64_t subject_owners[2];

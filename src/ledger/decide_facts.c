@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ledger/note.h"
+#include "ledger/parked.h"
 
 static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change,
                                       int64_t held_change) {
@@ -53,6 +54,19 @@ static void facts_of_deposit(const struct command *command, const struct docket 
 }
 
 // Money leaves: at once, or out of what a pending withdrawal set aside.
+// The house itself gives or takes; the other side is the world outside.
+static void facts_of_adjustment(const struct command *command, const struct docket *docket,
+                                int64_t amount, struct record *record) {
+    facts_of_transaction(command, docket, TRANSACTION_ADJUSTMENT, amount, record);
+    if (command->direction == ADJUSTMENT_CREDIT) {
+        record->transaction.credit = side_after(docket->wallet, amount, 0);
+        record->transaction.external_total = docket->currency->deposits + amount;
+    } else {
+        record->transaction.debit = side_after(docket->wallet, -amount, 0);
+        record->transaction.external_total = docket->currency->withdrawals + amount;
+    }
+}
+
 static void facts_of_payout(const struct command *command, const struct docket *docket,
                             int64_t amount, int64_t held_freed, struct record *record) {
     facts_of_transaction(command, docket, TRANSACTION_WITHDRAWAL, amount, record);
@@ -248,6 +262,19 @@ static void facts_of_notes(const struct command *command, struct record *record)
     CHECK(record->notes.count >= 1 && record->notes.count <= NOTES_IN_RECORD_MAX);
 }
 
+static void facts_of_decision(const struct command *command, const struct docket *docket,
+                              struct record *record) {
+    record->kind = RECORD_PARKED;
+    record->parked = (struct parked_facts){
+        .id = docket->parked->id,
+        .wallet = docket->parked->wallet,
+        .cause = docket->parked->cause,
+        .status = command->type == COMMAND_APPROVE ? PARKED_APPROVED : PARKED_REJECTED,
+        .expires_at_ms = docket->parked->expires_at_ms,
+        .reason = command->reason,
+    };
+}
+
 void decide_facts(const struct command *command, const struct docket *docket, int64_t amount,
                   struct record *record) {
     record->operation = command->type;
@@ -257,6 +284,10 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     record->origin = command->origin;
     record->key = command->has_key ? command->key : (struct digest128){0};
     record->request = command->has_key ? command->request : (struct digest128){0};
+    if (parked_is_due(command, docket, amount)) {
+        parked_facts_of(command, docket, amount, record);
+        return;
+    }
     switch ((enum command_type)command->type) {
     case COMMAND_WALLET_OPEN: facts_of_opening(command, docket, record); return;
     case COMMAND_WALLET_CHANGE: facts_of_change(command, docket, record); return;
@@ -280,6 +311,9 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_CAPTURE: facts_of_capture(command, docket, amount, record); return;
     case COMMAND_VOID: facts_of_hold_ended(docket, HOLD_VOIDED, record); return;
     case COMMAND_EXPIRE: facts_of_hold_ended(docket, HOLD_EXPIRED, record); return;
+    case COMMAND_ADJUSTMENT: facts_of_adjustment(command, docket, amount, record); return;
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT: facts_of_decision(command, docket, record); return;
     case COMMAND_KEY_CREATE:
     case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;

@@ -15,15 +15,15 @@
 //   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
 //   version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts) R4
 //   frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding R5  metadata
-//   is well-formed (metadata.h), and so are notes (note.h); positions of a batch are 8 bytes per
-//   operation R6  enums hold
-//   known values, amounts are within bounds
+//   is well-formed (metadata.h), and so are notes (note.h) and kept commands (parked.h); positions
+//   of a batch are 8 bytes per operation R6  enums hold known values, amounts are within bounds
 #include "ledger/record.h"
 
 #include "base/check.h"
 #include "base/hash.h"
 #include "ledger/metadata.h"
 #include "ledger/note.h"
+#include "ledger/parked.h"
 #include "ledger/record_texts.h"
 
 enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAGS_KNOWN = 23 };
@@ -122,6 +122,16 @@ struct refusal_bytes {
     uint64_t operation;
 };
 static_assert(sizeof(struct refusal_bytes) == 72, "");
+
+struct parked_bytes {
+    struct id id, wallet, result;
+    char code[12];
+    uint8_t exponent, status, cause, result_type;
+    int64_t amount, held, wallet_balance, wallet_held;
+    uint64_t wallet_version, expires_at_ms, opening;
+    struct refusal_bytes refusal; // status 0: none
+};
+static_assert(sizeof(struct parked_bytes) == 192, "");
 
 struct batch_bytes {
     uint64_t count;
@@ -246,6 +256,39 @@ static uint8_t *put_withdrawal(uint8_t *place, const struct withdrawal_facts *fa
     return put(place, &bytes, sizeof(bytes));
 }
 
+static struct refusal_bytes refusal_bytes_of(const struct refusal *facts) {
+    struct refusal_bytes bytes = {.id = facts->id,
+                                  .other = facts->other,
+                                  .status = facts->status,
+                                  .id_type = facts->id_type,
+                                  .asked = facts->asked,
+                                  .has = facts->has,
+                                  .operation = facts->operation};
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    return bytes;
+}
+
+static uint8_t *put_parked(uint8_t *place, const struct parked_facts *facts) {
+    struct parked_bytes bytes = {
+        .id = facts->id,
+        .wallet = facts->wallet,
+        .result = facts->result,
+        .status = facts->status,
+        .cause = facts->cause,
+        .result_type = facts->result_type,
+        .amount = facts->amount,
+        .held = facts->held,
+        .wallet_balance = facts->wallet_balance,
+        .wallet_held = facts->wallet_held,
+        .wallet_version = facts->wallet_version,
+        .expires_at_ms = facts->expires_at_ms,
+        .opening = facts->opening,
+        .refusal = refusal_bytes_of(&facts->refusal),
+    };
+    currency_split(&facts->currency, bytes.code, &bytes.exponent);
+    return put(place, &bytes, sizeof(bytes));
+}
+
 static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *ret_flags) {
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET: return put_wallet(place, &record->wallet);
@@ -265,17 +308,10 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
         return put(place, &bytes, sizeof(bytes));
     }
     case RECORD_REFUSAL: {
-        const struct refusal *facts = &record->refusal;
-        struct refusal_bytes bytes = {.id = facts->id,
-                                      .other = facts->other,
-                                      .status = facts->status,
-                                      .id_type = facts->id_type,
-                                      .asked = facts->asked,
-                                      .has = facts->has,
-                                      .operation = facts->operation};
-        currency_split(&facts->currency, bytes.code, &bytes.exponent);
+        struct refusal_bytes bytes = refusal_bytes_of(&record->refusal);
         return put(place, &bytes, sizeof(bytes));
     }
+    case RECORD_PARKED: return put_parked(place, &record->parked);
     case RECORD_BATCH:
         return put(place, &(struct batch_bytes){.count = record->batch.count},
                    sizeof(struct batch_bytes));
@@ -373,7 +409,7 @@ static const char *take_transaction(struct reader *reader, uint8_t flags,
         ((flags & FLAG_EXTERNAL) != 0 && !take(reader, &external, sizeof(external))) ||
         ((flags & FLAG_SUBJECT) != 0 && !take(reader, &subject, sizeof(subject))))
         return "R4: the facts do not fit";
-    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_TRANSFER ||
+    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_ADJUSTMENT ||
         !amount_is_valid(bytes.amount) || subject.status > HOLD_EXPIRED)
         return "R6: a transaction of no type or amount";
     *facts = (struct transaction_facts){
@@ -473,21 +509,57 @@ static const char *take_key(struct reader *reader, struct key_facts *facts) {
     return NULL;
 }
 
+static struct refusal refusal_of_bytes(const struct refusal_bytes *bytes) {
+    return (struct refusal){
+        .status = bytes->status,
+        .id_type = bytes->id_type,
+        .id = bytes->id,
+        .other = bytes->other,
+        .currency = currency_join(bytes->code, bytes->exponent),
+        .asked = bytes->asked,
+        .has = bytes->has,
+        .operation = (uint32_t)bytes->operation,
+    };
+}
+
 static const char *take_refusal(struct reader *reader, struct refusal *facts) {
     struct refusal_bytes bytes;
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
     if (bytes.status == STATUS_ok || bytes.status >= STATUS_COUNT || bytes.id_type >= ID_TYPE_COUNT)
         return "R6: a refusal of no status";
-    *facts = (struct refusal){
-        .status = bytes.status,
-        .id_type = bytes.id_type,
+    *facts = refusal_of_bytes(&bytes);
+    return NULL;
+}
+
+static const char *take_parked(struct reader *reader, struct parked_facts *facts) {
+    struct parked_bytes bytes;
+    if (!take(reader, &bytes, sizeof(bytes)))
+        return "R4: the facts do not fit";
+    bool is_pending = bytes.status == PARKED_PENDING;
+    if (bytes.status > PARKED_REJECTED || bytes.cause != PARKED_FOR_APPROVAL ||
+        bytes.result_type >= ID_TYPE_COUNT || bytes.refusal.status >= STATUS_COUNT ||
+        bytes.refusal.id_type >= ID_TYPE_COUNT ||
+        (bytes.refusal.status != STATUS_ok) != (bytes.status == PARKED_REFUSED))
+        return "R6: a kept command of no status or cause";
+    if (is_pending ? !amount_is_valid(bytes.amount) || bytes.held < 0 : bytes.amount != 0)
+        return "R6: a kept command of no amount";
+    *facts = (struct parked_facts){
         .id = bytes.id,
-        .other = bytes.other,
+        .wallet = bytes.wallet,
+        .cause = bytes.cause,
+        .status = bytes.status,
+        .amount = bytes.amount,
         .currency = currency_join(bytes.code, bytes.exponent),
-        .asked = bytes.asked,
-        .has = bytes.has,
-        .operation = (uint32_t)bytes.operation,
+        .expires_at_ms = bytes.expires_at_ms,
+        .held = bytes.held,
+        .wallet_balance = bytes.wallet_balance,
+        .wallet_held = bytes.wallet_held,
+        .wallet_version = bytes.wallet_version,
+        .opening = bytes.opening,
+        .result_type = bytes.result_type,
+        .result = bytes.result,
+        .refusal = refusal_of_bytes(&bytes.refusal),
     };
     return NULL;
 }
@@ -517,6 +589,7 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
     case RECORD_WITHDRAWAL: return take_withdrawal(reader, &record->withdrawal);
     case RECORD_KEY: return take_key(reader, &record->api_key);
     case RECORD_REFUSAL: return take_refusal(reader, &record->refusal);
+    case RECORD_PARKED: return take_parked(reader, &record->parked);
     case RECORD_BATCH: {
         struct batch_bytes bytes;
         if (!take(reader, &bytes, sizeof(bytes)))
@@ -561,6 +634,11 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
     } else if (record->kind == RECORD_NOTES) {
         if (notes_count(texts[TEXT_TAIL]) != record->notes.count)
             return "R5: the notes are not well-formed, or others than counted";
+    } else if (record->kind == RECORD_PARKED) {
+        struct command kept;
+        bool is_pending = record->parked.status == PARKED_PENDING;
+        if (is_pending ? !command_decode(texts[TEXT_TAIL], &kept) : texts[TEXT_TAIL].size != 0)
+            return "R5: the kept command is not well-formed";
     } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
         return "R5: the metadata is not well-formed";
     }

@@ -22,6 +22,7 @@ enum record_kind {
     RECORD_REFUSAL = 6,     // remembered under an idempotency key
     RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
     RECORD_NOTES = 12,      // entries of the audit that no other record tells
+    RECORD_PARKED = 8,      // a command kept for a later decision, and that decision
     RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
@@ -31,6 +32,7 @@ enum transaction_type {
     TRANSACTION_PURCHASE = 3,
     TRANSACTION_REFUND = 4,
     TRANSACTION_TRANSFER = 5,
+    TRANSACTION_ADJUSTMENT = 6, // comes from the world outside, or goes there
 };
 const char *transaction_type_name(enum transaction_type type);
 
@@ -122,6 +124,25 @@ struct refusal {
     uint32_t operation; // of an atomic batch: index of the operation that was refused
 };
 
+// A command kept for a later decision (parked.h): `command` stands in the record that opens it, the
+// rest of the second half in the one that ends it.
+struct parked_facts {
+    struct id id, wallet;
+    uint8_t cause, status;
+    int64_t amount;
+    struct currency currency;
+    uint64_t expires_at_ms;
+    // Money that is held for it, and the wallet after that; version 0: none is.
+    int64_t held, wallet_balance, wallet_held;
+    uint64_t wallet_version;
+    struct slice command;   // encoded
+    uint64_t opening;       // position of the record that opened it
+    uint8_t result_type;    // enum id_type of `result`
+    struct id result;       // what it made
+    struct refusal refusal; // of PARKED_REFUSED: why
+    struct slice reason;    // of who decided
+};
+
 struct batch_facts {
     uint32_t count;
     // count x u64, little endian: the positions of the records that answer the operations.
@@ -150,6 +171,7 @@ struct record {
         struct key_facts api_key;
         struct refusal refusal;
         struct batch_facts batch;
+        struct parked_facts parked;
         struct cursor cursor;
         struct notes_facts notes;
     };

@@ -37,6 +37,10 @@ static void places_of(struct record *record, struct slice *ret_places[RECORD_TEX
         ret_places[TEXT_NAME] = &record->api_key.name;
         ret_places[TEXT_ORDER] = &record->api_key.owner;
         return;
+    case RECORD_PARKED:
+        ret_places[TEXT_REASON] = &record->parked.reason;
+        ret_places[TEXT_TAIL] = &record->parked.command;
+        return;
     case RECORD_BATCH: ret_places[TEXT_TAIL] = &record->batch.positions; return;
     case RECORD_NOTES: ret_places[TEXT_TAIL] = &record->notes.notes; return;
     case RECORD_REFUSAL:

@@ -104,6 +104,12 @@ const char *withdrawal_status_name(enum withdrawal_status status) {
     return names[status];
 }
 
+const char *parked_status_name(enum parked_status status) {
+    static const char *const names[] = {"pending", "approved", "refused", "rejected", "expired"};
+    CHECK(status <= PARKED_EXPIRED);
+    return names[status];
+}
+
 const char *role_name(enum role role) {
     static const char *const names[] = {"system",   "admin",   "service",  "auditor",
                                         "operator", "support", "merchant", "customer"};

@@ -52,6 +52,30 @@ struct withdrawal {
     uint8_t status; // enum withdrawal_status
 };
 
+// A command kept for a later decision (parked.h).
+enum parked_cause { PARKED_FOR_APPROVAL = 1 };
+enum parked_status {
+    PARKED_PENDING,
+    PARKED_APPROVED,
+    PARKED_REFUSED, // approved, and then the rules said no
+    PARKED_REJECTED,
+    PARKED_EXPIRED, // never stored: pending, and its time is over
+};
+
+struct parked {
+    struct id id;
+    struct id wallet; // what it is about
+    uint64_t expires_at_ms;
+    uint8_t status; // enum parked_status
+    uint8_t cause;  // enum parked_cause
+};
+
+static inline enum parked_status parked_status_at(const struct parked *parked, uint64_t now_ms) {
+    if (parked->status == PARKED_PENDING && parked->expires_at_ms <= now_ms)
+        return PARKED_EXPIRED;
+    return (enum parked_status)parked->status;
+}
+
 // A purchase as a refund needs it: the purchase itself never changes, what was refunded lies apart.
 struct purchase {
     struct id id;
@@ -121,5 +145,6 @@ const char *wallet_kind_name(enum wallet_kind kind);
 const char *wallet_status_name(enum wallet_status status);
 const char *hold_status_name(enum hold_status status);
 const char *withdrawal_status_name(enum withdrawal_status status);
+const char *parked_status_name(enum parked_status status);
 const char *role_name(enum role role); // "custom" from ROLE_CUSTOM on
 bool role_is_known(uint8_t role);      // a number that a record may hold

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "programs/config_approvals.h"
 #include "programs/config_rates.h"
 #include "programs/config_roles.h"
 #include "programs/config_tokens.h"
@@ -44,6 +45,9 @@ static const struct setting settings[] = {
      "(read, write, any) and `role`. None: no limits."},
     {"separate_duties", SETTING_FLAG, 0, 0, 0, offsetof(struct config, separate_duties),
      "true: the role admin, which hands out keys, moves no money."},
+    {"approvals", SETTING_APPROVALS, 0, 0, 0, 0,
+     "What waits for somebody else: `above`, an object from currencies to the amount above which a "
+     "payment does, and `expires_in`, for how many seconds (a week)."},
     {"roles", SETTING_ROLES, 0, 0, 0, 0,
      "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
      "`permissions` and `bound` (to the key's owner; false)."},
@@ -269,6 +273,8 @@ static bool read_setting(struct config *config, const struct setting *setting,
         return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
                                  why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
+    case SETTING_APPROVALS:
+        return config_read_approvals(value, &config->approvals, ret_why, why_bytes);
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);

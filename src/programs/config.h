@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "ledger/money.h"
 #include "programs/config_edge.h"
+#include "ledger/parked.h"
 #include "programs/config_kafka.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -42,6 +43,7 @@ struct config {
     uint32_t issuer_count;
     struct config_edge edge;
     bool separate_duties;
+    struct approval_rules approvals;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
 };
@@ -58,7 +60,8 @@ enum setting_kind {
     SETTING_TOKENS,
     SETTING_TLS,
     SETTING_PROXIES,
-    SETTING_ORIGINS
+    SETTING_ORIGINS,
+    SETTING_APPROVALS
 };
 
 struct setting {

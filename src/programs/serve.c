@@ -100,6 +100,12 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     return true;
 }
 
+// Whoever waits for nobody should not pay for it.
+static const struct approval_rules *approvals_of(const struct serving *serving) {
+    const struct approval_rules *rules = &serving->config.approvals;
+    return rules->count != 0 || rules->expires_in_s != 0 ? rules : NULL;
+}
+
 static bool open_postgres(struct serving *serving) {
     char why[WHY_BYTES] = "";
     const char *replicas[CONFIG_REPLICAS_MAX];
@@ -115,6 +121,7 @@ static bool open_postgres(struct serving *serving) {
         .replica_count = serving->config.postgres_replica_count,
         .cache_wallets = (uint32_t)serving->config.postgres_cache_wallets,
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
+        .approvals = approvals_of(serving),
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;
@@ -132,6 +139,7 @@ static bool open_engine(struct serving *serving) {
         .currency_count = serving->config.currency_count,
         .idempotency_days = (uint32_t)serving->config.idempotency_days,
         .free_bytes_min = serving->config.storage_free_bytes_min,
+        .approvals = approvals_of(serving),
     };
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
     if (status == STATUS_ok)

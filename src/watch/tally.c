@@ -394,6 +394,7 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_HOLD: return tally_take_hold(tally, &record->hold);
     case RECORD_WITHDRAWAL: return tally_take_withdrawal(tally, &record->withdrawal);
     case RECORD_KEY: return take_key(tally, &record->api_key);
+    case RECORD_PARKED: return true; // it holds no money; what it let go has a record of its own
     case RECORD_REFUSAL: return take_refusal(tally, &record->refusal);
     case RECORD_BATCH: return take_batch(tally, &record->batch);
     case RECORD_CURSOR: return take_cursor(tally, &record->cursor);

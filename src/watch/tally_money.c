@@ -121,6 +121,24 @@ static bool take_deposit(struct tally *tally, const struct transaction_facts *fa
            take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
 }
 
+// The house gives or takes, frozen or not: it counts among what came in, or went out.
+static bool take_adjustment(struct tally *tally, const struct transaction_facts *facts) {
+    bool comes = is_outside(&facts->debit);
+    const struct posting_side *side = comes ? &facts->credit : &facts->debit;
+    struct tally_currency *account = currency_of(tally, side->wallet, &facts->currency);
+    if (account == NULL)
+        return false;
+    if (comes == is_outside(&facts->credit) || !id_is_zero(facts->subject))
+        return tally_differs(tally, INTEGRITY_POSTINGS,
+                             "an adjustment is not between a wallet and the world outside");
+    money_total *total = comes ? &account->deposits : &account->withdrawals;
+    *total += facts->amount;
+    return take_total(tally, comes ? "deposits" : "withdrawals", &facts->currency, *total,
+                      facts->external_total) &&
+           take_side(tally, side, &facts->currency, comes ? facts->amount : -facts->amount, 0,
+                     true);
+}
+
 static bool take_settlement(struct tally *tally, const struct transaction_facts *facts) {
     uint32_t index = tally_map_find(&tally->withdrawals, facts->subject);
     if (index == 0)
@@ -307,7 +325,7 @@ static bool take_refund(struct tally *tally, const struct transaction_facts *fac
 
 static bool take_id(struct tally *tally, const struct transaction_facts *facts) {
     uint32_t slot = facts->type == TRANSACTION_REFUND    ? id_slot(facts->subject)
-                    : facts->type == TRANSACTION_DEPOSIT ? id_slot(facts->credit.wallet)
+                    : is_outside(&facts->debit)          ? id_slot(facts->credit.wallet)
                                                          : id_slot(facts->debit.wallet);
     if (id_slot(facts->id) != slot)
         return tally_differs_about(tally, INTEGRITY_POSTINGS, ID_TRANSACTION, facts->id,
@@ -338,6 +356,8 @@ bool tally_take_transaction(struct tally *tally, const struct transaction_facts 
         return take_capture(tally, facts);
     if (operation == COMMAND_REFUND && facts->type == TRANSACTION_REFUND)
         return take_refund(tally, facts);
+    if (operation == COMMAND_ADJUSTMENT && facts->type == TRANSACTION_ADJUSTMENT)
+        return take_adjustment(tally, facts);
     if (operation == COMMAND_TRANSFER && facts->type == TRANSACTION_TRANSFER)
         return take_transfer(tally, facts);
     return tally_differs(tally, INTEGRITY_POSTINGS, "a %s made a %s", command_type_name(operation),

@@ -21,7 +21,8 @@ struct digest_fixed {
     uint8_t wallet_kind;
     uint8_t wallet_status;
     uint8_t key_role;
-    uint8_t zero[3];
+    uint8_t direction; // of an adjustment; 0 of all else
+    uint8_t zero[2];
     uint32_t expires_in_s;
     uint8_t code[LIMIT_CURRENCY_CODE_BYTES_MAX];
     struct id wallet;
@@ -51,6 +52,7 @@ struct digest128 digest_command(const struct command *command, struct arena *are
         .wallet_kind = command->wallet_kind,
         .wallet_status = command->wallet_status,
         .key_role = command->key_role,
+        .direction = command->direction,
         .expires_in_s = command->expires_in_s,
         .wallet = command->wallet,
         .counterparty = command->counterparty,

@@ -17,6 +17,12 @@ static const struct object_type types[] = {
     {"KeyId", ID_SCHEMA("key"), "an API key's id"},
     {"OperationId", "{\"type\":\"string\",\"pattern\":\"^op_[0-9a-hjkmnp-tv-z]{52}$\"}",
      "a queued operation's id"},
+    {"ApprovalId", ID_SCHEMA("apr"), "an approval's id"},
+    {"ApprovalStatus", WORDS("\"pending\",\"approved\",\"refused\",\"rejected\",\"expired\""),
+     "`pending`, `approved`, `refused` (approved, but by then the rules said no), `rejected` or "
+     "`expired`"},
+    {"Request", "{\"type\":\"object\"}", "the fields of the request"},
+    {"Refusal", "{\"$ref\":\"#/components/schemas/Problem\"}", "a problem document"},
     {"Text", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
      "a text of 1 to 255 characters"},
     {"Sentence", "{\"type\":\"string\"}", "a text"},
@@ -48,8 +54,8 @@ static const struct object_type types[] = {
     {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},
     {"WalletStatus", WORDS("\"active\",\"frozen\",\"closed\""), "`active`, `frozen` or `closed`"},
     {"TransactionType",
-     WORDS("\"deposit\",\"withdrawal\",\"purchase\",\"refund\",\"transfer\""),
-     "`deposit`, `withdrawal`, `purchase`, `refund` or `transfer`"},
+     WORDS("\"deposit\",\"withdrawal\",\"purchase\",\"refund\",\"transfer\",\"adjustment\""),
+     "`deposit`, `withdrawal`, `purchase`, `refund`, `transfer` or `adjustment`"},
     {"HoldStatus", WORDS("\"open\",\"captured\",\"voided\",\"expired\""),
      "`open`, `captured`, `voided` or `expired`"},
     {"WithdrawalStatus", WORDS("\"pending\",\"settled\",\"failed\""),
@@ -62,6 +68,7 @@ static const struct object_type types[] = {
     {"Code", "{\"type\":\"string\"}", "a stable word, see errors.md"},
     {"Result",
      "{\"type\":\"object\",\"properties\":{\"replayed\":{\"const\":true}},\"anyOf\":["
+     "{\"$ref\":\"#/components/schemas/Approval\"},"
      "{\"$ref\":\"#/components/schemas/Wallet\"},{\"$ref\":\"#/components/schemas/Transaction\"},"
      "{\"$ref\":\"#/components/schemas/Withdrawal\"},{\"$ref\":\"#/components/schemas/Hold\"},"
      "{\"$ref\":\"#/components/schemas/Problem\"}]}",
@@ -103,7 +110,7 @@ static const struct object_member transaction[] = {
     {"bank_transaction_id", "Text", "of a deposit or withdrawal", true},
     {"order", "Text", "", true},
     {"reference", "Text", "", true},
-    {"reason", "Text", "of a refund", true},
+    {"reason", "Text", "of a refund or adjustment", true},
     {"purchase", "TransactionId", "of a refund", true},
     {"hold", "HoldId", "of a capture", true},
     {"refunded", "Held", "of a purchase: what went back so far", true},
@@ -168,6 +175,26 @@ static const struct object_member audit_entry[] = {
     {"transaction", "TransactionId", "the money that moved, or was looked at", true},
     {"count", "Count", "for how many requests it stands, when not for one", true},
     {"until", "Time", "the last of them", true},
+};
+
+static const struct object_member approval[] = {
+    {"id", "ApprovalId", "", false},
+    {"status", "ApprovalStatus", "", false},
+    {"operation", "Sentence", "what was asked, such as `transfer`", false},
+    {"request", "Request", "what it was asked with", false},
+    {"wallet", "WalletId", "what it is about", false},
+    {"amount", "Amount", "", false},
+    {"currency", "Currency", "", false},
+    {"requested_by", "Text", "the principal who asked", false},
+    {"decided_by", "Text", "the principal who approved or rejected", true},
+    {"decided_at", "Time", "", true},
+    {"reason", "Text", "of the decision", true},
+    {"transaction", "TransactionId", "what it made", true},
+    {"hold", "HoldId", "what it made", true},
+    {"withdrawal", "WithdrawalId", "what it made", true},
+    {"refusal", "Refusal", "why it was refused when it was decided again", true},
+    {"created_at", "Time", "", false},
+    {"expires_at", "Time", "until then it waits", false},
 };
 
 static const struct object_member balance[] = {
@@ -262,6 +289,7 @@ PAGE(withdrawal_page, "Withdrawal");
 PAGE(hold_page, "Hold");
 PAGE(key_page, "Key");
 PAGE(audit_page, "AuditEntry");
+PAGE(approval_page, "Approval");
 
 static const struct object table[] = {
     {"Wallet", "Money of one owner in one currency.", wallet, COUNT(wallet), false},
@@ -271,6 +299,8 @@ static const struct object table[] = {
     {"Hold", "Money set aside for a merchant.", hold, COUNT(hold), false},
     {"Key", "An API key.", key, COUNT(key), false},
     {"AuditEntry", "Who did what, and what became of it.", audit_entry, COUNT(audit_entry), false},
+    {"Approval", "A request that waits for a second person, or did.", approval, COUNT(approval),
+     false},
     {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
@@ -286,6 +316,7 @@ static const struct object table[] = {
     {"HoldPage", "A page of holds.", hold_page, COUNT(hold_page), false},
     {"KeyPage", "A page of API keys.", key_page, COUNT(key_page), false},
     {"AuditPage", "A page of the audit.", audit_page, COUNT(audit_page), false},
+    {"ApprovalPage", "A page of approvals.", approval_page, COUNT(approval_page), false},
     {"Problem", "A refusal (RFC 9457), with the ids and amounts that it speaks of as further "
                 "members.", problem, COUNT(problem), true},
     {"QueuedOperation", "A queued command, and what became of it.", operation_members,
@@ -332,6 +363,8 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_METRICS] = "",
         [ANSWER_OPENAPI] = "",
         [ANSWER_OPERATION] = "QueuedOperation",
+        [ANSWER_APPROVAL] = "Approval",
+        [ANSWER_APPROVALS] = "ApprovalPage",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

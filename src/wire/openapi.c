@@ -122,9 +122,18 @@ static void write_accepted(struct buffer *buffer, const struct operation *operat
     if (operation->batch_type == NULL)
         return;
     BUFFER_ADD(buffer, ",\"202\":{\"description\":\"Queued (Prefer: respond-async); Location is "
-                       "where its outcome will be.\","
-                       "\"content\":{\"application/json\":{\"schema\":");
+                       "where its outcome will be.");
+    if (operation->may_wait)
+        BUFFER_ADD(buffer, " Or it waits for somebody else's approval.");
+    BUFFER_ADD(buffer, "\",\"content\":{\"application/json\":{\"schema\":");
+    if (operation->may_wait)
+        BUFFER_ADD(buffer, "{\"anyOf\":[");
     openapi_write_reference(buffer, "QueuedOperation");
+    if (operation->may_wait) {
+        BUFFER_ADD(buffer, ",");
+        openapi_write_reference(buffer, "Approval");
+        BUFFER_ADD(buffer, "]}");
+    }
     BUFFER_ADD(buffer, "}}}");
 }
 

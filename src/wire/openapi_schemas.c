@@ -14,7 +14,7 @@ const char *openapi_id_type(enum id_type type) {
     static const char *const names[ID_TYPE_COUNT] = {
         [ID_WALLET] = "WalletId",         [ID_TRANSACTION] = "TransactionId",
         [ID_HOLD] = "HoldId",             [ID_WITHDRAWAL] = "WithdrawalId",
-        [ID_KEY] = "KeyId",
+        [ID_KEY] = "KeyId",               [ID_APPROVAL] = "ApprovalId",
     };
     CHECK((unsigned)type < ID_TYPE_COUNT);
     return names[type];

@@ -40,6 +40,11 @@ enum operation_code {
     OPERATION_TRANSACTION_LIST,
     OPERATION_TRANSACTION_READ,
     OPERATION_OPERATION_READ,
+    OPERATION_ADJUSTMENT,
+    OPERATION_APPROVAL_LIST,
+    OPERATION_APPROVAL_READ,
+    OPERATION_APPROVE,
+    OPERATION_REJECT,
     OPERATION_CHECK_INTEGRITY,
     OPERATION_KEY_CREATE,
     OPERATION_KEY_LIST,
@@ -124,6 +129,8 @@ enum answer_kind {
     ANSWER_METRICS, // text for Prometheus
     ANSWER_OPENAPI,
     ANSWER_OPERATION,
+    ANSWER_APPROVAL,
+    ANSWER_APPROVALS,
 };
 
 struct operation {
@@ -153,6 +160,7 @@ struct operation {
     bool loopback_only;     // is_public holds only for callers on this machine
     bool is_write;          // takes Idempotency-Key
     bool takes_if_match;    // a wallet that exists is changed or pays
+    bool may_wait;          // for an approval: then it answers 202 with that
     bool takes_body;        // an empty one is as good as {}
 };
 

@@ -24,7 +24,10 @@ static const char *const wallet_states[] = {"active", "frozen", "closed", NULL};
 static const char *const hold_states[] = {"open", "captured", "voided", "expired", NULL};
 static const char *const withdrawal_states[] = {"pending", "settled", "failed", NULL};
 static const char *const transaction_types[] = {"deposit", "withdrawal", "purchase",
-                                                "refund",  "transfer",   NULL};
+                                                "refund",  "transfer",   "adjustment", NULL};
+static const char *const directions[] = {"credit", "debit", NULL};
+static const char *const approval_states[] = {"pending",  "approved", "refused",
+                                              "rejected", "expired",  NULL};
 static const char *const key_roles[] = {"admin",   "service",  "auditor",  "operator",
                                         "support", "merchant", "customer", NULL};
 
@@ -68,6 +71,17 @@ static const struct field field_new_metadata = {
     .sentence = "Replaces all metadata; {} removes it."};
 static const struct field field_reason = {
     NAMED("reason"), .kind = FIELD_TEXT, COMMAND(reason), .sentence = "Why; kept in the books."};
+
+static const struct field field_reason_required = {
+    NAMED("reason"), .kind = FIELD_TEXT, .required = true, COMMAND(reason),
+    .sentence = "Why; kept in the books."};
+static const struct field field_adjusted = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
+    .sentence = "The wallet that is put right, frozen or not."};
+static const struct field field_direction = {
+    NAMED("direction"), .kind = FIELD_WORD, .words = directions, .word_base = ADJUSTMENT_CREDIT,
+    .required = true, COMMAND(direction),
+    .sentence = "Whether the wallet is given money (credit) or it is taken (debit)."};
 
 static const struct field field_payee = {
     NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
@@ -193,6 +207,15 @@ static const struct field query_withdrawal_status = {
 static const struct field query_hold_status = {
     NAMED("status"), .kind = FIELD_WORD, .words = hold_states, .word_base = HOLD_OPEN,
     QUERY(status), .sentence = "Only holds in this state."};
+static const struct field query_approval_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = approval_states, .word_base = PARKED_PENDING,
+    QUERY(status), .sentence = "Only approvals in this state."};
+static const struct field query_requested_by = {
+    NAMED("requested_by"), .kind = FIELD_TEXT, QUERY(initiated_by),
+    .sentence = "Only what this principal asked for: an API key's id."};
+static const struct field query_approval_wallet = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, QUERY(wallet),
+    .sentence = "Only what is about this wallet."};
 static const struct field query_bank_id = {
     NAMED("bank_transaction_id"), .kind = FIELD_TEXT, QUERY(bank_id),
     .sentence = "Only what has this bank id."};
@@ -279,6 +302,13 @@ static const struct field *const hold_body[] = {
 static const struct field *const capture_body[] = {
     &field_amount_of_capture, &field_currency, &field_final,
 };
+static const struct field *const adjustment_body[] = {
+    &field_adjusted, &field_direction, &field_amount, &field_currency, &field_reason_required,
+    &field_reference, &field_metadata,
+};
+static const struct field *const decision_body[] = {
+    &field_reason,
+};
 static const struct field *const batch_body[] = {
     &field_operations, &field_atomic,
 };
@@ -292,6 +322,10 @@ static const struct field *const key_rotate_body[] = {
 
 static const struct field *const wallet_list_query[] = {
     &query_owner, &query_kind, &query_wallet_status, &query_currency, &query_limit,
+    &query_cursor,
+};
+static const struct field *const approval_list_query[] = {
+    &query_approval_status, &query_requested_by, &query_approval_wallet, &query_limit,
     &query_cursor,
 };
 static const struct field *const wallet_transactions_query[] = {
@@ -332,7 +366,7 @@ static const struct field *const audit_list_query[] = {
 #define MAY_BATCH                                                                                  \
     (MAY_PAY_OTHER | MAY(not_a_merchant) | MAY(not_a_purchase) | MAY(duplicate_bank_transaction) | \
      MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
-     MAY(refund_exceeds_purchase) | MAY(cannot_pay))
+     MAY(refund_exceeds_purchase) | MAY(cannot_pay) | MAY(approval_required))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
 #define CHANGES_WALLET WRITE, .takes_if_match = true
 #define WITH_ID(type, member) \
@@ -398,7 +432,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/deposits", .action = "", .tag = "Payments",
         .permission = "deposits:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_DEPOSIT,
-        .batch_type = "deposit", CHANGES_WALLET, BODY(deposit_body),
+        .batch_type = "deposit", .may_wait = true, CHANGES_WALLET, BODY(deposit_body),
         .refusals = MAY_MOVE | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
         .summary = "Books money that arrived at the bank.",
     },
@@ -407,7 +441,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/withdrawals", .action = "", .tag = "Withdrawals",
         .permission = "withdrawals:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_WITHDRAWAL,
-        .batch_type = "withdrawal", CHANGES_WALLET, BODY(withdrawal_body),
+        .batch_type = "withdrawal", .may_wait = true, CHANGES_WALLET, BODY(withdrawal_body),
         .refusals = MAY_PAY | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
         .summary = "Pays money out, at once or once the bank has done so.",
     },
@@ -452,7 +486,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/purchases", .action = "", .tag = "Payments",
         .permission = "purchases:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_PURCHASE,
-        .batch_type = "purchase", CHANGES_WALLET, BODY(purchase_body),
+        .batch_type = "purchase", .may_wait = true, CHANGES_WALLET, BODY(purchase_body),
         .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
         .summary = "Pays a merchant.",
     },
@@ -461,7 +495,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/refunds", .action = "", .tag = "Payments",
         .permission = "refunds:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_REFUND,
-        .batch_type = "refund", CHANGES_WALLET, BODY(refund_body),
+        .batch_type = "refund", .may_wait = true, CHANGES_WALLET, BODY(refund_body),
         .refusals = MAY_PAY | MAY(cannot_receive) | MAY(not_a_purchase) |
                     MAY(refund_exceeds_purchase) | MAY(balance_limit_exceeded),
         .summary = "Gives back a purchase, or a part of it, to the wallet that paid.",
@@ -471,7 +505,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/transfers", .action = "", .tag = "Payments",
         .permission = "transfers:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_TRANSFER,
-        .batch_type = "transfer", CHANGES_WALLET, BODY(transfer_body),
+        .batch_type = "transfer", .may_wait = true, CHANGES_WALLET, BODY(transfer_body),
         .refusals = MAY_PAY_OTHER,
         .summary = "Moves money between two wallets.",
     },
@@ -480,7 +514,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/holds", .action = "", .tag = "Holds",
         .permission = "holds:write", .http = 201, .answer = ANSWER_HOLD,
         .command = COMMAND_HOLD,
-        .batch_type = "hold", CHANGES_WALLET, BODY(hold_body),
+        .batch_type = "hold", .may_wait = true, CHANGES_WALLET, BODY(hold_body),
         .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
         .summary = "Sets money aside for a merchant.",
     },
@@ -553,6 +587,50 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .command = COMMAND_READ_OPERATION, .has_id = true, .id_is_token = true,
         .refusals = MAY(not_found),
         .summary = "Shows what became of a queued operation; `Prefer: wait=5` waits for it.",
+    },
+    [OPERATION_ADJUSTMENT] = {
+        .code = OPERATION_ADJUSTMENT, .name = "adjust", .method = METHOD_POST,
+        .path = "/v1/adjustments", .action = "", .tag = "Approvals",
+        .permission = "adjustments:write", .http = 202, .answer = ANSWER_APPROVAL,
+        .command = COMMAND_ADJUSTMENT,
+        CHANGES_WALLET, BODY(adjustment_body),
+        .refusals = MAY_MOVE | MAY(insufficient_funds) | MAY(balance_limit_exceeded),
+        .summary = "Asks to put a wallet right, from the world outside or to it; waits for "
+                   "somebody else's approval.",
+    },
+    [OPERATION_APPROVAL_LIST] = {
+        .code = OPERATION_APPROVAL_LIST, .name = "listApprovals", .method = METHOD_GET,
+        .path = "/v1/approvals", .action = "", .tag = "Approvals",
+        .permission = "approvals:read", .http = 200, .answer = ANSWER_APPROVALS,
+        ASKS(approval_list_query),
+        .summary = "Lists approvals, newest first; who is bound to an owner sees his own.",
+    },
+    [OPERATION_APPROVAL_READ] = {
+        .code = OPERATION_APPROVAL_READ, .name = "readApproval", .method = METHOD_GET,
+        .path = "/v1/approvals/{id}", .action = "", .tag = "Approvals",
+        .permission = "approvals:read", .http = 200, .answer = ANSWER_APPROVAL,
+        .command = COMMAND_READ_APPROVAL,
+        WITH_ID(ID_APPROVAL, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows an approval as it is now.",
+    },
+    [OPERATION_APPROVE] = {
+        .code = OPERATION_APPROVE, .name = "approve", .method = METHOD_POST,
+        .path = "/v1/approvals/{id}/approve", .action = "approve", .tag = "Approvals",
+        .permission = "approvals:decide", .http = 200, .answer = ANSWER_APPROVAL,
+        .command = COMMAND_APPROVE,
+        WITH_ID(ID_APPROVAL, subject), WRITE, BODY(decision_body),
+        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed),
+        .summary = "Lets a request go that waits; it is decided again, and may be refused then.",
+    },
+    [OPERATION_REJECT] = {
+        .code = OPERATION_REJECT, .name = "reject", .method = METHOD_POST,
+        .path = "/v1/approvals/{id}/reject", .action = "reject", .tag = "Approvals",
+        .permission = "approvals:decide", .http = 200, .answer = ANSWER_APPROVAL,
+        .command = COMMAND_REJECT,
+        WITH_ID(ID_APPROVAL, subject), WRITE, BODY(decision_body),
+        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed),
+        .summary = "Turns a request down that waits.",
     },
     [OPERATION_CHECK_INTEGRITY] = {
         .code = OPERATION_CHECK_INTEGRITY, .name = "checkIntegrity", .method = METHOD_GET,

@@ -57,6 +57,10 @@ const char *problem_advice(enum status status) {
         [STATUS_fenced] = "Retry with the same Idempotency-Key.",
         [STATUS_out_of_place] = "Retry with the same Idempotency-Key; if it stays, see the log.",
         [STATUS_cannot_receive] = "Check the id and the currency, or ask who owns the wallet.",
+        [STATUS_approval_required] = "Send it alone: what waits for an approval answers 202.",
+        [STATUS_approval_not_pending] = "Read the approval; ask anew if need be.",
+        [STATUS_second_principal_needed] =
+            "Ask somebody with another key: nobody decides about his own request.",
         [STATUS_cannot_pay] = "Ask who owns the wallet.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };

@@ -20,6 +20,7 @@
 static const char *const thing_names[ID_TYPE_COUNT] = {
     [ID_WALLET] = "wallet",         [ID_TRANSACTION] = "transaction", [ID_HOLD] = "hold",
     [ID_WITHDRAWAL] = "withdrawal", [ID_KEY] = "key",
+    [ID_APPROVAL] = "approval",
 };
 
 void problem_add_money(struct buffer *buffer, int64_t amount, const struct currency *currency) {
@@ -69,6 +70,8 @@ bool problem_has_detail(const struct refusal *refusal) {
     case STATUS_credit_limit_in_use:
     case STATUS_cannot_receive:
     case STATUS_cannot_pay:
+    case STATUS_approval_required:
+    case STATUS_approval_not_pending:
     case STATUS_last_admin_key: return true;
     default: return false;
     }
@@ -190,6 +193,15 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         BUFFER_ADD(buffer,
                    " cannot receive this. Check the id and the currency, or ask who owns it.");
         return;
+    case STATUS_approval_required:
+        BUFFER_ADD(buffer, ": so much needs somebody else's approval, for which an atomic batch "
+                           "cannot wait. Send it alone.");
+        return;
+    case STATUS_approval_not_pending:
+        BUFFER_ADD(buffer, " is ");
+        buffer_add_text(buffer, parked_status_name((enum parked_status)refusal->has));
+        BUFFER_ADD(buffer, ", and only a pending one can be decided.");
+        return;
     case STATUS_cannot_pay:
         BUFFER_ADD(buffer, " cannot pay this now. Ask who owns it.");
         return;
@@ -210,7 +222,7 @@ void problem_add_detail(struct buffer *buffer, const struct refusal *refusal) {
     static const char *const subjects[ID_TYPE_COUNT] = {
         [ID_WALLET] = "Wallet ",         [ID_TRANSACTION] = "Transaction ",
         [ID_HOLD] = "Hold ",             [ID_WITHDRAWAL] = "Withdrawal ",
-        [ID_KEY] = "Key ",
+        [ID_KEY] = "Key ",               [ID_APPROVAL] = "Approval ",
     };
     if (refusal->status == STATUS_duplicate_bank_transaction) {
         add_duplicate(buffer, refusal);
@@ -251,6 +263,10 @@ void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
     case STATUS_currency_mismatch:
         BUFFER_ADD(buffer, ",\"currency\":");
         render_code(buffer, &refusal->currency);
+        return;
+    case STATUS_approval_not_pending:
+        BUFFER_ADD(buffer, ",\"approval_status\":");
+        render_word(buffer, parked_status_name((enum parked_status)refusal->has));
         return;
     case STATUS_hold_not_open:
         BUFFER_ADD(buffer, ",\"hold_status\":");

@@ -40,6 +40,7 @@ static void render_answer(struct buffer *buffer, enum answer_kind answer,
         wire_render_key(buffer, record, opening, found->last_used_at_ms, found->role_name,
                         found->secret);
         return;
+    case ANSWER_APPROVAL: wire_render_approval(buffer, record, opening, found->parked); return;
     default: UNREACHABLE("a command that answers with more than one thing");
     }
 }
@@ -57,8 +58,11 @@ enum status wire_render_command(struct buffer *buffer, enum command_type type,
         *ret_http = status_http(records.record.refusal.status);
         return STATUS_ok;
     }
-    render_answer(buffer, operation->answer, found, &records);
-    *ret_http = operation->http;
+    // What waits for somebody else is told as that, whatever was asked.
+    bool waits = records.record.kind == RECORD_PARKED;
+    bool asked = operation->answer == ANSWER_APPROVAL && operation->http == 200;
+    render_answer(buffer, waits ? ANSWER_APPROVAL : operation->answer, found, &records);
+    *ret_http = waits && !asked ? 202 : operation->http;
     return STATUS_ok;
 }
 

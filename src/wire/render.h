@@ -26,6 +26,7 @@ struct wire_found {
     const struct wallet *wallet;
     const struct hold *hold;
     const struct withdrawal *withdrawal;
+    const struct parked *parked;
     const struct id *transaction; // of a live withdrawal, when settled
     int64_t refunded;             // of a live purchase; 0 in answers to writes
     uint64_t last_used_at_ms;     // of a key; 0: never, or not known
@@ -55,6 +56,10 @@ void wire_render_hold(struct buffer *buffer, const struct record *record,
 void wire_render_key(struct buffer *buffer, const struct record *record,
                      const struct record *opening, uint64_t last_used_at_ms,
                      const char *role_name, struct slice secret);
+
+// `opening` is the record that opened it, when `record` is the decision.
+void wire_render_approval(struct buffer *buffer, const struct record *record,
+                          const struct record *opening, const struct parked *live);
 
 // Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are
 // numbered from 0. A `next_cursor` of 0 says that there is no more.

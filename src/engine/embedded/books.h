@@ -42,6 +42,7 @@ struct books {
     uint32_t slow_batches; // how many more the writer's thread takes alone, after a slow sync
     bool stopping; // atomic
 
+    const struct approval_rules *approvals; // borrowed; NULL: none
     uint64_t now_ms;     // the round's time
     struct id principal; // the key that the last command came with, and its place; zero: none yet
     uint32_t principal_index;
@@ -79,6 +80,7 @@ struct fetched {
     struct hold_item *hold;
     struct withdrawal_item *withdrawal;
     struct key_item *key;
+    struct parked_item *parked;
     struct purchase purchase;
     uint64_t purchase_position;
     struct id bank_transaction;
@@ -95,6 +97,9 @@ uint64_t fetch_owner(const struct books *books, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
 void fetch_hidden(const struct books *books, const struct command *command,
                   const struct record *record, struct outcome *outcome);
+// The record that opened a kept command.
+void fetch_kept(const struct books *books, const struct parked_item *item,
+                struct record *ret_record);
 void fetch_prefetch(struct books *books, struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
 uint64_t key_fingerprint(const struct books *books, struct digest128 key);

@@ -27,6 +27,7 @@ enum section {
     SECTION_HOLDS,
     SECTION_WITHDRAWALS,
     SECTION_REFUNDS,
+    SECTION_PARKED,
     SECTION_KEYS,
     SECTION_CURRENCIES,
     SECTION_CURSORS,
@@ -141,6 +142,9 @@ static enum status sections_write(struct books *books, struct checkpoint_writer 
     if (status == STATUS_ok)
         status = section_write(writer, &state->refunds, offsetof(struct refund_item, sequence),
                                &entries[SECTION_REFUNDS]);
+    if (status == STATUS_ok)
+        status = section_write(writer, &state->parked, offsetof(struct parked_item, sequence),
+                               &entries[SECTION_PARKED]);
     if (status == STATUS_ok)
         status = keys_write(books, writer, &entries[SECTION_KEYS]);
     if (status == STATUS_ok)
@@ -261,6 +265,8 @@ static void state_refresh(struct state *state) {
     }
     for (uint32_t i = 1; i < state->withdrawals.count; i++)
         state_withdrawal_at(state, i)->sequence = 0;
+    for (uint32_t i = 1; i < state->parked.count; i++)
+        ((struct parked_item *)table_at(&state->parked, i))->sequence = 0;
     for (uint32_t i = 1; i < state->holds.count; i++) {
         struct hold_item *item = state_hold_at(state, i);
         item->sequence = 0;
@@ -290,6 +296,8 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
         status = table_read(file, &offset, &state->withdrawals, &entries[SECTION_WITHDRAWALS]);
     if (status == STATUS_ok)
         status = table_read(file, &offset, &state->refunds, &entries[SECTION_REFUNDS]);
+    if (status == STATUS_ok)
+        status = table_read(file, &offset, &state->parked, &entries[SECTION_PARKED]);
     if (status == STATUS_ok)
         status = keys_read(file, &offset, state, &entries[SECTION_KEYS]);
     if (status == STATUS_ok && entries[SECTION_CURRENCIES].count > STATE_CURRENCIES_MAX)

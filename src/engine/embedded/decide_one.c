@@ -3,6 +3,7 @@
 // that are taken at once, so that the next command is decided against them.
 #include "base/check.h"
 #include "engine/embedded/books.h"
+#include "ledger/parked.h"
 
 static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
@@ -64,6 +65,50 @@ static void remember_refusal(struct books *books, const struct command *command,
     count(&books->stats.records);
 }
 
+// The kept command is decided again, on what is now; its own record comes before the approval's.
+static void decide_kept(struct books *books, const struct parked_item *item,
+                        struct parked_facts *facts) {
+    struct record opening, record;
+    struct command kept;
+    struct fetched fetched;
+    struct refusal refusal;
+    fetch_kept(books, item, &opening);
+    struct slice bytes = arena_copy(&books->scratch, opening.parked.command);
+    CHECK(command_decode(bytes, &kept)); // the record was checked when it was read
+    fetch(books, &kept, &fetched);
+    enum status status = decide(&kept, &fetched.docket, &record, &refusal);
+    if (status == STATUS_ok) {
+        (void)effect_take(books, &record, &fetched);
+        count(&books->stats.records);
+    }
+    parked_outcome(facts, status == STATUS_ok ? &record : NULL, &refusal);
+}
+
+// A command that has to wait, or the decision about one.
+static void decide_parked(struct books *books, const struct command *command, bool in_atomic,
+                          struct record *record, struct fetched *fetched,
+                          struct outcome *outcome) {
+    struct buffer encoded = {0};
+    if (in_atomic) { // all or nothing cannot wait for one of its parts
+        struct refusal refusal = {.status = STATUS_approval_required,
+                                  .id_type = ID_WALLET,
+                                  .id = record->parked.wallet};
+        outcome_refuse(books, outcome, &refusal);
+        return;
+    }
+    if (record->parked.status == PARKED_PENDING) {
+        command_encode(command, &encoded);
+        record->parked.command = buffer_slice(&encoded);
+    } else if (record->parked.status == PARKED_APPROVED) {
+        decide_kept(books, fetched->parked, &record->parked);
+    }
+    uint64_t position = effect_take(books, record, fetched);
+    outcome->status = STATUS_ok;
+    outcome_point(outcome, record, position);
+    count(&books->stats.records);
+    buffer_done(&encoded);
+}
+
 void decide_one(struct books *books, const struct command *command, bool in_atomic,
                 struct outcome *ret_outcome) {
     struct outcome *outcome = ret_outcome;
@@ -83,6 +128,10 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
         outcome_refuse(books, outcome, &refusal);
         if (!in_atomic && command_outcome_is_remembered(command, status))
             remember_refusal(books, command, &refusal, outcome);
+        return;
+    }
+    if (record.kind == RECORD_PARKED) {
+        decide_parked(books, command, in_atomic, &record, &fetched, outcome);
         return;
     }
     position = effect_take(books, &record, &fetched);

@@ -6,6 +6,7 @@
 
 // The items that a record is about.
 struct touched {
+    struct parked_item *parked;
     struct wallet_item *debit, *credit; // of a transaction; else `debit` is the wallet
     struct hold_item *hold;
     struct withdrawal_item *withdrawal;
@@ -128,6 +129,19 @@ static void take_cursor(struct state *state, const struct record *record) {
     CHECK(pthread_mutex_unlock(&state->cursors_lock) == 0);
 }
 
+static void take_parked(struct books *books, uint64_t position, const struct record *record,
+                        struct parked_item *item) {
+    struct docket docket = {.parked = &item->parked};
+    CHECK(!books->undo.active); // an atomic batch neither waits nor decides
+    table_change_begin(&item->sequence);
+    apply(record, &docket);
+    if (item->opened == 0)
+        item->opened = position;
+    else if (position > item->opened)
+        item->closed = position;
+    table_change_end(&item->sequence);
+}
+
 static void take(struct books *books, uint64_t position, const struct record *record,
                  struct touched *touched) {
     struct state *state = &books->state;
@@ -141,6 +155,10 @@ static void take(struct books *books, uint64_t position, const struct record *re
     };
     if (record->kind == RECORD_CURSOR) {
         take_cursor(state, record);
+        return;
+    }
+    if (record->kind == RECORD_PARKED) {
+        take_parked(books, position, record, touched->parked);
         return;
     }
     mark_all(books, touched, true);
@@ -176,7 +194,7 @@ static void wallets_of(const struct record *record, const struct fetched *fetche
     touched->credit = fetched->counterparty;
     if (record->kind != RECORD_TRANSACTION)
         touched->credit = NULL; // a hold does not touch its merchant
-    else if (record->transaction.type == TRANSACTION_DEPOSIT) {
+    else if (id_is_zero(record->transaction.debit.wallet)) {
         touched->debit = NULL;
         touched->credit = fetched->wallet;
     }
@@ -184,6 +202,11 @@ static void wallets_of(const struct record *record, const struct fetched *fetche
 
 static void items_added(struct books *books, const struct record *record, struct touched *touched) {
     struct state *state = &books->state;
+    if (record->kind == RECORD_PARKED) {
+        if (record->parked.status == PARKED_PENDING)
+            touched->parked = table_at(&state->parked, table_add(&state->parked));
+        return;
+    }
     if (record->operation == COMMAND_WALLET_OPEN) {
         uint32_t index = table_add(&state->wallets);
         undo_added(&books->undo, state, UNDO_WALLET, index);
@@ -209,7 +232,8 @@ static void items_added(struct books *books, const struct record *record, struct
 uint64_t effect_take(struct books *books, struct record *record, struct fetched *fetched) {
     struct state *state = &books->state;
     struct touched touched = {
-        .hold = fetched->hold, .withdrawal = fetched->withdrawal, .key = fetched->key};
+        .hold = fetched->hold, .withdrawal = fetched->withdrawal, .key = fetched->key,
+        .parked = fetched->parked};
     wallets_of(record, fetched, &touched);
     if (record->kind == RECORD_TRANSACTION) {
         history_fill(&record->transaction.debit, touched.debit);
@@ -221,6 +245,8 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
     }
     if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
         record->hold.opening = fetched->hold->opened;
+    if (record->kind == RECORD_PARKED && fetched->parked != NULL)
+        record->parked.opening = fetched->parked->opened;
     if (record->operation == COMMAND_FAIL)
         record->withdrawal.opening = fetched->withdrawal->opened;
     if (record->operation == COMMAND_KEY_ROTATE)
@@ -228,11 +254,11 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
     uint64_t position = journal_next_position(books->journal);
     record_encode(record, journal_round_buffer(books->journal));
     items_added(books, record, &touched);
-    if (record->operation == COMMAND_HOLD) {
+    if (record->kind == RECORD_HOLD && record->operation == COMMAND_HOLD) {
         touched.hold->wallet = state_wallet_index(state, fetched->wallet);
         touched.hold->merchant = state_wallet_index(state, fetched->counterparty);
     }
-    if (record->operation == COMMAND_REFUND)
+    if (record->kind == RECORD_TRANSACTION && record->operation == COMMAND_REFUND)
         touched.refund = state_refund_item(state, fetched->purchase_position);
     take(books, position, record, &touched);
     if (record->kind == RECORD_KEY) {
@@ -356,6 +382,9 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
         touched->withdrawal->wallet = state_wallet_index(&books->state, touched->debit);
         return true;
     case RECORD_KEY: return replay_key(books, position, record, touched);
+    case RECORD_PARKED:
+        touched->parked = replay_item(books, &books->state.parked, record->parked.id);
+        return touched->parked != NULL;
     case RECORD_CURSOR:
     case RECORD_REFUSAL:
     case RECORD_BATCH:

@@ -394,6 +394,7 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     struct books *books = memory_take_zeroed(sizeof(*books));
     books->engine.port = &books_port;
     books->lock_file = -1;
+    books->approvals = options->approvals;
     books->checkpoint_bytes =
         options->checkpoint_bytes == 0 ? CHECKPOINT_BYTES : options->checkpoint_bytes;
     state_init(&books->state, &books->engine.seal);

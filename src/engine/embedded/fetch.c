@@ -178,6 +178,26 @@ static void fetch_withdrawal(struct books *books, const struct command *command,
     docket_wallet(books, fetched, state_wallet_at(&books->state, fetched->withdrawal->wallet));
 }
 
+// A kept command, and who asked for it.
+static void fetch_parked(struct books *books, const struct command *command,
+                         struct fetched *fetched) {
+    struct record record;
+    fetched->parked = state_parked(&books->state, command->subject);
+    if (fetched->parked == NULL)
+        return;
+    fetched->docket.parked = &fetched->parked->parked;
+    fetch_kept(books, fetched->parked, &record);
+    fetched->docket.parked_by = arena_copy(&books->scratch, record.origin.principal);
+}
+
+void fetch_kept(const struct books *books, const struct parked_item *item,
+                struct record *ret_record) {
+    const char *why;
+    struct slice bytes = journal_read_open(books->journal, item->opened);
+    CHECK(record_decode(bytes, ret_record, &why) == STATUS_ok);
+    CHECK(ret_record->kind == RECORD_PARKED && ret_record->parked.status == PARKED_PENDING);
+}
+
 // The texts of a wallet as they are now; copied, because the open round's bytes may move.
 static void fetch_wallet_texts(struct books *books, struct fetched *fetched) {
     struct record record;
@@ -221,10 +241,15 @@ static void fetch_new_ids(struct books *books, const struct command *command,
     case COMMAND_EXPIRE:
     case COMMAND_KEY_REVOKE:
     case COMMAND_KEY_ROTATE:
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
     fetched->docket.new_id = id_make(&state->seal, books->now_ms, slot, locator);
+    if (books->approvals != NULL || command->type == COMMAND_ADJUSTMENT)
+        fetched->docket.new_parked =
+            id_make(&state->seal, books->now_ms, slot, state->parked.count);
 }
 
 // Commands mostly come with the key of the one before.
@@ -248,6 +273,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     memset(fetched, 0, sizeof(*fetched));
     fetched->docket.now_ms = books->now_ms;
     fetched->docket.owner_seed = books->hash_seed;
+    fetched->docket.approvals = books->approvals;
     fetched->docket.keys = state->keys;
     fetched->docket.key_count = state->key_count;
     fetched->docket.principal = fetch_principal(books, command->principal_key);
@@ -264,9 +290,13 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
             wallet_found(state, command->counterparty, command->found[1])); // fall through
     case COMMAND_DEPOSIT:
     case COMMAND_WITHDRAWAL:
+    case COMMAND_ADJUSTMENT:
     case COMMAND_WALLET_CHANGE:
         docket_wallet(books, fetched, wallet_found(state, command->wallet, command->found[0]));
         break;
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT:
+    case COMMAND_READ_APPROVAL: fetch_parked(books, command, fetched); break;
     case COMMAND_SETTLE:
     case COMMAND_FAIL: fetch_withdrawal(books, command, fetched); break;
     case COMMAND_REFUND: fetch_purchase(books, command, fetched); break;

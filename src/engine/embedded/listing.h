@@ -29,6 +29,7 @@ enum status list_wallets(struct books *books, const struct list_query *query, st
 enum status list_holds(struct books *books, const struct list_query *query, struct page *page);
 enum status list_withdrawals(struct books *books, const struct list_query *query,
                              struct page *page);
+enum status list_approvals(struct books *books, const struct list_query *query, struct page *page);
 enum status list_keys(struct books *books, const struct list_query *query, struct page *page);
 
 // Adds a record that a list takes to the page; false when the list does not want it.

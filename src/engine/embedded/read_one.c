@@ -93,6 +93,26 @@ static void read_operation(struct books *books, const struct command *command,
         return;
     }
     outcome_point(outcome, &record, position);
+    fetch_hidden(books, command, &record, outcome);
+}
+
+// Somebody bound sees what he asked for himself.
+static void read_approval(struct books *books, const struct command *command,
+                          struct outcome *outcome) {
+    const struct parked_item *item = state_parked(&books->state, command->subject);
+    struct record opening;
+    if (item != NULL)
+        fetch_kept(books, item, &opening);
+    if (item == NULL || (command_is_bound(command) &&
+                         !slice_equal(opening.origin.principal, command->origin.principal))) {
+        read_missing(command, ID_APPROVAL, outcome);
+        return;
+    }
+    outcome->parked = item->parked;
+    outcome->parked.status = (uint8_t)parked_status_at(&item->parked, books->now_ms);
+    outcome->record = outcome_position(item->closed != 0 ? item->closed : item->opened);
+    if (item->closed != 0)
+        outcome->opening = outcome_position(item->opened);
 }
 
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome) {
@@ -112,6 +132,7 @@ void read_one(struct books *books, const struct command *command, struct outcome
     case COMMAND_READ_TRANSACTION: read_transaction(books, command, ret_outcome); return;
     case COMMAND_READ_HOLD: read_hold(books, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(books, command, ret_outcome); return;
+    case COMMAND_READ_APPROVAL: read_approval(books, command, ret_outcome); return;
     case COMMAND_READ_OPERATION: read_operation(books, command, ret_outcome); return;
     case COMMAND_READ_CURSOR:
         ret_outcome->cursor = books->state.cursors[cursor_index(command->cursor->cursor.kind,

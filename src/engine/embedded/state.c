@@ -15,6 +15,7 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->holds, sizeof(struct hold_item), HOLDS_MAX);
     table_init(&state->withdrawals, sizeof(struct withdrawal_item), HOLDS_MAX);
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
+    table_init(&state->parked, sizeof(struct parked_item), HOLDS_MAX);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
     arena_init(&state->key_texts, 4096);
     CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
@@ -27,6 +28,7 @@ void state_done(struct state *state) {
     table_done(&state->holds);
     table_done(&state->withdrawals);
     table_done(&state->refunds);
+    table_done(&state->parked);
     memory_free(state->keys);
     memory_free(state->key_items);
     arena_done(&state->key_texts);
@@ -52,6 +54,14 @@ struct wallet_item *state_wallet(const struct state *state, struct id id) {
         return NULL;
     struct wallet_item *item = state_wallet_at(state, (uint32_t)locator);
     return id_equal(item->wallet.id, id) ? item : NULL;
+}
+
+struct parked_item *state_parked(const struct state *state, struct id id) {
+    uint64_t locator;
+    if (!id_open(&state->seal, id, &locator) || !table_has(&state->parked, locator))
+        return NULL;
+    struct parked_item *item = table_at(&state->parked, (uint32_t)locator);
+    return id_equal(item->parked.id, id) ? item : NULL;
 }
 
 struct hold_item *state_hold(const struct state *state, struct id id) {

@@ -61,6 +61,16 @@ struct refund_item {
     uint32_t reserved;
 };
 
+// A command that waits for a decision, or has had it.
+struct parked_item {
+    struct parked parked;
+    uint32_t sequence;
+    uint32_t reserved;
+    uint64_t opened; // position of the record that opened it
+    uint64_t closed; // position of the decision; 0: none yet
+};
+static_assert(sizeof(struct parked_item) == 72, "");
+
 struct key_item {
     struct key key;
     uint64_t opened;       // position of the record that created it
@@ -79,6 +89,7 @@ struct state {
     struct table holds;       // struct hold_item
     struct table withdrawals; // struct withdrawal_item
     struct table refunds;     // struct refund_item
+    struct table parked;      // struct parked_item
 
     // Keys are few and asked for at every request: arrays behind a lock, the rules see `keys` as
     // one array.
@@ -117,6 +128,7 @@ void state_done(struct state *state);
 struct wallet_item *state_wallet(const struct state *state, struct id id);
 struct hold_item *state_hold(const struct state *state, struct id id);
 struct withdrawal_item *state_withdrawal(const struct state *state, struct id id);
+struct parked_item *state_parked(const struct state *state, struct id id);
 static inline struct wallet_item *state_wallet_at(const struct state *state, uint32_t index) {
     return (struct wallet_item *)table_at(&state->wallets, index);
 }

@@ -29,13 +29,15 @@ static size_t bytes_of(const struct command *command) {
     return RECORD_FIXED_BYTES_MAX + command->owner.size + command->bank_id.size +
            command->order.size + command->reference.size + command->reason.size +
            command->metadata.size + command->name.size + command->origin.principal.size +
-           command->origin.request_id.size;
+           command->origin.request_id.size + command->bound_to.size;
 }
 
 static size_t bytes_of_submission(const struct submission *submission) {
     size_t bytes = 4096 + (submission->atomic ? submission->count * sizeof(uint64_t) : 0);
     for (uint32_t i = 0; i < submission->count; i++) {
         bytes += bytes_of(&submission->commands[i]);
+        if (submission->commands[i].type == COMMAND_APPROVE) // and what it lets go
+            bytes += LIMIT_RECORD_BYTES_MAX;
         if (submission->commands[i].type == COMMAND_WALLET_CHANGE)
             bytes += LIMIT_TEXT_BYTES_MAX +
                      LIMIT_METADATA_BYTES_MAX; // what it keeps stands in its record too

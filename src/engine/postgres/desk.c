@@ -24,6 +24,7 @@ void rows_add(struct rows *rows, void *item) {
 
 static void each_map(struct desk *desk, void (*action)(struct map *)) {
     action(&desk->wallet_map);
+    action(&desk->parked_map);
     action(&desk->hold_map);
     action(&desk->withdrawal_map);
     action(&desk->purchase_map);
@@ -35,6 +36,7 @@ static void each_map(struct desk *desk, void (*action)(struct map *)) {
 void desk_clear(struct desk *desk) {
     each_map(desk, map_clear);
     desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
+    desk->parked.count = 0;
     desk->purchases.count = desk->due.count = desk->records.count = 0;
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     desk->currency_count = 0;
@@ -57,6 +59,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->withdrawals.items);
     memory_free(desk->purchases.items);
     memory_free(desk->due.items);
+    memory_free(desk->parked.items);
     memory_free(desk->asked.items);
     memory_free(desk->asked_holds.items);
     memory_free(desk->asked_withdrawals.items);
@@ -83,6 +86,14 @@ struct hold_row *desk_hold(const struct desk *desk, struct id id) {
         return NULL;
     struct hold_row *row = map_find(&desk->hold_map, map_number(number));
     return row != NULL && row->present && id_equal(row->hold.id, id) ? row : NULL;
+}
+
+struct parked_row *desk_parked(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!number_of_id(&desk->seal, id, &number))
+        return NULL;
+    struct parked_row *row = map_find(&desk->parked_map, map_number(number));
+    return row != NULL && row->present && id_equal(row->parked.id, id) ? row : NULL;
 }
 
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {

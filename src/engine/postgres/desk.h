@@ -47,6 +47,13 @@ struct purchase_row { // any transaction that a command names
     bool present, changed;
 };
 
+struct parked_row { // a command that waits for a decision
+    struct parked parked;
+    uint64_t number, opened, closed; // number of the record that opened it, and positions
+    bool present, added, changed;
+    struct slice principal; // who asked
+};
+
 struct answer_row {    // what an idempotency key has decided
     uint64_t position; // 0: nothing yet
 };
@@ -108,7 +115,8 @@ struct saved { // what an atomic batch changed
 // What a pass of fetching still has to ask for.
 struct wants {
     struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
-        withdrawal_numbers, detail_slots, detail_numbers, transaction_slots, transactions, records,
+        withdrawal_numbers, parked_slots, parked_numbers, detail_slots, detail_numbers,
+        transaction_slots, transactions, records,
         keys, bank_slots, bank_ids, rotated_keys; // numbers of keys whose making must be shown
 };
 
@@ -123,8 +131,10 @@ struct desk {
     bool has_bound; // somebody bound to an owner asks: both wallets of transactions are fetched
     struct counters before, counters;
 
+    const struct approval_rules *approvals; // borrowed; NULL: none
+    struct map parked_map;
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
-    struct rows wallets, holds, withdrawals, purchases, due;
+    struct rows wallets, holds, withdrawals, purchases, due, parked;
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
@@ -161,6 +171,7 @@ struct found {
     struct withdrawal_row *withdrawal;
     struct purchase_row *transaction;
     struct key_row *key;
+    struct parked_row *parked;
     struct purchase purchase;
 };
 
@@ -171,6 +182,7 @@ void desk_clear(struct desk *desk); // after a batch, or before it is begun agai
 void rows_add(struct rows *rows, void *item);
 struct wallet_row *desk_wallet(const struct desk *desk, struct id id); // NULL: there is none
 struct hold_row *desk_hold(const struct desk *desk, struct id id);
+struct parked_row *desk_parked(const struct desk *desk, struct id id);
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id);
 // The transaction with that id, decoded; NULL: there is none.
 struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
@@ -205,7 +217,7 @@ void desk_undo_roll_back(struct desk *desk);
 // and locks even when no command of them writes.
 MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
                                        struct inbox_node *first, bool will_write);
-// Gathers a command's things into its docket.
+// desk_find.c: gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
 
 // desk_decide.c

@@ -3,6 +3,7 @@
 // taken at once, so that the next command is decided against them.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
+#include "ledger/parked.h"
 
 static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
@@ -76,6 +77,63 @@ static bool is_blocked(const struct found *found) {
            (found->withdrawal != NULL && found->withdrawal->blocked);
 }
 
+static void set_aside(struct outcome *outcome, struct engine_stats *stats) {
+    outcome_refuse(outcome, &(struct refusal){.status = STATUS_busy}, stats);
+    outcome->aside = true;
+    count(&stats->set_aside);
+}
+
+// The kept command is decided again, on what is now; its own record comes before the approval's.
+// False: somebody else has locked what it would change.
+static bool decide_kept(struct desk *desk, const struct parked_row *row,
+                        struct parked_facts *facts, struct engine_stats *stats) {
+    struct record opening, record;
+    struct command kept;
+    struct found found;
+    struct refusal refusal;
+    const char *why;
+    const struct record_row *first = desk_record(desk, row->opened);
+    CHECK(first != NULL && record_decode(first->bytes, &opening, &why) == STATUS_ok);
+    CHECK(command_decode(opening.parked.command, &kept));
+    desk_find(desk, &kept, &found);
+    if (is_blocked(&found))
+        return false;
+    enum status status = decide(&kept, &found.docket, &record, &refusal);
+    if (status == STATUS_ok) {
+        (void)desk_take(desk, &record, &found);
+        count(&stats->records);
+    }
+    parked_outcome(facts, status == STATUS_ok ? &record : NULL, &refusal);
+    return true;
+}
+
+// A command that has to wait, or the decision about one.
+static void decide_parked(struct desk *desk, const struct command *command, bool in_atomic,
+                          struct record *record, struct found *found, struct outcome *outcome,
+                          struct engine_stats *stats) {
+    struct buffer encoded = {0};
+    if (in_atomic) { // all or nothing cannot wait for one of its parts
+        struct refusal refusal = {.status = STATUS_approval_required,
+                                  .id_type = ID_WALLET,
+                                  .id = record->parked.wallet};
+        outcome_refuse(outcome, &refusal, stats);
+        return;
+    }
+    if (record->parked.status == PARKED_PENDING) {
+        command_encode(command, &encoded);
+        record->parked.command = buffer_slice(&encoded);
+    } else if (record->parked.status == PARKED_APPROVED &&
+               !decide_kept(desk, found->parked, &record->parked, stats)) {
+        set_aside(outcome, stats);
+        return;
+    }
+    uint64_t position = desk_take(desk, record, found);
+    outcome->status = STATUS_ok;
+    outcome_point(outcome, record, position);
+    count(&stats->records);
+    buffer_done(&encoded);
+}
+
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
                  struct outcome *ret_outcome, struct engine_stats *stats) {
     struct outcome *outcome = ret_outcome;
@@ -91,9 +149,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     struct refusal refusal;
     desk_find(desk, command, &found);
     if (is_blocked(&found)) {
-        outcome_refuse(outcome, &(struct refusal){.status = STATUS_busy}, stats);
-        outcome->aside = true;
-        count(&stats->set_aside);
+        set_aside(outcome, stats);
         return;
     }
     enum status status = decide(command, &found.docket, &record, &refusal);
@@ -101,6 +157,10 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
         outcome_refuse(outcome, &refusal, stats);
         if (command->has_key && !in_atomic && status_is_remembered(status))
             remember_refusal(desk, command, &refusal, outcome, stats);
+        return;
+    }
+    if (record.kind == RECORD_PARKED) {
+        decide_parked(desk, command, in_atomic, &record, &found, outcome, stats);
         return;
     }
     position = desk_take(desk, &record, &found);

@@ -89,7 +89,7 @@ static uint16_t currency_of_new(struct desk *desk, const struct currency *curren
 static void take_transaction(struct desk *desk, struct record *record, struct found *found,
                              uint64_t position) {
     const struct transaction_facts *facts = &record->transaction;
-    bool is_deposit = facts->type == TRANSACTION_DEPOSIT;
+    bool is_deposit = id_is_zero(facts->debit.wallet); // it comes from the world outside
     struct wallet_row *debit = is_deposit ? NULL : found->wallet;
     struct wallet_row *credit = is_deposit ? found->wallet : found->counterparty;
     change_wallet(desk, debit);
@@ -230,6 +230,7 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_HOLD: return id_slot(record->hold.id);
     case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
     case RECORD_CURSOR: return record->cursor.slot;
+    case RECORD_PARKED: return id_slot(record->parked.id);
     case RECORD_NOTES:
     case RECORD_KEY: return 0;
     case RECORD_REFUSAL:
@@ -238,10 +239,30 @@ static uint32_t slot_of(const struct record *record) {
     UNREACHABLE("nothing is taken");
 }
 
+// An atomic batch neither waits nor decides, so nothing of this is ever taken back alone.
+static void take_parked(struct desk *desk, struct record *record, struct found *found,
+                        uint64_t position) {
+    CHECK(!desk->undoing);
+    if (record->parked.status == PARKED_PENDING) {
+        struct parked_row *row = add_row(desk, &desk->parked, sizeof(*row));
+        row->number = position / 8;
+        row->opened = position;
+        row->added = row->present = true;
+        row->principal = arena_copy(&desk->arena, record->origin.principal);
+        map_add(&desk->parked_map, map_number(row->number), row);
+        found->parked = row;
+        found->docket.parked = &row->parked;
+    } else {
+        found->parked->changed = true;
+        found->parked->closed = position;
+    }
+    apply(record, &found->docket);
+}
+
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found) {
     if (record->kind == RECORD_TRANSACTION) {
         struct transaction_facts *facts = &record->transaction;
-        bool is_deposit = facts->type == TRANSACTION_DEPOSIT;
+        bool is_deposit = id_is_zero(facts->debit.wallet); // it comes from the world outside
         history_fill(&facts->debit, is_deposit ? NULL : found->wallet);
         history_fill(&facts->credit, is_deposit ? found->wallet : found->counterparty);
         if (record->operation == COMMAND_SETTLE)
@@ -251,6 +272,8 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     }
     if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
         record->hold.opening = found->hold->opened;
+    if (record->kind == RECORD_PARKED && found->parked != NULL)
+        record->parked.opening = found->parked->opened;
     if (record->operation == COMMAND_FAIL)
         record->withdrawal.opening = found->withdrawal->opened;
     if (record->operation == COMMAND_KEY_ROTATE)
@@ -263,6 +286,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
     case RECORD_KEY: take_key(desk, record, found, position); break;
     case RECORD_NOTES: break;
+    case RECORD_PARKED: take_parked(desk, record, found, position); break;
     case RECORD_CURSOR:
     case RECORD_REFUSAL:
     case RECORD_BATCH: UNREACHABLE("nothing is taken");

@@ -173,6 +173,28 @@ static void write_keys(struct desk *desk, struct link *link) {
     send(desk, link, SQL_CHANGE_KEYS, 10);
 }
 
+static void write_approvals(struct desk *desk, struct link *link, bool added) {
+    begin(desk, 9, added ? MASK(6) | MASK(7) | MASK(8) : 0);
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->parked.count; i++) {
+        const struct parked_row *row = desk->parked.items[i];
+        if (row->added != added || (!row->added && !row->changed))
+            continue;
+        column_add(&out[0], id_slot(row->parked.id));
+        column_add(&out[1], (int64_t)row->number);
+        column_add(&out[2], row->parked.status);
+        column_add(&out[3], (int64_t)(row->closed / 8));
+        if (!added)
+            continue;
+        column_add(&out[4], (int64_t)row->parked.expires_at_ms);
+        column_add(&out[5], row->parked.cause);
+        add_id(&out[6], row->parked.id);
+        add_id(&out[7], row->parked.wallet);
+        column_add_bytes(&out[8], row->principal);
+    }
+    send(desk, link, added ? SQL_ADD_APPROVALS : SQL_CHANGE_APPROVALS, added ? 9 : 4);
+}
+
 // ---- what never changes -----------------------------------------------------------------------
 
 static const struct record_row *record_at(const struct desk *desk, uint32_t index,
@@ -187,6 +209,8 @@ static const struct record_row *record_at(const struct desk *desk, uint32_t inde
 static uint64_t opening_of(const struct record *record) {
     if (record->kind == RECORD_TRANSACTION)
         return record->transaction.opening / 8;
+    if (record->kind == RECORD_PARKED)
+        return record->parked.opening / 8;
     if (record->kind == RECORD_HOLD)
         return record->hold.opening / 8;
     if (record->kind == RECORD_KEY)
@@ -373,6 +397,8 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_withdrawals(desk, link, false);
         write_refunds(desk, link);
         write_keys(desk, link);
+        write_approvals(desk, link, true);
+        write_approvals(desk, link, false);
         write_records(desk, link, chains);
         write_slots(desk, link);
         write_postings(desk, link);

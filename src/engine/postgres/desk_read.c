@@ -85,6 +85,22 @@ static void read_withdrawal(const struct desk *desk, const struct command *comma
     }
 }
 
+// Somebody bound sees what he asked for himself.
+static void read_approval(const struct desk *desk, const struct command *command,
+                          struct outcome *outcome) {
+    const struct parked_row *row = desk_parked(desk, command->subject);
+    if (row == NULL || (command_is_bound(command) &&
+                        !slice_equal(row->principal, command->origin.principal))) {
+        read_missing(command, ID_APPROVAL, outcome);
+        return;
+    }
+    outcome->parked = row->parked;
+    outcome->parked.status = (uint8_t)parked_status_at(&row->parked, desk->now_ms);
+    outcome->record = outcome_position(row->closed != 0 ? row->closed : row->opened);
+    if (row->closed != 0)
+        outcome->opening = outcome_position(row->opened);
+}
+
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome) {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
@@ -103,6 +119,7 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
     case COMMAND_READ_TRANSACTION: read_transaction(desk, command, ret_outcome); return;
     case COMMAND_READ_HOLD: read_hold(desk, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(desk, command, ret_outcome); return;
+    case COMMAND_READ_APPROVAL: read_approval(desk, command, ret_outcome); return;
     default: UNREACHABLE("not a read");
     }
 }

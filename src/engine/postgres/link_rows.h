@@ -29,6 +29,16 @@ static inline void row_hold(const struct pg_result *result, int row, struct hold
     };
 }
 
+static inline void row_parked(const struct pg_result *result, int row, struct parked *ret_parked) {
+    *ret_parked = (struct parked){
+        .id = row_id(result, row, 1),
+        .wallet = row_id(result, row, 2),
+        .expires_at_ms = (uint64_t)row_number(result, row, 3),
+        .status = (uint8_t)row_number(result, row, 4),
+        .cause = (uint8_t)row_number(result, row, 5),
+    };
+}
+
 static inline void row_withdrawal(const struct pg_result *result, int row,
                                   struct withdrawal *ret_withdrawal) {
     *ret_withdrawal = (struct withdrawal){

@@ -2,6 +2,7 @@
 // Lists: one statement per kind, newest first, one row more than asked for, which tells whether
 // there is a next page. A cursor is the number of the last thing shown.
 #include "base/check.h"
+#include "base/clock.h"
 #include "engine/audit_page.h"
 #include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres_books.h"
@@ -300,6 +301,39 @@ static enum link_result list_audit(struct books *books, struct link *link,
     return LINK_OK;
 }
 
+// ---- approvals --------------------------------------------------------------------------------
+
+static enum link_result list_approvals(struct books *books, struct link *link,
+                                       const struct list_query *query, struct page *page) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    uint64_t now_ms = clock_now_ms();
+    parameter_number(&parameters, below(query));
+    parameter_number(&parameters, query->status);
+    parameter_bytes(&parameters, ID(query->wallet));
+    parameter_bytes(&parameters, query->initiated_by);
+    parameter_bytes(&parameters, query->bound_to.size != 0 ? query->asker : (struct slice){0});
+    parameter_number(&parameters, bounded(now_ms));
+    parameter_number(&parameters, (int64_t)query->limit + 1);
+    enum link_result answer = reader_ask(books, link, SQL_LIST_APPROVALS, &parameters, &result);
+    if (answer != LINK_OK)
+        return answer;
+    int rows = rows_of(query, result);
+    for (int i = 0; i < rows; i++) {
+        bool is_closed = row_number(result, i, 6) != 0;
+        if (row_bytes(result, i, 8).size == 0)
+            continue; // its month was detached
+        struct outcome *outcome = page_add(page);
+        row_parked(result, i, &outcome->parked);
+        outcome->parked.status = (uint8_t)parked_status_at(&outcome->parked, now_ms);
+        outcome->record = arena_copy(&page->arena, row_bytes(result, i, is_closed ? 9 : 8));
+        if (is_closed)
+            outcome->opening = arena_copy(&page->arena, row_bytes(result, i, 8));
+    }
+    end_page(page, result, rows, 0);
+    return LINK_OK;
+}
+
 static enum status list_on(struct books *books, struct link *link, const struct list_query *query,
                            struct page *page) {
     enum link_result result = LINK_REFUSED;
@@ -314,6 +348,7 @@ static enum status list_on(struct books *books, struct link *link, const struct 
     case LIST_WITHDRAWALS: result = list_withdrawals(books, link, query, page); break;
     case LIST_KEYS: result = list_keys(books, link, query, page); break;
     case LIST_AUDIT: result = list_audit(books, link, query, page); break;
+    case LIST_APPROVALS: result = list_approvals(books, link, query, page); break;
     }
     return result == LINK_OK ? STATUS_ok : STATUS_busy;
 }

@@ -26,6 +26,10 @@
     "LEFT JOIN records c ON c.slot = " thing ".slot AND c.number = " thing ".closed "
 #define HOLD_JOINS       THING_JOINS("h")
 #define WITHDRAWAL_JOINS THING_JOINS("w")
+#define APPROVAL_JOINS   THING_JOINS("a")
+#define APPROVAL_COLUMNS                                                                           \
+    "a.number, a.id, a.wallet, a.expires_at_ms, a.status::bigint, a.cause::bigint, a.closed, "     \
+    "a.principal, coalesce(o.bytes, k.bytes), c.bytes"
 #define RECORD_COLUMNS   "r.number, r.bytes, r.opening, coalesce(o.bytes, k.bytes)"
 #define OPENING                                                                                    \
     " LEFT JOIN records o ON o.slot = r.slot AND o.number = r.opening "                            \
@@ -128,6 +132,12 @@ static const char *const texts[SQL_COUNT] = {
         "JOIN keys k ON k.number = n.number "
         "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
         "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened",
+    [SQL_APPROVALS] = "SELECT " APPROVAL_COLUMNS NAMED
+                      "JOIN approvals a ON a.slot = n.slot AND a.number = n.number" APPROVAL_JOINS,
+    [SQL_APPROVALS_LOCKED] =
+        "SELECT " APPROVAL_COLUMNS NAMED
+        "JOIN approvals a ON a.slot = n.slot AND a.number = n.number" APPROVAL_JOINS
+        "ORDER BY a.slot, a.number FOR UPDATE OF a",
     [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
                     EACH("records", "x.number = n.number", "") "r" OPENING,
 
@@ -205,6 +215,16 @@ static const char *const texts[SQL_COUNT] = {
         "previous_until_ms = excluded.previous_until_ms, rotated = excluded.rotated "
         "WHERE NOT k.revoked AND k.id = excluded.id RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
+    [SQL_ADD_APPROVALS] =
+        "INSERT INTO approvals SELECT slot, number, id, wallet, principal, expires_at_ms, status, "
+        "cause, closed FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[]) n(slot, number, "
+        "status, closed, expires_at_ms, cause, id, wallet, principal)",
+    [SQL_CHANGE_APPROVALS] =
+        "WITH written AS (UPDATE approvals a SET status = n.status, closed = n.closed FROM "
+        "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) n(slot, number, status, "
+        "closed) WHERE a.slot = n.slot AND a.number = n.number AND a.status = 0 RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'approvals')",
     [SQL_ADD_RECORDS] =
         "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
         "order_id, nullif(opening, 0), chain, bytes FROM unnest($1::bigint[], $2::bigint[], "
@@ -370,6 +390,15 @@ static const char *const texts[SQL_COUNT] = {
         "WHERE w.slot = $13::bigint AND w.owner = $12::bytea) t "
         "JOIN records r ON r.number = t.record" REFUNDS OPENING
         "ORDER BY r.number DESC LIMIT $8::bigint",
+    // Status 4, expired, is pending and too late.
+    [SQL_LIST_APPROVALS] =
+        "SELECT " APPROVAL_COLUMNS " FROM approvals a" APPROVAL_JOINS
+        "WHERE a.number < $1::bigint AND ($2::bigint < 0 OR $2::bigint = "
+        "CASE WHEN a.status = 0 AND a.expires_at_ms <= $6::bigint THEN 4 ELSE a.status END) AND "
+        "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND "
+        "(length($4::bytea) = 0 OR a.principal = $4::bytea) AND "
+        "(length($5::bytea) = 0 OR a.principal = $5::bytea) "
+        "ORDER BY a.number DESC LIMIT $7::bigint",
     [SQL_OWNED] =
         "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "

@@ -46,7 +46,8 @@ static void keys_remember_what_the_ledger_said(void **state) {
         "wallet_closed", "wallet_frozen", "duplicate_bank_transaction", "hold_not_open",
         "withdrawal_not_pending", "capture_exceeds_hold", "refund_exceeds_purchase",
         "insufficient_funds", "balance_limit_exceeded", "wallet_not_empty", "credit_limit_in_use",
-        "last_admin_key", "cannot_receive", "cannot_pay",
+        "last_admin_key", "cannot_receive", "cannot_pay", "approval_required",
+        "approval_not_pending",
     };
     const size_t count = sizeof(remembered) / sizeof(remembered[0]);
     size_t found = 0;

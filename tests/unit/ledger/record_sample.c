@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "ledger/parked.h"
 #include "scene.h"
 
 struct maker {
@@ -189,6 +190,43 @@ static void make_notes(struct maker *maker, struct notes_facts *facts) {
     buffer_done(&buffer);
 }
 
+static void make_parked(struct maker *maker, struct parked_facts *facts) {
+    *facts = (struct parked_facts){.id = some_id(maker),
+                                   .wallet = some_id(maker),
+                                   .cause = PARKED_FOR_APPROVAL,
+                                   .status = (uint8_t)number(maker, PARKED_REJECTED),
+                                   .currency = currency(maker),
+                                   .expires_at_ms = number(maker, UINT64_MAX),
+                                   .held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+                                   .wallet_balance = balance(maker),
+                                   .wallet_held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
+                                   .wallet_version = number(maker, UINT64_MAX),
+                                   .opening = number(maker, UINT64_MAX),
+                                   .result_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1),
+                                   .result = some_id(maker),
+                                   .reason = text(maker, 255)};
+    if (facts->status == PARKED_REFUSED)
+        facts->refusal = (struct refusal){.status = STATUS_insufficient_funds,
+                                          .id = some_id(maker),
+                                          .currency = currency(maker),
+                                          .asked = balance(maker)};
+    if (facts->status != PARKED_PENDING)
+        return;
+    struct command kept = {.type = COMMAND_TRANSFER,
+                           .has_amount = true,
+                           .amount = amount(maker),
+                           .wallet = some_id(maker),
+                           .counterparty = some_id(maker),
+                           .reference = text(maker, 255),
+                           .metadata = metadata(maker),
+                           .origin = {.principal = text(maker, 255), .role = ROLE_SERVICE}};
+    struct buffer bytes = {0};
+    command_encode(&kept, &bytes);
+    facts->command = arena_copy(maker->arena, buffer_slice(&bytes));
+    facts->amount = kept.amount;
+    buffer_done(&bytes);
+}
+
 static void make_others(struct maker *maker, struct record *record) {
     if (record->kind == RECORD_KEY) {
         record->api_key = (struct key_facts){.id = some_id(maker),
@@ -234,7 +272,8 @@ static void make_others(struct maker *maker, struct record *record) {
 }
 
 static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
-                                RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_NOTES,
+                                RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_PARKED,
+                                RECORD_NOTES,
                                 RECORD_CURSOR};
 
 bool sample_next_kind(uint8_t *kind) {
@@ -282,6 +321,7 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
     case RECORD_TRANSACTION: make_transaction(&maker, &record.transaction); break;
     case RECORD_HOLD: make_hold(&maker, &record.hold); break;
     case RECORD_WITHDRAWAL: make_withdrawal(&maker, &record.withdrawal); break;
+    case RECORD_PARKED: make_parked(&maker, &record.parked); break;
     default: make_others(&maker, &record); break;
     }
     return record;
@@ -375,6 +415,28 @@ static void same_wallet(const struct wallet_facts *a, const struct wallet_facts 
     SAME_TEXT(reason);
 }
 
+static void same_refusal(const struct refusal *a, const struct refusal *b);
+
+static void same_parked(const struct parked_facts *a, const struct parked_facts *b) {
+    SAME_ID(id);
+    SAME_ID(wallet);
+    SAME(cause);
+    SAME(status);
+    SAME(amount);
+    same_currency(&a->currency, &b->currency);
+    SAME(expires_at_ms);
+    SAME(held);
+    SAME(wallet_balance);
+    SAME(wallet_held);
+    SAME(wallet_version);
+    SAME(opening);
+    SAME(result_type);
+    SAME_ID(result);
+    same_refusal(&a->refusal, &b->refusal);
+    SAME_TEXT(command);
+    SAME_TEXT(reason);
+}
+
 static void same_key(const struct key_facts *a, const struct key_facts *b) {
     SAME_ID(id);
     SAME(role);
@@ -428,6 +490,7 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_WITHDRAWAL: same_withdrawal(&a->withdrawal, &b->withdrawal); break;
     case RECORD_KEY: same_key(&a->api_key, &b->api_key); break;
     case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
+    case RECORD_PARKED: same_parked(&a->parked, &b->parked); break;
     case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
     case RECORD_NOTES:
         SAME(notes.count);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "ledger/metadata.h"
 #include "ledger/note.h"
+#include "ledger/parked.h"
 #include "record_sample.h"
 #include "scene.h"
 
@@ -116,7 +117,7 @@ static void check_sane(const struct record *record, const struct sample *sample)
         break;
     case RECORD_TRANSACTION:
         assert_true(record->transaction.type >= TRANSACTION_DEPOSIT &&
-                    record->transaction.type <= TRANSACTION_TRANSFER);
+                    record->transaction.type <= TRANSACTION_ADJUSTMENT);
         assert_true(amount_is_valid(record->transaction.amount));
         assert_true(record->transaction.subject_status <= HOLD_EXPIRED);
         assert_true(metadata_is_valid(record->transaction.metadata));
@@ -139,6 +140,13 @@ static void check_sane(const struct record *record, const struct sample *sample)
         assert_true(record->refusal.status != STATUS_ok && record->refusal.status < STATUS_COUNT);
         assert_true(record->refusal.id_type < ID_TYPE_COUNT);
         break;
+    case RECORD_PARKED: {
+        struct command kept;
+        assert_true(record->parked.status <= PARKED_REJECTED);
+        if (record->parked.status == PARKED_PENDING)
+            assert_true(command_decode(record->parked.command, &kept));
+        break;
+    }
     case RECORD_CURSOR: cursor_check(&record->cursor); break;
     case RECORD_NOTES:
         assert_true(notes_count(record->notes.notes) == record->notes.count);

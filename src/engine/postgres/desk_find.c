@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// Once everything is on the desk, each command finds its things there.
+#include "base/check.h"
+#include "engine/postgres/desk.h"
+#include "engine/postgres/number.h"
+
+static void find_wallet(struct desk *desk, struct id id, struct found *found) {
+    found->wallet = desk_wallet(desk, id);
+    if (found->wallet == NULL)
+        return;
+    found->docket.wallet = &found->wallet->wallet;
+    found->docket.currency = &desk->currencies[found->wallet->wallet.currency].account;
+}
+
+static void find_counterparty(struct desk *desk, struct id id, struct found *found) {
+    found->counterparty = desk_wallet(desk, id);
+    if (found->counterparty == NULL)
+        return;
+    found->docket.counterparty = &found->counterparty->wallet;
+    found->docket.counterparty_currency =
+        &desk->currencies[found->counterparty->wallet.currency].account.currency;
+}
+
+static void find_purchase(struct desk *desk, struct id id, struct found *found) {
+    struct record record;
+    uint16_t number;
+    found->transaction = desk_transaction(desk, id, &record);
+    if (found->transaction == NULL)
+        return;
+    const struct transaction_facts *facts = &record.transaction;
+    if (facts->type != TRANSACTION_PURCHASE) {
+        found->docket.subject_is_other_transaction = true;
+        found->docket.subject_owners[0] = desk_owner(desk, facts->debit.wallet);
+        found->docket.subject_owners[1] = desk_owner(desk, facts->credit.wallet);
+        found->docket.currency = desk_currency(desk, &facts->currency, &number);
+        return;
+    }
+    found->purchase = (struct purchase){.id = facts->id,
+                                        .wallet = facts->debit.wallet,
+                                        .merchant = facts->credit.wallet,
+                                        .amount = facts->amount,
+                                        .refunded = found->transaction->refunded};
+    found->docket.purchase = &found->purchase;
+    find_wallet(desk, facts->credit.wallet, found);
+    find_counterparty(desk, facts->debit.wallet, found);
+    CHECK(found->wallet != NULL && found->counterparty != NULL);
+}
+
+static void find_hold(struct desk *desk, const struct command *command, struct found *found) {
+    struct record opening;
+    const char *why;
+    found->hold = desk_hold(desk, command->subject);
+    if (found->hold == NULL)
+        return;
+    found->docket.hold = &found->hold->hold;
+    find_wallet(desk, found->hold->hold.wallet, found);
+    find_counterparty(desk, found->hold->hold.merchant, found);
+    if (command->type != COMMAND_CAPTURE)
+        return;
+    const struct record_row *record = desk_record(desk, found->hold->opened);
+    CHECK(record != NULL && record_decode(record->bytes, &opening, &why) == STATUS_ok);
+    found->docket.order = opening.hold.order;
+}
+
+static void find_withdrawal(struct desk *desk, struct id id, struct found *found) {
+    found->withdrawal = desk_withdrawal(desk, id);
+    if (found->withdrawal == NULL)
+        return;
+    found->docket.withdrawal = &found->withdrawal->withdrawal;
+    find_wallet(desk, found->withdrawal->withdrawal.wallet, found);
+}
+
+static void find_texts(struct desk *desk, struct found *found) {
+    struct record record;
+    const char *why;
+    if (found->wallet == NULL)
+        return;
+    const struct record_row *row = desk_record(desk, found->wallet->details);
+    CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+    CHECK(record.kind == RECORD_WALLET && id_equal(record.wallet.id, found->wallet->wallet.id));
+    found->docket.owner = record.wallet.owner;
+    found->docket.metadata = record.wallet.metadata;
+}
+
+static void find_bank(struct desk *desk, const struct command *command, struct found *found) {
+    if (command->bank_id.size == 0 || found->docket.currency == NULL)
+        return;
+    struct slice code = currency_code(&found->docket.currency->currency);
+    const struct bank_row *bank =
+        map_find(&desk->bank_map, desk_bank_key(desk, code, command->bank_id));
+    if (bank != NULL && bank->present)
+        found->docket.bank_transaction = &bank->transaction;
+}
+
+static uint32_t slot_of_new(const struct command *command, const struct found *found) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: return command->slot;
+    case COMMAND_REFUND: return found->docket.purchase != NULL ? id_slot(found->purchase.id) : 0;
+    default: return found->wallet != NULL ? id_slot(found->wallet->wallet.id) : 0;
+    }
+}
+
+static void find_new_ids(struct desk *desk, const struct command *command, struct found *found) {
+    uint32_t slot = slot_of_new(command, found);
+    uint64_t locator = number_locator(desk_next_number(desk), desk->now_ms);
+    switch ((enum command_type)command->type) {
+    case COMMAND_KEY_CREATE: locator = desk->counters.keys + 1; break;
+    case COMMAND_WITHDRAWAL:
+        if (command->bank_id.size != 0)
+            found->docket.new_transaction = id_make(&desk->seal, desk->now_ms, slot, locator);
+        break;
+    case COMMAND_FAIL:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE:
+    case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT:
+    case COMMAND_WALLET_CHANGE: return;
+    default: break;
+    }
+    found->docket.new_id = id_make(&desk->seal, desk->now_ms, slot, locator);
+    if (desk->approvals != NULL || command->type == COMMAND_ADJUSTMENT)
+        found->docket.new_parked = id_make(&desk->seal, desk->now_ms, slot, locator);
+}
+
+void desk_find(struct desk *desk, const struct command *command, struct found *ret_found) {
+    struct found *found = ret_found;
+    uint16_t number;
+    memset(found, 0, sizeof(*found));
+    found->docket.now_ms = desk->now_ms;
+    found->docket.owner_seed = desk->hash_seed;
+    found->docket.approvals = desk->approvals;
+    found->docket.keys = desk->keys;
+    found->docket.key_count = desk->key_count;
+    const struct key_row *principal = desk_key(desk, command->principal_key);
+    found->docket.principal = principal == NULL ? NULL : &principal->key;
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN:
+        found->docket.currency = desk_currency(desk, &command->currency, &number);
+        break;
+    case COMMAND_PURCHASE:
+    case COMMAND_TRANSFER:
+    case COMMAND_HOLD: find_counterparty(desk, command->counterparty, found); // fall through
+    case COMMAND_DEPOSIT:
+    case COMMAND_WITHDRAWAL:
+    case COMMAND_ADJUSTMENT:
+    case COMMAND_WALLET_CHANGE: find_wallet(desk, command->wallet, found); break;
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT:
+        found->parked = desk_parked(desk, command->subject);
+        if (found->parked == NULL)
+            break;
+        found->docket.parked = &found->parked->parked;
+        found->docket.parked_by = found->parked->principal;
+        break;
+    case COMMAND_SETTLE:
+    case COMMAND_FAIL: find_withdrawal(desk, command->subject, found); break;
+    case COMMAND_REFUND: find_purchase(desk, command->subject, found); break;
+    case COMMAND_CAPTURE:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE: find_hold(desk, command, found); break;
+    case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
+        found->key = desk_key(desk, command->subject);
+        found->docket.key = found->key == NULL ? NULL : &found->key->key;
+        break;
+    default: break;
+    }
+    if (command->type == COMMAND_WALLET_CHANGE)
+        find_texts(desk, found);
+    find_bank(desk, command, found);
+    find_new_ids(desk, command, found);
+}
