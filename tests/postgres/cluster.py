@@ -40,9 +40,9 @@ def _die_with_parent():
 
 
 class Cluster:
-    """A server of its own; with `source` a streaming standby of that one, or of whatever takes the
-    source's place in `follow`."""
-    def __init__(self, source=None):
+    """A server of its own; with `source` a streaming standby of that one. `data` and `pg_wal` say
+    where those folders are to lie, when not in its own temporary one."""
+    def __init__(self, source=None, data=None, pg_wal=None):
         self.bin = programs()
         if self.bin is None:
             print("PostgreSQL 15 or newer is not installed")
@@ -52,8 +52,9 @@ class Cluster:
         self.home = tempfile.mkdtemp(prefix="florin-pg-")
         os.chmod(self.home, 0o755)
         self.socket = os.path.join(self.home, "s")
-        self.data = os.path.join(self.home, "data")
-        for path in (self.socket, self.data):
+        self.data = data or os.path.join(self.home, "data")
+        wal = pg_wal or os.path.join(self.home, "pg_wal")
+        for path in (self.socket, self.data, wal):
             os.mkdir(path, 0o700)
             os.chmod(path, 0o777 if path == self.socket else 0o700)
             if self.user:
@@ -66,7 +67,7 @@ class Cluster:
         atexit.register(self.discard)
         if source is None:
             self.run("initdb", "-D", self.data, "-U", "florin", "-A", "trust", "--no-sync",
-                     "-E", "UTF8", "--locale=C")
+                     "-E", "UTF8", "--locale=C", "--waldir", wal, "--wal-segsize", "1")
             self.configure(SETTINGS)
         else:
             self.copy(source)
@@ -176,7 +177,7 @@ def serve_from(cluster):
     """From now on servers of tests/lib/florin.py keep their books in databases of the cluster, or
     of the clusters that it is `beside`: what their hosts are called in one connection string."""
     import florin  # pylint: disable=import-outside-toplevel
-    usual = florin.Server.command
+    usual = getattr(florin.Server, "usual_command", florin.Server.command)
 
     def command(server):
         name = cluster.database_for(server.data)
@@ -188,5 +189,6 @@ def serve_from(cluster):
         url = cluster.url(cluster.database_for(server.data))
         return server.command_line("verify", "--postgres", url)
 
+    florin.Server.usual_command = usual
     florin.Server.command = command
     florin.Server.verify = verify
