@@ -4,7 +4,7 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test bench bench-postgres clean
+.PHONY: run build test test-faults bench bench-postgres clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -16,6 +16,13 @@ build:
 
 test:
 	@tools/test.sh
+
+# Every fault of the database again and again, each time with another seed: TIMES=10.
+TIMES = 5
+test-faults:
+	@tools/install.sh build test
+	@tools/build.sh release
+	@FLORIN=$(CURDIR)/build/florin tools/repeat_faults.py $(TIMES)
 
 bench:
 	@tools/install.sh build test

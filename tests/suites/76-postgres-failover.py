@@ -15,7 +15,7 @@ import florin  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
-SEED = int(os.environ.get("FLORIN_SEED", random.randrange(1_000_000)))
+SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 PAIR = failover.Pair()
 
 report = Report("postgres failover")

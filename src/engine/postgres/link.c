@@ -328,7 +328,7 @@ static enum link_result take_result(struct link *link, enum sql statement, struc
         return LINK_OK;
     case PGRES_PIPELINE_SYNC:
     case PGRES_PIPELINE_ABORTED: return LINK_OK; // the failure before it has been told
-    default: note_failure(link, PQresultErrorMessage(result)); return class_of(link, result);
+    default: return LINK_REFUSED;
     }
 }
 
@@ -337,7 +337,7 @@ enum link_result link_collect(struct link *link,
                                            const struct pg_result *result),
                               void *context) {
     enum link_result answer = LINK_OK;
-    link->warned = link->committed = false;
+    link->warned = link->committed = link->is_full = false;
     link->state[0] = '\0';
     uint32_t count = link->flight_count;
     link->flight_count = 0;
@@ -354,8 +354,12 @@ enum link_result link_collect(struct link *link,
             return LINK_LOST;
         }
         keep_result(link, result);
-        enum link_result one = take_result(link, link->flight[i], result, each, context);
-        answer = answer == LINK_OK ? one : answer;
+        // What fails behind the first failure only says that something is aborted.
+        if (take_result(link, link->flight[i], result, each, context) != LINK_OK &&
+            answer == LINK_OK) {
+            note_failure(link, PQresultErrorMessage(result));
+            answer = class_of(link, result);
+        }
         if (link->flight[i] == SQL_SYNC)
             continue;
         result = next_result(link, &lost); // the end of this statement

@@ -340,12 +340,13 @@ static void run_batch(struct books *books, struct inbox_node *first) {
             link_close(&books->link);
             books->desk.keys_version = UINT64_MAX;
         }
+        bool is_full = books->link.is_full;
         bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
         if (result != LINK_LOST)
             roll_back(books);
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
-            refuse_all(first, books->link.is_full ? STATUS_storage_full : STATUS_internal);
+            refuse_all(first, is_full ? STATUS_storage_full : STATUS_internal);
             return;
         }
         if (is_over_now || (first == NULL && result == LINK_LOST)) {
