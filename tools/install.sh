@@ -11,6 +11,7 @@ libpq-dev librdkafka-dev"
 for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl
+openssl
 pgbouncer
 postgresql
 prometheus

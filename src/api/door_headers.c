@@ -78,6 +78,10 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
             else if (NAME_IS(name, "x-forwarded-for"))
                 join(http_arena(request), &ret_headers->forwarded_for, value);
             break;
+        case 16:
+            if (NAME_IS(name, "content-encoding"))
+                ret_headers->encoding = value;
+            break;
         default: break;
         }
     }

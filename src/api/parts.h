@@ -131,6 +131,7 @@ struct job {
 // What a request says in its headers.
 struct door_headers {
     struct slice authorization, content_type, request_id, cache_control, position, prefer;
+    struct slice encoding;      // of the body: none is taken, so nobody can send a bomb
     struct slice origin;        // of a page in a browser
     struct slice forwarded_for; // all of its values, joined by commas
     struct wire_headers wire;

@@ -115,6 +115,11 @@ static bool door_take_body(struct asking *asking) {
         answers_refuse(asking, STATUS_request_too_large, NULL);
         return false;
     }
+    if (asking->headers.encoding.size != 0) {
+        answers_refuse(asking, STATUS_unsupported_media_type,
+                       "Send the body as it is, without Content-Encoding.");
+        return false;
+    }
     if (operation->takes_body && body.size != 0 && !headers_is_json(asking->headers.content_type)) {
         answers_refuse(asking, STATUS_unsupported_media_type, NULL);
         return false;

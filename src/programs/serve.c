@@ -26,6 +26,7 @@
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_kafka.h"
+#include "programs/serve_harden.h"
 #include "programs/serve_key.h"
 #include "programs/serve_options.h"
 #include "programs/serve_tokens.h"
@@ -321,7 +322,8 @@ static void take_down(struct serving *serving) {
 }
 
 static bool build_up(struct serving *serving) {
-    if (!make_folder(serving->folder) || !open_engine(serving))
+    if (!make_folder(serving->folder) || !serve_check_folder(serving->folder) ||
+        !open_engine(serving))
         return false;
     if (!open_tls(serving))
         return false;
@@ -342,6 +344,7 @@ static bool build_up(struct serving *serving) {
     if (is_new)
         printf("Admin API key: %.*s\nIt also lies in %s/admin.key\n", (int)secret.size, secret.text,
                serving->folder);
+    explicit_bzero(&secret, sizeof(secret));
     fflush(stdout);
     return true;
 }
@@ -351,6 +354,7 @@ int serve_run(int argc, char **argv) {
     if (!read_words(argc, argv, &serving))
         return 2;
     umask(077); // the books are nobody else's
+    serve_forbid_dumps();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the built binary, the running process and the packaged unit give an attacker: as little as
+compiler, kernel and systemd can take away."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib")]
+
+import florin  # noqa: E402
+from report import Report  # noqa: E402
+
+UNIT = os.path.join(TESTS, "..", "packaging", "florin.service")
+EXPOSURE_MAX = 1.5
+
+
+def output(*words):
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def the_binary(report, binary):
+    head = output("readelf", "-hldW", binary)
+    symbols = output("nm", "-D", binary)
+    report.check("position independent", re.search(r"Type:\s+DYN", head) and "PIE" in head, head)
+    report.check("relocations are read-only at once", "GNU_RELRO" in head and "NOW" in head, head)
+    stack = re.search(r"GNU_STACK.*", head)
+    report.check("no executable stack", stack and " RW " in stack.group(), stack)
+    executable = [line for line in head.splitlines() if re.search(r"LOAD.*\bRWE\b", line)]
+    report.equal("nothing is writable and executable", executable, [])
+    report.check("stack protector", "__stack_chk_fail" in symbols)
+    report.check("fortified calls", len(re.findall(r"__\w+_chk@", symbols)) >= 4, symbols)
+    report.check("no search path for libraries", "RPATH" not in head and "RUNPATH" not in head)
+    if os.uname().machine == "x86_64":
+        code = output("objdump", "-d", "--no-show-raw-insn", "-j", ".text", binary)
+        report.check("indirect branches land on endbr64", code.count("endbr64") > 200)
+
+
+def the_process(report, binary):
+    with florin.serving(florin=binary) as server:
+        with open(f"/proc/{server.process.pid}/limits", encoding="ascii") as file:
+            core = next(line for line in file if line.startswith("Max core file size"))
+        report.equal("no core dumps", core.split()[4:6], ["1", "1"], core)
+        report.equal("the folder is nobody else's", stat.S_IMODE(os.stat(server.data).st_mode),
+                     0o700)
+        loose = [name for folder, _, names in os.walk(server.data) for name in names
+                 if stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) & 0o077]
+        report.equal("nor any file in it", loose, [])
+        with open(f"/proc/{server.process.pid}/maps", encoding="ascii") as file:
+            report.equal("no page is writable and executable",
+                         [line for line in file if line.split()[1].startswith("rwx")], [])
+        server.stop()
+        os.chmod(server.data, 0o770)
+        ended = server.refused()
+        report.check("a folder that others can write to is refused",
+                     ended is not None and "chmod 700" in ended[1], ended)
+        os.chmod(server.data, 0o755)
+        server.start()
+        report.equal("one that they can read is closed to them",
+                     stat.S_IMODE(os.stat(server.data).st_mode), 0o700)
+
+
+def the_unit(report):
+    if shutil.which("systemd-analyze") is None:
+        report.skip("the unit", "systemd-analyze is not installed")
+        return
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", UNIT],
+                          capture_output=True, text=True, timeout=60, check=False)
+    score = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    if not report.check("the unit has a score", score, done.stdout[-300:] + done.stderr):
+        return
+    report.check("and a low one", float(score.group(1)) <= EXPOSURE_MAX, score.group())
+    with open(os.path.join(TESTS, "..", "docs", "security.md"), encoding="utf-8") as file:
+        report.check("which the documentation states", f"{score.group(1)} of 10" in file.read(),
+                     score.group())
+
+
+def main():
+    report = Report("hardening")
+    binary = florin.binary()
+    the_binary(report, binary)
+    the_process(report, binary)
+    the_unit(report)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

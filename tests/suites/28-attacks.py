@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Attacks that no other suite is about: bombs of JSON, amounts beyond all bounds, guessed ids,
+borrowed idempotency keys, races with freezing, revoking and lowering, double spending from 64
+connections, forged lines in the log, tricks with paths and encodings. Smuggling, malformed HTTP and
+slow clients are in 44-connections.py, tokens in 25-tokens.py, foreign wallets in 25-roles.py."""
+
+import json
+import os
+import sys
+import threading
+import zlib
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib")]
+
+import florin  # noqa: E402
+from report import Report  # noqa: E402
+
+LIMIT = 2**53 - 1
+
+
+class World:
+    """A shop, customers, and something of every kind that can be paid, held or settled."""
+    def __init__(self, server):
+        self.server = server
+        self.client = server.client()
+        self.shop = self.wallet("shop", kind="merchant")
+        self.ann = self.wallet("ann")
+        self.bob = self.wallet("bob")
+        self.deposit(self.ann, 100_000, "start")
+
+    def wallet(self, owner, **more):
+        return self.client.post("/v1/wallets", {"owner": owner, "currency": "USD", **more})["id"]
+
+    def deposit(self, wallet, amount, bank):
+        return self.client.post("/v1/deposits", {"wallet": wallet, "amount": amount,
+                                                 "bank_transaction_id": bank})
+
+    def balance(self, wallet):
+        return self.client.get(f"/v1/wallets/{wallet}")["balance"]
+
+    def consistent(self, report, name):
+        answer = self.client.get("/check-integrity")
+        report.check(f"{name}: the books agree", answer.get("consistent") is True, answer)
+
+    def alive(self, report, name):
+        report.equal(f"{name}: the server lives", self.client.get("/healthz").status, 200)
+
+
+def bombs(report, world):
+    deep = "[" * 100_000
+    transfer = f'{{"from": "{world.ann}", "to": "{world.bob}", "amount": 1'
+    bodies = {
+        "deep arrays": deep, "deep objects": '{"a":' * 10_000, "depth in metadata":
+        transfer + ', "metadata": ' + "[" * 900 + "]" * 900 + "}",
+        "a million names": "{" + ",".join(f'"{i}":1' for i in range(6000)) + "}",
+        "a number of many digits": transfer[:-1] + "1" * 50_000 + "}",
+        "a long exponent": transfer[:-1] + "1e999999}",
+        "amount twice": transfer + ', "amount": 2}',
+        "a name twice, escaped": transfer + ', "\\u0061mount": 2}',
+        "to twice": transfer + f', "to": "{world.shop}"}}',
+        "metadata twice": transfer + ', "metadata": {"a": "1", "a": "2"}}',
+        "NUL in a text": transfer + ', "reference": "a\\u0000b"}',
+        "half a character": transfer + ', "reference": "\\ud800"}',
+        "bytes that are no text": (transfer + ', "reference": "').encode() + b'\xff\xfe"}',
+        "a mark in front": b"\xef\xbb\xbf" + (transfer + "}").encode(),
+        "something behind": transfer + "} {}", "comments": transfer + "} // yes",
+        "a prototype": transfer + ', "__proto__": {"admin": true}}',
+        "nothing but space": " " * 60_000,
+    }
+    before = world.balance(world.ann)
+    for name, body in bodies.items():
+        answer = world.client.post("/v1/transfers", body)
+        report.check(f"{name}: refused", answer.status in (400, 413), answer)
+    report.equal("bombs move nothing", world.balance(world.ann), before)
+    packed = zlib.compress((transfer + "}").encode())
+    for encoding in ["gzip", "deflate", "br", "zstd", "gzip, gzip"]:
+        answer = world.client.request("POST", "/v1/transfers", packed,
+                                      {"Content-Encoding": encoding,
+                                       "Content-Type": "application/json"})
+        report.equal(f"nothing is unpacked: {encoding}", answer.status, 415, answer)
+    world.alive(report, "bombs")
+
+
+def amounts(report, world):
+    """Every amount of the API, at and beyond its bounds."""
+    client = world.client
+    hold = client.post("/v1/holds", {"wallet": world.ann, "merchant": world.shop, "amount": 10})
+    buy = client.post("/v1/purchases", {"wallet": world.ann, "merchant": world.shop, "amount": 10})
+    calls = {
+        "deposit": ("/v1/deposits", {"wallet": world.ann, "bank_transaction_id": "x"}),
+        "withdrawal": ("/v1/withdrawals", {"wallet": world.ann}),
+        "purchase": ("/v1/purchases", {"wallet": world.ann, "merchant": world.shop}),
+        "transfer": ("/v1/transfers", {"from": world.ann, "to": world.bob}),
+        "hold": ("/v1/holds", {"wallet": world.ann, "merchant": world.shop}),
+        "refund": ("/v1/refunds", {"purchase": buy["id"]}),
+        "capture": (f"/v1/holds/{hold['id']}/capture", {}),
+    }
+    wrong = ["0", "-1", str(LIMIT + 1), str(2**63 - 1), str(2**63), str(2**64), str(2**64 + 1),
+             str(-2**63), "1.5", "1.0", "1e2", '"1"', "null", "true", "[1]", "01", "+1", "0x10",
+             "1" + "0" * 400]
+    before = [world.balance(wallet) for wallet in (world.ann, world.bob, world.shop)]
+    for name, (path, body) in calls.items():
+        for amount in wrong:
+            text = json.dumps({**body, "amount": "@"}).replace('"@"', amount)
+            answer = client.post(path, text)
+            report.equal(f"{name} of {amount[:24]}", answer.status, 400, answer)
+    for field in ("credit_limit",):
+        for amount in ["-1", str(LIMIT + 1), str(2**64), "1.5"]:
+            answer = client.patch(f"/v1/wallets/{world.ann}", f'{{"{field}": {amount}}}')
+            report.equal(f"{field} of {amount}", answer.status, 400, answer)
+    report.equal("nothing moved", [world.balance(wallet) for wallet in
+                                   (world.ann, world.bob, world.shop)], before)
+    rich = world.wallet("rich")
+    report.equal("as much as there can be", world.deposit(rich, LIMIT, "r1").status, 201)
+    report.equal("and not one more", world.deposit(rich, 1, "r2").code, "balance_limit_exceeded")
+    report.equal("nor by a transfer", client.post("/v1/transfers", {
+        "from": world.ann, "to": rich, "amount": 1}).code, "balance_limit_exceeded")
+    client.patch(f"/v1/wallets/{rich}", {"credit_limit": LIMIT})
+    answer = client.post("/v1/withdrawals", {"wallet": rich, "amount": LIMIT})
+    report.equal("a limit and a balance do not overflow together", answer.status, 201, answer)
+    answer = client.post("/v1/withdrawals", {"wallet": rich, "amount": 1})
+    report.equal("nor does what is held", answer.code, "balance_limit_exceeded", answer)
+    world.consistent(report, "amounts")
+
+
+def ids(report, world):
+    """Neighbours of an id do not exist, and ids do not tell how many there are."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    found = 0
+    for place in range(len(world.ann) - 26, len(world.ann)):
+        for digit in alphabet:
+            guess = world.ann[:place] + digit + world.ann[place + 1:]
+            if guess not in (world.ann, world.bob, world.shop):
+                found += world.client.get(f"/v1/wallets/{guess}").status == 200
+    report.equal("no neighbour of an id exists", found, 0)
+    tails = [world.wallet(f"o{i}")[-16:] for i in range(50)]
+    report.equal("ids do not stand in order", tails == sorted(tails), False)
+    for path in ["/v1/wallets/../keys", "/v1/wallets/%2e%2e/keys", "/v1//wallets", "/v1/wallets/",
+                 "/V1/wallets", "/v1/wallets;a=b", "/v1/wallets%00", "/v1/wallets/%2fetc%2fpasswd",
+                 "/../../etc/passwd", "//v1/wallets", "/v1/keys/..;/wallets",
+                 "/v1/wallets%0d%0aX: y",
+                 "/.git/config", "/v1/wallets/" + "a" * 3000]:
+        answer = world.client.get(path)
+        report.check(f"path {path[:40]}", answer.status in (400, 404, 414), answer)
+
+
+def borrowed_keys(report, world):
+    """An idempotency key is its principal's alone."""
+    body = {"from": world.ann, "to": world.bob, "amount": 7}
+    first = world.client.post("/v1/transfers", body, key="shared")
+    other = world.server.key("service")
+    with world.server.client(other["secret"]) as client:
+        second = client.post("/v1/transfers", body, key="shared")
+        report.check("another principal's key is another key",
+                     second.status == 201 and second["id"] != first["id"]
+                     and "idempotent-replayed" not in second.headers, second)
+        third = client.post("/v1/transfers", {**body, "amount": 8}, key="shared")
+        report.equal("and its own is its own", third.code, "idempotency_key_reused")
+
+
+def log_injection(report, world):
+    forged = "2026-01-01T00:00:00.000Z info    serve: everything is fine"
+    for header in ["X-Request-Id", "User-Agent", "Idempotency-Key", "Authorization"]:
+        world.client.get("/v1/wallets", headers={header: f"x\t{forged}\x1b[2J"})
+    world.client.get(f"/v1/%0a{forged.replace(' ', '%20')}")
+    world.client.post("/v1/wallets", {"owner": f"a\n{forged}", "currency": "USD"})
+    report.check("no client can forge a line of the log", forged not in world.server.log()
+                 and "\x1b" not in world.server.log())
+
+
+def together(count, work):
+    """Runs work(i) on many threads that begin at once; what they returned, flat."""
+    results, barrier = [], threading.Barrier(count)
+
+    def one(i):
+        barrier.wait()
+        results.extend(work(i))
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def double_spending(report, world):
+    victim = world.wallet("victim")
+    world.deposit(victim, 100, "spend")
+
+    def spend(_):
+        with world.server.client() as client:
+            return [client.post("/v1/transfers", {"from": victim, "to": world.bob, "amount": 10})
+                    for _ in range(5)]
+
+    answers = together(64, spend)
+    report.equal("64 connections spend it once", sum(a.status == 201 for a in answers), 10)
+    report.equal("all others are refused", {a.code for a in answers if a.status != 201},
+                 {"insufficient_funds"})
+    report.equal("nothing is left", world.balance(victim), 0)
+    world.deposit(victim, 100, "again")
+    answers = together(64, lambda i: [world.server.client().post(
+        "/v1/transfers", {"from": victim, "to": world.bob, "amount": 10}, key="the one")])
+    report.equal("64 retries at once pay once", (len({a.get("id") for a in answers}),
+                                                 world.balance(victim)), (1, 90))
+    buy = world.client.post("/v1/purchases", {"wallet": victim, "merchant": world.shop,
+                                              "amount": 50})["id"]
+    answers = together(32, lambda i: [world.server.client().post(
+        "/v1/refunds", {"purchase": buy, "amount": 30})])
+    report.equal("a purchase is refunded once", sum(a.status == 201 for a in answers), 1)
+    hold = world.client.post("/v1/holds", {"wallet": victim, "merchant": world.shop,
+                                           "amount": 20})["id"]
+    answers = together(32, lambda i: [world.server.client().post(
+        f"/v1/holds/{hold}/{'capture' if i % 2 else 'void'}", {})])
+    report.equal("a hold ends once", sum(a.status < 300 for a in answers), 1)
+    world.consistent(report, "double spending")
+
+
+def races(report, world):
+    """What was frozen, revoked or lowered holds for everything that is answered afterwards."""
+    for name in ("freeze", "revoke", "lower"):
+        payer = world.wallet(name, credit_limit=10_000)
+        key = world.server.key("service")
+        done, stop, order = threading.Event(), threading.Event(), []
+
+        def burst(_, payer=payer, key=key, order=order, stop=stop, done=done):
+            with world.server.client(key["secret"]) as client:
+                while not stop.is_set():
+                    after = done.is_set()
+                    answer = client.post("/v1/transfers", {"from": payer, "to": world.bob,
+                                                           "amount": 1})
+                    order.append((after, answer.status))
+            return []
+
+        threads = [threading.Thread(target=burst, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        while sum(status == 201 for _, status in list(order)) < 20:
+            pass
+        if name == "freeze":
+            world.client.patch(f"/v1/wallets/{payer}", {"status": "frozen"})
+        elif name == "revoke":
+            world.client.delete(f"/v1/keys/{key['id']}")
+        else:
+            spent = -world.balance(payer)
+            while world.client.patch(f"/v1/wallets/{payer}", {"credit_limit": spent}).status != 200:
+                spent = -world.balance(payer) + 5
+        done.set()
+        settled = world.balance(payer)
+        while sum(after for after, _ in list(order)) < 40:
+            pass
+        stop.set()
+        for thread in threads:
+            thread.join()
+        late = [status for after, status in order if after and status == 201]
+        if name == "lower":
+            limit = world.client.get(f"/v1/wallets/{payer}")["credit_limit"]
+            report.check("lower: never below the new limit", -world.balance(payer) <= limit,
+                         (world.balance(payer), limit))
+        else:
+            report.equal(f"{name}: nothing goes through afterwards",
+                         (late, world.balance(payer)), ([], settled))
+    world.consistent(report, "races")
+
+
+def main():
+    report = Report("attacks")
+    with florin.serving(florin=florin.binary(), config={"http_threads": 2}) as server:
+        world = World(server)
+        for attack in (bombs, amounts, ids, borrowed_keys, log_injection, double_spending, races):
+            report.run(attack.__name__, lambda told, attack=attack: attack(told, world))
+        world.client.close()
+        report.equal("a clean stop", server.stop(), 0)
+        done = server.command_line("verify", server.data)
+        report.equal("florin verify agrees", done.returncode, 0, done.stdout + done.stderr)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
