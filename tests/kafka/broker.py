@@ -222,7 +222,8 @@ class Cluster:
                 return records
             places = [TopicPartition(topic, part) for part in sorted(parts)]
             consumer.assign(places)
-            consumer.seek_to_beginning()
+            for place, start in consumer.beginning_offsets(places).items():
+                consumer.seek(place, start)  # seek_to_beginning forgets it at times
             while time.monotonic() < deadline:
                 for batch in consumer.poll(timeout_ms=200, max_records=5000).values():
                     records += batch

@@ -38,6 +38,11 @@ void desk_clear(struct desk *desk) {
     desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
     desk->parked.count = 0;
     desk->purchases.count = desk->due.count = desk->records.count = 0;
+    for (uint32_t i = 0; i < desk->cursors.count; i++) {
+        const struct cursor_row *row = desk->cursors.items[i];
+        desk->cursor_at[cursor_index(row->cursor.kind, row->cursor.slot)] = NULL;
+    }
+    desk->cursors.count = 0;
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     desk->currency_count = 0;
     desk->saved_count = 0;
@@ -60,6 +65,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->purchases.items);
     memory_free(desk->due.items);
     memory_free(desk->parked.items);
+    memory_free(desk->cursors.items);
     memory_free(desk->asked.items);
     memory_free(desk->asked_holds.items);
     memory_free(desk->asked_withdrawals.items);
@@ -70,6 +76,13 @@ void desk_done(struct desk *desk) {
     buffer_done(&desk->scratch);
     arena_done(&desk->key_texts);
     arena_done(&desk->arena);
+}
+
+struct cursor_row *desk_cursor(const struct desk *desk, const struct command *command) {
+    const struct cursor *cursor = &command->cursor->cursor;
+    struct cursor_row *row = desk->cursor_at[cursor_index(cursor->kind, cursor->slot)];
+    CHECK(row != NULL); // whatever a batch names is fetched
+    return row;
 }
 
 struct wallet_row *desk_wallet(const struct desk *desk, struct id id) {

@@ -70,6 +70,13 @@ struct key_row {
     bool changed;
 };
 
+// A place in a log beside the books; epoch 0: there is no row yet.
+struct cursor_row {
+    struct cursor cursor;
+    uint64_t epoch_before, next_before;
+    bool changed;
+};
+
 struct currency_row {
     struct currency_account account;
     bool changed;
@@ -117,7 +124,8 @@ struct wants {
     struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
         withdrawal_numbers, parked_slots, parked_numbers, detail_slots, detail_numbers,
         transaction_slots, transactions, records,
-        keys, bank_slots, bank_ids, rotated_keys; // numbers of keys whose making must be shown
+        keys, bank_slots, bank_ids, cursor_slots, cursor_kinds,
+        rotated_keys; // numbers of keys whose making must be shown
 };
 
 struct desk {
@@ -134,7 +142,8 @@ struct desk {
     const struct approval_rules *approvals; // borrowed; NULL: none
     struct map parked_map;
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
-    struct rows wallets, holds, withdrawals, purchases, due, parked;
+    struct rows wallets, holds, withdrawals, purchases, due, parked, cursors;
+    struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
@@ -191,6 +200,10 @@ struct purchase_row *desk_transaction(const struct desk *desk, struct id id,
 const struct record_row *desk_record(const struct desk *desk, uint64_t position);
 struct currency_account *desk_currency(const struct desk *desk, const struct currency *currency,
                                        uint16_t *ret_number);
+struct cursor_row *desk_cursor(const struct desk *desk, const struct command *command);
+// The record under the same idempotency key, if there is one.
+bool desk_earlier(const struct desk *desk, struct digest128 key, struct record *ret_record,
+                  uint64_t *ret_position);
 struct key_row *desk_key(const struct desk *desk, struct id id);
 struct digest128 desk_bank_key(const struct desk *desk, struct slice code, struct slice bank_id);
 // The row of a key or bank id, made when it is not there yet.

@@ -16,9 +16,8 @@ static void outcome_refuse(struct outcome *outcome, const struct refusal *refusa
     outcome->refusal = *refusal;
 }
 
-// The record under the same idempotency key, if there is one.
-static bool find_earlier(struct desk *desk, struct digest128 key, struct record *ret_record,
-                         uint64_t *ret_position) {
+bool desk_earlier(const struct desk *desk, struct digest128 key, struct record *ret_record,
+                  uint64_t *ret_position) {
     const char *why;
     const struct answer_row *answer = map_find(&desk->answer_map, key);
     if (answer == NULL || answer->position == 0)
@@ -141,7 +140,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     uint64_t position;
     memset(outcome, 0, sizeof(*outcome));
     count(&stats->commands);
-    if (command->has_key && find_earlier(desk, command->key, &record, &position)) {
+    if (command->has_key && desk_earlier(desk, command->key, &record, &position)) {
         outcome_replay(desk, command, &record, position, outcome, stats);
         return;
     }
@@ -155,7 +154,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     enum status status = decide(command, &found.docket, &record, &refusal);
     if (status != STATUS_ok) {
         outcome_refuse(outcome, &refusal, stats);
-        if (command->has_key && !in_atomic && status_is_remembered(status))
+        if (!in_atomic && command_outcome_is_remembered(command, status))
             remember_refusal(desk, command, &refusal, outcome, stats);
         return;
     }
@@ -167,6 +166,39 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     outcome->status = STATUS_ok;
     outcome_point(outcome, &record, position);
     desk_hide(desk, command, &record, outcome);
+    count(&stats->records);
+}
+
+// ---- guarded submissions ----------------------------------------------------------------------
+
+// The place in the log is looked at first and moved last, behind what was done: all in one commit.
+static void decide_guarded(struct desk *desk, struct submission *submission,
+                           struct engine_stats *stats) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct found found;
+    struct record record;
+    struct refusal refusal;
+    memset(whole, 0, sizeof(*whole));
+    desk_find(desk, &submission->batch, &found);
+    enum status status = decide(&submission->batch, &found.docket, &record, &refusal);
+    uint32_t done = 0;
+    for (; status == STATUS_ok && done < submission->count; done++) {
+        desk_decide(desk, &submission->commands[done], false, &submission->outcomes[done], stats);
+        if (outcome_is_passing(&submission->outcomes[done]))
+            status = (enum status)submission->outcomes[done].status;
+        if (status != STATUS_ok)
+            break;
+    }
+    whole->status = whole->refusal.status = (uint8_t)status;
+    for (uint32_t i = done; i < submission->count; i++) {
+        memset(&submission->outcomes[i], 0, sizeof(submission->outcomes[i]));
+        submission->outcomes[i].status = submission->outcomes[i].refusal.status = (uint8_t)status;
+    }
+    whole->cursor = *found.docket.cursor;
+    if (done == 0)
+        return;
+    submission_guard_ends(submission, done, &record);
+    outcome_point(whole, &record, desk_take(desk, &record, &found));
     count(&stats->records);
 }
 
@@ -224,7 +256,7 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     uint64_t position;
     memset(whole, 0, sizeof(*whole));
     if (submission->batch.has_key &&
-        find_earlier(desk, submission->batch.key, &earlier, &position)) {
+        desk_earlier(desk, submission->batch.key, &earlier, &position)) {
         replay_batch(desk, submission, &earlier, position, stats);
         return;
     }
@@ -258,6 +290,10 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
                             struct engine_stats *stats) {
     if (submission->atomic) {
         decide_atomic(desk, submission, stats);
+        return;
+    }
+    if (submission->guarded) {
+        decide_guarded(desk, submission, stats);
         return;
     }
     for (uint32_t i = 0; i < submission->count; i++) {

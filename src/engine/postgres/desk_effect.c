@@ -259,6 +259,13 @@ static void take_parked(struct desk *desk, struct record *record, struct found *
     apply(record, &found->docket);
 }
 
+// Cursors come in no atomic batch either.
+static void take_cursor(struct desk *desk, const struct record *record, struct found *found) {
+    CHECK(!desk->undoing);
+    desk->cursor_at[cursor_index(record->cursor.kind, record->cursor.slot)]->changed = true;
+    apply(record, &found->docket);
+}
+
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found) {
     if (record->kind == RECORD_TRANSACTION) {
         struct transaction_facts *facts = &record->transaction;
@@ -287,7 +294,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_KEY: take_key(desk, record, found, position); break;
     case RECORD_NOTES: break;
     case RECORD_PARKED: take_parked(desk, record, found, position); break;
-    case RECORD_CURSOR:
+    case RECORD_CURSOR: take_cursor(desk, record, found); break;
     case RECORD_REFUSAL:
     case RECORD_BATCH: UNREACHABLE("nothing is taken");
     }

@@ -35,6 +35,8 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->keys, true);
     column_begin(&wants->bank_slots, false);
     column_begin(&wants->bank_ids, true);
+    column_begin(&wants->cursor_slots, false);
+    column_begin(&wants->cursor_kinds, false);
 }
 
 static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint64_t number,
@@ -152,9 +154,23 @@ static void want_answer(struct desk *desk, struct digest128 key) {
     column_add_bytes(&desk->wants.keys, slice_of(&key, sizeof(key)));
 }
 
+static void want_cursor(struct desk *desk, const struct cursor *cursor) {
+    struct cursor_row **place = &desk->cursor_at[cursor_index(cursor->kind, cursor->slot)];
+    if (*place != NULL)
+        return;
+    *place = take_zeroed(desk, sizeof(**place));
+    (*place)->cursor.kind = cursor->kind;
+    (*place)->cursor.slot = cursor->slot;
+    rows_add(&desk->cursors, *place);
+    column_add(&desk->wants.cursor_slots, cursor->slot);
+    column_add(&desk->wants.cursor_kinds, cursor->kind);
+}
+
 static void want_of_command(struct desk *desk, const struct command *command) {
     if (command->has_key)
         want_answer(desk, command->key);
+    if (command_is_of_cursor(command->type))
+        want_cursor(desk, &command->cursor->cursor);
     if (command->bank_id.size != 0) {
         column_add(&desk->wants.bank_slots, id_slot_of_owner(command->bank_id));
         column_add_bytes(&desk->wants.bank_ids, command->bank_id);
@@ -189,6 +205,8 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
              submission = submission->next) {
             if (submission->atomic && submission->batch.has_key)
                 want_answer(desk, submission->batch.key);
+            if (submission->guarded)
+                want_of_command(desk, &submission->batch);
             for (uint32_t i = 0; i < submission->count; i++) {
                 const struct command *command = &submission->commands[i];
                 if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
@@ -481,6 +499,20 @@ static void take_bank(struct desk *desk, const struct pg_result *result, int row
     bank->transaction = row_id(result, row, 2);
 }
 
+static void take_cursor(struct desk *desk, const struct pg_result *result, int row) {
+    struct cursor cursor = {.slot = (uint16_t)row_number(result, row, 0),
+                            .kind = (uint8_t)row_number(result, row, 1),
+                            .partitions = (uint32_t)row_number(result, row, 2),
+                            .epoch = (uint64_t)row_number(result, row, 3),
+                            .next = (uint64_t)row_number(result, row, 4),
+                            .checksum = (uint64_t)row_number(result, row, 5),
+                            .source = (uint64_t)row_number(result, row, 6)};
+    struct cursor_row *own = desk->cursor_at[cursor_index(cursor.kind, cursor.slot)];
+    CHECK(own != NULL);
+    *own = (struct cursor_row){
+        .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
+}
+
 static void take_result(void *context, enum sql statement, const struct pg_result *result) {
     struct desk *desk = context;
     if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
@@ -504,6 +536,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
+        case SQL_CURSORS: take_cursor(desk, result, row); break;
         case SQL_WALLETS:
         case SQL_WALLETS_LOCKED:
             take_wallet(desk, result, row, statement == SQL_WALLETS_LOCKED);
@@ -560,6 +593,7 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
                  &wants->parked_numbers);
     asked |= ask(link, SQL_DETAILS, &wants->detail_slots, &wants->detail_numbers);
     asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
+    asked |= ask(link, SQL_CURSORS, &wants->cursor_slots, &wants->cursor_kinds);
     asked |= ask(link, SQL_KEY_RECORDS, &wants->rotated_keys, NULL);
     wants_begin(wants); // sent parameters have been copied
     return asked;

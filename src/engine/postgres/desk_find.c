@@ -160,6 +160,11 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     case COMMAND_CAPTURE:
     case COMMAND_VOID:
     case COMMAND_EXPIRE: find_hold(desk, command, found); break;
+    case COMMAND_CURSOR_CLAIM:
+    case COMMAND_CURSOR_MOVE:
+    case COMMAND_CURSOR_RESET:
+        found->docket.cursor = &desk_cursor(desk, command)->cursor;
+        return;
     case COMMAND_KEY_REVOKE:
     case COMMAND_KEY_ROTATE:
         found->key = desk_key(desk, command->subject);

@@ -195,6 +195,26 @@ static void write_approvals(struct desk *desk, struct link *link, bool added) {
     send(desk, link, added ? SQL_ADD_APPROVALS : SQL_CHANGE_APPROVALS, added ? 9 : 4);
 }
 
+static void write_cursors(struct desk *desk, struct link *link) {
+    begin(desk, 9, 0);
+    struct column *out = desk->out;
+    for (uint32_t i = 0; i < desk->cursors.count; i++) {
+        const struct cursor_row *row = desk->cursors.items[i];
+        if (!row->changed)
+            continue;
+        column_add(&out[0], row->cursor.slot);
+        column_add(&out[1], row->cursor.kind);
+        column_add(&out[2], row->cursor.partitions);
+        column_add(&out[3], (int64_t)row->cursor.epoch);
+        column_add(&out[4], (int64_t)row->cursor.next);
+        column_add(&out[5], (int64_t)row->cursor.checksum);
+        column_add(&out[6], (int64_t)row->cursor.source);
+        column_add(&out[7], (int64_t)row->epoch_before);
+        column_add(&out[8], (int64_t)row->next_before);
+    }
+    send(desk, link, SQL_CHANGE_CURSORS, 9);
+}
+
 // ---- what never changes -----------------------------------------------------------------------
 
 static const struct record_row *record_at(const struct desk *desk, uint32_t index,
@@ -399,6 +419,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_keys(desk, link);
         write_approvals(desk, link, true);
         write_approvals(desk, link, false);
+        write_cursors(desk, link);
         write_records(desk, link, chains);
         write_slots(desk, link);
         write_postings(desk, link);

@@ -101,6 +101,18 @@ static void read_approval(const struct desk *desk, const struct command *command
         outcome->opening = outcome_position(row->opened);
 }
 
+// What became of the command with that key: its record, or a refusal that was remembered.
+static void read_operation(const struct desk *desk, const struct command *command,
+                           struct outcome *outcome) {
+    struct record record;
+    uint64_t position;
+    if (!desk_earlier(desk, command->key, &record, &position)) {
+        outcome->status = outcome->refusal.status = STATUS_not_found;
+        return;
+    }
+    outcome_point(outcome, &record, position);
+}
+
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome) {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->status = STATUS_ok;
@@ -120,6 +132,8 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
     case COMMAND_READ_HOLD: read_hold(desk, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(desk, command, ret_outcome); return;
     case COMMAND_READ_APPROVAL: read_approval(desk, command, ret_outcome); return;
+    case COMMAND_READ_OPERATION: read_operation(desk, command, ret_outcome); return;
+    case COMMAND_READ_CURSOR: ret_outcome->cursor = desk_cursor(desk, command)->cursor; return;
     default: UNREACHABLE("not a read");
     }
 }

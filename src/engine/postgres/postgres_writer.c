@@ -84,6 +84,8 @@ static void resolve_submission(const struct books *books, struct round *round,
         if (submission->batch_outcome.status != STATUS_ok)
             return; // what the operations found never was
     }
+    if (submission->guarded)
+        desk_resolve(&books->desk, &round->arena, &submission->batch_outcome);
     for (uint32_t i = 0; i < submission->count; i++)
         desk_resolve(&books->desk, &round->arena, &submission->outcomes[i]);
 }
@@ -128,7 +130,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
         round->position = (struct position){0};
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next) {
-            if (submission->atomic)
+            if (submission->atomic || submission->guarded)
                 refuse(&submission->batch_outcome, status);
             for (uint32_t i = 0; i < submission->count; i++)
                 if (!submission->again || submission->atomic || submission->outcomes[i].aside)

@@ -107,6 +107,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id "
                  "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "
                  EACH("bank_ids", "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b",
+    [SQL_CURSORS] = "SELECT c.slot::bigint, c.kind::bigint, c.partitions, c.epoch, c.next, "
+                    "c.checksum, c.source FROM unnest($1::bigint[], $2::bigint[]) n(slot, kind) "
+                    "JOIN cursors c ON c.slot = n.slot AND c.kind = n.kind",
     [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED
                          EACH("records", "x.slot = n.slot AND x.number = n.number", "") "r"
                          REFUNDS
@@ -225,6 +228,17 @@ static const char *const texts[SQL_COUNT] = {
         "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) n(slot, number, status, "
         "closed) WHERE a.slot = n.slot AND a.number = n.number AND a.status = 0 RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'approvals')",
+    [SQL_CHANGE_CURSORS] =
+        "WITH written AS (INSERT INTO cursors AS c SELECT slot, kind, partitions, epoch, next, "
+        "checksum, source FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) n(slot, kind, "
+        "partitions, epoch, next, checksum, source, epoch_before, next_before) "
+        "WHERE n.epoch_before = 0 OR EXISTS (SELECT FROM cursors f WHERE f.slot = n.slot AND "
+        "f.kind = n.kind AND f.epoch = n.epoch_before AND f.next = n.next_before) "
+        "ON CONFLICT (slot, kind) DO UPDATE SET partitions = excluded.partitions, "
+        "epoch = excluded.epoch, next = excluded.next, checksum = excluded.checksum, "
+        "source = excluded.source WHERE (c.epoch, c.next) < (excluded.epoch, excluded.next) "
+        "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'cursors')",
     [SQL_ADD_RECORDS] =
         "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
         "order_id, nullif(opening, 0), chain, bytes FROM unnest($1::bigint[], $2::bigint[], "
