@@ -19,11 +19,23 @@
 #define WITHDRAWAL_COLUMNS                                                                         \
     "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.closed, coalesce(o.bytes, k.bytes), " \
     "c.bytes"
+// Many rows are looked up by their keys, one after the other: a subquery with OFFSET is not taken
+// apart, so no plan, made while a table was empty, can walk through a whole table.
+#define EACH(table, where, end)                                                                    \
+    "CROSS JOIN LATERAL (SELECT * FROM " table " x WHERE " where " OFFSET 0" end ") "
+#define MAYBE(table, where)                                                                        \
+    " LEFT JOIN LATERAL (SELECT * FROM " table " x WHERE " where " OFFSET 0) "
+#define SAME  "x.slot = n.slot AND x.number = n.number"
+// In the order of their keys, and nobody waits for what somebody else has locked.
+#define LOCKS " FOR UPDATE SKIP LOCKED"
+#define ORDERED                                                                                    \
+    " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) u(slot, number) "                     \
+    "ORDER BY slot, number OFFSET 0) n "
 // The records that opened and closed a thing; the opening one may have outlived its partition.
 #define THING_JOINS(thing)                                                                         \
-    " LEFT JOIN records o ON o.slot = " thing ".slot AND o.number = " thing ".number "             \
-    "LEFT JOIN kept_records k ON k.slot = " thing ".slot AND k.number = " thing ".number "         \
-    "LEFT JOIN records c ON c.slot = " thing ".slot AND c.number = " thing ".closed "
+    MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".number") "o ON true "       \
+    MAYBE("kept_records", "x.slot = " thing ".slot AND x.number = " thing ".number") "k ON true "  \
+    MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".closed") "c ON true "
 #define HOLD_JOINS       THING_JOINS("h")
 #define WITHDRAWAL_JOINS THING_JOINS("w")
 #define APPROVAL_JOINS   THING_JOINS("a")
@@ -32,22 +44,12 @@
     "a.principal, coalesce(o.bytes, k.bytes), c.bytes"
 #define RECORD_COLUMNS   "r.number, r.bytes, r.opening, coalesce(o.bytes, k.bytes)"
 #define OPENING                                                                                    \
-    " LEFT JOIN records o ON o.slot = r.slot AND o.number = r.opening "                            \
-    "LEFT JOIN kept_records k ON k.slot = r.slot AND k.number = r.opening "
-#define REFUNDS " LEFT JOIN refunds f ON f.slot = r.slot AND f.record = r.number "
+    MAYBE("records", "x.slot = r.slot AND x.number = r.opening") "o ON true "                      \
+    MAYBE("kept_records", "x.slot = r.slot AND x.number = r.opening") "k ON true "
+#define REFUNDS MAYBE("refunds", "x.slot = r.slot AND x.record = r.number") "f ON true "
 #define DETAILS                                                                                    \
-    " LEFT JOIN records r ON r.slot = w.slot AND r.number = w.details "                            \
-    "LEFT JOIN kept_records k ON k.slot = w.slot AND k.number = w.details "
-// Many rows are looked up by their keys, one after the other: a subquery with OFFSET is not taken
-// apart, so no plan, made while a table was empty, can walk through the whole table for each.
-#define SAME  "x.slot = n.slot AND x.number = n.number"
-// In the order of their keys, and nobody waits for what somebody else has locked.
-#define LOCKS " FOR UPDATE SKIP LOCKED"
-#define ORDERED                                                                                    \
-    " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) u(slot, number) "                     \
-    "ORDER BY slot, number OFFSET 0) n "
-#define EACH(table, where, end)                                                                    \
-    "CROSS JOIN LATERAL (SELECT * FROM " table " x WHERE " where " OFFSET 0" end ") "
+    MAYBE("records", "x.slot = w.slot AND x.number = w.details") "r ON true "                      \
+    MAYBE("kept_records", "x.slot = w.slot AND x.number = w.details") "k ON true "
 #define NAMED          " FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "
 #define BOOKS_COLUMNS                                                                              \
     "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
@@ -82,15 +84,17 @@ static const char *const texts[SQL_COUNT] = {
                       "pg_logical_emit_message(true, 'florin', 'looked up')::text",
     [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea AND number = $2::bigint AND "
                   "first_record = $3::bigint",
-    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain FROM books b, slots s "
-                  "WHERE b.chain <> $1::bytea AND s.round > $2::bigint",
+    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain FROM books b "
+                  EACH("slots", "b.chain <> $1::bytea AND x.round > $2::bigint", "") "s",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
-                 "FROM books b, keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
-                 "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
-                 "WHERE b.keys_version <> $1::bigint ORDER BY k.number",
+                 "FROM books b "
+                 EACH("keys", "b.keys_version <> $1::bigint ORDER BY x.number", "") "k "
+                 MAYBE("records", "x.slot = 0 AND x.number = k.opened") "r ON true "
+                 MAYBE("kept_records", "x.slot = 0 AND x.number = k.opened") "o ON true "
+                 "ORDER BY k.number",
 #define DUE(locks)                                                                                 \
     "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
     "d.expires_at_ms <= greatest((SELECT time_ms FROM books), "                                    \
