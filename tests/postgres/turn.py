@@ -22,12 +22,15 @@ class Psql:
     """Somebody's psql that has forgotten its transaction."""
     def __init__(self, cluster, database, statement):
         self.process = subprocess.Popen(
-            [*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-A", "-t", "-d",
-             cluster.url(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-A", "-t",
+             "-v", "ON_ERROR_STOP=1", "-d", cluster.url(database)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(f"BEGIN; {statement}; SELECT 'locked';\n")
         self.process.stdin.flush()
-        while self.process.stdout.readline().strip() != "locked":
-            assert self.process.poll() is None
+        line = "1"
+        while line.strip() != "locked":
+            line = self.process.stdout.readline()
+            assert line != "", "psql has ended"
 
     def end(self):
         self.process.stdin.close()
@@ -68,7 +71,7 @@ def foreign_lock(report, binary, cluster):
         server.start()
         killer.shop = shop = Shop(server)
         locked, payee, other = shop.customers[:3]
-        lock = ("SELECT 1 FROM florin.wallets WHERE opened = (SELECT min(opened) FROM "
+        lock = ("SELECT 1 FROM florin.wallets WHERE number = (SELECT min(number) FROM "
                 "florin.wallets) FOR UPDATE")
         database = cluster.database_for(server.data)
         transfer = {"from": payee, "to": locked, "amount": 7}
