@@ -94,6 +94,9 @@ CREATE TABLE wallets (
     level_64 bigint NOT NULL,
     level_4096 bigint NOT NULL,
     level_262144 bigint NOT NULL,
+    spent_day bigint NOT NULL DEFAULT 0,
+    spent_day_sum bigint NOT NULL DEFAULT 0 CHECK (spent_day_sum >= 0),
+    spent_month_sum bigint NOT NULL DEFAULT 0 CHECK (spent_month_sum >= spent_day_sum),
     PRIMARY KEY (slot, number),
     CONSTRAINT spends_within_credit CHECK (balance - held + credit_limit >= 0),
     CONSTRAINT closed_is_empty CHECK (status <> 2 OR (balance = 0 AND held = 0))
@@ -101,6 +104,8 @@ CREATE TABLE wallets (
 CREATE INDEX wallets_owner ON wallets (slot, owner, number);
 CREATE INDEX wallets_number ON wallets (number);
 COMMENT ON TABLE wallets IS 'Wallets as they are now. No index holds what payments change.';
+COMMENT ON COLUMN wallets.spent_day IS
+    'Days since 1970 of the last spending that was counted; 0: none. The sums are of it and its month.';
 COMMENT ON COLUMN wallets.kind IS '0 customer, 1 merchant.';
 COMMENT ON COLUMN wallets.status IS '0 active, 1 frozen, 2 closed.';
 COMMENT ON COLUMN wallets.details IS 'The record with its texts as they are now.';

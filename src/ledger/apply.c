@@ -151,6 +151,9 @@ void apply(const struct record *record, struct docket *docket) {
     case RECORD_BATCH:
     case RECORD_NOTES: break; // remembered, nothing moves
     }
+    if (record->spent.day != 0 && docket->spent != NULL &&
+        record->spent.version > docket->spent->version)
+        *docket->spent = record->spent;
     if (docket->wallet != NULL)
         wallet_check(docket->wallet);
     if (docket->counterparty != NULL)

@@ -8,6 +8,7 @@
 //   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
+//   limit_exceeded ·
 //   wallet_not_empty · credit_limit_in_use · last_admin_key · approval_not_pending ·
 //   second_principal_needed
 //
@@ -19,6 +20,7 @@
 #include "ledger/bound.h"
 #include "ledger/decide_facts.h"
 #include "ledger/parked.h"
+#include "ledger/spending.h"
 
 // What each command does to whom. `wallet` and `counterparty` are the docket's.
 struct traits {
@@ -313,6 +315,8 @@ enum status decide(const struct command *command, const struct docket *docket,
     int64_t amount = status == STATUS_ok ? amount_of(command, docket) : 0;
     if (status == STATUS_ok)
         status = rung_money(command, docket, traits, amount, ret_refusal);
+    if (status == STATUS_ok)
+        status = spending_check(command, docket, amount, ret_refusal);
     if (status == STATUS_ok)
         status = rung_administration(command, docket, ret_refusal);
     if (status != STATUS_ok) {

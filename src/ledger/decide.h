@@ -7,7 +7,8 @@
 #include "ledger/command.h"
 #include "ledger/record.h"
 
-struct approval_rules; // parked.h
+struct approval_rules;  // parked.h
+struct spending_limits; // spending.h
 
 // Everything a command names, as it is right now. Pointers are the engine's; NULL: there is no such
 // thing.
@@ -30,6 +31,8 @@ struct docket {
     const struct key *principal; // of command.principal_key; NULL for the system and for tokens
     struct id new_id;            // for what the command makes
     struct id new_transaction;   // withdrawal settled at once: its transaction's id
+    const struct spending_limits *limits;   // NULL: none
+    struct spent *spent;                    // of `wallet`; NULL: nothing was ever counted
     const struct approval_rules *approvals; // NULL: only adjustments need approval
     struct parked *parked;                  // named by `subject` (approve, reject)
     struct slice parked_by;                 // the principal who asked for that

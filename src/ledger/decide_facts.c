@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "ledger/note.h"
 #include "ledger/parked.h"
+#include "ledger/spending.h"
 
 static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change,
                                       int64_t held_change) {
@@ -275,6 +276,19 @@ static void facts_of_decision(const struct command *command, const struct docket
     };
 }
 
+// What was set aside and will not be spent after all.
+static int64_t freed_by(const struct command *command, const struct docket *docket,
+                        int64_t amount) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE: return hold_remaining(docket->hold);
+    case COMMAND_FAIL: return amount;
+    case COMMAND_CAPTURE:
+        return command->keep_open ? 0 : hold_remaining(docket->hold) - amount;
+    default: return 0;
+    }
+}
+
 void decide_facts(const struct command *command, const struct docket *docket, int64_t amount,
                   struct record *record) {
     record->operation = command->type;
@@ -284,10 +298,12 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     record->origin = command->origin;
     record->key = command->has_key ? command->key : (struct digest128){0};
     record->request = command->has_key ? command->request : (struct digest128){0};
+    record->spent = (struct spent){0};
     if (parked_is_due(command, docket, amount)) {
         parked_facts_of(command, docket, amount, record);
         return;
     }
+    spending_facts_of(command, docket, amount, freed_by(command, docket, amount), record);
     switch ((enum command_type)command->type) {
     case COMMAND_WALLET_OPEN: facts_of_opening(command, docket, record); return;
     case COMMAND_WALLET_CHANGE: facts_of_change(command, docket, record); return;

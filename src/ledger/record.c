@@ -26,7 +26,8 @@
 #include "ledger/parked.h"
 #include "ledger/record_texts.h"
 
-enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAGS_KNOWN = 23 };
+enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAG_SPENT = 32,
+       FLAGS_KNOWN = 55 };
 enum { RECORD_VERSION = 1 };
 
 struct frame {
@@ -47,6 +48,14 @@ struct digests_bytes {
     struct digest128 key, request;
 };
 static_assert(sizeof(struct digests_bytes) == 32, "");
+
+// If flag 32, behind the key: what the payer has spent after it (spending.h).
+struct spent_bytes {
+    uint64_t version;
+    uint32_t day, zero;
+    int64_t day_sum, month_sum;
+};
+static_assert(sizeof(struct spent_bytes) == 32, "");
 
 struct wallet_bytes {
     struct id id;
@@ -117,7 +126,7 @@ static_assert(sizeof(struct key_bytes) == 112, "");
 struct refusal_bytes {
     struct id id, other;
     char code[12];
-    uint8_t exponent, status, id_type, reserved;
+    uint8_t exponent, status, id_type, detail;
     int64_t asked, has;
     uint64_t operation;
 };
@@ -261,6 +270,7 @@ static struct refusal_bytes refusal_bytes_of(const struct refusal *facts) {
                                   .other = facts->other,
                                   .status = facts->status,
                                   .id_type = facts->id_type,
+                                  .detail = facts->detail,
                                   .asked = facts->asked,
                                   .has = facts->has,
                                   .operation = facts->operation};
@@ -358,6 +368,15 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
     if (record->has_key)
         place = put(place, &(struct digests_bytes){record->key, record->request},
                     sizeof(struct digests_bytes));
+    if (record->spent.day != 0) {
+        frame.flags |= FLAG_SPENT;
+        place = put(place,
+                    &(struct spent_bytes){.version = record->spent.version,
+                                          .day = record->spent.day,
+                                          .day_sum = record->spent.day_sum,
+                                          .month_sum = record->spent.month_sum},
+                    sizeof(struct spent_bytes));
+    }
     place = put_facts(place, record, &frame.flags);
     for (int i = 0; i < RECORD_TEXTS; i++)
         if (texts[i].size != 0)
@@ -513,6 +532,7 @@ static struct refusal refusal_of_bytes(const struct refusal_bytes *bytes) {
     return (struct refusal){
         .status = bytes->status,
         .id_type = bytes->id_type,
+        .detail = bytes->detail,
         .id = bytes->id,
         .other = bytes->other,
         .currency = currency_join(bytes->code, bytes->exponent),
@@ -681,6 +701,16 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     struct digests_bytes digests = {{0, 0}, {0, 0}};
     if (ret_record->has_key && !take(&reader, &digests, sizeof(digests)))
         return "R4: the key does not fit";
+    struct spent_bytes spent = {0};
+    if ((frame.flags & FLAG_SPENT) != 0 && !take(&reader, &spent, sizeof(spent)))
+        return "R4: what was spent does not fit";
+    if (spent.day_sum < 0 || spent.month_sum < spent.day_sum ||
+        spent.month_sum > LIMIT_AMOUNT_MAX)
+        return "R6: sums of spending out of bounds";
+    ret_record->spent = (struct spent){.version = spent.version,
+                                       .day = spent.day,
+                                       .day_sum = spent.day_sum,
+                                       .month_sum = spent.month_sum};
     ret_record->key = digests.key;
     ret_record->request = digests.request;
     const char *broken = take_facts(&reader, frame.flags, ret_record);

@@ -116,6 +116,7 @@ struct key_facts {
 struct refusal {
     uint8_t status;  // enum status
     uint8_t id_type; // enum id_type of `id`
+    uint8_t detail;  // of limit_exceeded: enum spending_period
     struct id id;    // what it is about: the wallet that cannot, the thing that is missing
     struct id other; // the transaction that has the bank id
     struct currency currency;
@@ -163,6 +164,7 @@ struct record {
     uint64_t time_ms; // the round's
     struct origin origin;
     struct digest128 key, request; // zero without a key
+    struct spent spent; // of who pays, after it; day 0: nothing is counted
     union {
         struct wallet_facts wallet;
         struct transaction_facts transaction;

@@ -52,6 +52,13 @@ struct withdrawal {
     uint8_t status; // enum withdrawal_status
 };
 
+// What a wallet has spent on a day and in its month (spending.h).
+struct spent {
+    uint64_t version;           // the wallet's, when it came to that
+    uint32_t day;               // since 1970-01-01, UTC; 0: nothing was ever counted
+    int64_t day_sum, month_sum; // minor units
+};
+
 // A command kept for a later decision (parked.h).
 enum parked_cause { PARKED_FOR_APPROVAL = 1 };
 enum parked_status {

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "programs/config_approvals.h"
+#include "programs/config_limits.h"
 #include "programs/config_rates.h"
 #include "programs/config_roles.h"
 #include "programs/config_tokens.h"
@@ -48,6 +49,10 @@ static const struct setting settings[] = {
     {"approvals", SETTING_APPROVALS, 0, 0, 0, 0,
      "What waits for somebody else: `above`, an object from currencies to the amount above which a "
      "payment does, and `expires_in`, for how many seconds (a week)."},
+    {"spending_limits", SETTING_LIMITS, 0, 0, 0, 0,
+     "What wallets may spend: an array of up to 64 objects of `kind` (customer, merchant), "
+     "`currency` and `per_transaction`, `per_day`, `per_month` in minor units, as far as "
+     "there are limits."},
     {"roles", SETTING_ROLES, 0, 0, 0, 0,
      "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
      "`permissions` and `bound` (to the key's owner; false)."},
@@ -273,6 +278,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
         return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
                                  why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
+    case SETTING_LIMITS: return config_read_limits(value, &config->limits, ret_why, why_bytes);
     case SETTING_APPROVALS:
         return config_read_approvals(value, &config->approvals, ret_why, why_bytes);
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);

@@ -16,6 +16,7 @@
 #include "ledger/money.h"
 #include "programs/config_edge.h"
 #include "ledger/parked.h"
+#include "ledger/spending.h"
 #include "programs/config_kafka.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -44,6 +45,7 @@ struct config {
     struct config_edge edge;
     bool separate_duties;
     struct approval_rules approvals;
+    struct spending_limits limits;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
 };
@@ -61,7 +63,8 @@ enum setting_kind {
     SETTING_TLS,
     SETTING_PROXIES,
     SETTING_ORIGINS,
-    SETTING_APPROVALS
+    SETTING_APPROVALS,
+    SETTING_LIMITS
 };
 
 struct setting {

@@ -123,6 +123,7 @@ static bool open_postgres(struct serving *serving) {
         .cache_wallets = (uint32_t)serving->config.postgres_cache_wallets,
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
         .approvals = approvals_of(serving),
+        .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;
@@ -141,6 +142,7 @@ static bool open_engine(struct serving *serving) {
         .idempotency_days = (uint32_t)serving->config.idempotency_days,
         .free_bytes_min = serving->config.storage_free_bytes_min,
         .approvals = approvals_of(serving),
+        .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
     };
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
     if (status == STATUS_ok)

@@ -364,7 +364,8 @@ static const struct field *const audit_list_query[] = {
     (MAY_PAY | MAY(cannot_receive) | MAY(same_wallet) | MAY(balance_limit_exceeded))
 // What an operation of a batch may be refused, since an atomic batch answers with that.
 #define MAY_BATCH                                                                                  \
-    (MAY_PAY_OTHER | MAY(not_a_merchant) | MAY(not_a_purchase) | MAY(duplicate_bank_transaction) | \
+    (MAY_PAY_OTHER | MAY(limit_exceeded) | MAY(not_a_merchant) | MAY(not_a_purchase) |             \
+     MAY(duplicate_bank_transaction) |                                                             \
      MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
      MAY(refund_exceeds_purchase) | MAY(cannot_pay) | MAY(approval_required))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
@@ -442,7 +443,8 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "withdrawals:write", .http = 201, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_WITHDRAWAL,
         .batch_type = "withdrawal", .may_wait = true, CHANGES_WALLET, BODY(withdrawal_body),
-        .refusals = MAY_PAY | MAY(duplicate_bank_transaction) | MAY(balance_limit_exceeded),
+        .refusals = MAY(limit_exceeded) | MAY_PAY | MAY(duplicate_bank_transaction) |
+                    MAY(balance_limit_exceeded),
         .summary = "Pays money out, at once or once the bank has done so.",
     },
     [OPERATION_WITHDRAWAL_LIST] = {
@@ -487,7 +489,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "purchases:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_PURCHASE,
         .batch_type = "purchase", .may_wait = true, CHANGES_WALLET, BODY(purchase_body),
-        .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
+        .refusals = MAY(limit_exceeded) | MAY_PAY_OTHER | MAY(not_a_merchant),
         .summary = "Pays a merchant.",
     },
     [OPERATION_REFUND] = {
@@ -506,7 +508,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "transfers:write", .http = 201, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_TRANSFER,
         .batch_type = "transfer", .may_wait = true, CHANGES_WALLET, BODY(transfer_body),
-        .refusals = MAY_PAY_OTHER,
+        .refusals = MAY(limit_exceeded) | MAY_PAY_OTHER,
         .summary = "Moves money between two wallets.",
     },
     [OPERATION_HOLD] = {
@@ -515,7 +517,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "holds:write", .http = 201, .answer = ANSWER_HOLD,
         .command = COMMAND_HOLD,
         .batch_type = "hold", .may_wait = true, CHANGES_WALLET, BODY(hold_body),
-        .refusals = MAY_PAY_OTHER | MAY(not_a_merchant),
+        .refusals = MAY(limit_exceeded) | MAY_PAY_OTHER | MAY(not_a_merchant),
         .summary = "Sets money aside for a merchant.",
     },
     [OPERATION_HOLD_LIST] = {

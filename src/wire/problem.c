@@ -61,6 +61,8 @@ const char *problem_advice(enum status status) {
         [STATUS_approval_not_pending] = "Read the approval; ask anew if need be.",
         [STATUS_second_principal_needed] =
             "Ask somebody with another key: nobody decides about his own request.",
+        [STATUS_limit_exceeded] =
+            "Ask for less, wait for the next day or month, or raise the limit.",
         [STATUS_cannot_pay] = "Ask who owns the wallet.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };

@@ -14,6 +14,7 @@
 #include "wire/problem_detail.h"
 
 #include "base/check.h"
+#include "ledger/spending.h"
 #include "wire/problem.h"
 #include "wire/render_parts.h"
 
@@ -70,6 +71,7 @@ bool problem_has_detail(const struct refusal *refusal) {
     case STATUS_credit_limit_in_use:
     case STATUS_cannot_receive:
     case STATUS_cannot_pay:
+    case STATUS_limit_exceeded:
     case STATUS_approval_required:
     case STATUS_approval_not_pending:
     case STATUS_last_admin_key: return true;
@@ -94,6 +96,20 @@ static void add_funds(struct buffer *buffer, const struct refusal *refusal) {
     BUFFER_ADD(buffer, " was asked. Deposit at least ");
     add_amount(buffer, refusal, refusal->asked - refusal->has);
     BUFFER_ADD(buffer, " first, or ask for less.");
+}
+
+static const char *const spending_words[] = {"", "transaction", "day", "month"};
+
+static void add_limit(struct buffer *buffer, const struct refusal *refusal) {
+    CHECK(refusal->detail >= SPENDING_TRANSACTION && refusal->detail <= SPENDING_MONTH);
+    BUFFER_ADD(buffer, " may spend ");
+    add_amount(buffer, refusal, refusal->has);
+    buffer_add_text(buffer, refusal->detail == SPENDING_TRANSACTION ? " in one transaction"
+                            : refusal->detail == SPENDING_DAY       ? " more today"
+                                                                    : " more this month");
+    BUFFER_ADD(buffer, " (UTC), and ");
+    add_amount(buffer, refusal, refusal->asked);
+    BUFFER_ADD(buffer, " was asked.");
 }
 
 static void add_balance_limit(struct buffer *buffer, const struct refusal *refusal) {
@@ -205,6 +221,7 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
     case STATUS_cannot_pay:
         BUFFER_ADD(buffer, " cannot pay this now. Ask who owns it.");
         return;
+    case STATUS_limit_exceeded: add_limit(buffer, refusal); return;
     case STATUS_version_mismatch: add_version(buffer, refusal); return;
     case STATUS_capture_exceeds_hold: add_remaining(buffer, refusal, " left, and "); return;
     case STATUS_refund_exceeds_purchase:
@@ -286,6 +303,11 @@ void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
         return;
     case STATUS_insufficient_funds: add_numbers(buffer, refusal, "spendable", "asked"); return;
     case STATUS_balance_limit_exceeded: add_numbers(buffer, refusal, "balance", "asked"); return;
+    case STATUS_limit_exceeded:
+        BUFFER_ADD(buffer, ",\"period\":");
+        render_word(buffer, spending_words[refusal->detail]);
+        add_numbers(buffer, refusal, "left", "asked");
+        return;
     case STATUS_wallet_not_empty: add_numbers(buffer, refusal, "balance", "held"); return;
     case STATUS_credit_limit_in_use: add_numbers(buffer, refusal, "credit_used", "asked"); return;
     default: return;

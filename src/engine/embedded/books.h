@@ -43,6 +43,7 @@ struct books {
     bool stopping; // atomic
 
     const struct approval_rules *approvals; // borrowed; NULL: none
+    const struct spending_limits *limits;   // likewise
     uint64_t now_ms;     // the round's time
     struct id principal; // the key that the last command came with, and its place; zero: none yet
     uint32_t principal_index;

@@ -28,6 +28,7 @@ enum section {
     SECTION_WITHDRAWALS,
     SECTION_REFUNDS,
     SECTION_PARKED,
+    SECTION_SPENDING,
     SECTION_KEYS,
     SECTION_CURRENCIES,
     SECTION_CURSORS,
@@ -145,6 +146,9 @@ static enum status sections_write(struct books *books, struct checkpoint_writer 
     if (status == STATUS_ok)
         status = section_write(writer, &state->parked, offsetof(struct parked_item, sequence),
                                &entries[SECTION_PARKED]);
+    if (status == STATUS_ok)
+        status = section_write(writer, &state->spending, offsetof(struct spending_item, sequence),
+                               &entries[SECTION_SPENDING]);
     if (status == STATUS_ok)
         status = keys_write(books, writer, &entries[SECTION_KEYS]);
     if (status == STATUS_ok)
@@ -265,6 +269,8 @@ static void state_refresh(struct state *state) {
     }
     for (uint32_t i = 1; i < state->withdrawals.count; i++)
         state_withdrawal_at(state, i)->sequence = 0;
+    for (uint32_t i = 1; i < state->spending.count; i++)
+        state_spending_at(state, i)->sequence = 0;
     for (uint32_t i = 1; i < state->parked.count; i++)
         ((struct parked_item *)table_at(&state->parked, i))->sequence = 0;
     for (uint32_t i = 1; i < state->holds.count; i++) {
@@ -298,6 +304,8 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
         status = table_read(file, &offset, &state->refunds, &entries[SECTION_REFUNDS]);
     if (status == STATUS_ok)
         status = table_read(file, &offset, &state->parked, &entries[SECTION_PARKED]);
+    if (status == STATUS_ok)
+        status = table_read(file, &offset, &state->spending, &entries[SECTION_SPENDING]);
     if (status == STATUS_ok)
         status = keys_read(file, &offset, state, &entries[SECTION_KEYS]);
     if (status == STATUS_ok && entries[SECTION_CURRENCIES].count > STATE_CURRENCIES_MAX)

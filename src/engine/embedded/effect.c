@@ -73,8 +73,8 @@ static void mark_all(struct books *books, const struct touched *touched, bool be
 }
 
 static void take_transaction(struct books *books, uint64_t position,
-                             const struct transaction_facts *facts, struct touched *touched,
-                             struct docket *docket) {
+                             const struct transaction_facts *facts, const struct spent *spent,
+                             struct touched *touched, struct docket *docket) {
     struct state *state = &books->state;
     struct purchase purchase;
     bool moves_external = facts->external_total != 0;
@@ -89,7 +89,8 @@ static void take_transaction(struct books *books, uint64_t position,
                                      .refunded = touched->refund->refunded};
         docket->purchase = &purchase;
     }
-    struct record record = {.kind = RECORD_TRANSACTION, .transaction = *facts};
+    struct record record = {
+        .kind = RECORD_TRANSACTION, .spent = *spent, .transaction = *facts};
     apply(&record, docket);
     if (touched->refund != NULL)
         touched->refund->refunded = purchase.refunded;
@@ -142,6 +143,20 @@ static void take_parked(struct books *books, uint64_t position, const struct rec
     table_change_end(&item->sequence);
 }
 
+// Where what the payer has spent is kept; made when it is the first that counts.
+static uint32_t spending_of(struct books *books, const struct record *record,
+                            struct touched *touched, struct docket *docket) {
+    struct state *state = &books->state;
+    if (record->spent.day == 0 || touched->debit == NULL)
+        return 0;
+    struct wallet *wallet = &touched->debit->wallet;
+    if (wallet->counters == 0)
+        wallet->counters = table_add(&state->spending);
+    undo_touch(&books->undo, state, UNDO_SPENDING, wallet->counters);
+    docket->spent = &state_spending_at(state, wallet->counters)->spent;
+    return wallet->counters;
+}
+
 static void take(struct books *books, uint64_t position, const struct record *record,
                  struct touched *touched) {
     struct state *state = &books->state;
@@ -162,8 +177,9 @@ static void take(struct books *books, uint64_t position, const struct record *re
         return;
     }
     mark_all(books, touched, true);
+    uint32_t spending = spending_of(books, record, touched, &docket);
     if (record->kind == RECORD_TRANSACTION) {
-        take_transaction(books, position, &record->transaction, touched, &docket);
+        take_transaction(books, position, &record->transaction, &record->spent, touched, &docket);
     } else {
         apply(record, &docket);
         if (record->kind == RECORD_WALLET)
@@ -183,6 +199,8 @@ static void take(struct books *books, uint64_t position, const struct record *re
     }
     if (touched->hold != NULL)
         state_hold_list(state, touched->hold);
+    if (spending != 0)
+        undo_touched(&books->undo, state, UNDO_SPENDING, spending);
     mark_all(books, touched, false);
 }
 

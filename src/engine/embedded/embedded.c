@@ -395,6 +395,7 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     books->engine.port = &books_port;
     books->lock_file = -1;
     books->approvals = options->approvals;
+    books->limits = options->limits;
     books->checkpoint_bytes =
         options->checkpoint_bytes == 0 ? CHECKPOINT_BYTES : options->checkpoint_bytes;
     state_init(&books->state, &books->engine.seal);

@@ -13,6 +13,7 @@ struct embedded_options {
     uint64_t free_bytes_min;   // below this much free disk, writes are refused
     uint64_t segment_bytes;    // 0: the usual; tests take less
     uint64_t checkpoint_bytes; // of the journal between two checkpoints; 0: the usual
+    const struct spending_limits *limits;   // likewise
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
     struct disk *disk; // NULL: the real one. Tests hand in one that lies; it becomes the engine's,
                        // and the folder is not locked.

@@ -18,6 +18,8 @@ static void docket_wallet(struct books *books, struct fetched *fetched, struct w
     if (item == NULL)
         return;
     fetched->docket.wallet = &item->wallet;
+    if (item->wallet.counters != 0)
+        fetched->docket.spent = &state_spending_at(&books->state, item->wallet.counters)->spent;
     fetched->docket.currency = &books->state.currencies[item->wallet.currency];
 }
 
@@ -274,6 +276,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     fetched->docket.now_ms = books->now_ms;
     fetched->docket.owner_seed = books->hash_seed;
     fetched->docket.approvals = books->approvals;
+    fetched->docket.limits = books->limits;
     fetched->docket.keys = state->keys;
     fetched->docket.key_count = state->key_count;
     fetched->docket.principal = fetch_principal(books, command->principal_key);

@@ -16,6 +16,7 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->withdrawals, sizeof(struct withdrawal_item), HOLDS_MAX);
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
     table_init(&state->parked, sizeof(struct parked_item), HOLDS_MAX);
+    table_init(&state->spending, sizeof(struct spending_item), WALLETS_MAX);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
     arena_init(&state->key_texts, 4096);
     CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
@@ -29,6 +30,7 @@ void state_done(struct state *state) {
     table_done(&state->withdrawals);
     table_done(&state->refunds);
     table_done(&state->parked);
+    table_done(&state->spending);
     memory_free(state->keys);
     memory_free(state->key_items);
     arena_done(&state->key_texts);

@@ -71,6 +71,13 @@ struct parked_item {
 };
 static_assert(sizeof(struct parked_item) == 72, "");
 
+// What a wallet that has limits has spent; wallets name theirs by `counters`.
+struct spending_item {
+    struct spent spent;
+    uint32_t sequence;
+    uint32_t reserved;
+};
+
 struct key_item {
     struct key key;
     uint64_t opened;       // position of the record that created it
@@ -90,6 +97,7 @@ struct state {
     struct table withdrawals; // struct withdrawal_item
     struct table refunds;     // struct refund_item
     struct table parked;      // struct parked_item
+    struct table spending;    // struct spending_item
 
     // Keys are few and asked for at every request: arrays behind a lock, the rules see `keys` as
     // one array.
@@ -129,6 +137,9 @@ struct wallet_item *state_wallet(const struct state *state, struct id id);
 struct hold_item *state_hold(const struct state *state, struct id id);
 struct withdrawal_item *state_withdrawal(const struct state *state, struct id id);
 struct parked_item *state_parked(const struct state *state, struct id id);
+static inline struct spending_item *state_spending_at(const struct state *state, uint32_t index) {
+    return (struct spending_item *)table_at(&state->spending, index);
+}
 static inline struct wallet_item *state_wallet_at(const struct state *state, uint32_t index) {
     return (struct wallet_item *)table_at(&state->wallets, index);
 }

@@ -12,6 +12,7 @@ static uint32_t *sequence_of(struct state *state, enum undo_kind kind, uint32_t 
     case UNDO_WITHDRAWAL: return &state_withdrawal_at(state, index)->sequence;
     case UNDO_REFUND: return &((struct refund_item *)table_at(&state->refunds, index))->sequence;
     case UNDO_CURRENCY: return &state->currency_sequence;
+    case UNDO_SPENDING: return &state_spending_at(state, index)->sequence;
     }
     UNREACHABLE("an item of no kind");
 }
@@ -64,6 +65,7 @@ void undo_touch(struct undo *undo, struct state *state, enum undo_kind kind, uin
         entry->refund = *(struct refund_item *)table_at(&state->refunds, index);
         break;
     case UNDO_CURRENCY: entry->currency = state->currencies[index]; break;
+    case UNDO_SPENDING: entry->spending = *state_spending_at(state, index); break;
     }
 }
 
@@ -94,7 +96,9 @@ static void roll_back_hold(struct state *state, const struct undo_entry *entry) 
 static void roll_back_wallet(struct state *state, const struct undo_entry *entry) {
     struct wallet_item *item = state_wallet_at(state, entry->index);
     uint32_t open_holds = item->open_holds, sequence = item->sequence;
+    uint32_t counters = item->wallet.counters; // once it has a place it keeps it
     *item = entry->wallet;
+    item->wallet.counters = counters;
     item->open_holds = open_holds;
     item->sequence = sequence;
 }
@@ -132,6 +136,9 @@ static void roll_back_entry(struct state *state, const struct undo_entry *entry)
         item->closed = entry->withdrawal.closed;
         break;
     }
+    case UNDO_SPENDING:
+        state_spending_at(state, entry->index)->spent = entry->spending.spent;
+        break;
     case UNDO_REFUND: {
         // An added one stays, as "nothing refunded": taking it out of the map would be more work
         // than it is worth.

@@ -5,7 +5,14 @@
 #pragma once
 #include "engine/embedded/state.h"
 
-enum undo_kind { UNDO_WALLET, UNDO_HOLD, UNDO_WITHDRAWAL, UNDO_REFUND, UNDO_CURRENCY };
+enum undo_kind {
+    UNDO_WALLET,
+    UNDO_HOLD,
+    UNDO_WITHDRAWAL,
+    UNDO_REFUND,
+    UNDO_CURRENCY,
+    UNDO_SPENDING
+};
 
 struct undo_entry {
     uint8_t kind;
@@ -16,6 +23,7 @@ struct undo_entry {
         struct hold_item hold;
         struct withdrawal_item withdrawal;
         struct refund_item refund;
+        struct spending_item spending;
         struct currency_account currency;
     };
 };

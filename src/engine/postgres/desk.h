@@ -18,6 +18,7 @@
 
 struct wallet_row {
     struct wallet wallet;
+    struct spent spent;
     uint64_t number, version_before, details, last, levels[HISTORY_LEVELS]; // positions but number
     uint32_t last_number;
     bool present, added, changed;
@@ -140,6 +141,7 @@ struct desk {
     struct counters before, counters;
 
     const struct approval_rules *approvals; // borrowed; NULL: none
+    const struct spending_limits *limits;   // likewise
     struct map parked_map;
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
     struct rows wallets, holds, withdrawals, purchases, due, parked, cursors;
@@ -169,7 +171,7 @@ struct desk {
     struct saved *saved; // owned
     uint32_t saved_count, saved_capacity;
     struct buffer scratch; // for encoding
-    struct column out[17]; // what is being written
+    struct column out[20]; // what is being written
 };
 
 // What a command names, found.

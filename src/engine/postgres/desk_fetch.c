@@ -377,6 +377,9 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
     CHECK(wallet != NULL);
     row_wallet(result, row, &wallet->wallet);
     wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 16));
+    wallet->spent = (struct spent){.day = (uint32_t)row_number(result, row, 17),
+                                   .day_sum = row_number(result, row, 18),
+                                   .month_sum = row_number(result, row, 19)};
     wallet->version_before = wallet->wallet.version;
     wallet->last_number = (uint32_t)row_number(result, row, 10);
     wallet->details = (uint64_t)row_number(result, row, 11) * 8;

@@ -9,6 +9,7 @@ static void find_wallet(struct desk *desk, struct id id, struct found *found) {
     if (found->wallet == NULL)
         return;
     found->docket.wallet = &found->wallet->wallet;
+    found->docket.spent = &found->wallet->spent;
     found->docket.currency = &desk->currencies[found->wallet->wallet.currency].account;
 }
 
@@ -131,6 +132,7 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     found->docket.now_ms = desk->now_ms;
     found->docket.owner_seed = desk->hash_seed;
     found->docket.approvals = desk->approvals;
+    found->docket.limits = desk->limits;
     found->docket.keys = desk->keys;
     found->docket.key_count = desk->key_count;
     const struct key_row *principal = desk_key(desk, command->principal_key);

@@ -57,7 +57,7 @@ static void write_currencies(struct desk *desk, struct link *link) {
 }
 
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 17, added ? MASK(13) | MASK(14) : 0);
+    begin(desk, 20, added ? MASK(16) | MASK(17) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
@@ -76,16 +76,19 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add(&out[9], (int64_t)(row->last / 8));
         for (int level = 0; level < HISTORY_LEVELS; level++)
             column_add(&out[10 + level], (int64_t)(row->levels[level] / 8));
+        column_add(&out[13], row->spent.day);
+        column_add(&out[14], row->spent.day_sum);
+        column_add(&out[15], row->spent.month_sum);
         if (!added) {
-            column_add(&out[13], (int64_t)row->version_before);
+            column_add(&out[16], (int64_t)row->version_before);
             continue;
         }
-        add_id(&out[13], wallet->id);
-        column_add_bytes(&out[14], row->owner);
-        column_add(&out[15], wallet->currency);
-        column_add(&out[16], wallet->kind);
+        add_id(&out[16], wallet->id);
+        column_add_bytes(&out[17], row->owner);
+        column_add(&out[18], wallet->currency);
+        column_add(&out[19], wallet->kind);
     }
-    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 17 : 14);
+    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 20 : 17);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {

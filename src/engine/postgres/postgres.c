@@ -241,6 +241,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     signal_gate_init(&books->stop, 0, 0);
     desk_init(&books->desk);
     books->desk.approvals = options->approvals;
+    books->desk.limits = options->limits;
     books->desk.takes_turn = !options->without_turn;
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_init(&books->feeds.arenas[i], 4096);

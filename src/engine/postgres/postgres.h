@@ -7,6 +7,7 @@ struct postgres_options {
     const char *url;                   // a libpq connection string
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
+    const struct spending_limits *limits;   // likewise
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
     bool without_turn; // for tests: nodes do not queue, and retry instead
     const char *folder; // where the node remembers its servers; NULL: nowhere

@@ -13,6 +13,7 @@
     "w.slot::bigint, w.number, w.id, w.currency::bigint, w.kind::bigint, w.status::bigint, "       \
     "w.balance, w.held, w.credit_limit, w.version, w.transaction_count, w.details, w.last, "       \
     "w.level_64, w.level_4096, w.level_262144"
+#define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum"
 #define HOLD_COLUMNS                                                                               \
     "h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, h.expires_at_ms, "                \
     "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), c.bytes"
@@ -129,9 +130,9 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT " WITHDRAWAL_COLUMNS ORDERED
         EACH("withdrawals", SAME, LOCKS) "w" WITHDRAWAL_JOINS,
     [SQL_WALLETS] =
-        "SELECT " WALLET_COLUMNS ", w.owner" NAMED EACH("wallets", SAME, "") "w",
+        "SELECT " WALLET_COLUMNS SPENT NAMED EACH("wallets", SAME, "") "w",
     [SQL_WALLETS_LOCKED] =
-        "SELECT " WALLET_COLUMNS ", w.owner" ORDERED EACH("wallets", SAME, LOCKS) "w",
+        "SELECT " WALLET_COLUMNS SPENT ORDERED EACH("wallets", SAME, LOCKS) "w",
     [SQL_DETAILS] = "SELECT w.details, coalesce(r.bytes, k.bytes)" NAMED
                     EACH("wallets", SAME, "") "w" DETAILS,
     [SQL_KEY_RECORDS] =
@@ -161,23 +162,27 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ADD_WALLETS] =
         "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "level_262144, spent_day, spent_day_sum, spent_month_sum FROM unnest($1::bigint[], "
+        "$2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
-        "$11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[], $16::bigint[], "
-        "$17::bigint[]) n(slot, number, status, balance, held, credit_limit, version, "
-        "transaction_count, details, last, level_64, level_4096, level_262144, id, owner, "
-        "currency, kind)",
+        "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
+        "$17::bytea[], $18::bytea[], $19::bigint[], "
+        "$20::bigint[]) n(slot, number, status, balance, "
+        "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
+        "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind)",
     [SQL_CHANGE_WALLETS] =
         "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
         "held = n.held, credit_limit = n.credit_limit, version = n.version, "
         "transaction_count = n.transaction_count, details = n.details, "
         "last = n.last, level_64 = n.level_64, "
-        "level_4096 = n.level_4096, level_262144 = n.level_262144 "
+        "level_4096 = n.level_4096, level_262144 = n.level_262144, spent_day = n.spent_day, "
+        "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum "
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
         "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-        "$12::bigint[], $13::bigint[], $14::bigint[]) n(slot, number, status, balance, held, "
-        "credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
+        "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) "
+        "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "
+        "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "
+        "version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
         "w.version = n.version_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =

@@ -312,6 +312,12 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
     };
     for (size_t i = 0; i < sizeof(record.origin.address); i++)
         record.origin.address[i] = (uint8_t)number(&maker, 255);
+    if (number(&maker, 1) == 1) {
+        record.spent.version = number(&maker, UINT64_MAX);
+        record.spent.day = 1 + (uint32_t)number(&maker, UINT32_MAX - 1);
+        record.spent.month_sum = (int64_t)number(&maker, LIMIT_AMOUNT_MAX);
+        record.spent.day_sum = record.spent.month_sum / 2;
+    }
     if (record.has_key) {
         record.key = (struct digest128){number(&maker, UINT64_MAX), number(&maker, UINT64_MAX)};
         record.request = (struct digest128){number(&maker, UINT64_MAX), number(&maker, UINT64_MAX)};
@@ -477,6 +483,10 @@ void sample_compare(const struct record *a, const struct record *b) {
     SAME(has_key);
     SAME(queued);
     SAME(time_ms);
+    SAME(spent.version);
+    SAME(spent.day);
+    SAME(spent.day_sum);
+    SAME(spent.month_sum);
     SAME(origin.role);
     assert_memory_equal(a->origin.address, b->origin.address, sizeof(a->origin.address));
     SAME_TEXT(origin.principal);

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""What wallets may spend: per transaction, per day and per month; what counts, what is given back,
+and that restarts remember it."""
+
+import matrix
+
+LIMITS = {"spending_limits": [
+    {"kind": "customer", "currency": "USD", "per_transaction": 500, "per_day": 1000,
+     "per_month": 1500}]}
+
+
+class World(matrix.World):
+    """One service and two wallets, without the keys of every role."""
+
+    def __init__(self, server, report):
+        self.report, self.count = report, 0
+        self.server = server
+        self.admin = server.client()
+        self.wallets = {}
+        for owner, kind in (("ann", "customer"), ("bob", "customer"), ("shop", "merchant")):
+            self.wallets[owner] = self.make("/v1/wallets", owner=owner, currency="USD",
+                                            kind=kind)["id"]
+            self.deposit(owner, 100_000)
+
+    def transfer(self, who, to, amount, **options):
+        return self.admin.post("/v1/transfers", {"from": self.wallets[who],
+                                                 "to": self.wallets[to], "amount": amount},
+                               **options)
+
+
+def refused(report, name, answer, period, left, asked):
+    report.equal(name, (answer.status, answer.code, answer.get("period"), answer.get("left"),
+                        answer.get("asked"), answer.get("currency")),
+                 (422, "limit_exceeded", period, left, asked, "USD"), answer)
+    words = f"{left // 100}.{left % 100:02} USD"
+    report.check(f"{name}: the numbers are in the sentence", words in answer["detail"], answer)
+
+
+def sums(report, server):
+    world = World(server, report)
+    refused(report, "one transaction", world.transfer("ann", "bob", 501), "transaction", 500, 501)
+    report.equal("as much as it may be", world.transfer("ann", "bob", 500).status, 201)
+    buy = {"wallet": world.wallets["ann"], "merchant": world.wallets["shop"], "amount": 300}
+    report.equal("purchases count too", world.admin.post("/v1/purchases", buy).status, 201)
+    refused(report, "a day", world.transfer("ann", "bob", 201), "day", 200, 201)
+    first = world.transfer("ann", "bob", 201, key="late")
+    report.equal("what was refused is remembered", world.transfer(
+        "ann", "bob", 201, key="late").body, first.body)
+    report.equal("the rest of the day", world.transfer("ann", "bob", 200).status, 201)
+    refused(report, "nothing is left", world.transfer("ann", "bob", 1), "day", 0, 1)
+    report.equal("who is paid spends nothing", world.transfer("bob", "ann", 500).status, 201)
+    report.equal("merchants have other limits: none", world.transfer("shop", "ann",
+                                                                     5000).status, 201)
+    report.equal("euros neither", world.admin.post("/v1/wallets", {
+        "owner": "e", "currency": "EUR"}).status, 201)
+    report.equal("deposits are no spending", world.admin.post("/v1/deposits", {
+        "wallet": world.wallets["ann"], "amount": 5000,
+        "bank_transaction_id": "large"}).status, 201)
+
+
+def given_back(report, server):
+    """Holds and withdrawals count when they are asked for, and no more once they are freed."""
+    world = World(server, report)
+    admin, ann, shop = world.admin, world.wallets["ann"], world.wallets["shop"]
+
+    def hold(amount):
+        return admin.post("/v1/holds", {"wallet": ann, "merchant": shop, "amount": amount})
+
+    one, two = hold(500), hold(500)
+    refused(report, "holds count", hold(1), "day", 0, 1)
+    report.equal("a void gives back", admin.post(f"/v1/holds/{one['id']}/void", {}).status, 200)
+    refused(report, "what was voided", world.transfer("ann", "bob", 501), "transaction", 500, 501)
+    report.equal("a part is captured", admin.post(f"/v1/holds/{two['id']}/capture",
+                                                  {"amount": 100}).status, 201)
+    report.equal("and the rest is free: 100 of 1000", [
+        world.transfer("ann", "bob", 500).status, world.transfer("ann", "bob", 401).code,
+        world.transfer("ann", "bob", 300).status], [201, "limit_exceeded", 201])
+    out = admin.post("/v1/withdrawals", {"wallet": ann, "amount": 100})
+    refused(report, "withdrawals count", world.transfer("ann", "bob", 1), "day", 0, 1)
+    admin.post(f"/v1/withdrawals/{out['id']}/fail", {})
+    report.equal("a failed one does not", world.transfer("ann", "bob", 100).status, 201)
+
+
+def batches_and_restarts(report, server):
+    world = World(server, report)
+    ann, bob = world.wallets["ann"], world.wallets["bob"]
+    step = {"type": "transfer", "from": ann, "to": bob, "amount": 400}
+    for _ in range(3):
+        undone = world.admin.post("/v1/batches", {"atomic": True, "operations": [step] * 3})
+        report.equal("undone as a whole", (undone.code, undone.get("operation"),
+                                           undone.get("left")), ("limit_exceeded", 2, 200), undone)
+    done = world.admin.post("/v1/batches", {"operations": [step] * 3})
+    report.equal("each for itself", [result.get("code") for result in done.json["results"]],
+                 [None, None, "limit_exceeded"], done)
+    for stop in (server.kill, server.stop):
+        stop()
+        server.start()
+        world.admin.close()
+        refused(report, "a restart remembers", world.transfer("ann", "bob", 201), "day", 200, 201)
+    report.equal("and goes on", world.transfer("ann", "bob", 200).status, 201)
+
+
+def months(report, server):
+    """A month of two days, by a limit per month that is below that per day."""
+    world = World(server, report)
+    report.equal("so much", world.transfer("ann", "bob", 300).status, 201)
+    refused(report, "a month", world.transfer("ann", "bob", 101), "month", 100, 101)
+
+
+def run_all(suite, binary):
+    import florin
+    from report import Report
+    report = Report(suite)
+    monthly = {"spending_limits": [{"kind": "customer", "currency": "USD", "per_month": 400}]}
+    for name, function, config in (("sums", sums, LIMITS), ("given back", given_back, LIMITS),
+                                   ("batches and restarts", batches_and_restarts, LIMITS),
+                                   ("months", months, monthly)):
+        def lived(report, function=function, config=config):
+            with florin.serving(florin=binary, config=config) as server:
+                function(report, server)
+                with server.client() as admin:
+                    books = admin.get("/check-integrity")
+                    report.check("the books are consistent", books.json["consistent"], books)
+                report.equal("a clean stop", server.stop(), 0)
+                if "postgres" not in suite:
+                    verified = server.verify()
+                    report.equal("verified", verified.returncode, 0, verified.stdout)
+        report.run(name, lived)
+    report.finish()
