@@ -6,12 +6,13 @@
 set -eu
 
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev
-libsimdjson-dev libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
+libhiredis-dev libsimdjson-dev libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
 libpq-dev librdkafka-dev"
 for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl
 openssl
+redis-server
 pgbouncer
 postgresql
 prometheus

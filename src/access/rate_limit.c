@@ -6,9 +6,11 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "access/permissions.h"
+#include "access/rate_share.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -48,7 +50,8 @@ struct limit {
 };
 
 struct rate_limiter {
-    uint64_t seed;
+    _Atomic uint64_t seed;
+    struct rate_share *share; // NULL: limits are this node's alone
     uint32_t limit_count;
     struct limit limits[RATE_LIMITS_MAX];
 };
@@ -137,7 +140,7 @@ static uint64_t hash_asker(const struct rate_limiter *limiter, const struct limi
     else if (limit->rule.scope == RATE_PER_ADDRESS)
         who =
             slice_of(asker->address, memcmp(asker->address, mapped, sizeof(mapped)) == 0 ? 16 : 8);
-    uint64_t hash = hash64(who, limiter->seed);
+    uint64_t hash = hash64(who, atomic_load_explicit(&limiter->seed, memory_order_relaxed));
     return hash != 0 ? hash : 1;
 }
 
@@ -219,6 +222,10 @@ void rate_limiter_admit(struct rate_limiter *limiter, const struct rate_asker *a
         ret_verdict->refused_by = i;
         break;
     }
+    bool is_told = limiter->share != NULL && !ret_verdict->refused;
+    for (uint32_t i = 0; is_told && i < limiter->limit_count; i++)
+        if ((ret_verdict->asked & 1u << i) != 0)
+            rate_share_note(limiter->share, i, hash_asker(limiter, &limiter->limits[i], asker), 1);
     for (uint32_t i = 0; ret_verdict->refused && i < ret_verdict->refused_by; i++) {
         struct limit *limit = &limiter->limits[i];
         if ((ret_verdict->asked & 1u << i) == 0)
@@ -247,6 +254,8 @@ void rate_limiter_pay(struct rate_limiter *limiter, const struct rate_asker *ask
         place->full_at = at_ns;
         CHECK(pthread_mutex_unlock(mutex) == 0);
         verdict->states[i] = state_of(limit, at_ns, now_ns);
+        if (limiter->share != NULL && tokens != 0)
+            rate_share_note(limiter->share, i, who, tokens);
     }
 }
 
@@ -268,4 +277,31 @@ const char *rate_limiter_rule_name(const struct rate_limiter *limiter, uint32_t 
 uint64_t rate_limiter_window_s(const struct rate_limiter *limiter, uint32_t index) {
     CHECK(index < limiter->limit_count);
     return (limiter->limits[index].bucket_ns + SECOND_NS - 1) / SECOND_NS;
+}
+
+void rate_limiter_share(struct rate_limiter *limiter, struct rate_share *share) {
+    limiter->share = share;
+}
+
+void rate_limiter_set_seed(struct rate_limiter *limiter, uint64_t seed) {
+    atomic_store_explicit(&limiter->seed, seed, memory_order_relaxed);
+}
+
+struct rate_span rate_limiter_span(const struct rate_limiter *limiter, uint32_t index) {
+    CHECK(index < limiter->limit_count);
+    const struct limit *limit = &limiter->limits[index];
+    return (struct rate_span){.interval_ns = limit->interval_ns, .horizon_ns = limit->horizon_ns};
+}
+
+void rate_limiter_fill_at_least(struct rate_limiter *limiter, uint32_t index, uint64_t who,
+                                uint64_t now_ns, uint64_t used_ns) {
+    CHECK(index < limiter->limit_count);
+    struct limit *limit = &limiter->limits[index];
+    pthread_mutex_t *mutex = lock_of(limit, who);
+    CHECK(pthread_mutex_lock(mutex) == 0);
+    struct place *place = place_find(limit, who);
+    uint64_t at_ns = now_ns + (used_ns < limit->horizon_ns ? used_ns : limit->horizon_ns);
+    if (full_at(limit, place, now_ns) < at_ns)
+        *place = (struct place){.who = who, .full_at = at_ns};
+    CHECK(pthread_mutex_unlock(mutex) == 0);
 }

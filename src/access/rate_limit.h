@@ -64,6 +64,7 @@ struct rate_verdict {
 };
 
 struct rate_limiter;
+struct rate_share; // rate_share.h
 
 // Whether the rule makes sense: all of its numbers within the bounds above.
 bool rate_limit_is_valid(const struct rate_limit_rule *rule);
@@ -93,3 +94,15 @@ const struct rate_limit_rule *rate_limiter_rule(const struct rate_limiter *limit
 const char *rate_limiter_rule_name(const struct rate_limiter *limiter, uint32_t index);
 // How long an empty bucket takes to become full, in whole seconds, rounded up.
 uint64_t rate_limiter_window_s(const struct rate_limiter *limiter, uint32_t index);
+
+// For rate_share.h. `share` is told what is taken; NULL: nobody is. Before the first request, or
+// after the last.
+void rate_limiter_share(struct rate_limiter *limiter, struct rate_share *share);
+void rate_limiter_set_seed(struct rate_limiter *limiter, uint64_t seed);
+struct rate_span {
+    uint64_t interval_ns, horizon_ns;
+};
+struct rate_span rate_limiter_span(const struct rate_limiter *limiter, uint32_t index);
+// A bucket is at least so far from full, as other nodes have it.
+void rate_limiter_fill_at_least(struct rate_limiter *limiter, uint32_t index, uint64_t who,
+                                uint64_t now_ns, uint64_t used_ns);

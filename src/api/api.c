@@ -4,6 +4,7 @@
 #include "api/parts.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "watch/auditor.h"
 #include "wire/openapi.h"
@@ -90,6 +91,14 @@ static void resolve_permissions(struct api *api) {
 static_assert(ROLES_MAX == ROLE_MAX + 1 && ROLES_CUSTOM_FIRST == ROLE_CUSTOM, "one range of roles");
 static_assert(COMMAND_TYPE_COUNT <= 64, "a type of command has a bit");
 
+static void tell_share(void *context, const char *why) {
+    (void)context;
+    if (why != NULL)
+        log_line(LOG_WARNING, "limits", "Redis is away, so this node limits by itself: %s", why);
+    else
+        log_line(LOG_INFO, "limits", "Limits are shared through Redis.");
+}
+
 struct api *api_open(const struct api_options *options) {
     CHECK(options->engine != NULL);
     CHECK(options->loops >= 1 && options->loops <= HTTP_LOOPS_MAX);
@@ -113,6 +122,9 @@ struct api *api_open(const struct api_options *options) {
         uint64_t seed;
         random_fill(&seed, sizeof(seed));
         api->limiter = rate_limiter_open(options->rate_limits, options->rate_limit_count, seed);
+        if (options->rate_limits_redis != NULL)
+            api->rate_share =
+                rate_share_open(api->limiter, options->rate_limits_redis, tell_share, NULL);
     }
     // Each loop begins on a cache line of its own, so that counting in one does not slow another.
     api->loops_memory = memory_take_zeroed((options->loops + 1) * sizeof(*api->loops));
@@ -187,6 +199,7 @@ void api_close(struct api *api) {
     memory_free(api->loops_memory);
     last_used_close(api->last_used);
     positions_close(api->positions);
+    rate_share_close(api->rate_share);
     rate_limiter_close(api->limiter);
     buffer_done(&api->openapi);
     memory_free(api);

@@ -34,6 +34,7 @@ struct api_options {
     const char *version;                       // Florin's
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
+    const char *rate_limits_redis; // HOST:PORT through which nodes share them; NULL: they do not
     const struct role_table *roles; // NULL: the house's own
     struct queue *queue; // where writes can be queued; NULL: nowhere
     bool queue_writes;   // queue every write that can be

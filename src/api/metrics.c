@@ -164,6 +164,19 @@ static void add_retries(struct buffer *buffer, const char *reason, uint64_t valu
                       (unsigned long long)value);
 }
 
+static void add_share(const struct api *api, struct buffer *buffer) {
+    if (api->rate_share == NULL)
+        return;
+    struct rate_share_state state = rate_share_state(api->rate_share);
+    add_value(buffer, "rate_limits_shared", "gauge",
+              "1 while limits are shared through Redis; 0: each node limits by itself.",
+              state.shared);
+    add_value(buffer, "rate_limits_redis_failures_total", "counter",
+              "How often Redis could not be asked.", state.failures);
+    add_value(buffer, "rate_limits_dropped_total", "counter",
+              "Tokens that were not told to Redis for want of room.", state.dropped);
+}
+
 static void add_tokens(const struct api *api, struct buffer *buffer) {
     struct token_checker_stats total = {0};
     if (api->options.issuer_count == 0)
@@ -322,6 +335,7 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_rounds(api, buffer);
     add_limits(api, buffer);
     add_notes(api, buffer);
+    add_share(api, buffer);
     add_tokens(api, buffer);
     add_engine(api, buffer);
     add_servers(api, buffer);

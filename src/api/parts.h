@@ -17,6 +17,7 @@
 #include "access/authenticate.h"
 #include "access/permissions.h"
 #include "access/rate_limit.h"
+#include "access/rate_share.h"
 #include "access/secret.h"
 #include "api/api.h"
 #include "api/metrics.h"
@@ -222,6 +223,7 @@ struct api {
     struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
+    struct rate_share *rate_share; // NULL: not shared with other nodes
     struct buffer openapi;
     uint64_t opened_ns;
     atomic_bool stopping;

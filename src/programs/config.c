@@ -64,6 +64,9 @@ static const struct setting settings[] = {
             "Wallets kept in memory for reads that allow an age, some 700 bytes each."),
     {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
      "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
+    {"rate_limits_redis", SETTING_REDIS, 0, 0, 0, 0,
+     "HOST:PORT of a Redis through which several nodes share their limits. None: each node limits "
+     "by itself, as it does while Redis is away."},
     {"tls", SETTING_TLS, 0, 0, 0, 0,
      "TLS 1.2 and 1.3 in place of plain HTTP: an object of the paths `certificate` and `key`, and "
      "`client_authority` when clients must show certificates. Read again on SIGHUP and when the "
@@ -269,6 +272,25 @@ static bool read_replicas(struct config *config, struct json_value value, char *
     return ok;
 }
 
+static bool read_redis(struct config *config, struct json_value value, char *ret_why,
+                       size_t why_bytes) {
+    struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
+    const uint8_t *colon = text.size == 0 ? NULL : memrchr(text.bytes, ':', text.size);
+    size_t host = colon == NULL ? 0 : (size_t)(colon - text.bytes);
+    uint32_t port = 0;
+    for (size_t i = host + 1; i < text.size && port <= 65535; i++)
+        port = text.bytes[i] >= '0' && text.bytes[i] <= '9'
+                   ? port * 10 + (uint32_t)(text.bytes[i] - '0')
+                   : 65536;
+    if (host == 0 || text.size >= sizeof(config->rate_limits_redis) || port == 0 || port > 65535) {
+        snprintf(ret_why, why_bytes, "rate_limits_redis must be HOST:PORT.");
+        return false;
+    }
+    memcpy(config->rate_limits_redis, text.bytes, text.size);
+    config->rate_limits_redis[text.size] = '\0';
+    return true;
+}
+
 static bool read_setting(struct config *config, const struct setting *setting,
                          struct json_value value, char *ret_why, size_t why_bytes) {
     switch (setting->kind) {
@@ -284,6 +306,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
+    case SETTING_REDIS: return read_redis(config, value, ret_why, why_bytes);
     case SETTING_TLS: return config_read_tls(value, &config->edge, ret_why, why_bytes);
     case SETTING_PROXIES: return config_read_proxies(value, &config->edge, ret_why, why_bytes);
     case SETTING_ORIGINS: return config_read_origins(value, &config->edge, ret_why, why_bytes);

@@ -9,6 +9,7 @@
 
 #include "access/permissions.h"
 #include "access/rate_limit.h"
+#include "access/rate_share.h"
 #include "access/token.h"
 #include "base/buffer.h"
 #include "base/check.h"
@@ -36,6 +37,7 @@ struct config {
     uint64_t audit_window_s;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
+    char rate_limits_redis[RATE_SHARE_ADDRESS_BYTES]; // empty: not shared
     char postgres_replicas[CONFIG_REPLICAS_MAX][CONFIG_URL_BYTES_MAX];
     uint32_t postgres_replica_count;
     uint64_t postgres_replica_lag_ms;
@@ -60,6 +62,7 @@ enum setting_kind {
     SETTING_REPLICAS,
     SETTING_KAFKA,
     SETTING_TOKENS,
+    SETTING_REDIS,
     SETTING_TLS,
     SETTING_PROXIES,
     SETTING_ORIGINS,

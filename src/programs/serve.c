@@ -179,6 +179,8 @@ static bool open_server(struct serving *serving) {
         .version = version_text(),
         .rate_limits = serving->config.rate_limits,
         .rate_limit_count = serving->config.rate_limit_count,
+        .rate_limits_redis =
+            serving->config.rate_limits_redis[0] != '\0' ? serving->config.rate_limits_redis : NULL,
         .roles = &serving->config.roles,
         .queue = serving->kafka.queue,
         .queue_writes = serving->config.kafka.queue_writes != 0,
