@@ -306,7 +306,8 @@ void notes_ride(struct api_loop *loop) {
         notes->flying_bytes += bytes.size;
         rest = slice_of(rest.bytes + bytes.size, rest.size - bytes.size);
     }
-    memmove(notes->pending.bytes, rest.bytes, rest.size);
+    if (rest.size != 0) // else there may be no bytes at all yet
+        memmove(notes->pending.bytes, rest.bytes, rest.size);
     notes->pending.size = rest.size;
     notes->pending_since_ns = clock_monotonic_ns();
 }
