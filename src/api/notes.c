@@ -79,7 +79,8 @@ static void claim(struct api_loop *loop, struct repeat *repeat, uint64_t fingerp
     repeat->note = *note;
     repeat->note.count = 0;
     struct slice *principal = &repeat->note.origin.principal;
-    memcpy(repeat->principal, principal->bytes, principal->size);
+    if (principal->size != 0) // a stranger has none
+        memcpy(repeat->principal, principal->bytes, principal->size);
     *principal = slice_of(repeat->principal, principal->size);
 }
 
