@@ -167,9 +167,9 @@ bool http_next_header(const struct http_request *request, size_t *place, struct 
 // JSON_PADDING readable zeros lie behind the body.
 struct slice http_body(const struct http_request *request);
 // 16 bytes; IPv4 as ::ffff:a.b.c.d.
+const uint8_t *http_address(const struct http_request *request);
 // For a client that a proxy speaks for: what http_address says from here on. 16 bytes.
 void http_set_address(struct http_request *request, const uint8_t *address);
-const uint8_t *http_address(const struct http_request *request);
 unsigned http_loop(const struct http_request *request);
 
 // What the handler may keep with a request.

@@ -35,17 +35,12 @@ async function open(options = {}) {
   const page = await context.newPage();
   page.troubles = [];
   page.asked = [];
-  page.bytes = 0;
   page.on("pageerror", (error) => page.troubles.push(error.message));
   page.on("console", (message) => {
     // A refusal that a test provokes is logged by the browser too.
     if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) page.troubles.push(message.text());
   });
   page.on("request", (request) => page.asked.push(request.url()));
-  page.on("response", async (response) => {
-    if (new URL(response.url()).pathname.match(/^\/(web\/.*)?$/))
-      page.bytes += (await response.body().catch(() => "")).length;
-  });
   page.setDefaultTimeout(20000);
   return page;
 }
@@ -70,8 +65,10 @@ await attempt("the door", async () => {
   await picture(page, "sign-in");
   const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
   await page.waitForLoadState("networkidle");
-  console.log(`   first paint after ${Math.round(paint)} ms, ${page.bytes} bytes in all`);
-  check("the page with all it needs is small", page.bytes > 50000 && page.bytes < PAGE_BYTES_MAX, page.bytes);
+  const bytes = await page.evaluate(() => [...performance.getEntriesByType("navigation"),
+    ...performance.getEntriesByType("resource")].reduce((sum, one) => sum + one.decodedBodySize, 0));
+  console.log(`   first paint after ${Math.round(paint)} ms, ${bytes} bytes in all`);
+  check("the page with all it needs is small", bytes > 50000 && bytes < PAGE_BYTES_MAX, bytes);
   await page.fill("input[name=key]", "florin_admin_wrong");
   await page.keyboard.press("Enter");
   await page.waitForSelector(".trouble");

@@ -118,6 +118,10 @@ struct slice http_body(const struct http_request *request) {
     return slice_of(request->body.bytes, request->body_bytes);
 }
 
+void http_set_address(struct http_request *request, const uint8_t *address) {
+    memcpy(request->address, address, sizeof(request->address));
+}
+
 const uint8_t *http_address(const struct http_request *request) {
     return request->address;
 }
