@@ -216,6 +216,7 @@ struct bringer {
 
 #define BRINGERS 4
 #define BROUGHT  200
+#define BRINGS_MORE_MAX 40
 
 static void *bring(void *context) {
     struct bringer *bringer = context;
@@ -262,14 +263,20 @@ static void test_rounds_decided_by_who_brings_them(void **state) {
         assert_int_equal(pthread_join(bringers[i].thread, NULL), 0);
         now_count += bringers[i].now_count;
     }
+    // A disk that is busy with others sends rounds to the thread for a while; not for ever.
+    uint32_t more = 0;
+    for (; now_count == 0 && more < BRINGS_MORE_MAX; more++) {
+        (void)bring(&bringers[0]);
+        now_count = bringers[0].now_count;
+    }
     assert_true(now_count > 0);
     struct command read = test_command(&books, COMMAND_READ_WALLET);
     struct outcome outcome;
     struct submission submission = {.commands = &read, .outcomes = &outcome, .count = 1};
     read.subject = bob;
     submit_all(&books, &submission);
-    assert_int_equal(outcome.wallet.balance, BRINGERS * BROUGHT);
-    assert_int_equal(outcome.wallet.version, 1 + BRINGERS * BROUGHT);
+    assert_int_equal(outcome.wallet.balance, (BRINGERS + more) * BROUGHT);
+    assert_int_equal(outcome.wallet.version, 1 + (BRINGERS + more) * BROUGHT);
     test_books_remove(&books);
 }
 
