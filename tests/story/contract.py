@@ -38,7 +38,16 @@ GET /v1/transactions/{id}:
 GET /check-integrity:
 POST /v1/keys: name! role! owner expires_in
 GET /v1/keys: limit cursor
+POST /v1/keys/{id}/rotate: overlap expires_in
 DELETE /v1/keys/{id}:
+GET /v1/me:
+POST /v1/adjustments: wallet! direction! amount! currency reason! reference metadata
+GET /v1/approvals: status requested_by wallet limit cursor
+GET /v1/approvals/{id}:
+POST /v1/approvals/{id}/approve: reason
+POST /v1/approvals/{id}/reject: reason
+GET /v1/audit: principal resource operation outcome from to limit cursor
+GET /v1/operations/{id}:
 GET /healthz:
 GET /readyz:
 GET /metrics:

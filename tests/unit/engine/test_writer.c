@@ -117,6 +117,8 @@ static void test_keys_and_bank_ids_twice_in_one_round(void **state) {
 }
 
 // Writes until the disk is full; each refused one is told, and takes no effect.
+#define NOTICED_US 1000000
+
 static uint64_t fill(struct test_books *books, struct id ann, int *number,
                      struct command *ret_refused) {
     uint64_t done = 0;
@@ -154,7 +156,7 @@ static void test_a_full_disk_refuses_writes_and_goes_on(void **state) {
     // What the index clears away may make room once more; in the end there is none.
     fake_disk_limit(disk, 4096);
     for (int i = 0; i < 3; i++) {
-        usleep(100000);
+        usleep(NOTICED_US); // the journal looks at the disk ten times a second, when it is let
         done += fill(&books, ann, &number, &refused);
     }
     assert_true(done > 50);
