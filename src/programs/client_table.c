@@ -44,7 +44,17 @@ FIELD(key_in_path, .name = "id", .help = "the key's id (key_...)", .place = CLIE
       .positional = true, .required = true);
 FIELD(key_name, .name = "name", .help = "what the key is called", .place = CLIENT_IN_BODY,
       .positional = true, .required = true);
-FIELD(key_role, .name = "role", .help = "admin, service or auditor", .place = CLIENT_IN_BODY,
+FIELD(approval_in_path, .name = "id", .help = "the approval's id (apr_...)",
+      .place = CLIENT_IN_PATH, .positional = true, .required = true);
+FIELD(adjusted_wallet, .name = "wallet", .help = "the wallet that is put right",
+      .place = CLIENT_IN_BODY, .positional = true, .required = true);
+FIELD(direction, .name = "direction", .help = "credit (it is given money) or debit",
+      .place = CLIENT_IN_BODY, .positional = true, .required = true);
+FIELD(reason_required, .name = "reason", .help = "why, kept in the books",
+      .place = CLIENT_IN_BODY, .positional = true, .required = true);
+FIELD(key_role, .name = "role",
+      .help = "admin, service, auditor, operator, support, merchant, customer or your own",
+      .place = CLIENT_IN_BODY,
       .positional = true, .required = true);
 
 // Options of writes.
@@ -88,9 +98,12 @@ FIELD(by_merchant, .name = "merchant", .help = "only for this merchant",
 FIELD(by_order, .name = "order", .help = "only with this order", .place = CLIENT_IN_QUERY);
 FIELD(by_bank_id, .name = "bank_transaction_id", .help = "only the one with this bank id",
       .place = CLIENT_IN_QUERY);
-FIELD(by_type, .name = "type", .help = "only deposit, withdrawal, purchase, refund or transfer",
+FIELD(by_type, .name = "type",
+      .help = "only deposit, withdrawal, purchase, refund, transfer or adjustment",
       .place = CLIENT_IN_QUERY);
 FIELD(by_principal, .name = "initiated_by", .help = "only what this key did",
+      .place = CLIENT_IN_QUERY);
+FIELD(by_requester, .name = "requested_by", .help = "only what this key asked for",
       .place = CLIENT_IN_QUERY);
 FIELD(since, .name = "from", .help = "only from this time on", .place = CLIENT_IN_QUERY);
 FIELD(until, .name = "to", .help = "only before this time", .place = CLIENT_IN_QUERY);
@@ -176,6 +189,21 @@ static const struct client_verb table[] = {
     {"void", NULL, "POST", "/v1/holds/{hold}/void", NULL,
      "frees what a hold still holds", CLIENT_SHOW_OBJECT, true,
      {&hold_in_path}},
+    {"adjust", NULL, "POST", "/v1/adjustments", NULL,
+     "asks to put a wallet right; somebody else must approve", CLIENT_SHOW_OBJECT, true,
+     {&adjusted_wallet, &direction, &amount, &reason_required, &currency, &reference, &metadata}},
+    {"approval", "show", "GET", "/v1/approvals/{id}", NULL,
+     "shows what waits for somebody else, or did", CLIENT_SHOW_OBJECT, false,
+     {&approval_in_path}},
+    {"approval", "list", "GET", "/v1/approvals", NULL,
+     "lists approvals, newest first", CLIENT_SHOW_PAGE, false,
+     {&by_status, &by_requester, &by_wallet, &limit, &cursor}},
+    {"approval", "approve", "POST", "/v1/approvals/{id}/approve", NULL,
+     "lets it go; it is decided again then", CLIENT_SHOW_OBJECT, false,
+     {&approval_in_path, &reason}},
+    {"approval", "reject", "POST", "/v1/approvals/{id}/reject", NULL,
+     "turns it down", CLIENT_SHOW_OBJECT, false,
+     {&approval_in_path, &reason}},
     {"transaction", "show", "GET", "/v1/transactions/{transaction}", NULL,
      "shows a transaction", CLIENT_SHOW_OBJECT, false,
      {&transaction_in_path}},

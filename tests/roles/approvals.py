@@ -278,6 +278,30 @@ def revoked(report, server):
     report.equal("and nothing moved", money(world, "bob"), 1000)
 
 
+def command_line(report, server):
+    """Asking, listing and approving by hand."""
+    world = World(server, report)
+    keys = {name: server.key("operator")["secret"] for name in ("one", "two")}
+    ann = world.wallets["ann"]
+
+    def say(who, *words):
+        done = server.command_line(*words, environment={
+            "FLORIN_URL": f"http://127.0.0.1:{server.port}", "FLORIN_KEY": keys[who]})
+        report.equal(" ".join(words[:2]), done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    asked = say("one", "adjust", ann, "credit", "2.50USD", "a lost deposit")
+    report.check("what waits is told", "pending" in asked and "a lost deposit" in asked, asked)
+    waiting = world.admin.get("/v1/approvals?status=pending")["items"][0]["id"]
+    shown = say("one", "approval", "show", waiting)
+    report.check("it is shown", waiting in shown, shown)
+    listed = say("one", "approval", "list", "--status", "pending")
+    report.check("it is listed", waiting in listed, listed)
+    done = say("two", "approval", "approve", waiting, "--reason", "seen")
+    report.check("and approved", "approved" in done and "txn_" in done, done)
+    report.equal("the money is there", money(world, "ann"), 1250)
+
+
 def run_all(suite, binary):
     import florin
     from report import Report
@@ -287,7 +311,8 @@ def run_all(suite, binary):
                                    ("large payments", large_payments, RULES),
                                    ("lists", lists_of_approvals, RULES),
                                    ("batches", batches, RULES), ("restarts", restarts, RULES),
-                                   ("expiry", expiry, brief), ("revoked", revoked, RULES)):
+                                   ("expiry", expiry, brief), ("revoked", revoked, RULES),
+                                   ("command line", command_line, None)):
         def lived(report, function=function, config=config):
             with florin.serving(florin=binary, config=config) as server:
                 function(report, server)
