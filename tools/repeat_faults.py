@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Plays the suites with faults of PostgreSQL several times, each with a seed of its own: `make
-test-faults`. SEED=N repeats one."""
+"""Plays the suites with faults of PostgreSQL and Kafka several times, each with a seed of its own:
+`make test-faults`. SEED=N repeats one."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 SUITES = ["72-postgres-faults.py", "75-postgres-replicas.py", "75-postgres-turn.py",
-          "76-postgres-failover.py", "77-postgres-outages.py"]
+          "76-postgres-failover.py", "77-postgres-outages.py", "84-kafka-faults.py"]
 
 
 def main():

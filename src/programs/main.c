@@ -21,6 +21,8 @@ static const struct subcommand server_subcommands[] = {
     {"serve", "[--data DIR] [--listen HOST:PORT] [--config FILE] [--postgres URL] "
      "[--kafka BROKERS]",
      "Serves the API until SIGTERM or SIGINT", serve_run},
+    {"dead-letter", "list --kafka BROKERS | --config FILE",
+     "Shows queued commands that could never succeed", dead_letter_run},
     {"verify", "DIR | --postgres URL", "Checks the books of a stopped server, or in a database",
      verify_run},
     {"state-hash", "DIR | --postgres URL [--ignore names]", "Prints one hash of all that books are",

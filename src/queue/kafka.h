@@ -131,9 +131,6 @@ bool kafka_record_header(const struct kafka_record *record, const char *name,
 uint64_t kafka_consumer_turn(const struct kafka_consumer *consumer);
 // A paused partition brings nothing, but stays ours.
 void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bool pause);
-// What was fetched ahead of `offset` is forgotten, and it goes on there.
-MUST_CHECK enum status kafka_consumer_seek(struct kafka_consumer *consumer, int32_t partition,
-                                           int64_t offset);
 // The first offset that is there and the one behind the last.
 MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                             uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);

@@ -215,18 +215,6 @@ void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bo
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-enum status kafka_consumer_seek(struct kafka_consumer *consumer, int32_t partition,
-                                int64_t offset) {
-    rd_kafka_topic_partition_list_t *list = one(consumer, partition);
-    list->elems[0].offset = offset;
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(consumer->handle, list, 5000);
-    bool ok = error == NULL && list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (error != NULL)
-        rd_kafka_error_destroy(error);
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok ? STATUS_ok : STATUS_busy;
-}
-
 enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                  uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high) {
     return rd_kafka_query_watermark_offsets(consumer->handle, consumer->topic, partition, ret_low,

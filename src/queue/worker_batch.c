@@ -247,9 +247,8 @@ static void stop_slot(struct worker *worker, uint32_t slot) {
     const struct worker_item *item = &worker->items[worker->slots[slot].first];
     log_line(LOG_ERROR, "queue",
              "ALARM: slot %u stops at record %d/%" PRId64
-             ": the engine cannot carry it out. `florin work --skip %u:%" PRId64
-             "` sends it to the dead letters.",
-             slot, item->record.partition, item->record.offset, slot, item->record.offset);
+             ": the engine cannot carry it out. It is tried again after a restart.",
+             slot, item->record.partition, item->record.offset);
     worker->slots[slot].stopped = true;
     count(worker, &worker->stats.stopped, 1);
     drop_slot(worker, slot);

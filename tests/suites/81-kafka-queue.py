@@ -140,7 +140,8 @@ def every_write_queued(report):
         before = shop.metric("worker_commands_total")
         answer = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w1")
         report.equal("the real answer", (answer.status, answer.get("type")), (201, "transfer"))
-        report.check("through the queue", shop.metric("worker_commands_total") == before + 1)
+        shop.wait_for(lambda: shop.metric("worker_commands_total") == before + 1,
+                      what="it to be counted as queued")
         poor = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w2")
         report.equal("the real refusal", (poor.status, poor.code), (422, "insufficient_funds"))
         report.equal("has", poor["spendable"] if "spendable" in poor.json else 40, 40)
@@ -205,6 +206,9 @@ def other_producers(report):
     report.equal("reasons", sorted(reasons), sorted(dead))
     report.check("original bytes", any(letter.value == b"{not json" for letter in letters))
     report.equal("nothing of it", shop.balance(bob), 10)
+    listed = shop.server.command_line("dead-letter", "list", "--config",
+                                      os.path.join(shop.server.home, "config.json"))
+    report.check("listed", f"{len(dead)} dead letters" in listed.stdout, listed)
     shop.server.stop()
 
 
