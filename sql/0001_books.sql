@@ -51,7 +51,7 @@ COMMENT ON COLUMN books.first_chain IS
 CREATE TABLE extent (
     is_the_one boolean PRIMARY KEY DEFAULT true CHECK (is_the_one),
     end_record bigint NOT NULL CHECK (end_record >= 0),
-    analysed_ms bigint NOT NULL DEFAULT 0
+    analysed_ms bigint NOT NULL
 );
 COMMENT ON TABLE extent IS
     'One row: before which record numbers there are partitions, and when they were analysed.';
@@ -323,7 +323,8 @@ END $$;
 COMMENT ON FUNCTION expect IS 'Ends the transaction when a write touched other rows than decided.';
 
 -- Partitions follow each other without a gap. They are made aside and attached, which locks out
--- nobody. CREATE TABLE ... PARTITION OF would lock the parent.
+-- nobody. CREATE TABLE ... PARTITION OF would lock the parent. They are not analysed while they are
+-- empty: what nobody has looked at is planned for as if it had some rows, and that is right soon.
 CREATE FUNCTION partition_add(until_ms bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = florin, pg_temp AS $$
 DECLARE
@@ -356,7 +357,6 @@ BEGIN
         END IF;
         EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
             parent, parent || '_' || suffix, low, high);
-        EXECUTE format('ANALYZE %I', parent || '_' || suffix);
     END LOOP;
     UPDATE extent SET end_record = high;
     RETURN suffix;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// `florin migrate --postgres URL`: brings a database's schema to what this Florin knows. A server
-// does the same when it starts; this is for those who want it done before, by a role that may.
+// `florin migrate --postgres URL [--serving ROLE] [--verifying ROLE]`: brings a database's schema
+// to what this Florin knows, and gives roles their privileges. A server does the same when it
+// starts, if its role may.
 #include <stdio.h>
 
 #include "engine/postgres/postgres.h"
@@ -9,9 +10,20 @@
 
 #define WHY_BYTES 512
 
+static bool grant(const char *url, const char *role, const char *purpose) {
+    char why[WHY_BYTES] = "";
+    if (postgres_grant(url, role, purpose, why, sizeof(why)) != STATUS_ok) {
+        fprintf(stderr, "florin migrate: %s\n", why);
+        return false;
+    }
+    printf("The role %s has the privileges of a %s one.\n", role, purpose);
+    return true;
+}
+
 int migrate_run(int argc, char **argv) {
-    const char *url = NULL;
-    const struct serve_option options[] = {{"--postgres", &url}, {0}};
+    const char *url = NULL, *serving = NULL, *verifying = NULL;
+    const struct serve_option options[] = {
+        {"--postgres", &url}, {"--serving", &serving}, {"--verifying", &verifying}, {0}};
     if (!serve_options_read(argc, argv, options, NULL))
         return 2;
     if (url == NULL) {
@@ -28,5 +40,9 @@ int migrate_run(int argc, char **argv) {
         printf("The schema is as it should be.\n");
     else
         printf("Applied %u migration%s.\n", applied, applied == 1 ? "" : "s");
+    if (serving != NULL && !grant(url, serving, "serving"))
+        return 1;
+    if (verifying != NULL && !grant(url, verifying, "verifying"))
+        return 1;
     return 0;
 }

@@ -191,10 +191,13 @@ enum link_result link_ask(struct link *link, const char *text, char *ret_text, s
     enum link_result answer = LINK_OK;
     bool lost = PQsendQuery(link->connection, text) != 1;
     struct pg_result *result;
+    link->state[0] = '\0';
     while (!lost && (result = next_result(link, &lost)) != NULL) {
         ExecStatusType status = PQresultStatus(result);
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
             note_failure(link, PQresultErrorMessage(result));
+            (void)snprintf(link->state, sizeof(link->state), "%s", state == NULL ? "" : state);
             answer = LINK_REFUSED;
         } else if (ret_text != NULL && PQntuples(result) == 1) {
             (void)snprintf(ret_text, text_bytes, "%s", PQgetvalue(result, 0, 0));

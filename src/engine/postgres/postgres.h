@@ -23,6 +23,10 @@ struct postgres_options {
 MUST_CHECK enum status postgres_migrate(const char *url, char *ret_why, size_t why_bytes,
                                         uint32_t *ret_applied);
 
+// Gives an existing role what "serving" or "verifying" takes, and nothing else. `ret_why` as above.
+MUST_CHECK enum status postgres_grant(const char *url, const char *role, const char *purpose,
+                                      char *ret_why, size_t why_bytes);
+
 // Chooses the server when the string names several, migrates, makes the books if there are none,
 // and starts the writer. Statuses as above. The engine is closed by its port.
 MUST_CHECK enum status postgres_open(const struct postgres_options *options, char *ret_why,

@@ -427,9 +427,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
     [SQL_LIST_AUDIT] =
-        "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND r.number < "
-        "coalesce((SELECT first_record FROM rounds WHERE time_ms >= $2::bigint "
-        "ORDER BY time_ms, first_record LIMIT 1), 9223372036854775807) "
+        "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND "
+        "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + 16777216 "
         "ORDER BY r.number DESC LIMIT $3::bigint",
 };
 

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The schema at work: statements touch the partitions that they must and no other, time comes from
+the database and never goes back, partitions follow each other under load, updates stay HOT, roles
+can do what they must and nothing else, and neighbouring versions serve side by side."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+
+import cluster  # noqa: E402
+import florin  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = cluster.Cluster()
+BY_TIME = ("records", "postings", "rounds", "idempotency")
+
+
+def command(*words):
+    done = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=120,
+                          check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def url_as(database, user):
+    return CLUSTER.url(database).replace("user=florin", f"user={user}")
+
+
+def verified(report, name, database):
+    code, said = command("verify", "--postgres", CLUSTER.url(database))
+    report.equal(f"{name}: verify", code, 0, said)
+
+
+def two_wallets(client):
+    ids = [client.post("/v1/wallets", {"owner": owner, "currency": "USD", "kind": kind})["id"]
+           for owner, kind in (("anna", "customer"), ("shop", "merchant"))]
+    client.post("/v1/deposits", {"wallet": ids[0], "amount": 10**9, "bank_transaction_id": "seed"})
+    return ids
+
+
+class Load:
+    """Payments from a few threads until it is stopped; every answer is kept."""
+    def __init__(self, server, threads=3):
+        self.server, self.stopping, self.answers = server, False, []
+        with server.client() as client:
+            self.anna, self.shop = two_wallets(client)
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number):
+        with self.server.client() as client:
+            count = 0
+            while not self.stopping:
+                count += 1
+                key = f"load-{number}-{count}"
+                answer = client.post("/v1/purchases", {"wallet": self.anna, "merchant": self.shop,
+                                                       "amount": 1}, key=key)
+                self.answers.append((key, answer.status, answer.body))
+
+    def stop(self, report, name):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(60)
+        wrong = [answer for answer in self.answers if answer[1] != 201]
+        report.check(f"{name}: all were answered", not wrong and len(self.answers) > 20,
+                     f"{len(self.answers)} answers, {wrong[:3]}")
+
+
+# ---- plans ------------------------------------------------------------------------------------
+
+def plans_of(log):
+    """Each plan in the log: its query's text and the lines of its nodes."""
+    for chunk in re.split(r"LOG:  duration: [\d.]+ ms  plan:\n", log)[1:]:
+        lines = [line for line in chunk.split("\n") if line.startswith("\t")]
+        text = "\n".join(lines)
+        yield text
+
+
+def pruning(report):
+    settings = os.path.join(CLUSTER.data, "postgresql.conf")
+    with open(settings, encoding="utf-8") as file:
+        usual = file.read()
+    with open(settings, "a", encoding="utf-8") as file:
+        file.write("\nsession_preload_libraries = 'auto_explain'\n"
+                   "auto_explain.log_min_duration = 0\nauto_explain.log_analyze = on\n"
+                   "auto_explain.log_timing = off\n")
+    CLUSTER.sql("SELECT pg_reload_conf()", "postgres")
+    with florin.serving() as server, server.client() as client:
+        anna, shop = two_wallets(client)
+        bought = client.post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 9})
+        path = os.path.join(CLUSTER.home, "server.log")
+        start = os.path.getsize(path)
+        for body in ({"wallet": anna, "amount": 5, "bank_transaction_id": "p"},) * 2:
+            client.post("/v1/deposits", body, key="pruned")
+        client.post("/v1/refunds", {"purchase": bought["id"], "amount": 1})
+        client.get(f"/v1/transactions/{bought['id']}")
+        client.get(f"/v1/wallets/{anna}")
+        time.sleep(0.3)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            file.seek(start)
+            log = file.read()
+    with open(settings, "w", encoding="utf-8") as file:
+        file.write(usual)
+    CLUSTER.sql("SELECT pg_reload_conf()", "postgres")
+    seen = set()
+    for text in plans_of(log):
+        for table, most in (("wallets", 2), ("bank_ids", 1), ("records", 1), ("idempotency", 2),
+                            ("postings", 1)):
+            scans = re.findall(rf"Scan (?:Backward )?using \S+ on {table}_(\w+) \w+ .*?"
+                               r"\((.*?)\)\s*$", text, re.MULTILINE)
+            ran = {name for name, actual in scans if "never executed" not in actual}
+            if scans:
+                seen.add(table)
+                report.check(f"{table}: few partitions are looked into", len(ran) <= most, text)
+            whole = re.search(rf"Seq Scan on {table}_\w+ \w+ .*actual rows", text)
+            report.check(f"{table}: none is read whole", whole is None, text)
+    report.check("plans were seen", {"wallets", "bank_ids", "records", "idempotency"} <= seen,
+                 str(seen) + log[-3000:])
+
+
+# ---- time and partitions ----------------------------------------------------------------------
+
+def short_partitions(database, seconds):
+    """Empty books whose partitions end after so many seconds, and again, and then no more."""
+    drop = " ".join(
+        f"FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = "
+        f"'florin.{table}'::regclass LOOP EXECUTE format('DROP TABLE %s', part); END LOOP;"
+        for table in BY_TIME)
+    CLUSTER.sql(f"DO $$ DECLARE part regclass; BEGIN {drop} END $$; "
+                "UPDATE florin.extent SET end_record = 0", database)
+    for span in (seconds, 2 * seconds):
+        CLUSTER.sql("SELECT florin.partition_add((extract(epoch FROM clock_timestamp() + "
+                    f"interval '{span} s') * 1000)::bigint)", database)
+
+
+def boundary(report):
+    server = florin.Server(florin=BINARY)
+    database = CLUSTER.database_for(server.data)
+    report.equal("migrate", command("migrate", "--postgres", CLUSTER.url(database))[0], 0)
+    short_partitions(database, 4)
+    server.start()
+    load = Load(server)
+    time.sleep(11)  # over both boundaries, and over the end of what was made
+    load.stop(report, "boundary")
+    parts = CLUSTER.sql("SELECT count(DISTINCT tableoid) FROM florin.records", database)
+    report.check("records lie in three partitions or more", int(parts) >= 3, parts)
+    ahead = CLUSTER.sql("SELECT count(*) FROM pg_inherits WHERE inhparent = "
+                        "'florin.records'::regclass", database)
+    report.check("and partitions are made ahead", int(ahead) >= 5, ahead)
+    with server.client() as client:
+        for key, _, body in load.answers[:: max(1, len(load.answers) // 40)]:
+            again = client.post("/v1/purchases", {"wallet": load.anna, "merchant": load.shop,
+                                                  "amount": 1}, key=key)
+            report.check("a key is known on both sides", again.replayed and again.body == body,
+                         f"{key}: {again}")
+        paid = client.get(f"/v1/wallets/{load.anna}")["balance"]
+        report.equal("each was paid once", paid, 10**9 - len(load.answers))
+    hot = CLUSTER.sql("SELECT pg_stat_force_next_flush(); SELECT sum(n_tup_hot_upd) * 100 / "
+                      "sum(n_tup_upd), sum(n_tup_upd) FROM pg_stat_user_tables WHERE relname "
+                      "LIKE 'wallets%'", database).split("|")
+    report.check("updates of wallets are HOT", float(hot[0]) >= 95 and int(hot[1]) > 20, str(hot))
+    read = CLUSTER.sql("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_user_tables WHERE "
+                       "relname ~ '^(records|postings|idempotency|bank_ids)_'", database)
+    report.check("no plan reads more than it must", int(read) < 40 * len(load.answers),
+                 f"{read} rows read for {len(load.answers)} payments")
+    report.equal("exit status", server.stop(), 0)
+    verified(report, "boundary", database)
+
+
+def clock_back(report):
+    """As after a promotion to a server whose clock is an hour behind."""
+    with florin.serving() as server, server.client() as client:
+        database = CLUSTER.database_for(server.data)
+        anna, shop = two_wallets(client)
+        CLUSTER.sql("UPDATE florin.books SET time_ms = time_ms + 3600000", database)
+        ahead = int(CLUSTER.sql("SELECT time_ms FROM florin.books", database))
+        body = {"wallet": anna, "merchant": shop, "amount": 3}
+        first = client.post("/v1/purchases", body, key="ahead")
+        again = client.post("/v1/purchases", body, key="ahead")
+        report.check("a key is known", again.replayed and first.body == again.body, str(again))
+        at = CLUSTER.sql("SELECT max(time_ms), max(number >> 17) FROM florin.records", database)
+        report.equal("time stands still, and goes nowhere back", at, f"{ahead}|{ahead}")
+        report.equal("found by id", client.get(f"/v1/transactions/{first['id']}").status, 200)
+        report.equal("exit status", server.stop(), 0)
+        verified(report, "clock back", database)
+
+
+# ---- people and roles -------------------------------------------------------------------------
+
+def views(report):
+    with florin.serving() as server, server.client() as client:
+        database = CLUSTER.database_for(server.data)
+        anna, shop = two_wallets(client)
+        client.post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 250})
+        row = CLUSTER.sql("SELECT wallet, owner, currency, balance, available, status, kind "
+                          f"FROM florin.balance_of('{anna}')", database)
+        report.equal("balances", row, f"{anna}|anna|USD|999999750|999999750|active|customer")
+        rows = CLUSTER.sql("SELECT number, type, amount, balance FROM "
+                           f"florin.statement_of('{anna}')", database)
+        report.equal("statements", rows,
+                     "1|deposit|1000000000|1000000000\n2|purchase|-250|999999750")
+        same = CLUSTER.sql("SELECT bool_and(florin.id_bytes(wallet) = w.id) FROM florin.balances b "
+                           "JOIN florin.wallets w USING (slot, number)", database)
+        report.equal("ids there and back", same, "t")
+    bare = CLUSTER.sql("SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = "
+                       "'florin'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT "
+                       "relispartition AND obj_description(oid) IS NULL", database)
+    report.equal("every relation says what it is", bare, "")
+
+
+def serving_role(report):
+    CLUSTER.sql("CREATE ROLE waiter LOGIN", "postgres")
+    server = florin.Server(florin=BINARY)
+    database = CLUSTER.database_for(server.data)
+    plain = server.command()
+    server.command = lambda: [word.replace("user=florin", "user=waiter") for word in plain]
+    code, said = command("migrate", "--postgres", url_as(database, "waiter"))
+    report.check("may not make the schema", code == 1 and "role that owns it" in said, said)
+    code, said = command("migrate", "--postgres", CLUSTER.url(database), "--serving", "waiter")
+    report.equal("the owner gives privileges", code, 0, said)
+    server.start()
+    with server.client() as client:
+        anna, shop = two_wallets(client)
+        bought = client.post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 9})
+        report.equal("pays", bought.status, 201, str(bought))
+        refund = client.post("/v1/refunds", {"purchase": bought["id"], "amount": 9})
+        report.equal("refunds", refund.status, 201, str(refund))
+        report.equal("checks", client.get("/check-integrity")["consistent"], True)
+    for text in ("UPDATE florin.records SET principal = ''", "DELETE FROM florin.records",
+                 "UPDATE florin.postings SET amount = 1", "DELETE FROM florin.postings",
+                 "UPDATE florin.rounds SET time_ms = 1", "DELETE FROM florin.idempotency",
+                 "DELETE FROM florin.bank_ids", "UPDATE florin.bank_ids SET record = 1",
+                 "DELETE FROM florin.wallets", "DELETE FROM florin.holds", "TRUNCATE florin.keys",
+                 "DROP TABLE florin.records", "UPDATE florin.records_first SET principal = ''",
+                 "SELECT florin.partition_add(1)", "UPDATE florin.extent SET end_record = 0",
+                 "SELECT florin.grant_to('waiter', 'verifying')"):
+        try:
+            CLUSTER.sql(f"SET ROLE waiter; {text}", database)
+            report.fail(text, "was allowed")
+        except RuntimeError as error:
+            report.check(text, "permission denied" in str(error) or "must be owner" in str(error),
+                         str(error))
+    report.equal("exit status", server.stop(), 0)
+    CLUSTER.sql("DELETE FROM florin.migrations WHERE number = 4", database)
+    code, said = command("migrate", "--postgres", url_as(database, "waiter"))
+    report.check("a schema that is behind needs its owner",
+                 code == 1 and "role that owns it" in said, said)
+
+
+# ---- neighbouring versions --------------------------------------------------------------------
+
+def side_by_side(report):
+    """From the schema of the version before to the present one, while a server works; a lock of
+    somebody else makes it wait, not fail; what broke off is finished."""
+    server = florin.Server(florin=BINARY).start()
+    database = CLUSTER.database_for(server.data)
+    CLUSTER.sql("DROP INDEX florin.withdrawals_created; DELETE FROM florin.migrations WHERE "
+                "number = 4", database)
+    load = Load(server)
+    CLUSTER.sql("CREATE TABLE florin.t (n integer); INSERT INTO florin.t VALUES (1), (1)", database)
+    try:
+        CLUSTER.sql("CREATE UNIQUE INDEX CONCURRENTLY withdrawals_created ON florin.t (n)",
+                    database)
+    except RuntimeError:
+        pass  # it leaves an invalid index of that name behind
+    children = [subprocess.Popen([BINARY, "migrate", "--postgres", CLUSTER.url(database)],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                for _ in range(3)]
+    texts = [child.communicate(timeout=60)[0] for child in children]
+    report.equal("all succeed", [child.returncode for child in children], [0] * 3, texts)
+    load.stop(report, "side by side")
+    valid = CLUSTER.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = "
+                        "'florin.withdrawals_created'::regclass AND indrelid = "
+                        "'florin.withdrawals'::regclass", database)
+    report.equal("the index is whole", valid, "t")
+    # A schema one version newer that says whom it still serves.
+    CLUSTER.sql("INSERT INTO florin.migrations VALUES (5, '0005_next', 4)", database)
+    code, said = command("migrate", "--postgres", CLUSTER.url(database))
+    report.equal("a neighbour is served", code, 0, said)
+    server.restart()
+    report.equal("and starts", server.stop(), 0)
+    CLUSTER.sql("UPDATE florin.migrations SET serves = 5 WHERE number = 5", database)
+    code, said = command("migrate", "--postgres", CLUSTER.url(database))
+    report.check("a stranger is not", code == 1 and "newer Florin" in said, said)
+
+
+total = Report("postgres schema")
+cluster.serve_from(CLUSTER)
+total.run("pruning", pruning)
+total.run("clock back", clock_back)
+total.run("views", views)
+total.run("serving role", serving_role)
+total.run("side by side", side_by_side)
+total.run("boundary", boundary)
+total.finish()
