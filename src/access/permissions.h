@@ -31,6 +31,7 @@ enum permission {
     PERMISSION_APPROVALS_READ,
     PERMISSION_APPROVALS_DECIDE,
     PERMISSION_BOOKS_READ, // integrity, the books as a whole
+    PERMISSION_BOOKS_RESUME, // payments, after an alarm
     PERMISSION_KEYS_READ,
     PERMISSION_KEYS_WRITE,
     PERMISSION_AUDIT_READ, // who did what

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "api/recount.h"
 #include "watch/auditor.h"
 #include "wire/openapi.h"
 
@@ -115,6 +116,12 @@ struct api *api_open(const struct api_options *options) {
     resolve_permissions(api);
     openapi_render(&api->openapi, options->version);
     api->auditor = auditor_open(options->engine);
+    api->recount = recount_open(&(struct recount_options){
+        .engine = options->engine,
+        .mib_per_s = options->recount_mib_per_s,
+        .pause_s = options->recount_pause_s,
+        .stops_payments = options->alarm_stops_payments,
+    });
     api->last_used = last_used_open();
     if (options->engine->port->read != NULL)
         api->positions = positions_open();
@@ -188,6 +195,8 @@ void api_stop(struct api *api) {
     queueing_close(api);
     auditor_close(api->auditor);
     api->auditor = NULL;
+    recount_close(api->recount);
+    api->recount = NULL;
 }
 
 void api_close(struct api *api) {

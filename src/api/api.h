@@ -42,6 +42,8 @@ struct api_options {
     // Adds lines to /metrics; NULL: none. Thread: any loop's.
     void (*metrics_more)(void *context, struct buffer *buffer);
     void *metrics_context;
+    uint32_t recount_mib_per_s, recount_pause_s; // see recount.h
+    bool alarm_stops_payments;
     uint32_t audit_window_s; // repeated refusals within it are one note of the audit
     const struct token_issuer *issuers; // whose tokens open doors; with roles resolved
     uint32_t issuer_count;              // 0: only API keys do

@@ -4,6 +4,7 @@
 // wrong is a finding, and whoever asked must be able to read it.
 #include "api/parts.h"
 
+#include "api/recount.h"
 #include "watch/auditor.h"
 
 void integrity_request(struct asking *asking) {
@@ -56,6 +57,15 @@ static void render_report(struct job *job, const struct integrity_report *report
         .as_of_ms = report->as_of_ms,
         .took_us = report->took_us,
     };
+    struct recount_state state;
+    recount_state_of(job->api->recount, &state);
+    shown.recount = (struct wire_recount){
+        .finished_ms = state.finished_ms,
+        .took_ms = state.took_ms,
+        .count = state.runs,
+        .progress = state.progress,
+    };
+    shown.payments_stopped = state.stopped;
     wire_render_integrity(&job->body, &shown);
     job->http = 200;
     job->content_type = "application/json";
@@ -66,6 +76,7 @@ void integrity_run(struct job *job) {
     memset(&report, 0, sizeof(report));
     enum status status = auditor_check(job->api->auditor, &report);
     if (status == STATUS_ok) {
+        recount_take(job->api->recount, &report);
         render_report(job, &report);
     } else {
         bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
@@ -75,4 +86,12 @@ void integrity_run(struct job *job) {
         job->status = shown;
     }
     integrity_report_done(&report);
+}
+
+void integrity_resume_request(struct asking *asking) {
+    bool was_stopped = recount_resume(asking->loop->api->recount);
+    notes_done(asking);
+    answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,
+                 "application/json",
+                 was_stopped ? SLICE("{\"status\":\"resumed\"}") : SLICE("{\"status\":\"ok\"}"));
 }

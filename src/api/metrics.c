@@ -3,6 +3,8 @@
 // in _total.
 #include "api/parts.h"
 
+#include "api/recount.h"
+
 #include "base/clock.h"
 
 static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 304, 400, 401, 403, 404,
@@ -336,6 +338,8 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_limits(api, buffer);
     add_notes(api, buffer);
     add_share(api, buffer);
+    if (api->recount != NULL)
+        recount_metrics(api->recount, buffer);
     add_tokens(api, buffer);
     add_engine(api, buffer);
     add_servers(api, buffer);

@@ -135,10 +135,8 @@ static void put_counted(struct api_loop *loop, const struct note *given) {
 
 // ---- what becomes a note ----------------------------------------------------------------------
 
-void notes_door(struct asking *asking, enum status status) {
+static struct note note_of_asking(const struct asking *asking, enum status status) {
     const struct operation *operation = asking->operation;
-    if (operation != NULL && operation->is_public && !operation->loopback_only)
-        return;
     uint64_t now_ms = clock_now_ms();
     struct note note = {
         .at_ms = now_ms,
@@ -148,12 +146,25 @@ void notes_door(struct asking *asking, enum status status) {
         .operation = operation == NULL ? slice_of(NULL, 0) : slice_of_text(operation->name),
         .origin = router_origin(asking, http_arena(asking->request)),
     };
-    if (id_is_zero(asking->principal.who))
+    if (id_is_zero(asking->principal.key))
         note.origin.principal = slice_of(NULL, 0); // a stranger
     if (operation != NULL && operation->has_id) {
         note.resource_type = operation->id_type;
         note.resource = asking->id;
     }
+    return note;
+}
+
+void notes_done(struct asking *asking) {
+    struct note note = note_of_asking(asking, STATUS_ok);
+    put(asking->loop, &note);
+}
+
+void notes_door(struct asking *asking, enum status status) {
+    const struct operation *operation = asking->operation;
+    if (operation != NULL && operation->is_public && !operation->loopback_only)
+        return;
+    struct note note = note_of_asking(asking, status);
     put_counted(asking->loop, &note);
 }
 

@@ -220,6 +220,7 @@ struct api {
     struct readers lists;
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct auditor *auditor; // only on the thread of `checks`
+    struct recount *recount;
     struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
@@ -285,6 +286,8 @@ bool queries_decode(struct asking *asking, struct arena *arena, struct wire_quer
 // notes.c, see notes.h
 struct notes *notes_open(void);
 void notes_close(struct notes *notes);
+// Something that was done at the door, without a record.
+void notes_done(struct asking *asking);
 // A refusal at the door.
 void notes_door(struct asking *asking, enum status status);
 // What became of a call or job; also when its request is gone.
@@ -315,6 +318,7 @@ void balances_request_now(struct asking *asking); // commands.c
 // reads.c: whether a read is done beside the writer; then the call is gone.
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
+void integrity_resume_request(struct asking *asking);
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.

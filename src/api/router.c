@@ -160,6 +160,10 @@ static void dispatch(struct asking *asking) {
     case ANSWER_INTEGRITY: integrity_request(asking); break;
     case ANSWER_OPERATION: operations_request(asking); break;
     case ANSWER_HEALTH:
+        if (asking->operation->code == OPERATION_RESUME_PAYMENTS) {
+            integrity_resume_request(asking);
+            break;
+        } // fall through
     case ANSWER_METRICS:
     case ANSWER_OPENAPI: public_request(asking); break;
     case ANSWER_NOTHING:

@@ -273,4 +273,6 @@ struct engine {
     // A transaction stands at 8 x the locator of its id; or, when this is not 0, at 8 x the sum of
     // that and of its id's milliseconds shifted left by so many bits.
     uint32_t locator_time_shift;
+    // While it is true whatever moves money is refused as payments_stopped. Thread: any.
+    atomic_bool payments_stopped;
 };

@@ -3,7 +3,7 @@
 // question with one named status, so both engines and every test agree on which fault is told when
 // there are several:
 //
-//   unauthenticated (the key was revoked meanwhile) · forbidden (only for those who are bound to an
+//   unauthenticated (the key was revoked meanwhile) · payments_stopped · forbidden (only for those who are bound to an
 //   owner, see bound.h) · not_found · same_wallet · currency_mismatch ·
 //   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
@@ -262,6 +262,12 @@ static enum status rung_administration(const struct command *command, const stru
     return STATUS_ok;
 }
 
+// What ends a hold or frees what a failed withdrawal held is no payment, nor is administration.
+static bool traits_move(const struct traits *traits) {
+    return traits->debits || traits->settles || traits->credits_wallet ||
+           traits->credits_counterparty;
+}
+
 static int64_t amount_of(const struct command *command, const struct docket *docket) {
     if (command->type == COMMAND_SETTLE || command->type == COMMAND_FAIL)
         return docket->withdrawal->amount;
@@ -302,6 +308,8 @@ enum status decide(const struct command *command, const struct docket *docket,
         return decide_cursor(command, docket, ret_record, ret_refusal);
     const struct traits *traits = &command_traits[command->type];
     enum status status = rung_principal(command, docket, ret_refusal);
+    if (status == STATUS_ok && docket->payments_stopped && traits_move(traits))
+        status = refuse(ret_refusal, STATUS_payments_stopped, ID_WALLET, command->wallet);
     if (status == STATUS_ok)
         status = bound_check(command, docket, ret_refusal);
     if (status == STATUS_ok)

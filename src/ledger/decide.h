@@ -14,6 +14,7 @@ struct spending_limits; // spending.h
 // thing.
 struct docket {
     uint64_t now_ms;
+    bool payments_stopped; // the books differ, and somebody must decide
     struct wallet *wallet; // command.wallet, or the payer (refund: the merchant) behind `subject`
     struct wallet *counterparty; // command.counterparty, or the payee behind `subject`
     struct hold *hold;

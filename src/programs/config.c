@@ -37,6 +37,14 @@ static const struct setting settings[] = {
     INTEGER(postgres_turn, 0, 1, 1,
             "On PostgreSQL: 1, nodes queue for the writer's turn; 0, they get in each other's way "
             "and retry, which is slower and for tests."),
+    INTEGER(recount_mib_per_s, 0, 4096, 8,
+            "How fast the background recounts all books from their first record, in MiB of records "
+            "a second; 0: never."),
+    INTEGER(recount_pause_s, 1, 604800, 60,
+            "Seconds before the first recount and between two."),
+    INTEGER(alarm_stops_payments, 0, 1, 0,
+            "1: when the books differ, payments are refused as `payments_stopped` until an admin "
+            "posts to /check-integrity/resume."),
     INTEGER(audit_window_s, 1, 3600, 60,
             "Repeated refusals of one principal or address within so many seconds are one entry "
             "of the audit, with a count."),

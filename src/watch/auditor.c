@@ -11,12 +11,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "watch/tally.h"
 
-#define FEED_BYTES (UINT64_C(4) << 20) // read at a time
+#define FEED_BYTES    (UINT64_C(4) << 20) // read at a time
+#define PACE_PIECE_NS UINT64_C(50000000)
 
 // A live thing that is ahead of the tally, and where the two must meet.
 struct ahead {
@@ -33,7 +35,11 @@ struct auditor {
     atomic_bool cancelled;
     struct tally tally;
     uint64_t position;  // where the feed goes on
-    struct slice found; // by record_at, where:
+    uint64_t first;     // where it was after the first piece: positions need not begin near 0
+    uint64_t bytes_per_s; // 0: as fast as it can
+    uint64_t bytes_read;
+    atomic_uint progress; // in thousandths
+    struct slice found;   // by record_at, where:
     uint64_t found_at;
     // During an examination:
     struct integrity_report *report;
@@ -142,7 +148,29 @@ static bool take_next(void *context, const struct feed_record *record) {
     if (record->position >= following->end)
         return false;
     auditor->position = record->next;
+    auditor->bytes_read += record->bytes.size;
     return tally_take(&auditor->tally, record->position, record->bytes, 0);
+}
+
+// Sleeps as long as the pace asks for what was read, in pieces, so that a stop is heard.
+static void keep_pace(struct auditor *auditor) {
+    uint64_t bytes = auditor->bytes_read;
+    auditor->bytes_read = 0;
+    if (auditor->bytes_per_s == 0)
+        return;
+    uint64_t ns = (uint64_t)((double)bytes / (double)auditor->bytes_per_s * 1e9);
+    while (ns != 0 && !atomic_load(&auditor->cancelled)) {
+        uint64_t piece = ns < PACE_PIECE_NS ? ns : PACE_PIECE_NS;
+        (void)nanosleep(&(struct timespec){.tv_nsec = (long)piece}, NULL);
+        ns -= piece;
+    }
+}
+
+static void tell_progress(struct auditor *auditor, uint64_t end) {
+    uint64_t first = auditor->first, done = auditor->position - first;
+    uint64_t all = end > first ? end - first : 1;
+    unsigned thousandths = done >= all ? 1000 : (unsigned)((double)done / (double)all * 1000);
+    atomic_store(&auditor->progress, thousandths);
 }
 
 // Takes everything in front of `end`, unless the tally breaks.
@@ -156,6 +184,10 @@ static enum status follow(struct auditor *auditor, uint64_t end) {
                                                          FEED_BYTES, take_next, &following, &next);
         if (status != STATUS_ok || auditor->position == before)
             return status;
+        if (before == 0)
+            auditor->first = next < end ? next : 0;
+        tell_progress(auditor, end);
+        keep_pace(auditor);
     }
     return STATUS_ok;
 }
@@ -380,6 +412,14 @@ struct auditor *auditor_open(struct engine *engine) {
     };
     tally_init(&auditor->tally, &source);
     return auditor;
+}
+
+void auditor_pace(struct auditor *auditor, uint64_t bytes_per_s) {
+    auditor->bytes_per_s = bytes_per_s;
+}
+
+uint32_t auditor_progress(struct auditor *auditor) {
+    return atomic_load(&auditor->progress);
 }
 
 void auditor_cancel(struct auditor *auditor) {

@@ -16,6 +16,12 @@ void auditor_close(struct auditor *auditor); // accepts NULL
 // Every examination, the present one too, soon ends with STATUS_busy: the server stops. Any thread.
 void auditor_cancel(struct auditor *auditor);
 
+// How many bytes of records an examination reads per second; 0, the default: as fast as it can.
+// Thread: the one that opened it, before the first examination.
+void auditor_pace(struct auditor *auditor, uint64_t bytes_per_s);
+// How far the present examination has read, in thousandths. Thread: any.
+uint32_t auditor_progress(struct auditor *auditor);
+
 // Examines everything published when it is called; one examination at a time, others wait for their
 // turn. A difference is a result, not a failure: STATUS_ok, and `ret_report->consistent` is false.
 // Other statuses are the feed's. The caller gives the report back with integrity_report_done.

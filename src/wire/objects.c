@@ -235,6 +235,15 @@ static const struct object_member integrity[] = {
     {"checked", "[]IntegrityCheck", "what was checked", false},
     {"as_of", "Time", "the moment of which it speaks", false},
     {"took_ms", "Count", "how long it took", false},
+    {"recounts", "Recounts", "what the background has done", false},
+    {"payments_stopped", "Flag", "by configuration, until POST /check-integrity/resume", false},
+};
+
+static const struct object_member recounts[] = {
+    {"count", "Count", "finished since the start, each from the first record", false},
+    {"finished_at", "Time", "of the last one", true},
+    {"took_ms", "Count", "with its pauses", true},
+    {"progress", "Count", "of the present one, in thousandths", false},
 };
 
 static const struct object_member me[] = {
@@ -308,6 +317,7 @@ static const struct object table[] = {
     {"IntegrityCheck", "One rule of the books.", check, COUNT(check), false},
     {"Me", "Who asks.", me, COUNT(me), false},
     {"CurrencyCode", "A currency and its exponent.", exponent, COUNT(exponent), false},
+    {"Recounts", "Recounts of the books in the background.", recounts, COUNT(recounts), false},
     {"Health", "Whether the server is well.", health, COUNT(health), true},
     {"WalletPage", "A page of wallets.", wallet_page, COUNT(wallet_page), false},
     {"TransactionPage", "A page of transactions.", transaction_page, COUNT(transaction_page),

@@ -158,7 +158,8 @@ status_set operation_statuses(const struct operation *operation) {
         statuses |= MAY(forbidden);
     if (operation->is_write)
         statuses |= MAY(request_too_large) | MAY(unsupported_media_type) |
-                    MAY(idempotency_key_reused) | MAY(storage_full);
+                    MAY(idempotency_key_reused) | MAY(storage_full) |
+                    MAY(payments_stopped);
     return statuses;
 }
 
@@ -205,7 +206,7 @@ static enum status choose(enum operation_method method, unsigned allowed,
 
 static enum status find_outside(enum operation_method method, struct slice path,
                                 struct route *ret_route) {
-    static const uint8_t codes[] = {OPERATION_CHECK_INTEGRITY, OPERATION_HEALTH, OPERATION_READY,
+    static const uint8_t codes[] = {OPERATION_CHECK_INTEGRITY, OPERATION_RESUME_PAYMENTS, OPERATION_HEALTH, OPERATION_READY,
                                     OPERATION_METRICS, OPERATION_OPENAPI};
     for (size_t i = 0; i < sizeof(codes); i++) {
         const struct operation *operation = &operations_table[codes[i]];

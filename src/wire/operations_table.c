@@ -640,6 +640,12 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "books:read", .http = 200, .answer = ANSWER_INTEGRITY,
         .summary = "Adds up the books and says whether they are consistent.",
     },
+    [OPERATION_RESUME_PAYMENTS] = {
+        .code = OPERATION_RESUME_PAYMENTS, .name = "resumePayments", .method = METHOD_POST,
+        .path = "/check-integrity/resume", .action = "", .tag = "Books",
+        .permission = "books:resume", .http = 200, .answer = ANSWER_HEALTH, WRITE,
+        .summary = "Decides that payments go on after an alarm has stopped them.",
+    },
     [OPERATION_KEY_CREATE] = {
         .code = OPERATION_KEY_CREATE, .name = "createKey", .method = METHOD_POST,
         .path = "/v1/keys", .action = "", .tag = "Keys",

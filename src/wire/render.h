@@ -98,6 +98,11 @@ struct wire_integrity_check {
     uint64_t count;       // how many things were looked at
     uint64_t differences; // how many of them broke it
 };
+struct wire_recount {
+    uint64_t finished_ms; // of the last one; 0: none yet
+    uint64_t took_ms, count;
+    uint32_t progress; // of the present one, in thousandths; 0: none
+};
 struct wire_integrity {
     bool consistent;
     struct slice message;
@@ -107,6 +112,8 @@ struct wire_integrity {
     uint32_t check_count;
     uint64_t as_of_ms;
     uint64_t took_us;
+    struct wire_recount recount;
+    bool payments_stopped;
 };
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity);
 

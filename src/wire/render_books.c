@@ -57,6 +57,20 @@ static void render_check(struct buffer *buffer, const struct wire_integrity_chec
     BUFFER_ADD(buffer, "}");
 }
 
+static void render_recount(struct buffer *buffer, const struct wire_recount *recount) {
+    BUFFER_ADD(buffer, ",\"recounts\":{\"count\":");
+    buffer_add_u64(buffer, recount->count);
+    if (recount->finished_ms != 0) {
+        BUFFER_ADD(buffer, ",\"finished_at\":");
+        render_time(buffer, recount->finished_ms);
+        BUFFER_ADD(buffer, ",\"took_ms\":");
+        buffer_add_u64(buffer, recount->took_ms);
+    }
+    BUFFER_ADD(buffer, ",\"progress\":");
+    buffer_add_u64(buffer, recount->progress);
+    BUFFER_ADD(buffer, "}");
+}
+
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity) {
     BUFFER_ADD(buffer, "{\"consistent\":");
     render_bool(buffer, integrity->consistent);
@@ -79,5 +93,8 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
     // Rounded up, so that nothing took no time.
     BUFFER_ADD(buffer, ",\"took_ms\":");
     buffer_add_u64(buffer, (integrity->took_us + 999) / 1000);
+    render_recount(buffer, &integrity->recount);
+    BUFFER_ADD(buffer, ",\"payments_stopped\":");
+    render_bool(buffer, integrity->payments_stopped);
     BUFFER_ADD(buffer, "}");
 }

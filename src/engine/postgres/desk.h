@@ -135,6 +135,7 @@ struct desk {
     uint64_t retention_ms; // of idempotency keys
     struct arena arena; // of the batch
     uint64_t now_ms;
+    bool payments_stopped; // see struct engine
     bool takes_turn; // a setting for tests: correctness does not rest on it
     bool has_writes;
     bool has_bound; // somebody bound to an owner asks: both wallets of transactions are fetched

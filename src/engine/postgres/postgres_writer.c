@@ -205,6 +205,8 @@ static enum link_result commit(struct books *books, struct batch *batch) {
 static enum link_result try_batch(struct books *books, struct batch *batch) {
     struct desk *desk = &books->desk;
     batch->is_expiring = false;
+    desk->payments_stopped =
+        atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
     link_forget(&books->link);
     books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
     enum link_result result = desk_fetch(desk, &books->link, batch->first, batch->will_write);
