@@ -206,8 +206,9 @@ static enum status choose(enum operation_method method, unsigned allowed,
 
 static enum status find_outside(enum operation_method method, struct slice path,
                                 struct route *ret_route) {
-    static const uint8_t codes[] = {OPERATION_CHECK_INTEGRITY, OPERATION_RESUME_PAYMENTS, OPERATION_HEALTH, OPERATION_READY,
-                                    OPERATION_METRICS, OPERATION_OPENAPI};
+    static const uint8_t codes[] = {OPERATION_CHECK_INTEGRITY, OPERATION_RESUME_PAYMENTS,
+                                    OPERATION_HEALTH, OPERATION_READY, OPERATION_METRICS,
+                                    OPERATION_OPENAPI};
     for (size_t i = 0; i < sizeof(codes); i++) {
         const struct operation *operation = &operations_table[codes[i]];
         if (word_is(operation->path, path))
