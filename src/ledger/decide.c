@@ -4,8 +4,9 @@
 // there are several:
 //
 //   unauthenticated (the key was revoked meanwhile) · payments_stopped (the books differ) ·
-//   forbidden (only for those who are bound to an owner, see bound.h) · not_found · same_wallet · currency_mismatch ·
-//   not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer before payee) ·
+//   forbidden (only for those who are bound to an owner, see bound.h) · not_found · same_wallet ·
+//   currency_mismatch · not_a_merchant, not_a_purchase · wallet_closed · wallet_frozen (payer
+//   before payee) ·
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
 //   limit_exceeded ·

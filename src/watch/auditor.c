@@ -11,14 +11,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signal_gate.h"
 #include "watch/tally.h"
 
-#define FEED_BYTES    (UINT64_C(4) << 20) // read at a time
-#define PACE_PIECE_NS UINT64_C(50000000)
+#define FEED_BYTES (UINT64_C(4) << 20) // read at a time
 
 // A live thing that is ahead of the tally, and where the two must meet.
 struct ahead {
@@ -33,6 +32,7 @@ struct auditor {
     struct engine *engine; // not owned
     pthread_mutex_t turn;  // one examination at a time
     atomic_bool cancelled;
+    struct signal_gate stop; // 1: cancelled
     struct tally tally;
     uint64_t position;  // where the feed goes on
     uint64_t first;     // where it was after the first piece: positions need not begin near 0
@@ -152,18 +152,14 @@ static bool take_next(void *context, const struct feed_record *record) {
     return tally_take(&auditor->tally, record->position, record->bytes, 0);
 }
 
-// Sleeps as long as the pace asks for what was read, in pieces, so that a stop is heard.
+// Waits as long as the pace asks for what was read, or until it is cancelled.
 static void keep_pace(struct auditor *auditor) {
     uint64_t bytes = auditor->bytes_read;
     auditor->bytes_read = 0;
     if (auditor->bytes_per_s == 0)
         return;
     uint64_t ns = bytes * 1000 / (auditor->bytes_per_s / 1000000 + 1); // a little too fast
-    while (ns != 0 && !atomic_load(&auditor->cancelled)) {
-        uint64_t piece = ns < PACE_PIECE_NS ? ns : PACE_PIECE_NS;
-        (void)nanosleep(&(struct timespec){.tv_nsec = (long)piece}, NULL);
-        ns -= piece;
-    }
+    (void)signal_gate_wait(&auditor->stop, 1, ns);
 }
 
 static void tell_progress(struct auditor *auditor, uint64_t end) {
@@ -399,6 +395,7 @@ enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_
 struct auditor *auditor_open(struct engine *engine) {
     struct auditor *auditor = memory_take_zeroed(sizeof(*auditor));
     auditor->engine = engine;
+    signal_gate_init(&auditor->stop, 0, 0);
     int failed = pthread_mutex_init(&auditor->turn, NULL);
     CHECK(failed == 0);
     struct tally_source source = {
@@ -424,6 +421,7 @@ uint32_t auditor_progress(struct auditor *auditor) {
 
 void auditor_cancel(struct auditor *auditor) {
     atomic_store(&auditor->cancelled, true);
+    signal_gate_publish(&auditor->stop, 1);
 }
 
 void auditor_close(struct auditor *auditor) {
