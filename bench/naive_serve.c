@@ -414,7 +414,8 @@ int main(int argument_count, char **arguments) {
             fail("no more threads");
     }
     struct api_options api_options = {.engine = &naive.engine, .loops = 1,
-                                      .request_deadline_ms = 10000, .version = "naive"};
+                                      .request_deadline_ms = 10000, .version = "naive",
+                                      .audit_window_s = 3600};
     struct api *api = api_open(&api_options);
     struct http_handler handler = api_handler(api);
     struct http_options options = {.listen = listen, .loops = 1, .connections_max = 4096};
