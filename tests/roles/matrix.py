@@ -42,13 +42,13 @@ MAY = {
     "checkIntegrity": "admin service auditor operator",
     "createKey": "admin",
     "listAudit": "admin auditor",
-    "readOperation": " ".join(ROLES),
     "readMe": " ".join(ROLES),
     "rotateKey": "admin",
     "listKeys": "admin auditor",
     "revokeKey": "admin",
 }
 MAY = {name: set(words.split()) for name, words in MAY.items()}
+QUEUED = {"readOperation"}  # is there only with a queue, whose tests ask it
 PUBLIC = {"readHealth", "readReadiness", "readMetrics", "readOpenapi"}
 
 
@@ -266,7 +266,7 @@ def every_operation_and_role(report, server):
     description = world.admin.get("/openapi.json").json
     names = {operation["operationId"] for path in description["paths"].values()
              for operation in path.values() if "operationId" in operation}
-    report.equal("this table knows every operation", set(MAY), names - PUBLIC)
+    report.equal("this table knows every operation", set(MAY), names - PUBLIC - QUEUED)
     for name in MAY:
         for role in ROLES:
             walk_one(report, world, name, role)
@@ -285,6 +285,8 @@ def the_documented_matrix(report, server):
                  server.client().get("/openapi.json").json["paths"].items()
                  for verb, operation in methods.items()
                  if verb == method.lower() and where == path]
+        if QUEUED & set(found):
+            continue
         if len(found) != 1:
             report.fail("one operation", (method, path, found))
             continue
