@@ -43,7 +43,7 @@ def install_driver():
 
 def post(client, path, body):
     answer = client.request("POST", path, body=body)
-    assert answer.status in (200, 201), (path, answer.status, answer.body)
+    assert answer.status in (200, 201, 202), (path, answer.status, answer.body)
     return answer.json
 
 
@@ -77,8 +77,12 @@ def main():
         client = Client(server.port, server.admin_secret)
         shop = make_shop(client)
         keys = {"admin": server.admin_secret}
-        for role in ("auditor", "service"):
+        for role in ("auditor", "service", "operator", "support"):
             keys[role] = post(client, "/v1/keys", {"name": f"page {role}", "role": role})["secret"]
+        operator = Client(server.port, keys["operator"])
+        shop["approval"] = post(operator, "/v1/adjustments", {
+            "wallet": shop["friend"], "direction": "credit", "amount": 1234,
+            "reason": "goodwill"})["id"]
         environment = dict(os.environ, FLORIN_URL=f"http://127.0.0.1:{server.port}",
                            FLORIN_KEYS=json.dumps(keys), FLORIN_SHOP=json.dumps(shop),
                            CHROMIUM=chromium, MODULES=MODULES)

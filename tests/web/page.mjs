@@ -215,6 +215,60 @@ await attempt("what is shown follows the role", async () => {
   await page.context().close();
 });
 
+await attempt("four eyes", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await page.getByRole("link", { name: "Approvals" }).click();
+  await page.waitForSelector("tbody tr");
+  check("what waits is listed", /pending/.test(await text(page)) && /12\.34 USD/.test(await text(page)), await text(page));
+  await visit(page, `/approvals/${shop.approval}`);
+  await page.getByRole("button", { name: "Approve" }).click();
+  await page.waitForSelector("dialog[open]");
+  check("approving repeats what it is about", /12\.34 USD/.test(await text(page, "dialog")), await text(page, "dialog"));
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("approved"));
+  const friend = await (await page.request.get(`${base}/v1/wallets/${shop.friend}`,
+    { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
+  check("and the money has come", friend.balance >= 1234, JSON.stringify(friend));
+  await picture(page, "approval");
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("the audit", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await page.getByRole("link", { name: "Audit" }).click();
+  await page.waitForSelector("tbody tr");
+  await page.selectOption("select[name=outcome]", "unauthenticated");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].length > 0
+    && [...document.querySelectorAll("tbody tr")].every((row) => row.innerText.includes("unauthenticated")));
+  check("the wrong key of before stands there", true);
+  await visit(page, `/audit?operation=refund`);
+  await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].some((row) => row.innerText.includes("ok")));
+  check("and the refund", true);
+  await picture(page, "audit");
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("each role has its pages", async () => {
+  const expected = { operator: ["Wallets", "Transactions"], support: ["Wallets", "Transactions"], auditor: ["Overview", "Audit", "Integrity"] };
+  for (const [role, names] of Object.entries(expected)) {
+    const page = await open();
+    await signIn(page, role);
+    const nav = await text(page, "nav");
+    check(`${role} is offered ${names.join(", ")}`, names.every((name) => nav.includes(name)), nav);
+    check(`${role} is offered the audit only if it may`, nav.includes("Audit") === (role === "auditor"), nav);
+    await page.waitForSelector("main .card");
+    check(`${role}: no trouble in the console`, page.troubles.length === 0, page.troubles.join("; "));
+    await page.context().close();
+  }
+});
+
 await attempt("the keyboard alone", async () => {
   const page = await open();
   await page.goto(base + "/");
