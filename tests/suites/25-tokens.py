@@ -24,8 +24,8 @@ ISSUER = "https://id.example"
 
 def issuer(keys, **more):
     return {"issuer": ISSUER, "audience": "florin", "keys": keys, "role_claim": "groups",
-            "roles": {"wallet-admin": "admin", "wallet-till": "service", "reader": "auditor"},
-            **more}
+            "roles": {"wallet-admin": "admin", "wallet-till": "service", "reader": "auditor",
+                      "buyer": "customer"}, "owner_claim": "shop", **more}
 
 
 def within(seconds, what):
@@ -81,9 +81,26 @@ def what_opens(report, server, keys):
         with server.client(token) as client:
             answer = client.get("/v1/wallets")
             report.equal(name, answer.status, status, answer)
+    bound_ones(report, server, keys[1], wallet)
     only = keys[2].token(good, {"kid": None})
     with server.client(only) as client:
         report.equal("no kid, and one key that fits", client.get("/v1/wallets").status, 200)
+
+
+def bound_ones(report, server, key, wallet):
+    """A token of a bound role sees what its owner's claim names, and nothing else."""
+    with server.client() as client:
+        foreign = client.post("/v1/wallets", {"owner": "bob", "currency": "USD"})["id"]
+    with server.client(key.token(tokens.claims(ISSUER, groups="buyer", shop="ann"))) as client:
+        report.equal("its own wallet", client.get(f"/v1/wallets/{wallet}").status, 200)
+        report.equal("a foreign one looks missing", client.get(f"/v1/wallets/{foreign}").status,
+                     404)
+        report.equal("lists have its own", [item["id"] for item in client.list("/v1/wallets")],
+                     [wallet])
+        answer = client.post("/v1/transfers", {"from": foreign, "to": wallet, "amount": 1})
+        report.equal("nobody else's money", answer.status, 404, answer)
+    with server.client(key.token(tokens.claims(ISSUER, groups="buyer"))) as client:
+        report.equal("without an owner nothing", client.get("/v1/wallets").status, 403)
 
 
 def forged(keys, stranger):
