@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define AGE_S_MAX UINT64_C(86400)
+#define NOT_SAID  UINT64_MAX
 
 static int hex_digit(uint8_t byte) {
     if (byte >= '0' && byte <= '9')
@@ -80,9 +81,9 @@ static uint64_t seconds_of(struct slice digits) {
     return seconds;
 }
 
-// Seconds that a Cache-Control header allows; 0: none.
+// Seconds that a Cache-Control header allows; 0: none, NOT_SAID: it says nothing of that.
 static uint64_t allowed_age_s(struct slice header) {
-    uint64_t age_s = UINT64_MAX;
+    uint64_t age_s = NOT_SAID;
     struct slice argument;
     while (header.size != 0) {
         struct slice one = next_directive(&header);
@@ -93,14 +94,14 @@ static uint64_t allowed_age_s(struct slice header) {
         uint64_t seconds = seconds_of(argument);
         age_s = seconds < age_s ? seconds : age_s;
     }
-    return age_s == UINT64_MAX ? 0 : age_s;
+    return age_s;
 }
 
 bool freshness_of(struct asking *asking, struct freshness *ret_freshness) {
     const struct door_headers *headers = &asking->headers;
     *ret_freshness = (struct freshness){0};
-    uint64_t age_s = headers->cache_control.size != 0 ? allowed_age_s(headers->cache_control) : 0;
-    ret_freshness->age_ms_max = age_s * 1000;
+    uint64_t age_s = allowed_age_s(headers->cache_control);
+    ret_freshness->age_ms_max = age_s == NOT_SAID ? 0 : age_s * 1000;
     if (headers->position.bytes != NULL) {
         if (!parse_position(headers->position, &ret_freshness->after)) {
             struct wire_faults faults = {0};
@@ -109,7 +110,7 @@ bool freshness_of(struct asking *asking, struct freshness *ret_freshness) {
             answers_refuse_faults(asking, &faults);
             return false;
         }
-        if (age_s == 0)
+        if (age_s == NOT_SAID)
             ret_freshness->age_ms_max = UINT64_MAX;
     }
     struct positions *positions = asking->loop->api->positions;

@@ -106,7 +106,10 @@ def routing(report):
                 report.equal(path, (answer.status, re.sub(rb'"at":"[^"]*"', b"", answer.body),
                                     answer.headers.get("etag")),
                              (200, same, strong.headers.get("etag")))
-            other.get(path, headers={"Cache-Control": "max-age=30, no-cache"})
+            before = replica_reads(client)
+            other.get(path, headers={"Cache-Control": "max-age=30, no-cache",
+                                     "Florin-Position": position})
+            report.equal(f"{path}: no-cache is as of now", replica_reads(client), before)
         things(report, client, wallet)
         for bad in ("x", "1", "1-", "-1", "0-5", "1-1-1", "1-00000000000000001", "1-G", ""):
             answer = client.get(paths[0], headers={"Florin-Position": bad})
