@@ -204,6 +204,8 @@ static void note_outcome(struct api_loop *loop, const struct operation *operatio
         .origin = command->origin,
     };
     about(command, &note);
+    if (operation != NULL && operation->has_id)
+        note.resource_type = operation->id_type;
     if (counted)
         put_counted(loop, &note);
     else
