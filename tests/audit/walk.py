@@ -40,7 +40,7 @@ def prefixes(client):
             name = schema.get("$ref", "").rsplit("/", 1)[-1]
             pattern = document["components"]["schemas"].get(name, schema).get("pattern", "")
             prefix = re.match(r"\^([a-z]+)_", pattern)
-            if prefix:
+            if prefix and prefix[1] != "op":  # a queued command's is its key, no thing of the books
                 found[path] = prefix[1]
     return found
 
