@@ -126,10 +126,6 @@ const uint8_t *http_address(const struct http_request *request) {
     return request->address;
 }
 
-void http_set_address(struct http_request *request, const uint8_t *address) {
-    memcpy(request->address, address, 16);
-}
-
 unsigned http_loop(const struct http_request *request) {
     return request->loop;
 }
