@@ -101,12 +101,12 @@ static void add_funds(struct buffer *buffer, const struct refusal *refusal) {
 static const char *const spending_words[] = {"", "transaction", "day", "month"};
 
 static void add_limit(struct buffer *buffer, const struct refusal *refusal) {
-    CHECK(refusal->detail >= SPENDING_TRANSACTION && refusal->detail <= SPENDING_MONTH);
     BUFFER_ADD(buffer, " may spend ");
     add_amount(buffer, refusal, refusal->has);
     buffer_add_text(buffer, refusal->detail == SPENDING_TRANSACTION ? " in one transaction"
                             : refusal->detail == SPENDING_DAY       ? " more today"
-                                                                    : " more this month");
+                            : refusal->detail == SPENDING_MONTH     ? " more this month"
+                                                                    : " more");
     BUFFER_ADD(buffer, " (UTC), and ");
     add_amount(buffer, refusal, refusal->asked);
     BUFFER_ADD(buffer, " was asked.");
