@@ -120,6 +120,7 @@ static bool open_postgres(struct serving *serving) {
         .folder = serving->folder,
         .replicas = replicas,
         .replica_count = serving->config.postgres_replica_count,
+        .idempotency_days = (uint32_t)serving->config.idempotency_days,
         .cache_wallets = (uint32_t)serving->config.postgres_cache_wallets,
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
         .approvals = approvals_of(serving),

@@ -193,6 +193,25 @@ def clock_back(report):
         verified(report, "clock back", database)
 
 
+def key_days(report):
+    """Keys are remembered for idempotency_days, and forgotten after them."""
+    for days, config in ((7, None), (20, {"idempotency_days": 20})):
+        with florin.serving(config=config) as server, server.client() as client:
+            database = CLUSTER.database_for(server.data)
+            anna, shop = two_wallets(client)
+            body = {"wallet": anna, "merchant": shop, "amount": 3}
+            first = client.post("/v1/purchases", body, key="kept")
+            for name, passed, expected in (("a minute before", days * 86400 - 60, True),
+                                           ("a day after", 86460, False)):
+                CLUSTER.sql(f"UPDATE florin.books SET time_ms = time_ms + {passed * 1000}",
+                            database)
+                again = client.post("/v1/purchases", body, key="kept")
+                report.equal(f"{days} days, {name}: status", again.status, 201, str(again))
+                report.equal(f"{days} days, {name}: replayed", again.replayed, expected)
+                report.equal(f"{days} days, {name}: body", again.body == first.body, expected)
+            verified(report, f"{days} days", database)
+
+
 # ---- people and roles -------------------------------------------------------------------------
 
 def views(report):
@@ -296,6 +315,7 @@ total = Report("postgres schema")
 cluster.serve_from(CLUSTER)
 total.run("pruning", pruning)
 total.run("clock back", clock_back)
+total.run("days of keys", key_days)
 total.run("views", views)
 total.run("serving role", serving_role)
 total.run("side by side", side_by_side)

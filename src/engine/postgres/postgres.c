@@ -240,6 +240,8 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     inbox_init(&books->inbox);
     signal_gate_init(&books->stop, 0, 0);
     desk_init(&books->desk);
+    if (options->idempotency_days != 0)
+        books->desk.retention_ms = UINT64_C(24) * 3600 * 1000 * options->idempotency_days;
     books->desk.approvals = options->approvals;
     books->desk.limits = options->limits;
     books->desk.takes_turn = !options->without_turn;

@@ -13,6 +13,7 @@ struct postgres_options {
     const char *folder; // where the node remembers its servers; NULL: nowhere
     const char *const *replicas; // connection strings of streaming standbys
     uint32_t replica_count;      // at most ENGINE_REPLICAS_MAX, hosts counted
+    uint32_t idempotency_days;   // how long keys are remembered at least; 0: seven
     uint32_t cache_wallets;      // kept in memory for reads that allow an age; 0: none
     uint64_t replica_lag_ms_max; // what is further behind is not read from
 };
