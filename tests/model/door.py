@@ -41,6 +41,7 @@ ROUTES = [("POST", "/v1/wallets", "wallet", WRITERS), ("GET", "/v1/wallets", "wa
           ("GET", "/v1/transactions/{}", "transaction?", READERS),
           ("GET", "/check-integrity", "check", READERS), ("POST", "/v1/keys", "key", {"admin"}),
           ("GET", "/v1/keys", "keys", {"admin", "auditor"}),
+          ("POST", "/v1/keys/{}/rotate", "rotate", {"admin"}),
           ("DELETE", "/v1/keys/{}", "revoke", {"admin"}), ("GET", "/healthz", "public", READERS),
           ("GET", "/readyz", "public", READERS), ("GET", "/metrics", "public", READERS),
           ("GET", "/openapi.json", "public", READERS), ]
@@ -68,7 +69,9 @@ class Door:
         secret = secret or self.make_secret()
         self.keys[id_] = {
             "id": id_, "name": name, "role": role, "owner": owner, "created_at": now,
-            "expires_at": expires_in and now + 1000 * expires_in, "last_used_at": None
+            "expires_at": expires_in and now + 1000 * expires_in, "last_used_at": None,
+            "rotated_at": None, "overlap_ends_at": None, "_secret": self.hashed(secret),
+            "_old": None
         }
         self.secrets[self.hashed(secret)] = id_
         return self.keys[id_], secret
@@ -83,7 +86,10 @@ class Door:
         words = headers.get("authorization", "").split()
         key = None
         if len(words) == 2 and words[0].lower() == "bearer":
-            key = self.keys.get(self.secrets.get(self.hashed(words[1])))
+            secret = self.hashed(words[1])
+            key = self.keys.get(self.secrets.get(secret))
+            if key is not None and secret == key["_old"] and now >= key["overlap_ends_at"]:
+                key = None
         if key is None or key["expires_at"] is not None and now >= key["expires_at"]:
             others = [other for other in self.live_admins(now) if other is not key]
             if key is None or key["role"] != "admin" or others:
@@ -97,7 +103,8 @@ class Door:
             name: time_text(value) if name.endswith("_at") and value is not None else value
             for name, value in key.items()
         }
-        return {name: value for name, value in view.items() if value is not None}
+        return {name: value for name, value in view.items()
+                if value is not None and not name.startswith("_")}
 
     # The outer rungs.
 
@@ -144,6 +151,8 @@ class Door:
             return self.new_key(decoder.decode(self.operations["key"], given), key["id"],
                                 idempotency_key)
         fields = decoder.decode(self.operations[name], given)
+        if name == "rotate":
+            return self.rotate(id_, fields, key["id"], idempotency_key)
         if name in NAMED:
             fields[NAMED[name]] = id_
         if name == "change":
@@ -185,13 +194,45 @@ class Door:
 
     # Keys as resources.
 
+    def replay(self, request, principal, idempotency_key):
+        """The first answer to the same request, None when there was none."""
+        remembered = self.ledger.remembered
+        if idempotency_key is None or (principal, idempotency_key) not in remembered:
+            return None
+        first, status, body = remembered[principal, idempotency_key]
+        if first == request:
+            return self.answer(status, body, True)
+        raise Refusal("idempotency_key_reused", "This key was another request's.")
+
+    def rotate(self, id_, fields, principal, idempotency_key):
+        """A new secret; the one before works until the overlap ends, older ones no more."""
+        replay = self.replay(("rotate", id_, fields), principal, idempotency_key)
+        if replay is not None:
+            return replay
+        if id_ not in self.keys:
+            raise Refusal("not_found", f"There is no key {id_}.")
+        key, now, secret = self.keys[id_], self.ledger.now, self.make_secret()
+        self.secrets.pop(key["_old"], None)
+        key["_old"] = key["_secret"]
+        key["_secret"] = self.hashed(secret)
+        self.secrets[key["_secret"]] = id_
+        key["rotated_at"] = now
+        key["overlap_ends_at"] = now + 1000 * fields["overlap"] if fields["overlap"] else None
+        if not fields["overlap"]:
+            self.secrets.pop(key["_old"])
+            key["_old"] = None
+        if fields["expires_in"] is not None:
+            key["expires_at"] = now + 1000 * fields["expires_in"]
+        view = self.key_view(key)
+        if idempotency_key is not None:
+            self.ledger.remembered[principal, idempotency_key] = (("rotate", id_, fields), 200, view)
+        return 200, {}, {**view, "secret": secret}
+
     def new_key(self, fields, principal, idempotency_key):
         remembered = self.ledger.remembered
-        if idempotency_key is not None and (principal, idempotency_key) in remembered:
-            first, status, body = remembered[principal, idempotency_key]
-            if first == ("key", fields):
-                return self.answer(status, body, True)
-            raise Refusal("idempotency_key_reused", "This key was another request's.")
+        replay = self.replay(("key", fields), principal, idempotency_key)
+        if replay is not None:
+            return replay
         key, secret = self.add_key(fields["name"], fields["role"], self.ledger.now, fields["owner"],
                                    fields["expires_in"])
         view = self.key_view(key)
@@ -230,7 +271,7 @@ class Door:
             rest = copy.copy(given)
             name = rest.pop("type", None)
             if not isinstance(name, str) or name not in self.operations or name in ("change",
-                                                                                    "key"):
+                                                                                    "key", "rotate"):
                 raise Invalid(["/type"])
             key = rest.pop("idempotency_key", None)
             if "idempotency_key" in given:
