@@ -225,7 +225,8 @@ class Door:
             key["expires_at"] = now + 1000 * fields["expires_in"]
         view = self.key_view(key)
         if idempotency_key is not None:
-            self.ledger.remembered[principal, idempotency_key] = (("rotate", id_, fields), 200, view)
+            request = ("rotate", id_, fields)
+            self.ledger.remembered[principal, idempotency_key] = (request, 200, view)
         return 200, {}, {**view, "secret": secret}
 
     def new_key(self, fields, principal, idempotency_key):
@@ -270,8 +271,8 @@ class Door:
                 raise Invalid([""])
             rest = copy.copy(given)
             name = rest.pop("type", None)
-            if not isinstance(name, str) or name not in self.operations or name in ("change",
-                                                                                    "key", "rotate"):
+            if (not isinstance(name, str) or name not in self.operations
+                    or name in ("change", "key", "rotate")):
                 raise Invalid(["/type"])
             key = rest.pop("idempotency_key", None)
             if "idempotency_key" in given:

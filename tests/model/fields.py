@@ -139,7 +139,8 @@ def operations(currencies):
         "void": (), "key": (("name", text, REQUIRED), ("role", choice("admin", "service",
                                                                       "auditor"), REQUIRED),
                             ("owner", text, None), ("expires_in", SECONDS, None)),
-        "rotate": (("overlap", integer(0, 30 * 24 * 3600), 24 * 3600), ("expires_in", SECONDS, None)),
+        "rotate": (("overlap", integer(0, 30 * 24 * 3600), 24 * 3600),
+                   ("expires_in", SECONDS, None)),
     }
 
 

@@ -116,8 +116,7 @@ def sides():
 
 def requests_of(world, name, role, whose):
     """(method, path, body) on what is `own`, `foreign` or `missing`, and the ids in it."""
-    own, foreign = sides()
-    who, shop = own if whose == "own" else foreign
+    who, shop = sides()[0 if whose == "own" else 1]
     merchant = role == "merchant"
     holder = shop if merchant else who
 
@@ -158,8 +157,8 @@ def requests_of(world, name, role, whose):
         "captureHold": lambda: ("POST", f"/v1/holds/{real(world.hold, who, shop)}/capture", {}),
         "voidHold": lambda: ("POST", f"/v1/holds/{real(world.hold, who, shop)}/void", {}),
         "listTransactions": lambda: ("GET", f"/v1/transactions?order=o-{who}", None),
-        "readTransaction": lambda: ("GET", f"/v1/transactions/{real(world.deposit, holder)}",
-                                    None),
+        "readTransaction": lambda: (
+            "GET", f"/v1/transactions/{real(world.deposit, holder)}", None),
         "adjust": lambda: ("POST", "/v1/adjustments", {
             "wallet": wallet, "amount": 5, "direction": "debit", "reason": "a test"}),
         "listApprovals": lambda: ("GET", f"/v1/approvals?wallet={wallet}", None),
