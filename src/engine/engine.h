@@ -73,6 +73,9 @@ struct submission {
 // decided to; makes it end behind them.
 void submission_guard_ends(const struct submission *submission, uint32_t done,
                            struct record *record);
+// Of the same: it stopped behind its first `done` commands with `status`, which is what it and the
+// commands that were not done come to.
+void submission_guard_stops(struct submission *submission, uint32_t done, enum status status);
 
 // How far the books had come: whoever reads elsewhere may ask for nothing older. Grows, the epoch
 // first; only its engine knows what the numbers mean. All zero: none.

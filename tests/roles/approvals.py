@@ -3,6 +3,7 @@
 
 import time
 
+import lives
 import matrix
 
 RULES = {"approvals": {"above": {"USD": 1000}}}
@@ -303,7 +304,6 @@ def command_line(report, server):
 
 
 def run_all(suite, binary):
-    import florin
     from report import Report
     report = Report(suite)
     brief = {"approvals": {"above": {"USD": 1000}, "expires_in": 2}}
@@ -313,15 +313,5 @@ def run_all(suite, binary):
                                    ("batches", batches, RULES), ("restarts", restarts, RULES),
                                    ("expiry", expiry, brief), ("revoked", revoked, RULES),
                                    ("command line", command_line, None)):
-        def lived(report, function=function, config=config):
-            with florin.serving(florin=binary, config=config) as server:
-                function(report, server)
-                with server.client() as admin:
-                    books = admin.get("/check-integrity")
-                    report.check("the books are consistent", books.json["consistent"], books)
-                report.equal("a clean stop", server.stop(), 0)
-                if "postgres" not in suite:
-                    verified = server.verify()
-                    report.equal("verified", verified.returncode, 0, verified.stdout)
-        report.run(name, lived)
+        lives.run(report, name, function, binary, config)
     report.finish()

@@ -2,6 +2,7 @@
 """What wallets may spend: per transaction, per day and per month; what counts, what is given back,
 and that restarts remember it."""
 
+import lives
 import matrix
 
 LIMITS = {"spending_limits": [
@@ -108,22 +109,11 @@ def months(report, server):
 
 
 def run_all(suite, binary):
-    import florin
     from report import Report
     report = Report(suite)
     monthly = {"spending_limits": [{"kind": "customer", "currency": "USD", "per_month": 400}]}
     for name, function, config in (("sums", sums, LIMITS), ("given back", given_back, LIMITS),
                                    ("batches and restarts", batches_and_restarts, LIMITS),
                                    ("months", months, monthly)):
-        def lived(report, function=function, config=config):
-            with florin.serving(florin=binary, config=config) as server:
-                function(report, server)
-                with server.client() as admin:
-                    books = admin.get("/check-integrity")
-                    report.check("the books are consistent", books.json["consistent"], books)
-                report.equal("a clean stop", server.stop(), 0)
-                if "postgres" not in suite:
-                    verified = server.verify()
-                    report.equal("verified", verified.returncode, 0, verified.stdout)
-        report.run(name, lived)
+        lives.run(report, name, function, binary, config)
     report.finish()

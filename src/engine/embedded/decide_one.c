@@ -160,11 +160,7 @@ void decide_guarded(struct books *books, struct submission *submission) {
         if (status != STATUS_ok)
             break;
     }
-    whole->status = whole->refusal.status = (uint8_t)status;
-    for (uint32_t i = done; i < submission->count; i++) {
-        memset(&submission->outcomes[i], 0, sizeof(submission->outcomes[i]));
-        submission->outcomes[i].status = submission->outcomes[i].refusal.status = (uint8_t)status;
-    }
+    submission_guard_stops(submission, done, status);
     whole->cursor = *fetched.docket.cursor;
     if (done == 0)
         return;

@@ -189,11 +189,7 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
         if (status != STATUS_ok)
             break;
     }
-    whole->status = whole->refusal.status = (uint8_t)status;
-    for (uint32_t i = done; i < submission->count; i++) {
-        memset(&submission->outcomes[i], 0, sizeof(submission->outcomes[i]));
-        submission->outcomes[i].status = submission->outcomes[i].refusal.status = (uint8_t)status;
-    }
+    submission_guard_stops(submission, done, status);
     whole->cursor = *found.docket.cursor;
     if (done == 0)
         return;
