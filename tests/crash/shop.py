@@ -18,7 +18,8 @@ LIST_KINDS = ("transactions", "holds", "withdrawals")
 class Sent:
     """One request that was sent, and its answer if there was one."""
 
-    __slots__ = ("target", "body", "key", "answer", "kind", "reference", "parts", "may_be_half")
+    __slots__ = ("target", "body", "key", "answer", "kind", "reference", "parts", "may_be_half",
+                 "may_come_late")
 
     def __init__(self, kind, target, body, reference, parts=1):
         self.kind = kind
@@ -28,6 +29,7 @@ class Sent:
         self.reference = reference
         self.parts = parts  # how many things carry the reference when it took effect
         self.may_be_half = False  # a batch that is not atomic; a retry finishes it
+        self.may_come_late = False  # answered `busy` while it was on its way
         self.answer = None
 
     def send(self, client):
