@@ -292,10 +292,9 @@ CREATE TABLE idempotency (
     slot smallint NOT NULL CHECK (slot BETWEEN 0 AND 1023),
     record bigint NOT NULL
 ) PARTITION BY RANGE (record);
-CREATE INDEX idempotency_key ON idempotency (key);
 COMMENT ON TABLE idempotency IS
     'Digest of principal and idempotency key, and the record that answers it. A key is unique in its '
-    'partition by index; across partitions because it is looked for first, SERIALIZABLE.';
+    'partition by index, the only one; across partitions because it is looked for first, SERIALIZABLE.';
 
 -- ---- what is left of partitions that were detached ----------------------------------------------
 
