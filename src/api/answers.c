@@ -13,6 +13,12 @@ void answers_send(struct api_loop *loop, struct http_request *request,
     http_answer(request, http, content_type, body);
 }
 
+void answers_stream(struct asking *asking, const char *content_type) {
+    metrics_count_answer(&asking->loop->metrics, asking->operation->code, 200,
+                         clock_monotonic_ns() - asking->started_ns);
+    http_stream_begin(asking->request, content_type);
+}
+
 void answers_tell_request_id(struct http_request *request, struct slice request_id) {
     if (!http_has_answer_header(request, "X-Request-Id"))
         http_add_header(request, "X-Request-Id", request_id);

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "api/recount.h"
-#include "watch/auditor.h"
 #include "wire/openapi.h"
 
 // Asks the engine for a key, for access/.
@@ -115,12 +114,12 @@ struct api *api_open(const struct api_options *options) {
     atomic_init(&api->stopping, false);
     resolve_permissions(api);
     openapi_render(&api->openapi, options->version);
-    api->auditor = auditor_open(options->engine);
     api->recount = recount_open(&(struct recount_options){
         .engine = options->engine,
         .mib_per_s = options->recount_mib_per_s,
         .pause_s = options->recount_pause_s,
         .stops_payments = options->alarm_stops_payments,
+        .chain = options->chain,
     });
     api->last_used = last_used_open();
     if (options->engine->port->read != NULL)
@@ -188,13 +187,10 @@ void api_stop(struct api *api) {
         return;
     api->stopped = true;
     api_begin_stop(api);
-    if (api->auditor != NULL)
-        auditor_cancel(api->auditor); // a check of large books takes longer than a stop may
+    recount_cancel(api->recount); // a check of large books takes longer than a stop may
     readers_close(&api->lists);
     readers_close(&api->checks);
     queueing_close(api);
-    auditor_close(api->auditor);
-    api->auditor = NULL;
     recount_close(api->recount);
     api->recount = NULL;
 }

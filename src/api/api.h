@@ -14,6 +14,7 @@
 #include "access/permissions.h"
 #include "access/rate_limit.h"
 #include "access/token_keys.h"
+#include "api/recount.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
@@ -44,6 +45,7 @@ struct api_options {
     void *metrics_context;
     uint32_t recount_mib_per_s, recount_pause_s; // see recount.h
     bool alarm_stops_payments;
+    struct chain_prover chain; // see recount.h
     uint32_t audit_window_s; // repeated refusals within it are one note of the audit
     const struct token_issuer *issuers; // whose tokens open doors; with roles resolved
     uint32_t issuer_count;              // 0: only API keys do

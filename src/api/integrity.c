@@ -1,21 +1,81 @@
 // SPDX-License-Identifier: MIT
-// GET /check-integrity: the auditor of watch/ adds the books up on a thread of its own, and the
-// loop answers when it is done. It answers 200 whether the books are right or not: that they are
-// wrong is a finding, and whoever asked must be able to read it.
+// GET /check-integrity. Without a depth it answers at once: the sums are those that the engine keeps
+// at every commit, the rest is what the last recount found. With depth=full a complete recount is
+// made on a thread of its own, and whoever asked waits for it, or follows it as events:
+//
+//   event: progress      data: {"progress": 437}            in thousandths, ten times a second
+//   event: result        data: what the answer would be     the last one
+//   event: problem       data: a problem document           in its place: the server stops
+//
+// It answers 200 whether the books are right or not: that they are wrong is a finding, and whoever
+// asked must be able to read it.
 #include "api/parts.h"
 
+#include <stdio.h>
+
 #include "api/recount.h"
-#include "watch/auditor.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#define CURRENCIES_MAX 4096
+
+static bool wants_events(struct http_request *request) {
+    struct slice accept = http_header(request, "Accept");
+    static const char type[] = "text/event-stream";
+    size_t size = sizeof(type) - 1;
+    for (size_t i = 0; i + size <= accept.size; i++)
+        if (memcmp(accept.bytes + i, type, size) == 0)
+            return true;
+    return false;
+}
 
 void integrity_request(struct asking *asking) {
     struct api *api = asking->loop->api;
     bool stopping = atomic_load_explicit(&api->stopping, memory_order_relaxed);
-    struct job *job = jobs_take(asking, JOB_INTEGRITY);
-    if (!stopping && readers_push(&api->checks, job))
+    struct job *job = jobs_take(asking, JOB_TOTALS);
+    if (!queries_decode(asking, &job->arena, &job->query)) {
+        job->request = NULL;
+        jobs_release(asking->loop, job);
         return;
+    }
+    bool is_full = job->query.depth == CHECK_FULL;
+    job->kind = is_full ? JOB_INTEGRITY : JOB_TOTALS;
+    job->streams = is_full && wants_events(asking->request);
+    if (!stopping && readers_push(is_full ? &api->checks : &api->lists, job)) {
+        if (job->streams)
+            answers_stream(asking, "text/event-stream");
+        return;
+    }
     answers_refuse(asking, STATUS_busy, NULL);
     job->request = NULL;
     jobs_release(asking->loop, job);
+}
+
+void integrity_tell_progress(struct job *job) {
+    uint32_t progress = recount_full_progress(job->api->recount, job);
+    char event[80];
+    if (progress <= job->told)
+        return;
+    job->told = progress;
+    int size = snprintf(event, sizeof(event), "event: progress\ndata: {\"progress\":%u}\n\n",
+                        progress);
+    // A client that takes nothing misses a step.
+    (void)http_stream_add(job->request, slice_of(event, (size_t)size));
+}
+
+void integrity_end_stream(struct http_request *request, const struct job *job) {
+    struct buffer last = {0};
+    buffer_add_slice(&last, job->http == 200 ? SLICE("event: result\ndata: ")
+                                             : SLICE("event: problem\ndata: "));
+    buffer_add_slice(&last, buffer_slice(&job->body));
+    BUFFER_ADD(&last, "\n\n");
+    http_stream_end(request, buffer_slice(&last));
+    buffer_done(&last);
+}
+
+void integrity_cut_stream(struct http_request *request) {
+    http_stream_end(request,
+                    SLICE("event: problem\ndata: {\"status\":503,\"code\":\"busy\"}\n\n"));
 }
 
 static struct wire_integrity_currency *show_currencies(struct arena *arena,
@@ -36,11 +96,14 @@ static struct wire_integrity_currency *show_currencies(struct arena *arena,
     return shown;
 }
 
-static void render_report(struct job *job, const struct integrity_report *report) {
+static void render_report(struct job *job, const struct integrity_report *report, bool is_full) {
     struct wire_integrity_check checks[INTEGRITY_CHECKS];
     CHECK(report->check_count <= INTEGRITY_CHECKS);
+    uint32_t check_count = 0;
     for (uint32_t i = 0; i < report->check_count; i++) {
-        checks[i] = (struct wire_integrity_check){
+        if (report->checks[i].name == NULL) // nobody looked at it
+            continue;
+        checks[check_count++] = (struct wire_integrity_check){
             .name = report->checks[i].name,
             .sentence = report->checks[i].sentence,
             .count = report->checks[i].count,
@@ -53,7 +116,8 @@ static void render_report(struct job *job, const struct integrity_report *report
         .currencies = show_currencies(&job->arena, report),
         .currency_count = report->currency_count,
         .checks = checks,
-        .check_count = report->check_count,
+        .check_count = check_count,
+        .is_full = is_full,
         .as_of_ms = report->as_of_ms,
         .took_us = report->took_us,
     };
@@ -74,10 +138,9 @@ static void render_report(struct job *job, const struct integrity_report *report
 void integrity_run(struct job *job) {
     struct integrity_report report;
     memset(&report, 0, sizeof(report));
-    enum status status = auditor_check(job->api->auditor, &report);
+    enum status status = recount_full(job->api->recount, job, &report);
     if (status == STATUS_ok) {
-        recount_take(job->api->recount, &report);
-        render_report(job, &report);
+        render_report(job, &report, true);
     } else {
         bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
         enum status shown = is_busy ? STATUS_busy : STATUS_internal;
@@ -85,6 +148,74 @@ void integrity_run(struct job *job) {
         job->http = status_http(shown);
         job->status = shown;
     }
+    integrity_report_done(&report);
+}
+
+// The running totals as a report. False: they do not add up, and `report->message` says so.
+static bool take_totals(struct engine *engine, struct integrity_report *report) {
+    struct currency_account *accounts = memory_take_zeroed(CURRENCIES_MAX * sizeof(*accounts));
+    uint32_t count = engine->port->currencies(engine, accounts, CURRENCIES_MAX);
+    bool adds_up = true;
+    report->currencies = memory_take_zeroed(((uint64_t)count + 1) * sizeof(*report->currencies));
+    report->currency_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct integrity_currency *shown = &report->currencies[i];
+        *shown = (struct integrity_currency){
+            .currency = accounts[i].currency,
+            .wallet_count = accounts[i].wallet_count,
+            .wallet_balances = accounts[i].balances,
+            .deposits = accounts[i].deposits,
+            .withdrawals = accounts[i].withdrawals,
+        };
+        shown->difference = shown->wallet_balances - (shown->deposits - shown->withdrawals);
+        if (shown->difference != 0 && adds_up)
+            (void)snprintf(report->message, sizeof(report->message),
+                           "the wallets of %.12s together have another sum than what came in and "
+                           "stayed; GET /check-integrity?depth=full says which wallet it is",
+                           shown->currency.code);
+        adds_up = adds_up && shown->difference == 0;
+    }
+    memory_free(accounts);
+    return adds_up;
+}
+
+static void tell_last(const struct recount_state *state, bool has_last,
+                      const struct integrity_report *last, char *message) {
+    char time[CLOCK_TEXT_BYTES];
+    if (!has_last) {
+        (void)snprintf(message, INTEGRITY_MESSAGE_BYTES,
+                       "The running totals add up. No recount of all records has been finished "
+                       "since the start.");
+        return;
+    }
+    clock_format(state->examined_ms, time);
+    (void)snprintf(message, INTEGRITY_MESSAGE_BYTES,
+                   "The running totals add up, and at %s a recount of %llu transactions between "
+                   "%llu wallets found them right.",
+                   time, (unsigned long long)last->transaction_count,
+                   (unsigned long long)last->wallet_count);
+}
+
+void totals_run(struct job *job) {
+    struct integrity_report report;
+    struct recount_state state;
+    uint64_t started_ns = clock_monotonic_ns();
+    struct recount *recount = job->api->recount;
+    bool has_last = recount_last(recount, &report);
+    struct integrity_report last = report;
+    recount_state_of(recount, &state);
+    bool adds_up = take_totals(job->api->engine, &report);
+    report.as_of_ms = clock_now_ms();
+    report.consistent = adds_up && state.consistent;
+    if (!adds_up)
+        recount_alarm(recount, report.message);
+    else if (report.consistent)
+        tell_last(&state, has_last, &last, report.message);
+    else if (last.consistent || !has_last) // somebody else raised the alarm
+        (void)snprintf(report.message, sizeof(report.message),
+                       "The running totals add up, but one wallet does not; the log says which.");
+    report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    render_report(job, &report, false);
     integrity_report_done(&report);
 }
 

@@ -97,7 +97,7 @@ struct flight {
     bool has_writes;
 };
 
-enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_INTEGRITY };
+enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_TOTALS, JOB_INTEGRITY, JOB_PROOF };
 
 struct notes;
 
@@ -122,6 +122,8 @@ struct job {
     struct command command;  // JOB_READ: what is read
     bool wants_balance;      // the same as of a call
     uint64_t version;        // shown as ETag; 0: not
+    bool streams;            // it is answered in events
+    uint32_t told;           // of its progress, in thousandths; the loop's thread alone
     struct arena arena;
     struct page page;
     struct buffer body;       // the answer
@@ -219,7 +221,6 @@ struct api {
     struct queueing queueing;
     struct readers lists;
     struct readers checks;   // one thread: checks of the whole books queue behind one another
-    struct auditor *auditor; // only on the thread of `checks`
     struct recount *recount;
     struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
@@ -319,6 +320,13 @@ void balances_request_now(struct asking *asking); // commands.c
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
 void integrity_resume_request(struct asking *asking);
+// Tells whoever follows a check how far it is. Thread: the loop's.
+void integrity_tell_progress(struct job *job);
+// Ends what he follows with what came out, which may be a problem; or, while a reader still has the
+// job, because the server stops.
+void integrity_end_stream(struct http_request *request, const struct job *job);
+void integrity_cut_stream(struct http_request *request);
+void proof_request(struct asking *asking); // proof.c
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
@@ -365,6 +373,8 @@ void queueing_free_all(struct api_loop *loop);
 void answers_send(struct api_loop *loop, struct http_request *request,
                   const struct operation *operation, uint64_t started_ns, int http,
                   const char *content_type, struct slice body);
+// Counts, and begins an answer in pieces.
+void answers_stream(struct asking *asking, const char *content_type);
 // Who asks for help about a refusal can name it. Does nothing when it was told already.
 void answers_tell_request_id(struct http_request *request, struct slice request_id);
 // A refusal without numbers; `detail` is NULL for the status's own sentence.
@@ -396,6 +406,8 @@ void balances_run(struct job *job);
 void reads_run(struct job *job);
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void integrity_run(struct job *job);
+void totals_run(struct job *job);
+void proof_run(struct job *job); // proof.c
 
 // last_used.c: when a key was last seen, in memory only.
 struct last_used *last_used_open(void);

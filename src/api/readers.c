@@ -13,7 +13,9 @@ static void job_run(struct job *job) {
     case JOB_LIST: lists_run(job); break;
     case JOB_BALANCE: balances_run(job); break;
     case JOB_READ: reads_run(job); break;
+    case JOB_TOTALS: totals_run(job); break;
     case JOB_INTEGRITY: integrity_run(job); break;
+    case JOB_PROOF: proof_run(job); break;
     }
 }
 
@@ -115,6 +117,8 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
         job->asker = arena_copy(&job->arena, router_principal(asking, key));
     }
     job->version = 0;
+    job->streams = false;
+    job->told = 0;
     job->origin = router_origin(asking, &job->arena);
     job->status = STATUS_ok;
     job->http = 500;
@@ -153,6 +157,11 @@ void jobs_answer(struct api_loop *loop, struct job *job) {
     job->request = NULL;
     if (request != NULL) {
         notes_job(loop, job, job->status);
+        if (job->streams) {
+            integrity_end_stream(request, job);
+            jobs_release(loop, job);
+            return;
+        }
         struct buffer *body = http_body_out(request);
         buffer_reset(body);
         buffer_add_slice(body, buffer_slice(&job->body));

@@ -22,14 +22,20 @@ struct recount {
     struct signal_gate stop; // 1: the house is being taken down
     pthread_mutex_t lock;    // of `present`
     struct auditor *present; // while it works
+    struct auditor *full;    // of a full recount, while it works; NULL: it walks the chain
+    const void *full_asker;  // whom it is for; NULL: there is none
+    struct chain_walk walk;  // its atomics: any thread
+    struct integrity_report last; // without currencies; under the lock
+    bool has_last;
     _Atomic uint64_t finished_ms, took_ms, runs, alarms, examined_ms;
     atomic_bool differs;
 };
 
-static void raise_alarm(struct recount *recount, const struct integrity_report *report) {
+void recount_alarm(struct recount *recount, const char *why) {
     atomic_fetch_add(&recount->alarms, 1);
+    atomic_store(&recount->differs, true);
     bool stops = recount->options.stops_payments;
-    log_line(LOG_ERROR, "integrity", "THE BOOKS DIFFER: %s%s", report->message,
+    log_line(LOG_ERROR, "integrity", "THE BOOKS DIFFER: %s%s", why,
              stops ? " Payments are stopped until POST /check-integrity/resume." : "");
     if (stops)
         atomic_store(&recount->options.engine->payments_stopped, true);
@@ -38,8 +44,14 @@ static void raise_alarm(struct recount *recount, const struct integrity_report *
 void recount_take(struct recount *recount, const struct integrity_report *report) {
     bool differed = atomic_exchange(&recount->differs, !report->consistent);
     atomic_store(&recount->examined_ms, clock_now_ms());
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    recount->last = *report;
+    recount->last.currencies = NULL;
+    recount->last.currency_count = 0;
+    recount->has_last = true;
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
     if (!report->consistent)
-        raise_alarm(recount, report);
+        recount_alarm(recount, report->message);
     else if (differed)
         log_line(LOG_WARNING, "integrity", "The books are right again: %s", report->message);
 }
@@ -77,6 +89,89 @@ static void recount_once(struct recount *recount) {
     atomic_fetch_add(&recount->runs, 1);
     recount_take(recount, &report);
     integrity_report_done(&report);
+}
+
+bool recount_last(struct recount *recount, struct integrity_report *ret_report) {
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    *ret_report = recount->last;
+    bool has_last = recount->has_last;
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+    return has_last;
+}
+
+static void set_full(struct recount *recount, const void *asker, struct auditor *auditor) {
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    recount->full_asker = asker;
+    recount->full = auditor;
+    if (auditor != NULL && atomic_load(&recount->walk.cancelled))
+        auditor_cancel(auditor);
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+}
+
+// What of the chain is a matter of the report: how much was walked, and the difference, which goes
+// in front of what else there is.
+static void tell_chain(const struct chain_walk *walk, struct integrity_report *report) {
+    report->checks[INTEGRITY_CHAIN].name = "chain";
+    report->checks[INTEGRITY_CHAIN].count = walk->round_count;
+    if (walk->holds)
+        return;
+    report->checks[INTEGRITY_CHAIN].differences = 1;
+    report->consistent = false;
+    memcpy(report->message, walk->message, sizeof(report->message));
+}
+
+// Records take 184 bytes at least; on a database their positions say nothing of how many there are,
+// and the prover of its chain looks at keys itself.
+static uint64_t record_count_max(const struct engine *engine, uint64_t end) {
+    return engine->locator_time_shift == 0 ? end / 184 + 4096 : 0;
+}
+
+enum status recount_full(struct recount *recount, const void *asker,
+                         struct integrity_report *ret_report) {
+    struct engine *engine = recount->options.engine;
+    const struct chain_prover *chain = &recount->options.chain;
+    struct chain_walk *walk = &recount->walk;
+    enum status status = STATUS_ok;
+    uint64_t started_ns = clock_monotonic_ns();
+    atomic_store(&walk->thousandths, 0);
+    set_full(recount, asker, NULL);
+    if (chain->prove != NULL)
+        status = chain->prove(chain->context, walk);
+    if (status == STATUS_ok) {
+        uint64_t end = engine->port->published_end(engine);
+        struct auditor *auditor = auditor_open_wide(engine, record_count_max(engine, end));
+        set_full(recount, asker, auditor);
+        status = auditor_check(auditor, ret_report);
+        set_full(recount, NULL, NULL);
+        auditor_close(auditor);
+    }
+    set_full(recount, NULL, NULL);
+    if (status != STATUS_ok)
+        return status;
+    if (chain->prove != NULL)
+        tell_chain(walk, ret_report);
+    ret_report->took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    recount_take(recount, ret_report);
+    return STATUS_ok;
+}
+
+uint32_t recount_full_progress(struct recount *recount, const void *asker) {
+    uint32_t half = recount->options.chain.prove != NULL ? 2 : 1, done = 0;
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    if (recount->full_asker == asker && recount->full == NULL)
+        done = atomic_load(&recount->walk.thousandths) / 2;
+    else if (recount->full_asker == asker)
+        done = 1000 - 1000 / half + auditor_progress(recount->full) / half;
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+    return done;
+}
+
+void recount_cancel(struct recount *recount) {
+    atomic_store(&recount->walk.cancelled, true);
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    if (recount->full != NULL)
+        auditor_cancel(recount->full);
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
 }
 
 static void *recount_main(void *context) {

@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: MIT
 // Recounts the books all the time, at a pace of its own: each recount reads every record from the
 // first, adds it up with the arithmetic of watch/ and compares the result with what the engine
-// believes. Whoever finds a difference, a recount or /check-integrity, raises the alarm here.
+// believes. Whoever finds a difference, a recount, /check-integrity, the proof of a wallet or the
+// running totals, raises the alarm here. What the last recount found is kept.
 #pragma once
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "engine/engine.h"
+#include "watch/chain.h"
 #include "watch/integrity.h"
 
 struct recount;
+
+// Proves the chain of all that is published, with code that the engine does not share. STATUS_ok:
+// `walk` says what it found. Thread: any.
+struct chain_prover {
+    void *context;
+    enum status (*prove)(void *context, struct chain_walk *walk); // NULL: there is none
+};
 
 struct recount_options {
     struct engine *engine;
     uint32_t mib_per_s; // 0: no recounts, only the alarm
     uint32_t pause_s;   // before the first and between two
     bool stops_payments; // an alarm stops them until somebody decides
+    struct chain_prover chain;
 };
 
 struct recount_state {
@@ -32,8 +42,22 @@ struct recount_state {
 // Thread: the one that starts and stops the server.
 struct recount *recount_open(const struct recount_options *options);
 void recount_close(struct recount *recount); // cuts the present recount short; accepts NULL
-// An examination has ended. Thread: any.
+// An examination of all books has ended. Thread: any.
 void recount_take(struct recount *recount, const struct integrity_report *report);
+// Somebody found a difference elsewhere; `why` is a sentence. Thread: any.
+void recount_alarm(struct recount *recount, const char *why);
+// What the last examination of all books found: its checks, sentence and time, without its
+// currencies. False: there was none yet. Thread: any; waits for nothing.
+bool recount_last(struct recount *recount, struct integrity_report *ret_report);
+// A complete recount as fast as it can, for somebody who waits for it (`asker`, who may ask how far
+// it is): the chain, then every record. Statuses and report are those of auditor_check. One at a
+// time. Thread: any but the engine's; as long as the books are large.
+MUST_CHECK enum status recount_full(struct recount *recount, const void *asker,
+                                    struct integrity_report *ret_report);
+// How far that is, in thousandths; 0 while it has not begun. Thread: any; waits for nothing.
+uint32_t recount_full_progress(struct recount *recount, const void *asker);
+// The full recount soon ends with STATUS_busy, and so does every later one.
+void recount_cancel(struct recount *recount);
 // Thread: any; waits for nothing.
 void recount_state_of(const struct recount *recount, struct recount_state *ret_state);
 // Somebody has decided that payments go on. Thread: any. False: they were not stopped.

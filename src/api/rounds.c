@@ -349,10 +349,15 @@ void rounds_tick(void *context, unsigned index) {
         bool is_over = job->kind == JOB_INTEGRITY
                            ? atomic_load_explicit(&api->stopping, memory_order_relaxed)
                            : job->started_ns + deadline_ns <= now_ns;
+        if (job->request != NULL && job->streams && !is_over)
+            integrity_tell_progress(job);
         if (job->request == NULL || !is_over)
             continue;
         metrics_add(&loop->metrics.deadlines_missed, 1);
-        answers_busy(loop, job->request, job->operation, job->started_ns);
+        if (job->streams)
+            integrity_cut_stream(job->request);
+        else
+            answers_busy(loop, job->request, job->operation, job->started_ns);
         notes_job(loop, job, STATUS_busy);
         job->request = NULL;
     }

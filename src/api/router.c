@@ -158,6 +158,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_BATCH: batches_request(asking); break;
     case ANSWER_ME: me_request(asking); break;
     case ANSWER_INTEGRITY: integrity_request(asking); break;
+    case ANSWER_PROOF: proof_request(asking); break;
     case ANSWER_OPERATION: operations_request(asking); break;
     case ANSWER_HEALTH:
         if (asking->operation->code == OPERATION_RESUME_PAYMENTS) {

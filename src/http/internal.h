@@ -8,7 +8,8 @@
 //   any  ─▶ CLOSING: shut down by us, until the library lets go
 //
 // A request's phases: LINE (its request line is known) ─▶ BODY ─▶ WAITING ─▶ ANSWERED. A refused
-// one goes to ANSWERED from LINE or BODY. A WAITING request may lose its connection.
+// one goes to ANSWERED from LINE or BODY; one that is answered piece by piece is STREAMING between
+// WAITING and ANSWERED, and its connection waits. Both may lose their connection.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -81,7 +82,13 @@ struct http_answer_header {
     const char *value; // zero-terminated, in the arena
 };
 
-enum request_phase { REQUEST_LINE, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERED };
+enum request_phase {
+    REQUEST_LINE,
+    REQUEST_BODY,
+    REQUEST_WAITING,
+    REQUEST_STREAMING,
+    REQUEST_ANSWERED
+};
 
 struct http_request {
     struct http_request *next_free;
@@ -107,6 +114,7 @@ struct http_request {
     size_t bodies_counted; // of this request in server->bodies_bytes
     struct buffer body;
     struct buffer out;
+    size_t streamed; // of `out`, of an answer in pieces
     struct ready_answer *ready; // that it is being answered with; NULL: another kind of answer
     struct arena arena;
     void *context;

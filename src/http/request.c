@@ -49,7 +49,7 @@ struct http_request *request_new(struct http_loop *loop, struct connection *conn
 // Makes the object as good as new but for the memory that it keeps.
 void request_release(struct http_request *request) {
     struct http_loop *loop = request->loop;
-    CHECK(request->phase != REQUEST_WAITING);
+    CHECK(request->phase != REQUEST_WAITING && request->phase != REQUEST_STREAMING);
     CHECK(!request->suspended);
     if (request->bodies_counted > 0)
         atomic_fetch_sub(&loop->server->bodies_bytes, request->bodies_counted);
@@ -74,6 +74,7 @@ void request_release(struct http_request *request) {
     request->head_bytes = request->body_limit = request->body_announced = request->bodies_counted =
         0;
     request->context = NULL;
+    request->streamed = 0;
     request->answer_header_count = request->answer_header_bytes = 0;
     request->next_free = loop->free_requests;
     loop->free_requests = request;
@@ -206,10 +207,11 @@ enum MHD_Result request_proceed(void *context, struct MHD_Connection *handle, co
         return *byte_count != 0 ? request_take_body(request, bytes, byte_count)
                                 : request_hand_over(request);
     case REQUEST_WAITING: return request_go_on_waiting(request);
+    case REQUEST_STREAMING:
     case REQUEST_ANSWERED:
         return MHD_YES; // the library could not take the answer and the connection is being closed
     }
-    UNREACHABLE("a request has one of four phases");
+    UNREACHABLE("a request has one of five phases");
 }
 
 void request_complete(void *context, struct MHD_Connection *handle, void **request_slot,
@@ -231,7 +233,7 @@ void request_complete(void *context, struct MHD_Connection *handle, void **reque
         connection_enter(connection, CONNECTION_IDLE);
     }
     loop->progressed = true;
-    if (request->phase != REQUEST_WAITING) {
+    if (request->phase != REQUEST_WAITING && request->phase != REQUEST_STREAMING) {
         request_release(request);
         return;
     }

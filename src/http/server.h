@@ -103,6 +103,7 @@ struct http_stats {
 };
 
 #define HTTP_LOOPS_MAX                64
+#define HTTP_STREAM_BYTES_MAX         ((size_t)64 * 1024)
 #define HTTP_WHY_BYTES                256
 #define HTTP_ANSWER_HEADERS_MAX       16
 #define HTTP_ANSWER_HEADERS_BYTES_MAX 1536
@@ -187,3 +188,15 @@ bool http_has_answer_header(const struct http_request *request, const char *name
 // http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
 void http_answer(struct http_request *request, int code, const char *content_type,
                  struct slice body);
+
+// In place of http_answer: 200 with a body that comes in pieces, each sent as soon as it is there,
+// such as events of a server. Nothing times it out until it ends. `content_type` is static. Thread:
+// the loop's, as for the two below.
+void http_stream_begin(struct http_request *request, const char *content_type);
+// Copies. False: the client has left, or takes so little that HTTP_STREAM_BYTES_MAX wait for him;
+// then nothing was added.
+bool http_stream_add(struct http_request *request, struct slice piece);
+// The last piece, however long. What was added is still sent. The request may be gone when this
+// returns.
+void http_stream_end(struct http_request *request, struct slice piece);
+

@@ -14,29 +14,44 @@ static struct wallet *wallet_of(struct docket *docket, struct id id) {
     return docket->counterparty;
 }
 
-static void set_money(struct wallet *wallet, int64_t balance, int64_t held, uint64_t version) {
+// By how much the balance changed.
+static money_total set_money(struct wallet *wallet, int64_t balance, int64_t held,
+                             uint64_t version) {
     CHECK(version >= 1);
     if (version <= wallet->version)
-        return;
+        return 0;
+    money_total change = (money_total)balance - wallet->balance;
     wallet->balance = balance;
     wallet->held = held;
     wallet->version = version;
+    return change;
 }
 
-static void apply_side(struct docket *docket, const struct posting_side *side) {
+static money_total apply_side(struct docket *docket, const struct posting_side *side) {
     if (id_is_zero(side->wallet))
-        return; // the world outside: kept as totals
-    set_money(wallet_of(docket, side->wallet), side->balance, side->held, side->version);
+        return 0; // the world outside: kept as totals
+    return set_money(wallet_of(docket, side->wallet), side->balance, side->held, side->version);
 }
 
-static void apply_transaction(const struct transaction_facts *facts, struct docket *docket) {
-    apply_side(docket, &facts->debit);
-    apply_side(docket, &facts->credit);
+// What came in or went out, and what the wallets have of it.
+static void apply_outside(const struct transaction_facts *facts, struct docket *docket,
+                          money_total gained) {
     bool comes = id_is_zero(facts->debit.wallet), goes = id_is_zero(facts->credit.wallet);
+    docket->unaccounted = gained - (comes ? facts->amount : 0) + (goes ? facts->amount : 0);
+    if (!comes && !goes)
+        return;
+    CHECK(docket->currency != NULL);
+    docket->currency->balances += gained;
     if (comes && docket->currency->deposits < facts->external_total)
         docket->currency->deposits = facts->external_total;
     if (goes && docket->currency->withdrawals < facts->external_total)
         docket->currency->withdrawals = facts->external_total;
+}
+
+static void apply_transaction(const struct transaction_facts *facts, struct docket *docket) {
+    money_total gained = apply_side(docket, &facts->debit);
+    gained += apply_side(docket, &facts->credit);
+    apply_outside(facts, docket, gained);
     if (facts->type == TRANSACTION_WITHDRAWAL) {
         CHECK(docket->withdrawal != NULL);
         docket->withdrawal->id = facts->subject;
@@ -73,7 +88,7 @@ static void apply_wallet(const struct wallet_facts *facts, struct docket *docket
         return;
     wallet->status = facts->status;
     wallet->credit_limit = facts->credit_limit;
-    set_money(wallet, facts->balance, facts->held, facts->version);
+    (void)set_money(wallet, facts->balance, facts->held, facts->version);
 }
 
 static void apply_hold(const struct hold_facts *facts, struct docket *docket) {
@@ -90,7 +105,7 @@ static void apply_hold(const struct hold_facts *facts, struct docket *docket) {
             .status = facts->status,
         };
     hold_check(docket->hold);
-    set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
+    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
 }
 
 static void apply_withdrawal(const struct withdrawal_facts *facts, struct docket *docket) {
@@ -102,7 +117,7 @@ static void apply_withdrawal(const struct withdrawal_facts *facts, struct docket
                                                   .amount = facts->amount,
                                                   .status = facts->status};
     withdrawal_check(docket->withdrawal);
-    set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
+    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
 }
 
 static void apply_key(const struct key_facts *facts, struct docket *docket) {
@@ -131,7 +146,7 @@ static void apply_parked(const struct parked_facts *facts, struct docket *docket
                                           .cause = facts->cause};
     CHECK(id_equal(docket->parked->id, facts->id));
     if (facts->wallet_version != 0)
-        set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
+        (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
                   facts->wallet_version);
 }
 

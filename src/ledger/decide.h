@@ -44,6 +44,9 @@ struct docket {
     struct slice owner;          // of `wallet`, for its record
     struct slice order;          // of `hold`: its captures belong to the same order
     struct slice metadata;       // of `wallet` as it is now, for its record
+    // Set by apply: what the wallets have more than before, less what came in and plus what went
+    // out. 0, but where a replay meets things of different ages.
+    money_total unaccounted;
 };
 
 // STATUS_ok: `ret_record` has the facts (history fields are the engine's to fill). Anything else:

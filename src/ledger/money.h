@@ -34,6 +34,7 @@ struct currency_account {
     uint32_t wallet_count;
     money_total deposits;    // all that ever came in
     money_total withdrawals; // all that ever went out
+    money_total balances;    // of all wallets, added up change by change: deposits - withdrawals
 };
 
 // ISO 4217: finds a code's exponent. False when the list of 2024 has no such code. Thread: any.

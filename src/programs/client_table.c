@@ -228,7 +228,7 @@ static const struct client_verb table[] = {
     {"audit", NULL, "GET", "/v1/audit", NULL,
      "lists who did what, newest first", CLIENT_SHOW_PAGE, false,
      {&audit_principal, &by_resource, &by_operation, &by_outcome, &since, &until, &limit, &cursor}},
-    {"check-integrity", NULL, "GET", "/check-integrity", NULL,
+    {"check-integrity", NULL, "GET", "/check-integrity?depth=full", NULL,
      "adds up all the books", CLIENT_SHOW_INTEGRITY, false,
      {NULL}},
 };

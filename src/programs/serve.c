@@ -25,6 +25,7 @@
 #include "http/tls.h"
 #include "programs/commands.h"
 #include "programs/config.h"
+#include "programs/serve_chain.h"
 #include "programs/serve_kafka.h"
 #include "programs/serve_harden.h"
 #include "programs/serve_key.h"
@@ -46,6 +47,7 @@ struct serving {
     struct config config;
     const char *kafka_brokers; // NULL: what the configuration says
     struct serve_kafka kafka;
+    struct serve_chain chain;
     struct engine *engine;
     struct api *api;
     struct http_server *server;
@@ -171,6 +173,8 @@ static bool make_first_key(struct serving *serving, struct serve_secret *ret_sec
 }
 
 static bool open_server(struct serving *serving) {
+    serving->chain = (struct serve_chain){
+        .engine = serving->engine, .folder = serving->folder, .postgres = serving->postgres};
     struct api_options api_options = {
         .engine = serving->engine,
         .currencies = serving->config.currencies,
@@ -190,6 +194,7 @@ static bool open_server(struct serving *serving) {
         .metrics_context = &serving->kafka,
         .recount_mib_per_s = (uint32_t)serving->config.recount_mib_per_s,
         .recount_pause_s = (uint32_t)serving->config.recount_pause_s,
+        .chain = serve_chain_prover(&serving->chain),
         .alarm_stops_payments = serving->config.alarm_stops_payments == 1,
         .audit_window_s = (uint32_t)serving->config.audit_window_s,
         .issuers = serving->config.issuers,

@@ -67,7 +67,8 @@ static void print_chain(const struct sha256 *chain) {
 
 static void print_checks(const struct integrity_report *books) {
     for (uint32_t i = 0; i < books->check_count; i++)
-        printf("  %-12s %" PRIu64 " looked at, %" PRIu64 " wrong: %s\n", books->checks[i].name,
+        if (books->checks[i].name != NULL)
+            printf("  %-12s %" PRIu64 " looked at, %" PRIu64 " wrong: %s\n", books->checks[i].name,
                books->checks[i].count, books->checks[i].differences, books->checks[i].sentence);
     for (uint32_t i = 0; i < books->currency_count; i++)
         print_currency(&books->currencies[i]);

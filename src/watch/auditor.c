@@ -43,6 +43,8 @@ struct auditor {
     uint64_t found_at;
     // During an examination:
     struct integrity_report *report;
+    struct id differing;     // the wallet that the report's sentence is about; zero: it is not
+    uint64_t differing_last; // position of its last transaction; 0: it has none
     struct tally_map ahead_wallets, ahead_holds, ahead_withdrawals;
     uint64_t live_wallets, live_open_holds, live_pending;    // that the tally knows too
     uint64_t tally_wallets, tally_open_holds, tally_pending; // at E
@@ -91,14 +93,19 @@ static struct slice record_at(void *context, uint64_t position) {
 
 static void compare_wallet(struct auditor *auditor, const struct tally_wallet *wallet,
                            const struct ahead *live) {
-    if (live->balance != wallet->balance || live->held != wallet->held ||
-        live->status != wallet->status)
-        audit_differs(
-            auditor, ID_WALLET, wallet->id,
-            "is believed to have balance %lld and %lld held at version %llu, but they add up to "
-            "%lld and %lld",
-            (long long)live->balance, (long long)live->held, (unsigned long long)wallet->version,
-            (long long)wallet->balance, (long long)wallet->held);
+    if (live->balance == wallet->balance && live->held == wallet->held &&
+        live->status == wallet->status)
+        return;
+    if (auditor->report->consistent) {
+        auditor->differing = wallet->id;
+        auditor->differing_last = wallet->last;
+    }
+    audit_differs(auditor, ID_WALLET, wallet->id,
+                  "is believed to have balance %lld and %lld held at version %llu, but they add up "
+                  "to %lld and %lld",
+                  (long long)live->balance, (long long)live->held,
+                  (unsigned long long)wallet->version, (long long)wallet->balance,
+                  (long long)wallet->held);
 }
 
 static void wallet_changed(void *context, const struct tally_wallet *wallet) {
@@ -336,6 +343,28 @@ static enum status compare_live(struct auditor *auditor) {
     return status;
 }
 
+// Of a wallet that differs: what its last transaction left is right by the record, so whatever
+// happened to it came later.
+static void name_last_transaction(struct auditor *auditor) {
+    struct integrity_report *report = auditor->report;
+    struct record record;
+    const char *broken;
+    char id[ID_TEXT_BYTES_MAX];
+    if (id_is_zero(auditor->differing) || auditor->differing_last == 0)
+        return;
+    struct slice bytes = record_at(auditor, auditor->differing_last);
+    if (bytes.size == 0 || record_decode(bytes, &record, &broken) != STATUS_ok ||
+        record.kind != RECORD_TRANSACTION)
+        return;
+    const struct transaction_facts *facts = &record.transaction;
+    const struct posting_side *side =
+        id_equal(facts->debit.wallet, auditor->differing) ? &facts->debit : &facts->credit;
+    size_t used = strlen(report->message);
+    (void)snprintf(report->message + used, sizeof(report->message) - used,
+                   "; its last transaction, %.*s, left it %lld",
+                   (int)id_format(ID_TRANSACTION, facts->id, id), id, (long long)side->balance);
+}
+
 // ---- examinations -------------------------------------------------------------------------------
 
 static void tell_broken(struct auditor *auditor) {
@@ -358,6 +387,7 @@ static enum status examine(struct auditor *auditor, struct integrity_report *rep
     uint64_t end = engine->port->published_end(engine);
     report->as_of_ms = clock_now_ms();
     auditor->report = report;
+    auditor->differing = (struct id){0};
     enum status status = follow(auditor, end);
     if (status != STATUS_ok)
         return status;
@@ -375,6 +405,8 @@ static enum status examine(struct auditor *auditor, struct integrity_report *rep
         tell_broken(auditor); // perhaps by what came during the comparison
     else if (report->consistent)
         tell_consistency(report);
+    else
+        name_last_transaction(auditor);
     return STATUS_ok;
 }
 
@@ -393,6 +425,10 @@ enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_
 }
 
 struct auditor *auditor_open(struct engine *engine) {
+    return auditor_open_wide(engine, 0);
+}
+
+struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_max) {
     struct auditor *auditor = memory_take_zeroed(sizeof(*auditor));
     auditor->engine = engine;
     signal_gate_init(&auditor->stop, 0, 0);
@@ -406,6 +442,7 @@ struct auditor *auditor_open(struct engine *engine) {
         .hold_changed = hold_changed,
         .withdrawal_changed = withdrawal_changed,
         .context = auditor,
+        .record_count_max = record_count_max,
     };
     tally_init(&auditor->tally, &source);
     return auditor;

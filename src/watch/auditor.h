@@ -12,6 +12,9 @@ struct auditor;
 
 // Reads nothing yet. The engine must outlive the auditor. Thread: any.
 struct auditor *auditor_open(struct engine *engine);
+// The same, which also finds idempotency keys and bank ids that were taken twice, among at most so
+// many records.
+struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_max);
 void auditor_close(struct auditor *auditor); // accepts NULL
 // Every examination, the present one too, soon ends with STATUS_busy: the server stops. Any thread.
 void auditor_cancel(struct auditor *auditor);

@@ -20,7 +20,7 @@ struct integrity_currency {
 
 // One thing that must be true, and how often it was looked at.
 struct integrity_check {
-    const char *name;     // a word; static
+    const char *name;     // a word; static; NULL: nobody looked at it this time
     const char *sentence; // what must be true; static
     uint64_t count;
     uint64_t differences;
@@ -35,6 +35,8 @@ enum {
     INTEGRITY_VERSIONS,
     INTEGRITY_WALLETS, // the live wallets, holds and withdrawals against the record
     INTEGRITY_AUDIT,   // entries of the audit
+    INTEGRITY_IDEMPOTENCY, // keys, once while they are remembered
+    INTEGRITY_CHAIN,       // rounds, each sealed with the one before
     INTEGRITY_CHECKS
 };
 

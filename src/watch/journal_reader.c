@@ -67,6 +67,7 @@ struct journal_reader {
     uint8_t books[16];
     struct buffer window; // bytes of the present segment from `window_start` on
     uint64_t window_start;
+    uint64_t limit;          // 0: none
     uint64_t number, offset; // where the next round is expected
     // What the last round said:
     struct sha256 chain;
@@ -510,12 +511,18 @@ static void round_take(struct journal_reader *reader, const uint8_t *bytes,
     };
 }
 
+void journal_reader_limit(struct journal_reader *reader, uint64_t position) {
+    reader->limit = position;
+}
+
 enum status journal_reader_next(struct journal_reader *reader, char *ret_why,
                                 struct journal_reader_round *ret_round) {
     enum status status = STATUS_ok;
     while (status == STATUS_ok) {
         const uint8_t *bytes;
         const char *torn;
+        if (reader->limit != 0 && position_of(reader, reader->offset) >= reader->limit)
+            return STATUS_end;
         bool is_last = reader->number + 1 == reader->segment_count;
         uint64_t known_end =
             is_last ? 0 : u64_at(reader->segments[reader->number + 1].header, S_PREVIOUS_END);

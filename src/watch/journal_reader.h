@@ -40,6 +40,10 @@ MUST_CHECK enum status journal_reader_open(struct disk *disk, char *ret_why,
                                            struct journal_reader **ret_reader);
 void journal_reader_close(struct journal_reader *reader); // accepts NULL
 
+// Of a journal that a server is still writing: nothing is read from this position on, which was
+// published before the reader was opened.
+void journal_reader_limit(struct journal_reader *reader, uint64_t position);
+
 // The next round with records. STATUS_end: there are no more; STATUS_damaged: file, offset and
 // broken invariant are told.
 MUST_CHECK enum status journal_reader_next(struct journal_reader *reader, char *ret_why,

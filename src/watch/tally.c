@@ -354,11 +354,12 @@ static bool is_same_key(void *context, uint64_t position) {
 
 static bool take_idempotency_key(struct tally *tally) {
     const struct record *record = tally->record;
-    if (tally->source.record_count_max == 0 || !record->has_key)
+    if (tally->source.record_count_max == 0 || !record->has_key ||
+        tally_seen_is_full(&tally->idempotency_keys))
         return true;
     if (tally_seen_add(&tally->idempotency_keys, record->key.high, tally->position, is_same_key,
                        tally))
-        return tally_differs(tally, INTEGRITY_POSTINGS,
+        return tally_differs(tally, INTEGRITY_IDEMPOTENCY,
                              "the idempotency key of this record already has one at position %llu",
                              (unsigned long long)tally->seen_at);
     return true;
@@ -456,6 +457,12 @@ static const struct integrity_check checks[INTEGRITY_CHECKS] = {
         {.name = "wallets",
          .sentence = "Every wallet is opened once, keeps its owner, kind and currency, and "
                      "is what its records say."},
+    [INTEGRITY_IDEMPOTENCY] = {.name = "idempotency",
+                               .sentence = "An idempotency key stands for one request while it "
+                                           "is remembered."},
+    [INTEGRITY_CHAIN] = {.name = "chain",
+                         .sentence = "Every round is sealed together with the one before it, so "
+                                     "nothing of the past was changed."},
     [INTEGRITY_AUDIT] = {.name = "audit",
                          .sentence = "Every decision is an entry of the audit, and so is every "
                                      "note of what was read or refused."},
@@ -547,6 +554,10 @@ void tally_add_up(struct tally *tally, struct integrity_report *report) {
     report->checks[INTEGRITY_WALLETS].count = tally->wallets.count;
     report->checks[INTEGRITY_AUDIT].count =
         tally->record_count - tally->note_record_count + tally->note_count;
+    report->checks[INTEGRITY_IDEMPOTENCY].count = tally->idempotency_keys.count;
+    if (tally->source.record_count_max == 0)
+        report->checks[INTEGRITY_IDEMPOTENCY].name = NULL;
+    report->checks[INTEGRITY_CHAIN].name = NULL; // its walkers say
     if (tally->is_broken)
         report_differs(report, tally->broken_check, "%s", tally->why);
     add_up_balances(tally, report);

@@ -80,7 +80,8 @@ static bool take_bank_id(struct tally *tally, const struct transaction_facts *fa
         return tally_differs(tally, INTEGRITY_POSTINGS, "a %s %s bank transaction id",
                              transaction_type_name((enum transaction_type)facts->type),
                              moves_outside ? "has no" : "has a");
-    if (!moves_outside || tally->source.record_count_max == 0)
+    if (!moves_outside || tally->source.record_count_max == 0 ||
+        tally_seen_is_full(&tally->bank_ids))
         return true;
     struct slice parts[] = {slice_of(facts->currency.code, sizeof(facts->currency.code)),
                             facts->bank_id};

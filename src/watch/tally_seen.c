@@ -22,6 +22,10 @@ void tally_seen_done(struct tally_seen *seen) {
     *seen = (struct tally_seen){0};
 }
 
+bool tally_seen_is_full(const struct tally_seen *seen) {
+    return seen->count + 1 >= seen->slot_count;
+}
+
 bool tally_seen_add(struct tally_seen *seen, uint64_t hash, uint64_t position,
                     bool (*same)(void *context, uint64_t position), void *context) {
     uint64_t slot = (uint64_t)((unsigned __int128)hash * seen->slot_count >> 64);

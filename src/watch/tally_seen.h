@@ -16,6 +16,9 @@ struct tally_seen {
 void tally_seen_init(struct tally_seen *seen, uint64_t count_max);
 void tally_seen_done(struct tally_seen *seen);
 
+// Whether it can remember no more: then nothing may be added.
+bool tally_seen_is_full(const struct tally_seen *seen);
+
 // Calls `same` with the places of entries that may be the same key, until it says that one is; true
 // then. Else remembers the key at `position` (a multiple of 8, below 2^48) and returns false.
 bool tally_seen_add(struct tally_seen *seen, uint64_t hash, uint64_t position,

@@ -129,6 +129,9 @@ static enum status verify_journal(struct verification *verification, struct veri
     }
     tally_add_up(&verification->tally, &report->books);
     journal_reader_stand(verification->reader, &stand);
+    report->books.checks[INTEGRITY_CHAIN].name = "chain";
+    report->books.checks[INTEGRITY_CHAIN].count = stand.round_count;
+    report->books.checks[INTEGRITY_CHAIN].differences = status == STATUS_damaged;
     report->journal_bytes = stand.journal_bytes;
     report->segment_count = stand.segment_count;
     report->round_count = stand.round_count;

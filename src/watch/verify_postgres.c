@@ -580,6 +580,10 @@ static void examine(struct examination *examination) {
         meet_now(examination);
     struct integrity_report found = *books;
     tally_add_up(&examination->tally, books);
+    books->checks[INTEGRITY_CHAIN].name = "chain";
+    books->checks[INTEGRITY_CHAIN].count = examination->round_number;
+    books->checks[INTEGRITY_IDEMPOTENCY].name = "idempotency";
+    books->checks[INTEGRITY_IDEMPOTENCY].count = examination->key_count;
     if (!found.consistent) {
         books->consistent = false;
         memcpy(books->message, found.message, sizeof(found.message));

@@ -93,7 +93,10 @@ struct wire_query {
     uint32_t limit;
     bool has_at;
     uint64_t at_ms;
+    int depth; // of a check of the books: enum check_depth
 };
+
+enum check_depth { CHECK_TOTALS, CHECK_FULL };
 
 // A batch, decoded. faults[i] is NULL unless commands[i] is COMMAND_INVALID and its door
 // STATUS_invalid_request.

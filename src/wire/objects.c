@@ -233,10 +233,27 @@ static const struct object_member integrity[] = {
     {"message", "Sentence", "", false},
     {"currencies", "[]CurrencyTotals", "", false},
     {"checked", "[]IntegrityCheck", "what was checked", false},
+    {"depth", "Sentence", "`totals`: the sums are the running ones, the rest is what the last "
+                          "recount found; `full`: all of it was added up for this answer", false},
     {"as_of", "Time", "the moment of which it speaks", false},
     {"took_ms", "Count", "how long it took", false},
     {"recounts", "Recounts", "what the background has done", false},
     {"payments_stopped", "Flag", "by configuration, until POST /check-integrity/resume", false},
+};
+
+static const struct object_member proof[] = {
+    {"wallet", "WalletId", "", false},
+    {"consistent", "Flag", "", false},
+    {"message", "Sentence", "what was found; a difference down to its transaction", false},
+    {"currency", "Currency", "", false},
+    {"balance", "Balance", "what its postings add up to", false},
+    {"held", "Held", "what its open holds and pending withdrawals add up to", false},
+    {"version", "Version", "of the wallet that was proved", false},
+    {"postings", "Count", "how many were added up, from its opening on", false},
+    {"open_holds", "Count", "", false},
+    {"pending_withdrawals", "Count", "", false},
+    {"as_of", "Time", "the moment of which it speaks", false},
+    {"took_ms", "Count", "how long it took", false},
 };
 
 static const struct object_member recounts[] = {
@@ -314,6 +331,7 @@ static const struct object table[] = {
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
     {"CurrencyTotals", "The books of one currency.", totals, COUNT(totals), false},
+    {"WalletProof", "What adding up one wallet found.", proof, COUNT(proof), false},
     {"IntegrityCheck", "One rule of the books.", check, COUNT(check), false},
     {"Me", "Who asks.", me, COUNT(me), false},
     {"CurrencyCode", "A currency and its exponent.", exponent, COUNT(exponent), false},
@@ -368,6 +386,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_BALANCE] = "Balance",
         [ANSWER_BATCH] = "Batch",
         [ANSWER_INTEGRITY] = "Integrity",
+        [ANSWER_PROOF] = "WalletProof",
         [ANSWER_ME] = "Me",
         [ANSWER_HEALTH] = "Health",
         [ANSWER_METRICS] = "",

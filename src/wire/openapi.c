@@ -52,7 +52,8 @@ static void write_parameters(struct buffer *buffer, const struct operation *oper
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/IdempotencyKey\"}");
         separator = ",";
     }
-    if (!operation->is_write && !operation->is_public && operation->answer != ANSWER_INTEGRITY) {
+    if (!operation->is_write && !operation->is_public && operation->answer != ANSWER_INTEGRITY &&
+        operation->answer != ANSWER_PROOF) {
         buffer_add_text(buffer, separator);
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/FlorinPosition\"},"
                            "{\"$ref\":\"#/components/parameters/CacheControl\"}");

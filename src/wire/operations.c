@@ -19,7 +19,7 @@ struct collection {
 
 static const struct collection collections[] = {
     {WORD("transfers"), OPERATION_TRANSFER, OPERATION_TRANSFER},
-    {WORD("wallets"), OPERATION_WALLET_OPEN, OPERATION_WALLET_BALANCE},
+    {WORD("wallets"), OPERATION_WALLET_OPEN, OPERATION_WALLET_INTEGRITY},
     {WORD("deposits"), OPERATION_DEPOSIT, OPERATION_DEPOSIT},
     {WORD("withdrawals"), OPERATION_WITHDRAWAL, OPERATION_FAIL},
     {WORD("purchases"), OPERATION_PURCHASE, OPERATION_PURCHASE},

@@ -234,6 +234,12 @@ static const struct field query_at = {
     NAMED("at"), .kind = FIELD_TIME, INTO(wire_query, at_ms),
     .flag = offsetof(struct wire_query, has_at),
     .sentence = "The balance as it was at this time; without it, as it is now."};
+static const char *const depth_words[] = {"totals", "full", NULL};
+static const struct field query_depth = {
+    NAMED("depth"), .kind = FIELD_WORD, .words = depth_words, QUERY(depth),
+    .word_base = CHECK_TOTALS, .standard = CHECK_TOTALS, .has_standard = true,
+    .sentence = "`totals` answers at once from the running totals and the last recount; `full` "
+                "waits for a complete recount, or follows it when `Accept` is text/event-stream."};
 static const struct field query_principal = {
     NAMED("principal"), .kind = FIELD_TEXT, QUERY(principal),
     .sentence = "Only what this principal did: an API key's id, or `system`."};
@@ -334,6 +340,9 @@ static const struct field *const wallet_transactions_query[] = {
 static const struct field *const balance_query[] = {
     &query_at,
 };
+static const struct field *const integrity_query[] = {
+    &query_depth,
+};
 static const struct field *const withdrawal_list_query[] = {
     &query_wallet, &query_withdrawal_status, &query_bank_id, &query_from, &query_to,
     &query_limit, &query_cursor,
@@ -427,6 +436,15 @@ const struct operation operations_table[OPERATION_COUNT] = {
         WITH_ID(ID_WALLET, subject), ASKS(balance_query),
         .refusals = MAY(not_found),
         .summary = "Shows a wallet's balance, now or at a time of the past.",
+    },
+    [OPERATION_WALLET_INTEGRITY] = {
+        .code = OPERATION_WALLET_INTEGRITY, .name = "checkWallet", .method = METHOD_GET,
+        .path = "/v1/wallets/{id}/integrity", .action = "integrity", .tag = "Wallets",
+        .permission = "wallets:read", .http = 200, .answer = ANSWER_PROOF,
+        WITH_ID(ID_WALLET, subject),
+        .refusals = MAY(not_found),
+        .summary = "Proves one wallet: every posting from its opening to its balance, and what is "
+                   "held of it.",
     },
     [OPERATION_DEPOSIT] = {
         .code = OPERATION_DEPOSIT, .name = "deposit", .method = METHOD_POST,
@@ -638,7 +656,8 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_CHECK_INTEGRITY, .name = "checkIntegrity", .method = METHOD_GET,
         .path = "/check-integrity", .action = "", .tag = "Books",
         .permission = "books:read", .http = 200, .answer = ANSWER_INTEGRITY,
-        .summary = "Adds up the books and says whether they are consistent.",
+        ASKS(integrity_query),
+        .summary = "Says whether the books are consistent: at once, or after adding them all up.",
     },
     [OPERATION_RESUME_PAYMENTS] = {
         .code = OPERATION_RESUME_PAYMENTS, .name = "resumePayments", .method = METHOD_POST,

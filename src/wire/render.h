@@ -114,7 +114,21 @@ struct wire_integrity {
     uint64_t took_us;
     struct wire_recount recount;
     bool payments_stopped;
+    bool is_full; // every record was added up for this answer
 };
+// GET /v1/wallets/{id}/integrity.
+struct wire_proof {
+    struct id wallet;
+    bool consistent;
+    struct slice message;
+    struct currency currency;
+    int64_t balance, held;
+    uint64_t version;
+    uint64_t posting_count, hold_count, withdrawal_count; // the latter two: open, pending
+    uint64_t as_of_ms;
+    uint64_t took_us;
+};
+void wire_render_proof(struct buffer *buffer, const struct wire_proof *proof);
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity);
 
 // GET /v1/audit: one entry of a record (ledger/audit.h). STATUS_damaged: the record does not decode

@@ -88,7 +88,9 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
             BUFFER_ADD(buffer, ",");
         render_check(buffer, &integrity->checks[i]);
     }
-    BUFFER_ADD(buffer, "],\"as_of\":");
+    BUFFER_ADD(buffer, "],\"depth\":");
+    json_write_text(buffer, integrity->is_full ? SLICE("full") : SLICE("totals"));
+    BUFFER_ADD(buffer, ",\"as_of\":");
     render_time(buffer, integrity->as_of_ms);
     // Rounded up, so that nothing took no time.
     BUFFER_ADD(buffer, ",\"took_ms\":");
@@ -96,5 +98,33 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
     render_recount(buffer, &integrity->recount);
     BUFFER_ADD(buffer, ",\"payments_stopped\":");
     render_bool(buffer, integrity->payments_stopped);
+    BUFFER_ADD(buffer, "}");
+}
+
+void wire_render_proof(struct buffer *buffer, const struct wire_proof *proof) {
+    BUFFER_ADD(buffer, "{\"wallet\":");
+    render_id(buffer, ID_WALLET, proof->wallet);
+    BUFFER_ADD(buffer, ",\"consistent\":");
+    render_bool(buffer, proof->consistent);
+    BUFFER_ADD(buffer, ",\"message\":");
+    json_write_text(buffer, proof->message);
+    BUFFER_ADD(buffer, ",\"currency\":");
+    render_code(buffer, &proof->currency);
+    BUFFER_ADD(buffer, ",\"balance\":");
+    buffer_add_i64(buffer, proof->balance);
+    BUFFER_ADD(buffer, ",\"held\":");
+    buffer_add_i64(buffer, proof->held);
+    BUFFER_ADD(buffer, ",\"version\":");
+    buffer_add_u64(buffer, proof->version);
+    BUFFER_ADD(buffer, ",\"postings\":");
+    buffer_add_u64(buffer, proof->posting_count);
+    BUFFER_ADD(buffer, ",\"open_holds\":");
+    buffer_add_u64(buffer, proof->hold_count);
+    BUFFER_ADD(buffer, ",\"pending_withdrawals\":");
+    buffer_add_u64(buffer, proof->withdrawal_count);
+    BUFFER_ADD(buffer, ",\"as_of\":");
+    render_time(buffer, proof->as_of_ms);
+    BUFFER_ADD(buffer, ",\"took_ms\":");
+    buffer_add_u64(buffer, (proof->took_us + 999) / 1000);
     BUFFER_ADD(buffer, "}");
 }

@@ -128,6 +128,7 @@ class Walk:
                 ("readWallet", "/v1/wallets/{wallet}", "wallet"),
                 ("readBalance", "/v1/wallets/{wallet}/balance", "wallet"),
                 ("readBalance", "/v1/wallets/{wallet}/balance?at=2030-01-01", "wallet"),
+                ("checkWallet", "/v1/wallets/{wallet}/integrity", "wallet"),
                 ("listWalletTransactions", "/v1/wallets/{wallet}/transactions", "wallet"),
                 ("readTransaction", "/v1/transactions/{transaction}", "transaction"),
                 ("readHold", "/v1/holds/{hold}", "hold"),
@@ -323,7 +324,7 @@ def walk(server, report):
     found = it.compare(started_s)
     it.filters(found)
     flood(server, report, 2)
-    books = it.admin.get("/check-integrity")
+    books = it.admin.get("/check-integrity?depth=full")
     report.equal("the books are right", books.get("consistent"), True, books)
     audit = next(check for check in books["checked"] if check["check"] == "audit")
     report.check("the check counts entries", audit["count"] >= len(found), audit)

@@ -138,7 +138,7 @@ def many_segments(report, binary, total_bytes=TARGET_BYTES):
             check_samples(report, "after a kill -9", client, samples)
             check_histories(report, "after a kill -9", client, filler)
             filler.fill(client, BATCH * 16_900)
-            problem = florin.integrity_problem(client.get("/check-integrity"))
+            problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
             report.check("integrity", problem is None, problem)
         report.equal("exit status", server.stop(), 0, server.log()[-2000:])
         began = time.monotonic()

@@ -199,7 +199,7 @@ class Books:
         self.holds = client.list("/v1/holds?limit=1000")
         self.withdrawals = client.list("/v1/withdrawals?limit=1000")
         self.wallets = {wallet["id"]: wallet for wallet in client.list("/v1/wallets?limit=1000")}
-        self.integrity = client.get("/check-integrity")
+        self.integrity = client.get("/check-integrity?depth=full")
         self.by_reference = {}
         self.amounts = {}
         for thing in self.transactions + self.holds + self.withdrawals:

@@ -148,6 +148,6 @@ def check(report, name, shop, acknowledged, wallets, opening):
     for wallet in wallets:
         report.equal(f"{name}: balance", shop.balance(wallet), expected[wallet])
     with shop.client() as client:
-        integrity = client.get("/check-integrity")
+        integrity = client.get("/check-integrity?depth=full")
     report.equal(f"{name}: books", florin.integrity_problem(integrity), None)
     return json.dumps(seen)

@@ -302,9 +302,9 @@ class Door:
         if name in things:
             where, view, what = things[name]
             return self.answer(200, view(ledger.find(where, id_, what)), False)
+        filters = decoder.decode(QUERIES[name], self.query(query))
         if name == "check":
             return 200, {}, self.check()
-        filters = decoder.decode(QUERIES[name], self.query(query))
         if name == "balance":
             return 200, {}, ledger.balance_view(id_, filters["at"])
         return 200, {}, self.page(name, id_, filters)

@@ -164,6 +164,7 @@ QUERIES = {
                                 "expired"), None), ("order", text, None), *PAGE),
     "transactions": (TYPE, ("initiated_by", text, None), ("bank_transaction_id", text, None),
                      ("order", text, None), *TIMES, *PAGE), "keys": PAGE,
+    "check": (("depth", choice("totals", "full"), "totals"), ),
 }
 
 

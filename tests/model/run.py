@@ -277,7 +277,7 @@ class World:
             self.ask_list(Request("list", "GET", f"/v1/wallets/{id_}/transactions?limit=1000"))
             self.ask(Request("read", "GET", f"/v1/wallets/{id_}"))
             self.ask(Request("balance", "GET", f"/v1/wallets/{id_}/balance"))
-        answer = self.clients[0].get("/check-integrity")
+        answer = self.clients[0].get("/check-integrity?depth=full")
         problem = florin.integrity_problem(answer)
         if problem:
             raise Different(problem)

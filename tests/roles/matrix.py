@@ -17,6 +17,7 @@ MAY = {
     "changeWallet": "admin service operator",
     "listWalletTransactions": " ".join(ROLES),
     "readBalance": " ".join(ROLES),
+    "checkWallet": " ".join(ROLES),
     "deposit": "admin service operator",
     "withdraw": "admin service operator customer",
     "listWithdrawals": " ".join(ROLES),
@@ -133,6 +134,7 @@ def requests_of(world, name, role, whose):
                                  {"metadata": {"n": str(number)}}),
         "listWalletTransactions": lambda: ("GET", f"/v1/wallets/{wallet}/transactions", None),
         "readBalance": lambda: ("GET", f"/v1/wallets/{wallet}/balance?at=2100-01-01", None),
+        "checkWallet": lambda: ("GET", f"/v1/wallets/{wallet}/integrity", None),
         "deposit": lambda: ("POST", "/v1/deposits", {"wallet": wallet, "amount": 5,
                                                      "bank_transaction_id": f"b{number}"}),
         "withdraw": lambda: ("POST", "/v1/withdrawals", {"wallet": wallet, "amount": 5}),
@@ -532,7 +534,7 @@ def run_all(suite, binary):
             with florin.serving(florin=binary, config=config) as server:
                 function(report, server)
                 with server.client() as admin:
-                    books = admin.get("/check-integrity")
+                    books = admin.get("/check-integrity?depth=full")
                     if books.status == 200:
                         report.check("the books are consistent", books.json["consistent"], books)
         report.run(name, lived)

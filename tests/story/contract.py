@@ -35,7 +35,8 @@ POST /v1/holds/{id}/void:
 POST /v1/batches: operations! atomic
 GET /v1/transactions: type initiated_by bank_transaction_id order from to limit cursor
 GET /v1/transactions/{id}:
-GET /check-integrity:
+GET /check-integrity: depth
+GET /v1/wallets/{id}/integrity:
 POST /check-integrity/resume:
 POST /v1/keys: name! role! owner expires_in
 GET /v1/keys: limit cursor

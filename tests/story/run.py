@@ -224,7 +224,7 @@ class Story:
             self.report.fail(self.name,
                              "the server is gone at the end:\n" + self.server.log()[-2000:])
             return
-        problem = florin.integrity_problem(self.connection().get("/check-integrity"))
+        problem = florin.integrity_problem(self.connection().get("/check-integrity?depth=full"))
         self.disconnect()
         self.report.check(f"{self.name}: books", problem is None, problem)
         status = self.server.stop()

@@ -63,7 +63,7 @@ class Importer:
 
     def integrity(self):
         with self.server.client() as client:
-            return client.get("/check-integrity").get("consistent")
+            return client.get("/check-integrity?depth=full").get("consistent")
 
 
 def refused_lines(path):

@@ -143,7 +143,7 @@ EDITS = {
     "a withdrawal settled": "UPDATE withdrawals SET status = 1, closed = 1, bank_id = 'x'",
     "a refund": "UPDATE refunds SET refunded = refunded - 1",
     "no refund": "DELETE FROM refunds",
-    "a total": "UPDATE currencies SET deposits = deposits + 1",
+    "a total": "UPDATE currencies SET deposits = deposits + 1, balances = balances + 1",
     "a used key": "DELETE FROM idempotency",
     "another key": "UPDATE idempotency SET key = decode(repeat('ab', 16), 'hex') WHERE record = "
                    "(SELECT max(record) FROM idempotency)",

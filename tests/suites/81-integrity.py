@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Real damage under a running server: the recount in the background finds it, says where, raises
-the alarm and, as configured, stops payments until somebody decides. Both engines."""
+the alarm and, as configured, stops payments until somebody decides. The check from running totals,
+the full one, the one that is followed, and the proof of one wallet. Both engines."""
 
 import glob
+import http.client
+import json
 import os
 import re
+import struct
 import sys
+import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
+sys.path.insert(0, os.path.join(TESTS, "crash"))
+
 import florin  # noqa: E402
+from forge import crc32c  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
@@ -88,16 +96,162 @@ def alarmed(report, name, server, client, wallets, words):
                  {e["outcome"] for e in entries} >= {"ok", "forbidden"}, entries)
 
 
+def follow(server):
+    """The events of a full check: [(name, data)]."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", "/check-integrity?depth=full", headers={
+        "Authorization": f"Bearer {server.admin_secret}", "Accept": "text/event-stream"})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    events = []
+    for block in text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        events.append((lines["event"], json.loads(lines["data"])))
+    return answer, events
+
+
+def depths(report, name, server, client, wallets):
+    """Sound books, asked in every way, while payments go on."""
+    stop = threading.Event()
+
+    def pay():
+        with server.client() as payer:
+            while not stop.is_set():
+                payer.post("/v1/transfers", {"from": wallets[0], "to": wallets[1], "amount": 1})
+                payer.post("/v1/transfers", {"from": wallets[1], "to": wallets[0], "amount": 1})
+
+    payer = threading.Thread(target=pay)
+    payer.start()
+    try:
+        for _ in range(5):
+            totals = client.get("/check-integrity")
+            report.equal(f"{name}: the totals", [totals["consistent"], totals["depth"]],
+                         [True, "totals"], totals)
+            sums = totals["currencies"][0]
+            report.equal(f"{name}: the running sums", sums["wallet_balances"],
+                         sums["deposits"] - sums["withdrawals"], totals)
+            full = client.get("/check-integrity?depth=full")
+            report.equal(f"{name}: full", [full["consistent"], full["depth"]], [True, "full"], full)
+            names = {check["check"] for check in full["checked"]}
+            report.check(f"{name}: what is looked at", names >= {
+                "balances", "postings", "held", "refunds", "versions", "wallets", "chain"} and
+                ("idempotency" in names or name == "row"), full)
+            for wallet in wallets:
+                proof = client.get(f"/v1/wallets/{wallet}/integrity")
+                report.check(f"{name}: a wallet", proof.get("consistent"), proof)
+                report.check(f"{name}: all its postings", proof["postings"] >= 20, proof)
+    finally:
+        stop.set()
+        payer.join()
+    answer, events = follow(server)
+    report.equal(f"{name}: followed", answer.getheader("Content-Type"), "text/event-stream")
+    report.equal(f"{name}: it ends with the result", [events[-1][0], events[-1][1]["consistent"]],
+                 ["result", True], events)
+    report.check(f"{name}: progress grows", all(
+        one[0] == "progress" and 0 < one[1]["progress"] <= 1000 for one in events[:-1]), events)
+    last = client.get("/check-integrity")
+    report.check(f"{name}: what the last recount found is told",
+                 last["checked"] and "a recount of" in last["message"], last)
+    report.equal(f"{name}: no alarm from all that", metric(client, "integrity_alarms_total"), 0)
+    report.equal(f"{name}: a depth that is none", client.get("/check-integrity?depth=deep").status,
+                 400)
+    missing = wallets[0][:-6] + "000000"
+    report.equal(f"{name}: a wallet that is none",
+                 client.get(f"/v1/wallets/{missing}/integrity").status, 404)
+
+
 def embedded(report):
     with florin.serving(florin=BINARY, config=CONFIG) as server, server.client() as client:
         wallets = fill(client)
         quiet(report, "journal", client)
+        depths(report, "journal", server, client, wallets)
         path = sorted(glob.glob(os.path.join(server.data, "journal", "*.segment")))[0]
         with open(path, "r+b") as file:
             place = file.read().index((90210).to_bytes(8, "little"))
             file.seek(place)
             file.write(b"\x63")
         alarmed(report, "journal", server, client, wallets, ["position", "checksum"])
+        full = client.get("/check-integrity?depth=full")
+        report.check("journal: the full check says where the chain breaks",
+                     not full["consistent"] and "chain is broken" in full["message"] and
+                     "offset" in full["message"], full)
+        totals = client.get("/check-integrity")
+        report.check("journal: so does the quick one afterwards",
+                     not totals["consistent"] and totals["message"] == full["message"], totals)
+
+
+def forge_checkpoint(path, balance, forged):
+    """Gives a wallet another balance, with every checksum made right again."""
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    footer = len(data) - 4096
+    entry = next(place for place in range(footer + 16, footer + 512, 8)
+                 if struct.unpack_from("<QI", data, place)[1] == 128)
+    count, size, crc = struct.unpack_from("<QII", data, entry)
+    assert crc == crc32c(data[:count * size])
+    place = data.index(balance.to_bytes(8, "little"), 0, count * size)
+    data[place:place + 8] = forged.to_bytes(8, "little")
+    struct.pack_into("<I", data, entry + 12, crc32c(data[:count * size]))
+    end = next(place for place in range(entry, footer + 4092, 4)
+               if struct.unpack_from("<I", data, place)[0] == footer_crc(path, footer, place))
+    struct.pack_into("<I", data, end, crc32c(data[footer:end]))
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def footer_crc(path, footer, end):
+    with open(path, "rb") as file:
+        file.seek(footer)
+        return crc32c(file.read(end - footer))
+
+
+def fill_until(client, path):
+    """Fat batches on a wallet of their own until there is a checkpoint."""
+    carl = client.post("/v1/wallets", {"owner": "carl", "currency": "EUR"})["id"]
+    fat = {f"n{n}": "x" * 510 for n in range(32)}
+    for batch in range(60):
+        answer = client.post("/v1/batches", {"operations": [{
+            "type": "deposit", "wallet": carl, "amount": 1, "metadata": fat,
+            "bank_transaction_id": f"fat-{batch}-{number}"} for number in range(600)]})
+        if answer.status != 200:
+            raise AssertionError(f"{answer!r:.1000}")
+        if os.path.exists(path):
+            return True
+    return until(lambda: os.path.exists(path))
+
+
+def checkpoint(report):
+    with florin.serving(florin=BINARY, config=CONFIG) as server:
+        path = os.path.join(server.data, "checkpoint")
+        with server.client(timeout=60) as client:
+            fill(client)
+            made = fill_until(client, path)
+        report.check("checkpoint: one is made", made, server.log()[-2000:])
+        report.equal("checkpoint: stopped", server.stop(), 0)
+        forge_checkpoint(path, 90210 - 100, 90210 - 99)
+        server.start()
+        with server.client() as client:
+            totals = client.get("/check-integrity")
+            sums = {one["currency"]: one["difference"] for one in totals["currencies"]}
+            report.check("checkpoint: the running totals tell at once",
+                         not totals["consistent"] and sums == {"USD": 1, "EUR": 0},
+                         totals)
+            wallets = [client.list(f"/v1/wallets?owner={owner}")[0]["id"]
+                       for owner in ("ann", "bob")]
+            stopped = client.post("/v1/transfers", {
+                "from": wallets[0], "to": wallets[1], "amount": 1})
+            report.equal("checkpoint: payments stop", stopped.code, "payments_stopped", stopped)
+            full = client.get("/check-integrity?depth=full")
+            last = client.list(f"/v1/wallets/{wallets[0]}/transactions")[0]["id"]
+            report.check("checkpoint: the full check names wallet, sums and transaction",
+                         all(word in full["message"]
+                             for word in (wallets[0], "90111", "90110", last)), full)
+            proof = client.get(f"/v1/wallets/{wallets[0]}/integrity")
+            report.check("checkpoint: so does the wallet's proof", not proof["consistent"] and
+                         last in proof["message"] and "90110" in proof["message"], proof)
+            other = client.get(f"/v1/wallets/{wallets[1]}/integrity")
+            report.equal("checkpoint: another wallet is right", other["consistent"], True, other)
 
 
 def postgres(report):
@@ -107,11 +261,24 @@ def postgres(report):
     with florin.serving(florin=BINARY, config=CONFIG) as server, server.client() as client:
         wallets = fill(client)
         quiet(report, "row", client)
+        depths(report, "row", server, client, wallets)
+        name = database.database_for(server.data)
+        balance = client.get(f"/v1/wallets/{wallets[1]}")["balance"]
         database.sql("UPDATE florin.wallets SET balance = balance + 7 WHERE owner = 'bob'::bytea",
-                     database.database_for(server.data))
-        alarmed(report, "row", server, client, wallets, [wallets[1], "107", "100"])
+                     name)
+        alarmed(report, "row", server, client, wallets,
+                [wallets[1], str(balance + 7), str(balance), "txn_"])
+        proof = client.get(f"/v1/wallets/{wallets[1]}/integrity")
+        report.check("row: the wallet's proof tells", not proof["consistent"], proof)
+        try:
+            database.sql("UPDATE florin.currencies SET deposits = deposits + 1", name)
+            report.check("row: the database refuses totals that do not add up", False)
+        except Exception as refused:  # pylint: disable=broad-exception-caught
+            report.check("row: the database refuses totals that do not add up",
+                         "currencies_add_up" in str(refused), refused)
 
 
 report.run("embedded", embedded)
+report.run("checkpoint", checkpoint)
 report.run("postgres", postgres)
 report.finish()

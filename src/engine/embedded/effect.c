@@ -157,8 +157,9 @@ static uint32_t spending_of(struct books *books, const struct record *record,
     return wallet->counters;
 }
 
-static void take(struct books *books, uint64_t position, const struct record *record,
-                 struct touched *touched) {
+// Money that came from nowhere: none, but where a replay meets things of different ages.
+static money_total take(struct books *books, uint64_t position, const struct record *record,
+                        struct touched *touched) {
     struct state *state = &books->state;
     struct docket docket = {
         .wallet = touched->debit == NULL ? NULL : &touched->debit->wallet,
@@ -170,11 +171,11 @@ static void take(struct books *books, uint64_t position, const struct record *re
     };
     if (record->kind == RECORD_CURSOR) {
         take_cursor(state, record);
-        return;
+        return 0;
     }
     if (record->kind == RECORD_PARKED) {
         take_parked(books, position, record, touched->parked);
-        return;
+        return 0;
     }
     mark_all(books, touched, true);
     uint32_t spending = spending_of(books, record, touched, &docket);
@@ -202,6 +203,7 @@ static void take(struct books *books, uint64_t position, const struct record *re
     if (spending != 0)
         undo_touched(&books->undo, state, UNDO_SPENDING, spending);
     mark_all(books, touched, false);
+    return docket.unaccounted;
 }
 
 // ---- alive ------------------------------------------------------------------------------------
@@ -278,7 +280,8 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
     }
     if (record->kind == RECORD_TRANSACTION && record->operation == COMMAND_REFUND)
         touched.refund = state_refund_item(state, fetched->purchase_position);
-    take(books, position, record, &touched);
+    money_total unaccounted = take(books, position, record, &touched);
+    CHECK(unaccounted == 0);
     if (record->kind == RECORD_KEY) {
         if (touched.key->opened == 0) {
             touched.key->opened = position;
@@ -418,7 +421,7 @@ bool effect_replay(struct books *books, uint64_t position, const struct record *
         *ret_why = "the record names a thing that the books do not have";
         return false;
     }
-    take(books, position, record, &touched);
+    (void)take(books, position, record, &touched); // totals are added up when all is there
     if (record->kind == RECORD_KEY)
         state_key_publish(&books->state, (uint32_t)(touched.key - books->state.key_items));
     effect_index(books, position, record);

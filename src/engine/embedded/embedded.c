@@ -379,6 +379,8 @@ static enum status open_books(struct books *books, const struct embedded_options
     books->hash_seed = birth.hash_seed;
     status = replay(books, options, ret_why, why_bytes);
     if (status == STATUS_ok)
+        state_currencies_add_up(&books->state);
+    if (status == STATUS_ok)
         keys_own(books);
     if (status == STATUS_ok)
         key_uses_load(books);

@@ -107,6 +107,16 @@ struct currency_account *state_currency(struct state *state, const struct curren
     return &state->currencies[index];
 }
 
+void state_currencies_add_up(struct state *state) {
+    for (uint32_t i = 0; i < state->currency_count; i++)
+        state->currencies[i].balances = 0;
+    for (uint32_t i = 1; i < state->wallets.count; i++) {
+        const struct wallet *wallet = &state_wallet_at(state, i)->wallet;
+        if (!id_is_zero(wallet->id) && wallet->currency < state->currency_count)
+            state->currencies[wallet->currency].balances += wallet->balance;
+    }
+}
+
 uint32_t state_currencies_copy(struct state *state, struct currency_account *ret_accounts,
                                uint32_t count_max) {
     uint32_t count = __atomic_load_n(&state->currency_count, __ATOMIC_ACQUIRE);

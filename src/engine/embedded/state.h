@@ -157,6 +157,8 @@ uint32_t state_hold_index(const struct state *state, const struct hold_item *ite
 // writer. More than STATE_CURRENCIES_MAX: NULL.
 struct currency_account *state_currency(struct state *state, const struct currency *currency,
                                         bool make, uint16_t *ret_index);
+// Adds up what all wallets have, per currency. Thread: one, at the start.
+void state_currencies_add_up(struct state *state);
 // Copies all accounts; thread: any.
 uint32_t state_currencies_copy(struct state *state, struct currency_account *ret_accounts,
                                uint32_t count_max);

@@ -120,6 +120,7 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
         found->withdrawal->bank_id = arena_copy(&desk->arena, facts->bank_id);
     }
     apply(record, &found->docket);
+    CHECK(found->docket.unaccounted == 0);
     if (found->transaction != NULL)
         found->transaction->refunded = found->purchase.refunded;
     if (found->hold != NULL && found->hold->hold.status != HOLD_OPEN)

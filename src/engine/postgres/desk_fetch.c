@@ -305,12 +305,13 @@ static void take_head(struct desk *desk, const struct pg_result *result, int row
 }
 
 static money_total total_of(struct slice text) {
+    bool is_negative = text.size != 0 && text.bytes[0] == '-';
     money_total total = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    for (size_t i = is_negative; i < text.size; i++) {
         CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
         total = total * 10 + (text.bytes[i] - '0');
     }
-    return total;
+    return is_negative ? -total : total;
 }
 
 static void take_currency(struct desk *desk, const struct pg_result *result, int row) {
@@ -324,6 +325,7 @@ static void take_currency(struct desk *desk, const struct pg_result *result, int
     currency->account.wallet_count = (uint32_t)row_number(result, row, 3);
     currency->account.deposits = total_of(row_bytes(result, row, 4));
     currency->account.withdrawals = total_of(row_bytes(result, row, 5));
+    currency->account.balances = total_of(row_bytes(result, row, 6));
 }
 
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {

@@ -37,7 +37,7 @@ static void add_text(struct column *column, struct slice text) {
 // ---- what stands now --------------------------------------------------------------------------
 
 static void write_currencies(struct desk *desk, struct link *link) {
-    begin(desk, 6, MASK(1) | MASK(4) | MASK(5));
+    begin(desk, 7, MASK(1) | MASK(4) | MASK(5) | MASK(6));
     for (uint32_t i = 0; i < desk->currency_count; i++) {
         const struct currency_account *account = &desk->currencies[i].account;
         if (!desk->currencies[i].changed)
@@ -52,8 +52,11 @@ static void write_currencies(struct desk *desk, struct link *link) {
         buffer_reset(&desk->scratch);
         buffer_add_i128(&desk->scratch, account->withdrawals);
         column_add_bytes(&desk->out[5], buffer_slice(&desk->scratch));
+        buffer_reset(&desk->scratch);
+        buffer_add_i128(&desk->scratch, account->balances);
+        column_add_bytes(&desk->out[6], buffer_slice(&desk->scratch));
     }
-    send(desk, link, SQL_ADD_CURRENCIES, 6);
+    send(desk, link, SQL_ADD_CURRENCIES, 7);
 }
 
 static void write_wallets(struct desk *desk, struct link *link, bool added) {

@@ -157,10 +157,11 @@ void books_postgres_withdrawals(struct engine *engine,
 }
 
 static money_total total_of(struct slice text) {
+    bool is_negative = text.size != 0 && text.bytes[0] == '-';
     money_total total = 0;
-    for (size_t i = 0; i < text.size; i++)
+    for (size_t i = is_negative; i < text.size; i++)
         total = total * 10 + (text.bytes[i] - '0');
-    return total;
+    return is_negative ? -total : total;
 }
 
 static void currency_of(const struct pg_result *result, int row, int column, struct currency *ret) {
@@ -184,6 +185,7 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
         ret_accounts[i].wallet_count = (uint32_t)row_number(result, (int)i, 3);
         ret_accounts[i].deposits = total_of(row_bytes(result, (int)i, 4));
         ret_accounts[i].withdrawals = total_of(row_bytes(result, (int)i, 5));
+        ret_accounts[i].balances = total_of(row_bytes(result, (int)i, 6));
     }
     reader_give(link);
     return count;

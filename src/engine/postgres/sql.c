@@ -88,7 +88,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_HEADS] = "SELECT s.slot::bigint, s.chain FROM books b "
                   EACH("slots", "b.chain <> $1::bytea AND x.round > $2::bigint", "") "s",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
-                       "deposits::text::bytea, withdrawals::text::bytea "
+                       "deposits::text::bytea, withdrawals::text::bytea, "
+                       "balances::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
                  "FROM books b "
@@ -151,12 +152,16 @@ static const char *const texts[SQL_COUNT] = {
 
     [SQL_ADD_CURRENCIES] =
         "WITH written AS (INSERT INTO currencies "
+        "(number, code, exponent, wallet_count, deposits, withdrawals, balances) "
         "SELECT number, convert_from(code, 'UTF8'), exponent, wallet_count, "
-        "convert_from(deposits, 'UTF8')::numeric, convert_from(withdrawals, 'UTF8')::numeric "
+        "convert_from(deposits, 'UTF8')::numeric, convert_from(withdrawals, 'UTF8')::numeric, "
+        "convert_from(balances, 'UTF8')::numeric "
         "FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], "
-        "$6::bytea[]) n(number, code, exponent, wallet_count, deposits, withdrawals) "
+        "$6::bytea[], $7::bytea[]) "
+        "n(number, code, exponent, wallet_count, deposits, withdrawals, balances) "
         "ON CONFLICT (number) DO UPDATE SET wallet_count = excluded.wallet_count, "
-        "deposits = excluded.deposits, withdrawals = excluded.withdrawals "
+        "deposits = excluded.deposits, withdrawals = excluded.withdrawals, "
+        "balances = excluded.balances "
         "WHERE currencies.code = excluded.code RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'currencies')",
     [SQL_ADD_WALLETS] =
@@ -320,7 +325,8 @@ static const char *const texts[SQL_COUNT] = {
                             "FROM withdrawals w WHERE w.number > $1::bigint "
                             "ORDER BY w.number LIMIT 5000",
     [SQL_ALL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
-                           "deposits::text::bytea, withdrawals::text::bytea "
+                           "deposits::text::bytea, withdrawals::text::bytea, "
+                       "balances::text::bytea "
                            "FROM currencies ORDER BY number",
     [SQL_ALL_KEYS] = "SELECT " KEY_COLUMNS " FROM keys k ORDER BY k.number",
     [SQL_BALANCE_AT] =

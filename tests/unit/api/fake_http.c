@@ -167,6 +167,23 @@ void http_answer(struct http_request *request, int code, const char *content_typ
     buffer_room(&request->answer, 1)[0] = '\0';
 }
 
+void http_stream_begin(struct http_request *request, const char *content_type) {
+    CHECK(request->content_type == NULL);
+    request->content_type = content_type;
+}
+
+bool http_stream_add(struct http_request *request, struct slice piece) {
+    CHECK(request->code == 0 && request->content_type != NULL);
+    buffer_add_slice(&request->answer, piece);
+    return true;
+}
+
+void http_stream_end(struct http_request *request, struct slice piece) {
+    CHECK(http_stream_add(request, piece));
+    request->code = 200;
+    buffer_room(&request->answer, 1)[0] = '\0';
+}
+
 uint64_t http_block_begin(struct http_server *server, unsigned loop) {
     (void)server, (void)loop;
     return 1;

@@ -61,7 +61,7 @@ static void fields_go_where_they_belong(void **state) {
            "/v1/wallets/w/transactions?from=2026-01-01T00%3A00%3A00%2B01%3A00&limit=7", "");
     expect("wallet", "show", WORDS("../keys?x=1#"), "/v1/wallets/..%2Fkeys%3Fx%3D1%23", "");
     expect("wallet", "show", WORDS("--", "--json"), "/v1/wallets/--json", "");
-    expect("check-integrity", NULL, WORDS("--json"), "/check-integrity", "");
+    expect("check-integrity", NULL, WORDS("--json"), "/check-integrity?depth=full", "");
 }
 
 static void wrong_words_are_refused(void **state) {

@@ -387,13 +387,14 @@ static void integrity(void **state) {
                 "{'currency':'POINTS','exponent':0,'wallets':0,'wallet_balances':0,'deposits':0,"
                 "'withdrawals':5,'difference':-5}],'checked':[{'check':'held','rule':"
                 "'\\'held\\' is right','count':12,'differences':1}],"
-                "'as_of':'2026-01-01T00:00:00.000Z','took_ms':2,"
+                "'depth':'totals','as_of':'2026-01-01T00:00:00.000Z','took_ms':2,"
                 "'recounts':{'count':0,'progress':0},'payments_stopped':false}"));
-    report = (struct wire_integrity){.consistent = true, .message = SLICE("m")};
+    report = (struct wire_integrity){.consistent = true, .message = SLICE("m"),
+                                      .is_full = true};
     buffer_reset(&json);
     wire_render_integrity(&json, &report);
     expect_json("{'consistent':true,'message':'m','currencies':[],'checked':[],"
-                "'as_of':'1970-01-01T00:00:00.000Z','took_ms':0,"
+                "'depth':'full','as_of':'1970-01-01T00:00:00.000Z','took_ms':0,"
                 "'recounts':{'count':0,'progress':0},'payments_stopped':false}");
 }
 

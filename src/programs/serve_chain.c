@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// A journal is walked as files, behind the engine's back; a database as `florin verify` does, in
+// one snapshot.
+#include "programs/serve_chain.h"
+
+#include <stdio.h>
+
+#include "watch/verify_postgres.h"
+
+static enum status prove_journal(void *context, struct chain_walk *walk) {
+    const struct serve_chain *chain = context;
+    struct disk *disk;
+    uint64_t end = chain->engine->port->published_end(chain->engine);
+    enum status status = disk_posix_open(chain->folder, &disk);
+    if (status != STATUS_ok)
+        return status;
+    status = chain_walk_journal(disk, end, walk);
+    disk->driver->done(disk);
+    return status;
+}
+
+static enum status prove_postgres(void *context, struct chain_walk *walk) {
+    const struct serve_chain *chain = context;
+    struct verify_postgres_report report;
+    enum status status = verify_postgres(chain->postgres, &report);
+    walk->round_count = report.round_count;
+    walk->holds = report.books.consistent;
+    if (!walk->holds)
+        (void)snprintf(walk->message, sizeof(walk->message), "%s", report.books.message);
+    verify_postgres_done(&report);
+    return status;
+}
+
+struct chain_prover serve_chain_prover(struct serve_chain *chain) {
+    return (struct chain_prover){
+        .context = chain,
+        .prove = chain->postgres != NULL ? prove_postgres : prove_journal,
+    };
+}
