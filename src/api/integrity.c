@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// GET /check-integrity. Without a depth it answers at once: the sums are those that the engine keeps
-// at every commit, the rest is what the last recount found. With depth=full a complete recount is
-// made on a thread of its own, and whoever asked waits for it, or follows it as events:
+// GET /check-integrity. Without a depth it answers at once: the sums are those that the engine
+// keeps at every commit, the rest is what the last recount found. With depth=full a complete
+// recount is made on a thread of its own, and whoever asked waits for it, or follows it as events:
 //
 //   event: progress      data: {"progress": 437}            in thousandths, ten times a second
 //   event: result        data: what the answer would be     the last one

@@ -326,7 +326,7 @@ void integrity_tell_progress(struct job *job);
 // job, because the server stops.
 void integrity_end_stream(struct http_request *request, const struct job *job);
 void integrity_cut_stream(struct http_request *request);
-void proof_request(struct asking *asking); // proof.c
+void proof_request(struct asking *asking); // wallet_proof.c
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
@@ -407,7 +407,7 @@ void reads_run(struct job *job);
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
-void proof_run(struct job *job); // proof.c
+void proof_run(struct job *job); // wallet_proof.c
 
 // last_used.c: when a key was last seen, in memory only.
 struct last_used *last_used_open(void);

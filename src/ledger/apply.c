@@ -105,7 +105,8 @@ static void apply_hold(const struct hold_facts *facts, struct docket *docket) {
             .status = facts->status,
         };
     hold_check(docket->hold);
-    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
+    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
+                    facts->wallet_version);
 }
 
 static void apply_withdrawal(const struct withdrawal_facts *facts, struct docket *docket) {
@@ -117,7 +118,8 @@ static void apply_withdrawal(const struct withdrawal_facts *facts, struct docket
                                                   .amount = facts->amount,
                                                   .status = facts->status};
     withdrawal_check(docket->withdrawal);
-    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held, facts->wallet_version);
+    (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
+                    facts->wallet_version);
 }
 
 static void apply_key(const struct key_facts *facts, struct docket *docket) {

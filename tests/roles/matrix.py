@@ -159,8 +159,7 @@ def requests_of(world, name, role, whose):
         "captureHold": lambda: ("POST", f"/v1/holds/{real(world.hold, who, shop)}/capture", {}),
         "voidHold": lambda: ("POST", f"/v1/holds/{real(world.hold, who, shop)}/void", {}),
         "listTransactions": lambda: ("GET", f"/v1/transactions?order=o-{who}", None),
-        "readTransaction": lambda: (
-            "GET", f"/v1/transactions/{real(world.deposit, holder)}", None),
+        "readTransaction": lambda: ("GET", f"/v1/transactions/{real(world.deposit, holder)}", None),
         "adjust": lambda: ("POST", "/v1/adjustments", {
             "wallet": wallet, "amount": 5, "direction": "debit", "reason": "a test"}),
         "listApprovals": lambda: ("GET", f"/v1/approvals?wallet={wallet}", None),

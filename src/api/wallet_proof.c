@@ -211,8 +211,8 @@ static void render(struct job *job, struct proof *proof) {
         recount_alarm(job->api->recount, proof->message);
     else
         (void)snprintf(proof->message, sizeof(proof->message),
-                       "The wallet is right: %llu postings since its opening add up to its balance, "
-                       "and what is held is in %llu holds and %llu withdrawals.",
+                       "The wallet is right: %llu postings since its opening add up to its "
+                       "balance, and what is held is in %llu holds and %llu withdrawals.",
                        (unsigned long long)proof->shown.posting_count,
                        (unsigned long long)proof->shown.hold_count,
                        (unsigned long long)proof->shown.withdrawal_count);
