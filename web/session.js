@@ -25,22 +25,25 @@ function parse(text) {
       : value);
 }
 
-async function ask(method, path, { query = {}, body, headers = {}, signal } = {}) {
+async function request(method, path, { query = {}, body, headers = {}, signal } = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   const target = given.length ? `${path}?${new URLSearchParams(given)}` : path;
-  const request = { method, signal, headers: { ...headers }, cache: "no-store" };
-  if (key) request.headers.Authorization = `Bearer ${key}`;
+  const options = { method, signal, headers: { ...headers }, cache: "no-store" };
+  if (key) options.headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) {
-    request.headers["Content-Type"] = "application/json";
-    request.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
   }
-  let answer;
   try {
-    answer = await fetch(target, request);
+    return await fetch(target, options);
   } catch (trouble) {
     if (trouble.name === "AbortError") throw trouble;
     throw new Problem(0, { detail: "The server cannot be reached. Is it running?" });
   }
+}
+
+async function ask(method, path, given) {
+  const answer = await request(method, path, given);
   const text = await answer.text();
   if (!answer.ok) {
     let document = {};
@@ -57,6 +60,27 @@ async function ask(method, path, { query = {}, body, headers = {}, signal } = {}
 export async function get(path, query, signal) {
   const { text } = await ask("GET", path, { query, signal });
   return parse(text);
+}
+
+// Follows what takes long: calls `tell` with each event's data until the one named "result" comes,
+// which is returned.
+export async function follow(path, query, tell, signal) {
+  const answer = await request("GET", path,
+    { query, signal, headers: { Accept: "text/event-stream" } });
+  if (!answer.ok) throw new Problem(answer.status, parse(await answer.text() || "{}"));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) throw new Problem(0, { detail: "The connection broke off. Try again." });
+    text += value;
+    for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
+      const [, name, data] = text.slice(0, end).match(/^event: (.*)\ndata: (.*)$/);
+      if (name === "result") return parse(data);
+      if (name === "problem") throw new Problem(503, parse(data));
+      tell(parse(data));
+    }
+  }
 }
 
 export async function getText(path) {

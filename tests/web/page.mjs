@@ -195,9 +195,11 @@ await attempt("the check of the books", async () => {
   await signIn(page, "auditor");
   await visit(page, "/integrity");
   await page.waitForSelector(".verdict.good");
-  check("the rules are listed", (await page.locator("tbody tr").count()) >= 7);
-  await page.getByRole("button", { name: "Check now" }).click();
-  await page.waitForSelector("button:not([disabled]) >> text=Check now");
+  check("the sums are told at once", (await text(page)).includes("from the totals that every commit keeps"));
+  await page.getByRole("button", { name: "Check everything now" }).click();
+  await page.waitForSelector("text=every record from the first was added up");
+  await page.waitForSelector("button:not([disabled]) >> text=Check everything now");
+  check("the rules are listed", (await page.locator("tbody tr").count()) >= 9);
   await picture(page, "integrity");
   check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
   await page.context().close();

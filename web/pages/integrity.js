@@ -1,35 +1,69 @@
 // SPDX-License-Identifier: MIT
-// The full check of the books: every rule with what was looked at, every currency with its sums.
-import { useState } from "../lib/hooks.js";
+// The books: what the running totals and the last recount say, and the full check with its progress.
+import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
 import { ago, Badge, Card, html, Time, Trouble, useLoad } from "../parts.js";
-import { get } from "../session.js";
+import { follow, get } from "../session.js";
+
+// A full check that is under way; `progress` in thousandths.
+function useFullCheck() {
+  const [state, setState] = useState({ running: false, progress: 0, data: null, problem: null });
+  const stop = useRef(null);
+  useEffect(() => () => stop.current?.abort(), []);
+  const begin = async () => {
+    stop.current = new AbortController();
+    setState((was) => ({ ...was, running: true, progress: 0, problem: null }));
+    try {
+      const data = await follow("/check-integrity", { depth: "full" },
+        ({ progress }) => setState((was) => ({ ...was, progress })), stop.current.signal);
+      setState({ running: false, progress: 1000, data, problem: null });
+    } catch (problem) {
+      if (problem.name !== "AbortError") setState({ running: false, progress: 0, data: null, problem });
+    }
+  };
+  return [state, begin];
+}
+
+function Sums({ currencies }) {
+  return html`<${Card} title="Sums" wide><div class="scroll"><table>
+    <thead><tr><th>Currency</th><th class="number">Wallets</th><th class="number">Their balances</th>
+      <th class="number">Deposits</th><th class="number">Withdrawals</th><th class="number">Difference</th></tr></thead>
+    <tbody>${currencies.map((one) => html`<tr key=${one.currency}><td>${one.currency}</td>
+      <td class="number">${one.wallets.toLocaleString()}</td>
+      ${["wallet_balances", "deposits", "withdrawals"].map((name) => html`<td class="number">${formatAmount(one[name], one.currency)}</td>`)}
+      <td class="number">${one.difference == 0 ? html`<${Badge} word="none" mood="good" />`
+        : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
+}
+
+function Rules({ checked }) {
+  return html`<${Card} title="Rules" wide><div class="scroll"><table>
+    <thead><tr><th>Rule</th><th class="number">Looked at</th><th class="number">Broken</th></tr></thead>
+    <tbody>${checked.map((one) => html`<tr key=${one.check}><td>${one.rule}</td>
+      <td class="number">${one.count.toLocaleString()}</td>
+      <td class="number">${one.differences === 0 ? html`<${Badge} word="none" mood="good" />`
+        : html`<${Badge} word=${String(one.differences)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
+}
 
 export function Integrity() {
-  const [beat, setBeat] = useState(0);
-  const { data, problem, loading } = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
+  const quick = useLoad((signal) => get("/check-integrity", {}, signal), []);
+  const [full, begin] = useFullCheck();
+  const data = full.data || quick.data;
+  const percent = Math.floor(full.progress / 10);
   return html`<div class="grid">
-    <${Card} title="Integrity" wide aside=${html`<button class="primary" disabled=${loading}
-        onClick=${() => setBeat((was) => was + 1)}>${loading ? "Checking…" : "Check now"}</button>`}>
-      <${Trouble} problem=${problem} />
+    <${Card} title="Integrity" wide aside=${html`<button class="primary" disabled=${full.running}
+        onClick=${begin}>${full.running ? "Checking…" : "Check everything now"}</button>`}>
+      <${Trouble} problem=${full.problem || quick.problem} />
+      ${full.running && html`<p><progress max="1000" value=${full.progress}
+        aria-label="Checking the books"></progress> <span class="faint">${percent} %</span></p>`}
       <div aria-live="polite">${data && html`
         <p class="verdict ${data.consistent ? "good" : "bad"}">${data.message}</p>
-        <p class="faint">As of <${Time} at=${data.as_of} /> (${ago(data.as_of)}); it took ${data.took_ms} ms.</p>`}</div>
-      ${loading && html`<progress aria-label="Checking the books"></progress>`}
+        <p class="faint">As of <${Time} at=${data.as_of} /> (${ago(data.as_of)}); ${data.depth === "full"
+          ? `every record from the first was added up in ${data.took_ms.toLocaleString()} ms`
+          : "from the totals that every commit keeps"}.
+          ${data.recounts.finished_at && html` The last recount in the background ended <${Time} at=${data.recounts.finished_at} />.`}</p>
+        ${data.payments_stopped && html`<p class="trouble" role="alert">Payments are stopped until an admin decides.</p>`}`}</div>
     </${Card}>
-    ${data && html`<${Card} title="Sums" wide><div class="scroll"><table>
-      <thead><tr><th>Currency</th><th class="number">Wallets</th><th class="number">Their balances</th>
-        <th class="number">Deposits</th><th class="number">Withdrawals</th><th class="number">Difference</th></tr></thead>
-      <tbody>${data.currencies.map((one) => html`<tr key=${one.currency}><td>${one.currency}</td>
-        <td class="number">${one.wallets.toLocaleString()}</td>
-        ${["wallet_balances", "deposits", "withdrawals"].map((name) => html`<td class="number">${formatAmount(one[name], one.currency)}</td>`)}
-        <td class="number">${one.difference == 0 ? html`<${Badge} word="none" mood="good" />`
-          : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>
-    <${Card} title="Rules" wide><div class="scroll"><table>
-      <thead><tr><th>Rule</th><th class="number">Looked at</th><th class="number">Broken</th></tr></thead>
-      <tbody>${data.checked.map((one) => html`<tr key=${one.check}><td>${one.rule}</td>
-        <td class="number">${one.count.toLocaleString()}</td>
-        <td class="number">${one.differences === 0 ? html`<${Badge} word="none" mood="good" />`
-          : html`<${Badge} word=${String(one.differences)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`}
+    ${data && html`<${Sums} currencies=${data.currencies} />
+      ${data.checked.length > 0 && html`<${Rules} checked=${data.checked} />`}`}
   </div>`;
 }
