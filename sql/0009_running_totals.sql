@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What all wallets of a currency have together, added up change by change. Every commit that moves
 -- money across the border of the books is held against it here, whatever program writes.
-ALTER TABLE currencies ADD COLUMN balances numeric(39, 0) NOT NULL DEFAULT 0;
+LOCK TABLE currencies IN EXCLUSIVE MODE;
+ALTER TABLE currencies ADD COLUMN IF NOT EXISTS balances numeric(39, 0) NOT NULL DEFAULT 0;
 UPDATE currencies c SET balances =
     (SELECT coalesce(sum(w.balance), 0) FROM wallets w WHERE w.currency = c.number);
+ALTER TABLE currencies DROP CONSTRAINT IF EXISTS currencies_add_up;
 ALTER TABLE currencies ADD CONSTRAINT currencies_add_up CHECK (balances = deposits - withdrawals);
 COMMENT ON COLUMN currencies.balances IS
     'The sum of all balances, kept by its own arithmetic: what came in minus what went out.';
