@@ -54,6 +54,7 @@ struct api_options {
     uint32_t trusted_proxy_count;
     const char (*cors_origins)[API_ORIGIN_BYTES]; // whose pages may call from a browser
     uint32_t cors_origin_count;
+    bool monitors_only; // a worker: health, readiness and metrics, and no API
     bool is_encrypted; // browsers are told never to come without TLS again
 };
 

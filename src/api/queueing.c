@@ -298,6 +298,7 @@ bool queueing_request(struct asking *asking, struct call *call) {
                                        .token_until_ms = call->command.token_until_ms,
                                        .origin = &call->command.origin};
     call->request = asking->request;
+    call->principal = asking->principal.who;
     call->operation = asking->operation;
     call->started_ns = asking->started_ns;
     call->until_ns = asking->started_ns + (uint64_t)api->options.request_deadline_ms * 1000000;
@@ -341,6 +342,7 @@ void operations_request(struct asking *asking) {
     if (wire_prefers_wait(asking->headers.prefer, &wait_s) && wait_s > WAIT_S_MAX)
         wait_s = WAIT_S_MAX;
     call->request = asking->request;
+    call->principal = asking->principal.who;
     call->operation = asking->operation;
     call->started_ns = asking->started_ns;
     call->until_ns = asking->started_ns + (uint64_t)wait_s * 1000000000;

@@ -155,6 +155,9 @@ static void flight_recycle(struct api_loop *loop, struct flight *flight) {
 
 // Before it is answered: whoever hears of his write must see it, wherever he reads.
 static void note_position(struct api_loop *loop, struct call *call, struct position position) {
+    // One that asks for an outcome asks again and again; only the last answer tells it anything.
+    if (call->stage == CALL_PARKED && call->outcome.status != STATUS_ok)
+        return;
     if (loop->api->positions != NULL && !id_is_zero(call->principal))
         positions_note(loop->api->positions, call->principal, position);
     if (call->request != NULL)

@@ -83,6 +83,12 @@ static bool door_pass(struct asking *asking) {
         if (operation_is_open(route.operation, asking->request))
             return true;
     }
+    if (api->options.monitors_only) {
+        answers_refuse(asking, STATUS_not_found,
+                       "This is a worker: it tells its health and, on its own machine, its "
+                       "metrics. The API is at florin serve.");
+        return false;
+    }
     const char *why = NULL;
     uint64_t now_ms = clock_now_ms();
     enum status known = authenticate_bearer(asking->headers.authorization, &asking->loop->door,
@@ -180,7 +186,8 @@ static void dispatch(struct asking *asking) {
 void router_request(void *context, struct http_request *request) {
     struct asking asking;
     asking_begin(context, request, &asking);
-    if (edge_answer_browser(&asking) || pages_answer(&asking))
+    bool has_api = !asking.loop->api->options.monitors_only;
+    if (has_api && (edge_answer_browser(&asking) || pages_answer(&asking)))
         return;
     forbid_keeping(request);
     if (door_pass(&asking) && door_take_body(&asking))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// `florin serve`: wires the house together, tells where it listens, and takes it down again in an
-// order in which nobody who was heard stays unanswered:
+// `florin serve`, and `florin work`, which is the same house without the API: wires it together,
+// tells where it listens, and takes it down again in an order in which nobody who was heard stays
+// unanswered:
 //
 //   /readyz says 503 ─▶ nobody can connect ─▶ what was received is decided, durable and answered
 //   ─▶ readers end ─▶ the engine closes its books ─▶ exit 0
@@ -51,6 +52,8 @@ struct serving {
     struct engine *engine;
     struct api *api;
     struct http_server *server;
+    bool is_worker;                // florin work
+    const char *word;              // its name
     struct token_keys *token_keys; // NULL: no tokens open doors
     struct tls *tls;               // NULL: plain HTTP
 };
@@ -60,7 +63,7 @@ static bool make_folder(const char *folder) {
     char path[4096];
     size_t size = strlen(folder);
     if (size == 0 || size >= sizeof(path)) {
-        fprintf(stderr, "florin serve: the data folder's name is empty or too long.\n");
+        fprintf(stderr, "florin: the data folder's name is empty or too long.\n");
         return false;
     }
     memcpy(path, folder, size + 1);
@@ -70,7 +73,7 @@ static bool make_folder(const char *folder) {
         char was = path[i];
         path[i] = '\0';
         if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-            fprintf(stderr, "florin serve: cannot make the folder %s: %s.\n", path,
+            fprintf(stderr, "florin: cannot make the folder %s: %s.\n", path,
                     strerror(errno));
             return false;
         }
@@ -92,12 +95,21 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     char why[WHY_BYTES];
     if (serving->config_path != NULL &&
         config_load(serving->config_path, &serving->config, why, sizeof(why)) != STATUS_ok) {
-        fprintf(stderr, "florin serve: %s: %s\n", serving->config_path, why);
+        fprintf(stderr, "florin %s: %s: %s\n", serving->word, serving->config_path, why);
         return false;
     }
     if (serving->kafka_brokers != NULL &&
         !config_kafka_set_brokers(&serving->config.kafka, serving->kafka_brokers)) {
-        fprintf(stderr, "florin serve: --kafka needs \"host:port,host:port\".\n");
+        fprintf(stderr, "florin %s: --kafka needs \"host:port,host:port\".\n", serving->word);
+        return false;
+    }
+    if (serving->is_worker) {
+        serving->config.kafka.work = 1;
+        serving->config.kafka.commands = 0; // it has no door
+    }
+    if (serving->is_worker && serving->config.kafka.brokers[0] == '\0') {
+        fprintf(stderr, "florin work: say --kafka BROKERS, or --config FILE with the setting kafka."
+                        "\n");
         return false;
     }
     return true;
@@ -130,7 +142,7 @@ static bool open_postgres(struct serving *serving) {
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;
-    fprintf(stderr, "florin serve: cannot open the books in PostgreSQL: %s\n", why);
+    fprintf(stderr, "florin %s: cannot open the books in PostgreSQL: %s\n", serving->word, why);
     return false;
 }
 
@@ -150,7 +162,7 @@ static bool open_engine(struct serving *serving) {
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
     if (status == STATUS_ok)
         return true;
-    fprintf(stderr, "florin serve: cannot open the books in %s: %s\n", serving->folder,
+    fprintf(stderr, "florin %s: cannot open the books in %s: %s\n", serving->word, serving->folder,
             why[0] != '\0' ? why : status_sentence(status));
     return false;
 }
@@ -205,6 +217,7 @@ static bool open_server(struct serving *serving) {
         .cors_origins = (const char(*)[API_ORIGIN_BYTES])serving->config.edge.cors_origins,
         .cors_origin_count = serving->config.edge.cors_origin_count,
         .is_encrypted = serving->tls != NULL,
+        .monitors_only = serving->is_worker,
     };
     serving->api = api_open(&api_options);
     struct http_handler handler = api_handler(serving->api);
@@ -217,7 +230,8 @@ static bool open_server(struct serving *serving) {
     char why[HTTP_WHY_BYTES] = "";
     enum status status = http_server_open(&options, &handler, why, &serving->server);
     if (status != STATUS_ok) {
-        fprintf(stderr, "florin serve: cannot listen on %s: %s\n", serving->listen, why);
+        fprintf(stderr, "florin %s: cannot listen on %s: %s\n", serving->word, serving->listen,
+                why);
         return false;
     }
     unsigned connections_max = http_server_connections_max(serving->server);
@@ -232,7 +246,8 @@ static bool open_server(struct serving *serving) {
 static void tell_address(const struct serving *serving) {
     const char *colon = strrchr(serving->listen, ':');
     int host_bytes = colon == NULL ? 0 : (int)(colon - serving->listen);
-    printf("Florin %s serves %s://%.*s:%u with its books in %s\n", version_text(),
+    printf("Florin %s %s %s://%.*s:%u with its books in %s\n", version_text(),
+           serving->is_worker ? "carries the queue out and tells its health at" : "serves",
            serving->tls != NULL ? "https" : "http", host_bytes, serving->listen,
            http_server_port(serving->server),
            serving->postgres != NULL ? "PostgreSQL" : serving->folder);
@@ -243,7 +258,7 @@ static bool open_tls(struct serving *serving) {
     if (serving->config.edge.tls.certificate[0] == '\0' ||
         tls_open(&serving->config.edge.tls, why, &serving->tls) == STATUS_ok)
         return true;
-    fprintf(stderr, "florin serve: tls: %s\n", why);
+    fprintf(stderr, "florin %s: tls: %s\n", serving->word, why);
     return false;
 }
 
@@ -345,8 +360,9 @@ static bool build_up(struct serving *serving) {
         !open_server(serving))
         return false;
     struct serve_secret secret;
-    bool is_new = serving->postgres != NULL ? postgres_is_new(serving->engine)
-                                            : embedded_is_new(serving->engine);
+    bool is_new = !serving->is_worker && (serving->postgres != NULL
+                                              ? postgres_is_new(serving->engine)
+                                              : embedded_is_new(serving->engine));
     if (is_new && !make_first_key(serving, &secret))
         return false;
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
@@ -362,8 +378,8 @@ static bool build_up(struct serving *serving) {
     return true;
 }
 
-int serve_run(int argc, char **argv) {
-    struct serving serving = {.folder = "florin-data", .listen = "127.0.0.1:8080"};
+static int run(int argc, char **argv, const struct serving *house) {
+    struct serving serving = *house;
     if (!read_words(argc, argv, &serving))
         return 2;
     umask(077); // the books are nobody else's
@@ -383,4 +399,18 @@ int serve_run(int argc, char **argv) {
     }
     take_down(&serving);
     return result;
+}
+
+int serve_run(int argc, char **argv) {
+    struct serving serving = {
+        .folder = "florin-data", .listen = "127.0.0.1:8080", .word = "serve"};
+    return run(argc, argv, &serving);
+}
+
+int work_run(int argc, char **argv) {
+    struct serving serving = {.folder = "florin-data",
+                              .listen = "127.0.0.1:8081",
+                              .word = "work",
+                              .is_worker = true};
+    return run(argc, argv, &serving);
 }

@@ -374,6 +374,15 @@ enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
     return status;
 }
 
+enum status kafka_producer_marks(struct kafka_producer *producer, const char *topic,
+                                 int32_t partition, uint32_t wait_ms, int64_t *ret_low,
+                                 int64_t *ret_high) {
+    return rd_kafka_query_watermark_offsets(producer->handle, topic, partition, ret_low, ret_high,
+                                            (int)wait_ms) == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? STATUS_ok
+               : STATUS_busy;
+}
+
 enum status kafka_source(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,
                          uint64_t *ret_source) {
     char *cluster = rd_kafka_clusterid(producer->handle, (int)wait_ms);

@@ -89,6 +89,11 @@ MUST_CHECK enum status kafka_topic_make(struct kafka_producer *producer, const c
 MUST_CHECK enum status kafka_source(struct kafka_producer *producer, const char *topic,
                                     uint32_t wait_ms, uint64_t *ret_source);
 
+// The first offset of a partition that is there and the one behind the last.
+MUST_CHECK enum status kafka_producer_marks(struct kafka_producer *producer, const char *topic,
+                                            int32_t partition, uint32_t wait_ms,
+                                            int64_t *ret_low, int64_t *ret_high);
+
 // ---- consuming --------------------------------------------------------------------------------
 
 struct kafka_consumer;
@@ -131,6 +136,9 @@ bool kafka_record_header(const struct kafka_record *record, const char *name,
 uint64_t kafka_consumer_turn(const struct kafka_consumer *consumer);
 // A paused partition brings nothing, but stays ours.
 void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bool pause);
+// One of ours goes on at another offset, as if it had just been assigned; the turn has grown when
+// this returns. False: it cannot now.
+bool kafka_consumer_restart(struct kafka_consumer *consumer, int32_t partition, int64_t offset);
 // The first offset that is there and the one behind the last.
 MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                             uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);
@@ -141,6 +149,16 @@ MUST_CHECK enum status kafka_fetch_one(const struct kafka_access *access, const 
                                        int32_t partition, int64_t offset, uint32_t wait_ms,
                                        struct kafka_record *ret_record);
 void kafka_consumer_close(struct kafka_consumer *consumer); // accepts NULL
+
+// Reads the records of a partition from an offset up to another, beside the group, calling `each`
+// until it returns false. STATUS_busy: not all of them came in time; STATUS_not_found: the first is
+// gone. For tools.
+MUST_CHECK enum status kafka_read_range(const struct kafka_access *access, const char *topic,
+                                        int32_t partition, int64_t from, int64_t to,
+                                        uint32_t wait_ms,
+                                        bool (*each)(void *context,
+                                                     const struct kafka_record *record),
+                                        void *context);
 
 // Reads a whole topic from its beginning, calling `each` until it returns false or the end that
 // was there at the start has been reached. For tools.

@@ -215,6 +215,25 @@ void kafka_consumer_pause(struct kafka_consumer *consumer, int32_t partition, bo
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+bool kafka_consumer_restart(struct kafka_consumer *consumer, int32_t partition, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = one(consumer, partition);
+    list->elems[0].offset = offset;
+    consumer->turn++;
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->handle, list);
+    if (error == NULL)
+        error = rd_kafka_incremental_assign(consumer->handle, list);
+    if (error == NULL)
+        (void)rd_kafka_resume_partitions(consumer->handle, list);
+    else
+        log_line(LOG_ERROR, "kafka", "Partition %d does not begin again: %s", partition,
+                 rd_kafka_error_string(error));
+    bool begun = error == NULL;
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+    return begun;
+}
+
 enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                  uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high) {
     return rd_kafka_query_watermark_offsets(consumer->handle, consumer->topic, partition, ret_low,
@@ -283,6 +302,43 @@ enum status kafka_fetch_one(const struct kafka_access *access, const char *topic
         ret_record->value.bytes = copy + ret_record->key.size;
         ret_record->handle = NULL;
     }
+    (void)rd_kafka_consumer_close(handle);
+    rd_kafka_destroy(handle);
+    return status;
+}
+
+enum status kafka_read_range(const struct kafka_access *access, const char *topic,
+                             int32_t partition, int64_t from, int64_t to, uint32_t wait_ms,
+                             bool (*each)(void *context, const struct kafka_record *record),
+                             void *context) {
+    char why[KAFKA_WHY_BYTES];
+    rd_kafka_t *handle = open_handle(access, "florin-look", NULL, why, sizeof(why));
+    if (handle == NULL)
+        return STATUS_busy;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = from;
+    bool goes_on = from < to && begin_at(handle, list);
+    enum status status = goes_on ? STATUS_busy : STATUS_ok;
+    uint64_t until_ns = clock_monotonic_ns() + (uint64_t)wait_ms * 1000000;
+    while (goes_on && clock_monotonic_ns() < until_ns) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(handle, 100);
+        if (message == NULL)
+            continue;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            struct kafka_record record;
+            fill(message, &record);
+            goes_on = record.offset < to && each(context, &record) && record.offset + 1 < to;
+            until_ns = clock_monotonic_ns() + (uint64_t)wait_ms * 1000000;
+        } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                   message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+            status = STATUS_not_found;
+            goes_on = false;
+        }
+        if (!goes_on && status == STATUS_busy)
+            status = STATUS_ok;
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
     (void)rd_kafka_consumer_close(handle);
     rd_kafka_destroy(handle);
     return status;

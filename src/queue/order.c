@@ -181,9 +181,14 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
                                 .seal = &reader->engine->seal};
     struct slice owner = {0};
     uint32_t slot;
-    if (!version_is_known(record, order))
+    bool has_slot = partition_slot_of_key(record->key, &slot);
+    if (!version_is_known(record, order)) {
+        if (has_slot && order->kind == ORDER_TOO_NEW &&
+            partition_of_key(record->key, reader->partitions) == (uint32_t)record->partition)
+            order->slot = slot; // whose place a person may move past it
         return;
-    if (!partition_slot_of_key(record->key, &slot)) {
+    }
+    if (!has_slot) {
         bury(order, "malformed: the key is no slot (0 to %d as text)", LIMIT_SLOTS - 1);
         return;
     }

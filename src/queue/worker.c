@@ -16,6 +16,7 @@
 
 #define POLL_MS   50
 #define LOOK_MS   3000
+#define FLOWS_NS  UINT64_C(10000000000)
 #define RETRY_NS  UINT64_C(1000000000)
 #define SETTLE_NS UINT64_C(30000000000) // idle slots are moved along this often
 
@@ -31,9 +32,8 @@ void worker_stop_partition(struct worker *worker, uint32_t partition, const char
     worker->partitions[partition].stopped = true;
     if (worker->consumer != NULL)
         kafka_consumer_pause(worker->consumer, (int32_t)partition, true);
-    CHECK(pthread_mutex_lock(&worker->lock) == 0);
-    worker->stats.stopped++;
-    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+    worker->partitions[partition].look_ns = 0;
+    worker->partitions[partition].epochs = 0;
     log_line(LOG_ERROR, "queue", "ALARM: partition %u of %s stops: %s. See docs/kafka.md.",
              partition, worker->commands_name, why);
 }
@@ -50,25 +50,45 @@ static void failed(void *context, int32_t partition, const char *why) {
 
 // ---- stats ------------------------------------------------------------------------------------
 
-static void note(struct worker *worker) {
-    uint64_t ours = 0, lag = 0, oldest = 0, now_ms = clock_now_ms();
+// About how old the oldest record is that waits. One that comes right behind the last one seen is
+// hardly older; one that nobody comes to is at least as old as its waiting.
+static uint64_t age_ms(const struct worker_partition *own) {
+    uint64_t now_ms = clock_now_ms(), now_ns = clock_monotonic_ns();
+    uint64_t waits_ms = (now_ns - own->behind_ns) / 1000000;
+    bool flows = own->seen_ns != 0 && now_ns - own->seen_ns < FLOWS_NS;
+    uint64_t behind_ms = own->time_ms != 0 && own->time_ms < now_ms ? now_ms - own->time_ms : 0;
+    return flows && behind_ms != 0 ? behind_ms : waits_ms;
+}
+
+void worker_note(struct worker *worker) {
+    uint64_t ours = 0, lag = 0, oldest = 0, stopped = 0;
     for (uint32_t i = 0; i < worker->reader.partitions; i++) {
-        const struct worker_partition *own = &worker->partitions[i];
+        struct worker_partition *own = &worker->partitions[i];
         int64_t high;
         if (!own->ours)
             continue;
         ours++;
+        stopped += own->stopped;
         if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) ||
-            high <= (int64_t)own->consumed)
+            high <= (int64_t)own->consumed) {
+            own->behind_ns = 0;
             continue;
+        }
+        if (own->behind_ns == 0)
+            own->behind_ns = clock_monotonic_ns();
         lag += (uint64_t)high - own->consumed;
-        if (own->time_ms != 0 && own->time_ms < now_ms && now_ms - own->time_ms > oldest)
-            oldest = now_ms - own->time_ms;
+        uint64_t age = age_ms(own);
+        oldest = age > oldest ? age : oldest;
+    }
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        const struct worker_partition *own = &worker->partitions[worker->slots[slot].partition];
+        stopped += own->ours && worker->slots[slot].stopped;
     }
     CHECK(pthread_mutex_lock(&worker->lock) == 0);
     worker->stats.partitions = ours;
     worker->stats.lag = lag;
     worker->stats.oldest_ms = oldest;
+    worker->stats.stopped = stopped;
     CHECK(pthread_mutex_unlock(&worker->lock) == 0);
 }
 
@@ -150,7 +170,9 @@ static void turn(struct worker *worker) {
     (void)kafka_producer_poll(worker->producer, 0);
     if (clock_monotonic_ns() - worker->settled_ns > SETTLE_NS)
         settle_all(worker);
-    note(worker);
+    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+        worker_look_again(worker, i);
+    worker_note(worker);
 }
 
 static void *run(void *context) {

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/letter.h"
 #include "queue/worker_private.h"
 
 #define RETRY_NS    UINT64_C(100000000)
@@ -31,14 +32,22 @@ static bool is_ours(const struct worker *worker, const struct worker_item *item)
 // ---- orders -----------------------------------------------------------------------------------
 
 // Newer than we understand: the rest of its partition waits for a newer worker.
-static void stop_too_new(struct worker *worker, uint32_t index) {
-    const struct kafka_record *record = &worker->items[index].record;
-    char why[128];
+static void stop_too_new(struct worker *worker, uint32_t partition) {
+    struct worker_partition *own = &worker->partitions[partition];
+    char why[160];
     (void)snprintf(why, sizeof(why),
-                   "record %" PRId64 " has a version that this program does not know; run a newer "
-                   "one",
-                   record->offset);
-    worker_stop_partition(worker, (uint32_t)record->partition, why);
+                   "record %" PRIu64 " has a version that this program does not know; run a newer "
+                   "one, or send it off with florin queue skip",
+                   own->barrier - 1);
+    own->barrier = 0;
+    worker_settle(worker, partition);
+    worker_stop_partition(worker, partition, why);
+}
+
+// What comes before a record that is too new is carried out; it and what comes behind it are not.
+static bool is_before_barrier(const struct worker *worker, const struct kafka_record *record) {
+    uint64_t barrier = worker->partitions[record->partition].barrier;
+    return barrier == 0 || (uint64_t)record->offset < barrier - 1;
 }
 
 static void chain(struct worker *worker, uint32_t index) {
@@ -56,20 +65,23 @@ static void read_all(struct worker *worker) {
     for (uint32_t i = 0; i < worker->item_count; i++) {
         struct worker_item *item = &worker->items[i];
         item->next = -1;
-        item->done = !is_ours(worker, item);
+        item->done = !is_ours(worker, item) || !is_before_barrier(worker, &item->record);
         if (item->done)
             continue;
         order_read(&worker->reader, &item->record, &item->order);
-        if (item->order.kind == ORDER_TOO_NEW) {
-            stop_too_new(worker, i);
+        const struct worker_slot *home =
+            item->order.slot == LIMIT_SLOTS ? NULL : &worker->slots[item->order.slot];
+        bool is_passed = home != NULL && (uint64_t)item->record.offset < home->cursor.next;
+        if (item->order.kind == ORDER_TOO_NEW && !is_passed) {
+            worker->partitions[item->record.partition].barrier =
+                (uint64_t)item->record.offset + 1;
             item->done = true;
             continue;
         }
-        if (item->order.slot == LIMIT_SLOTS)
+        if (home == NULL)
             continue;
-        const struct worker_slot *slot = &worker->slots[item->order.slot];
-        CHECK(slot->partition == (uint32_t)item->record.partition);
-        item->done = slot->stopped || (uint64_t)item->record.offset < slot->cursor.next;
+        CHECK(home->partition == (uint32_t)item->record.partition);
+        item->done = home->stopped || is_passed;
         skipped += item->done;
     }
     count(worker, &worker->stats.skipped, skipped);
@@ -89,36 +101,17 @@ void worker_letter_delivered(void *context, void *message, bool ok, int32_t part
 }
 
 static bool send_letter(struct worker *worker, const struct worker_item *item) {
-    char place[64], offset[24], partition[16];
     const struct kafka_record *record = &item->record;
-    struct slice version = {0}, principal = {0}, context = {0}, proof = {0};
-    (void)kafka_record_header(record, "florin-version", &version);
-    (void)kafka_record_header(record, "florin-principal", &principal);
-    (void)kafka_record_header(record, "florin-context", &context);
-    (void)kafka_record_header(record, "florin-proof", &proof);
-    (void)snprintf(place, sizeof(place), "%d/%" PRId64, record->partition, record->offset);
-    (void)snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
-    (void)snprintf(partition, sizeof(partition), "%d", record->partition);
-    struct kafka_message letter = {
-        .key = record->key,
-        .value = record->value,
-        .headers = {{"florin-reason", slice_of_text(item->order.why)},
-                    {"florin-topic", slice_of_text(worker->commands_name)},
-                    {"florin-partition", slice_of_text(partition)},
-                    {"florin-offset", slice_of_text(offset)},
-                    {"florin-version", version},
-                    {"florin-principal", principal},
-                    {"florin-context", context},
-                    {"florin-proof", proof}},
-        .header_count = 8,
-    };
-    log_line(LOG_WARNING, "queue", "Dead letter %s: %s", place, item->order.why);
-    return kafka_produce(worker->producer, worker->dead_letters_name, &letter, NULL) == STATUS_ok;
+    log_line(LOG_WARNING, "queue", "Dead letter %d/%" PRId64 ": %s", record->partition,
+             record->offset, item->order.why);
+    return letter_send(worker->producer, worker->dead_letters_name, worker->commands_name, record,
+                       item->order.why) == STATUS_ok;
 }
 
 // Hears the group and the broker while something must wait. Records that come are for later.
 static void keep_polling(struct worker *worker) {
     (void)kafka_producer_poll(worker->producer, 0);
+    worker_note(worker);
     for (uint32_t i = 0; i < worker->reader.partitions; i++)
         if (worker->partitions[i].ours)
             kafka_consumer_pause(worker->consumer, (int32_t)i, true);
@@ -247,10 +240,12 @@ static void stop_slot(struct worker *worker, uint32_t slot) {
     const struct worker_item *item = &worker->items[worker->slots[slot].first];
     log_line(LOG_ERROR, "queue",
              "ALARM: slot %u stops at record %d/%" PRId64
-             ": the engine cannot carry it out. It is tried again after a restart.",
+             ": the engine cannot carry it out. It is tried again after a restart; florin queue "
+             "skip sends it off.",
              slot, item->record.partition, item->record.offset);
     worker->slots[slot].stopped = true;
-    count(worker, &worker->stats.stopped, 1);
+    worker->partitions[worker->slots[slot].partition].look_ns = 0;
+    worker->partitions[worker->slots[slot].partition].epochs = 0;
     drop_slot(worker, slot);
 }
 
@@ -268,7 +263,7 @@ static enum status take_part(struct worker *worker, const struct round_part *par
         } else {
             log_line(LOG_WARNING, "queue", "Slot %u is another worker's now.", part->slot);
             count(worker, &worker->stats.fenced, 1);
-            own->cursor.epoch = 0;
+            worker_fenced(worker, part->slot);
             drop_slot(worker, part->slot);
             return STATUS_ok;
         }
@@ -371,15 +366,19 @@ void worker_batch(struct worker *worker) {
         struct kafka_record *record = &worker->items[i].record;
         struct worker_partition *own = &worker->partitions[record->partition];
         // What a stop cut short stands behind what is seen to: it comes again.
-        if (whole && is_ours(worker, &worker->items[i]) &&
+        if (whole && is_ours(worker, &worker->items[i]) && is_before_barrier(worker, record) &&
             (uint64_t)record->offset >= own->consumed) {
             own->consumed = (uint64_t)record->offset + 1;
             own->checksum = order_checksum(record);
             own->time_ms = record->time_ms;
+            own->seen_ns = clock_monotonic_ns();
         }
         kafka_record_done(record);
     }
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
         worker->slots[slot].first = worker->slots[slot].last = -1;
     worker->item_count = 0;
+    for (uint32_t i = 0; whole && i < worker->reader.partitions; i++)
+        if (worker->partitions[i].ours && worker->partitions[i].barrier != 0)
+            stop_too_new(worker, i);
 }

@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "queue/worker_private.h"
 
 #define MARKS_MS  5000
 #define FETCH_MS  10000
 #define CURSORS_AT_ONCE 256
+#define LOOK_NS         UINT64_C(2000000000) // the books are asked about a stopped partition
+#define FENCED_NS       UINT64_C(5000000000) // a group that has moved on has told us by then
 
 static struct command command_of(enum command_type type, const struct cursor_wish *wish) {
     return (struct command){.type = (uint8_t)type,
@@ -101,6 +104,17 @@ static bool last_is_known(struct worker *worker, uint32_t partition, const struc
     return same;
 }
 
+bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high, char *ret_why,
+                       size_t why_bytes) {
+    if ((int64_t)first >= low && (int64_t)last <= high)
+        return true;
+    (void)snprintf(ret_why, why_bytes,
+                   "the books stand at %" PRIu64 " to %" PRIu64 ", but the log has %" PRId64
+                   " to %" PRId64 ": records are lost, or it was made anew",
+                   first, last, low, high);
+    return false;
+}
+
 // Where it begins; negative: it must not.
 static int64_t begin(struct worker *worker, uint32_t partition, char *ret_why, size_t why_bytes) {
     struct worker_partition *own = &worker->partitions[partition];
@@ -123,13 +137,8 @@ static int64_t begin(struct worker *worker, uint32_t partition, char *ret_why, s
         (void)snprintf(ret_why, why_bytes, "the broker does not tell where its log begins");
         return -1;
     }
-    if ((int64_t)smallest < low || (int64_t)last->next > high) {
-        (void)snprintf(ret_why, why_bytes,
-                       "the books stand at %" PRIu64 " to %" PRIu64 ", but the log has %" PRId64
-                       " to %" PRId64 ": records are lost, or it was made anew",
-                       smallest, last->next, low, high);
+    if (!worker_places_fit(smallest, last->next, low, high, ret_why, why_bytes))
         return -1;
-    }
     if (!last_is_known(worker, partition, last, low, ret_why, why_bytes))
         return -1;
     own->consumed = last->next;
@@ -138,26 +147,86 @@ static int64_t begin(struct worker *worker, uint32_t partition, char *ret_why, s
     return (int64_t)smallest;
 }
 
+// Where a partition begins that is ours from now on; negative: it stops, or nothing may come in it.
+static int64_t take_over(struct worker *worker, uint32_t partition) {
+    char why[256] = "";
+    int64_t offset = -1;
+    worker->partitions[partition] = (struct worker_partition){
+        .ours = true, .turn = kafka_consumer_turn(worker->consumer)};
+    if (partition >= worker->reader.partitions)
+        (void)snprintf(why, sizeof(why), "the topic has more partitions than are configured");
+    else if (claim_slots(worker, partition, why, sizeof(why)))
+        offset = begin(worker, partition, why, sizeof(why));
+    if (offset < 0 && why[0] != '\0')
+        worker_stop_partition(worker, partition, why);
+    else if (offset >= 0)
+        log_line(LOG_INFO, "queue", "Partition %u from %" PRId64 " on.", partition, offset);
+    return offset;
+}
+
 void worker_assigned(void *context, const int32_t *partitions, uint32_t count,
                      int64_t *ret_offsets) {
     struct worker *worker = context;
-    for (uint32_t i = 0; i < count; i++) {
-        char why[256] = "";
-        uint32_t partition = (uint32_t)partitions[i];
-        struct worker_partition *own = &worker->partitions[partition];
-        *own = (struct worker_partition){.ours = true,
-                                         .turn = kafka_consumer_turn(worker->consumer)};
-        ret_offsets[i] = -1;
-        if (partition >= worker->reader.partitions)
-            (void)snprintf(why, sizeof(why), "the topic has more partitions than are configured");
-        else if (claim_slots(worker, partition, why, sizeof(why)))
-            ret_offsets[i] = begin(worker, partition, why, sizeof(why));
-        if (ret_offsets[i] < 0 && why[0] != '\0')
-            worker_stop_partition(worker, partition, why);
-        else if (ret_offsets[i] >= 0)
-            log_line(LOG_INFO, "queue", "Partition %u from %" PRId64 " on.", partition,
-                     ret_offsets[i]);
+    for (uint32_t i = 0; i < count; i++)
+        ret_offsets[i] = take_over(worker, (uint32_t)partitions[i]);
+}
+
+// ---- looking again ----------------------------------------------------------------------------
+
+void worker_fenced(struct worker *worker, uint32_t slot) {
+    struct worker_partition *own = &worker->partitions[worker->slots[slot].partition];
+    worker->slots[slot].cursor.epoch = 0;
+    if (own->fenced_ns == 0)
+        own->fenced_ns = clock_monotonic_ns();
+}
+
+// The sum of the epochs of a partition's slots, which every change of an owner raises. 0: the books
+// do not tell.
+static uint64_t epochs_of(struct worker *worker, uint32_t partition) {
+    uint64_t sum = 0;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE, .slot = (uint16_t)slot}};
+        struct cursor now;
+        if (worker->slots[slot].partition != partition)
+            continue;
+        if (worker_is_stopping(worker) ||
+            engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) != STATUS_ok)
+            return 0;
+        sum += now.epoch;
     }
+    return sum;
+}
+
+static bool waits_for_a_person(const struct worker *worker, uint32_t partition) {
+    bool waits = worker->partitions[partition].stopped;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS && !waits; slot++)
+        waits = worker->slots[slot].partition == partition && worker->slots[slot].stopped;
+    return waits;
+}
+
+void worker_look_again(struct worker *worker, uint32_t partition) {
+    struct worker_partition *own = &worker->partitions[partition];
+    uint64_t now_ns = clock_monotonic_ns();
+    if (!own->ours)
+        return;
+    bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
+    if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
+        uint64_t epochs = epochs_of(worker, partition);
+        again = own->epochs != 0 && epochs != 0 && epochs != own->epochs;
+        if (own->epochs == 0)
+            own->epochs = epochs;
+        own->look_ns = now_ns + LOOK_NS;
+    }
+    if (!again)
+        return;
+    log_line(LOG_INFO, "queue", "Partition %u begins again: its places were moved.", partition);
+    int64_t offset = take_over(worker, partition);
+    if (offset < 0)
+        return;
+    if (kafka_consumer_restart(worker->consumer, (int32_t)partition, offset))
+        own->turn = kafka_consumer_turn(worker->consumer);
+    else
+        worker_stop_partition(worker, partition, "it cannot be read from there");
 }
 
 // ---- settling ---------------------------------------------------------------------------------
@@ -168,7 +237,7 @@ static void take_settled(struct worker *worker, const struct cursor_wish *wish,
     if (outcome->status == STATUS_ok)
         own->cursor = outcome->cursor;
     else if (outcome->status == STATUS_fenced || outcome->status == STATUS_out_of_place)
-        own->cursor.epoch = 0; // another's now
+        worker_fenced(worker, wish->cursor.slot);
 }
 
 void worker_settle(struct worker *worker, uint32_t partition) {

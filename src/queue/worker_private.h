@@ -26,6 +26,13 @@ struct worker_partition {
     uint64_t checksum; // of that record; 0: none yet
     uint64_t settled;  // where all its slots stand at least
     uint64_t time_ms;  // of the last record that was seen to
+    uint64_t seen_ns;  // when that was
+    uint64_t behind_ns; // since when something waits; 0: nothing does
+    uint64_t fenced_ns; // when another was seen to have its slots; 0: none has
+    uint64_t look_ns;   // when the books are asked again about one that waits for a person
+    uint64_t barrier; // a record that this program does not understand; 0: none. Behind it nothing
+                      // is carried out, and when all before it is, the partition stops. Plus one.
+    uint64_t epochs;    // of all its slots, when they were last asked; 0: not yet
 };
 
 // A record of the batch on its way.
@@ -72,11 +79,23 @@ void worker_pause(struct worker *worker, uint64_t ns);
 // Says loudly that a person must look; the partition brings nothing more.
 void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why);
 
+// Brings the stats up to date.
+void worker_note(struct worker *worker);
+
 // worker_places.c
 // The slots of these partitions become ours, and the partitions begin where the books say.
 void worker_assigned(void *context, const int32_t *partitions, uint32_t count,
                      int64_t *ret_offsets);
 void worker_revoked(void *context, const int32_t *partitions, uint32_t count, bool lost);
+// Of a partition that waits for a person, or whose slots another had for a moment: asks the books
+// now and then, and begins again where a person has put the places.
+void worker_look_again(struct worker *worker, uint32_t partition);
+// What the books and the log say of each other; true: they fit. `first` and `last` are the smallest
+// and greatest places of its slots.
+bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high, char *ret_why,
+                       size_t why_bytes);
+// Another has this slot.
+void worker_fenced(struct worker *worker, uint32_t slot);
 // Moves slots that had no command lately behind what their partition has seen.
 void worker_settle(struct worker *worker, uint32_t partition);
 

@@ -197,6 +197,13 @@ class Cluster:
         from kafka import KafkaAdminClient
         return KafkaAdminClient(bootstrap_servers=self.line.split(","))
 
+    def topics(self):
+        admin = self.admin()
+        try:
+            return set(admin.list_topics())
+        finally:
+            admin.close()
+
     def make_topic(self, name, partitions, replicas=1, **settings):
         from kafka.admin import NewTopic
         configs = {"cleanup.policy": "delete", "unclean.leader.election.enable": "false"}

@@ -9,6 +9,7 @@ import time
 import uuid
 
 import florin
+from client import Client, Unreachable
 
 TOPIC = "florin.commands"
 VERSION = b"1"
@@ -70,9 +71,9 @@ def headers_of(secret, principal, key, value, topic=TOPIC):
 
 
 class Shop:
-    def __init__(self, cluster, binary, servers=1, serve=None, **more):
+    def __init__(self, cluster, binary, server=None, **more):
         self.cluster = cluster
-        self.server = florin.Server(binary, config=config(cluster, **more))
+        self.server = server or florin.Server(binary, config=config(cluster, **more))
         self.server.start()
         self.secret = self.server.admin_secret
         self.acknowledged = {}  # operation id -> (from, to, amount, key)
@@ -111,12 +112,21 @@ class Shop:
         with self.client() as client:
             return client.get(f"/v1/wallets/{wallet}")["balance"]
 
-    def metric(self, name):
-        with self.client() as client:
+    def metric(self, name, server=None):
+        """A number of /metrics, which needs no key on this machine."""
+        with Client((server or self.server).port, timeout=20.0) as client:
             for line in client.get("/metrics").body.decode().splitlines():
                 if line.startswith(f"florin_{name} "):
                     return int(line.split()[1])
         return None
+
+    def metric_or(self, name, default, server):
+        """The same of a server that may be gone."""
+        try:
+            found = self.metric(name, server)
+        except (Unreachable, OSError):
+            found = None
+        return default if found is None else found
 
     def wait_for(self, condition, timeout=60.0, what="something"):
         deadline = time.monotonic() + timeout
@@ -125,6 +135,11 @@ class Shop:
                 return True
             time.sleep(0.05)
         raise AssertionError(f"waited in vain for {what}:\n{self.server.log()[-2000:]}")
+
+    def recent(self, wallet):
+        """Its newest transactions."""
+        with self.client() as client:
+            return client.get(f"/v1/wallets/{wallet}/transactions?limit=20")["items"]
 
     def history(self, wallet):
         with self.client() as client:

@@ -7,7 +7,6 @@ once, in order per payer, sums right."""
 import os
 import random
 import sys
-import threading
 import time
 import uuid
 
@@ -17,52 +16,13 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka")]
 import broker  # noqa: E402
 import florin  # noqa: E402
 import shop as shops  # noqa: E402
-from client import Unreachable  # noqa: E402
+from load import Load, settle  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = broker.Cluster(3).start()
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 PARTITIONS = 4
-
-
-class Load:
-    """Queues transfers, retrying each with its key until it is acknowledged, in order per payer."""
-    def __init__(self, shop, payers, till):
-        self.shop, self.payers, self.till = shop, payers, till
-        self.acknowledged = {payer: [] for payer in payers}
-        self.busy = 0
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(payer,)) for payer in payers]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, payer):
-        number = 0
-        client = self.shop.client(timeout=30.0)
-        while not self.stop.is_set():
-            number += 1
-            reference, amount = f"{payer[-6:]}-{number}", 1 + number % 5
-            body = {"from": payer, "to": self.till, "amount": amount, "reference": reference}
-            while True:
-                try:
-                    status = self.shop.queue(client, "/v1/transfers", body, key=reference).status
-                except (Unreachable, OSError):
-                    status = 0
-                    client.close()
-                    client = self.shop.client(timeout=30.0)
-                if status in (201, 202):
-                    break
-                self.busy += status == 503
-                time.sleep(0.05)
-            self.acknowledged[payer].append((reference, payer, self.till, amount))
-        client.close()
-
-    def end(self):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-        return sum(len(orders) for orders in self.acknowledged.values())
 
 
 def world(**more):
@@ -75,23 +35,6 @@ def world(**more):
     shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
     payers = [shop.open(f"payer{i}", money=1_000_000) for i in range(4)]
     return shop, payers, shop.open("till", "merchant")
-
-
-def settle(report, name, shop, payers, till, load):
-    """Waits until the queue is empty, and checks."""
-    total = load.end()
-    report.check(f"{name}: something was queued", total > 5, total)
-    last = {payer: orders[-1][0] for payer, orders in load.acknowledged.items() if orders}
-
-    def all_done():
-        try:
-            return all(any(t.get("reference") == reference for t in shop.history(payer))
-                       for payer, reference in last.items())
-        except (Unreachable, OSError):
-            return False
-    shop.wait_for(all_done, timeout=90, what="the last commands")
-    shops.check(report, name, shop, load.acknowledged, payers + [till],
-                {**{payer: 1_000_000 for payer in payers}, till: 0})
 
 
 def leader_killed(report):

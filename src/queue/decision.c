@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// Carries decisions out, each in an order in which a crash between two steps loses nothing: done
+// again, they end the same.
+#include "queue/decision.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "engine/wait.h"
+#include "queue/letter.h"
+#include "queue/order.h"
+#include "queue/partition.h"
+#include "queue/proof.h"
+
+#define WAIT_MS 10000
+#define POLL_MS 50
+
+struct decision {
+    struct decision_options options;
+    struct kafka_producer *producer;
+    struct engine_wait wait;
+    uint64_t source;
+    uint32_t failed; // letters
+    uint32_t partition_of[LIMIT_SLOTS];
+};
+
+static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
+                      const char *why) {
+    struct decision *decision = context;
+    (void)message, (void)partition, (void)offset, (void)why;
+    decision->failed += !ok;
+}
+
+static struct origin origin_of(const struct decision *decision) {
+    return (struct origin){.principal = decision->options.who,
+                           .request_id = decision->options.reason,
+                           .role = ROLE_SYSTEM};
+}
+
+enum status decision_open(const struct decision_options *options, char *ret_why,
+                          size_t why_bytes, struct decision **ret_decision) {
+    struct decision *decision = memory_take_zeroed(sizeof(*decision));
+    CHECK(options->reason.size <= DECISION_REASON_BYTES_MAX);
+    decision->options = *options;
+    engine_wait_init(&decision->wait, options->engine);
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        char key[8];
+        decision->partition_of[slot] = partition_of_key(
+            slice_of(key, partition_key_of_slot(slot, key)), options->partitions);
+    }
+    enum status status = kafka_producer_open(options->access, delivered, decision, ret_why,
+                                             why_bytes, &decision->producer);
+    if (status == STATUS_ok) {
+        status = kafka_source(decision->producer, options->commands, WAIT_MS, &decision->source);
+        if (status != STATUS_ok)
+            (void)snprintf(ret_why, why_bytes, "No broker answers.");
+    }
+    if (status != STATUS_ok) {
+        decision_close(decision);
+        return status;
+    }
+    *ret_decision = decision;
+    return STATUS_ok;
+}
+
+void decision_close(struct decision *decision) {
+    if (decision == NULL)
+        return;
+    kafka_producer_close(decision->producer);
+    engine_wait_done(&decision->wait);
+    memory_free(decision);
+}
+
+static enum status read_cursor(struct decision *decision, uint32_t slot, struct cursor *ret_now) {
+    struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE, .slot = (uint16_t)slot}};
+    return engine_wait_cursor(&decision->wait, COMMAND_READ_CURSOR, &wish, ret_now);
+}
+
+enum status decision_look(struct decision *decision, uint32_t partition,
+                          struct decision_place *ret_place) {
+    *ret_place = (struct decision_place){.first = UINT64_MAX};
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        struct cursor now;
+        if (decision->partition_of[slot] != partition)
+            continue;
+        enum status status = read_cursor(decision, slot, &now);
+        if (status != STATUS_ok)
+            return status;
+        if (now.source != 0 && (now.source != decision->source ||
+                                now.partitions != decision->options.partitions))
+            ret_place->is_foreign = true;
+        if (now.next < ret_place->first)
+            ret_place->first = now.next;
+        if (now.next > ret_place->last)
+            ret_place->last = now.next;
+    }
+    if (ret_place->first > ret_place->last)
+        ret_place->first = ret_place->last; // no slot has it
+    ret_place->has_log =
+        kafka_producer_marks(decision->producer, decision->options.commands, (int32_t)partition,
+                             WAIT_MS, &ret_place->low, &ret_place->high) == STATUS_ok;
+    return STATUS_ok;
+}
+
+static enum status reset_slot(struct decision *decision, uint32_t slot, uint64_t next) {
+    struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE,
+                                          .slot = (uint16_t)slot,
+                                          .next = next,
+                                          .partitions = decision->options.partitions,
+                                          .source = decision->source}};
+    struct command command = {.type = COMMAND_CURSOR_RESET,
+                              .slot = slot,
+                              .cursor = &wish,
+                              .origin = origin_of(decision)};
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
+    engine_wait_submit(&decision->wait, &submission);
+    return (enum status)outcome.status;
+}
+
+enum status decision_reset(struct decision *decision, uint32_t partition, uint64_t next) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        if (decision->partition_of[slot] != partition)
+            continue;
+        enum status status = reset_slot(decision, slot, next);
+        if (status != STATUS_ok)
+            return status;
+    }
+    return STATUS_ok;
+}
+
+// ---- one record -------------------------------------------------------------------------------
+
+struct skipping {
+    struct decision *decision;
+    uint32_t partition;
+    int64_t offset;
+    enum status status;
+    bool found;
+    uint32_t slot;
+    char *why;
+    size_t why_bytes;
+};
+
+static void admit_all(void *context, uint8_t role, struct slice owner,
+                      struct wire_context *wire) {
+    (void)context, (void)role, (void)owner;
+    wire->allowed_commands = UINT64_MAX; // it is refused in any case
+}
+
+static enum status send_letter(struct decision *decision, const struct kafka_record *record) {
+    char reason[160];
+    (void)snprintf(reason, sizeof(reason), "sent off by %.*s: %.*s",
+                   (int)decision->options.who.size, (const char *)decision->options.who.bytes,
+                   (int)decision->options.reason.size,
+                   (const char *)decision->options.reason.bytes);
+    enum status status = letter_send(decision->producer, decision->options.dead_letters,
+                                     decision->options.commands, record, reason);
+    for (int i = 0; i < WAIT_MS / POLL_MS && kafka_producer_pending(decision->producer) != 0; i++)
+        (void)kafka_producer_poll(decision->producer, POLL_MS);
+    bool sent = status == STATUS_ok && kafka_producer_pending(decision->producer) == 0 &&
+                decision->failed == 0;
+    return sent ? STATUS_ok : STATUS_busy;
+}
+
+// The operation behind the record, if it is one, ends as refused.
+static enum status refuse(struct decision *decision, const struct kafka_record *record) {
+    struct arena arena;
+    struct order order;
+    struct order_reader reader = {.engine = decision->options.engine,
+                                  .topic = decision->options.commands,
+                                  .partitions = decision->options.partitions,
+                                  .node_key = proof_node_key(&decision->options.engine->seal),
+                                  .parser = json_open(),
+                                  .arena = &arena,
+                                  .currencies = decision->options.currencies,
+                                  .admit = admit_all};
+    enum status status = STATUS_ok;
+    arena_init(&arena, 1 << 16);
+    order_read(&reader, record, &order);
+    if (order.kind == ORDER_COMMAND && order.has_command) {
+        struct outcome outcome = {0};
+        struct submission submission = {
+            .commands = &order.command, .outcomes = &outcome, .count = 1};
+        order.command.type = COMMAND_INVALID;
+        order.command.door = STATUS_invalid_request;
+        engine_wait_submit(&decision->wait, &submission);
+        bool is_busy = status_class((enum status)outcome.status) == STATUS_CLASS_BUSY ||
+                       status_class((enum status)outcome.status) == STATUS_CLASS_BROKEN;
+        status = is_busy ? (enum status)outcome.status : STATUS_ok;
+        engine_wait_release(&decision->wait);
+    }
+    json_close(reader.parser);
+    arena_done(&arena);
+    explicit_bzero(&reader.node_key, sizeof(reader.node_key));
+    return status;
+}
+
+static bool take_record(void *context, const struct kafka_record *record) {
+    struct skipping *skipping = context;
+    skipping->found = true;
+    if (!partition_slot_of_key(record->key, &skipping->slot) ||
+        skipping->decision->partition_of[skipping->slot] != skipping->partition) {
+        (void)snprintf(skipping->why, skipping->why_bytes,
+                       "it is of no slot of this partition; workers bury such records themselves");
+        skipping->status = STATUS_out_of_place;
+        return false;
+    }
+    skipping->status = send_letter(skipping->decision, record);
+    if (skipping->status == STATUS_ok)
+        skipping->status = refuse(skipping->decision, record);
+    return false;
+}
+
+static bool find_slot(void *context, const struct kafka_record *record) {
+    struct skipping *skipping = context;
+    skipping->found = partition_slot_of_key(record->key, &skipping->slot);
+    return false;
+}
+
+static bool find_earlier(void *context, const struct kafka_record *record) {
+    struct skipping *skipping = context;
+    uint32_t slot;
+    if (!partition_slot_of_key(record->key, &slot) || slot != skipping->slot)
+        return true;
+    (void)snprintf(skipping->why, skipping->why_bytes,
+                   "record %" PRId64 " of the same slot comes first and is not carried out yet",
+                   record->offset);
+    skipping->status = STATUS_out_of_place;
+    return false;
+}
+
+static enum status read_range(struct skipping *skipping, int64_t from, int64_t to,
+                              bool (*each)(void *context, const struct kafka_record *record)) {
+    const struct decision_options *options = &skipping->decision->options;
+    enum status status =
+        kafka_read_range(options->access, options->commands, (int32_t)skipping->partition, from,
+                         to, WAIT_MS, each, skipping);
+    if (status == STATUS_not_found)
+        (void)snprintf(skipping->why, skipping->why_bytes, "record %" PRId64 " is not there",
+                       from);
+    else if (status != STATUS_ok)
+        (void)snprintf(skipping->why, skipping->why_bytes, "the broker does not give it");
+    return status == STATUS_ok ? skipping->status : status;
+}
+
+enum status decision_skip(struct decision *decision, uint32_t partition, int64_t offset,
+                          char *ret_why, size_t why_bytes) {
+    struct skipping skipping = {.decision = decision,
+                                .partition = partition,
+                                .offset = offset,
+                                .status = STATUS_ok,
+                                .why = ret_why,
+                                .why_bytes = why_bytes};
+    struct cursor now;
+    enum status status = read_range(&skipping, offset, offset + 1, find_slot);
+    if (status == STATUS_ok && !skipping.found) {
+        (void)snprintf(ret_why, why_bytes, "it is there no more, or is of no slot");
+        status = STATUS_not_found;
+    }
+    if (status == STATUS_ok)
+        status = read_cursor(decision, skipping.slot, &now);
+    if (status == STATUS_ok && now.next > (uint64_t)offset) {
+        (void)snprintf(ret_why, why_bytes, "slot %u has passed it: it stands at %" PRIu64,
+                       skipping.slot, now.next);
+        status = STATUS_out_of_place;
+    }
+    if (status == STATUS_ok)
+        status = read_range(&skipping, (int64_t)now.next, offset, find_earlier);
+    if (status == STATUS_ok)
+        status = read_range(&skipping, offset, offset + 1, take_record);
+    return status == STATUS_ok ? reset_slot(decision, skipping.slot, (uint64_t)offset + 1)
+                               : status;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Writes dead letters.
+#include "queue/letter.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const kept[] = {"florin-version", "florin-principal", "florin-context",
+                                   "florin-proof"};
+#define KEPT (sizeof(kept) / sizeof(kept[0]))
+
+enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
+                        const char *commands, const struct kafka_record *record,
+                        const char *reason) {
+    char offset[24], partition[16];
+    (void)snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
+    (void)snprintf(partition, sizeof(partition), "%d", record->partition);
+    struct kafka_message letter = {
+        .key = record->key,
+        .value = record->value,
+        .headers = {{"florin-reason", slice_of_text(reason)},
+                    {"florin-topic", slice_of_text(commands)},
+                    {"florin-partition", slice_of_text(partition)},
+                    {"florin-offset", slice_of_text(offset)}},
+        .header_count = 4,
+    };
+    for (size_t i = 0; i < KEPT; i++) {
+        struct slice value = {0};
+        if (kafka_record_header(record, kept[i], &value))
+            letter.headers[letter.header_count++] =
+                (struct kafka_header){.name = kept[i], .value = value};
+    }
+    return kafka_produce(producer, dead_letters, &letter, NULL);
+}

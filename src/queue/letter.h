@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// A dead letter: a record that can never succeed, as it came, with the reason and the place in
+// headers. docs/kafka.md has the format.
+#pragma once
+#include "queue/kafka.h"
+
+// Hands it over. STATUS_busy: the producer is full.
+MUST_CHECK enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
+                                   const char *commands, const struct kafka_record *record,
+                                   const char *reason);

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Several nodes and workers that share one database and one queue: outcomes from another node,
+partitions that move under load, a worker that was stopped and wakes, a publisher that is replaced, a
+command on which the engine fails, and what a person can decide."""
+
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "postgres")]
+
+import broker  # noqa: E402
+
+broker.need_client()  # before the database is started: this may begin another python
+
+import cluster as databases  # noqa: E402
+import florin  # noqa: E402
+import nodes  # noqa: E402
+import shop as shops  # noqa: E402
+from load import Load, settle  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+KAFKA = broker.Cluster().start()
+POSTGRES = databases.Cluster()
+PARTITIONS = 4
+
+
+def house(**more):
+    return nodes.House(KAFKA, POSTGRES, BINARY, uuid.uuid4().hex[:8], **more)
+
+
+def from_the_other_node(report):
+    """All partitions are another process's: the node that was asked never sees the outcome but in
+    the books."""
+    home = house(work=False, queue_writes=True, request_deadline_ms=3000)
+    shop = home.shop
+    worker = home.node("work").start()
+    shop.wait_for(home.has(worker, PARTITIONS), what="the worker's partitions")
+    report.equal("no partition is ours", shop.metric("worker_partitions"), None)
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        paid = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="n1")
+        report.equal("the real answer", (paid.status, paid.get("amount")), (201, 60))
+        poor = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="n2")
+        report.equal("the real refusal", poor.code, "insufficient_funds")
+        with worker.client(home.secret) as other:
+            report.equal("a worker has no API", other.get("/v1/wallets").status, 404)
+            report.equal("but health", other.get("/healthz").status, 200)
+            report.equal("and no page", other.get("/").status, 404)
+        report.equal("SIGTERM", worker.stop(), 0)
+        late = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 5}, key="n3")
+        report.equal("202 at the deadline", late.status, 202)
+        place = late.headers.get("location", "")
+        report.check("with its place", place.startswith("/v1/operations/op_"), late)
+        report.equal("queued", client.get(place)["status"], "queued")
+        worker.start()
+        done = client.get(place, headers={"Prefer": "wait=30"})
+        report.equal("done later", done["status"], "done")
+        again = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 5}, key="n3")
+        report.equal("a retry is told the same", (again.status, again.get("id")),
+                     (201, done["result"]["id"]))
+    report.equal("once", shop.balance(bob), 65)
+    home.stop()
+
+
+def moving_partitions(report):
+    """Workers come, go and are killed under load: nothing lost, doubled or reordered."""
+    home = house()
+    shop = home.shop
+    payers = [shop.open(f"payer{i}", money=1_000_000) for i in range(4)]
+    till = shop.open("till", "merchant")
+    load = Load(shop, payers, till, pause=0.01)
+    load.more(20)
+    first = home.node("work").start()
+    shop.wait_for(home.has(first, 2), what="half of the partitions")
+    load.more(20)
+    second = home.node("work").start()
+    shop.wait_for(lambda: home.metric(second, "worker_partitions") >= 1, what="a third's")
+    load.more(20)
+    report.equal("one leaves", first.stop(), 0)
+    load.more(20)
+    second.kill()  # in the middle of whatever it does
+    load.more(20)
+    shop.wait_for(home.has(shop.server, PARTITIONS), what="all partitions again")
+    settle(report, "moved", shop, payers, till, load)
+    home.stop()
+
+
+def stopped_and_woken(report):
+    """A worker that sleeps through a rebalance changes nothing when it wakes."""
+    home = house()
+    shop = home.shop
+    payers = [shop.open(f"payer{i}", money=1_000_000) for i in range(6)]
+    till = shop.open("till", "merchant")
+    sleeper = home.node("work").start()
+    shop.wait_for(home.has(sleeper, 2), what="half of the partitions")
+    load = Load(shop, payers, till, pause=0.01)
+    for _ in range(2):
+        load.more(40)
+        sleeper.process.send_signal(signal.SIGSTOP)
+        shop.wait_for(home.has(shop.server, PARTITIONS), what="the sleeper's partitions")
+        load.more(40)
+        sleeper.process.send_signal(signal.SIGCONT)
+        shop.wait_for(home.has(sleeper, 2), what="half of the partitions again")
+    load.more(40)
+    settle(report, "woken", shop, payers, till, load)
+    report.equal("nothing of it is dead", shop.metric("worker_dead_letters_total"), 0)
+    home.stop()
+
+
+def another_publisher(report):
+    """The node that publishes is killed, the next one is stopped: every change is told, in
+    order."""
+    home = house(events=True, work=False, commands=False)
+    shop, topic = home.shop, home.settings["events_topic"]
+    other = home.node().start()
+    ann, till = shop.open("ann", money=1_000_000), shop.open("till", "merchant")
+    versions = {ann: 2, till: 1}
+
+    def pay(node, count):
+        with node.client(home.secret) as client:
+            for _ in range(count):
+                paid = client.post("/v1/transfers", {"from": ann, "to": till, "amount": 1})
+                report.check("paid", paid.status == 201, paid)
+                versions[ann] += 1
+                versions[till] += 1
+
+    def told(records):
+        last = {}
+        for record in records:
+            wallet = record.key.decode()
+            last[wallet] = max(last.get(wallet, 0), int(json.loads(record.value)["sequence"]))
+        return all(last.get(wallet, 0) >= version for wallet, version in versions.items())
+
+    def publisher():
+        return next((node for node in (shop.server, other)
+                     if home.metric(node, "events_publishing") == 1), None)
+
+    shop.wait_for(publisher, what="a publisher")
+    pay(shop.server, 50)
+    killed = publisher()
+    survivor = other if killed is shop.server else shop.server
+    pay(survivor, 20)
+    killed.kill()
+    pay(survivor, 30)
+    shop.wait_for(lambda: home.metric(survivor, "events_publishing") == 1, what="the other")
+    pay(survivor, 30)
+    killed.start()
+    survivor.process.send_signal(signal.SIGSTOP)
+    pay(killed, 30)
+    shop.wait_for(lambda: home.metric(killed, "events_publishing") == 1, what="the first again")
+    survivor.process.send_signal(signal.SIGCONT)
+    pay(survivor, 30)
+    found = {}
+    for record in KAFKA.read(topic, told, timeout=90):
+        found.setdefault(record.key.decode(), []).append(int(json.loads(record.value)["sequence"]))
+    for wallet, version in versions.items():
+        # Two that publish for a moment repeat what was told, never skip.
+        seen, high = found.get(wallet, []), 0
+        for sequence in seen:
+            report.check("no gap", sequence <= high + 1, seen) if sequence > high + 1 else None
+            high = max(high, sequence)
+        report.equal("each version is told", sorted(set(seen)), list(range(1, version + 1)))
+        report.equal("in order", list(dict.fromkeys(seen)), list(range(1, version + 1)))
+    home.stop()
+
+
+def engine_fails(report):
+    """The database fails on one command: halved until it stands alone, its slot stops, everybody
+    else goes on, and a person sends it off."""
+    home = house()
+    shop = home.shop
+    shop.wait_for(home.has(shop.server, PARTITIONS), what="partitions")
+    payers = [shop.open(f"payer{i}", money=1000) for i in range(6)]
+    till, cursed = shop.open("till", "merchant"), shop.open("cursed", "merchant")
+    number = int(home.sql("SELECT count(*) FROM wallets"))
+    report.equal("wallets", number, 8)
+    home.sql("""CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'a fault that a test makes'; END $$;
+                CREATE TRIGGER curse BEFORE UPDATE ON wallets FOR EACH ROW
+                WHEN (NEW.id = (%s)) EXECUTE FUNCTION curse()""" % f"id_bytes('{cursed}')")
+    with shop.client() as client:
+        before = [shop.queue(client, "/v1/transfers", {"from": p, "to": till, "amount": 1})["id"]
+                  for p in payers]
+        bad = shop.queue(client, "/v1/transfers", {"from": payers[0], "to": cursed, "amount": 1})
+        after = [shop.queue(client, "/v1/transfers", {"from": p, "to": till, "amount": 2})["id"]
+                 for p in payers]
+    for operation in before + after[1:]:
+        report.equal("others are done", shop.outcome(operation)["status"], "done")
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 1, what="its slot to stop")
+    with shop.client() as client:
+        report.equal("it waits", client.get(f"/v1/operations/{bad['id']}")["status"], "queued")
+        report.equal("and what is behind it", client.get(f"/v1/operations/{after[0]}")["status"],
+                     "queued")
+    alarm = [line for line in shop.server.log().splitlines() if "ALARM: slot" in line]
+    report.equal("one alarm", len(alarm), 1)
+    place = alarm[0].split("record ")[1].split(":")[0].split("/")
+    listed = home.operator("status")
+    report.check("status", listed.returncode == 0 and "commands wait" in listed.stdout, listed)
+    later = home.operator("skip", "--partition", place[0], "--record", str(int(place[1]) + 1),
+                          "--reason", "a test")
+    report.check("what is behind it is not to be skipped first",
+                 later.returncode == 1, later)
+    asked = home.operator("skip", "--partition", place[0], "--record", place[1], "--reason",
+                          "a test", stdin="no\n")
+    report.check("told before", "never carried out" in asked.stdout and
+                 "Nothing was changed" in asked.stdout, asked)
+    skipped = home.operator("skip", "--partition", place[0], "--record", place[1], "--reason",
+                            "a test", stdin="yes\n")
+    report.check("sent off", skipped.returncode == 0, skipped)
+    ended = shop.outcome(bad["id"])
+    report.equal("it ends as refused", ended["status"], "refused")
+    report.equal("and what is behind it is done", shop.outcome(after[0])["status"], "done")
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
+    letters = KAFKA.read(home.settings["dead_letter_topic"])
+    report.equal("one letter", len(letters), 1)
+    report.check("its reason", b"sent off by console:" in dict(letters[0].headers)["florin-reason"])
+    with shop.client() as client:
+        entries = client.list("/v1/audit?operation=cursor_reset")
+        who = {entry["principal"] for entry in client.list("/v1/audit?limit=1000")
+               if entry["operation"] == "cursor_reset"}
+    report.check("in the audit", len(who) == 1 and who.pop().startswith("console:"), entries)
+    report.equal("till", shop.balance(till), 6 * 3)
+    home.stop()
+
+
+def begun_again(report):
+    """A topic that was made anew stops its partitions; a person lets them begin again, without a
+    restart."""
+    home = house()
+    shop, topic = home.shop, home.settings["commands_topic"]
+    shop.wait_for(home.has(shop.server, PARTITIONS), what="partitions")
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        first = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("done", shop.outcome(first["id"])["status"], "done")
+    shop.server.stop()
+    admin = KAFKA.admin()
+    admin.delete_topics([topic])
+    admin.close()
+    shop.wait_for(lambda: topic not in KAFKA.topics(), what="the topic to go")
+    shop.server.start()
+    shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) >= 1, what="an alarm")
+    status = home.operator("status")
+    report.check("status", "does not fit" in status.stdout, status)
+    for words in (("--partition", "all", "--to", "end"),
+                  ("--partition", "0", "--to", "7", "--reason", "x"),
+                  ("--partition", "9", "--to", "end", "--reason", "x")):
+        report.equal(f"{words} is refused", home.operator("reset", *words).returncode, 2)
+    done = home.operator("reset", "--partition", "all", "--to", "beginning", "--reason",
+                         "made anew", "--yes")
+    report.check("reset", done.returncode == 0 and "goes on at 0" in done.stdout, done)
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
+    with shop.client() as client:
+        second = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})
+        report.equal("it goes on", shop.outcome(second["id"])["status"], "done")
+    report.equal("once each", shop.balance(bob), 3)
+    home.stop()
+
+
+def main():
+    report = Report("kafka nodes")
+    report.run("from the other node", from_the_other_node)
+    report.run("moving partitions", moving_partitions)
+    report.run("stopped and woken", stopped_and_woken)
+    report.run("another publisher", another_publisher)
+    report.run("engine fails", engine_fails)
+    report.run("begun again", begun_again)
+    report.finish()
+
+
+main()
