@@ -3,7 +3,6 @@
 // named by its place there, such as 0/12.
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "programs/commands.h"
@@ -149,15 +148,20 @@ static int retry(struct letters *letters) {
 // ---- words ------------------------------------------------------------------------------------
 
 static bool read_place(const char *text, struct letters *letters) {
-    char *end;
-    if (*text < '0' || *text > '9')
+    char partition_text[8];
+    uint64_t partition, offset;
+    const char *slash = strchr(text, '/');
+    size_t size = slash == NULL ? 0 : (size_t)(slash - text);
+    if (size == 0 || size >= sizeof(partition_text))
         return false;
-    unsigned long partition = strtoul(text, &end, 10);
-    if (partition >= KAFKA_PARTITIONS_MAX || *end != '/' || end[1] < '0' || end[1] > '9')
+    memcpy(partition_text, text, size);
+    partition_text[size] = '\0';
+    if (!serve_number_read(partition_text, KAFKA_PARTITIONS_MAX - 1, &partition) ||
+        !serve_number_read(slash + 1, INT64_MAX, &offset))
         return false;
     letters->partition = (int32_t)partition;
-    letters->offset = (int64_t)strtoull(end + 1, &end, 10);
-    return *end == '\0' && letters->offset >= 0;
+    letters->offset = (int64_t)offset;
+    return true;
 }
 
 // Takes the letter's place out of the words.

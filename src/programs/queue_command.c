@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,14 +36,6 @@ static int complain(const char *sentence) {
 }
 
 // ---- words ------------------------------------------------------------------------------------
-
-static bool read_number(const char *text, uint64_t maximum, uint64_t *ret_number) {
-    char *end;
-    if (text == NULL || *text < '0' || *text > '9')
-        return false;
-    *ret_number = strtoull(text, &end, 10);
-    return *end == '\0' && *ret_number <= maximum;
-}
 
 // Takes --yes, which has no value, out of the words. Returns how many are left.
 static int take_yes(int argc, char **argv, bool *ret_yes) {
@@ -219,7 +210,7 @@ static bool place_wanted(const struct wish *wish, const struct decision_place *p
         *ret_next = (uint64_t)place->low;
     else if (strcmp(wish->to, "end") == 0)
         *ret_next = (uint64_t)place->high;
-    else if (!read_number(wish->to, INT64_MAX, ret_next))
+    else if (!serve_number_read(wish->to, INT64_MAX, ret_next))
         return false;
     return (int64_t)*ret_next >= place->low && (int64_t)*ret_next <= place->high;
 }
@@ -259,7 +250,7 @@ static int reset(struct wish *wish) {
     uint64_t partition = 0, count = wish->config.kafka.partitions;
     bool all = wish->partition != NULL && strcmp(wish->partition, "all") == 0;
     if (wish->to == NULL || !has_reason(wish) ||
-        (!all && !read_number(wish->partition, count - 1, &partition)))
+        (!all && !serve_number_read(wish->partition, count - 1, &partition)))
         return complain("reset needs --partition NUMBER (or all), --to beginning, end or an "
                         "offset, and --reason TEXT of up to 64 plain characters.");
     int result = 0;
@@ -271,8 +262,8 @@ static int reset(struct wish *wish) {
 static int skip(struct wish *wish) {
     char why[WHY_BYTES] = "";
     uint64_t partition, record;
-    if (!read_number(wish->partition, wish->config.kafka.partitions - 1, &partition) ||
-        !read_number(wish->record, INT64_MAX, &record) || !has_reason(wish))
+    if (!serve_number_read(wish->partition, wish->config.kafka.partitions - 1, &partition) ||
+        !serve_number_read(wish->record, INT64_MAX, &record) || !has_reason(wish))
         return complain("skip needs --partition NUMBER, --record OFFSET, and --reason TEXT of up "
                         "to 64 plain characters.");
     printf("Record %" PRIu64 " of partition %" PRIu64

@@ -38,3 +38,16 @@ bool serve_options_read(int argc, char **argv, const struct serve_option *option
     }
     return true;
 }
+
+bool serve_number_read(const char *text, uint64_t maximum, uint64_t *ret_number) {
+    uint64_t number = 0;
+    if (text == NULL || *text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || number > (UINT64_MAX - 9) / 10)
+            return false;
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    *ret_number = number;
+    return number <= maximum;
+}

@@ -4,6 +4,7 @@
 // `--name VALUE` or `--name=VALUE`.
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 struct serve_option {
     const char *name; // with its dashes
@@ -14,3 +15,6 @@ struct serve_option {
 // bare word, NULL: none may stand there. False: what is wrong has been printed.
 bool serve_options_read(int argc, char **argv, const struct serve_option *options,
                         const char **ret_rest);
+
+// Digits alone, at most `maximum`. False: they are not, or there are none (or `text` is NULL).
+bool serve_number_read(const char *text, uint64_t maximum, uint64_t *ret_number);

@@ -209,6 +209,24 @@ def other_producers(report):
     listed = shop.server.command_line("dead-letter", "list", "--config",
                                       os.path.join(shop.server.home, "config.json"))
     report.check("listed", f"{len(dead)} dead letters" in listed.stdout, listed)
+    sent_again(report, shop, letters, bob)
+    shop.server.stop()
+
+
+def sent_again(report, shop, letters, bob):
+    """A letter is shown, and what was in the wrong partition is sent to the right one."""
+    def letter(*words):
+        return shop.server.command_line("dead-letter", *words, "--config",
+                                        os.path.join(shop.server.home, "config.json"))
+    lost = next(i for i, letter in enumerate(letters) if b'"p5"' in letter.value)
+    shown = letter("show", f"0/{letters[lost].offset}")
+    report.check("shown", "reason: wrong partition" in shown.stdout and
+                 shown.stdout.count("value: ") == 1, shown)
+    report.equal("no such letter", letter("show", "0/999").returncode, 1)
+    report.equal("no place", letter("retry").returncode, 2)
+    again = letter("retry", f"0/{letters[lost].offset}")
+    report.check("sent again", again.returncode == 0 and "It is record" in again.stdout, again)
+    shop.wait_for(lambda: shop.balance(bob) == 20, what="the command in its right partition")
     shop.server.stop()
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Several nodes and workers that share one database and one queue: outcomes from another node,
-partitions that move under load, a worker that was stopped and wakes, a publisher that is replaced, a
-command on which the engine fails, and what a person can decide."""
+partitions that move under load, a worker that was stopped and wakes, a publisher that is replaced,
+a command on which the engine fails, and what a person can decide."""
 
 import json
 import os
@@ -162,12 +162,8 @@ def another_publisher(report):
         found.setdefault(record.key.decode(), []).append(int(json.loads(record.value)["sequence"]))
     for wallet, version in versions.items():
         # Two that publish for a moment repeat what was told, never skip.
-        seen, high = found.get(wallet, []), 0
-        for sequence in seen:
-            report.check("no gap", sequence <= high + 1, seen) if sequence > high + 1 else None
-            high = max(high, sequence)
-        report.equal("each version is told", sorted(set(seen)), list(range(1, version + 1)))
-        report.equal("in order", list(dict.fromkeys(seen)), list(range(1, version + 1)))
+        first_seen = list(dict.fromkeys(found.get(wallet, [])))
+        report.equal("each version, in order", first_seen, list(range(1, version + 1)))
     home.stop()
 
 
