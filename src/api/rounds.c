@@ -77,6 +77,8 @@ static void flight_add(struct flight *flight, struct call *call) {
     flight->round.command_count += call->submission.count;
 }
 
+static void flight_submit(struct api_loop *loop, struct flight *flight);
+
 bool rounds_add(struct api_loop *loop, struct call *call) {
     bool is_note = call->submission.commands[0].type == COMMAND_NOTE;
     CHECK(call->request != NULL || is_note);
@@ -97,6 +99,9 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
     flight_add(flight, call);
     flight->has_writes = flight->has_writes || !command_is_read(call->submission.commands[0].type);
     metrics_add(&loop->metrics.waiting_calls, 1);
+    // It is decided while the next one is read.
+    if (flight->round.command_count > API_ROUND_AWAITED_MAX)
+        rounds_submit_open(loop);
     return true;
 }
 

@@ -19,6 +19,7 @@
 //   of a batch are 8 bytes per operation R6  enums hold known values, amounts are within bounds
 #include "ledger/record.h"
 
+#include "base/ahead.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "ledger/metadata.h"
@@ -29,6 +30,10 @@
 enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAG_SPENT = 32,
        FLAGS_KNOWN = 55 };
 enum { RECORD_VERSION = 1 };
+
+// Records follow one another in a buffer: of those to come the memory is asked for. A payment's
+// record is as long as a step.
+enum { WRITE_AHEAD_BYTES = 1024, WRITE_AHEAD_STEP = 448 };
 
 struct frame {
     uint32_t size; // of the whole record
@@ -350,6 +355,7 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
     for (int i = 0; i < RECORD_TEXTS; i++)
         text_total += texts[i].size;
     uint8_t *start = buffer_room(buffer, 1024 + text_total);
+    ahead_write(start + WRITE_AHEAD_BYTES, WRITE_AHEAD_STEP);
     struct frame frame = {
         .kind = record->kind,
         .version = RECORD_VERSION,

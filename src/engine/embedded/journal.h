@@ -102,6 +102,8 @@ void journal_head(const struct journal *journal, uint64_t *ret_end,
 // slice when there is no record there (a forged position). Only the frame is checked (size within
 // the round area), not the checksum. Thread: any.
 struct slice journal_read(const struct journal *journal, uint64_t position);
+// Asks for the memory of the record's beginning, ahead of reading it. Any position.
+void journal_ahead(const struct journal *journal, uint64_t position);
 
 // The record at `position` of the open round, of the one on its way, or a durable one. Thread: the
 // writer. The slice of an open round moves when more records are appended.

@@ -5,9 +5,12 @@
 
 #include <string.h>
 
+#include "base/ahead.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "ledger/record.h"
+
+#define COUNT_AHEAD_BYTES 2048
 
 enum { FLIGHT_IDLE, FLIGHT_BUSY };
 
@@ -19,6 +22,7 @@ static uint32_t flight_count_records(const struct journal_flight *flight) {
     while (rest.size != 0) {
         size_t size = record_size(rest);
         CHECK(size != 0);
+        ahead_read(rest.bytes + COUNT_AHEAD_BYTES, size); // another thread wrote it
         rest = slice_of(rest.bytes + size, rest.size - size);
         count++;
     }

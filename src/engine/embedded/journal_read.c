@@ -5,6 +5,7 @@
 // rounds by a zero block.
 #include <string.h>
 
+#include "base/ahead.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/embedded/journal_private.h"
@@ -31,6 +32,12 @@ struct slice journal_read(const struct journal *journal, uint64_t position) {
     struct slice rest = bytes_at(journal, position, published);
     size_t size = record_size(rest);
     return slice_of(size == 0 ? NULL : rest.bytes, size);
+}
+
+void journal_ahead(const struct journal *journal, uint64_t position) {
+    uint64_t segment_bytes = journal->options.segment_bytes;
+    if (position < journal_published(journal))
+        ahead_read(journal->segments[position / segment_bytes].bytes + position % segment_bytes, 1);
 }
 
 bool journal_next(const struct journal *journal, uint64_t position, uint64_t *ret_position,

@@ -14,6 +14,7 @@
 //
 // If the commit fails nobody has been answered, and the process stops: the next start may or may
 // not find the round.
+#include "base/ahead.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/embedded/books.h"
@@ -21,6 +22,7 @@
 #define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second
 #define BEHIND_WAIT_NS         1000000
 #define RECORD_FIXED_BYTES_MAX 640
+#define OUTCOMES_AHEAD         6
 #define SLOW_COMMIT_NS         UINT64_C(3000000)
 #define SLOW_BATCHES           64 // after it
 
@@ -73,6 +75,8 @@ static void decide_submission(struct books *books, struct submission *submission
         const struct command *command = &submission->commands[i];
         if (i + FETCH_AHEAD < submission->count)
             fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
+        if (i + OUTCOMES_AHEAD < submission->count)
+            ahead_write(&submission->outcomes[i + OUTCOMES_AHEAD], sizeof(struct outcome));
         if (command_is_read(command->type))
             read_one(books, command, &submission->outcomes[i]);
         else if (books->storage_full)
@@ -90,8 +94,11 @@ static void resolve_submission(struct books *books, struct submission *submissio
     }
     if (submission->guarded)
         outcome_resolve(books, &submission->batch_outcome);
-    for (uint32_t i = 0; i < submission->count; i++)
+    for (uint32_t i = 0; i < submission->count; i++) {
+        if (i + OUTCOMES_AHEAD < submission->count)
+            journal_ahead(books->journal, submission->outcomes[i + OUTCOMES_AHEAD].record.size);
         outcome_resolve(books, &submission->outcomes[i]);
+    }
 }
 
 static struct round *round_of(struct inbox_node *node) {

@@ -60,6 +60,34 @@ static void crc_of_any_length_and_split(void **state) {
     }
 }
 
+#ifdef __x86_64__
+#define UPPER(n) __asm__("vextractf128 $1, %%ymm" #n ", %0" : "=m"(upper[n]))
+#endif
+
+// The library's widest code must not leave the processor in a state where plain code is slow.
+static void crc_clears_the_vectors(void **state) {
+#ifdef __x86_64__
+    static uint8_t bytes[1024];
+    uint64_t upper[8][2];
+    if (!__builtin_cpu_supports("avx"))
+        return;
+    memset(bytes, 0xa5, sizeof(bytes));
+    for (size_t size = 64; size <= sizeof(bytes); size *= 2) {
+        (void)crc32c(slice_of(bytes, size));
+        UPPER(0);
+        UPPER(1);
+        UPPER(2);
+        UPPER(3);
+        UPPER(4);
+        UPPER(5);
+        UPPER(6);
+        UPPER(7);
+        for (int i = 0; i < 8; i++)
+            assert_true(upper[i][0] == 0 && upper[i][1] == 0);
+    }
+#endif
+}
+
 static void xxh3_is_the_specified_one(void **state) {
     assert_int_equal(hash64(slice_of("", 0), 0), UINT64_C(0x2D06800538D394C2));
     struct digest128 empty = hash128(slice_of("", 0), 0);
@@ -182,6 +210,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc_of_the_rfc),
         cmocka_unit_test(crc_of_any_length_and_split),
+        cmocka_unit_test(crc_clears_the_vectors),
         cmocka_unit_test(xxh3_is_the_specified_one),
         cmocka_unit_test(parts_keep_their_borders),
         cmocka_unit_test(parts_of_any_length),
