@@ -374,10 +374,15 @@ enum link_result link_collect(struct link *link,
     return answer;
 }
 
-void link_forget(struct link *link) {
-    for (uint32_t i = 0; i < link->result_count; i++)
+void link_forget_since(struct link *link, uint32_t kept) {
+    CHECK(kept <= link->result_count);
+    for (uint32_t i = kept; i < link->result_count; i++)
         PQclear(link->results[i]);
-    link->result_count = 0;
+    link->result_count = kept;
+}
+
+void link_forget(struct link *link) {
+    link_forget_since(link, 0);
 }
 
 // ---- rows -------------------------------------------------------------------------------------

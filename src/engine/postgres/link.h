@@ -97,6 +97,9 @@ MUST_CHECK enum link_result link_collect(struct link *link,
                                                       const struct pg_result *result),
                                          void *context);
 void link_forget(struct link *link);
+// The same, but for the first `kept` (a `result_count` of before): a round whose commit is being
+// looked up on a new connection still reads the rows that it was decided on.
+void link_forget_since(struct link *link, uint32_t kept);
 // One statement without parameters or rows that is not prepared (migrations). Thread: one.
 MUST_CHECK enum link_result link_run(struct link *link, const char *text);
 // The same, with the first value of its one row as text.

@@ -93,13 +93,14 @@ static void take_identity(void *context, enum sql statement, const struct pg_res
 enum link_result identity_ask(struct link *link, const struct lineage *seen,
                               struct identity *ret_identity) {
     struct parameters parameters = {0};
+    uint32_t kept = link->result_count;
     *ret_identity = (struct identity){0};
     parameter_number(&parameters, (int64_t)seen->system);
     parameter_number(&parameters, (int64_t)seen->timeline);
     link_send(link, SQL_IDENTITY, &parameters);
     link_sync(link);
     enum link_result result = link_collect(link, take_identity, ret_identity);
-    link_forget(link);
+    link_forget_since(link, kept);
     if (result == LINK_OK && ret_identity->claim.now.system == 0)
         return LINK_REFUSED;
     return result;
@@ -223,6 +224,7 @@ static enum link_result mark_and_wait(struct link *link, const struct lineage_cl
                                       bool is_new) {
     struct parameters parameters = {0};
     uint8_t token[LINEAGE_TOKEN_BYTES];
+    uint32_t kept = link->result_count;
     random_fill(token, sizeof(token));
     link_send(link, SQL_BEGIN_LOOKING, NULL);
     link_send(link, SQL_WAIT_FOR_LOST, NULL);
@@ -236,7 +238,7 @@ static enum link_result mark_and_wait(struct link *link, const struct lineage_cl
     link_send(link, SQL_COMMIT, NULL);
     link_sync(link);
     enum link_result result = link_collect(link, NULL, NULL);
-    link_forget(link);
+    link_forget_since(link, kept);
     if (result != LINK_OK || (link->committed && !link->warned))
         return result;
     (void)snprintf(link->why, sizeof(link->why),
