@@ -37,6 +37,7 @@ static const char *const permission_words[PERMISSION_COUNT] = {
     [PERMISSION_KEYS_READ] = "keys:read",
     [PERMISSION_KEYS_WRITE] = "keys:write",
     [PERMISSION_AUDIT_READ] = "audit:read",
+    [PERMISSION_OWNERS_ERASE] = "owners:erase",
 };
 
 #define P(word) BIT(PERMISSION_##word)
@@ -60,8 +61,8 @@ static const struct role_row roles[] = {
     {1, false, "admin", "Everything, keys included; no money when duties are separated.",
      EVERYTHING},
     {2, false, "service",
-     "A shop's back end: everything but keys, audit, adjustments and approving.",
-     EVERYTHING & ~(KEYS | FOUR_EYES | P(AUDIT_READ) | P(BOOKS_RESUME))},
+     "A shop's back end: everything but keys, audit, adjustments, approving and erasing.",
+     EVERYTHING & ~(KEYS | FOUR_EYES | P(AUDIT_READ) | P(BOOKS_RESUME) | P(OWNERS_ERASE))},
     {3, false, "auditor", "Reads everything and changes nothing.", READS},
     {4, false, "operator",
      "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving.",

@@ -35,6 +35,7 @@ enum permission {
     PERMISSION_KEYS_READ,
     PERMISSION_KEYS_WRITE,
     PERMISSION_AUDIT_READ, // who did what
+    PERMISSION_OWNERS_ERASE, // an owner's texts, for ever
     PERMISSION_COUNT
 };
 

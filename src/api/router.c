@@ -179,6 +179,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_WITHDRAWAL:
     case ANSWER_HOLD:
     case ANSWER_APPROVAL:
+    case ANSWER_ERASURE:
     case ANSWER_KEY: commands_request(asking); break;
     }
 }
@@ -258,6 +259,7 @@ struct wire_context router_wire_context(struct asking *asking, struct arena *are
         .token_until_ms = asking->principal.token_until_ms,
         .allowed_commands = api->allowed_commands[asking->principal.role],
         .bound_to = router_bound_to(asking, arena),
+        .path_owner = asking->token,
         .closed_guards = api->closed_guards[asking->principal.role],
         .roles = &api->wire_roles,
     };

@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include "base/check.h"
+#include "ledger/seal.h"
 
 #define ROUND_ARENA_BYTES 4096
 
@@ -65,4 +66,12 @@ void outcome_point(struct outcome *outcome, const struct record *record, uint64_
         outcome->has_version = true;
         outcome->version = record->wallet.version;
     }
+}
+
+struct slice engine_reveal(const struct engine *engine, struct slice bytes, struct arena *arena) {
+    if (engine->vault == NULL || !record_is_sealed(bytes))
+        return bytes;
+    uint8_t *place = arena_take(arena, bytes.size);
+    size_t size = record_reveal(bytes, engine->vault, place);
+    return size == 0 ? bytes : slice_of(place, size);
 }

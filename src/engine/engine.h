@@ -16,6 +16,7 @@
 #include "ledger/record.h"
 
 struct engine;
+struct text_vault; // ledger/seal.h
 
 // What became of a command. Slices live until `round_release`.
 struct outcome {
@@ -276,6 +277,12 @@ struct engine {
     // A transaction stands at 8 x the locator of its id; or, when this is not 0, at 8 x the sum of
     // that and of its id's milliseconds shifted left by so many bits.
     uint32_t locator_time_shift;
+    // Opens the free texts of these books; NULL: they are plain. The engine's.
+    struct text_vault *vault;
     // While it is true whatever moves money is refused as payments_stopped. Thread: any.
     atomic_bool payments_stopped;
 };
+
+// A record as it was before its free texts were sealed: the same bytes, or others in `arena`. For
+// records of the feed; outcomes and pages have been through it. Thread: any, one per arena.
+struct slice engine_reveal(const struct engine *engine, struct slice bytes, struct arena *arena);

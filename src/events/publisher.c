@@ -39,6 +39,7 @@ struct publisher {
     struct cursor cursor; // as we hold it
     uint64_t read;        // how far the feed is read; cursor.next is how far it is acknowledged
     struct buffer json;
+    struct arena plain; // the record at hand, when its texts are sealed
     uint32_t failed; // deliveries of this chunk
     uint32_t events; // of this chunk
     bool gave_up;    // the producer was full: the chunk ends here
@@ -85,7 +86,9 @@ struct opening_read {
 static bool take_opening(void *context, const struct feed_record *found) {
     struct opening_read *read = context;
     const char *why;
-    read->found = record_decode(found->bytes, &read->record, &why) == STATUS_ok;
+    struct slice bytes = engine_reveal(read->publisher->engine, found->bytes,
+                                       &read->publisher->plain);
+    read->found = record_decode(bytes, &read->record, &why) == STATUS_ok;
     return false;
 }
 
@@ -118,7 +121,9 @@ static bool take_record(void *context, const struct feed_record *found) {
     struct publisher *publisher = context;
     struct record record;
     const char *why;
-    if (record_decode(found->bytes, &record, &why) != STATUS_ok) {
+    arena_reset(&publisher->plain);
+    struct slice bytes = engine_reveal(publisher->engine, found->bytes, &publisher->plain);
+    if (record_decode(bytes, &record, &why) != STATUS_ok) {
         log_line(LOG_ERROR, "events", "The record at %llu of the feed does not decode: %s",
                  (unsigned long long)found->position, why);
         publisher->gave_up = true;
@@ -311,6 +316,7 @@ static void *run(void *context) {
 enum status publisher_open(const struct publisher_options *options, char *ret_why,
                            size_t why_bytes, struct publisher **ret_publisher) {
     struct publisher *publisher = memory_take_zeroed(sizeof(*publisher));
+    arena_init(&publisher->plain, 4096);
     publisher->wish = options->topic;
     CHECK(strlen(options->topic.name) < sizeof(publisher->topic));
     memcpy(publisher->topic, options->topic.name, strlen(options->topic.name) + 1);
@@ -350,6 +356,7 @@ void publisher_close(struct publisher *publisher) {
     kafka_producer_close(publisher->producer);
     engine_wait_done(&publisher->wait);
     buffer_done(&publisher->json);
+    arena_done(&publisher->plain);
     (void)pthread_mutex_destroy(&publisher->lock);
     memory_free(publisher);
 }

@@ -166,6 +166,7 @@ void apply(const struct record *record, struct docket *docket) {
         break;
     case RECORD_REFUSAL:
     case RECORD_BATCH:
+    case RECORD_DATA_KEY: // the engine's vault does that
     case RECORD_NOTES: break; // remembered, nothing moves
     }
     if (record->spent.day != 0 && docket->spent != NULL &&

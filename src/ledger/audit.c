@@ -99,6 +99,7 @@ void audit_entry_of(const struct record *record, uint32_t index, struct audit_en
         ret_entry->status = record->refusal.status;
         about(ret_entry, (enum id_type)record->refusal.id_type, record->refusal.id);
         return;
+    case RECORD_DATA_KEY: ret_entry->owner = record->data_key.owner; return;
     case RECORD_NOTES: of_note(&record->notes, index, ret_entry); return;
     default: return; // a batch, or what has no thing of its own
     }

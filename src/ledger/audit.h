@@ -25,6 +25,7 @@ struct audit_entry {
     struct slice operation;    // of a note
     struct origin origin;      // slices are the record's
     struct id transaction;     // what moved; zero: nothing did
+    struct slice owner;        // whose data were destroyed
     struct audit_name resource; // what the request named; a zero id: nothing
     // All that the entry names, for those who look for one of them.
     struct audit_name names[AUDIT_NAMES_MAX];

@@ -34,6 +34,7 @@ static const char *type_name(enum command_type type) {
         [COMMAND_CURSOR_RESET] = "cursor_reset",
         [COMMAND_READ_CURSOR] = "read_cursor",
         [COMMAND_READ_OPERATION] = "read_operation",
+        [COMMAND_OWNER_FORGET] = "owner_forget",
         [COMMAND_NOTE] = "note",
         [COMMAND_ADJUSTMENT] = "adjustment",
         [COMMAND_APPROVE] = "approve",

@@ -55,6 +55,8 @@ enum command_type {
     COMMAND_CURSOR_RESET = 40,
     COMMAND_READ_CURSOR = 41,
     COMMAND_READ_OPERATION = 42,
+    // Destroys the data key of `owner` (seal.h).
+    COMMAND_OWNER_FORGET = 43,
     COMMAND_TYPE_COUNT
 };
 

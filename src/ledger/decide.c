@@ -11,7 +11,7 @@
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
 //   limit_exceeded ·
 //   wallet_not_empty · credit_limit_in_use · last_admin_key · approval_not_pending ·
-//   second_principal_needed
+//   second_principal_needed · encryption_off · owner_unknown
 //
 // What a rung asks of a command stands in `traits`; after the last rung the command must succeed,
 // and decide_facts.c writes down what it does.
@@ -255,6 +255,10 @@ static enum status rung_administration(const struct command *command, const stru
             return refuse_numbers(ret_refusal, STATUS_credit_limit_in_use, wallet->id, docket,
                                   command->credit_limit, -wallet_available(wallet));
     }
+    if (command->type == COMMAND_OWNER_FORGET && !docket->encrypts)
+        return refuse(ret_refusal, STATUS_encryption_off, ID_WALLET, (struct id){{0}});
+    if (command->type == COMMAND_OWNER_FORGET && !docket->owner_is_known)
+        return refuse(ret_refusal, STATUS_owner_unknown, ID_WALLET, (struct id){{0}});
     if (command->type == COMMAND_APPROVE || command->type == COMMAND_REJECT)
         return parked_decide(command, docket, ret_refusal);
     if (command->type == COMMAND_KEY_REVOKE &&

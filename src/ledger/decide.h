@@ -41,6 +41,10 @@ struct docket {
     uint64_t owner_seed;         // of these books' marks of owners (owner.h)
     // Of the two wallets of a transaction that is no purchase (refund by somebody bound); 0: none.
     uint64_t subject_owners[2];
+    // Of COMMAND_OWNER_FORGET: whether free texts are sealed, whether any wallet is this owner's,
+    // and what its record says.
+    bool encrypts, owner_is_known;
+    struct data_key_facts data_key; // without the owner
     struct slice owner;          // of `wallet`, for its record
     struct slice order;          // of `hold`: its captures belong to the same order
     struct slice metadata;       // of `wallet` as it is now, for its record

@@ -276,6 +276,14 @@ static void facts_of_decision(const struct command *command, const struct docket
     };
 }
 
+static void facts_of_forgetting(const struct command *command, const struct docket *docket,
+                                struct record *record) {
+    CHECK(docket->encrypts && docket->owner_is_known);
+    record->kind = RECORD_DATA_KEY;
+    record->data_key = docket->data_key;
+    record->data_key.owner = command->owner;
+}
+
 // What was set aside and will not be spent after all.
 static int64_t freed_by(const struct command *command, const struct docket *docket,
                         int64_t amount) {
@@ -299,6 +307,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     record->key = command->has_key ? command->key : (struct digest128){0};
     record->request = command->has_key ? command->request : (struct digest128){0};
     record->spent = (struct spent){0};
+    record->sealed_by = 0;
     if (parked_is_due(command, docket, amount)) {
         parked_facts_of(command, docket, amount, record);
         return;
@@ -334,6 +343,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;
     case COMMAND_KEY_ROTATE: facts_of_rotation(command, docket, record); return;
+    case COMMAND_OWNER_FORGET: facts_of_forgetting(command, docket, record); return;
     default: UNREACHABLE("no facts for this command");
     }
 }

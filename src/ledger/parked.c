@@ -2,8 +2,6 @@
 // Which commands wait, who may let them go, and the bytes that keep them.
 #include "ledger/parked.h"
 
-#include "ledger/metadata.h"
-
 enum { COMMAND_TEXTS = 10 };
 enum {
     GIVEN_IF_MATCH = 1,
@@ -124,7 +122,9 @@ static void texts_of(struct command *command, struct slice *ret_places[COMMAND_T
 
 void command_encode(const struct command *command, struct buffer *buffer) {
     struct slice *texts[COMMAND_TEXTS];
-    texts_of((struct command *)command, texts);
+    struct command bare = *command;
+    bare.reference = bare.reason = bare.metadata = (struct slice){0};
+    texts_of(&bare, texts);
     struct command_bytes bytes = {
         .type = command->type,
         .given = (uint8_t)((command->has_if_match ? GIVEN_IF_MATCH : 0) |
@@ -207,9 +207,27 @@ bool command_decode(struct slice encoded, struct command *ret_command) {
     }
     bool is_hold = command.type == COMMAND_HOLD;
     if (at != encoded.size || command.direction > ADJUSTMENT_DEBIT ||
-        !metadata_is_valid(command.metadata) ||
+        command.reference.size + command.reason.size + command.metadata.size != 0 ||
         (is_hold && (command.expires_in_s < 1 || command.expires_in_s > LIMIT_EXPIRES_IN_S_MAX)))
         return false;
     *ret_command = command;
+    return true;
+}
+
+void parked_keep(struct parked_facts *facts, const struct command *command, struct buffer *buffer) {
+    CHECK(facts->status == PARKED_PENDING);
+    command_encode(command, buffer);
+    facts->command = buffer_slice(buffer);
+    facts->reference = command->reference;
+    facts->reason = command->reason;
+    facts->metadata = command->metadata;
+}
+
+bool parked_kept(const struct parked_facts *facts, struct command *ret_command) {
+    if (!command_decode(facts->command, ret_command))
+        return false;
+    ret_command->reference = facts->reference;
+    ret_command->reason = facts->reason;
+    ret_command->metadata = facts->metadata;
     return true;
 }

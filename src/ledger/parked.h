@@ -38,8 +38,14 @@ void parked_outcome(struct parked_facts *facts, const struct record *made,
                     const struct refusal *refusal);
 
 // The bytes of a command, little endian: struct command_bytes of parked.c, then the texts.
-// What only the way in matters for (idempotency key, digests, secrets) is left out.
+// What only the way in matters for (idempotency key, digests, secrets) is left out, and so are the
+// free texts: they stand in the record beside it.
 void command_encode(const struct command *command, struct buffer *buffer);
 // Slices of the result point into `bytes`. False: these are no bytes of a command that can wait.
 // Marked as approved. Thread: any.
 bool command_decode(struct slice bytes, struct command *ret_command);
+
+// Keeps a command, encoded into `buffer`, in the facts; and the way back, free texts and all.
+// Slices point into the command, the buffer and the facts.
+void parked_keep(struct parked_facts *facts, const struct command *command, struct buffer *buffer);
+MUST_CHECK bool parked_kept(const struct parked_facts *facts, struct command *ret_command);

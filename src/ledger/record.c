@@ -7,16 +7,18 @@
 //   request facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag
 //   2) and `subject` (flag 4)
 //                         parts follow its own; flag 16 says that the command was queued
-//   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last
+//   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last,
+//   and with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind
 //   padding    zero bytes to a multiple of 8
 //
 // A record is valid if and only if
 //   R1  its size is a multiple of 8, at least a frame, at most LIMIT_RECORD_BYTES_MAX, and within
 //   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
-//   version are known (version 1), no unknown flag is set (flag 8 is kept for encrypted texts) R4
-//   frame, key, facts and texts fill the size exactly, up to 7 zero bytes of padding R5  metadata
-//   is well-formed (metadata.h), and so are notes (note.h) and kept commands (parked.h); positions
-//   of a batch are 8 bytes per operation R6  enums hold known values, amounts are within bounds
+//   version are known (version 1), no unknown flag is set; flag 8, and it alone, comes with a data
+//   key and free texts R4  frame, key, facts and texts fill the size exactly, up to 7 zero bytes of
+//   padding R5  metadata is well-formed (metadata.h), and so are notes (note.h) and kept commands
+//   (parked.h); positions of a batch are 8 bytes per operation R6  enums hold known values, amounts
+//   are within bounds
 #include "ledger/record.h"
 
 #include "base/ahead.h"
@@ -25,29 +27,11 @@
 #include "ledger/metadata.h"
 #include "ledger/note.h"
 #include "ledger/parked.h"
-#include "ledger/record_texts.h"
-
-enum { FLAG_KEY = 1, FLAG_EXTERNAL = 2, FLAG_SUBJECT = 4, FLAG_QUEUED = 16, FLAG_SPENT = 32,
-       FLAGS_KNOWN = 55 };
-enum { RECORD_VERSION = 1 };
+#include "ledger/record_frame.h"
 
 // Records follow one another in a buffer: of those to come the memory is asked for. A payment's
 // record is as long as a step.
 enum { WRITE_AHEAD_BYTES = 1024, WRITE_AHEAD_STEP = 448 };
-
-struct frame {
-    uint32_t size; // of the whole record
-    uint32_t crc;  // of all that follows
-    uint8_t kind, version, operation, flags;
-    uint8_t role;
-    uint8_t reserved[3];
-    uint64_t time_ms;
-    uint8_t address[16];
-    uint16_t text_bytes[RECORD_TEXTS - 1];
-    uint32_t tail_bytes;
-    uint64_t key_space; // kept for the data key of encrypted texts
-};
-static_assert(sizeof(struct frame) == 64, "the frame has no padding");
 
 struct digests_bytes {
     struct digest128 key, request;
@@ -147,6 +131,10 @@ struct parked_bytes {
 };
 static_assert(sizeof(struct parked_bytes) == 192, "");
 
+struct data_key_bytes {
+    uint64_t number, plain_until_ms;
+};
+
 struct batch_bytes {
     uint64_t count;
 };
@@ -161,6 +149,29 @@ static_assert(sizeof(struct cursor_bytes) == 40, "");
 struct notes_bytes {
     uint64_t count;
 };
+
+size_t free_texts_at(const struct frame *frame) {
+    static const uint8_t facts_bytes[] = {
+        [RECORD_WALLET] = sizeof(struct wallet_bytes),
+        [RECORD_TRANSACTION] = sizeof(struct transaction_bytes),
+        [RECORD_HOLD] = sizeof(struct hold_bytes),
+        [RECORD_WITHDRAWAL] = sizeof(struct withdrawal_bytes),
+        [RECORD_PARKED] = sizeof(struct parked_bytes),
+    };
+    CHECK(record_kind_seals(frame->kind));
+    size_t size = sizeof(*frame) + facts_bytes[frame->kind];
+    if ((frame->flags & FLAG_KEY) != 0)
+        size += sizeof(struct digests_bytes);
+    if ((frame->flags & FLAG_SPENT) != 0)
+        size += sizeof(struct spent_bytes);
+    if ((frame->flags & FLAG_EXTERNAL) != 0)
+        size += sizeof(struct external_bytes);
+    if ((frame->flags & FLAG_SUBJECT) != 0)
+        size += sizeof(struct subject_bytes);
+    for (int i = 0; i < TEXT_REFERENCE; i++)
+        size += frame->text_bytes[i];
+    return size;
+}
 
 static void currency_split(const struct currency *currency, char *ret_code, uint8_t *ret_exponent) {
     memcpy(ret_code, currency->code, sizeof(currency->code));
@@ -341,6 +352,11 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
                                      .source = facts->source};
         return put(place, &bytes, sizeof(bytes));
     }
+    case RECORD_DATA_KEY:
+        return put(place,
+                   &(struct data_key_bytes){.number = record->data_key.number,
+                                            .plain_until_ms = record->data_key.plain_until_ms},
+                   sizeof(struct data_key_bytes));
     case RECORD_NOTES:
         return put(place, &(struct notes_bytes){.count = record->notes.count},
                    sizeof(struct notes_bytes));
@@ -626,6 +642,14 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
         return NULL;
     }
     case RECORD_CURSOR: return take_cursor(reader, &record->cursor);
+    case RECORD_DATA_KEY: {
+        struct data_key_bytes bytes;
+        if (!take(reader, &bytes, sizeof(bytes)))
+            return "R4: the facts do not fit";
+        record->data_key = (struct data_key_facts){.number = bytes.number,
+                                                   .plain_until_ms = bytes.plain_until_ms};
+        return NULL;
+    }
     case RECORD_NOTES: {
         struct notes_bytes bytes;
         if (!take(reader, &bytes, sizeof(bytes)))
@@ -641,14 +665,24 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
 
 static const char *take_texts(struct reader *reader, const struct frame *frame,
                               struct record *record) {
-    struct slice texts[RECORD_TEXTS];
-    for (int i = 0; i < RECORD_TEXTS; i++) {
+    struct slice texts[RECORD_TEXTS] = {0};
+    bool is_sealed = (frame->flags & FLAG_SEALED) != 0;
+    for (int i = 0; i < (is_sealed ? TEXT_REFERENCE : RECORD_TEXTS); i++) {
         size_t size = i == TEXT_TAIL ? frame->tail_bytes : frame->text_bytes[i];
         if ((size_t)(reader->end - reader->place) < size)
             return "R4: the texts do not fit";
         texts[i] = slice_of(reader->place, size);
         reader->place += size;
     }
+    if (is_sealed != (frame->key_space != 0) || (is_sealed && free_texts_size(frame) == 0) ||
+        (is_sealed && !record_kind_seals(frame->kind)))
+        return "R3: sealed texts without a key, a key without sealed texts";
+    if (is_sealed) { // they stay as they are; seal.h opens them
+        if ((size_t)(reader->end - reader->place) < free_texts_size(frame) + SEAL_OVERHEAD)
+            return "R4: the texts do not fit";
+        reader->place += free_texts_size(frame) + SEAL_OVERHEAD;
+    }
+    record->sealed_by = frame->key_space;
     if (reader->end - reader->place > 7)
         return "R4: bytes are left over";
     for (; reader->place < reader->end; reader->place++)
@@ -663,8 +697,10 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
     } else if (record->kind == RECORD_PARKED) {
         struct command kept;
         bool is_pending = record->parked.status == PARKED_PENDING;
-        if (is_pending ? !command_decode(texts[TEXT_TAIL], &kept) : texts[TEXT_TAIL].size != 0)
+        if (is_pending ? !command_decode(texts[TEXT_ORDER], &kept) : texts[TEXT_ORDER].size != 0)
             return "R5: the kept command is not well-formed";
+        if (!metadata_is_valid(texts[TEXT_TAIL]))
+            return "R5: the metadata is not well-formed";
     } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
         return "R5: the metadata is not well-formed";
     }

@@ -23,6 +23,7 @@ enum record_kind {
     RECORD_BATCH = 7,       // an atomic batch with a key of its own, done
     RECORD_NOTES = 12,      // entries of the audit that no other record tells
     RECORD_PARKED = 8,      // a command kept for a later decision, and that decision
+    RECORD_DATA_KEY = 13,   // a data key was destroyed, and with it an owner's free texts
     RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
@@ -136,12 +137,13 @@ struct parked_facts {
     // Money that is held for it, and the wallet after that; version 0: none is.
     int64_t held, wallet_balance, wallet_held;
     uint64_t wallet_version;
-    struct slice command;   // encoded
+    struct slice command;   // encoded, without its free texts
+    struct slice reference, metadata; // the command's
     uint64_t opening;       // position of the record that opened it
     uint8_t result_type;    // enum id_type of `result`
     struct id result;       // what it made
     struct refusal refusal; // of PARKED_REFUSED: why
-    struct slice reason;    // of who decided
+    struct slice reason;    // the command's; in the record that ends it: of who decided
 };
 
 struct batch_facts {
@@ -149,6 +151,13 @@ struct batch_facts {
     // count x u64, little endian: the positions of the records that answer the operations.
     // Positions are multiples of 8; bit 0 is set where an operation was itself a replay.
     struct slice positions;
+};
+
+// What DELETE /v1/owners/{owner}/data did.
+struct data_key_facts {
+    uint64_t number;         // of the key that was destroyed; 0: the owner had none
+    uint64_t plain_until_ms; // texts written before then were never sealed; 0: all were
+    struct slice owner;
 };
 
 struct notes_facts {
@@ -164,6 +173,7 @@ struct record {
     uint64_t time_ms; // the round's
     struct origin origin;
     struct digest128 key, request; // zero without a key
+    uint64_t sealed_by; // decoded: the data key under which the free texts, empty here, are sealed
     struct spent spent; // of who pays, after it; day 0: nothing is counted
     union {
         struct wallet_facts wallet;
@@ -174,6 +184,7 @@ struct record {
         struct refusal refusal;
         struct batch_facts batch;
         struct parked_facts parked;
+        struct data_key_facts data_key;
         struct cursor cursor;
         struct notes_facts notes;
     };

@@ -38,9 +38,12 @@ static void places_of(struct record *record, struct slice *ret_places[RECORD_TEX
         ret_places[TEXT_ORDER] = &record->api_key.owner;
         return;
     case RECORD_PARKED:
+        ret_places[TEXT_ORDER] = &record->parked.command;
+        ret_places[TEXT_REFERENCE] = &record->parked.reference;
         ret_places[TEXT_REASON] = &record->parked.reason;
-        ret_places[TEXT_TAIL] = &record->parked.command;
+        ret_places[TEXT_TAIL] = &record->parked.metadata;
         return;
+    case RECORD_DATA_KEY: ret_places[TEXT_NAME] = &record->data_key.owner; return;
     case RECORD_BATCH: ret_places[TEXT_TAIL] = &record->batch.positions; return;
     case RECORD_NOTES: ret_places[TEXT_TAIL] = &record->notes.notes; return;
     case RECORD_REFUSAL:

@@ -9,7 +9,7 @@ enum record_text {
     TEXT_PRINCIPAL,
     TEXT_REQUEST_ID,
     TEXT_NAME,  // owner, bank id, or a key's name
-    TEXT_ORDER, // order, or a key's owner
+    TEXT_ORDER, // order, a key's owner, or a kept command
     TEXT_REFERENCE,
     TEXT_REASON,
     TEXT_TAIL, // metadata, the positions of a batch, or notes

@@ -89,6 +89,10 @@ static const struct setting settings[] = {
      "Whose JSON Web Tokens open doors beside API keys: an array of up to 8 objects of `issuer`, "
      "`audience`, `keys` (a JWK set's path or address), `role` or `role_claim` and `roles`, and "
      "optionally `owner_claim`, `algorithms`, `leeway_s` (30) and `refresh_s` (300)."},
+    {"encryption", SETTING_ENCRYPTION, 0, 0, 0, 0,
+     "Encrypts free texts (reference, reason, metadata), each owner's under a key of its own: an "
+     "object of the path `master_key_file`, and of `old_master_key_file` for the one start that "
+     "exchanges it. FLORIN_MASTER_KEY and FLORIN_OLD_MASTER_KEY do the same."},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -318,6 +322,8 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_TLS: return config_read_tls(value, &config->edge, ret_why, why_bytes);
     case SETTING_PROXIES: return config_read_proxies(value, &config->edge, ret_why, why_bytes);
     case SETTING_ORIGINS: return config_read_origins(value, &config->edge, ret_why, why_bytes);
+    case SETTING_ENCRYPTION:
+        return config_read_encryption(value, &config->encryption, ret_why, why_bytes);
     case SETTING_TOKENS:
         return config_read_tokens(value, config->issuers, &config->issuer_count, ret_why,
                                   why_bytes);

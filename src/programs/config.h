@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "ledger/money.h"
 #include "programs/config_edge.h"
+#include "programs/config_encryption.h"
 #include "ledger/parked.h"
 #include "ledger/spending.h"
 #include "programs/config_kafka.h"
@@ -46,6 +47,7 @@ struct config {
     struct token_issuer issuers[TOKEN_ISSUERS_MAX];
     uint32_t issuer_count;
     struct config_edge edge;
+    struct config_encryption encryption;
     bool separate_duties;
     struct approval_rules approvals;
     struct spending_limits limits;
@@ -68,6 +70,7 @@ enum setting_kind {
     SETTING_PROXIES,
     SETTING_ORIGINS,
     SETTING_APPROVALS,
+    SETTING_ENCRYPTION,
     SETTING_LIMITS
 };
 

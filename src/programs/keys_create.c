@@ -126,6 +126,7 @@ int keys_create_run(int argc, char **argv) {
     // The server's own configuration is not known here, so nothing may be forgotten that it would
     // keep.
     struct embedded_options options = {.folder = wish.folder,
+                                       .without_texts = true,
                                        .idempotency_days = 366,
                                        .free_bytes_min = config.storage_free_bytes_min};
     enum status status = embedded_open(&options, why, sizeof(why), &engine);

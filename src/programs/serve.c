@@ -30,6 +30,7 @@
 #include "programs/serve_kafka.h"
 #include "programs/serve_harden.h"
 #include "programs/serve_key.h"
+#include "programs/serve_masters.h"
 #include "programs/serve_options.h"
 #include "programs/serve_tokens.h"
 #include "programs/version.h"
@@ -146,9 +147,7 @@ static bool open_postgres(struct serving *serving) {
     return false;
 }
 
-static bool open_engine(struct serving *serving) {
-    if (serving->postgres != NULL)
-        return open_postgres(serving);
+static bool open_embedded(struct serving *serving, const struct vault_masters *masters) {
     char why[WHY_BYTES] = "";
     struct embedded_options options = {
         .folder = serving->folder,
@@ -158,6 +157,7 @@ static bool open_engine(struct serving *serving) {
         .free_bytes_min = serving->config.storage_free_bytes_min,
         .approvals = approvals_of(serving),
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
+        .masters = masters,
     };
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
     if (status == STATUS_ok)
@@ -165,6 +165,23 @@ static bool open_engine(struct serving *serving) {
     fprintf(stderr, "florin %s: cannot open the books in %s: %s\n", serving->word, serving->folder,
             why[0] != '\0' ? why : status_sentence(status));
     return false;
+}
+
+static bool open_engine(struct serving *serving) {
+    struct vault_masters masters = {0};
+    bool is_encrypted = false, is_open = false;
+    if (!serve_read_masters(&serving->config.encryption, &masters, &is_encrypted)) {
+        is_open = false;
+    } else if (serving->postgres == NULL) {
+        is_open = open_embedded(serving, is_encrypted ? &masters : NULL);
+    } else if (is_encrypted) {
+        fprintf(stderr, "florin serve: texts cannot be encrypted in PostgreSQL yet; leave the "
+                        "master key out.\n");
+    } else {
+        is_open = open_postgres(serving);
+    }
+    explicit_bzero(&masters, sizeof(masters));
+    return is_open;
 }
 
 // The key's file is written before its record: a crash between the two leaves a file that the next

@@ -29,6 +29,7 @@ static enum status open_books(const char *folder, const char *postgres, char *re
     config_set_defaults(&config);
     // What a server would still remember must not be forgotten by looking.
     const struct embedded_options options = {.folder = folder,
+                                             .without_texts = true,
                                              .idempotency_days = 366,
                                              .free_bytes_min = config.storage_free_bytes_min};
     return embedded_open(&options, ret_why, WHY_BYTES, ret_engine);

@@ -3,6 +3,9 @@
 #include "wire/decode.h"
 
 #include "wire/decode_object.h"
+#include "wire/decode_value.h"
+#include "wire/operations_table.h"
+#include "wire/text.h"
 
 static void store_path_id(const struct operation *operation, struct id id,
                           struct command *command) {
@@ -19,6 +22,15 @@ static void decode_body(const struct wire_context *context, const struct operati
         decode_object(context, operation, object, command, NULL, faults);
 }
 
+static void decode_path_owner(const struct wire_context *context, struct command *command,
+                              struct wire_faults *faults) {
+    if (text_is_utf8(context->path_owner))
+        (void)decode_parameter(context, &operations_owner_field, context->path_owner, command,
+                               faults);
+    else
+        fault_of_field(context->arena, faults, &operations_owner_field, SLICE("must be UTF-8"));
+}
+
 enum status wire_decode_command(const struct wire_context *context,
                                 const struct operation *operation, struct id id,
                                 const struct wire_headers *headers, struct slice body,
@@ -26,7 +38,9 @@ enum status wire_decode_command(const struct wire_context *context,
     CHECK(operation->command != COMMAND_NONE);
     *ret_faults = (struct wire_faults){0};
     decode_begin(context, operation->command, ret_command);
-    if (operation->has_id && !operation->id_is_token)
+    if (operation->id_is_owner)
+        decode_path_owner(context, ret_command, ret_faults);
+    else if (operation->has_id && !operation->id_is_token)
         store_path_id(operation, id, ret_command);
     if (!operation->is_write)
         return STATUS_ok;

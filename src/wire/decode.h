@@ -65,6 +65,7 @@ struct wire_context {
     uint64_t token_until_ms; // both as in struct command
     uint64_t allowed_commands;  // bit 1 << enum command_type: what the principal may do in a batch
     struct slice bound_to;      // the owner whom the principal is bound to; empty: to nobody
+    struct slice path_owner;    // of the path, when operation->id_is_owner
     uint8_t closed_guards;      // bit 1 << enum field_guard: fields that are not his to give
     const struct wire_roles *roles; // of the configuration; NULL: none
 };

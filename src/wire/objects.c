@@ -169,6 +169,7 @@ static const struct object_member audit_entry[] = {
     {"address", "Sentence", "where the request came from", true},
     {"operation", "Sentence", "its operationId; no such path: left out", true},
     {"resource", "AnyId", "what the request was about", true},
+    {"owner", "Text", "whose data were destroyed", true},
     {"outcome", "Code", "`ok`, or the code of the problem that it was answered", false},
     {"replayed", "Flag", "the first answer was given again", true},
     {"request_id", "Sentence", "of the first, when it stands for several", true},
@@ -195,6 +196,14 @@ static const struct object_member approval[] = {
     {"refusal", "Refusal", "why it was refused when it was decided again", true},
     {"created_at", "Time", "", false},
     {"expires_at", "Time", "until then it waits", false},
+};
+
+static const struct object_member erasure[] = {
+    {"owner", "Text", "whose data", false},
+    {"erased_at", "Time", "when the data key was destroyed", false},
+    {"had_key", "Flag", "false: there was none, so nothing of this owner was encrypted", false},
+    {"plain_until", "Time", "texts written before then were never encrypted and stay as they are; "
+                            "left out: there are none", true},
 };
 
 static const struct object_member balance[] = {
@@ -327,6 +336,7 @@ static const struct object table[] = {
     {"AuditEntry", "Who did what, and what became of it.", audit_entry, COUNT(audit_entry), false},
     {"Approval", "A request that waits for a second person, or did.", approval, COUNT(approval),
      false},
+    {"Erasure", "What became of an owner's encrypted texts.", erasure, COUNT(erasure), false},
     {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
@@ -394,6 +404,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_OPERATION] = "QueuedOperation",
         [ANSWER_APPROVAL] = "Approval",
         [ANSWER_APPROVALS] = "ApprovalPage",
+        [ANSWER_ERASURE] = "Erasure",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

@@ -20,9 +20,13 @@ static void write_text(struct buffer *buffer, const char *text) {
 // ---- parameters ----
 
 static void write_path_id(struct buffer *buffer, const struct operation *operation) {
-    BUFFER_ADD(buffer, "{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":");
-    openapi_write_reference(buffer, operation->id_is_token ? "OperationId"
-                                                           : openapi_id_type(operation->id_type));
+    const char *type = operation->id_is_token   ? "OperationId"
+                       : operation->id_is_owner ? "Text"
+                                                : openapi_id_type(operation->id_type);
+    BUFFER_ADD(buffer, "{\"name\":");
+    write_text(buffer, operation->id_is_owner ? "owner" : "id");
+    BUFFER_ADD(buffer, ",\"in\":\"path\",\"required\":true,\"schema\":");
+    openapi_write_reference(buffer, type);
     BUFFER_ADD(buffer, "}");
 }
 

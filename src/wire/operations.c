@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The router. Paths have one shape, /v1/COLLECTION[/{id}[/ACTION]], so three comparisons find one;
-// the few paths outside /v1 are compared whole.
+// the few paths outside /v1 are compared whole. An owner's name may have slashes of its own.
 #include "wire/operations.h"
 
 #include <stddef.h>
@@ -30,6 +30,7 @@ static const struct collection collections[] = {
     {WORD("adjustments"), OPERATION_ADJUSTMENT, OPERATION_ADJUSTMENT},
     {WORD("approvals"), OPERATION_APPROVAL_LIST, OPERATION_REJECT},
     {WORD("keys"), OPERATION_KEY_CREATE, OPERATION_KEY_ROTATE},
+    {WORD("owners"), OPERATION_ERASE, OPERATION_ERASE},
     {WORD("me"), OPERATION_ME, OPERATION_ME},
     {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
     {WORD("operations"), OPERATION_OPERATION_READ, OPERATION_OPERATION_READ},
@@ -114,6 +115,7 @@ const struct operation *operation_of_command(enum command_type type) {
         [COMMAND_CURSOR_RESET] = OPERATION_COUNT,
         [COMMAND_READ_CURSOR] = OPERATION_COUNT,
         [COMMAND_KEY_ROTATE] = OPERATION_KEY_ROTATE,
+        [COMMAND_OWNER_FORGET] = OPERATION_ERASE,
         [COMMAND_READ_OPERATION] = OPERATION_OPERATION_READ,
     };
     CHECK(command_type_is_known(type));
@@ -190,6 +192,19 @@ static bool path_next(struct slice *rest, struct slice *ret_segment) {
     return true;
 }
 
+// Of what stands behind "owners/": the name of an owner goes as far as the last slash.
+static void path_next_owner(struct slice *rest, struct slice *ret_owner) {
+    const uint8_t *end =
+        rest->bytes == NULL || rest->size == 0 ? NULL : memrchr(rest->bytes, '/', rest->size);
+    if (end == NULL) {
+        (void)path_next(rest, ret_owner);
+        return;
+    }
+    size_t size = (size_t)(end - rest->bytes);
+    *ret_owner = slice_of(rest->bytes, size);
+    *rest = slice_of(end + 1, rest->size - size - 1);
+}
+
 // Among the operations of one path, the one with that method.
 static enum status choose(enum operation_method method, unsigned allowed,
                           const struct operation *chosen, struct route *ret_route) {
@@ -233,9 +248,14 @@ enum status operation_find(struct slice method_text, struct slice path, struct r
     struct slice word, id_text = SLICE(""), action = SLICE(""), surplus;
     bool has_word = path_next(&rest, &word);
     CHECK(has_word);
-    bool has_id = path_next(&rest, &id_text);
-    bool has_action = path_next(&rest, &action);
     const struct collection *collection = find_collection(word);
+    bool is_owner = collection != NULL && operations_table[collection->first].id_is_owner;
+    bool has_id = rest.bytes != NULL;
+    if (is_owner)
+        path_next_owner(&rest, &id_text);
+    else
+        (void)path_next(&rest, &id_text);
+    bool has_action = path_next(&rest, &action);
     bool has_gap = (has_id && id_text.size == 0) || (has_action && action.size == 0);
     if (collection == NULL || has_gap || path_next(&rest, &surplus))
         return STATUS_not_found;
@@ -250,7 +270,7 @@ enum status operation_find(struct slice method_text, struct slice path, struct r
             chosen = operation;
     }
     enum status status = choose(method, allowed, chosen, ret_route);
-    if (status == STATUS_ok && chosen->id_is_token)
+    if (status == STATUS_ok && (chosen->id_is_token || chosen->id_is_owner))
         ret_route->token = id_text;
     else if (status == STATUS_ok && has_id &&
         !operation_parse_id(chosen->id_type, id_text, &ret_route->id)) {

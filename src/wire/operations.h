@@ -52,6 +52,7 @@ enum operation_code {
     OPERATION_KEY_LIST,
     OPERATION_KEY_REVOKE,
     OPERATION_KEY_ROTATE,
+    OPERATION_ERASE,
     OPERATION_ME,
     OPERATION_AUDIT_LIST,
     OPERATION_HEALTH,
@@ -134,11 +135,12 @@ enum answer_kind {
     ANSWER_APPROVAL,
     ANSWER_APPROVALS,
     ANSWER_PROOF, // of one wallet
+    ANSWER_ERASURE,
 };
 
 struct operation {
     const char *name;       // operationId of the OpenAPI document, such as "openWallet"
-    const char *path;       // with at most one "{id}"
+    const char *path;       // with at most one "{id}", or "{owner}"
     const char *action;     // the path's word behind "{id}/", or ""
     const char *tag;        // chapter of the reference
     const char *summary;    // one sentence
@@ -159,6 +161,7 @@ struct operation {
     uint8_t id_type;        // enum id_type of the path's id
     bool has_id;            // the path has an {id}
     bool id_is_token;       // it is that of a queued operation: route.token
+    bool id_is_owner;       // it is the name of an owner: route.token
     bool is_public;         // needs no key
     bool loopback_only;     // is_public holds only for callers on this machine
     bool is_write;          // takes Idempotency-Key
@@ -171,7 +174,7 @@ struct operation {
 struct route {
     const struct operation *operation;
     struct id id;      // of the path, when operation->has_id
-    struct slice token; // in place of it, when operation->id_is_token
+    struct slice token; // in place of it, when operation->id_is_token or id_is_owner
     const char *allow; // after STATUS_method_not_allowed: the Allow header, such as "GET, POST"
 };
 

@@ -171,6 +171,9 @@ static const struct field field_overlap = {
     STANDARD(LIMIT_KEY_OVERLAP_S_DEFAULT), COMMAND(overlap_s),
     .sentence = "Seconds for which the old secret keeps working beside the new one."};
 
+const struct field operations_owner_field = {
+    NAMED("owner"), .kind = FIELD_TEXT, .required = true, COMMAND(owner),
+    .sentence = "Whose data."};
 const struct field operations_hold_field = {
     NAMED("hold"), .kind = FIELD_ID, .id_type = ID_HOLD, .required = true, COMMAND(subject),
     .sentence = "The hold."};
@@ -698,6 +701,15 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .refusals = MAY(not_found),
         .summary = "Gives an API key a new secret, shown this once; the old one works until the "
                    "overlap ends.",
+    },
+    [OPERATION_ERASE] = {
+        .code = OPERATION_ERASE, .name = "eraseOwnerData", .method = METHOD_DELETE,
+        .path = "/v1/owners/{owner}/data", .action = "data", .tag = "Owners",
+        .permission = "owners:erase", .http = 200, .answer = ANSWER_ERASURE,
+        .command = COMMAND_OWNER_FORGET, .has_id = true, .id_is_owner = true, WRITE,
+        .refusals = MAY(owner_unknown) | MAY(encryption_off),
+        .summary = "Destroys the key of an owner's encrypted texts (reference, reason, metadata): "
+                   "they are gone for ever, money and history stay.",
     },
     [OPERATION_ME] = {
         .code = OPERATION_ME, .name = "readMe", .method = METHOD_GET,

@@ -66,6 +66,11 @@ const char *problem_advice(enum status status) {
         [STATUS_cannot_pay] = "Ask who owns the wallet.",
         [STATUS_payments_stopped] =
             "Look at /check-integrity; an admin decides with POST /check-integrity/resume.",
+        [STATUS_owner_unknown] =
+            "Check the owner's name; it is the one that wallets were opened with.",
+        [STATUS_encryption_off] =
+            "Give the server a master key (setting encryption); texts written from then on can be "
+            "destroyed.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };
     CHECK((unsigned)status < STATUS_COUNT);

@@ -40,6 +40,7 @@ static void render_answer(struct buffer *buffer, enum answer_kind answer,
         wire_render_key(buffer, record, opening, found->last_used_at_ms, found->role_name,
                         found->secret);
         return;
+    case ANSWER_ERASURE: wire_render_erasure(buffer, record); return;
     case ANSWER_APPROVAL: wire_render_approval(buffer, record, opening, found->parked); return;
     default: UNREACHABLE("a command that answers with more than one thing");
     }

@@ -57,6 +57,7 @@ void wire_render_key(struct buffer *buffer, const struct record *record,
                      const struct record *opening, uint64_t last_used_at_ms,
                      const char *role_name, struct slice secret);
 
+void wire_render_erasure(struct buffer *buffer, const struct record *record);
 // `opening` is the record that opened it, when `record` is the decision.
 void wire_render_approval(struct buffer *buffer, const struct record *record,
                           const struct record *opening, const struct parked *live);

@@ -111,7 +111,7 @@ void wire_render_approval(struct buffer *buffer, const struct record *record,
     const struct record *first = opening != NULL ? opening : record;
     struct command command;
     CHECK(first->kind == RECORD_PARKED && record->kind == RECORD_PARKED);
-    bool is_whole = command_decode(first->parked.command, &command);
+    bool is_whole = parked_kept(&first->parked, &command);
     CHECK(is_whole); // checked when the record was decoded
     (void)buffer_room(buffer, OBJECT_BYTES);
     BUFFER_ADD(buffer, "{\"id\":");

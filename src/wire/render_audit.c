@@ -50,6 +50,7 @@ static void render_entry(struct buffer *buffer, const struct audit_entry *entry)
         BUFFER_ADD(buffer, ",\"resource\":");
         render_id(buffer, (enum id_type)entry->resource.type, entry->resource.id);
     }
+    RENDER_TEXT(buffer, ",\"owner\":", entry->owner);
     BUFFER_ADD(buffer, ",\"outcome\":");
     render_word(buffer, status_name((enum status)entry->status));
     if (entry->replayed)

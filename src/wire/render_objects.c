@@ -223,3 +223,19 @@ void wire_render_key(struct buffer *buffer, const struct record *record,
     RENDER_TEXT(buffer, ",\"secret\":", secret);
     BUFFER_ADD(buffer, "}");
 }
+
+void wire_render_erasure(struct buffer *buffer, const struct record *record) {
+    CHECK(record->kind == RECORD_DATA_KEY);
+    const struct data_key_facts *facts = &record->data_key;
+    (void)buffer_room(buffer, OBJECT_BYTES);
+    RENDER_TEXT(buffer, "{\"owner\":", facts->owner);
+    BUFFER_ADD(buffer, ",\"erased_at\":");
+    render_time(buffer, record->time_ms);
+    BUFFER_ADD(buffer, ",\"had_key\":");
+    buffer_add_text(buffer, facts->number != 0 ? "true" : "false");
+    if (facts->plain_until_ms != 0) {
+        BUFFER_ADD(buffer, ",\"plain_until\":");
+        render_time(buffer, facts->plain_until_ms);
+    }
+    BUFFER_ADD(buffer, "}");
+}

@@ -47,6 +47,7 @@ MAY = {
     "readMe": " ".join(ROLES),
     "rotateKey": "admin",
     "listKeys": "admin auditor",
+    "eraseOwnerData": "admin",
     "revokeKey": "admin",
 }
 MAY = {name: set(words.split()) for name, words in MAY.items()}
@@ -116,10 +117,9 @@ def sides():
 
 
 def requests_of(world, name, role, whose):
-    """(method, path, body) on what is `own`, `foreign` or `missing`, and the ids in it."""
+    """(method, path, body) on what is `own`, `foreign` or `missing`."""
     who, shop = sides()[0 if whose == "own" else 1]
-    merchant = role == "merchant"
-    holder = shop if merchant else who
+    holder, merchant = (shop, True) if role == "merchant" else (who, False)
 
     def real(make, *arguments):
         return another(make(*arguments)) if whose == "missing" else make(*arguments)
@@ -173,6 +173,7 @@ def requests_of(world, name, role, whose):
         "readMe": lambda: ("GET", "/v1/me", None),
         "rotateKey": lambda: ("POST", f"/v1/keys/{real(world.key)}/rotate", {}),
         "listKeys": lambda: ("GET", "/v1/keys", None),
+        "eraseOwnerData": lambda: ("DELETE", f"/v1/owners/{holder}/data", None),
         "revokeKey": lambda: ("DELETE", f"/v1/keys/{real(world.key)}", None),
     }
     if name == "batch":
@@ -249,6 +250,10 @@ def walk_one(report, world, name, role):
     own = answers["own"]
     if name == "readApproval" and role in BOUND:  # what he did not ask for himself is not his
         check_bound(report, name, role, world, answers)
+        return
+    if name == "eraseOwnerData":  # these books are plain, so who may learns that
+        report.equal(f"{name} as {role}", {answer.code for answer in answers.values()},
+                     {"encryption_off"})
         return
     report.check(f"{name} as {role} on its own", own.status in (200, 201, 202, 204), own)
     if name == "batch":

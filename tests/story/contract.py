@@ -42,6 +42,7 @@ POST /v1/keys: name! role! owner expires_in
 GET /v1/keys: limit cursor
 POST /v1/keys/{id}/rotate: overlap expires_in
 DELETE /v1/keys/{id}:
+DELETE /v1/owners/{owner}/data:
 GET /v1/me:
 POST /v1/adjustments: wallet! direction! amount! currency reason! reference metadata
 GET /v1/approvals: status requested_by wallet limit cursor

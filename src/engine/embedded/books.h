@@ -7,6 +7,7 @@
 
 #include "base/disk.h"
 #include "base/signal_gate.h"
+#include "engine/embedded/data_keys.h"
 #include "engine/embedded/embedded.h"
 #include "engine/embedded/index.h"
 #include "engine/embedded/journal.h"
@@ -34,6 +35,7 @@ struct books {
         hash_seed; // of the index's fingerprints: secret, so nobody can choose what falls together
     struct journal *journal;
     struct index *index;
+    struct data_keys *data_keys; // NULL: texts are plain
     struct undo undo;
 
     struct inbox inbox;
@@ -98,8 +100,8 @@ uint64_t fetch_owner(const struct books *books, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
 void fetch_hidden(const struct books *books, const struct command *command,
                   const struct record *record, struct outcome *outcome);
-// The record that opened a kept command.
-void fetch_kept(const struct books *books, const struct parked_item *item,
+// The record that opened a kept command, its texts revealed; in this round's scratch memory.
+void fetch_kept(struct books *books, const struct parked_item *item,
                 struct record *ret_record);
 void fetch_prefetch(struct books *books, struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
@@ -136,8 +138,9 @@ void read_one(struct books *books, const struct command *command, struct outcome
 // named.
 void expire_due(struct books *books, const struct submission *first);
 
-// Outcomes point at positions until the round is durable; then at the bytes there.
-void outcome_resolve(struct books *books, struct outcome *outcome);
+// Outcomes point at positions until the round is durable; then at the bytes there, or at what they
+// say in `arena` when they are sealed.
+void outcome_resolve(struct books *books, struct arena *arena, struct outcome *outcome);
 
 // commit.c
 // Makes the open round durable. Does not return when that fails.

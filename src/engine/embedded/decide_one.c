@@ -9,11 +9,16 @@ static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-void outcome_resolve(struct books *books, struct outcome *outcome) {
-    if (outcome->record.bytes == NULL && outcome->record.size != 0)
-        outcome->record = journal_read(books->journal, outcome->record.size);
-    if (outcome->opening.bytes == NULL && outcome->opening.size != 0)
-        outcome->opening = journal_read(books->journal, outcome->opening.size);
+static void resolve(struct books *books, struct arena *arena, struct slice *bytes) {
+    if (bytes->bytes != NULL || bytes->size == 0)
+        return;
+    *bytes = journal_read(books->journal, bytes->size);
+    *bytes = engine_reveal(&books->engine, *bytes, arena);
+}
+
+void outcome_resolve(struct books *books, struct arena *arena, struct outcome *outcome) {
+    resolve(books, arena, &outcome->record);
+    resolve(books, arena, &outcome->opening);
 }
 
 static void outcome_refuse(struct books *books, struct outcome *outcome,
@@ -73,8 +78,8 @@ static void decide_kept(struct books *books, const struct parked_item *item,
     struct fetched fetched;
     struct refusal refusal;
     fetch_kept(books, item, &opening);
-    struct slice bytes = arena_copy(&books->scratch, opening.parked.command);
-    CHECK(command_decode(bytes, &kept)); // the record was checked when it was read
+    bool is_whole = parked_kept(&opening.parked, &kept);
+    CHECK(is_whole); // the record was checked when it was read
     fetch(books, &kept, &fetched);
     enum status status = decide(&kept, &fetched.docket, &record, &refusal);
     if (status == STATUS_ok) {
@@ -97,8 +102,7 @@ static void decide_parked(struct books *books, const struct command *command, bo
         return;
     }
     if (record->parked.status == PARKED_PENDING) {
-        command_encode(command, &encoded);
-        record->parked.command = buffer_slice(&encoded);
+        parked_keep(&record->parked, command, &encoded);
     } else if (record->parked.status == PARKED_APPROVED) {
         decide_kept(books, fetched->parked, &record->parked);
     }

@@ -249,6 +249,22 @@ static void items_added(struct books *books, const struct record *record, struct
     }
 }
 
+// An opening's wallet is not there yet.
+static void seal(struct books *books, const struct record *record, struct buffer *buffer,
+                 size_t start) {
+    if (record->kind == RECORD_DATA_KEY)
+        data_keys_forget(books->data_keys, record->data_key.number);
+    if (books->engine.vault == NULL || !record_kind_seals(record->kind))
+        return;
+    uint64_t owner;
+    if (record->kind == RECORD_WALLET && record->operation == COMMAND_WALLET_OPEN)
+        owner = owner_mark(books->hash_seed, record->wallet.owner);
+    else
+        owner = fetch_owner(books, record_seal_wallet(record));
+    CHECK(owner != 0);
+    record_seal(buffer, start, books->engine.vault, owner);
+}
+
 uint64_t effect_take(struct books *books, struct record *record, struct fetched *fetched) {
     struct state *state = &books->state;
     struct touched touched = {
@@ -272,7 +288,11 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
     if (record->operation == COMMAND_KEY_ROTATE)
         record->api_key.opening = fetched->key->opened;
     uint64_t position = journal_next_position(books->journal);
-    record_encode(record, journal_round_buffer(books->journal));
+    struct buffer *buffer = journal_round_buffer(books->journal);
+    size_t start = buffer->size;
+    record_encode(record, buffer);
+    if (books->data_keys != NULL)
+        seal(books, record, buffer, start);
     items_added(books, record, &touched);
     if (record->kind == RECORD_HOLD && record->operation == COMMAND_HOLD) {
         touched.hold->wallet = state_wallet_index(state, fetched->wallet);
@@ -410,6 +430,7 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_NOTES: return true;
+    case RECORD_DATA_KEY: data_keys_forget(books->data_keys, record->data_key.number); return true;
     }
     return false;
 }

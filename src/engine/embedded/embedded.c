@@ -151,6 +151,7 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
 static void books_free(struct books *books) {
     journal_close(books->journal);
     index_close(books->index);
+    data_keys_close(books->data_keys);
     if (books->disk != NULL)
         books->disk->driver->done(books->disk);
     folder_unlock(books->lock_file);
@@ -211,6 +212,7 @@ bool embedded_is_new(struct engine *engine) {
 struct replaying {
     struct books *books;
     uint64_t records;
+    uint64_t lacking; // with texts whose key never was in the file of data keys
     char *why;
     size_t why_bytes;
 };
@@ -223,6 +225,8 @@ static bool replay_record(void *context, uint64_t position, struct slice bytes, 
     if (record_decode(bytes, &record, &why) == STATUS_ok &&
         effect_replay(replaying->books, position, &record, &why)) {
         replaying->records++;
+        if (record.sealed_by != 0 && data_keys_lacks(replaying->books->data_keys, record.sealed_by))
+            replaying->lacking++;
         return true;
     }
     (void)snprintf(replaying->why, replaying->why_bytes,
@@ -309,6 +313,11 @@ static enum status replay(struct books *books, const struct embedded_options *op
     if (status != STATUS_ok)
         return status;
     index_settle(books->index);
+    if (replaying.lacking != 0)
+        log_line(LOG_ERROR, "vault",
+                 "the texts of %llu records cannot be opened: the file data_keys is gone or older "
+                 "than the journal; put the newest one back",
+                 (unsigned long long)replaying.lacking);
     books->checkpoint_position = landmark.position;
     if (replaying.records != 0)
         log_line(LOG_INFO, "journal", "replayed %llu records in %llu ms",
@@ -377,9 +386,17 @@ static enum status open_books(struct books *books, const struct embedded_options
     books->engine.seal = id_seal_make(birth.seal_key);
     books->state.seal = books->engine.seal;
     books->hash_seed = birth.hash_seed;
+    status = data_keys_open(books->disk, options->masters, options->without_texts, ret_why,
+                            why_bytes, &books->data_keys);
+    if (status != STATUS_ok)
+        return status;
+    books->engine.vault = data_keys_vault(books->data_keys);
     status = replay(books, options, ret_why, why_bytes);
     if (status == STATUS_ok)
         state_currencies_add_up(&books->state);
+    if (status == STATUS_ok)
+        status = data_keys_begin(books->data_keys, books->state.wallets.count > 1, clock_now_ms(),
+                                 ret_why, why_bytes);
     if (status == STATUS_ok)
         keys_own(books);
     if (status == STATUS_ok)

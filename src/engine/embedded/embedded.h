@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 struct disk;
+struct vault_masters; // vault/vault.h
 
 struct embedded_options {
     const char *folder;                // must exist
@@ -15,6 +16,10 @@ struct embedded_options {
     uint64_t checkpoint_bytes; // of the journal between two checkpoints; 0: the usual
     const struct spending_limits *limits;   // likewise
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
+    const struct vault_masters *masters; // free texts are encrypted; NULL: they are not. Copied.
+    // No command with free texts will come, and none has to be read: encrypted books open without
+    // a master key.
+    bool without_texts;
     struct disk *disk; // NULL: the real one. Tests hand in one that lies; it becomes the engine's,
                        // and the folder is not locked.
 };

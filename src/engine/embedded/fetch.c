@@ -192,10 +192,12 @@ static void fetch_parked(struct books *books, const struct command *command,
     fetched->docket.parked_by = arena_copy(&books->scratch, record.origin.principal);
 }
 
-void fetch_kept(const struct books *books, const struct parked_item *item,
+void fetch_kept(struct books *books, const struct parked_item *item,
                 struct record *ret_record) {
     const char *why;
     struct slice bytes = journal_read_open(books->journal, item->opened);
+    bytes = arena_copy(&books->scratch, bytes);
+    bytes = engine_reveal(&books->engine, bytes, &books->scratch);
     CHECK(record_decode(bytes, ret_record, &why) == STATUS_ok);
     CHECK(ret_record->kind == RECORD_PARKED && ret_record->parked.status == PARKED_PENDING);
 }
@@ -207,10 +209,39 @@ static void fetch_wallet_texts(struct books *books, struct fetched *fetched) {
     if (fetched->wallet == NULL)
         return;
     struct slice bytes = journal_read_open(books->journal, fetched->wallet->details);
+    bytes = engine_reveal(&books->engine, bytes, &books->scratch);
     CHECK(record_decode(bytes, &record, &why) == STATUS_ok);
     CHECK(record.kind == RECORD_WALLET && id_equal(record.wallet.id, fetched->wallet->wallet.id));
     fetched->docket.owner = arena_copy(&books->scratch, record.wallet.owner);
     fetched->docket.metadata = arena_copy(&books->scratch, record.wallet.metadata);
+}
+
+// Whose data is to be forgotten: somebody must have a wallet under that very name.
+static void fetch_owner_data(struct books *books, const struct command *command,
+                             struct fetched *fetched) {
+    struct index_cursor cursor;
+    struct record record;
+    uint64_t position;
+    const char *why;
+    if (books->data_keys == NULL)
+        return;
+    fetched->docket.encrypts = true;
+    enum status status =
+        index_find_first(index_own(books->index), INDEX_OWNER,
+                         owner_fingerprint(books, command->owner), &cursor, &position);
+    for (; status == STATUS_ok; status = index_find_next(&cursor, &position)) {
+        struct slice bytes = journal_read_open(books->journal, position);
+        if (bytes.size == 0 || record_decode(bytes, &record, &why) != STATUS_ok ||
+            record.kind != RECORD_WALLET || !slice_equal(record.wallet.owner, command->owner))
+            continue;
+        fetched->docket.owner_is_known = true;
+        fetched->docket.data_key = (struct data_key_facts){
+            .number = data_keys_of(books->data_keys,
+                                   owner_mark(books->hash_seed, command->owner)),
+            .plain_until_ms = data_keys_plain_until_ms(books->data_keys)};
+        return;
+    }
+    CHECK(status == STATUS_end);
 }
 
 static uint32_t slot_of_new(const struct command *command, const struct fetched *fetched) {
@@ -245,6 +276,7 @@ static void fetch_new_ids(struct books *books, const struct command *command,
     case COMMAND_KEY_ROTATE:
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
+    case COMMAND_OWNER_FORGET:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
@@ -321,6 +353,8 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
         break;
     default: break;
     }
+    if (command->type == COMMAND_OWNER_FORGET)
+        fetch_owner_data(books, command, fetched);
     if (command->type == COMMAND_WALLET_CHANGE)
         fetch_wallet_texts(books, fetched);
     fetch_bank_transaction(books, command, fetched);

@@ -43,7 +43,7 @@ enum status list_approvals(struct books *books, const struct list_query *query,
         outcome->record = outcome_position(item.closed != 0 ? item.closed : item.opened);
         if (item.closed != 0)
             outcome->opening = outcome_position(item.opened);
-        outcome_resolve(books, outcome);
+        outcome_resolve(books, &page->arena, outcome);
     }
     page->next_cursor = index > 1 ? index : 0;
     return STATUS_ok;

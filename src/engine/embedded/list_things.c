@@ -53,7 +53,7 @@ static bool owned_wallet(struct books *books, const struct list_query *query, ui
 static void resolve_page(struct books *books, struct page *page) {
     books_settle(books);
     for (uint32_t i = 0; i < page->item_count; i++)
-        outcome_resolve(books, &page->items[i].outcome);
+        outcome_resolve(books, &page->arena, &page->items[i].outcome);
 }
 
 // Where a table's list begins: below the cursor, or at its newest item.

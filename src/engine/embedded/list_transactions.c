@@ -31,7 +31,7 @@ static bool transaction_add(struct books *books, const struct list_query *query,
         outcome->opening = outcome_position(record->transaction.opening);
     if (record->transaction.type == TRANSACTION_PURCHASE)
         outcome->refunded = state_refunded(&books->state, position, true);
-    outcome_resolve(books, outcome);
+    outcome_resolve(books, &page->arena, outcome);
     return true;
 }
 

@@ -90,12 +90,13 @@ enum status list_history(struct books *books, const struct list_query *query, st
         const struct transaction_facts *facts = &entry.record.transaction;
         if (query->type < 0 || facts->type == query->type) {
             struct outcome *outcome = page_add(page);
-            outcome->record = journal_read(books->journal, position);
+            outcome->record = outcome_position(position);
             (void)list_sees(books, query, &entry.record, outcome);
             if (facts->opening != 0)
-                outcome->opening = journal_read(books->journal, facts->opening);
+                outcome->opening = outcome_position(facts->opening);
             if (facts->type == TRANSACTION_PURCHASE)
                 outcome->refunded = state_refunded(&books->state, position, true);
+            outcome_resolve(books, &page->arena, outcome);
         }
         position = entry.side->previous;
     }

@@ -31,7 +31,7 @@ static size_t bytes_of(const struct command *command) {
     return RECORD_FIXED_BYTES_MAX + command->owner.size + command->bank_id.size +
            command->order.size + command->reference.size + command->reason.size +
            command->metadata.size + command->name.size + command->origin.principal.size +
-           command->origin.request_id.size + command->bound_to.size;
+           command->origin.request_id.size + command->bound_to.size + SEAL_OVERHEAD + 8;
 }
 
 static size_t bytes_of_submission(const struct submission *submission) {
@@ -86,18 +86,19 @@ static void decide_submission(struct books *books, struct submission *submission
     }
 }
 
-static void resolve_submission(struct books *books, struct submission *submission) {
+static void resolve_submission(struct books *books, struct arena *arena,
+                               struct submission *submission) {
     if (submission->atomic) {
-        outcome_resolve(books, &submission->batch_outcome);
+        outcome_resolve(books, arena, &submission->batch_outcome);
         if (submission->batch_outcome.status != STATUS_ok)
             return; // what the operations found never was
     }
     if (submission->guarded)
-        outcome_resolve(books, &submission->batch_outcome);
+        outcome_resolve(books, arena, &submission->batch_outcome);
     for (uint32_t i = 0; i < submission->count; i++) {
         if (i + OUTCOMES_AHEAD < submission->count)
             journal_ahead(books->journal, submission->outcomes[i + OUTCOMES_AHEAD].record.size);
-        outcome_resolve(books, &submission->outcomes[i]);
+        outcome_resolve(books, arena, &submission->outcomes[i]);
     }
 }
 
@@ -133,7 +134,7 @@ static void publish(struct books *books, struct inbox_node *first, uint64_t deci
         first = first->next; // the round is the caller's again once it is told
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next)
-            resolve_submission(books, submission);
+            resolve_submission(books, &round->arena, submission);
         round->published(round);
     }
 }

@@ -93,7 +93,7 @@ static bool decide_kept(struct desk *desk, const struct parked_row *row,
     const char *why;
     const struct record_row *first = desk_record(desk, row->opened);
     CHECK(first != NULL && record_decode(first->bytes, &opening, &why) == STATUS_ok);
-    CHECK(command_decode(opening.parked.command, &kept));
+    CHECK(parked_kept(&opening.parked, &kept));
     desk_find(desk, &kept, &found);
     if (is_blocked(&found))
         return false;
@@ -119,8 +119,7 @@ static void decide_parked(struct desk *desk, const struct command *command, bool
         return;
     }
     if (record->parked.status == PARKED_PENDING) {
-        command_encode(command, &encoded);
-        record->parked.command = buffer_slice(&encoded);
+        parked_keep(&record->parked, command, &encoded);
     } else if (record->parked.status == PARKED_APPROVED &&
                !decide_kept(desk, found->parked, &record->parked, stats)) {
         set_aside(outcome, stats);

@@ -232,6 +232,7 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
     case RECORD_CURSOR: return record->cursor.slot;
     case RECORD_PARKED: return id_slot(record->parked.id);
+    case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
     case RECORD_NOTES:
     case RECORD_KEY: return 0;
     case RECORD_REFUSAL:
@@ -293,6 +294,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_HOLD: take_hold(desk, record, found, position); break;
     case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
     case RECORD_KEY: take_key(desk, record, found, position); break;
+    case RECORD_DATA_KEY:
     case RECORD_NOTES: break;
     case RECORD_PARKED: take_parked(desk, record, found, position); break;
     case RECORD_CURSOR: take_cursor(desk, record, found); break;

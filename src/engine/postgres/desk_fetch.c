@@ -449,7 +449,7 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     take_record_at(desk, parked->opened, row_bytes(result, row, 8));
     take_record_at(desk, parked->closed, row_bytes(result, row, 9));
     rows_add(&desk->parked, parked);
-    CHECK(record.kind == RECORD_PARKED && command_decode(record.parked.command, &kept));
+    CHECK(record.kind == RECORD_PARKED && parked_kept(&record.parked, &kept));
     desk->has_bound = desk->has_bound || command_is_bound(&kept);
     want_of_command(desk, &kept);
 }

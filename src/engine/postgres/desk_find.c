@@ -117,6 +117,7 @@ static void find_new_ids(struct desk *desk, const struct command *command, struc
     case COMMAND_KEY_ROTATE:
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
+    case COMMAND_OWNER_FORGET:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }

@@ -221,7 +221,7 @@ static void make_parked(struct maker *maker, struct parked_facts *facts) {
                            .metadata = metadata(maker),
                            .origin = {.principal = text(maker, 255), .role = ROLE_SERVICE}};
     struct buffer bytes = {0};
-    command_encode(&kept, &bytes);
+    parked_keep(facts, &kept, &bytes);
     facts->command = arena_copy(maker->arena, buffer_slice(&bytes));
     facts->amount = kept.amount;
     buffer_done(&bytes);
@@ -259,6 +259,10 @@ static void make_others(struct maker *maker, struct record *record) {
                                          .source = number(maker, UINT64_MAX)};
         if (record->cursor.kind == CURSOR_QUEUE)
             record->cursor.slot = (uint16_t)number(maker, LIMIT_SLOTS - 1);
+    } else if (record->kind == RECORD_DATA_KEY) {
+        record->data_key = (struct data_key_facts){.number = number(maker, UINT64_MAX),
+                                                   .plain_until_ms = number(maker, UINT64_MAX),
+                                                   .owner = text(maker, 255)};
     } else if (record->kind == RECORD_NOTES) {
         make_notes(maker, &record->notes);
     } else {
@@ -273,7 +277,7 @@ static void make_others(struct maker *maker, struct record *record) {
 
 static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
                                 RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_PARKED,
-                                RECORD_NOTES,
+                                RECORD_NOTES,  RECORD_DATA_KEY,
                                 RECORD_CURSOR};
 
 bool sample_next_kind(uint8_t *kind) {
@@ -440,6 +444,8 @@ static void same_parked(const struct parked_facts *a, const struct parked_facts 
     SAME_ID(result);
     same_refusal(&a->refusal, &b->refusal);
     SAME_TEXT(command);
+    SAME_TEXT(reference);
+    SAME_TEXT(metadata);
     SAME_TEXT(reason);
 }
 
@@ -502,6 +508,11 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
     case RECORD_PARKED: same_parked(&a->parked, &b->parked); break;
     case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
+    case RECORD_DATA_KEY:
+        SAME(data_key.number);
+        SAME(data_key.plain_until_ms);
+        SAME_TEXT(data_key.owner);
+        break;
     case RECORD_NOTES:
         SAME(notes.count);
         SAME_TEXT(notes.notes);

@@ -144,9 +144,10 @@ static void check_sane(const struct record *record, const struct sample *sample)
         struct command kept;
         assert_true(record->parked.status <= PARKED_REJECTED);
         if (record->parked.status == PARKED_PENDING)
-            assert_true(command_decode(record->parked.command, &kept));
+            assert_true(parked_kept(&record->parked, &kept));
         break;
     }
+    case RECORD_DATA_KEY: check_slice(record->data_key.owner, sample); break;
     case RECORD_CURSOR: cursor_check(&record->cursor); break;
     case RECORD_NOTES:
         assert_true(notes_count(record->notes.notes) == record->notes.count);

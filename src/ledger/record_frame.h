@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Private to the codec: the front of every record, which seal.c needs too.
+#pragma once
+#include "base/check.h"
+#include "ledger/record_texts.h"
+#include "ledger/seal.h"
+
+enum { RECORD_VERSION = 1 };
+enum {
+    FLAG_KEY = 1,
+    FLAG_EXTERNAL = 2,
+    FLAG_SUBJECT = 4,
+    FLAG_SEALED = 8,
+    FLAG_QUEUED = 16,
+    FLAG_SPENT = 32,
+    FLAGS_KNOWN = 63
+};
+
+struct frame {
+    uint32_t size; // of the whole record
+    uint32_t crc;  // of all that follows
+    uint8_t kind, version, operation, flags;
+    uint8_t role;
+    uint8_t reserved[3];
+    uint64_t time_ms;
+    uint8_t address[16];
+    uint16_t text_bytes[RECORD_TEXTS - 1]; // of texts that are sealed: as they are when opened
+    uint32_t tail_bytes;
+    uint64_t key_space; // number of the data key that sealed the free texts; 0: they are plain
+};
+static_assert(sizeof(struct frame) == 64, "the frame has no padding");
+
+static inline size_t free_texts_size(const struct frame *frame) {
+    return (size_t)frame->text_bytes[TEXT_REFERENCE] + frame->text_bytes[TEXT_REASON] +
+           frame->tail_bytes;
+}
+// Where they stand; only of kinds that have them.
+size_t free_texts_at(const struct frame *frame);

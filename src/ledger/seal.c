@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Puts a seal on the end of an encoded record and takes it off again.
+#include "ledger/seal.h"
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "ledger/record_frame.h"
+
+bool record_kind_seals(uint8_t kind) {
+    return kind == RECORD_WALLET || kind == RECORD_TRANSACTION || kind == RECORD_HOLD ||
+           kind == RECORD_WITHDRAWAL || kind == RECORD_PARKED;
+}
+
+struct id record_seal_wallet(const struct record *record) {
+    const struct transaction_facts *facts = &record->transaction;
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: return record->wallet.id;
+    case RECORD_HOLD: return record->hold.wallet;
+    case RECORD_WITHDRAWAL: return record->withdrawal.wallet;
+    case RECORD_PARKED: return record->parked.wallet;
+    case RECORD_TRANSACTION:
+        return facts->type == TRANSACTION_REFUND || id_is_zero(facts->debit.wallet)
+                   ? facts->credit.wallet
+                   : facts->debit.wallet;
+    default: return (struct id){{0}};
+    }
+}
+
+// The end of a record whose last text ends at `place`: padding, size and checksum.
+static size_t finish(uint8_t *record, uint8_t *place, struct frame *frame) {
+    while ((place - record) % 8 != 0)
+        *place++ = 0;
+    frame->size = (uint32_t)(place - record);
+    frame->crc = 0;
+    CHECK(frame->size <= LIMIT_RECORD_BYTES_MAX);
+    memcpy(record, frame, sizeof(*frame));
+    frame->crc = crc32c(slice_of(record + 8, frame->size - 8));
+    memcpy(record + offsetof(struct frame, crc), &frame->crc, sizeof(frame->crc));
+    return frame->size;
+}
+
+// What is authenticated: all that stands before the texts, as it is when they are sealed, but for
+// size and checksum, which are there when all is done.
+static struct slice head_of(uint8_t *record, const struct frame *frame) {
+    struct frame head = *frame;
+    head.size = 0;
+    head.crc = 0;
+    memcpy(record, &head, sizeof(head));
+    return slice_of(record, free_texts_at(frame));
+}
+
+void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner) {
+    struct frame frame;
+    CHECK(buffer->size - start >= sizeof(frame));
+    memcpy(&frame, buffer->bytes + start, sizeof(frame));
+    CHECK(frame.size == buffer->size - start);
+    CHECK((frame.flags & FLAG_SEALED) == 0 && frame.key_space == 0);
+    size_t text_bytes = free_texts_size(&frame);
+    if (!record_kind_seals(frame.kind) || text_bytes == 0)
+        return;
+    (void)buffer_room(buffer, SEAL_OVERHEAD + 8);
+    uint8_t *record = buffer->bytes + start;
+    uint8_t *place = record + free_texts_at(&frame);
+    frame.key_space = vault->key_of(vault, owner);
+    frame.flags |= FLAG_SEALED;
+    CHECK(frame.key_space != 0);
+    memmove(place + SEAL_NONCE_BYTES, place, text_bytes);
+    vault->seal(vault, frame.key_space, head_of(record, &frame), place, text_bytes);
+    buffer->size = start + finish(record, place + text_bytes + SEAL_OVERHEAD, &frame);
+}
+
+bool record_is_sealed(struct slice bytes) {
+    return bytes.size >= sizeof(struct frame) &&
+           (bytes.bytes[offsetof(struct frame, flags)] & FLAG_SEALED) != 0;
+}
+
+size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_place) {
+    struct frame frame;
+    CHECK(record_is_sealed(bytes));
+    memcpy(&frame, bytes.bytes, sizeof(frame));
+    if (frame.size > bytes.size || !record_kind_seals(frame.kind))
+        return 0;
+    size_t text_bytes = free_texts_size(&frame), text_at = free_texts_at(&frame);
+    if (text_at + text_bytes + SEAL_OVERHEAD > frame.size)
+        return 0;
+    memcpy(ret_place, bytes.bytes, frame.size);
+    uint8_t *place = ret_place + text_at;
+    if (vault->unseal(vault, frame.key_space, head_of(ret_place, &frame), place, text_bytes)) {
+        memmove(place, place + SEAL_NONCE_BYTES, text_bytes);
+    } else {
+        text_bytes = 0;
+        frame.text_bytes[TEXT_REFERENCE] = 0;
+        frame.text_bytes[TEXT_REASON] = 0;
+        frame.tail_bytes = 0;
+    }
+    frame.flags &= (uint8_t)~FLAG_SEALED;
+    frame.key_space = 0;
+    return finish(ret_place, place + text_bytes, &frame);
+}

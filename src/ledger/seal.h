@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Free texts at rest. A record's reference, reason and metadata lie last and together (record.c);
+// sealing puts them under the data key of an owner and leaves everything else as it was, so sums,
+// history, chains and look-ups never need a key. The key's number stands in the record, and all
+// that comes before the texts is authenticated with them: no text can be moved to another record.
+//
+// Whose a record is: the wallet's owner who pays, of a deposit who receives; of a refund the one
+// who gets his money back.
+#pragma once
+#include "base/buffer.h"
+#include "ledger/record.h"
+
+// In front of sealed texts stands a nonce, behind them a tag.
+#define SEAL_NONCE_BYTES 24
+#define SEAL_OVERHEAD    (SEAL_NONCE_BYTES + 16)
+
+// Who keeps the keys. Engines put this first in their own structs.
+struct text_vault {
+    // The number of the data key for new texts of the owner with that mark (owner.h); made when
+    // there is none. Never 0.
+    uint64_t (*key_of)(struct text_vault *vault, uint64_t owner);
+    // In place: `place` has SEAL_OVERHEAD more bytes than the texts, which stand behind the nonce.
+    void (*seal)(struct text_vault *vault, uint64_t key, struct slice head, uint8_t *place,
+                 size_t text_bytes);
+    // The inverse. False: the key was destroyed, or something was changed. Thread: any.
+    bool (*unseal)(struct text_vault *vault, uint64_t key, struct slice head, uint8_t *place,
+                   size_t text_bytes);
+};
+
+// Whether records of this kind have free texts of an owner.
+bool record_kind_seals(uint8_t kind);
+// The wallet whose owner the record belongs to; zero: nobody's.
+struct id record_seal_wallet(const struct record *record);
+
+// Seals the free texts of the record that was encoded last, from `start` to the buffer's end.
+// Without such texts it stays as it is. Thread: one per buffer.
+void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner);
+
+bool record_is_sealed(struct slice bytes);
+// Writes the record as it was before it was sealed to `ret_place`, which has room for `bytes.size`;
+// when the key is gone, without its free texts. Returns the size; 0: this is no such record, which
+// whoever decodes it will tell.
+size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_place);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// Sealing an encoded record and taking the seal off again. The vault here has two keys and a cipher
+// that anybody could break: what is tested is what stands where.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "ledger/seal.h"
+#include "record_sample.h"
+
+struct toy {
+    struct text_vault port; // first
+    uint64_t destroyed;     // number of a key
+};
+
+static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
+    (void)vault;
+    return owner + 100;
+}
+
+static void scramble(uint64_t key, uint8_t *text, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        text[i] ^= (uint8_t)(key * 31 + i + 1);
+}
+
+static struct digest128 tag_of(uint64_t key, struct slice head, const uint8_t *text, size_t size) {
+    const struct slice parts[] = {head, slice_of(text, size)};
+    return hash128_parts(parts, 2, key);
+}
+
+static void seal(struct text_vault *vault, uint64_t key, struct slice head, uint8_t *place,
+                 size_t text_bytes) {
+    uint8_t *text = place + SEAL_NONCE_BYTES;
+    (void)vault;
+    memset(place, 0xaa, SEAL_NONCE_BYTES);
+    scramble(key, text, text_bytes);
+    struct digest128 tag = tag_of(key, head, text, text_bytes);
+    memcpy(text + text_bytes, &tag, sizeof(tag));
+}
+
+static bool unseal(struct text_vault *vault, uint64_t key, struct slice head, uint8_t *place,
+                   size_t text_bytes) {
+    uint8_t *text = place + SEAL_NONCE_BYTES;
+    struct digest128 tag = tag_of(key, head, text, text_bytes);
+    if (key == ((struct toy *)vault)->destroyed ||
+        memcmp(text + text_bytes, &tag, sizeof(tag)) != 0)
+        return false;
+    scramble(key, text, text_bytes);
+    return true;
+}
+
+static struct toy toy_make(void) {
+    return (struct toy){.port = {.key_of = key_of, .seal = seal, .unseal = unseal}};
+}
+
+// Encodes a sample twice: as it is, and sealed.
+struct pair {
+    struct arena arena;
+    struct record record;
+    struct buffer plain, sealed;
+};
+
+static void pair_make(struct pair *pair, struct toy *toy, uint8_t kind, uint64_t seed,
+                      enum sample_size size) {
+    *pair = (struct pair){0};
+    arena_init(&pair->arena, 1 << 16);
+    pair->record = sample_make(&pair->arena, &seed, kind, size);
+    (void)record_encode(&pair->record, &pair->plain);
+    buffer_add(&pair->sealed, "in front", 8); // records stand behind each other
+    (void)record_encode(&pair->record, &pair->sealed);
+    record_seal(&pair->sealed, 8, &toy->port, 1);
+}
+
+static struct slice sealed_of(const struct pair *pair) {
+    return slice_of(pair->sealed.bytes + 8, pair->sealed.size - 8);
+}
+
+static void pair_done(struct pair *pair) {
+    buffer_done(&pair->plain);
+    buffer_done(&pair->sealed);
+    arena_done(&pair->arena);
+}
+
+static void test_records_come_back_byte_for_byte(void **state) {
+    struct toy toy = toy_make();
+    (void)state;
+    for (uint8_t kind = 0; sample_next_kind(&kind);) {
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            struct pair pair;
+            struct record record;
+            const char *why;
+            pair_make(&pair, &toy, kind, seed,
+                      seed < 2 ? SAMPLE_SMALLEST : seed < 4 ? SAMPLE_LARGEST : SAMPLE_RANDOM);
+            struct slice sealed = sealed_of(&pair);
+            assert_int_equal(record_decode(sealed, &record, &why), STATUS_ok);
+            if (!record_is_sealed(sealed)) {
+                assert_int_equal(record.sealed_by, 0);
+                assert_true(slice_equal(sealed, buffer_slice(&pair.plain)));
+            } else {
+                assert_true(record_kind_seals(kind));
+                assert_int_equal(record.sealed_by, 101);
+                uint8_t *place = memory_take(sealed.size);
+                size_t size = record_reveal(sealed, &toy.port, place);
+                assert_true(slice_equal(slice_of(place, size), buffer_slice(&pair.plain)));
+                memory_free(place);
+            }
+            pair_done(&pair);
+        }
+    }
+}
+
+// Texts and everything else of a record, by kind.
+static void clear_texts(struct record *record) {
+    struct slice none = {0};
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: record->wallet.reason = record->wallet.metadata = none; break;
+    case RECORD_TRANSACTION:
+        record->transaction.reference = record->transaction.reason = none;
+        record->transaction.metadata = none;
+        break;
+    case RECORD_HOLD: record->hold.reference = record->hold.metadata = none; break;
+    case RECORD_WITHDRAWAL:
+        record->withdrawal.reference = record->withdrawal.reason = none;
+        record->withdrawal.metadata = none;
+        break;
+    case RECORD_PARKED:
+        record->parked.reference = record->parked.reason = record->parked.metadata = none;
+        break;
+    default: fail_msg("a kind without free texts was sealed");
+    }
+}
+
+static void test_without_the_key_all_but_the_texts_is_there(void **state) {
+    struct toy toy = toy_make();
+    uint32_t sealed_count = 0;
+    (void)state;
+    for (uint8_t kind = 0; sample_next_kind(&kind);) {
+        for (uint64_t seed = 0; seed < 30; seed++) {
+            struct pair pair;
+            struct record bare, revealed;
+            const char *why;
+            toy.destroyed = 0;
+            pair_make(&pair, &toy, kind, seed, SAMPLE_RANDOM);
+            struct slice sealed = sealed_of(&pair);
+            if (record_is_sealed(sealed)) {
+                uint8_t *place = memory_take(sealed.size);
+                sealed_count++;
+                clear_texts(&pair.record);
+                // Whoever checks the books has no key.
+                assert_int_equal(record_decode(sealed, &bare, &why), STATUS_ok);
+                sample_compare(&bare, &pair.record);
+                // The key was destroyed.
+                toy.destroyed = 101;
+                size_t size = record_reveal(sealed, &toy.port, place);
+                assert_int_equal(record_decode(slice_of(place, size), &revealed, &why), STATUS_ok);
+                assert_int_equal(revealed.sealed_by, 0);
+                sample_compare(&revealed, &pair.record);
+                memory_free(place);
+            }
+            pair_done(&pair);
+        }
+    }
+    assert_true(sealed_count > 50);
+}
+
+static void test_a_seal_is_good_for_one_record_alone(void **state) {
+    struct toy toy = toy_make();
+    uint32_t refused = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct pair pair;
+        pair_make(&pair, &toy, RECORD_TRANSACTION, seed, SAMPLE_RANDOM);
+        struct slice sealed = sealed_of(&pair);
+        for (size_t at = 8; record_is_sealed(sealed) && at < 232; at += 7) {
+            uint8_t *copy = memory_take(sealed.size), *place = memory_take(sealed.size);
+            memcpy(copy, sealed.bytes, sealed.size);
+            if ((at > 11 && at < 40) || at >= 64) { // facts, not lengths, kind or flags
+                struct record record;
+                const char *why;
+                copy[at] ^= 0x55;
+                size_t size = record_reveal(slice_of(copy, sealed.size), &toy.port, place);
+                if (record_decode(slice_of(place, size), &record, &why) == STATUS_ok) {
+                    assert_int_equal(record.transaction.reference.size, 0);
+                    assert_int_equal(record.transaction.metadata.size, 0);
+                }
+                refused++;
+            }
+            memory_free(copy);
+            memory_free(place);
+        }
+        pair_done(&pair);
+    }
+    assert_true(refused > 100);
+}
+
+static void test_whose_a_record_is(void **state) {
+    const struct id payer = {{1}}, payee = {{2}}, none = {{0}};
+    struct record record = {.kind = RECORD_TRANSACTION};
+    (void)state;
+    record.transaction.type = TRANSACTION_PURCHASE;
+    record.transaction.debit.wallet = payer;
+    record.transaction.credit.wallet = payee;
+    assert_true(id_equal(record_seal_wallet(&record), payer));
+    record.transaction.type = TRANSACTION_REFUND; // the customer gets his money back
+    assert_true(id_equal(record_seal_wallet(&record), payee));
+    record.transaction.type = TRANSACTION_DEPOSIT;
+    record.transaction.debit.wallet = none;
+    assert_true(id_equal(record_seal_wallet(&record), payee));
+    record = (struct record){.kind = RECORD_HOLD, .hold = {.wallet = payer, .merchant = payee}};
+    assert_true(id_equal(record_seal_wallet(&record), payer));
+    record = (struct record){.kind = RECORD_KEY};
+    assert_true(id_is_zero(record_seal_wallet(&record)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_records_come_back_byte_for_byte),
+        cmocka_unit_test(test_without_the_key_all_but_the_texts_is_there),
+        cmocka_unit_test(test_a_seal_is_good_for_one_record_alone),
+        cmocka_unit_test(test_whose_a_record_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
