@@ -47,7 +47,7 @@ static void keys_remember_what_the_ledger_said(void **state) {
         "withdrawal_not_pending", "capture_exceeds_hold", "refund_exceeds_purchase",
         "insufficient_funds", "balance_limit_exceeded", "wallet_not_empty", "credit_limit_in_use",
         "last_admin_key", "cannot_receive", "cannot_pay", "approval_required",
-        "approval_not_pending", "limit_exceeded",
+        "approval_not_pending", "limit_exceeded", "owner_unknown", "encryption_off",
     };
     const size_t count = sizeof(remembered) / sizeof(remembered[0]);
     size_t found = 0;

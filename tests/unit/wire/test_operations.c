@@ -37,7 +37,9 @@ static void every_operation_is_found_by_its_path(void **state) {
                                   path_of(&desk, operation), &route);
         assert_int_equal(status, STATUS_ok);
         assert_ptr_equal(route.operation, operation);
-        if (operation->has_id && !operation->id_is_token)
+        if (operation->id_is_owner)
+            assert_true(slice_equal(route.token, SLICE("{owner}")));
+        else if (operation->has_id && !operation->id_is_token)
             assert_true(id_equal(route.id, desk_id(&desk, 1)));
         if (operation->method == METHOD_GET) {
             assert_int_equal(find("HEAD", path_of(&desk, operation), &route), STATUS_ok);
@@ -45,6 +47,17 @@ static void every_operation_is_found_by_its_path(void **state) {
         }
     }
     desk_close(&desk);
+}
+
+static void owners_may_have_slashes(void **state) {
+    struct route route;
+    assert_int_equal(find("DELETE", "/v1/owners/a/b//data/data", &route), STATUS_ok);
+    assert_true(slice_equal(route.token, SLICE("a/b//data")));
+    assert_int_equal(find("DELETE", "/v1/owners/ann", &route), STATUS_not_found);
+    assert_int_equal(find("DELETE", "/v1/owners/data", &route), STATUS_not_found);
+    assert_int_equal(find("DELETE", "/v1/owners//data", &route), STATUS_not_found);
+    assert_int_equal(find("DELETE", "/v1/owners/ann/other", &route), STATUS_not_found);
+    assert_int_equal(find("GET", "/v1/owners/ann/data", &route), STATUS_method_not_allowed);
 }
 
 static void rows_agree_with_themselves(void **state) {
@@ -55,9 +68,12 @@ static void rows_agree_with_themselves(void **state) {
         assert_non_null(operation->summary);
         assert_non_null(operation->permission);
         assert_true(operation->http >= 200 && operation->http < 300);
-        assert_int_equal(operation->has_id, strstr(operation->path, "{id}") != NULL);
-        const char *action = strstr(operation->path, "{id}/");
-        assert_string_equal(operation->action, action == NULL ? "" : action + 5);
+        const char *opening = strchr(operation->path, '{'), *closing = strchr(operation->path, '}');
+        const char *name = operation->id_is_owner ? "{owner}" : "{id}";
+        assert_int_equal(operation->has_id, opening != NULL);
+        assert_true(opening == NULL || strncmp(opening, name, strlen(name)) == 0);
+        assert_string_equal(operation->action,
+                            closing == NULL || closing[1] == '\0' ? "" : closing + 2);
         assert_int_equal(operation->is_write, operation->method != METHOD_GET);
         assert_int_equal(operation->takes_body, operation->is_write);
         assert_int_equal(operation->takes_body, operation->body_bytes_max != 0);
@@ -253,6 +269,7 @@ static void statuses_hold_what_the_door_adds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_is_found_by_its_path),
+        cmocka_unit_test(owners_may_have_slashes),
         cmocka_unit_test(rows_agree_with_themselves),
         cmocka_unit_test(fields_agree_with_themselves),
         cmocka_unit_test(words_are_the_ledgers),
