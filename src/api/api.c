@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "api/pulse.h"
 #include "api/recount.h"
 #include "wire/openapi.h"
 
@@ -121,6 +122,8 @@ struct api *api_open(const struct api_options *options) {
         .stops_payments = options->alarm_stops_payments,
         .chain = options->chain,
     });
+    if (options->pulse_ms != 0)
+        api->pulse = pulse_open(options->engine, api->recount, options->pulse_ms);
     api->last_used = last_used_open();
     if (options->engine->port->read != NULL)
         api->positions = positions_open();
@@ -191,6 +194,8 @@ void api_stop(struct api *api) {
     readers_close(&api->lists);
     readers_close(&api->checks);
     queueing_close(api);
+    pulse_close(api->pulse);
+    api->pulse = NULL;
     recount_close(api->recount);
     api->recount = NULL;
 }

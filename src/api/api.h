@@ -25,6 +25,13 @@
 
 struct api;
 
+// Something that the server stands on, as whoever looks at it all the time sees it.
+struct api_dependency {
+    const char *name, *status; // words; static
+    bool is_up;
+    bool is_needed; // without it the server is not ready
+};
+
 // Everything is borrowed and must outlive the api.
 struct api_options {
     struct engine *engine;
@@ -43,6 +50,10 @@ struct api_options {
     // Adds lines to /metrics; NULL: none. Thread: any loop's.
     void (*metrics_more)(void *context, struct buffer *buffer);
     void *metrics_context;
+    // What else the server stands on; fills at most `max`. NULL: nothing. With metrics_context.
+    uint32_t (*dependencies)(void *context, struct api_dependency *ret_found, uint32_t max);
+    uint32_t pulse_ms;        // how often the store is looked at; 0: never
+    uint32_t slow_request_ms; // a request that takes longer is logged; 0: none
     uint32_t recount_mib_per_s, recount_pause_s; // see recount.h
     bool alarm_stops_payments;
     struct chain_prover chain; // see recount.h

@@ -57,6 +57,15 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
             if (NAME_IS(name, "if-match"))
                 collect_single(&ret_headers->wire.if_match, value, "/If-Match", ret_headers);
             break;
+        case 10:
+            if (NAME_IS(name, "tracestate"))
+                join(http_arena(request), &ret_headers->tracestate, value);
+            break;
+        case 11: // of two, none can be believed
+            if (NAME_IS(name, "traceparent"))
+                ret_headers->traceparent =
+                    ret_headers->traceparent.bytes == NULL ? value : slice_of("-", 1);
+            break;
         case 12:
             if (NAME_IS(name, "content-type"))
                 ret_headers->content_type = value;

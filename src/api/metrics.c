@@ -3,6 +3,11 @@
 // in _total.
 #include "api/parts.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/pulse.h"
 #include "api/recount.h"
 
 #include "base/clock.h"
@@ -36,6 +41,16 @@ void metrics_count_answer(struct metrics *metrics, uint32_t operation_code, int 
         bucket++;
     metrics_add(&metrics->durations[bucket], 1);
     metrics_add(&metrics->duration_us_total, duration_us);
+    metrics_add(&metrics->operation_us[operation_code], duration_us);
+}
+
+void metrics_count_round_time(struct metrics *metrics, uint64_t duration_ns) {
+    uint64_t duration_us = duration_ns / 1000;
+    uint32_t bucket = 0;
+    while (bucket < METRICS_DURATION_BUCKETS - 1 && duration_us > duration_bounds_us[bucket])
+        bucket++;
+    metrics_add(&metrics->round_times[bucket], 1);
+    metrics_add(&metrics->round_us_total, duration_us);
 }
 
 void metrics_count_round(struct metrics *metrics, uint32_t command_count) {
@@ -102,21 +117,62 @@ static void add_answers(const struct api *api, struct buffer *buffer) {
     }
 }
 
-static void add_durations(const struct api *api, struct buffer *buffer) {
+static void add_histogram(const struct api *api, struct buffer *buffer, const char *name,
+                          size_t buckets, uint64_t us_total) {
     static const char *const bounds[METRICS_DURATION_BUCKETS] = {
         "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01",
         "0.025",  "0.1",     "0.5",    "2.5",   "10",     "+Inf"};
-    add_head(buffer, "request_duration_seconds", "histogram",
-             "From a request's last byte to its answer.");
+    char sum_name[64];
     uint64_t count = 0;
     for (uint32_t i = 0; i < METRICS_DURATION_BUCKETS; i++) {
-        count += sum(api, offsetof(struct metrics, durations) + i * sizeof(uint64_t));
-        buffer_add_format(buffer, "florin_request_duration_seconds_bucket{le=\"%s\"} %llu\n",
-                          bounds[i], (unsigned long long)count);
+        count += sum(api, buckets + i * sizeof(uint64_t));
+        buffer_add_format(buffer, "florin_%s_bucket{le=\"%s\"} %llu\n", name, bounds[i],
+                          (unsigned long long)count);
     }
-    add_seconds(buffer, "request_duration_seconds_sum", SUM(api, duration_us_total), 1000000, 6);
-    buffer_add_format(buffer, "florin_request_duration_seconds_count %llu\n",
-                      (unsigned long long)count);
+    (void)snprintf(sum_name, sizeof(sum_name), "%s_sum", name);
+    add_seconds(buffer, sum_name, us_total, 1000000, 6);
+    buffer_add_format(buffer, "florin_%s_count %llu\n", name, (unsigned long long)count);
+}
+
+static void add_durations(const struct api *api, struct buffer *buffer) {
+    add_head(buffer, "request_duration_seconds", "histogram",
+             "From a request's last byte to its answer.");
+    add_histogram(api, buffer, "request_duration_seconds", offsetof(struct metrics, durations),
+                  SUM(api, duration_us_total));
+    add_head(buffer, "round_duration_seconds", "histogram",
+             "From a round's leaving for the engine until it is durable and told.");
+    add_histogram(api, buffer, "round_duration_seconds", offsetof(struct metrics, round_times),
+                  SUM(api, round_us_total));
+    add_head(buffer, "operation_seconds_total", "counter",
+             "Time from last byte to answer, of all requests of an operation together.");
+    for (uint32_t i = 0; i <= OPERATION_COUNT; i++) {
+        uint64_t us = sum(api, offsetof(struct metrics, operation_us) + i * sizeof(uint64_t));
+        if (us != 0)
+            buffer_add_format(
+                buffer, "florin_operation_seconds_total{operation=\"%s\"} %llu.%06llu\n",
+                i == OPERATION_COUNT ? "unknown" : operation_at((enum operation_code)i)->name,
+                (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+    }
+    add_value(buffer, "slow_requests_total", "counter",
+              "Requests that took longer than slow_request_ms; the log has their steps.",
+              SUM(api, slow_requests));
+}
+
+// Of the whole process, as the kernel counts it: the second number of statm, in pages.
+static void add_memory(struct buffer *buffer) {
+    char text[128] = "";
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    const char *digit = size <= 0 ? NULL : strchr(text, ' ');
+    uint64_t pages = 0;
+    if (digit == NULL)
+        return;
+    for (digit++; *digit >= '0' && *digit <= '9'; digit++)
+        pages = pages * 10 + (uint64_t)(*digit - '0');
+    add_value(buffer, "memory_resident_bytes", "gauge", "Memory of the process in use.",
+              pages * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static void add_rounds(const struct api *api, struct buffer *buffer) {
@@ -344,6 +400,10 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_engine(api, buffer);
     add_servers(api, buffer);
     add_http(api, buffer);
+    add_memory(buffer);
+    if (api->pulse != NULL)
+        pulse_metrics(api->pulse, buffer);
+    dependencies_metrics(api, buffer);
     if (api->options.metrics_more != NULL)
         api->options.metrics_more(api->options.metrics_context, buffer);
 }

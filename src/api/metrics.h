@@ -25,12 +25,17 @@ struct metrics {
     uint64_t deadlines_missed;         // requests answered `busy` because their time was over
     uint64_t waiting_calls;            // on their way right now
     uint64_t limited[RATE_LIMITS_MAX]; // refused by that limit
+    uint64_t round_times[METRICS_DURATION_BUCKETS]; // from leaving to landing
+    uint64_t round_us_total;
+    uint64_t operation_us[OPERATION_COUNT + 1];
+    uint64_t slow_requests;
     uint64_t notes, notes_lost;        // entries of the audit that have no other record
 };
 
 // Thread: the loop's.
 void metrics_count_answer(struct metrics *metrics, uint32_t operation_code, int http,
                           uint64_t duration_ns);
+void metrics_count_round_time(struct metrics *metrics, uint64_t duration_ns);
 void metrics_count_round(struct metrics *metrics, uint32_t command_count);
 static inline void metrics_add(uint64_t *counter, uint64_t value) {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + value, __ATOMIC_RELAXED);

@@ -93,6 +93,7 @@ struct flight {
     struct submission *last_submission;
     struct flight *previous, *next; // among those submitted and unpublished; aside; or in the pool
     uint64_t opened_ns;
+    uint64_t left_ns; // for the engine
     bool gave_up; // its requests have been answered `busy`
     bool has_writes;
 };
@@ -111,6 +112,7 @@ struct job {
     struct http_request *request; // NULL once it has been answered; the loop's thread alone
     const struct operation *operation;
     uint64_t started_ns;
+    uint64_t begun_ns; // by a reader; 0: not yet
     enum job_kind kind;
     struct id wallet;        // of the path
     struct origin origin;    // texts are in `arena`
@@ -136,6 +138,7 @@ struct door_headers {
     struct slice authorization, content_type, request_id, cache_control, position, prefer;
     struct slice encoding;      // of the body: none is taken, so nobody can send a bomb
     struct slice origin;        // of a page in a browser
+    struct slice traceparent, tracestate; // of W3C trace context
     struct slice forwarded_for; // all of its values, joined by commas
     struct wire_headers wire;
     const char *repeated; // pointer to one that must be single and was not; NULL: none
@@ -222,6 +225,7 @@ struct api {
     struct readers lists;
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct recount *recount;
+    struct pulse *pulse; // NULL: nobody looks
     struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
@@ -331,6 +335,17 @@ void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
 bool pages_answer(struct asking *asking);
+
+// dependencies.c. Whether the server is ready.
+bool dependencies_render(struct api *api, struct buffer *buffer);
+void dependencies_metrics(struct api *api, struct buffer *buffer);
+
+// trace.c: where the request belongs in a trace, as struct origin keeps it; empty: nowhere.
+struct slice trace_of(const struct asking *asking, struct arena *arena);
+
+// slow.c: a line in the log about a request that took longer than it should, with its steps.
+void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight);
+void slow_job(struct api_loop *loop, const struct job *job);
 
 // keys.c: gives a COMMAND_KEY_CREATE or COMMAND_KEY_ROTATE its secret; and the role of a key's
 // record, when it is one of the configuration.

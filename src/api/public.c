@@ -11,13 +11,14 @@ static void send_json(struct asking *asking, int http, struct slice body) {
 void public_request(struct asking *asking) {
     struct api *api = asking->loop->api;
     struct buffer *body;
+    int http;
     switch ((enum operation_code)asking->operation->code) {
     case OPERATION_HEALTH: send_json(asking, 200, SLICE("{\"status\":\"ok\"}")); break;
     case OPERATION_READY:
-        if (atomic_load_explicit(&api->stopping, memory_order_relaxed))
-            send_json(asking, 503, SLICE("{\"status\":\"stopping\"}"));
-        else
-            send_json(asking, 200, SLICE("{\"status\":\"ready\"}"));
+        body = http_body_out(asking->request);
+        buffer_reset(body);
+        http = dependencies_render(api, body) ? 200 : 503;
+        send_json(asking, http, buffer_slice(body));
         break;
     case OPERATION_METRICS:
         body = http_body_out(asking->request);

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 static void job_run(struct job *job) {
@@ -40,6 +41,7 @@ static void *reader_main(void *context) {
     while ((job = readers_pop(readers)) != NULL) {
         struct http_server *server = job->api->server;
         struct api_loop *loop = job->loop;
+        job->begun_ns = clock_monotonic_ns();
         job_run(job);
         inbox_push(&loop->done, &job->done.node);
         http_wake(server, loop->index); // the job is the loop's again and must not be touched
@@ -118,6 +120,7 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
     }
     job->version = 0;
     job->streams = false;
+    job->begun_ns = 0;
     job->told = 0;
     job->origin = router_origin(asking, &job->arena);
     job->status = STATUS_ok;
@@ -157,6 +160,7 @@ void jobs_answer(struct api_loop *loop, struct job *job) {
     job->request = NULL;
     if (request != NULL) {
         notes_job(loop, job, job->status);
+        slow_job(loop, job);
         if (job->streams) {
             integrity_end_stream(request, job);
             jobs_release(loop, job);

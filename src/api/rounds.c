@@ -126,6 +126,8 @@ static void flight_link(struct api_loop *loop, struct flight *flight) {
 static void flight_leave(struct api_loop *loop, struct flight *flight) {
     CHECK(flight->round.first != NULL);
     flight_link(loop, flight);
+    flight->left_ns = clock_monotonic_ns();
+    flight->round.times = (struct round_times){0};
     metrics_count_round(&loop->metrics, flight->round.command_count);
 }
 
@@ -208,6 +210,7 @@ static void flight_finish(struct api_loop *loop, struct flight *flight) {
             bool is_note = call->operation == NULL;
             if (!position_is_none(position) && !is_note && call->operation->is_write)
                 note_position(loop, call, position);
+            slow_call(loop, call, flight);
             call_finish(loop, call);
         }
         call = next;
@@ -222,6 +225,7 @@ static void flight_finish(struct api_loop *loop, struct flight *flight) {
 
 static void flight_landed(struct api_loop *loop, struct flight *flight) {
     flight_unlink(loop, flight);
+    metrics_count_round_time(&loop->metrics, clock_monotonic_ns() - flight->left_ns);
     flight_finish(loop, flight);
 }
 

@@ -241,6 +241,7 @@ struct origin router_origin(const struct asking *asking, struct arena *arena) {
     char key[ID_TEXT_BYTES_MAX];
     struct origin origin = {.principal = arena_copy(arena, router_principal(asking, key)),
                             .request_id = arena_copy(arena, asking->request_id),
+                            .trace = trace_of(asking, arena),
                             .role = asking->principal.role};
     memcpy(origin.address, http_address(asking->request), sizeof(origin.address));
     return origin;

@@ -100,6 +100,14 @@ struct freshness {
     uint64_t age_ms_max;   // nor than this long ago; 0: as of now, UINT64_MAX: `after` is enough
 };
 
+// When a round came how far, by the monotonic clock; 0: not told.
+struct round_times {
+    uint64_t taken_ns;   // by the writer
+    uint64_t decided_ns; // what it fetched included
+    uint64_t written_ns;
+    uint64_t synced_ns;
+};
+
 // What one HTTP thread gathered in one pass. Owned by the caller; the engine holds it from submit
 // to publish.
 struct round {
@@ -107,6 +115,7 @@ struct round {
     struct submission *first; // in order of arrival
     uint32_t command_count;
     struct position position; // set before `published` by engines that read elsewhere, too
+    struct round_times times; // set before `published`
     // Called once on the engine's thread when every outcome stands and is durable. Must be quick
     // and must not submit.
     void (*published)(struct round *round);

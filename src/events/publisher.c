@@ -110,6 +110,7 @@ static bool hand_over(struct publisher *publisher, const struct record *record,
             .value = events[i].json,
             .headers = {{"content-type", SLICE("application/cloudevents+json")}},
             .header_count = 1};
+        kafka_add_trace(&message, record->origin.trace);
         if (kafka_produce(publisher->producer, publisher->topic, &message, NULL) != STATUS_ok)
             return false;
         publisher->events++;

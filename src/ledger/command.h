@@ -66,6 +66,9 @@ enum adjustment_direction { ADJUSTMENT_CREDIT, ADJUSTMENT_DEBIT };
 struct origin {
     struct slice principal;  // an API key's id as text, or "system"; <= 255 bytes
     struct slice request_id; // <= 64 bytes
+    // W3C trace context: a traceparent of 55 bytes, and behind a space the tracestate if there is
+    // one (<= 512 bytes); empty: none.
+    struct slice trace;
     uint8_t address[16];     // IPv6, or IPv4 mapped; zero: the system
     uint8_t role;            // enum role
 };

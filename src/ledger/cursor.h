@@ -19,6 +19,7 @@
 enum cursor_kind {
     CURSOR_EVENTS = 0, // in the feed: the position of the next record to publish; slot 0
     CURSOR_QUEUE = 1,  // in the queue: the offset of the next command of a slot's partition
+    CURSOR_PATTERNS = 2, // in the feed: where patterns over wallets are looked for from; slot 0
     CURSOR_KINDS
 };
 

@@ -8,7 +8,8 @@
 //   2) and `subject` (flag 4)
 //                         parts follow its own; flag 16 says that the command was queued
 //   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last,
-//   and with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind
+//   and with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind; the request id's text
+//   goes on behind a zero byte with the trace context, when there is one
 //   padding    zero bytes to a multiple of 8
 //
 // A record is valid if and only if
@@ -367,7 +368,10 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
 size_t record_encode(const struct record *record, struct buffer *buffer) {
     struct slice texts[RECORD_TEXTS];
     record_texts_collect(record, texts);
-    size_t text_total = 0;
+    size_t trace_bytes = record->origin.trace.size == 0 ? 0 : 1 + record->origin.trace.size;
+    size_t text_total = trace_bytes;
+    CHECK(texts[TEXT_REQUEST_ID].size == 0 ||
+          memchr(texts[TEXT_REQUEST_ID].bytes, 0, texts[TEXT_REQUEST_ID].size) == NULL);
     for (int i = 0; i < RECORD_TEXTS; i++)
         text_total += texts[i].size;
     uint8_t *start = buffer_room(buffer, 1024 + text_total);
@@ -386,6 +390,7 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
         CHECK(texts[i].size <= UINT16_MAX);
         frame.text_bytes[i] = (uint16_t)texts[i].size;
     }
+    frame.text_bytes[TEXT_REQUEST_ID] += (uint16_t)trace_bytes;
     uint8_t *place = start + sizeof(frame);
     if (record->has_key)
         place = put(place, &(struct digests_bytes){record->key, record->request},
@@ -400,9 +405,14 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
                     sizeof(struct spent_bytes));
     }
     place = put_facts(place, record, &frame.flags);
-    for (int i = 0; i < RECORD_TEXTS; i++)
+    for (int i = 0; i < RECORD_TEXTS; i++) {
         if (texts[i].size != 0)
             place = put(place, texts[i].bytes, texts[i].size);
+        if (i == TEXT_REQUEST_ID && trace_bytes != 0) {
+            *place++ = 0;
+            place = put(place, record->origin.trace.bytes, record->origin.trace.size);
+        }
+    }
     while ((place - start) % 8 != 0)
         *place++ = 0;
     frame.size = (uint32_t)(place - start);
@@ -703,6 +713,14 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
             return "R5: the metadata is not well-formed";
     } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
         return "R5: the metadata is not well-formed";
+    }
+    struct slice *id = &texts[TEXT_REQUEST_ID];
+    const uint8_t *zero = id->size == 0 ? NULL : memchr(id->bytes, 0, id->size);
+    record->origin.trace = (struct slice){0};
+    if (zero != NULL) {
+        size_t size = (size_t)(zero - id->bytes);
+        record->origin.trace = slice_of(zero + 1, id->size - size - 1);
+        id->size = size;
     }
     record_texts_spread(record, texts);
     return NULL;

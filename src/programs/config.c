@@ -42,6 +42,9 @@ static const struct setting settings[] = {
             "a second; 0: never."),
     INTEGER(recount_pause_s, 1, 604800, 60,
             "Seconds before the first recount and between two."),
+    INTEGER(slow_request_ms, 0, 600000, 1000,
+            "A request that takes longer is logged with the time that each step took, in "
+            "milliseconds; 0: none is."),
     INTEGER(alarm_stops_payments, 0, 1, 0,
             "1: when the books differ, payments are refused as `payments_stopped` until an admin "
             "posts to /check-integrity/resume."),

@@ -36,7 +36,7 @@ struct config {
     uint64_t connections_max;
     uint64_t storage_free_bytes_min;
     uint64_t audit_window_s;
-    uint64_t recount_mib_per_s, recount_pause_s, alarm_stops_payments;
+    uint64_t recount_mib_per_s, recount_pause_s, alarm_stops_payments, slow_request_ms;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
     char rate_limits_redis[RATE_SHARE_ADDRESS_BYTES]; // empty: not shared

@@ -168,6 +168,25 @@ void serve_kafka_metrics(void *context, struct buffer *buffer) {
         add_worker(kafka->worker, buffer);
 }
 
+uint32_t serve_kafka_dependencies(void *context, struct api_dependency *ret_found, uint32_t max) {
+    const struct serve_kafka *kafka = context;
+    struct publisher_stats published;
+    uint32_t count = 0;
+    if (kafka->publisher != NULL && count < max) {
+        publisher_stats(kafka->publisher, &published);
+        ret_found[count++] = (struct api_dependency){
+            .name = "kafka_events", .status = published.broker_is_up ? "ok" : "away",
+            .is_up = published.broker_is_up};
+    }
+    if (kafka->queue != NULL && count < max) {
+        bool is_up = queue_is_up(kafka->queue);
+        ret_found[count++] = (struct api_dependency){
+            .name = "kafka_queue", .status = is_up ? "ok" : "away", .is_up = is_up,
+            .is_needed = kafka->config->queue_writes != 0 && kafka->config->direct == 0};
+    }
+    return count;
+}
+
 void serve_kafka_close(struct serve_kafka *kafka) {
     worker_close(kafka->worker);
     publisher_close(kafka->publisher);

@@ -112,6 +112,19 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
         log_line(LOG_ERROR, "kafka", "The broker does not let us in: %s", why);
 }
 
+void kafka_add_trace(struct kafka_message *message, struct slice trace) {
+    const size_t parent_bytes = 55;
+    CHECK(message->header_count + 2 <= KAFKA_HEADERS_MAX);
+    if (trace.size < parent_bytes)
+        return;
+    message->headers[message->header_count++] =
+        (struct kafka_header){"traceparent", slice_of(trace.bytes, parent_bytes)};
+    if (trace.size > parent_bytes + 1)
+        message->headers[message->header_count++] = (struct kafka_header){
+            "tracestate",
+            slice_of(trace.bytes + parent_bytes + 1, trace.size - parent_bytes - 1)};
+}
+
 enum status kafka_producer_open(const struct kafka_access *access, kafka_delivered *delivered,
                                 void *context, char *ret_why, size_t why_bytes,
                                 struct kafka_producer **ret_producer) {

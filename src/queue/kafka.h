@@ -39,6 +39,9 @@ struct kafka_message {
     uint32_t header_count;
 };
 
+// Adds headers of W3C trace context, as struct origin keeps it; none when it is empty.
+void kafka_add_trace(struct kafka_message *message, struct slice trace);
+
 struct kafka_producer;
 // What became of a message: `ok`, or never delivered (the broker said so for good: too large, not
 // allowed). Thread: whoever polls.

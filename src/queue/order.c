@@ -32,6 +32,32 @@ static struct slice header(const struct kafka_record *record, const char *name) 
     return value;
 }
 
+static bool is_printable(struct slice text) {
+    for (size_t i = 0; i < text.size; i++)
+        if (text.bytes[i] < 0x20 || text.bytes[i] > 0x7e)
+            return false;
+    return true;
+}
+
+// Where it belongs in a trace, for what it makes; nothing rests on it, so nobody has to prove it.
+static struct slice read_trace(const struct order_reader *reader,
+                               const struct kafka_record *record) {
+    struct slice parent = header(record, "traceparent"), state = header(record, "tracestate");
+    const size_t parent_bytes = 55;
+    if (parent.size != parent_bytes || !is_printable(parent))
+        return (struct slice){0};
+    if (state.size > LIMIT_TRACE_STATE_BYTES_MAX || !is_printable(state))
+        state.size = 0;
+    size_t size = parent_bytes + (state.size == 0 ? 0 : 1 + state.size);
+    uint8_t *text = arena_take(reader->arena, size);
+    memcpy(text, parent.bytes, parent_bytes);
+    if (state.size != 0) {
+        text[parent_bytes] = ' ';
+        memcpy(text + parent_bytes + 1, state.bytes, state.size);
+    }
+    return slice_of(text, size);
+}
+
 // Takes what stands before the next space.
 static struct slice next_word(struct slice *rest) {
     const uint8_t *space = rest->size == 0 ? NULL : memchr(rest->bytes, ' ', rest->size);
@@ -200,6 +226,8 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
     order->slot = slot;
     if (record->value.size > LIMIT_BODY_BYTES_MAX + 4096)
         bury(order, "malformed: larger than %d bytes", LIMIT_BODY_BYTES_MAX);
-    else if (read_principal(reader, record, &wire, &owner, order))
+    else if (read_principal(reader, record, &wire, &owner, order)) {
+        wire.origin.trace = read_trace(reader, record);
         read_value(reader, record, owner, &wire, order);
+    }
 }

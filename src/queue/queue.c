@@ -99,6 +99,7 @@ enum status queue_send(struct queue *queue, struct queue_order *order) {
                      slice_of(proof, proof_make(PROOF_NODE, &queue->node_key, &parts, proof))}},
         .header_count = 4,
     };
+    kafka_add_trace(&message, order->origin->trace);
     enum status status = kafka_produce(queue->producer, queue->topic, &message, order);
     if (status == STATUS_ok)
         __atomic_add_fetch(&queue->sent, 1, __ATOMIC_RELAXED);

@@ -287,6 +287,12 @@ static const struct object_member exponent[] = {
 
 static const struct object_member health[] = {
     {"status", "Sentence", "a word such as `ok`", false},
+    {"dependencies", "[]Dependency", "of readiness: what the server stands on", true},
+};
+
+static const struct object_member dependency[] = {
+    {"name", "Sentence", "such as `store`, `kafka`, `redis`", false},
+    {"status", "Sentence", "`ok`, or what is wrong: `hangs`, `away`, `full`", false},
 };
 
 static const struct object_member fault[] = {
@@ -347,6 +353,7 @@ static const struct object table[] = {
     {"CurrencyCode", "A currency and its exponent.", exponent, COUNT(exponent), false},
     {"Recounts", "Recounts of the books in the background.", recounts, COUNT(recounts), false},
     {"Health", "Whether the server is well.", health, COUNT(health), true},
+    {"Dependency", "Something that the server stands on.", dependency, COUNT(dependency), false},
     {"WalletPage", "A page of wallets.", wallet_page, COUNT(wallet_page), false},
     {"TransactionPage", "A page of transactions.", transaction_page, COUNT(transaction_page),
      false},

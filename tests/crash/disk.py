@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A disk that hangs for ten seconds, and one that is full, under load."""
 
+import re
 import threading
 import time
 
@@ -72,6 +73,7 @@ def blocked(report, binary):
         began = time.monotonic()
         health = []
         watch_health(server, 10.0, health)
+        judge_truth(report, server)
         disk.set(None)
         ended = time.monotonic()
         time.sleep(1.0)
@@ -80,11 +82,39 @@ def blocked(report, binary):
         for payer in payers:
             payer.join(30)
         judge_blocked(report, server, payers, health, (began, ended))
+        judge_after(report, server)
         report.equal("blocked disk: exit status", server.stop(), 0, server.log()[-2000:])
         report.equal("blocked disk: verify", server.verify().returncode, 0)
     finally:
         disk.set(None)
         server.discard()
+
+
+def judge_truth(report, server):
+    """While the store hangs: not ready, and everybody who asks is told why."""
+    with server.client(timeout=5) as client:
+        ready = client.get("/readyz")
+        report.equal("blocked disk: not ready", (ready.status, ready["status"]),
+                     (503, "unavailable"), ready)
+        report.check("blocked disk: for want of the store",
+                     {"name": "store", "status": "hangs"} in ready["dependencies"], ready)
+        metrics = client.get("/metrics").body.decode()
+        report.check("blocked disk: in the metrics",
+                     'florin_dependency_up{dependency="store"} 0' in metrics, metrics)
+
+
+def judge_after(report, server):
+    """Once it goes on: ready again, and the log says what the slow requests waited for."""
+    deadline = time.monotonic() + 20
+    with server.client(timeout=5) as client:
+        while client.get("/readyz").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        report.equal("blocked disk: ready again", client.get("/readyz").status, 200)
+    slow = [line for line in server.log().splitlines() if " slow: transfer took " in line]
+    report.check("blocked disk: slow requests are logged with their steps", any(
+        int(step) > 1500 for line in slow
+        for step in re.findall(r"(?:queue|decide|write|sync) (\d+)", line)) and all(
+            "request " in line for line in slow), "\n".join(slow[:5]))
 
 
 def judge_blocked(report, server, payers, health, span):

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ROOT = os.path.abspath(os.path.join(TESTS, ".."))
@@ -28,7 +29,14 @@ def shown_metrics():
     with serving() as server:
         client = Client(server.port, server.admin_secret)
         client.request("POST", "/v1/wallets", body={"owner": "ann", "currency": "EUR"})
-        return client.request("GET", "/metrics").body.decode()
+        # Some are shown once there is something to show.
+        client.request("GET", "/check-integrity?depth=full")
+        deadline = time.monotonic() + 20
+        while True:
+            metrics = client.request("GET", "/metrics").body.decode()
+            if "florin_money_balances{" in metrics or time.monotonic() > deadline:
+                return metrics
+            time.sleep(0.1)
 
 
 def run_promtool(report, name, words, given=None):

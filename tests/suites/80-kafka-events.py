@@ -90,6 +90,35 @@ def check_dense(report, name, versions, found, repeats=False):
             report.equal(f"{name}: no repeats", len(sequences), version)
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def traces(report):
+    """What came with a well-formed trace context tells its events where they belong; what came
+    with another one does not."""
+    world = World(events_topic="florin.traces")
+    given = [({"traceparent": PARENT, "tracestate": "a=1, b@c=2"},
+              [("traceparent", PARENT), ("tracestate", "a=1, b@c=2")]),
+             ({"traceparent": PARENT, "tracestate": "A=1"}, [("traceparent", PARENT)]),
+             ({"traceparent": PARENT.upper()}, []), ({"tracestate": "a=1"}, []),
+             ({"traceparent": PARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32)}, []),
+             ({"traceparent": "cc" + PARENT[2:] + "-later"}, [("traceparent", "cc" + PARENT[2:])])]
+    with world.server.client(world.key) as client:
+        for number, (headers, _) in enumerate(given):
+            answer = client.post("/v1/deposits", {
+                "wallet": world.payer, "amount": 1, "bank_transaction_id": f"T{number}"},
+                                 headers=headers)
+            report.equal(f"traces: {number} is carried out", answer.status, 201, answer)
+            world.touched(world.payer)
+    found = events_of(world.versions, "florin.traces")[world.payer][1:]
+    for number, (record, (_, expected)) in enumerate(zip(found, given)):
+        seen = [(name, value.decode()) for name, value in record.headers
+                if name.startswith("trace")]
+        report.equal(f"traces: the headers of event {number}", seen, expected)
+    report.equal("traces: an event for each", len(found), len(given))
+    world.server.stop()
+
+
 def every_kind(report):
     world = World()
     world.deposit(1000)
@@ -180,6 +209,7 @@ def killed_while_publishing(report):
 
 report = Report("kafka events")
 report.run("every kind", every_kind)
+report.run("traces", traces)
 report.run("broker away", broker_away)
 report.run("killed while publishing", killed_while_publishing)
 report.finish()

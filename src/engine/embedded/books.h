@@ -57,6 +57,7 @@ struct books {
     // Rounds that are decided and on their way to the disk; NULL: none.
     struct inbox_node *flying;
     uint64_t flying_decided; // `decided` when they left
+    struct round_times times, flying_times; // of the batch at hand, and of what flies
     struct signal_gate published;
 
     struct writer_stats stats;

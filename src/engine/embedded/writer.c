@@ -31,7 +31,8 @@ static size_t bytes_of(const struct command *command) {
     return RECORD_FIXED_BYTES_MAX + command->owner.size + command->bank_id.size +
            command->order.size + command->reference.size + command->reason.size +
            command->metadata.size + command->name.size + command->origin.principal.size +
-           command->origin.request_id.size + command->bound_to.size + SEAL_OVERHEAD + 8;
+           command->origin.request_id.size + command->origin.trace.size + 1 +
+           command->bound_to.size + SEAL_OVERHEAD + 8;
 }
 
 static size_t bytes_of_submission(const struct submission *submission) {
@@ -131,6 +132,7 @@ static void publish(struct books *books, struct inbox_node *first, uint64_t deci
     signal_gate_publish(&books->published, decided);
     while (first != NULL) {
         struct round *round = round_of(first);
+        round->times = books->times;
         first = first->next; // the round is the caller's again once it is told
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next)
@@ -147,14 +149,24 @@ static void land(struct books *books) {
         return;
     books_commit_wait(books);
     books->flying = NULL;
+    struct round_times next = books->times; // of the batch that is decided meanwhile
+    books->times = books->flying_times;
+    books->times.synced_ns = clock_monotonic_ns();
     publish(books, first, books->flying_decided);
+    books->times = next;
 }
 
 // Notices a slow disk.
 static void commit(struct books *books) {
-    uint64_t began_ns = clock_monotonic_ns();
+    struct journal_stats before, after;
+    journal_stats(books->journal, &before);
     books_commit(books);
-    if (clock_monotonic_ns() - began_ns > SLOW_COMMIT_NS)
+    journal_stats(books->journal, &after);
+    uint64_t now_ns = clock_monotonic_ns(), sync_ns = after.sync_ns_total - before.sync_ns_total;
+    uint64_t began_ns = books->times.decided_ns;
+    books->times.synced_ns = now_ns;
+    books->times.written_ns = now_ns - began_ns > sync_ns ? now_ns - sync_ns : began_ns;
+    if (now_ns - began_ns > SLOW_COMMIT_NS)
         books->slow_batches = SLOW_BATCHES;
     else if (books->slow_batches > 0)
         books->slow_batches--;
@@ -162,6 +174,7 @@ static void commit(struct books *books) {
 
 static void batch(struct books *books, struct inbox_node *first) {
     uint64_t now = clock_now_ms(), before = journal_time_ms(books->journal);
+    books->times = (struct round_times){.taken_ns = clock_monotonic_ns()};
     books->now_ms = now > before ? now : before;
     size_t bytes = prefetch_all(books, first);
     books->storage_full = journal_room(books->journal, bytes) != STATUS_ok;
@@ -177,7 +190,10 @@ static void batch(struct books *books, struct inbox_node *first) {
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
     }
     land(books);
+    books->times.decided_ns = clock_monotonic_ns();
     if (first != NULL && books_commit_begin(books)) {
+        books->times.written_ns = books->times.decided_ns;
+        books->flying_times = books->times;
         books->flying = first;
         books->flying_decided = books->decided;
     } else {

@@ -45,6 +45,7 @@ struct books {
     // The writer's.
     struct link link;
     struct desk desk;
+    struct round_times times; // of the batch at hand; the writer's
     struct position position; // everything that was published is before it
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics

@@ -114,6 +114,8 @@ static void publish(struct books *books, struct inbox_node *first) {
             resolve_submission(books, round, submission);
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
         round->position = books->position;
+        round->times = books->times;
+        round->times.synced_ns = clock_monotonic_ns();
         round->published(round);
     }
 }
@@ -128,6 +130,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
         struct round *round = desk_round_of(first);
         first = first->next;
         round->position = (struct position){0};
+        round->times = (struct round_times){0};
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next) {
             if (submission->atomic || submission->guarded)
@@ -222,6 +225,9 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     batch->is_expiring = desk->due.count == DESK_DUE_MAX && ended != 0;
     if (!batch->is_expiring)
         decide_all(books, batch->first);
+    books->times = (struct round_times){.taken_ns = batch->begun_ns,
+                                        .decided_ns = clock_monotonic_ns()};
+    books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
     return commit(books, batch);
 }
 

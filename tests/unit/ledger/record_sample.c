@@ -314,6 +314,12 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
                    .request_id = text(&maker, LIMIT_REQUEST_ID_BYTES_MAX),
                    .role = (uint8_t)number(&maker, ROLE_AUDITOR)},
     };
+    // A zero byte ends it.
+    for (size_t i = 0; i < record.origin.request_id.size; i++)
+        if (record.origin.request_id.bytes[i] == 0)
+            ((uint8_t *)record.origin.request_id.bytes)[i] = 'z';
+    if (number(&maker, 3) == 0)
+        record.origin.trace = text(&maker, 500);
     for (size_t i = 0; i < sizeof(record.origin.address); i++)
         record.origin.address[i] = (uint8_t)number(&maker, 255);
     if (number(&maker, 1) == 1) {
@@ -497,6 +503,7 @@ void sample_compare(const struct record *a, const struct record *b) {
     assert_memory_equal(a->origin.address, b->origin.address, sizeof(a->origin.address));
     SAME_TEXT(origin.principal);
     SAME_TEXT(origin.request_id);
+    SAME_TEXT(origin.trace);
     assert_true(digest128_equal(a->key, b->key));
     assert_true(digest128_equal(a->request, b->request));
     switch ((enum record_kind)a->kind) {

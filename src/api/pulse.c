@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// The beat. A read of a cursor costs the writer nothing and no sync, but it has to wait its turn.
+#include "api/pulse.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/signal_gate.h"
+#include "engine/wait.h"
+
+#define CURRENCIES_MAX 4096
+
+struct pulse {
+    struct engine *engine;
+    struct recount *recount;
+    uint32_t every_ms;
+    pthread_t thread;
+    struct signal_gate stop; // 1
+    struct engine_wait wait; // the thread's own
+    struct currency_account *accounts; // likewise
+    bool was_off; // the totals did not add up the last time
+    _Atomic uint64_t beats, took_us, began_ns; // began_ns 0: no beat is on its way
+    atomic_bool is_away;
+    pthread_mutex_t lock; // of what follows
+    struct currency_account shown[PULSE_CURRENCIES_MAX];
+    uint32_t shown_count;
+};
+
+static void look_at_totals(struct pulse *pulse) {
+    struct engine *engine = pulse->engine;
+    char why[160];
+    uint32_t count = engine->port->currencies(engine, pulse->accounts, CURRENCIES_MAX);
+    bool is_off = false;
+    for (uint32_t i = 0; i < count && !is_off; i++) {
+        const struct currency_account *account = &pulse->accounts[i];
+        is_off = account->balances != account->deposits - account->withdrawals;
+        if (is_off)
+            (void)snprintf(why, sizeof(why),
+                           "the wallets of %.12s together have another sum than what came in and "
+                           "stayed",
+                           account->currency.code);
+    }
+    if (is_off && !pulse->was_off)
+        recount_alarm(pulse->recount, why);
+    pulse->was_off = is_off;
+    uint32_t shown = count < PULSE_CURRENCIES_MAX ? count : PULSE_CURRENCIES_MAX;
+    CHECK(pthread_mutex_lock(&pulse->lock) == 0);
+    memcpy(pulse->shown, pulse->accounts, shown * sizeof(pulse->shown[0]));
+    pulse->shown_count = shown;
+    CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
+}
+
+static void beat(struct pulse *pulse) {
+    const struct cursor_wish wish = {.cursor = {.kind = CURSOR_EVENTS}};
+    struct cursor cursor;
+    uint64_t began_ns = clock_monotonic_ns();
+    atomic_store(&pulse->began_ns, began_ns);
+    enum status status =
+        engine_wait_cursor(&pulse->wait, COMMAND_READ_CURSOR, &wish, &cursor);
+    enum status_class class = status_class(status);
+    bool is_away = class == STATUS_CLASS_BUSY || class == STATUS_CLASS_BROKEN;
+    if (!is_away)
+        look_at_totals(pulse);
+    atomic_store(&pulse->is_away, is_away);
+    atomic_store(&pulse->took_us, (clock_monotonic_ns() - began_ns) / 1000);
+    atomic_store(&pulse->began_ns, 0);
+    atomic_fetch_add(&pulse->beats, 1);
+}
+
+static void *pulse_main(void *context) {
+    struct pulse *pulse = context;
+    while (signal_gate_sequence(&pulse->stop) == 0) {
+        beat(pulse);
+        (void)signal_gate_wait(&pulse->stop, 1, (uint64_t)pulse->every_ms * 1000000);
+    }
+    return NULL;
+}
+
+struct pulse *pulse_open(struct engine *engine, struct recount *recount, uint32_t every_ms) {
+    struct pulse *pulse = memory_take_zeroed(sizeof(*pulse));
+    CHECK(every_ms > 0);
+    pulse->engine = engine;
+    pulse->recount = recount;
+    pulse->every_ms = every_ms;
+    pulse->accounts = memory_take_zeroed(CURRENCIES_MAX * sizeof(*pulse->accounts));
+    signal_gate_init(&pulse->stop, 0, 0);
+    engine_wait_init(&pulse->wait, engine);
+    CHECK(pthread_mutex_init(&pulse->lock, NULL) == 0);
+    // Signals are for the main thread.
+    sigset_t all, before;
+    sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    CHECK(pthread_create(&pulse->thread, NULL, pulse_main, pulse) == 0);
+    (void)pthread_setname_np(pulse->thread, "pulse"); // only for people who look at threads
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return pulse;
+}
+
+void pulse_close(struct pulse *pulse) {
+    if (pulse == NULL)
+        return;
+    signal_gate_publish(&pulse->stop, 1);
+    CHECK(pthread_join(pulse->thread, NULL) == 0);
+    engine_wait_done(&pulse->wait);
+    pthread_mutex_destroy(&pulse->lock);
+    memory_free(pulse->accounts);
+    memory_free(pulse);
+}
+
+void pulse_state_of(struct pulse *pulse, struct pulse_state *ret_state) {
+    uint64_t began_ns = atomic_load(&pulse->began_ns), now_ns = clock_monotonic_ns();
+    *ret_state = (struct pulse_state){
+        .beats = atomic_load(&pulse->beats),
+        .took_us = atomic_load(&pulse->took_us),
+        .waits_ms = began_ns != 0 && began_ns < now_ns ? (now_ns - began_ns) / 1000000 : 0,
+        .is_away = atomic_load(&pulse->is_away),
+    };
+}
+
+static void add_totals(const struct currency_account *accounts, uint32_t count,
+                       struct buffer *buffer) {
+    static const char *const names[] = {"balances", "deposits", "withdrawals"};
+    static const char *const helps[] = {"What all wallets have together", "All that ever came in",
+                                        "All that ever went out"};
+    for (int n = 0; n < 3; n++) {
+        buffer_add_format(
+            buffer, "# HELP florin_money_%s %s, in minor units.\n# TYPE florin_money_%s gauge\n",
+            names[n], helps[n], names[n]);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct currency_account *account = &accounts[i];
+            buffer_add_format(buffer, "florin_money_%s{currency=\"%.12s\"} ", names[n],
+                              account->currency.code);
+            buffer_add_i128(buffer, n == 0   ? account->balances
+                                    : n == 1 ? account->deposits
+                                             : account->withdrawals);
+            BUFFER_ADD(buffer, "\n");
+        }
+    }
+}
+
+void pulse_metrics(struct pulse *pulse, struct buffer *buffer) {
+    struct pulse_state state;
+    pulse_state_of(pulse, &state);
+    uint64_t took_us = state.waits_ms * 1000 > state.took_us ? state.waits_ms * 1000
+                                                              : state.took_us;
+    buffer_add_format(buffer,
+                      "# HELP florin_store_answer_seconds How long the store took to answer a "
+                      "small read, or has been taking.\n# TYPE florin_store_answer_seconds gauge\n"
+                      "florin_store_answer_seconds %llu.%06llu\n",
+                      (unsigned long long)(took_us / 1000000),
+                      (unsigned long long)(took_us % 1000000));
+    CHECK(pthread_mutex_lock(&pulse->lock) == 0);
+    add_totals(pulse->shown, pulse->shown_count, buffer);
+    CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
+}
