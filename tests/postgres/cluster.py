@@ -109,13 +109,16 @@ class Cluster:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self):
+    def launch(self):
         with open(os.path.join(self.home, "server.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [*self.user, os.path.join(self.bin, "postgres"), "-D", self.data],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
                 preexec_fn=_die_with_parent)
-        deadline = time.monotonic() + 30
+
+    def start(self):
+        self.launch()
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.sql("SELECT 1", "postgres")
@@ -123,6 +126,8 @@ class Cluster:
             except RuntimeError:
                 if time.monotonic() > deadline:
                     raise
+            if self.process.poll() is not None:
+                self.launch()  # backends of a killed server still had its memory
             time.sleep(0.05)
 
     def postmaster(self):
