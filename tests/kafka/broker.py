@@ -7,6 +7,7 @@ import atexit
 import base64
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -102,6 +103,7 @@ class Broker:
         self.data = os.path.join(self.home, "data")
         self.log = os.path.join(self.home, "log")
         self.process = None
+        self.ports = {"CONTROLLER": self.controller, "CLIENTS": self.port}
         os.makedirs(self.home)
 
     def prepare(self):
@@ -112,13 +114,20 @@ class Broker:
                 node=self.node, voters=voters, port=self.port, controller=self.controller,
                 advertised=self.advertised, data=self.data, name=cluster.listener,
                 security=cluster.security, replicas=min(3, len(cluster.brokers)),
-                more=cluster.more))
+                more=self.more()))
         os.makedirs(self.data, exist_ok=True)
         # What kafka-storage format writes; starting a JVM for it takes seconds.
         with open(os.path.join(self.data, "meta.properties"), "w", encoding="utf-8") as file:
             directory = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             file.write(f"version=1\ncluster.id={cluster.id}\nnode.id={self.node}\n"
                        f"directory.id={directory}\n")
+
+    def more(self):
+        """What the test adds; @NAME@ stands for a free port, always the same one for a name."""
+        text = self.cluster.more
+        for name in re.findall(r"@(\w+)@", text):
+            text = text.replace(f"@{name}@", str(self.ports.setdefault(name, free_port())))
+        return text
 
     def launch(self):
         with open(self.log, "ab") as log:
