@@ -221,6 +221,13 @@ class Cluster:
         admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=configs)])
         admin.close()
 
+    def change_topic(self, name, **settings):
+        from kafka.admin import ConfigResource, ConfigResourceType
+        configs = {key.replace("_", "."): str(value) for key, value in settings.items()}
+        admin = self.admin()
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=configs)])
+        admin.close()
+
     def read(self, topic, enough=None, timeout=30.0):
         """All records of a topic, in order per partition: until `enough(records)` is true, or
         until the end that is there now."""
