@@ -98,7 +98,8 @@ def start():
     plain = "\n".join(PLAIN.format(name=name, password=PASSWORDS["PLAIN"])
                       for name in ("sasl", "bare"))
     scram = "\n".join(SCRAM.format(name=name, mechanism=mechanism.lower())
-                      for name in ("sasl", "bare") for mechanism in PASSWORDS if "SCRAM" in mechanism)
+                      for name in ("sasl", "bare") for mechanism in PASSWORDS
+                      if "SCRAM" in mechanism)
     cluster = broker.Cluster(more=MORE.format(home=HOME, plain=plain, scram=scram)).start()
     for mechanism, password in PASSWORDS.items():
         if "SCRAM" in mechanism:
