@@ -4,7 +4,7 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test test-faults bench bench-postgres clean
+.PHONY: run build test test-faults bench bench-postgres bench-queue clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -31,6 +31,11 @@ bench:
 
 clean:
 	rm -rf build
+
+bench-queue:
+	@tools/install.sh build test
+	@tools/build.sh release
+	@FLORIN=$(CURDIR)/build/florin bench/queued.py
 
 bench-postgres:
 	@tools/install.sh build test
