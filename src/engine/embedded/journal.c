@@ -19,7 +19,11 @@ uint64_t journal_time_ms(const struct journal *journal) {
 }
 
 enum status journal_room(struct journal *journal, size_t bytes) {
-    return journal_supply_room(&journal->supply, bytes);
+    uint64_t base = (journal_segment_count(journal) - 1) * journal->options.segment_bytes;
+    enum status status = journal_supply_room(&journal->supply, bytes);
+    return status != STATUS_ok
+               ? status
+               : journal_supply_secure(&journal->supply, journal->place - base, bytes);
 }
 
 bool journal_round_is_open(const struct journal *journal) {

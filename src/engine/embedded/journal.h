@@ -61,7 +61,8 @@ void journal_close(struct journal *journal);
 // The time of the last round in the journal: the next one must not be earlier.
 uint64_t journal_time_ms(const struct journal *journal);
 
-// STATUS_storage_full when the disk has too little room for `bytes` more; reads go on.
+// Takes room on the disk for `bytes` more records before anything is decided. STATUS_storage_full
+// when there is too little; reads go on. Thread: the writer.
 MUST_CHECK enum status journal_room(struct journal *journal, size_t bytes);
 
 // Begins a round, or goes on with the open one if `bytes_max` more bytes of records fit into the

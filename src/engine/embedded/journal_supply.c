@@ -58,14 +58,21 @@ static uint64_t supply_piece(const struct journal_supply *supply, uint64_t front
     return least(PIECE_CHUNKS * supply->chunk_bytes, supply->segment_bytes - frontier);
 }
 
-static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
-                                      uint64_t offset, uint64_t size) {
+// Takes the place, but does not make it durable.
+static enum status supply_put_zeros(struct journal_supply *supply, struct disk_file *file,
+                                    uint64_t offset, uint64_t size) {
     enum status status = STATUS_ok;
     for (uint64_t end = offset + size; status == STATUS_ok && offset < end;) {
         uint64_t chunk = least(supply->chunk_bytes, end - offset);
         status = file->driver->write_past_cache(file, offset, slice_of(supply->zeros, chunk));
         offset += chunk;
     }
+    return status;
+}
+
+static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
+                                      uint64_t offset, uint64_t size) {
+    enum status status = supply_put_zeros(supply, file, offset, size);
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
@@ -265,6 +272,47 @@ static void supply_interrupt(struct journal_supply *supply) {
         int failed = pthread_cond_wait(&supply->idle, &supply->lock);
         CHECK(failed == 0);
     }
+}
+
+// Lock held, the thread rests: place in the present segment and at the next one's front.
+static enum status supply_secure(struct journal_supply *supply, uint64_t end, uint64_t spare_end) {
+    uint64_t frontier = atomic_load(&supply->frontier);
+    enum status status = STATUS_ok;
+    if (end > frontier) {
+        status = supply_put_zeros(supply, supply->current, frontier, end - frontier);
+        if (status == STATUS_ok)
+            atomic_store(&supply->frontier, end);
+    }
+    if (status == STATUS_ok && spare_end != 0 && supply->spare == NULL) {
+        status = supply_make_spare(supply, &supply->spare);
+        atomic_store(&supply->has_spare, status == STATUS_ok);
+    }
+    if (status == STATUS_ok && spare_end > supply->spare_frontier) {
+        uint64_t size = spare_end - supply->spare_frontier;
+        status = supply_put_zeros(supply, supply->spare, supply->spare_frontier, size);
+        if (status == STATUS_ok)
+            supply->spare_frontier = spare_end;
+    }
+    return status;
+}
+
+enum status journal_supply_secure(struct journal_supply *supply, uint64_t head, uint64_t bytes) {
+    // Headers of rounds and of segments, and a closing round.
+    uint64_t end = journal_block_up(head + bytes) + 2 * JOURNAL_BLOCK_BYTES, spare_end = 0;
+    if (end > supply->segment_bytes) {
+        spare_end = least(journal_block_up(bytes) + 3 * JOURNAL_BLOCK_BYTES, supply->segment_bytes);
+        end = supply->segment_bytes;
+    }
+    if (spare_end == 0 && end <= atomic_load(&supply->frontier))
+        return STATUS_ok;
+    supply_lock(supply);
+    supply_interrupt(supply);
+    enum status status = supply_secure(supply, end, spare_end);
+    supply_note(supply, status);
+    supply->writer_waits = false;
+    (void)pthread_cond_signal(&supply->wake); // never fails
+    supply_unlock(supply);
+    return status;
 }
 
 enum status journal_supply_take(struct journal_supply *supply, struct disk_file **ret_file,

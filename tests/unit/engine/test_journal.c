@@ -367,6 +367,27 @@ static void test_a_full_disk_is_noticed_ahead(void **state) {
     bench_free(bench);
 }
 
+// Somebody else takes all that is free since the journal looked last: room that was promised is
+// there all the same, and what is not there is not promised.
+static void test_room_is_taken_before_it_is_promised(void **state) {
+    struct bench *bench = bench_new();
+    fake_disk_limit(bench->disk, TEST_SEGMENT_BYTES);
+    assert_int_equal(journal_room(bench->journal, 1000), STATUS_ok);
+    assert_int_equal(bench_round(bench, 1, 1, 1000), STATUS_ok);
+    assert_int_equal(journal_room(bench->journal, TEST_SEGMENT_BYTES - 2000),
+                     STATUS_storage_full);
+    fake_disk_limit(bench->disk, UINT64_C(1) << 30);
+    journal_close(bench->journal);
+    bench_open_ok(bench);
+    bench_assert_seen(bench, 1);
+    assert_int_equal(journal_room(bench->journal, TEST_SEGMENT_BYTES - 30000), STATUS_ok);
+    fake_disk_limit(bench->disk, 0);
+    for (uint32_t i = 0; i < 8; i++) // into the next segment
+        assert_int_equal(bench_round(bench, 1, 1, 4000), STATUS_ok);
+    fake_disk_limit(bench->disk, UINT64_C(1) << 30);
+    bench_free(bench);
+}
+
 static void test_too_little_free_space_refuses(void **state) {
     struct bench *bench = memory_take(sizeof(*bench));
     bench_init(bench, fake_disk_open(1));
@@ -494,6 +515,7 @@ int main(void) {
         cmocka_unit_test(test_a_checkpoint_without_a_journal_is_damage),
         cmocka_unit_test(test_replay_may_refuse),
         cmocka_unit_test(test_a_full_disk_is_noticed_ahead),
+        cmocka_unit_test(test_room_is_taken_before_it_is_promised),
         cmocka_unit_test(test_too_little_free_space_refuses),
         cmocka_unit_test(test_a_round_on_its_way_is_readable_by_the_writer_only),
         cmocka_unit_test(test_rounds_on_their_way_roll_segments),
