@@ -81,6 +81,19 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
+// A cursor of another list, or of the books' time in the other engine.
+static void refuse_cursor(struct job *job) {
+    struct wire_faults faults = {0};
+    wire_fault_add(&job->arena, &faults, SLICE("/cursor"),
+                   SLICE("must be the next_cursor of a page of this list; cursors end when books "
+                         "move to another engine: begin with the first page"));
+    buffer_reset(&job->body);
+    problem_render_faults(&job->body, &faults, PROBLEM_NO_OPERATION);
+    job->status = STATUS_invalid_request;
+    job->http = status_http(STATUS_invalid_request);
+    job->content_type = PROBLEM_CONTENT_TYPE;
+}
+
 // What this process has seen, or what the engine remembers from before.
 static void note_key_use(const struct job *job, const struct outcome *item,
                          struct wire_found *found) {
@@ -155,6 +168,10 @@ void lists_run(struct job *job) {
     enum status status = bind(job, &query);
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
+    if (status == STATUS_invalid_request) {
+        refuse_cursor(job);
+        return;
+    }
     if (status != STATUS_ok && status != STATUS_end) {
         jobs_refuse(job, status, ID_WALLET, query.wallet);
         return;

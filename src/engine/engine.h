@@ -153,6 +153,12 @@ enum list_kind {
     LIST_APPROVALS
 };
 
+// Cursors of an engine that counts places in a journal are below the first of these, those of one
+// that counts with time are from it on and below the second. An audit's has more in its highest
+// bits.
+#define CURSOR_OF_TIME     (UINT64_C(1) << 52)
+#define CURSOR_OF_TIME_END (UINT64_C(1) << 59)
+
 #define OUTCOME_REFUSED STATUS_COUNT // of a query: any status but ok
 
 // Filters that are not given are zero (id zero, empty slice, -1 for enums, 0 and UINT64_MAX for
@@ -175,7 +181,8 @@ struct list_query {
     uint64_t commands;
     int outcome;
     uint64_t from_ms, to_ms; // created_at >= from, < to
-    uint64_t cursor;         // 0: from the newest; else what the last page said
+    uint64_t cursor;         // 0: from the newest; else what the last page said: one that cannot be
+                             // of this list is STATUS_invalid_request
     uint32_t limit;          // 1 to LIMIT_PAGE_MAX
     struct freshness freshness;
 };

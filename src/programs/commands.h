@@ -22,6 +22,7 @@ int verify_run(int argc, char **argv);  // verify_command.c
 int migrate_run(int argc, char **argv); // migrate_command.c
 int work_run(int argc, char **argv);        // serve.c
 int queue_run(int argc, char **argv);       // queue_command.c
+int migrate_engine_run(int argc, char **argv); // migrate_engine_command.c
 int dead_letter_run(int argc, char **argv); // dead_letter_command.c
 int state_hash_run(int argc, char **argv); // state_hash_command.c
 // keys_create.c: `florin keys create --data DIR ...`, for a server that does not run. main.c sends

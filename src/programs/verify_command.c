@@ -58,8 +58,8 @@ static void print_currency(const struct integrity_currency *currency) {
     buffer_done(&line);
 }
 
-static void print_chain(const struct sha256 *chain) {
-    printf("  chain        ");
+static void print_chain(const struct sha256 *chain, const char *name) {
+    printf("  %-12s ", name);
     for (size_t i = 0; i < sizeof(chain->bytes); i++)
         printf("%02x", chain->bytes[i]);
     printf("\n");
@@ -88,7 +88,7 @@ static void print_report(const char *folder, const struct verify_report *report)
         printf("  unfinished   %" PRIu64
                " bytes of a round that nobody was answered for; the next start cuts them\n",
                report->unfinished_bytes);
-    print_chain(&report->chain);
+    print_chain(&report->chain, "chain");
     print_checks(books);
 }
 
@@ -100,7 +100,11 @@ static int verify_database(const char *url) {
                " postings, %" PRIu64 " idempotency keys\n",
                report.books.message, report.books.record_count, report.round_count,
                report.posting_count, report.key_count);
-        print_chain(&report.chain);
+        if (report.moved_from[0] != '\0') {
+            printf("  moved from   %s\n", report.moved_from);
+            print_chain(&report.first_chain, "goes on from");
+        }
+        print_chain(&report.chain, "chain");
         print_checks(&report.books);
         result = report.books.consistent ? 0 : 1;
     } else {

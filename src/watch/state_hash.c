@@ -32,8 +32,9 @@ struct hashing {
 
 // ---- records ----------------------------------------------------------------------------------
 
-// Its place in the order, like a position of an engine that counts. 0 stays 0.
-static uint64_t place_of(const struct hashing *hashing, uint64_t position) {
+// A place in the feed: that of the record which stands there or next; at the latest the one that
+// is being hashed.
+static uint64_t place_from(const struct hashing *hashing, uint64_t position) {
     uint64_t low = 0, high = hashing->count;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -42,8 +43,15 @@ static uint64_t place_of(const struct hashing *hashing, uint64_t position) {
         else
             high = middle;
     }
-    bool is_there = low < hashing->count && hashing->positions[low] == position;
-    return is_there ? (low + 1) * 8 : 0;
+    return (low + 1) * 8;
+}
+
+// A record's place in the order, like a position of an engine that counts. 0 stays 0.
+static uint64_t place_of(const struct hashing *hashing, uint64_t position) {
+    uint64_t place = place_from(hashing, position);
+    bool is_there =
+        place / 8 <= hashing->count && hashing->positions[place / 8 - 1] == position;
+    return is_there ? place : 0;
 }
 
 static void name(struct hashing *hashing, enum id_type type, struct id *id) {
@@ -109,6 +117,7 @@ static bool name_record(struct hashing *hashing, struct record *record) {
         break;
     case RECORD_KEY:
         name(hashing, ID_KEY, &record->api_key.id);
+        record->api_key.opening = place_of(hashing, record->api_key.opening);
         if (hashing->ignores_names) {
             memset(&record->api_key.secret_hash, 0, sizeof(record->api_key.secret_hash));
             record->api_key.expires_at_ms = 0;
@@ -120,7 +129,16 @@ static bool name_record(struct hashing *hashing, struct record *record) {
         name(hashing, ID_TRANSACTION, &record->refusal.other);
         break;
     case RECORD_BATCH: name_batch(hashing, &record->batch); break;
-    default: return !hashing->ignores_names; // notes, places in logs: of one house, as they are
+    // Notes, places in logs, kept commands: of one house, as they are.
+    case RECORD_PARKED:
+        record->parked.opening = place_of(hashing, record->parked.opening);
+        return !hashing->ignores_names;
+    case RECORD_CURSOR:
+        if (record->cursor.kind != CURSOR_QUEUE && record->cursor.next != 0)
+            record->cursor.next = place_from(hashing, record->cursor.next);
+        return !hashing->ignores_names;
+    case RECORD_DATA_KEY:
+    case RECORD_NOTES: return !hashing->ignores_names;
     }
     if (hashing->ignores_names) {
         record->time_ms = 1;
@@ -141,10 +159,7 @@ static bool take_record(void *context, const struct feed_record *fed) {
     if (!name_record(hashing, &record))
         return true;
     buffer_reset(&hashing->buffer);
-    if (record.kind <= RECORD_BATCH)
-        record_encode(&record, &hashing->buffer);
-    else
-        buffer_add_slice(&hashing->buffer, fed->bytes);
+    record_encode(&record, &hashing->buffer);
     sha256_add(hashing->records, buffer_slice(&hashing->buffer));
     if (hashing->count == hashing->capacity) {
         hashing->capacity = hashing->capacity == 0 ? 1024 : hashing->capacity * 2;

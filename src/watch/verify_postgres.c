@@ -42,6 +42,10 @@ struct examination {
     uint64_t round_number, round_time_ms;
     uint64_t last_record, key_count;
     uint64_t last_time_ms;
+    // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
+    // records that opened them. 0: none did.
+    uint64_t moved_last;
+    uint64_t slack; // by how much a number may be beyond its time
     struct pg_result *found; // owned; by record_at and find_position
 };
 
@@ -87,7 +91,7 @@ static uint64_t find_position(void *context, struct id id) {
     (void)snprintf(select, sizeof(select),
                    "SELECT number, bytes FROM records WHERE slot = %u AND number >= %" PRIu64
                    " AND number < %" PRIu64 " AND kind = 2 ORDER BY number",
-                   id_slot(id), first, first + (UINT64_C(1) << 24));
+                   id_slot(id), first, first + examination->slack);
     rows_open(&rows, &examination->link, "found_by_id", select);
     for (; rows.is_there && found == 0; rows_next(&rows)) {
         struct record record;
@@ -230,10 +234,45 @@ static bool take_bank_id(struct examination *examination, uint64_t number,
     return true;
 }
 
-static void take_number(struct examination *examination, uint64_t number, struct id wallet) {
-    struct numbered *numbered =
-        tally_map_at(&examination->numbers, tally_map_add(&examination->numbers, wallet));
-    numbered->number = number;
+// What moved in has the number of its id, which the key of the ids alone can tell; it is at least
+// of that time.
+static bool take_number(struct examination *examination, uint64_t number, struct id wallet) {
+    uint32_t index = tally_map_find(&examination->numbers, wallet);
+    if (number > examination->moved_last) {
+        if (index != 0)
+            return differs_about(examination, ID_WALLET, wallet, "number", 0, (int64_t)number);
+        index = tally_map_add(&examination->numbers, wallet);
+        ((struct numbered *)tally_map_at(&examination->numbers, index))->number = number;
+        return true;
+    }
+    if (index == 0)
+        return differs(examination, "record %" PRIu64 " opened a wallet that is not there", number);
+    uint64_t first = id_time_ms(wallet) << TIME_SHIFT;
+    uint64_t moved = ((const struct numbered *)tally_map_at(&examination->numbers, index))->number;
+    if (moved < first || moved >= first + examination->slack || moved > number)
+        return differs_about(examination, ID_WALLET, wallet, "number", (int64_t)moved,
+                             (int64_t)number);
+    return true;
+}
+
+static void take_moved_numbers(struct examination *examination) {
+    struct rows rows;
+    char select[128];
+    if (examination->moved_last == 0)
+        return;
+    (void)snprintf(select, sizeof(select),
+                   "SELECT id, number FROM wallets WHERE number <= %" PRIu64,
+                   examination->moved_last);
+    rows_open(&rows, &examination->link, "moved_numbers", select);
+    for (; rows.is_there; rows_next(&rows)) {
+        struct id id = rows_id(&rows, 0);
+        if (id_is_zero(id) || tally_map_find(&examination->numbers, id) != 0)
+            continue; // which the walk over all wallets tells
+        uint32_t index = tally_map_add(&examination->numbers, id);
+        ((struct numbered *)tally_map_at(&examination->numbers, index))->number =
+            (uint64_t)rows_number(&rows, 1);
+    }
+    rows_close(&rows);
 }
 
 // ---- the records --------------------------------------------------------------------------------
@@ -263,7 +302,7 @@ static bool take_record(struct examination *examination, struct gathered *gather
         gathered->count = 0;
         if (!begin_round(examination, number))
             return false;
-    } else if (number != examination->last_record + 1) {
+    } else if (number != examination->last_record + 1 && number > examination->moved_last) {
         return differs(examination, "behind record %" PRIu64 " one of its round is missing",
                        examination->last_record);
     }
@@ -275,9 +314,9 @@ static bool take_record(struct examination *examination, struct gathered *gather
     if (!tally_take(&examination->tally, number * 8, bytes, examination->round_time_ms))
         return differs(examination, "Record %" PRIu64 " cannot be: %s", number,
                        examination->tally.why);
-    if (record.kind == RECORD_WALLET && record.operation == COMMAND_WALLET_OPEN)
-        take_number(examination, number, record.wallet.id);
-    bool fits = take_columns(examination, number, &record);
+    bool fits = record.kind != RECORD_WALLET || record.operation != COMMAND_WALLET_OPEN ||
+                take_number(examination, number, record.wallet.id);
+    fits = fits && take_columns(examination, number, &record);
     if (fits && record.kind == RECORD_TRANSACTION)
         fits = take_postings(examination, number, &record) &&
                (record.transaction.bank_id.size == 0 ||
@@ -553,11 +592,19 @@ static void meet_now(struct examination *examination) {
 
 static void begin(struct examination *examination) {
     struct rows rows;
-    rows_open(&rows, &examination->link, "birth", "SELECT first_chain FROM florin.books");
+    rows_open(&rows, &examination->link, "birth",
+              "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea "
+              "FROM florin.books");
     if (rows.is_there) {
         struct slice chain = rows_bytes(&rows, 0);
         if (chain.size == sizeof(examination->first_chain.bytes))
             memcpy(examination->first_chain.bytes, chain.bytes, chain.size);
+        examination->moved_last = (uint64_t)rows_number(&rows, 1);
+        examination->slack = (uint64_t)rows_number(&rows, 2);
+        struct slice from = rows_bytes(&rows, 3);
+        (void)snprintf(examination->report->moved_from, sizeof(examination->report->moved_from),
+                       "%.*s", (int)from.size, (const char *)from.bytes);
+        examination->report->first_chain = examination->first_chain;
     }
     rows_close(&rows);
     examination->round_chain = examination->first_chain;
@@ -568,6 +615,7 @@ static void begin(struct examination *examination) {
                                   .context = examination};
     tally_init(&examination->tally, &source);
     tally_map_init(&examination->numbers, sizeof(struct numbered));
+    take_moved_numbers(examination);
     examination->sha = sha256_open();
 }
 

@@ -14,6 +14,8 @@ struct verify_postgres_report {
     uint64_t round_count, posting_count, key_count;
     uint64_t last_time_ms;
     struct sha256 chain; // after the last round
+    struct sha256 first_chain; // before the first
+    char moved_from[128]; // the books that these continue, whose chain ended there; empty: none
 };
 
 // `url`: a libpq connection string. STATUS_ok: examined, see ret_report->books.consistent. Others:

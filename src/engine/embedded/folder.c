@@ -2,6 +2,9 @@
 // The file "books", 64 bytes, little endian: magic (8), version (u32), CRC32C of what follows
 // (u32), id (16), key of the id seal (16), seed of fingerprints (u64), time of birth (u64). Without
 // it no id can be opened, so backups must have it.
+//
+// A note beside it, "moved", keeps servers away from books that have moved elsewhere. It says where
+// to, for people.
 #include "engine/embedded/folder.h"
 
 #include <errno.h>
@@ -14,6 +17,7 @@
 
 #define BOOKS_NAME     "books"
 #define BOOKS_NEW_NAME "books.new"
+#define MOVED_NAME     "moved"
 static const char books_magic[8] = "florinbk";
 
 struct books_file {
@@ -56,7 +60,7 @@ void folder_unlock(int file) {
 
 // What lies in the folder already.
 struct folder_content {
-    bool has_segments, has_books, has_new_books;
+    bool has_segments, has_books, has_new_books, has_moved;
 };
 
 static void note_file(void *context, const char *name) {
@@ -66,6 +70,7 @@ static void note_file(void *context, const char *name) {
         strncmp(name, "journal/", 8) == 0 && size > 8 && strcmp(name + size - 8, ".segment") == 0;
     content->has_books |= strcmp(name, BOOKS_NAME) == 0;
     content->has_new_books |= strcmp(name, BOOKS_NEW_NAME) == 0;
+    content->has_moved |= strcmp(name, MOVED_NAME) == 0;
 }
 
 static enum status birth_make(struct disk *disk, uint64_t now_ms, struct birth *ret_birth) {
@@ -96,8 +101,8 @@ static enum status birth_read(struct disk *disk, const char *name, struct birth 
     enum status status = disk->driver->open(disk, name, false, &file);
     if (status != STATUS_ok)
         return status;
-    status = disk->driver->read(file, 0, &content, sizeof(content), &size);
-    disk->driver->close(file);
+    status = file->driver->read(file, 0, &content, sizeof(content), &size);
+    file->driver->close(file);
     if (status != STATUS_ok)
         return status;
     if (size != sizeof(content) || memcmp(content.magic, books_magic, sizeof(books_magic)) != 0 ||
@@ -108,10 +113,52 @@ static enum status birth_read(struct disk *disk, const char *name, struct birth 
     return STATUS_ok;
 }
 
+enum status folder_birth_read(struct disk *disk, struct birth *ret_birth) {
+    return birth_read(disk, BOOKS_NAME, ret_birth);
+}
+
+// ---- moved --------------------------------------------------------------------------------------
+
+enum status folder_moved_write(struct disk *disk, const char *text) {
+    struct disk_file *file = NULL;
+    enum status status = disk->driver->open(disk, MOVED_NAME, true, &file);
+    if (status != STATUS_ok)
+        return status;
+    status = file->driver->truncate(file, 0);
+    if (status == STATUS_ok)
+        status = file->driver->write(file, 0, slice_of(text, strlen(text)));
+    if (status == STATUS_ok)
+        status = file->driver->sync(file);
+    file->driver->close(file);
+    return status == STATUS_ok ? disk->driver->sync_folder(disk) : status;
+}
+
+bool folder_moved_read(struct disk *disk, char ret_text[FOLDER_MOVED_BYTES]) {
+    struct disk_file *file = NULL;
+    size_t size = 0;
+    ret_text[0] = '\0';
+    if (disk->driver->open(disk, MOVED_NAME, false, &file) != STATUS_ok)
+        return false;
+    if (file->driver->read(file, 0, ret_text, FOLDER_MOVED_BYTES - 1, &size) != STATUS_ok)
+        size = 0;
+    file->driver->close(file);
+    ret_text[size] = '\0';
+    return true;
+}
+
 enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why, size_t why_bytes,
                          struct birth *ret_birth) {
     struct folder_content content = {0};
     enum status status = disk->driver->list(disk, note_file, &content);
+    if (status == STATUS_ok && content.has_moved) {
+        char text[FOLDER_MOVED_BYTES];
+        (void)folder_moved_read(disk, text);
+        (void)snprintf(ret_why, why_bytes,
+                       "these books have moved to %s: serve them there. To come back to what was "
+                       "here before, remove the file \"" MOVED_NAME "\"",
+                       text);
+        return STATUS_invalid_request;
+    }
     if (status == STATUS_ok && content.has_books && !content.has_segments) {
         (void)snprintf(ret_why, why_bytes,
                        "the folder has the file \"books\" but no segment of a journal: "

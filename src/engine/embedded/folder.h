@@ -19,9 +19,17 @@ void folder_unlock(int file);
 
 // Reads the file "books". In a folder without one, and without a journal, new books are born: their
 // birth waits in "books.new" until `folder_settle`, so that books without a journal are always a
-// loss and never a beginning. STATUS_damaged: the file does not hold, or one of the two is gone;
-// `ret_why` says what to do.
+// loss and never a beginning. STATUS_invalid_request: they have moved. STATUS_damaged: the file
+// does not hold, or one of the two is gone; `ret_why` says what to do.
 MUST_CHECK enum status folder_birth(struct disk *disk, uint64_t now_ms, char *ret_why,
                                     size_t why_bytes, struct birth *ret_birth);
+// The note that these books have moved: from then on `folder_birth` refuses them.
+#define FOLDER_MOVED_BYTES 256
+MUST_CHECK enum status folder_moved_write(struct disk *disk, const char *text);
+// False: there is none. `ret_text` ends with a zero.
+bool folder_moved_read(struct disk *disk, char ret_text[FOLDER_MOVED_BYTES]);
+
+// Reads the file "books" and nothing else.
+MUST_CHECK enum status folder_birth_read(struct disk *disk, struct birth *ret_birth);
 // The journal's first segment exists: the birth counts. Does nothing for older books.
 MUST_CHECK enum status folder_settle(struct disk *disk);

@@ -12,6 +12,9 @@ enum status books_list(struct engine *engine, const struct list_query *query,
     ret_page->items = arena_take(&ret_page->arena, query->limit * sizeof(struct entry));
     ret_page->item_count = 0;
     ret_page->next_cursor = 0;
+    uint64_t place = query->kind == LIST_AUDIT ? query->cursor % CURSOR_OF_TIME_END : query->cursor;
+    if (place >= CURSOR_OF_TIME)
+        return STATUS_invalid_request; // what a database counts
     switch (query->kind) {
     case LIST_WALLETS: return list_wallets(books, query, ret_page);
     case LIST_TRANSACTIONS: {

@@ -68,6 +68,7 @@ struct key_row {
     struct key key;
     uint64_t opened;
     uint64_t rotated; // position of its last rotation; 0: none
+    uint64_t last_used_ms; // before the books moved in; 0: not known
     bool changed;
 };
 

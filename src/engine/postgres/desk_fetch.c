@@ -122,7 +122,6 @@ static void want_parked(struct desk *desk, struct id id) {
         return;
     struct parked_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
-    row->opened = number * 8;
     map_add(&desk->parked_map, map_number(number), row);
     column_add(&desk->wants.parked_slots, id_slot(id));
     column_add(&desk->wants.parked_numbers, (int64_t)number);
@@ -331,7 +330,7 @@ static void take_currency(struct desk *desk, const struct pg_result *result, int
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {
     struct record record;
     const char *why;
-    CHECK(record_decode(row_bytes(result, row, 10), &record, &why) == STATUS_ok);
+    CHECK(record_decode(row_bytes(result, row, 11), &record, &why) == STATUS_ok);
     CHECK(record.kind == RECORD_KEY);
     return record.api_key.owner.size == 0 ? (struct slice){0}
                                           : arena_copy(&desk->key_texts, record.api_key.owner);
@@ -363,6 +362,7 @@ static void take_key(struct desk *desk, const struct pg_result *result, int row)
     take_hash(result, row, 7, &key->key.previous_hash);
     key->key.previous_until_ms = (uint64_t)row_number(result, row, 8);
     key->rotated = (uint64_t)row_number(result, row, 9) * 8;
+    key->last_used_ms = (uint64_t)row_number(result, row, 10);
     key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
     key->key.role = (uint8_t)row_number(result, row, 4);
     key->key.revoked = row_number(result, row, 5) != 0;
@@ -405,7 +405,7 @@ static void take_hold(struct desk *desk, const struct pg_result *result, int row
         return;
     row_hold(result, row, &hold->hold);
     hold->captured_before = hold->hold.captured;
-    hold->opened = hold->number * 8;
+    hold->opened = (uint64_t)row_number(result, row, 11) * 8;
     hold->closed = (uint64_t)row_number(result, row, 8) * 8;
     hold->present = true;
     hold->blocked = desk->has_writes && statement == SQL_HOLDS;
@@ -422,7 +422,7 @@ static void take_withdrawal(struct desk *desk, const struct pg_result *result, i
         map_find(&desk->withdrawal_map, map_number((uint64_t)row_number(result, row, 0)));
     CHECK(withdrawal != NULL && !withdrawal->present);
     row_withdrawal(result, row, &withdrawal->withdrawal);
-    withdrawal->opened = withdrawal->number * 8;
+    withdrawal->opened = (uint64_t)row_number(result, row, 8) * 8;
     withdrawal->closed = (uint64_t)row_number(result, row, 5) * 8;
     withdrawal->present = true;
     withdrawal->blocked = desk->has_writes && !is_locked;
@@ -441,6 +441,7 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     const char *why;
     CHECK(parked != NULL && !parked->present);
     row_parked(result, row, &parked->parked);
+    parked->opened = (uint64_t)row_number(result, row, 10) * 8;
     parked->closed = (uint64_t)row_number(result, row, 6) * 8;
     parked->principal = row_bytes(result, row, 7);
     if (record_decode(row_bytes(result, row, 8), &record, &why) != STATUS_ok)

@@ -17,7 +17,7 @@ void key_ring_refresh(struct books *books) {
     ring->last_used_ms =
         memory_resize(ring->last_used_ms, (desk->key_count + 1) * sizeof(*ring->last_used_ms));
     for (uint32_t i = ring->count; i < desk->key_count; i++)
-        ring->last_used_ms[i] = 0;
+        ring->last_used_ms[i] = desk->key_rows[i].last_used_ms;
     if (desk->key_count != 0)
         memcpy(ring->keys, desk->keys, desk->key_count * sizeof(*ring->keys));
     ring->count = desk->key_count;

@@ -6,7 +6,8 @@
 #include "base/id.h"
 
 #define NUMBER_TIME_SHIFT 17
-// What a round may have beyond the numbers of its millisecond before pruning by time would err.
+// What a round may have beyond the numbers of its millisecond before pruning by time would err; of
+// books that moved in it is more (books.number_slack).
 #define NUMBER_SLACK      (UINT64_C(1) << 24)
 #define NUMBER_TIME_MAX   (UINT64_C(1) << 43)
 
@@ -16,8 +17,8 @@ static inline uint64_t number_of_time(uint64_t time_ms) {
 }
 
 // A bound above all numbers that are earlier than that time.
-static inline uint64_t number_before_time(uint64_t time_ms) {
-    return time_ms >= NUMBER_TIME_MAX ? INT64_MAX : number_of_time(time_ms) + NUMBER_SLACK;
+static inline uint64_t number_before_time(uint64_t time_ms, uint64_t slack) {
+    return time_ms >= NUMBER_TIME_MAX ? INT64_MAX : number_of_time(time_ms) + slack;
 }
 
 // False when the id was not made with this key. Thread: any.

@@ -158,6 +158,18 @@ static void take_birth(void *context, enum sql statement, const struct pg_result
     CHECK(seal_key.size == 16);
     books->engine.seal = books->desk.seal = id_seal_make(seal_key.bytes);
     books->desk.hash_seed = (uint64_t)row_number(result, 0, 2);
+    books->number_slack = (uint64_t)row_number(result, 0, 17);
+    struct slice filling = row_bytes(result, 0, 19), moved_to = row_bytes(result, 0, 20);
+    if (filling.size != 0)
+        (void)snprintf(books->elsewhere, sizeof(books->elsewhere),
+                       "books are moving in here (%.*s) and are not whole yet: let "
+                       "`florin migrate-engine` end, or begin it again",
+                       (int)filling.size, (const char *)filling.bytes);
+    else if (moved_to.size != 0)
+        (void)snprintf(books->elsewhere, sizeof(books->elsewhere),
+                       "these books have moved to %.*s: serve them there. To come back to what was "
+                       "here before, `UPDATE florin.books SET moved_to = NULL`",
+                       (int)moved_to.size, (const char *)moved_to.bytes);
 }
 
 static bool read_birth(struct books *books) {
@@ -222,6 +234,10 @@ static enum status open_books(struct books *books, const struct postgres_options
     if (books_connect(books) != LINK_OK || !read_birth(books)) {
         (void)snprintf(ret_why, why_bytes, "%s", books->link.why);
         return STATUS_busy;
+    }
+    if (books->elsewhere[0] != '\0') {
+        (void)snprintf(ret_why, why_bytes, "%s", books->elsewhere);
+        return STATUS_invalid_request;
     }
     books->is_new = books->desk.key_count == 0;
     books->counters = books->desk.counters;

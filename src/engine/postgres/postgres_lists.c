@@ -113,7 +113,7 @@ static enum link_result list_transactions(struct books *books, struct link *link
     parameter_number(&parameters, bounded(query->from_ms));
     parameter_number(&parameters, bounded(query->to_ms));
     parameter_number(&parameters, (int64_t)number_of_time(query->from_ms));
-    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms));
+    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms, books->number_slack));
     parameter_bytes(&parameters, query->initiated_by);
     parameter_number(&parameters, (int64_t)query->limit + 1);
     if (statement != SQL_LIST_TRANSACTIONS)
@@ -187,7 +187,7 @@ static enum status list_history(struct books *books, struct link *link,
     parameter_number(&parameters, bounded(query->to_ms));
     parameter_number(&parameters, (int64_t)query->limit + 1);
     parameter_number(&parameters, (int64_t)number_of_time(query->from_ms));
-    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms));
+    parameter_number(&parameters, (int64_t)number_before_time(query->to_ms, books->number_slack));
     if (reader_ask(books, link, SQL_LIST_HISTORY, &parameters, &result) != LINK_OK)
         return STATUS_busy;
     int rows = rows_of(query, result);
@@ -337,6 +337,12 @@ static enum link_result list_approvals(struct books *books, struct link *link,
 static enum status list_on(struct books *books, struct link *link, const struct list_query *query,
                            struct page *page) {
     enum link_result result = LINK_REFUSED;
+    // Keys are counted; all else has numbers, which no cursor of books in a folder is like.
+    uint64_t place = query->kind == LIST_AUDIT ? query->cursor % CURSOR_OF_TIME_END : query->cursor;
+    if (place != 0 && (query->kind == LIST_KEYS
+                           ? place >= CURSOR_OF_TIME
+                           : place < CURSOR_OF_TIME || place >= CURSOR_OF_TIME_END))
+        return STATUS_invalid_request;
     switch (query->kind) {
     case LIST_WALLETS: result = list_wallets(books, link, query, page); break;
     case LIST_TRANSACTIONS:

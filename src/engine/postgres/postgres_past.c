@@ -235,7 +235,7 @@ enum status books_postgres_balance_at(struct engine *engine, struct id wallet, u
         parameter_number(&parameters, id_slot(wallet));
         parameter_number(&parameters, (int64_t)number);
         parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
-        parameter_number(&parameters, (int64_t)number_before_time(time_ms));
+        parameter_number(&parameters, (int64_t)number_before_time(time_ms, books->number_slack));
         enum status status = balance_on(books, reading.link, wallet, &parameters, ret);
         if (status == STATUS_busy)
             continue;

@@ -35,7 +35,7 @@ void entry_hold(struct arena *arena, const struct pg_result *result, int row,
 
 void entry_withdrawal(struct arena *arena, const struct pg_result *result, int row,
                       struct outcome *outcome) {
-    int64_t opened = row_number(result, row, 0), closed = row_number(result, row, 5);
+    int64_t opened = row_number(result, row, 8), closed = row_number(result, row, 5);
     row_withdrawal(result, row, &outcome->withdrawal);
     outcome->record = copy(arena, result, row, closed != 0 ? 7 : 6);
     if (closed != 0 && closed != opened)

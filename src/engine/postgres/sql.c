@@ -14,12 +14,14 @@
     "w.balance, w.held, w.credit_limit, w.version, w.transaction_count, w.details, w.last, "       \
     "w.level_64, w.level_4096, w.level_262144"
 #define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum"
+// The record that made a thing: the one with its number, unless it moved in.
+#define OPENED_BY(thing) "coalesce(nullif(" thing ".opened, 0), " thing ".number)"
 #define HOLD_COLUMNS                                                                               \
     "h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, h.expires_at_ms, "                \
-    "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), c.bytes"
+    "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), c.bytes, " OPENED_BY("h")
 #define WITHDRAWAL_COLUMNS                                                                         \
     "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.closed, coalesce(o.bytes, k.bytes), " \
-    "c.bytes"
+    "c.bytes, " OPENED_BY("w")
 // Many rows are looked up by their keys, one after the other: a subquery with OFFSET is not taken
 // apart, so no plan, made while a table was empty, can walk through a whole table.
 #define EACH(table, where, end)                                                                    \
@@ -34,15 +36,15 @@
     "ORDER BY slot, number OFFSET 0) n "
 // The records that opened and closed a thing; the opening one may have outlived its partition.
 #define THING_JOINS(thing)                                                                         \
-    MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".number") "o ON true "       \
-    MAYBE("kept_records", "x.slot = " thing ".slot AND x.number = " thing ".number") "k ON true "  \
+    MAYBE("records", "x.slot = " thing ".slot AND x.number = " OPENED_BY(thing)) "o ON true "      \
+    MAYBE("kept_records", "x.slot = " thing ".slot AND x.number = " OPENED_BY(thing)) "k ON true " \
     MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".closed") "c ON true "
 #define HOLD_JOINS       THING_JOINS("h")
 #define WITHDRAWAL_JOINS THING_JOINS("w")
 #define APPROVAL_JOINS   THING_JOINS("a")
 #define APPROVAL_COLUMNS                                                                           \
     "a.number, a.id, a.wallet, a.expires_at_ms, a.status::bigint, a.cause::bigint, a.closed, "     \
-    "a.principal, coalesce(o.bytes, k.bytes), c.bytes"
+    "a.principal, coalesce(o.bytes, k.bytes), c.bytes, " OPENED_BY("a")
 #define RECORD_COLUMNS   "r.number, r.bytes, r.opening, coalesce(o.bytes, k.bytes)"
 #define OPENING                                                                                    \
     MAYBE("records", "x.slot = r.slot AND x.number = r.opening") "o ON true "                      \
@@ -57,7 +59,8 @@
     "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, round_count, record_count, "     \
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
     "keys_version, chain, last_record, "                                                           \
-    "(SELECT end_record FROM extent) FROM books"
+    "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
+    "moved_to::bytea FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -67,7 +70,7 @@
 
 #define KEY_COLUMNS                                                                                \
     "k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, k.revoked::int::bigint, "     \
-    "k.opened, k.previous_hash, k.previous_until_ms, k.rotated"
+    "k.opened, k.previous_hash, k.previous_until_ms, k.rotated, k.last_used_ms"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
@@ -284,9 +287,46 @@ static const char *const texts[SQL_COUNT] = {
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
         "last_record = $12::bigint "
-        "WHERE round_count = $2::bigint - 1 RETURNING 1) "
+        "WHERE round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
         "set_config('statement_timeout', '0', true)",
+
+    [SQL_MOVE_BEGIN] = "SELECT move_partitions($1::bigint, $2::bigint)::text",
+    [SQL_MOVE_SLOTS] = "UPDATE slots SET chain = $1::bytea, last_record = 0, record_count = 0, "
+                       "round = 0",
+    [SQL_MOVE_HOLDS] =
+        "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
+        "expires_at_ms, status, closed, order_id, opened FROM unnest($1::bigint[], $2::bigint[], "
+        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
+        "$9::bigint[], $10::bigint[], $11::bytea[], $12::bigint[]) n(slot, number, captured, "
+        "status, closed, id, wallet, merchant, amount, expires_at_ms, order_id, opened)",
+    [SQL_MOVE_WITHDRAWALS] =
+        "INSERT INTO withdrawals SELECT slot, number, id, wallet, amount, status, created_ms, "
+        "closed, bank_id, opened FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+        "$4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[], "
+        "$10::bigint[]) "
+        "n(slot, number, status, closed, bank_id, id, wallet, amount, created_ms, opened)",
+    [SQL_MOVE_APPROVALS] =
+        "INSERT INTO approvals SELECT slot, number, id, wallet, principal, expires_at_ms, status, "
+        "cause, closed, opened FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bigint[]) n(slot, "
+        "number, status, closed, expires_at_ms, cause, id, wallet, principal, opened)",
+    [SQL_MOVE_ROUNDS] =
+        "INSERT INTO rounds SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], "
+        "$4::bigint[], $5::bigint[], $6::bytea[])",
+    [SQL_MOVE_USES] = "UPDATE keys k SET last_used_ms = n.used FROM unnest($1::bigint[], "
+                      "$2::bigint[]) n(number, used) WHERE k.number = n.number",
+    [SQL_MOVE_BOOKS] =
+        "UPDATE books SET seal_key = $1::bytea, hash_seed = $2::bigint, created_ms = $3::bigint, "
+        "time_ms = $4::bigint, round_count = $5::bigint, record_count = $6::bigint, "
+        "last_record = $7::bigint, wallet_count = $8::bigint, hold_count = $9::bigint, "
+        "hold_open_count = $10::bigint, withdrawal_count = $11::bigint, key_count = $12::bigint, "
+        "transaction_count = $13::bigint, keys_version = $14::bigint, chain = $15::bytea, "
+        "first_chain = $16::bytea, moved_from = convert_from($17::bytea, 'UTF8'), "
+        "moved_last = $7::bigint, number_slack = $18::bigint",
+    // What keeps nodes away: empty is none.
+    [SQL_MOVE_MARK] = "UPDATE books SET filling = nullif(convert_from($1::bytea, 'UTF8'), ''), "
+                      "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",
 
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",
@@ -434,7 +474,8 @@ static const char *const texts[SQL_COUNT] = {
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
     [SQL_LIST_AUDIT] =
         "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND "
-        "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + 16777216 "
+        "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + "
+        "(SELECT number_slack FROM books) "
         "ORDER BY r.number DESC LIMIT $3::bigint",
 };
 

@@ -89,6 +89,18 @@ enum sql {
     SQL_LIST_AUDIT,
     SQL_READER_FIRST = SQL_IDENTITY,
     SQL_READER_LAST = SQL_LIST_AUDIT,
+    // Of books that move in or out.
+    SQL_MOVE_BEGIN,
+    SQL_MOVE_SLOTS,
+    SQL_MOVE_HOLDS,
+    SQL_MOVE_WITHDRAWALS,
+    SQL_MOVE_APPROVALS,
+    SQL_MOVE_ROUNDS,
+    SQL_MOVE_USES,
+    SQL_MOVE_BOOKS,
+    SQL_MOVE_MARK,
+    SQL_MOVE_FIRST = SQL_MOVE_BEGIN,
+    SQL_MOVE_LAST = SQL_MOVE_MARK,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC
 };

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+// The columns of each statement, as in engine/postgres/desk_persist.c.
+#include "move/rows_out.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "engine/postgres/number.h"
+
+#define TABLE_ROWS 5000 // of what stands now, in one flight
+
+#define MASK(column) (1u << (column))
+
+// Which columns hold bytes.
+enum {
+    RECORDS_BYTES = MASK(5) | MASK(6) | MASK(8) | MASK(9),
+    BANK_BYTES = MASK(1) | MASK(2) | MASK(4),
+    KEYS_BYTES = MASK(0),
+    ROUNDS_BYTES = MASK(1) | MASK(5),
+    HEADS_BYTES = MASK(1) | MASK(2),
+};
+
+static void begin(struct rows_out_columns *rows, uint32_t bytes_mask) {
+    for (uint32_t i = 0; i < ROWS_OUT_COLUMNS; i++)
+        column_begin(&rows->columns[i], (bytes_mask >> i & 1) != 0);
+}
+
+static void done(struct rows_out_columns *rows) {
+    for (uint32_t i = 0; i < ROWS_OUT_COLUMNS; i++)
+        column_done(&rows->columns[i]);
+}
+
+static void send(struct rows_out *out, struct rows_out_columns *rows, enum sql statement,
+                 uint32_t count, uint32_t bytes_mask) {
+    struct parameters parameters = {0};
+    if (rows->columns[0].count == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(rows->columns[i].count == rows->columns[0].count);
+        parameter_column(&parameters, &rows->columns[i]);
+    }
+    link_send(out->link, statement, &parameters); // which copies
+    begin(rows, bytes_mask);
+}
+
+static void add_id(struct column *column, struct id id) {
+    column_add_bytes(column, slice_of(id.bytes, sizeof(id.bytes)));
+}
+
+static void add_text(struct column *column, struct slice text) {
+    if (text.size == 0)
+        column_add_null(column);
+    else
+        column_add_bytes(column, text);
+}
+
+static void add_hash(struct column *column, const struct sha256 *hash) {
+    column_add_bytes(column, slice_of(hash, sizeof(*hash)));
+}
+
+void rows_out_init(struct rows_out *out, struct link *link, const struct id_seal *seal) {
+    *out = (struct rows_out){.link = link, .seal = seal};
+    begin(&out->records, RECORDS_BYTES);
+    begin(&out->postings, 0);
+    begin(&out->bank_ids, BANK_BYTES);
+    begin(&out->keys, KEYS_BYTES);
+    begin(&out->rounds, ROUNDS_BYTES);
+    begin(&out->heads, HEADS_BYTES);
+    begin(&out->uses, 0);
+}
+
+void rows_out_done(struct rows_out *out) {
+    done(&out->records);
+    done(&out->postings);
+    done(&out->bank_ids);
+    done(&out->keys);
+    done(&out->rounds);
+    done(&out->heads);
+    done(&out->uses);
+    done(&out->now);
+    buffer_done(&out->scratch);
+    memory_free(out->slots);
+}
+
+// ---- records ----------------------------------------------------------------------------------
+
+static uint32_t slot_of_batch(const struct rows_out *out, const struct batch_facts *facts) {
+    uint64_t position;
+    memcpy(&position, facts->positions.bytes, sizeof(position));
+    for (uint32_t i = 0; i < out->slot_count; i++)
+        if (out->slots[i].number == position / 8)
+            return out->slots[i].slot;
+    return 0;
+}
+
+static uint32_t slot_of(const struct rows_out *out, const struct record *record) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_WALLET: return id_slot(record->wallet.id);
+    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
+    case RECORD_HOLD: return id_slot(record->hold.id);
+    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
+    case RECORD_CURSOR: return record->cursor.slot;
+    case RECORD_PARKED: return id_slot(record->parked.id);
+    case RECORD_REFUSAL: return id_is_zero(record->refusal.id) ? 0 : id_slot(record->refusal.id);
+    case RECORD_BATCH: return slot_of_batch(out, &record->batch);
+    case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
+    case RECORD_NOTES:
+    case RECORD_KEY: return 0;
+    }
+    UNREACHABLE("a record of no kind");
+}
+
+uint32_t rows_out_slot(struct rows_out *out, const struct move_record *record) {
+    uint32_t slot = slot_of(out, &record->record);
+    if (record->begins_round)
+        out->slot_count = 0;
+    if (out->slot_count == out->slot_capacity) {
+        out->slot_capacity = out->slot_capacity == 0 ? 1024 : out->slot_capacity * 2;
+        out->slots = memory_resize(out->slots, out->slot_capacity * sizeof(*out->slots));
+    }
+    out->slots[out->slot_count].number = record->number;
+    out->slots[out->slot_count++].slot = slot;
+    return slot;
+}
+
+static uint64_t opening_of(const struct record *record) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_TRANSACTION: return record->transaction.opening / 8;
+    case RECORD_PARKED: return record->parked.opening / 8;
+    case RECORD_HOLD: return record->hold.opening / 8;
+    case RECORD_KEY: return record->api_key.opening / 8;
+    case RECORD_WITHDRAWAL: return record->withdrawal.opening / 8;
+    default: return 0;
+    }
+}
+
+static void add_posting(struct rows_out *out, const struct move_record *moved,
+                        const struct posting_side *side, int64_t amount) {
+    struct column *columns = out->postings.columns;
+    uint64_t wallet;
+    if (id_is_zero(side->wallet))
+        return;
+    CHECK(number_of_id(out->seal, side->wallet, &wallet));
+    column_add(&columns[0], id_slot(side->wallet));
+    column_add(&columns[1], (int64_t)wallet);
+    column_add(&columns[2], (int64_t)moved->number);
+    column_add(&columns[3], side->number);
+    column_add(&columns[4], (int64_t)moved->record.time_ms);
+    column_add(&columns[5], moved->record.transaction.type);
+    column_add(&columns[6], amount);
+    column_add(&columns[7], side->balance);
+    column_add(&columns[8], side->held);
+    column_add(&columns[9], (int64_t)side->version);
+}
+
+static void add_transaction(struct rows_out *out, const struct move_record *moved) {
+    const struct transaction_facts *facts = &moved->record.transaction;
+    struct column *bank = out->bank_ids.columns;
+    add_posting(out, moved, &facts->debit, -facts->amount);
+    add_posting(out, moved, &facts->credit, facts->amount);
+    if (facts->bank_id.size == 0)
+        return;
+    column_add(&bank[0], id_slot_of_owner(facts->bank_id));
+    column_add_bytes(&bank[1], facts->bank_id);
+    column_add_bytes(&bank[2], currency_code(&facts->currency));
+    column_add(&bank[3], (int64_t)moved->number);
+    add_id(&bank[4], facts->id);
+}
+
+void rows_out_record(struct rows_out *out, const struct move_record *moved, uint32_t slot,
+                     const struct sha256 *chain) {
+    const struct record *record = &moved->record;
+    struct column *columns = out->records.columns;
+    bool moves = record->kind == RECORD_TRANSACTION;
+    column_add(&columns[0], slot);
+    column_add(&columns[1], (int64_t)moved->number);
+    column_add(&columns[2], (int64_t)record->time_ms);
+    column_add(&columns[3], record->kind);
+    column_add(&columns[4], moves ? record->transaction.type : 0);
+    column_add_bytes(&columns[5], record->origin.principal);
+    add_text(&columns[6], moves ? record->transaction.order : slice_of(NULL, 0));
+    column_add(&columns[7], (int64_t)opening_of(record));
+    add_hash(&columns[8], chain);
+    column_add_bytes(&columns[9], moved->bytes);
+    if (moves)
+        add_transaction(out, moved);
+    if (record->has_key) {
+        column_add_bytes(&out->keys.columns[0], slice_of(&record->key, sizeof(record->key)));
+        column_add(&out->keys.columns[1], slot);
+        column_add(&out->keys.columns[2], (int64_t)moved->number);
+    }
+}
+
+void rows_out_round(struct rows_out *out, const struct round_row *round) {
+    struct column *columns = out->rounds.columns;
+    column_add(&columns[0], (int64_t)round->number);
+    column_add_bytes(&columns[1], slice_of(&round->chain, 16)); // nobody looks for its token
+    column_add(&columns[2], (int64_t)round->time_ms);
+    column_add(&columns[3], (int64_t)round->first_record);
+    column_add(&columns[4], (int64_t)round->record_count);
+    add_hash(&columns[5], &round->chain);
+}
+
+void rows_out_use(struct rows_out *out, uint64_t key, uint64_t last_used_ms) {
+    column_add(&out->uses.columns[0], (int64_t)key);
+    column_add(&out->uses.columns[1], (int64_t)last_used_ms);
+}
+
+void rows_out_head(struct rows_out *out, uint32_t slot, struct slice before,
+                   const struct sha256 *chain, uint64_t last_record, uint64_t added) {
+    struct column *columns = out->heads.columns;
+    column_add(&columns[0], slot);
+    column_add_bytes(&columns[1], before);
+    add_hash(&columns[2], chain);
+    column_add(&columns[3], (int64_t)last_record);
+    column_add(&columns[4], (int64_t)added);
+}
+
+size_t rows_out_bytes(const struct rows_out *out) {
+    return out->records.columns[9].bytes.size + out->records.columns[1].bytes.size * 16 +
+           out->postings.columns[0].bytes.size * 10 + out->rounds.columns[0].bytes.size * 6;
+}
+
+void rows_out_send(struct rows_out *out) {
+    send(out, &out->records, SQL_ADD_RECORDS, 10, RECORDS_BYTES);
+    send(out, &out->postings, SQL_ADD_POSTINGS, 10, 0);
+    send(out, &out->bank_ids, SQL_ADD_BANK, 5, BANK_BYTES);
+    send(out, &out->keys, SQL_ADD_IDEMPOTENCY, 3, KEYS_BYTES);
+    send(out, &out->rounds, SQL_MOVE_ROUNDS, 6, ROUNDS_BYTES);
+}
+
+void rows_out_send_heads(struct rows_out *out, uint64_t round) {
+    struct parameters parameters = {0};
+    if (out->heads.columns[0].count != 0) {
+        for (uint32_t i = 0; i < 5; i++)
+            parameter_column(&parameters, &out->heads.columns[i]);
+        parameter_number(&parameters, (int64_t)round);
+        link_send(out->link, SQL_CHANGE_SLOTS, &parameters);
+        begin(&out->heads, HEADS_BYTES);
+    }
+    send(out, &out->uses, SQL_MOVE_USES, 2, 0);
+}
+
+// ---- what stands now --------------------------------------------------------------------------
+
+static uint64_t number_of(const struct rows_out *out, struct id id) {
+    uint64_t number;
+    CHECK(number_of_id(out->seal, id, &number));
+    return number;
+}
+
+// 0: the record that opened a thing has the thing's number.
+static int64_t opened_by(uint64_t number, uint64_t position) {
+    return position / 8 == number ? 0 : (int64_t)(position / 8);
+}
+
+static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
+    struct column *columns = out->now.columns;
+    const struct wallet *wallet = &item->wallet;
+    column_add(&columns[0], id_slot(wallet->id));
+    column_add(&columns[1], (int64_t)number_of(out, wallet->id));
+    column_add(&columns[2], wallet->status);
+    column_add(&columns[3], wallet->balance);
+    column_add(&columns[4], wallet->held);
+    column_add(&columns[5], wallet->credit_limit);
+    column_add(&columns[6], (int64_t)wallet->version);
+    column_add(&columns[7], (int64_t)item->transaction_count);
+    column_add(&columns[8], (int64_t)(item->details / 8));
+    column_add(&columns[9], (int64_t)(item->last / 8));
+    for (int level = 0; level < HISTORY_LEVELS; level++)
+        column_add(&columns[10 + level], (int64_t)(item->levels[level] / 8));
+    column_add(&columns[13], item->spent.day);
+    column_add(&columns[14], item->spent.day_sum);
+    column_add(&columns[15], item->spent.month_sum);
+    add_id(&columns[16], wallet->id);
+    column_add_bytes(&columns[17], item->owner);
+    column_add(&columns[18], wallet->currency);
+    column_add(&columns[19], wallet->kind);
+}
+
+static void add_hold(struct rows_out *out, const struct model_hold *item) {
+    struct column *columns = out->now.columns;
+    const struct hold *hold = &item->hold;
+    uint64_t number = number_of(out, hold->id);
+    column_add(&columns[0], id_slot(hold->id));
+    column_add(&columns[1], (int64_t)number);
+    column_add(&columns[2], hold->captured);
+    column_add(&columns[3], hold->status);
+    column_add(&columns[4], (int64_t)(item->closed / 8));
+    add_id(&columns[5], hold->id);
+    add_id(&columns[6], hold->wallet);
+    add_id(&columns[7], hold->merchant);
+    column_add(&columns[8], hold->amount);
+    column_add(&columns[9], (int64_t)hold->expires_at_ms);
+    add_text(&columns[10], item->order);
+    column_add(&columns[11], opened_by(number, item->opened));
+}
+
+static void add_withdrawal(struct rows_out *out, const struct model_withdrawal *item) {
+    struct column *columns = out->now.columns;
+    const struct withdrawal *withdrawal = &item->withdrawal;
+    uint64_t number = number_of(out, withdrawal->id);
+    column_add(&columns[0], id_slot(withdrawal->id));
+    column_add(&columns[1], (int64_t)number);
+    column_add(&columns[2], withdrawal->status);
+    column_add(&columns[3], (int64_t)(item->closed / 8));
+    add_text(&columns[4], item->bank_id);
+    add_id(&columns[5], withdrawal->id);
+    add_id(&columns[6], withdrawal->wallet);
+    column_add(&columns[7], withdrawal->amount);
+    column_add(&columns[8], (int64_t)id_time_ms(withdrawal->id));
+    column_add(&columns[9], opened_by(number, item->opened));
+}
+
+static void add_refund(struct rows_out *out, const struct model_purchase *item) {
+    struct column *columns = out->now.columns;
+    column_add(&columns[0], id_slot(item->id));
+    column_add(&columns[1], (int64_t)number_of(out, item->id));
+    column_add(&columns[2], item->refunded);
+}
+
+static void add_key(struct rows_out *out, const struct model_key *item) {
+    struct column *columns = out->now.columns;
+    uint64_t number;
+    CHECK(id_open(out->seal, item->key.id, &number));
+    column_add(&columns[0], (int64_t)number);
+    add_id(&columns[1], item->key.id);
+    add_hash(&columns[2], &item->key.secret_hash);
+    column_add(&columns[3], (int64_t)item->key.expires_at_ms);
+    column_add(&columns[4], item->key.role);
+    column_add(&columns[5], item->key.revoked);
+    column_add(&columns[6], (int64_t)(item->opened / 8));
+    add_hash(&columns[7], &item->key.previous_hash);
+    column_add(&columns[8], (int64_t)item->key.previous_until_ms);
+    column_add(&columns[9], (int64_t)(item->rotated / 8));
+}
+
+static void add_approval(struct rows_out *out, const struct model_parked *item) {
+    struct column *columns = out->now.columns;
+    uint64_t number = number_of(out, item->parked.id);
+    column_add(&columns[0], id_slot(item->parked.id));
+    column_add(&columns[1], (int64_t)number);
+    column_add(&columns[2], item->parked.status);
+    column_add(&columns[3], (int64_t)(item->closed / 8));
+    column_add(&columns[4], (int64_t)item->parked.expires_at_ms);
+    column_add(&columns[5], item->parked.cause);
+    add_id(&columns[6], item->parked.id);
+    add_id(&columns[7], item->parked.wallet);
+    column_add_bytes(&columns[8], item->principal);
+    column_add(&columns[9], opened_by(number, item->opened));
+}
+
+struct table {
+    const struct tally_map *map;
+    enum sql statement;
+    uint32_t column_count, bytes_mask;
+};
+
+static struct table table_of(const struct model *model, enum rows_out_table table) {
+    switch (table) {
+    case ROWS_OUT_WALLETS:
+        return (struct table){&model->wallets, SQL_ADD_WALLETS, 20, MASK(16) | MASK(17)};
+    case ROWS_OUT_HOLDS:
+        return (struct table){&model->holds, SQL_MOVE_HOLDS, 12,
+                              MASK(5) | MASK(6) | MASK(7) | MASK(10)};
+    case ROWS_OUT_WITHDRAWALS:
+        return (struct table){&model->withdrawals, SQL_MOVE_WITHDRAWALS, 10,
+                              MASK(4) | MASK(5) | MASK(6)};
+    case ROWS_OUT_REFUNDS:
+        return (struct table){&model->purchases, SQL_CHANGE_REFUNDS, 3, 0};
+    case ROWS_OUT_KEYS:
+        return (struct table){&model->keys, SQL_CHANGE_KEYS, 10, MASK(1) | MASK(2) | MASK(7)};
+    case ROWS_OUT_APPROVALS:
+        return (struct table){&model->parked, SQL_MOVE_APPROVALS, 10,
+                              MASK(6) | MASK(7) | MASK(8)};
+    case ROWS_OUT_TABLES: break;
+    }
+    UNREACHABLE("no table");
+}
+
+static void add_thing(struct rows_out *out, enum rows_out_table table, const void *item) {
+    switch (table) {
+    case ROWS_OUT_WALLETS: add_wallet(out, item); return;
+    case ROWS_OUT_HOLDS: add_hold(out, item); return;
+    case ROWS_OUT_WITHDRAWALS: add_withdrawal(out, item); return;
+    case ROWS_OUT_REFUNDS: add_refund(out, item); return;
+    case ROWS_OUT_KEYS: add_key(out, item); return;
+    case ROWS_OUT_APPROVALS: add_approval(out, item); return;
+    case ROWS_OUT_TABLES: break;
+    }
+    UNREACHABLE("no table");
+}
+
+uint32_t rows_out_table(struct rows_out *out, const struct model *model, enum rows_out_table which,
+                        uint32_t index) {
+    struct table table = table_of(model, which);
+    begin(&out->now, table.bytes_mask);
+    for (uint32_t rows = 0; rows < TABLE_ROWS; rows++) {
+        index = tally_map_next(table.map, index);
+        if (index == 0)
+            break;
+        add_thing(out, which, tally_map_at(table.map, index));
+    }
+    send(out, &out->now, table.statement, table.column_count, table.bytes_mask);
+    return index;
+}
+
+static void add_total(struct rows_out *out, struct column *column, money_total total) {
+    buffer_reset(&out->scratch);
+    buffer_add_i128(&out->scratch, total);
+    column_add_bytes(column, buffer_slice(&out->scratch));
+}
+
+static void add_cursors(struct rows_out *out, const struct model *model) {
+    struct column *columns = out->now.columns;
+    begin(&out->now, 0);
+    for (uint32_t i = 0; i < CURSOR_COUNT; i++) {
+        const struct cursor *cursor = &model->cursors[i];
+        if (cursor->epoch == 0)
+            continue;
+        column_add(&columns[0], cursor->slot);
+        column_add(&columns[1], cursor->kind);
+        column_add(&columns[2], cursor->partitions);
+        column_add(&columns[3], (int64_t)cursor->epoch);
+        column_add(&columns[4], (int64_t)cursor->next);
+        column_add(&columns[5], (int64_t)cursor->checksum);
+        column_add(&columns[6], (int64_t)cursor->source);
+        column_add(&columns[7], 0); // there was no row before
+        column_add(&columns[8], 0);
+    }
+    send(out, &out->now, SQL_CHANGE_CURSORS, 9, 0);
+}
+
+void rows_out_currencies(struct rows_out *out, const struct model *model) {
+    enum { CURRENCIES_BYTES = MASK(1) | MASK(4) | MASK(5) | MASK(6) };
+    struct column *columns = out->now.columns;
+    begin(&out->now, CURRENCIES_BYTES);
+    for (uint32_t i = 0; i < model->currency_count; i++) {
+        const struct currency_account *account = &model->currencies[i];
+        column_add(&columns[0], i);
+        column_add_bytes(&columns[1], currency_code(&account->currency));
+        column_add(&columns[2], account->currency.exponent);
+        column_add(&columns[3], account->wallet_count);
+        add_total(out, &columns[4], account->deposits);
+        add_total(out, &columns[5], account->withdrawals);
+        add_total(out, &columns[6], account->balances);
+    }
+    send(out, &out->now, SQL_ADD_CURRENCIES, 7, CURRENCIES_BYTES);
+    add_cursors(out, model);
+}
