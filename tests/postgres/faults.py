@@ -15,6 +15,10 @@ from proxy import Proxy
 from shop import Shop, Worker
 
 
+# A crashed server recovers for seconds where little of the machine is left for it.
+DEADLINE = {"request_deadline_ms": 18000}
+
+
 def backends(cluster, database):
     return [int(pid) for pid in cluster.sql(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -41,6 +45,7 @@ class FaultKiller(Killer):
     """Workers under load, faults of the database in between, and the same questions afterwards."""
     def __init__(self, report, binary, seed, cluster):
         super().__init__(report, binary, seed, workers=8)
+        self.server.config = DEADLINE
         self.cluster = cluster
 
     def play_faults(self, faults):

@@ -16,9 +16,6 @@ from faults import FaultKiller
 from proxy import Proxy
 from shop import Shop
 
-DEADLINE = {"request_deadline_ms": 18000}
-
-
 class Patient(FaultKiller):
     """A fault that takes longer than a round is tried for may end in `busy`: a retry tells.
 
@@ -65,7 +62,6 @@ def lock_tables(server, database):
 
 def hanging(report, binary, seed, server):
     killer = Patient(report, binary, seed, server)
-    killer.server.config = DEADLINE
     killer.play_faults([("a short hang", hang(2), 1),
                         ("a hang beyond the COMMIT's time", hang(7), 1),
                         ("statements cancelled", cancel, 2), ("tables locked", lock_tables, 1)])
@@ -85,7 +81,6 @@ def silent_lines(report, binary, seed, server):
     server.line = proxy.folder
     try:
         killer = Patient(report, binary, seed, server)
-        killer.server.config = DEADLINE
         killer.play_faults([("silent before COMMIT", silence("CHANGE_WALLETS"), 1),
                             ("silent at COMMIT", silence("COMMIT"), 1),
                             ("silent behind COMMIT", silence("POSITION"), 1)])
