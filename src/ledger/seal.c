@@ -74,6 +74,13 @@ bool record_is_sealed(struct slice bytes) {
            (bytes.bytes[offsetof(struct frame, flags)] & FLAG_SEALED) != 0;
 }
 
+uint64_t record_sealed_by(struct slice bytes) {
+    uint64_t number = 0;
+    if (record_is_sealed(bytes))
+        memcpy(&number, bytes.bytes + offsetof(struct frame, key_space), sizeof(number));
+    return number;
+}
+
 size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_place) {
     struct frame frame;
     CHECK(record_is_sealed(bytes));

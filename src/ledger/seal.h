@@ -37,6 +37,7 @@ struct id record_seal_wallet(const struct record *record);
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner);
 
 bool record_is_sealed(struct slice bytes);
+uint64_t record_sealed_by(struct slice bytes); // the key's number; 0: by none
 // Writes the record as it was before it was sealed to `ret_place`, which has room for `bytes.size`;
 // when the key is gone, without its free texts. Returns the size; 0: this is no such record, which
 // whoever decodes it will tell.

@@ -97,7 +97,7 @@ static int make_key(struct engine *engine, const struct wish *wish) {
 static int make_key_in_postgres(const struct wish *wish) {
     char why[WHY_BYTES] = "";
     struct engine *engine;
-    const struct postgres_options options = {.url = wish->postgres};
+    const struct postgres_options options = {.url = wish->postgres, .without_texts = true};
     if (postgres_open(&options, why, sizeof(why), &engine) != STATUS_ok) {
         fprintf(stderr, "florin keys create: cannot open the books in PostgreSQL: %s\n", why);
         return 1;

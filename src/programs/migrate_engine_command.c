@@ -108,14 +108,14 @@ static void note_data_keys(void *context, const char *name) {
     *has_data_keys = *has_data_keys || strcmp(name, "data_keys") == 0;
 }
 
-// The other engine has no room for the keys yet, and texts that nobody can open must not move.
+// The keys do not move along yet, and texts that nobody can open must not move.
 static bool refuse_sealed(struct moving *moving) {
     bool has_data_keys = false;
     if (moving->disk->driver->list(moving->disk, note_data_keys, &has_data_keys) != STATUS_ok)
         return stop(moving, "the source folder cannot be read");
     return !has_data_keys ||
-           stop(moving, "the texts of these books are encrypted, and books in PostgreSQL cannot "
-                        "hold such yet; they stay where they are");
+           stop(moving, "the texts of these books are encrypted, and their data keys cannot be "
+                        "moved yet; they stay where they are");
 }
 
 static bool open_folder(struct moving *moving) {

@@ -94,6 +94,7 @@ static bool open_books(struct wish *wish) {
     if (wish->postgres != NULL) {
         const struct postgres_options options = {
             .url = wish->postgres,
+            .without_texts = true,
             .currencies = wish->config.currencies,
             .currency_count = wish->config.currency_count,
             .idempotency_days = (uint32_t)wish->config.idempotency_days};
@@ -101,6 +102,7 @@ static bool open_books(struct wish *wish) {
     } else {
         const struct embedded_options options = {
             .folder = wish->folder,
+            .without_texts = true,
             .currencies = wish->config.currencies,
             .currency_count = wish->config.currency_count,
             .idempotency_days = (uint32_t)wish->config.idempotency_days,

@@ -122,7 +122,7 @@ static const struct approval_rules *approvals_of(const struct serving *serving) 
     return rules->count != 0 || rules->expires_in_s != 0 ? rules : NULL;
 }
 
-static bool open_postgres(struct serving *serving) {
+static bool open_postgres(struct serving *serving, const struct vault_masters *masters) {
     char why[WHY_BYTES] = "";
     const char *replicas[CONFIG_REPLICAS_MAX];
     for (uint32_t i = 0; i < serving->config.postgres_replica_count; i++)
@@ -140,6 +140,7 @@ static bool open_postgres(struct serving *serving) {
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
         .approvals = approvals_of(serving),
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
+        .masters = masters,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;
@@ -170,16 +171,10 @@ static bool open_embedded(struct serving *serving, const struct vault_masters *m
 static bool open_engine(struct serving *serving) {
     struct vault_masters masters = {0};
     bool is_encrypted = false, is_open = false;
-    if (!serve_read_masters(&serving->config.encryption, &masters, &is_encrypted)) {
-        is_open = false;
-    } else if (serving->postgres == NULL) {
-        is_open = open_embedded(serving, is_encrypted ? &masters : NULL);
-    } else if (is_encrypted) {
-        fprintf(stderr, "florin serve: texts cannot be encrypted in PostgreSQL yet; leave the "
-                        "master key out.\n");
-    } else {
-        is_open = open_postgres(serving);
-    }
+    if (serve_read_masters(&serving->config.encryption, &masters, &is_encrypted))
+        is_open = serving->postgres != NULL
+                      ? open_postgres(serving, is_encrypted ? &masters : NULL)
+                      : open_embedded(serving, is_encrypted ? &masters : NULL);
     explicit_bzero(&masters, sizeof(masters));
     return is_open;
 }

@@ -17,7 +17,7 @@
 static enum status open_books(const char *folder, const char *postgres, char *ret_why,
                               struct engine **ret_engine) {
     if (postgres != NULL) {
-        const struct postgres_options options = {.url = postgres};
+        const struct postgres_options options = {.url = postgres, .without_texts = true};
         return postgres_open(&options, ret_why, WHY_BYTES, ret_engine);
     }
     struct stat found;

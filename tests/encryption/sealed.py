@@ -252,18 +252,19 @@ def rotation(report, server, at_rest):
     report.check("nothing is at rest", MARK.encode() not in at_rest(server))
 
 
-def later(report, server, _):
+def later(report, server, at_rest):
     """Books that were plain: what was written before stays so, and the answer says until when."""
     config, server = server.config, florin.Server(florin=server.florin)
     try:
-        turned_on(report, server.start(), config)
+        turned_on(report, server.start(), config, at_rest)
         finish(report, "turned on later", server)
     finally:
         server.discard()
 
 
-def turned_on(report, server, config):
+def turned_on(report, server, config, at_rest):
     ann = Life(server, "ann")
+    report.check("plain texts are found at rest", MARK.encode() in at_rest(server))
     with server.client() as client:
         off = client.request("DELETE", "/v1/owners/ann/data", key="too-soon")
         report.equal("plain books have no key", (off.status, off.code), (409, "encryption_off"),

@@ -4,7 +4,7 @@
 //   slot 0    magic "florindk", version (u32), CRC32C of what follows (u32), time until when texts
 //             were plain (u64), proof of the master key (72), zero
 //   slot n    CRC32C of what follows (u32), state (u32: 1 in use, 2 destroyed), number (u64: n
-//             below, 32 random bits above), mark of the owner (u64), wrapped key (72), zero
+//             below, 31 random bits above), mark of the owner (u64), wrapped key (72), zero
 //
 // A slot is written before the first record that needs it is durable, and overwritten once, after
 // the record that destroys it is. One that does not hold was never needed, or is being destroyed:
@@ -154,7 +154,7 @@ static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
     uint32_t index = keys->count;
     struct slot *slot = slot_add(keys);
     slot->state = SLOT_IN_USE;
-    slot->key.number = (uint64_t)random << 32 | index;
+    slot->key.number = (uint64_t)(random >> 1) << 32 | index;
     slot->key.owner = owner;
     vault_make(keys->vault, &slot->key);
     slot->crc = crc_of(slot);

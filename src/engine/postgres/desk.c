@@ -9,6 +9,7 @@ void desk_init(struct desk *desk) {
     memset(desk, 0, sizeof(*desk));
     arena_init(&desk->arena, 1 << 18);
     arena_init(&desk->key_texts, 4096);
+    desk_sealing_init(desk);
     desk->keys_version = UINT64_MAX;
     desk->heads_round = -1;
     desk->retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
@@ -31,12 +32,16 @@ static void each_map(struct desk *desk, void (*action)(struct map *)) {
     action(&desk->answer_map);
     action(&desk->bank_map);
     action(&desk->record_map);
+    action(&desk->sealing.key_map);
+    action(&desk->sealing.owner_map);
 }
 
 void desk_clear(struct desk *desk) {
     each_map(desk, map_clear);
     desk->wallets.count = desk->holds.count = desk->withdrawals.count = 0;
     desk->parked.count = 0;
+    desk->sealing.added.count = 0;
+    column_begin(&desk->sealing.destroyed, false);
     desk->purchases.count = desk->due.count = desk->records.count = 0;
     for (uint32_t i = 0; i < desk->cursors.count; i++) {
         const struct cursor_row *row = desk->cursors.items[i];
@@ -59,6 +64,8 @@ void desk_done(struct desk *desk) {
     for (size_t i = 0; i < sizeof(desk->out) / sizeof(desk->out[0]); i++)
         column_done(&desk->out[i]);
     each_map(desk, map_done);
+    column_done(&desk->sealing.destroyed);
+    memory_free(desk->sealing.added.items);
     memory_free(desk->wallets.items);
     memory_free(desk->holds.items);
     memory_free(desk->withdrawals.items);

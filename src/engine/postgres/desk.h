@@ -12,6 +12,8 @@
 #include "engine/postgres/number.h"
 #include "ledger/decide.h"
 #include "ledger/history.h"
+#include "ledger/seal.h"
+#include "vault/vault.h"
 
 #define DESK_CURRENCIES_MAX 1024
 #define DESK_DUE_MAX        1000 // holds that end in one batch; more make batches of their own
@@ -55,6 +57,15 @@ struct parked_row { // a command that waits for a decision
     struct slice principal; // who asked
 };
 
+struct data_key_row { // number 0: destroyed
+    struct vault_key key;
+};
+
+struct owner_row { // by the mark of an owner
+    struct data_key_row *now; // what his texts are sealed with; NULL: nothing yet
+    bool is_known;            // somebody who asked for it has a wallet under that name
+};
+
 struct answer_row {    // what an idempotency key has decided
     uint64_t position; // 0: nothing yet
 };
@@ -87,6 +98,17 @@ struct currency_row {
 struct rows {
     void **items; // owned; what they point at is the arena's
     uint32_t count, capacity;
+};
+
+// Free texts of a batch (desk_sealing.c).
+struct sealing {
+    struct text_vault port;
+    struct vault *vault; // borrowed; NULL: texts are plain
+    int64_t generation;  // of the master key
+    uint64_t plain_until_ms;
+    struct map key_map, owner_map; // struct data_key_row by number, struct owner_row by mark
+    struct rows added;             // struct data_key_row
+    struct column destroyed;       // numbers
 };
 
 struct counters {
@@ -127,7 +149,8 @@ struct wants {
         withdrawal_numbers, parked_slots, parked_numbers, detail_slots, detail_numbers,
         transaction_slots, transactions, records,
         keys, bank_slots, bank_ids, cursor_slots, cursor_kinds,
-        rotated_keys; // numbers of keys whose making must be shown
+        rotated_keys, // numbers of keys whose making must be shown
+        key_numbers, key_owners, known_slots, known_owners; // of data keys
 };
 
 struct desk {
@@ -169,6 +192,7 @@ struct desk {
     int64_t heads_round; // -1: none are known
 
     struct wants wants;
+    struct sealing sealing;
     bool undoing;
     struct saved *saved; // owned
     uint32_t saved_count, saved_capacity;
@@ -253,7 +277,24 @@ uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_
 // desk_read.c
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome);
 // Points outcomes at copies of their records' bytes.
-void desk_resolve(const struct desk *desk, struct arena *arena, struct outcome *outcome);
+void desk_resolve(struct desk *desk, struct arena *arena, struct outcome *outcome);
+
+// desk_sealing.c
+void desk_sealing_init(struct desk *desk);
+// While fetching: the key of an owner who may get texts, whether anybody has a wallet under a name,
+// and the key of a record that came.
+void desk_want_owner(struct desk *desk, uint64_t owner);
+void desk_want_owner_known(struct desk *desk, struct slice owner);
+void desk_want_key(struct desk *desk, struct slice bytes);
+void desk_take_data_key(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_owner_known(struct desk *desk, const struct pg_result *result, int row);
+void desk_find_owner_data(struct desk *desk, const struct command *command,
+                          struct docket *docket);
+// Seals the record that was encoded into the scratch buffer.
+void desk_seal(struct desk *desk, const struct record *record);
+struct slice desk_reveal(struct desk *desk, struct arena *arena, struct slice bytes);
+void desk_destroy_key(struct desk *desk, const struct record *record);
+void desk_write_data_keys(struct desk *desk, struct link *link);
 
 // desk_persist.c: puts everything that changed into the flight, the commit included.
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]);

@@ -92,7 +92,9 @@ static bool decide_kept(struct desk *desk, const struct parked_row *row,
     struct refusal refusal;
     const char *why;
     const struct record_row *first = desk_record(desk, row->opened);
-    CHECK(first != NULL && record_decode(first->bytes, &opening, &why) == STATUS_ok);
+    CHECK(first != NULL);
+    struct slice bytes = desk_reveal(desk, &desk->arena, first->bytes);
+    CHECK(record_decode(bytes, &opening, &why) == STATUS_ok);
     CHECK(parked_kept(&opening.parked, &kept));
     desk_find(desk, &kept, &found);
     if (is_blocked(&found))

@@ -9,6 +9,7 @@ uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_
     CHECK(slot < LIMIT_SLOTS);
     buffer_reset(&desk->scratch);
     record_encode(record, &desk->scratch);
+    desk_seal(desk, record);
     struct record_row *row = arena_take(&desk->arena, sizeof(*row));
     *row = (struct record_row){.position = position,
                                .slot = slot,
@@ -294,7 +295,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_HOLD: take_hold(desk, record, found, position); break;
     case RECORD_WITHDRAWAL: take_withdrawal(desk, record, found, position); break;
     case RECORD_KEY: take_key(desk, record, found, position); break;
-    case RECORD_DATA_KEY:
+    case RECORD_DATA_KEY: desk_destroy_key(desk, record); break;
     case RECORD_NOTES: break;
     case RECORD_PARKED: take_parked(desk, record, found, position); break;
     case RECORD_CURSOR: take_cursor(desk, record, found); break;

@@ -37,6 +37,10 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->bank_ids, true);
     column_begin(&wants->cursor_slots, false);
     column_begin(&wants->cursor_kinds, false);
+    column_begin(&wants->key_numbers, false);
+    column_begin(&wants->key_owners, false);
+    column_begin(&wants->known_slots, false);
+    column_begin(&wants->known_owners, true);
 }
 
 static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint64_t number,
@@ -190,6 +194,10 @@ static void want_of_command(struct desk *desk, const struct command *command) {
     case COMMAND_READ_HOLD: want_hold(desk, command->subject); return;
     case COMMAND_WALLET_CHANGE: want_details(desk, command->wallet); return;
     case COMMAND_KEY_ROTATE: want_key_record(desk, command->subject); return;
+    case COMMAND_WALLET_OPEN:
+        desk_want_owner(desk, owner_mark(desk->hash_seed, command->owner));
+        return;
+    case COMMAND_OWNER_FORGET: desk_want_owner_known(desk, command->owner); return;
     case COMMAND_READ_WALLET:
         want_wallet(desk, command->subject);
         want_details(desk, command->subject);
@@ -228,6 +236,7 @@ static void take_record(struct desk *desk, const struct pg_result *result, int r
     struct record_row *record = take_zeroed(desk, sizeof(*record));
     record->position = number * 8;
     record->bytes = row_bytes(result, row, column + 1);
+    desk_want_key(desk, record->bytes);
     map_add(&desk->record_map, map_number(number), record);
 }
 
@@ -244,6 +253,7 @@ static void take_record_at(struct desk *desk, uint64_t position, struct slice by
     struct record_row *record = take_zeroed(desk, sizeof(*record));
     record->position = position;
     record->bytes = bytes;
+    desk_want_key(desk, bytes);
     map_add(&desk->record_map, map_number(position / 8), record);
 }
 
@@ -392,6 +402,8 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
         rows_add(&desk->wallets, wallet);
     wallet->present = true;
     wallet->blocked = desk->has_writes && !is_locked;
+    if (desk->has_writes)
+        desk_want_owner(desk, wallet->wallet.owner);
 }
 
 static void take_hold(struct desk *desk, const struct pg_result *result, int row,
@@ -542,6 +554,9 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
+        case SQL_DATA_KEYS:
+        case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
+        case SQL_OWNER_KNOWN: desk_take_owner_known(desk, result, row); break;
         case SQL_CURSORS: take_cursor(desk, result, row); break;
         case SQL_WALLETS:
         case SQL_WALLETS_LOCKED:
@@ -601,6 +616,9 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
     asked |= ask(link, SQL_CURSORS, &wants->cursor_slots, &wants->cursor_kinds);
     asked |= ask(link, SQL_KEY_RECORDS, &wants->rotated_keys, NULL);
+    asked |= ask(link, SQL_DATA_KEYS, &wants->key_numbers, NULL);
+    asked |= ask(link, SQL_OWNER_KEYS, &wants->key_owners, NULL);
+    asked |= ask(link, SQL_OWNER_KNOWN, &wants->known_slots, &wants->known_owners);
     wants_begin(wants); // sent parameters have been copied
     return asked;
 }

@@ -77,7 +77,9 @@ static void find_texts(struct desk *desk, struct found *found) {
     if (found->wallet == NULL)
         return;
     const struct record_row *row = desk_record(desk, found->wallet->details);
-    CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+    CHECK(row != NULL);
+    struct slice bytes = desk_reveal(desk, &desk->arena, row->bytes);
+    CHECK(record_decode(bytes, &record, &why) == STATUS_ok);
     CHECK(record.kind == RECORD_WALLET && id_equal(record.wallet.id, found->wallet->wallet.id));
     found->docket.owner = record.wallet.owner;
     found->docket.metadata = record.wallet.metadata;
@@ -176,6 +178,8 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
         break;
     default: break;
     }
+    if (command->type == COMMAND_OWNER_FORGET)
+        desk_find_owner_data(desk, command, &found->docket);
     if (command->type == COMMAND_WALLET_CHANGE)
         find_texts(desk, found);
     find_bank(desk, command, found);

@@ -426,6 +426,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_approvals(desk, link, true);
         write_approvals(desk, link, false);
         write_cursors(desk, link);
+        desk_write_data_keys(desk, link);
         write_records(desk, link, chains);
         write_slots(desk, link);
         write_postings(desk, link);

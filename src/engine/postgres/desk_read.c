@@ -138,15 +138,16 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
     }
 }
 
-static void resolve(const struct desk *desk, struct arena *arena, struct slice *place) {
+static void resolve(struct desk *desk, struct arena *arena, struct slice *place) {
     if (place->bytes != NULL || place->size == 0)
         return;
     const struct record_row *row = desk_record(desk, place->size);
     CHECK(row != NULL);
-    *place = arena_copy(arena, row->bytes);
+    bool is_sealed = desk->sealing.vault != NULL && record_is_sealed(row->bytes);
+    *place = is_sealed ? desk_reveal(desk, arena, row->bytes) : arena_copy(arena, row->bytes);
 }
 
-void desk_resolve(const struct desk *desk, struct arena *arena, struct outcome *outcome) {
+void desk_resolve(struct desk *desk, struct arena *arena, struct outcome *outcome) {
     resolve(desk, arena, &outcome->record);
     resolve(desk, arena, &outcome->opening);
 }

@@ -101,6 +101,7 @@ static void books_free(struct books *books) {
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_done(&books->feeds.arenas[i]);
     desk_done(&books->desk);
+    vault_close(books->vault);
     memory_free(books->ring.keys);
     memory_free(books->ring.last_used_ms);
     (void)pthread_mutex_destroy(&books->feeds.lock);
@@ -239,6 +240,9 @@ static enum status open_books(struct books *books, const struct postgres_options
         (void)snprintf(ret_why, why_bytes, "%s", books->elsewhere);
         return STATUS_invalid_request;
     }
+    status = sealing_open(books, options->masters, options->without_texts, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
     books->is_new = books->desk.key_count == 0;
     books->counters = books->desk.counters;
     books->published = books->position;

@@ -3,12 +3,16 @@
 #pragma once
 #include "engine/engine.h"
 
+struct vault_masters; // vault/vault.h
+
 struct postgres_options {
     const char *url;                   // a libpq connection string
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
     const struct spending_limits *limits;   // likewise
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
+    const struct vault_masters *masters; // free texts are encrypted; NULL: they are not. Copied.
+    bool without_texts; // none will be written or read: no master key is needed
     bool without_turn; // for tests: nodes do not queue, and retry instead
     const char *folder; // where the node remembers its servers; NULL: nowhere
     const char *const *replicas; // connection strings of streaming standbys

@@ -57,6 +57,8 @@ struct books {
     struct key_ring ring;
 
     struct reader_pool readers; // of the primary
+    struct vault *vault;        // NULL: texts are plain
+    struct text_vault reader_port; // of the engine's, for records of the feed
     struct replicas replicas;
     struct wallet_cache *cache; // NULL: none
     struct feeds feeds;
@@ -80,6 +82,16 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
 bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,
                     bool *ret_live);
 uint64_t key_ring_last_used(struct books *books, uint64_t number);
+
+// postgres_sealing.c
+// At the start: looks whether the books are encrypted and whether this is their master key, and
+// exchanges it when the old one is given, too. Statuses and `ret_why` as of postgres_open.
+MUST_CHECK enum status sealing_open(struct books *books, const struct vault_masters *masters,
+                                    bool without_texts, char *ret_why, size_t why_bytes);
+// Puts plain copies, in `arena`, in place of sealed records. STATUS_busy: the keys did not come.
+// Holds no link of the caller's. Thread: readers.
+MUST_CHECK enum status sealing_reveal(struct books *books, struct arena *arena,
+                                      struct entry *entries, uint32_t count);
 
 // tidier.c
 void *tidier_of_postgres(void *books);

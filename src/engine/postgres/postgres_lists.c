@@ -372,7 +372,9 @@ enum status books_postgres_list(struct engine *engine, const struct list_query *
         if (status == STATUS_busy)
             continue;
         reading_done(books, &reading);
-        return status;
+        if (status != STATUS_ok)
+            return status;
+        return sealing_reveal(books, &ret_page->arena, ret_page->items, ret_page->item_count);
     }
     return STATUS_busy;
 }

@@ -111,6 +111,14 @@ static enum link_result read_on(struct books *books, struct link *link,
     return LINK_OK;
 }
 
+// What is kept, is kept sealed.
+static enum status reveal(struct books *books, struct arena *arena, struct outcome *outcome) {
+    struct entry entry = {.outcome = *outcome};
+    enum status status = sealing_reveal(books, arena, &entry, 1);
+    *outcome = entry.outcome;
+    return status;
+}
+
 enum status books_postgres_read(struct engine *engine, const struct command *command,
                                 const struct freshness *freshness, struct arena *arena,
                                 struct outcome *ret_outcome) {
@@ -124,7 +132,7 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
     // Who sends a position alone wants that write, and not what somebody may have kept.
     bool is_kept = command->type == COMMAND_READ_WALLET && freshness->age_ms_max != UINT64_MAX;
     if (is_kept && wallet_cache_get(books->cache, command->subject, freshness, arena, ret_outcome))
-        return STATUS_ok;
+        return reveal(books, arena, ret_outcome);
     while (reading_next(books, &reading)) {
         struct position before;
         uint64_t before_ns = reading_begins(books, &reading, &before);
@@ -133,7 +141,7 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
         if (is_kept && ret_outcome->status == STATUS_ok)
             wallet_cache_put(books->cache, ret_outcome, before, before_ns);
         reading_done(books, &reading);
-        return STATUS_ok;
+        return reveal(books, arena, ret_outcome);
     }
     return STATUS_busy;
 }

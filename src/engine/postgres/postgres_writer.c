@@ -77,7 +77,7 @@ enum link_result books_connect(struct books *books) {
 
 // ---- telling ----------------------------------------------------------------------------------
 
-static void resolve_submission(const struct books *books, struct round *round,
+static void resolve_submission(struct books *books, struct round *round,
                                struct submission *submission) {
     if (submission->atomic) {
         desk_resolve(&books->desk, &round->arena, &submission->batch_outcome);

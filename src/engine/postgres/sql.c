@@ -72,6 +72,10 @@
     "k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, k.revoked::int::bigint, "     \
     "k.opened, k.previous_hash, k.previous_until_ms, k.rotated, k.last_used_ms"
 
+#define DATA_KEYS                                                                                  \
+    "SELECT d.number, d.owner, d.wrapped FROM unnest($1::bigint[]) n(number) "                     \
+    "JOIN data_keys d ON d.number = n.number"
+
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
@@ -153,6 +157,25 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
                     EACH("records", "x.number = n.number", "") "r" OPENING,
 
+    [SQL_DATA_KEYS] = DATA_KEYS,
+    [SQL_OWNER_KEYS] = "SELECT d.number, d.owner, d.wrapped FROM unnest($1::bigint[]) n(owner) "
+                       "JOIN data_keys d ON d.owner = n.owner AND d.wrapped IS NOT NULL",
+    [SQL_OWNER_KNOWN] = "SELECT n.owner FROM unnest($1::bigint[], $2::bytea[]) n(slot, owner) "
+                        "WHERE EXISTS (SELECT FROM wallets w WHERE w.slot = n.slot AND "
+                        "w.owner = n.owner)",
+    [SQL_ENCRYPTION] = "SELECT generation, plain_until_ms, proof FROM encryption",
+    [SQL_ENCRYPT] = "INSERT INTO encryption SELECT true, 1, CASE WHEN wallet_count = 0 THEN 0 "
+                    "ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint END, "
+                    "$1::bytea FROM books ON CONFLICT DO NOTHING",
+    [SQL_NEW_MASTER] = "WITH written AS (UPDATE encryption SET generation = generation + 1, "
+                       "proof = $1::bytea WHERE generation = $2::bigint RETURNING 1) "
+                       "SELECT expect((SELECT count(*) FROM written), 1, 'encryption')",
+    [SQL_ALL_DATA_KEYS] = "SELECT number, owner, wrapped FROM data_keys WHERE wrapped IS NOT NULL "
+                          "AND number > $1::bigint ORDER BY number LIMIT 5000",
+    [SQL_REWRAP] = "WITH written AS (UPDATE data_keys d SET wrapped = n.wrapped "
+                   "FROM unnest($1::bigint[], $2::bytea[]) n(number, wrapped) "
+                   "WHERE d.number = n.number AND d.wrapped IS NOT NULL RETURNING 1) "
+                   "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
     [SQL_ADD_CURRENCIES] =
         "WITH written AS (INSERT INTO currencies "
         "(number, code, exponent, wallet_count, deposits, withdrawals, balances) "
@@ -256,6 +279,16 @@ static const char *const texts[SQL_COUNT] = {
         "epoch = excluded.epoch, next = excluded.next, checksum = excluded.checksum, "
         "source = excluded.source WHERE (c.epoch, c.next) < (excluded.epoch, excluded.next) "
         "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'cursors')",
+    [SQL_ADD_DATA_KEYS] =
+        "WITH written AS (INSERT INTO data_keys SELECT n.number, n.owner, n.wrapped "
+        "FROM encryption e, unnest($1::bigint[], $2::bigint[], $3::bytea[]) "
+        "n(number, owner, wrapped) WHERE e.generation = $4::bigint RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
+    [SQL_DESTROY_DATA_KEYS] =
+        "WITH written AS (UPDATE data_keys d SET wrapped = NULL "
+        "FROM unnest($1::bigint[]) n(number) "
+        "WHERE d.number = n.number AND d.wrapped IS NOT NULL RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
     [SQL_ADD_RECORDS] =
         "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
         "order_id, nullif(opening, 0), chain, bytes FROM unnest($1::bigint[], $2::bigint[], "
@@ -472,6 +505,7 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
+    [SQL_READ_DATA_KEYS] = DATA_KEYS,
     [SQL_LIST_AUDIT] =
         "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND "
         "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + "
