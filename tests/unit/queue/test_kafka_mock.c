@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+// Protocol errors that a real broker makes only on bad days, injected by librdkafka's own mock
+// cluster: nothing that was handed over is lost, doubled or reordered, and what is refused for good
+// is told once.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "base/clock.h"
+#include "queue/kafka.h"
+
+#define TOPIC      "orders"
+#define PRODUCE    0 // numbers of requests in the protocol
+#define FETCH      1
+#define HEARTBEAT  12
+#define JOIN_GROUP 11
+#define INIT_ID    22
+#define WAIT_MS    60000
+
+struct mock {
+    rd_kafka_t *owner;
+    rd_kafka_mock_cluster_t *cluster;
+    struct kafka_access access;
+    struct kafka_producer *producer;
+    uint32_t ok, failed;
+    uint64_t next; // number that is to be read next
+    uint32_t assigned, revoked;
+    uint32_t count;
+};
+
+static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
+                      const char *why) {
+    struct mock *mock = context;
+    (void)message, (void)partition, (void)offset, (void)why;
+    *(ok ? &mock->ok : &mock->failed) += 1;
+}
+
+static void begin(struct mock *mock) {
+    char why[KAFKA_WHY_BYTES] = "";
+    memset(mock, 0, sizeof(*mock));
+    mock->owner = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, why, sizeof(why));
+    assert_non_null(mock->owner);
+    mock->cluster = rd_kafka_mock_cluster_new(mock->owner, 1);
+    assert_non_null(mock->cluster);
+    assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, TOPIC, 1, 1), 0);
+    mock->access.brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster);
+    assert_int_equal(kafka_producer_open(&mock->access, delivered, mock, why, sizeof(why),
+                                         &mock->producer),
+                     STATUS_ok);
+}
+
+static void end(struct mock *mock) {
+    kafka_producer_close(mock->producer);
+    rd_kafka_mock_cluster_destroy(mock->cluster);
+    rd_kafka_destroy(mock->owner);
+}
+
+static void hand_over(struct mock *mock, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        char value[16];
+        int size = snprintf(value, sizeof(value), "%u", mock->count++);
+        struct kafka_message message = {.key = SLICE("7"), .value = slice_of(value, (size_t)size)};
+        assert_int_equal(kafka_produce(mock->producer, TOPIC, &message, NULL), STATUS_ok);
+    }
+}
+
+static void settle(struct mock *mock) {
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (kafka_producer_pending(mock->producer) != 0 && clock_monotonic_ns() < until_ns)
+        (void)kafka_producer_poll(mock->producer, 20);
+    assert_int_equal(kafka_producer_pending(mock->producer), 0);
+}
+
+static bool take(void *context, const struct kafka_record *record) {
+    struct mock *mock = context;
+    char value[16];
+    int size = snprintf(value, sizeof(value), "%llu", (unsigned long long)mock->next);
+    assert_true(slice_equal(record->value, slice_of(value, (size_t)size)));
+    assert_int_equal(record->offset, mock->next);
+    mock->next++;
+    return true;
+}
+
+// All of them are there, each once, in order.
+static void check(struct mock *mock) {
+    assert_int_equal(kafka_read_range(&mock->access, TOPIC, 0, 0, mock->count, WAIT_MS, take, mock),
+                     STATUS_ok);
+    assert_int_equal(mock->next, mock->count);
+}
+
+static void errors_that_pass_lose_nothing(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    rd_kafka_mock_push_request_errors(mock.cluster, INIT_ID, 2,
+                                      RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    hand_over(&mock, 20);
+    rd_kafka_mock_push_request_errors(
+        mock.cluster, PRODUCE, 7, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
+    for (int i = 0; i < 10; i++) {
+        hand_over(&mock, 5);
+        (void)kafka_producer_poll(mock.producer, 20);
+    }
+    settle(&mock);
+    assert_int_equal(mock.ok, 70);
+    assert_int_equal(mock.failed, 0);
+    check(&mock);
+    end(&mock);
+}
+
+static void refused_for_good_is_told_once(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 1);
+    settle(&mock);
+    rd_kafka_mock_push_request_errors(mock.cluster, PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    hand_over(&mock, 1);
+    settle(&mock);
+    assert_int_equal(mock.ok, 1);
+    assert_int_equal(mock.failed, 1);
+    mock.count = 1;
+    check(&mock);
+    end(&mock);
+}
+
+static void a_broker_that_is_away_is_seen(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 3);
+    settle(&mock);
+    assert_true(kafka_producer_is_up(mock.producer));
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    hand_over(&mock, 3);
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (kafka_producer_is_up(mock.producer) && clock_monotonic_ns() < until_ns)
+        (void)kafka_producer_poll(mock.producer, 50);
+    assert_false(kafka_producer_is_up(mock.producer));
+    assert_int_equal(mock.failed, 0); // they are kept
+    assert_int_equal(rd_kafka_mock_broker_set_up(mock.cluster, 1), 0);
+    settle(&mock);
+    while (!kafka_producer_is_up(mock.producer) && clock_monotonic_ns() < until_ns)
+        (void)kafka_producer_poll(mock.producer, 50);
+    assert_true(kafka_producer_is_up(mock.producer));
+    assert_int_equal(mock.ok, 6);
+    check(&mock);
+    end(&mock);
+}
+
+// ---- the group --------------------------------------------------------------------------------
+
+static void on_assigned(void *context, const int32_t *partitions, uint32_t count,
+                        int64_t *ret_offsets) {
+    struct mock *mock = context;
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(partitions[i], 0);
+        ret_offsets[i] = (int64_t)mock->next; // as the books would say
+    }
+    mock->assigned += count;
+}
+
+static void on_revoked(void *context, const int32_t *partitions, uint32_t count, bool lost) {
+    struct mock *mock = context;
+    (void)partitions, (void)lost;
+    mock->revoked += count;
+}
+
+static void on_failed(void *context, int32_t partition, const char *why) {
+    (void)context;
+    fail_msg("partition %d: %s", partition, why);
+}
+
+static void consume_until(struct mock *mock, struct kafka_consumer *consumer, uint64_t next) {
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (mock->next < next && clock_monotonic_ns() < until_ns) {
+        struct kafka_record records[16];
+        uint32_t count = kafka_consume(consumer, 50, records, 16);
+        for (uint32_t i = 0; i < count; i++) {
+            (void)take(mock, &records[i]);
+            kafka_record_done(&records[i]);
+        }
+    }
+    assert_int_equal(mock->next, next);
+}
+
+static void a_group_that_is_thrown_about_reads_all_in_order(void **state) {
+    struct mock mock;
+    struct kafka_consumer *consumer;
+    char why[KAFKA_WHY_BYTES] = "";
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 30);
+    settle(&mock);
+    const struct kafka_member member = {.context = &mock,
+                                        .assigned = on_assigned,
+                                        .revoked = on_revoked,
+                                        .failed = on_failed};
+    rd_kafka_mock_push_request_errors(mock.cluster, JOIN_GROUP, 2,
+                                      RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    assert_int_equal(kafka_consumer_open(&mock.access, "workers", TOPIC, &member, why, sizeof(why),
+                                         &consumer),
+                     STATUS_ok);
+    consume_until(&mock, consumer, 30);
+    rd_kafka_mock_push_request_errors(
+        mock.cluster, FETCH, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR__TRANSPORT);
+    hand_over(&mock, 30);
+    settle(&mock);
+    consume_until(&mock, consumer, 60);
+    uint64_t turn = kafka_consumer_turn(consumer);
+    rd_kafka_mock_push_request_errors(mock.cluster, HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (mock.assigned < 2 && clock_monotonic_ns() < until_ns)
+        assert_int_equal(kafka_consume(consumer, 50, &(struct kafka_record){0}, 1), 0);
+    assert_int_equal(mock.revoked, 1);
+    assert_int_equal(mock.assigned, 2);
+    assert_true(kafka_consumer_turn(consumer) > turn);
+    hand_over(&mock, 30);
+    settle(&mock);
+    consume_until(&mock, consumer, 90);
+    mock.next = 40; // a person has put the place back
+    assert_true(kafka_consumer_restart(consumer, 0, 40));
+    consume_until(&mock, consumer, 90);
+    kafka_consumer_close(consumer);
+    end(&mock);
+}
+
+static void what_is_not_there_is_said(void **state) {
+    struct mock mock;
+    struct kafka_record record;
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 5);
+    settle(&mock);
+    assert_int_equal(kafka_fetch_one(&mock.access, TOPIC, 0, 4, WAIT_MS, &record), STATUS_ok);
+    assert_true(slice_equal(record.value, SLICE("4")));
+    kafka_record_done(&record);
+    assert_int_equal(kafka_fetch_one(&mock.access, TOPIC, 0, 400, WAIT_MS, &record),
+                     STATUS_not_found);
+    assert_int_equal(kafka_read_range(&mock.access, TOPIC, 0, 400, 401, WAIT_MS, take, &mock),
+                     STATUS_not_found);
+    assert_int_equal(kafka_read_range(&mock.access, TOPIC, 0, 3, 3, WAIT_MS, take, &mock),
+                     STATUS_ok); // nothing was asked for
+    end(&mock);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_that_pass_lose_nothing),
+        cmocka_unit_test(refused_for_good_is_told_once),
+        cmocka_unit_test(a_broker_that_is_away_is_seen),
+        cmocka_unit_test(a_group_that_is_thrown_about_reads_all_in_order),
+        cmocka_unit_test(what_is_not_there_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
