@@ -15,6 +15,7 @@
 #include "programs/config_rates.h"
 #include "programs/config_roles.h"
 #include "programs/config_tokens.h"
+#include "watch/pattern_settings.h"
 
 #define INTEGER(name, minimum, maximum, standard, sentence)                                        \
     { #name, SETTING_INTEGER, minimum, maximum, standard, offsetof(struct config, name), sentence }
@@ -64,6 +65,10 @@ static const struct setting settings[] = {
      "What wallets may spend: an array of up to 64 objects of `kind` (customer, merchant), "
      "`currency` and `per_transaction`, `per_day`, `per_month` in minor units, as far as "
      "there are limits."},
+    {"patterns", SETTING_PATTERNS, 0, 0, 0, 0,
+     "Patterns over several wallets that are looked for behind the feed: an object from "
+     "`structuring`, `circle`, `fan-in`, `fan-out`, `shared-bank`, `burst` to what differs from "
+     "the standard. None: nobody looks."},
     {"roles", SETTING_ROLES, 0, 0, 0, 0,
      "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
      "`permissions` and `bound` (to the key's owner; false)."},
@@ -117,6 +122,7 @@ void config_set_defaults(struct config *ret_config) {
         if (settings[i].kind == SETTING_INTEGER)
             *integer_of(ret_config, &settings[i]) = settings[i].standard;
     config_kafka_set_defaults(&ret_config->kafka);
+    patterns_set_defaults(ret_config->patterns);
 }
 
 // How many single-character edits lead from one name to the other (Levenshtein); names are cut to
@@ -316,6 +322,9 @@ static bool read_setting(struct config *config, const struct setting *setting,
                                  why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
     case SETTING_LIMITS: return config_read_limits(value, &config->limits, ret_why, why_bytes);
+    case SETTING_PATTERNS:
+        config->has_patterns = true;
+        return pattern_settings_read(value, config->patterns, ret_why, why_bytes);
     case SETTING_APPROVALS:
         return config_read_approvals(value, &config->approvals, ret_why, why_bytes);
     case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);

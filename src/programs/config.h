@@ -20,6 +20,7 @@
 #include "ledger/parked.h"
 #include "ledger/spending.h"
 #include "programs/config_kafka.h"
+#include "watch/patterns.h"
 
 #define CONFIG_CURRENCIES_MAX 256
 #define CONFIG_FILE_BYTES_MAX (256 * 1024)
@@ -53,6 +54,8 @@ struct config {
     struct spending_limits limits;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
+    bool has_patterns; // they are looked for
+    struct pattern_setting patterns[PATTERN_COUNT];
 };
 
 // What a setting holds.
@@ -71,7 +74,8 @@ enum setting_kind {
     SETTING_ORIGINS,
     SETTING_APPROVALS,
     SETTING_ENCRYPTION,
-    SETTING_LIMITS
+    SETTING_LIMITS,
+    SETTING_PATTERNS
 };
 
 struct setting {

@@ -32,6 +32,7 @@
 #include "programs/serve_key.h"
 #include "programs/serve_masters.h"
 #include "programs/serve_options.h"
+#include "programs/serve_patterns.h"
 #include "programs/serve_tokens.h"
 #include "programs/version.h"
 
@@ -50,6 +51,7 @@ struct serving {
     const char *kafka_brokers; // NULL: what the configuration says
     struct serve_kafka kafka;
     struct serve_chain chain;
+    struct pattern_watch *patterns; // NULL: nobody looks
     struct engine *engine;
     struct api *api;
     struct http_server *server;
@@ -196,6 +198,17 @@ static bool make_first_key(struct serving *serving, struct serve_secret *ret_sec
     return true;
 }
 
+static void add_metrics(void *context, struct buffer *buffer) {
+    struct serving *serving = context;
+    serve_kafka_metrics(&serving->kafka, buffer);
+    serve_patterns_metrics(serving->patterns, buffer);
+}
+
+static uint32_t find_dependencies(void *context, struct api_dependency *ret_found, uint32_t max) {
+    struct serving *serving = context;
+    return serve_kafka_dependencies(&serving->kafka, ret_found, max);
+}
+
 static bool open_server(struct serving *serving) {
     serving->chain = (struct serve_chain){
         .engine = serving->engine, .folder = serving->folder, .postgres = serving->postgres};
@@ -214,9 +227,9 @@ static bool open_server(struct serving *serving) {
         .queue = serving->kafka.queue,
         .queue_writes = serving->config.kafka.queue_writes != 0,
         .queue_direct = serving->config.kafka.direct != 0,
-        .metrics_more = serve_kafka_metrics,
-        .metrics_context = &serving->kafka,
-        .dependencies = serve_kafka_dependencies,
+        .metrics_more = add_metrics,
+        .metrics_context = serving,
+        .dependencies = find_dependencies,
         .pulse_ms = 1000,
         .slow_request_ms = (uint32_t)serving->config.slow_request_ms,
         .recount_mib_per_s = (uint32_t)serving->config.recount_mib_per_s,
@@ -344,6 +357,8 @@ static int stop(struct serving *serving) {
         log_line(LOG_ERROR, "serve", "%zu requests stay unanswered; a retry with its key tells.",
                  unanswered);
     api_stop(serving->api);
+    pattern_watch_close(serving->patterns);
+    serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
     serving->engine->port->close(serving->engine);
     serving->engine = NULL;
@@ -355,6 +370,8 @@ static int stop(struct serving *serving) {
 static void take_down(struct serving *serving) {
     if (serving->api != NULL)
         api_stop(serving->api);
+    pattern_watch_close(serving->patterns);
+    serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
     if (serving->engine != NULL)
         serving->engine->port->close(serving->engine);
@@ -383,6 +400,8 @@ static bool build_up(struct serving *serving) {
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
                           serving->postgres == NULL))
         return false;
+    serving->patterns =
+        serve_patterns_open(&serving->config, serving->engine, serving->postgres == NULL);
     http_server_start(serving->server);
     tell_address(serving);
     if (is_new)

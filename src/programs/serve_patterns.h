@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Patterns over several wallets, watched beside the server when the configuration has `patterns`:
+// each finding is a line in the log and counts in the metrics.
+#pragma once
+#include "programs/config.h"
+#include "watch/pattern_watch.h"
+
+// NULL: the configuration wants none. `alone`: no other node serves these books. Thread: the one
+// that starts and stops the server.
+struct pattern_watch *serve_patterns_open(const struct config *config, struct engine *engine,
+                                          bool alone);
+// Adds lines to /metrics; `watch` may be NULL. Thread: any.
+void serve_patterns_metrics(struct pattern_watch *watch, struct buffer *buffer);
