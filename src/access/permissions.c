@@ -32,6 +32,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
     [PERMISSION_BATCHES_WRITE] = "batches:write",
     [PERMISSION_APPROVALS_READ] = "approvals:read",
     [PERMISSION_APPROVALS_DECIDE] = "approvals:decide",
+    [PERMISSION_ANOMALIES_READ] = "anomalies:read",
+    [PERMISSION_ANOMALIES_DECIDE] = "anomalies:decide",
     [PERMISSION_BOOKS_READ] = "books:read",
     [PERMISSION_BOOKS_RESUME] = "books:resume",
     [PERMISSION_KEYS_READ] = "keys:read",
@@ -43,7 +45,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
 #define P(word) BIT(PERMISSION_##word)
 #define EVERYTHING (BIT(PERMISSION_COUNT) - 1)
 #define SEES       (P(NONE) | P(WALLETS_READ) | P(PAYMENTS_READ) | P(APPROVALS_READ))
-#define READS      (SEES | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ))
+#define REVIEWS    (P(ANOMALIES_READ) | P(ANOMALIES_DECIDE))
+#define READS      (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ))
 #define KEYS       (P(KEYS_READ) | P(KEYS_WRITE))
 #define FOUR_EYES  (P(ADJUSTMENTS_WRITE) | P(APPROVALS_DECIDE))
 #define PAYS                                                                                       \
@@ -51,7 +54,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
      P(HOLDS_WRITE) | P(HOLDS_CAPTURE) | P(BATCHES_WRITE))
 // Whatever moves money, or lets it be moved.
 #define MONEY                                                                                      \
-    (PAYS | FOUR_EYES | P(DEPOSITS_WRITE) | P(WITHDRAWALS_SETTLE) | P(WALLETS_CREDIT))
+    (PAYS | FOUR_EYES | P(ANOMALIES_DECIDE) | P(DEPOSITS_WRITE) | P(WITHDRAWALS_SETTLE) |          \
+     P(WALLETS_CREDIT))
 // What can be confined to an owner's wallets.
 #define BINDABLE (SEES | PAYS | P(WALLETS_OPEN) | P(WALLETS_CHANGE))
 
@@ -61,12 +65,15 @@ static const struct role_row roles[] = {
     {1, false, "admin", "Everything, keys included; no money when duties are separated.",
      EVERYTHING},
     {2, false, "service",
-     "A shop's back end: everything but keys, audit, adjustments, approving and erasing.",
-     EVERYTHING & ~(KEYS | FOUR_EYES | P(AUDIT_READ) | P(BOOKS_RESUME) | P(OWNERS_ERASE))},
+     "A shop's back end: everything but keys, audit, adjustments, approving, anomalies and "
+     "erasing.",
+     EVERYTHING & ~(KEYS | FOUR_EYES | REVIEWS | P(AUDIT_READ) | P(BOOKS_RESUME) |
+                    P(OWNERS_ERASE))},
     {3, false, "auditor", "Reads everything and changes nothing.", READS},
     {4, false, "operator",
-     "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving.",
-     SEES | FOUR_EYES | P(DEPOSITS_WRITE) | P(WITHDRAWALS_WRITE) | P(WITHDRAWALS_SETTLE) |
+     "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving, "
+     "anomalies.",
+     SEES | FOUR_EYES | REVIEWS | P(DEPOSITS_WRITE) | P(WITHDRAWALS_WRITE) | P(WITHDRAWALS_SETTLE) |
          P(WALLETS_CHANGE) | P(WALLETS_FREEZE) | P(BATCHES_WRITE) | P(BOOKS_READ)},
     {5, false, "support", "Reads wallets and their history, changes nothing.", SEES},
     {6, true, "merchant",

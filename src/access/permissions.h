@@ -30,6 +30,8 @@ enum permission {
     PERMISSION_BATCHES_WRITE, // each operation needs its own too
     PERMISSION_APPROVALS_READ,
     PERMISSION_APPROVALS_DECIDE,
+    PERMISSION_ANOMALIES_READ,
+    PERMISSION_ANOMALIES_DECIDE,
     PERMISSION_BOOKS_READ, // integrity, the books as a whole
     PERMISSION_BOOKS_RESUME, // payments, after an alarm
     PERMISSION_KEYS_READ,

@@ -75,6 +75,7 @@ struct wire_found answers_found(const struct outcome *outcome, enum command_type
         if (!id_is_zero(outcome->transaction))
             found.transaction = &outcome->transaction;
         break;
+    case COMMAND_READ_ANOMALY:
     case COMMAND_READ_APPROVAL: found.parked = &outcome->parked; break;
     case COMMAND_READ_TRANSACTION: found.refunded = outcome->refunded; break;
     default: break; // a write's answer is a function of its records alone
@@ -111,6 +112,7 @@ static void add_location(struct http_request *request, enum answer_kind answer,
         [ANSWER_HOLD] = "/v1/holds/",
         [ANSWER_KEY] = "/v1/keys/",
         [ANSWER_APPROVAL] = "/v1/approvals/",
+        [ANSWER_ANOMALY] = "/v1/anomalies/",
     };
     static const char opening[] = "{\"id\":\"";
     const size_t opening_bytes = sizeof(opening) - 1;
@@ -127,6 +129,13 @@ static void add_location(struct http_request *request, enum answer_kind answer,
     memcpy(location, places[answer], place_bytes);
     memcpy(location + place_bytes, id, id_bytes);
     http_add_header(request, "Location", slice_of(location, place_bytes + id_bytes));
+}
+
+// What waits is an approval or a held payment; its id tells.
+static enum answer_kind waiting_kind(struct slice body) {
+    static const char held[] = "{\"id\":\"anm_";
+    bool is_held = body.size > sizeof(held) && memcmp(body.bytes, held, sizeof(held) - 1) == 0;
+    return is_held ? ANSWER_ANOMALY : ANSWER_APPROVAL;
 }
 
 void answers_add_etag(struct http_request *request, uint64_t version) {
@@ -201,7 +210,7 @@ void answers_call(struct api_loop *loop, struct call *call) {
     if (http == 201)
         add_location(request, (enum answer_kind)call->operation->answer, buffer_slice(body));
     if (http == 202) // it waits for somebody else
-        add_location(request, ANSWER_APPROVAL, buffer_slice(body));
+        add_location(request, waiting_kind(buffer_slice(body)), buffer_slice(body));
     const char *content_type = body->size != 0 ? "application/json" : NULL;
     answers_send(loop, request, call->operation, call->started_ns, http, content_type,
                  buffer_slice(body));

@@ -47,6 +47,7 @@ static enum list_kind kind_of(const struct operation *operation) {
     case ANSWER_KEYS: return LIST_KEYS;
     case ANSWER_AUDIT: return LIST_AUDIT;
     case ANSWER_APPROVALS: return LIST_APPROVALS;
+    case ANSWER_ANOMALIES: return LIST_ANOMALIES;
     default: UNREACHABLE("a list of something else");
     }
 }
@@ -61,6 +62,7 @@ static enum command_type read_of(enum list_kind kind) {
     case LIST_KEYS: return COMMAND_KEY_CREATE;
     case LIST_AUDIT: break; // its entries have a shape of their own
     case LIST_APPROVALS: return COMMAND_READ_APPROVAL;
+    case LIST_ANOMALIES: return COMMAND_READ_ANOMALY;
     }
     UNREACHABLE("a list of something else");
 }
@@ -155,6 +157,7 @@ void lists_run(struct job *job) {
         .order = asked->order,
         .bank_id = asked->bank_id,
         .initiated_by = asked->principal.size != 0 ? asked->principal : asked->initiated_by,
+        .rule = asked->rule,
         .resource = asked->resource,
         .operation = asked->operation,
         .commands = commands_of(asked->operation),

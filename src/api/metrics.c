@@ -365,6 +365,29 @@ static void add_servers(const struct api *api, struct buffer *buffer) {
                           (unsigned long long)stats.replicas[i].read_count);
 }
 
+// Bounded by the number of rules.
+static void add_rules(const struct api *api, struct buffer *buffer) {
+    struct engine_stats stats;
+    memset(&stats, 0, sizeof(stats));
+    api->engine->port->stats(api->engine, &stats);
+    add_value(buffer, "rules_version", "gauge",
+              "Of the set of rules for payments that is in force; 0: there never were any.",
+              stats.rules_version);
+    add_value(buffer, "rules_failed", "gauge",
+              "1 while payments are refused because the file of rules does not load.",
+              atomic_load(&api->engine->rules_failed));
+    if (stats.rule_count == 0)
+        return;
+    add_head(buffer, "rule_hits_total", "counter",
+             "Payments that a rule has hit on this server since it is in force.");
+    for (uint32_t i = 0; i < stats.rule_count; i++)
+        buffer_add_format(
+            buffer,
+            "florin_rule_hits_total{rule=\"%s\",action=\"%s\",shadow=\"%s\"} %llu\n",
+            stats.rules[i].name, rule_action_name((enum rule_action)stats.rules[i].action),
+            stats.rules[i].shadow ? "true" : "false", (unsigned long long)stats.rules[i].hits);
+}
+
 static void add_http(const struct api *api, struct buffer *buffer) {
     struct http_stats stats = http_server_stats(api->server);
     add_value(buffer, "http_connections", "gauge", "Open connections.", stats.connections_open);
@@ -399,6 +422,7 @@ void metrics_render(struct api *api, struct buffer *buffer) {
     add_tokens(api, buffer);
     add_engine(api, buffer);
     add_servers(api, buffer);
+    add_rules(api, buffer);
     add_http(api, buffer);
     add_memory(buffer);
     if (api->pulse != NULL)

@@ -8,6 +8,7 @@ bool reads_beside(struct asking *asking, struct call *call) {
     // What somebody is bound to is asked where it is decided.
     if (api->engine->port->read == NULL || asking->freshness.age_ms_max == 0 ||
         !command_is_read(call->command.type) || call->command.type == COMMAND_READ_APPROVAL ||
+        call->command.type == COMMAND_READ_ANOMALY ||
         asking->bound_to.size != 0)
         return false;
     struct job *job = jobs_take(asking, JOB_READ);

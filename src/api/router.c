@@ -158,6 +158,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_WITHDRAWALS:
     case ANSWER_HOLDS:
     case ANSWER_APPROVALS:
+    case ANSWER_ANOMALIES:
     case ANSWER_KEYS:
     case ANSWER_AUDIT: lists_request(asking); break;
     case ANSWER_BALANCE: balances_request(asking); break;
@@ -180,6 +181,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_HOLD:
     case ANSWER_APPROVAL:
     case ANSWER_ERASURE:
+    case ANSWER_ANOMALY:
     case ANSWER_KEY: commands_request(asking); break;
     }
 }

@@ -73,6 +73,7 @@ struct id_type_facts {
 
 static const struct id_type_facts id_types[ID_TYPE_COUNT] = {
     [ID_WALLET] = ID_TYPE("wallet"), [ID_APPROVAL] = ID_TYPE("apr"),
+    [ID_ANOMALY] = ID_TYPE("anm"),
     [ID_TRANSACTION] = ID_TYPE("txn"), [ID_HOLD] = ID_TYPE("hold"),
     [ID_WITHDRAWAL] = ID_TYPE("wdl"), [ID_KEY] = ID_TYPE("key"),
 };

@@ -33,6 +33,7 @@ enum id_type {
     ID_WITHDRAWAL,  // wdl_
     ID_KEY,         // key_
     ID_APPROVAL,    // apr_
+    ID_ANOMALY,     // anm_
     ID_TYPE_COUNT
 };
 

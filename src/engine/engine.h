@@ -150,7 +150,8 @@ enum list_kind {
     LIST_WITHDRAWALS,
     LIST_KEYS,
     LIST_AUDIT,
-    LIST_APPROVALS
+    LIST_APPROVALS,
+    LIST_ANOMALIES
 };
 
 // Cursors of an engine that counts places in a journal are below the first of these, those of one
@@ -171,6 +172,7 @@ struct list_query {
     struct currency currency;
     int wallet_kind, status, type;
     struct slice order, bank_id, initiated_by; // the last is the principal
+    struct slice rule;                         // anomalies: what found them
     // Of somebody bound to an owner (ledger/bound.h): only what has a side of this owner, and
     // entries say what is hidden from the `asker`, a principal. Not for wallets: they have `owner`.
     struct slice bound_to, asker;
@@ -217,6 +219,14 @@ struct engine_replica {
     uint64_t read_count;
 };
 
+// How often a rule of the set in force has hit since it is in force, on this server.
+struct engine_rule {
+    char name[RULE_NAME_BYTES_MAX + 1];
+    uint8_t action; // enum rule_action
+    bool shadow;
+    uint64_t hits;
+};
+
 struct engine_stats {
     uint64_t rounds, commands, refusals, replays, records;
     uint64_t sync_ns_total, sync_count;
@@ -232,6 +242,8 @@ struct engine_stats {
     // Of engines that read elsewhere, too.
     uint64_t epoch, failovers, servers_refused;
     uint64_t reads_primary, reads_replica, reads_cached, cache_misses, cache_wallets;
+    uint32_t rules_version, rule_count; // 0: no rules
+    struct engine_rule rules[RULES_MAX];
     uint32_t replica_count;
     struct engine_replica replicas[ENGINE_REPLICAS_MAX];
 };
@@ -295,6 +307,8 @@ struct engine {
     uint32_t locator_time_shift;
     // Opens the free texts of these books; NULL: they are plain. The engine's.
     struct text_vault *vault;
+    // While it is true whatever takes money is refused as rules_not_loaded. Thread: any.
+    atomic_bool rules_failed;
     // While it is true whatever moves money is refused as payments_stopped. Thread: any.
     atomic_bool payments_stopped;
 };

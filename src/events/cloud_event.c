@@ -52,6 +52,14 @@ static uint32_t changes_of(const struct record *record,
                                          .balance = record->withdrawal.wallet_balance,
                                          .held = record->withdrawal.wallet_held};
         return 1;
+    case RECORD_PARKED:
+        if (record->parked.cause == PARKED_FOR_APPROVAL)
+            return 0;
+        ret_changes[0] = (struct change){.wallet = record->parked.wallet,
+                                         .version = record->parked.wallet_version,
+                                         .balance = record->parked.wallet_balance,
+                                         .held = record->parked.wallet_held};
+        return 1;
     default: return 0; // keys, refusals, batches and what is not about a wallet
     }
 }
@@ -61,6 +69,7 @@ uint64_t cloud_event_opening(const struct record *record) {
     case RECORD_TRANSACTION: return record->transaction.opening;
     case RECORD_HOLD: return record->hold.opening;
     case RECORD_WITHDRAWAL: return record->withdrawal.opening;
+    case RECORD_PARKED: return record->parked.opening;
     default: return 0;
     }
 }
@@ -92,6 +101,23 @@ static const char *type_of(const struct record *record) {
     case RECORD_WITHDRAWAL:
         return record->withdrawal.status == WITHDRAWAL_FAILED ? "florin.withdrawal.failed"
                                                               : "florin.withdrawal.requested";
+    case RECORD_PARKED: {
+        static const char *const types[] = {
+            [PARKED_PENDING] = "florin.anomaly.flagged",
+            [PARKED_APPROVED] = "florin.anomaly.approved",
+            [PARKED_REFUSED] = "florin.anomaly.refused",
+            [PARKED_REJECTED] = "florin.anomaly.rejected",
+            [PARKED_EXPIRED] = "florin.anomaly.expired",
+            [PARKED_DISMISSED] = "florin.anomaly.dismissed",
+        };
+        const struct parked_facts *facts = &record->parked;
+        bool held = facts->held != 0;
+        if (held && facts->status == PARKED_PENDING)
+            return "florin.anomaly.held";
+        if (held && facts->status == PARKED_APPROVED)
+            return "florin.anomaly.released"; // and what became of the payment follows
+        return types[facts->status];
+    }
     default: UNREACHABLE("no event");
     }
 }
@@ -110,6 +136,10 @@ static void add_object(struct buffer *buffer, const struct record *record,
     case RECORD_HOLD:
         BUFFER_ADD(buffer, ",\"hold\":");
         wire_render_hold(buffer, record, opening, NULL);
+        return;
+    case RECORD_PARKED:
+        BUFFER_ADD(buffer, ",\"anomaly\":");
+        wire_render_anomaly(buffer, record, opening, NULL, true);
         return;
     default:
         BUFFER_ADD(buffer, ",\"withdrawal\":");

@@ -4,6 +4,7 @@
 // crash uses this same function on a checkpoint whose parts were copied at different moments.
 #include "base/check.h"
 #include "ledger/decide.h"
+#include "ledger/habits.h"
 #include "ledger/owner.h"
 
 static struct wallet *wallet_of(struct docket *docket, struct id id) {
@@ -140,14 +141,16 @@ static void apply_key(const struct key_facts *facts, struct docket *docket) {
 
 static void apply_parked(const struct parked_facts *facts, struct docket *docket) {
     CHECK(docket->parked != NULL);
-    if (id_is_zero(docket->parked->id) || docket->parked->status == PARKED_PENDING)
+    // A payment that was held is approved first, and may be refused then.
+    if (id_is_zero(docket->parked->id) || docket->parked->status == PARKED_PENDING ||
+        (docket->parked->status == PARKED_APPROVED && facts->status == PARKED_REFUSED))
         *docket->parked = (struct parked){.id = facts->id,
                                           .wallet = facts->wallet,
                                           .expires_at_ms = facts->expires_at_ms,
                                           .status = facts->status,
                                           .cause = facts->cause};
     CHECK(id_equal(docket->parked->id, facts->id));
-    if (facts->wallet_version != 0)
+    if (facts->held != 0)
         (void)set_money(docket->wallet, facts->wallet_balance, facts->wallet_held,
                   facts->wallet_version);
 }
@@ -164,6 +167,7 @@ void apply(const struct record *record, struct docket *docket) {
         CHECK(docket->cursor != NULL);
         cursor_apply(&record->cursor, docket->cursor);
         break;
+    case RECORD_RULES:
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_DATA_KEY: // the engine's vault does that
@@ -172,6 +176,8 @@ void apply(const struct record *record, struct docket *docket) {
     if (record->spent.day != 0 && docket->spent != NULL &&
         record->spent.version > docket->spent->version)
         *docket->spent = record->spent;
+    if (record->judged)
+        habits_see(record, docket->habits, docket->counterparty_habits);
     if (docket->wallet != NULL)
         wallet_check(docket->wallet);
     if (docket->counterparty != NULL)

@@ -75,7 +75,28 @@ static void of_note(const struct notes_facts *facts, uint32_t index, struct audi
         entry->transaction = note.resource;
 }
 
+// A request that waits is about its wallet, like one that does not; a decision about what waits.
+static void of_parked(const struct record *record, struct audit_entry *entry) {
+    const struct parked_facts *facts = &record->parked;
+    enum id_type type = facts->cause == PARKED_FOR_APPROVAL ? ID_APPROVAL : ID_ANOMALY;
+    if (facts->status == PARKED_PENDING && record->operation != COMMAND_FINDING) {
+        about(entry, ID_WALLET, facts->wallet);
+        name(entry, type, facts->id);
+        return;
+    }
+    about(entry, type, facts->id);
+    name(entry, ID_WALLET, facts->wallet);
+    if (!id_is_zero(facts->result))
+        name(entry, (enum id_type)facts->result_type, facts->result);
+    if (facts->result_type == ID_TRANSACTION)
+        entry->transaction = facts->result;
+}
+
 uint32_t audit_entry_count(const struct record *record) {
+    // An approved payment that was held has two records; the last one tells all.
+    if (record->kind == RECORD_PARKED && record->parked.cause == PARKED_FOR_REVIEW &&
+        record->parked.status == PARKED_APPROVED && record->parked.held != 0)
+        return 0;
     return record->kind == RECORD_NOTES ? record->notes.count : 1;
 }
 
@@ -100,6 +121,7 @@ void audit_entry_of(const struct record *record, uint32_t index, struct audit_en
         about(ret_entry, (enum id_type)record->refusal.id_type, record->refusal.id);
         return;
     case RECORD_DATA_KEY: ret_entry->owner = record->data_key.owner; return;
+    case RECORD_PARKED: of_parked(record, ret_entry); return;
     case RECORD_NOTES: of_note(&record->notes, index, ret_entry); return;
     default: return; // a batch, or what has no thing of its own
     }

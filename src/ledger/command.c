@@ -40,6 +40,12 @@ static const char *type_name(enum command_type type) {
         [COMMAND_APPROVE] = "approve",
         [COMMAND_REJECT] = "reject",
         [COMMAND_READ_APPROVAL] = "read_approval",
+        [COMMAND_FINDING] = "finding",
+        [COMMAND_ANOMALY_APPROVE] = "anomaly_approve",
+        [COMMAND_ANOMALY_REJECT] = "anomaly_reject",
+        [COMMAND_ANOMALY_DISMISS] = "anomaly_dismiss",
+        [COMMAND_READ_ANOMALY] = "read_anomaly",
+        [COMMAND_RULES] = "rules",
     };
     CHECK(type < COMMAND_TYPE_COUNT);
     return names[type];

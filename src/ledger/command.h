@@ -57,6 +57,14 @@ enum command_type {
     COMMAND_READ_OPERATION = 42,
     // Destroys the data key of `owner` (seal.h).
     COMMAND_OWNER_FORGET = 43,
+    // Findings of rules (review.h): written by whoever watches, and what people decide about them.
+    COMMAND_FINDING = 52,
+    COMMAND_ANOMALY_APPROVE = 53,
+    COMMAND_ANOMALY_REJECT = 54, // by the system: its time is over
+    COMMAND_ANOMALY_DISMISS = 55,
+    COMMAND_READ_ANOMALY = 56,
+    // The system's own: another set of rules, `metadata` has its bytes (rules.h).
+    COMMAND_RULES = 57,
     COMMAND_TYPE_COUNT
 };
 
@@ -115,6 +123,7 @@ struct command {
     struct slice metadata; // encoded, see metadata.h; empty: none
     struct slice name;     // of a key
     struct origin origin;
+    uint8_t score;                    // of a finding: 1 to 100
     const struct cursor_wish *cursor; // of cursor commands
     uint64_t found[2]; // the engine's own: where it found `wallet` and `counterparty`; 0: not yet
 };
@@ -126,7 +135,7 @@ bool command_type_is_known(enum command_type type);
 static inline bool command_is_read(enum command_type type) {
     return (type >= COMMAND_READ_WALLET && type <= COMMAND_READ_WITHDRAWAL) ||
            type == COMMAND_READ_CURSOR || type == COMMAND_READ_OPERATION ||
-           type == COMMAND_READ_APPROVAL;
+           type == COMMAND_READ_APPROVAL || type == COMMAND_READ_ANOMALY;
 }
 static inline bool command_is_of_cursor(enum command_type type) {
     return type >= COMMAND_CURSOR_CLAIM && type <= COMMAND_READ_CURSOR;

@@ -10,8 +10,9 @@
 //   version_mismatch · duplicate_bank_transaction · hold_not_open, withdrawal_not_pending ·
 //   capture_exceeds_hold, refund_exceeds_purchase · insufficient_funds · balance_limit_exceeded ·
 //   limit_exceeded ·
-//   wallet_not_empty · credit_limit_in_use · last_admin_key · approval_not_pending ·
-//   second_principal_needed · encryption_off · owner_unknown
+//   wallet_not_empty · credit_limit_in_use · last_admin_key · approval_not_pending,
+//   anomaly_not_pending · second_principal_needed · encryption_off · owner_unknown ·
+//   rules_not_loaded · refused_by_rule
 //
 // What a rung asks of a command stands in `traits`; after the last rung the command must succeed,
 // and decide_facts.c writes down what it does.
@@ -21,6 +22,7 @@
 #include "ledger/bound.h"
 #include "ledger/decide_facts.h"
 #include "ledger/parked.h"
+#include "ledger/review.h"
 #include "ledger/spending.h"
 
 // What each command does to whom. `wallet` and `counterparty` are the docket's.
@@ -67,6 +69,7 @@ static const struct traits command_traits[COMMAND_TYPE_COUNT] = {
     [COMMAND_VOID] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_EXPIRE] = {.needs_wallet = true, .needs_hold = true},
     [COMMAND_WALLET_CHANGE] = {.needs_wallet = true},
+    [COMMAND_FINDING] = {.needs_wallet = true},
     [COMMAND_ADJUSTMENT] = {.needs_wallet = true, .settles = true}, // frozen or not
 };
 
@@ -261,6 +264,9 @@ static enum status rung_administration(const struct command *command, const stru
         return refuse(ret_refusal, STATUS_owner_unknown, ID_WALLET, (struct id){{0}});
     if (command->type == COMMAND_APPROVE || command->type == COMMAND_REJECT)
         return parked_decide(command, docket, ret_refusal);
+    if (command->type == COMMAND_ANOMALY_APPROVE || command->type == COMMAND_ANOMALY_REJECT ||
+        command->type == COMMAND_ANOMALY_DISMISS)
+        return review_decide(command, docket, ret_refusal);
     if (command->type == COMMAND_KEY_REVOKE &&
         key_is_last_admin(docket->key, docket->keys, docket->key_count, docket->now_ms))
         return refuse(ret_refusal, STATUS_last_admin_key, ID_KEY, docket->key->id);
@@ -332,6 +338,8 @@ enum status decide(const struct command *command, const struct docket *docket,
         status = spending_check(command, docket, amount, ret_refusal);
     if (status == STATUS_ok)
         status = rung_administration(command, docket, ret_refusal);
+    if (status == STATUS_ok)
+        status = review_check(command, docket, amount, ret_refusal);
     if (status != STATUS_ok) {
         CHECK(ret_refusal->status == status);
         return bound_hide(command, docket, ret_refusal);

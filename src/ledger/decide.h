@@ -38,6 +38,16 @@ struct docket {
     struct parked *parked;                  // named by `subject` (approve, reject)
     struct slice parked_by;                 // the principal who asked for that
     struct id new_parked;                   // of a command that may have to wait
+    // Rules that look at payments (review.h).
+    const struct rule_set *rules;         // NULL: none
+    uint32_t rules_version;               // of the set in force; of COMMAND_RULES
+    bool rules_failed;                    // they could not be loaded, and that closes the door
+    uint32_t review_expires_s;            // how long a held payment waits; 0: the standard
+    struct habits *habits;                // of `wallet`; NULL: nothing was seen yet
+    struct habits *counterparty_habits;   // likewise; only merchants have what is counted there
+    struct verdict *verdict;              // the engine's; zeroed by it, filled in by decide
+    struct buffer *words;                 // the engine's: the sentence behind a verdict
+    int64_t parked_held;                  // what is held for `parked`
     uint64_t owner_seed;         // of these books' marks of owners (owner.h)
     // Of the two wallets of a transaction that is no purchase (refund by somebody bound); 0: none.
     uint64_t subject_owners[2];

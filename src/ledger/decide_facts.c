@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "ledger/note.h"
 #include "ledger/parked.h"
+#include "ledger/review.h"
 #include "ledger/spending.h"
 
 static struct posting_side side_after(const struct wallet *wallet, int64_t balance_change,
@@ -302,6 +303,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     record->operation = command->type;
     record->has_key = command->has_key;
     record->queued = command->queued;
+    record->judged = false;
     record->time_ms = docket->now_ms;
     record->origin = command->origin;
     record->key = command->has_key ? command->key : (struct digest128){0};
@@ -312,6 +314,11 @@ void decide_facts(const struct command *command, const struct docket *docket, in
         parked_facts_of(command, docket, amount, record);
         return;
     }
+    if (review_is_held(docket)) {
+        review_held_facts(command, docket, amount, record);
+        return;
+    }
+    record->judged = docket->rules != NULL && docket->rules->count != 0;
     spending_facts_of(command, docket, amount, freed_by(command, docket, amount), record);
     switch ((enum command_type)command->type) {
     case COMMAND_WALLET_OPEN: facts_of_opening(command, docket, record); return;
@@ -341,6 +348,11 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_REJECT: facts_of_decision(command, docket, record); return;
     case COMMAND_KEY_CREATE:
     case COMMAND_KEY_REVOKE: facts_of_key(command, docket, record); return;
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS: review_decision_facts(command, docket, record); return;
+    case COMMAND_FINDING: review_finding_facts(command, docket, record); return;
+    case COMMAND_RULES: review_rules_facts(command, docket, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;
     case COMMAND_KEY_ROTATE: facts_of_rotation(command, docket, record); return;
     case COMMAND_OWNER_FORGET: facts_of_forgetting(command, docket, record); return;

@@ -80,7 +80,7 @@ enum status parked_decide(const struct command *command, const struct docket *do
     const struct parked *parked = docket->parked;
     *ret_refusal = (struct refusal){.id_type = ID_APPROVAL, .id = command->subject};
     enum status status = STATUS_ok;
-    if (parked == NULL) {
+    if (parked == NULL || parked->cause != PARKED_FOR_APPROVAL) {
         status = STATUS_not_found;
     } else if (parked_status_at(parked, docket->now_ms) != PARKED_PENDING) {
         status = STATUS_approval_not_pending;
@@ -215,8 +215,13 @@ bool command_decode(struct slice encoded, struct command *ret_command) {
 }
 
 void parked_keep(struct parked_facts *facts, const struct command *command, struct buffer *buffer) {
+    struct command kept = *command;
     CHECK(facts->status == PARKED_PENDING);
-    command_encode(command, buffer);
+    if (facts->cause == PARKED_FOR_REVIEW) { // its version was met when it was held
+        kept.has_if_match = false;
+        kept.if_match = 0;
+    }
+    command_encode(&kept, buffer);
     facts->command = buffer_slice(buffer);
     facts->reference = command->reference;
     facts->reason = command->reason;

@@ -6,7 +6,8 @@
 //   are key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the
 //   request facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag
 //   2) and `subject` (flag 4)
-//                         parts follow its own; flag 16 says that the command was queued
+//                         parts follow its own; flag 16 says that the command was queued,
+//   flag 64 that it counts in habits (habits.h)
 //   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last,
 //   and with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind; the request id's text
 //   goes on behind a zero byte with the trace context, when there is one
@@ -17,17 +18,15 @@
 //   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
 //   version are known (version 1), no unknown flag is set; flag 8, and it alone, comes with a data
 //   key and free texts R4  frame, key, facts and texts fill the size exactly, up to 7 zero bytes of
-//   padding R5  metadata is well-formed (metadata.h), and so are notes (note.h) and kept commands
-//   (parked.h); positions of a batch are 8 bytes per operation R6  enums hold known values, amounts
-//   are within bounds
+//   padding R5  metadata is well-formed (metadata.h), and so are notes (note.h), kept commands
+//   (parked.h), findings (finding.h) and rules (rules.h); positions of a batch are 8 bytes per
+//   operation R6  enums hold known values, amounts are within bounds
 #include "ledger/record.h"
 
 #include "base/ahead.h"
 #include "base/check.h"
 #include "base/hash.h"
-#include "ledger/metadata.h"
 #include "ledger/note.h"
-#include "ledger/parked.h"
 #include "ledger/record_frame.h"
 
 // Records follow one another in a buffer: of those to come the memory is asked for. A payment's
@@ -119,8 +118,9 @@ struct refusal_bytes {
     uint8_t exponent, status, id_type, detail;
     int64_t asked, has;
     uint64_t operation;
+    char rule[RULE_NAME_BYTES_MAX];
 };
-static_assert(sizeof(struct refusal_bytes) == 72, "");
+static_assert(sizeof(struct refusal_bytes) == 104, "");
 
 struct parked_bytes {
     struct id id, wallet, result;
@@ -129,8 +129,10 @@ struct parked_bytes {
     int64_t amount, held, wallet_balance, wallet_held;
     uint64_t wallet_version, expires_at_ms, opening;
     struct refusal_bytes refusal; // status 0: none
+    uint32_t rules_version;
+    uint8_t score, action, subject_type, reserved;
 };
-static_assert(sizeof(struct parked_bytes) == 192, "");
+static_assert(sizeof(struct parked_bytes) == 232, "");
 
 struct data_key_bytes {
     uint64_t number, plain_until_ms;
@@ -139,6 +141,8 @@ struct data_key_bytes {
 struct batch_bytes {
     uint64_t count;
 };
+
+struct rules_bytes { uint64_t version; };
 
 struct cursor_bytes {
     uint8_t kind, reserved;
@@ -291,6 +295,7 @@ static struct refusal_bytes refusal_bytes_of(const struct refusal *facts) {
                                   .asked = facts->asked,
                                   .has = facts->has,
                                   .operation = facts->operation};
+    memcpy(bytes.rule, facts->rule, sizeof(bytes.rule));
     currency_split(&facts->currency, bytes.code, &bytes.exponent);
     return bytes;
 }
@@ -311,6 +316,10 @@ static uint8_t *put_parked(uint8_t *place, const struct parked_facts *facts) {
         .expires_at_ms = facts->expires_at_ms,
         .opening = facts->opening,
         .refusal = refusal_bytes_of(&facts->refusal),
+        .rules_version = facts->finding.rules_version,
+        .score = facts->finding.score,
+        .action = facts->finding.action,
+        .subject_type = facts->finding.subject_type,
     };
     currency_split(&facts->currency, bytes.code, &bytes.exponent);
     return put(place, &bytes, sizeof(bytes));
@@ -339,6 +348,9 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
         return put(place, &bytes, sizeof(bytes));
     }
     case RECORD_PARKED: return put_parked(place, &record->parked);
+    case RECORD_RULES:
+        return put(place, &(struct rules_bytes){.version = record->rules.version},
+                   sizeof(struct rules_bytes));
     case RECORD_BATCH:
         return put(place, &(struct batch_bytes){.count = record->batch.count},
                    sizeof(struct batch_bytes));
@@ -380,7 +392,8 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
         .kind = record->kind,
         .version = RECORD_VERSION,
         .operation = record->operation,
-        .flags = (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0)),
+        .flags = (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0) |
+                           (record->judged ? FLAG_JUDGED : 0)),
         .role = record->origin.role,
         .time_ms = record->time_ms,
         .tail_bytes = (uint32_t)texts[TEXT_TAIL].size,
@@ -561,7 +574,7 @@ static const char *take_key(struct reader *reader, struct key_facts *facts) {
 }
 
 static struct refusal refusal_of_bytes(const struct refusal_bytes *bytes) {
-    return (struct refusal){
+    struct refusal refusal = {
         .status = bytes->status,
         .id_type = bytes->id_type,
         .detail = bytes->detail,
@@ -572,6 +585,8 @@ static struct refusal refusal_of_bytes(const struct refusal_bytes *bytes) {
         .has = bytes->has,
         .operation = (uint32_t)bytes->operation,
     };
+    memcpy(refusal.rule, bytes->rule, sizeof(refusal.rule));
+    return refusal;
 }
 
 static const char *take_refusal(struct reader *reader, struct refusal *facts) {
@@ -589,12 +604,17 @@ static const char *take_parked(struct reader *reader, struct parked_facts *facts
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
     bool is_pending = bytes.status == PARKED_PENDING;
-    if (bytes.status > PARKED_REJECTED || bytes.cause != PARKED_FOR_APPROVAL ||
+    bool is_finding = bytes.cause != PARKED_FOR_APPROVAL;
+    if (bytes.status > (is_finding ? PARKED_DISMISSED : PARKED_REJECTED) ||
+        bytes.cause < PARKED_FOR_APPROVAL || bytes.cause > PARKED_FLAGGED ||
+        bytes.subject_type >= ID_TYPE_COUNT || bytes.action > RULE_REFUSE || bytes.score > 100 ||
         bytes.result_type >= ID_TYPE_COUNT || bytes.refusal.status >= STATUS_COUNT ||
         bytes.refusal.id_type >= ID_TYPE_COUNT ||
         (bytes.refusal.status != STATUS_ok) != (bytes.status == PARKED_REFUSED))
         return "R6: a kept command of no status or cause";
-    if (is_pending ? !amount_is_valid(bytes.amount) || bytes.held < 0 : bytes.amount != 0)
+    if (bytes.held < 0 ||
+        (is_pending ? bytes.amount < (is_finding ? 0 : 1) || bytes.amount > LIMIT_AMOUNT_MAX
+                    : bytes.amount != 0))
         return "R6: a kept command of no amount";
     *facts = (struct parked_facts){
         .id = bytes.id,
@@ -612,6 +632,10 @@ static const char *take_parked(struct reader *reader, struct parked_facts *facts
         .result_type = bytes.result_type,
         .result = bytes.result,
         .refusal = refusal_of_bytes(&bytes.refusal),
+        .finding = {.rules_version = bytes.rules_version,
+                    .score = bytes.score,
+                    .action = bytes.action,
+                    .subject_type = bytes.subject_type},
     };
     return NULL;
 }
@@ -660,6 +684,14 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
                                                    .plain_until_ms = bytes.plain_until_ms};
         return NULL;
     }
+    case RECORD_RULES: {
+        struct rules_bytes bytes;
+        if (!take(reader, &bytes, sizeof(bytes)) || bytes.version == 0 ||
+            bytes.version > UINT32_MAX)
+            return "R6: rules of no version";
+        record->rules = (struct rules_facts){.version = (uint32_t)bytes.version};
+        return NULL;
+    }
     case RECORD_NOTES: {
         struct notes_bytes bytes;
         if (!take(reader, &bytes, sizeof(bytes)))
@@ -698,30 +730,10 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
     for (; reader->place < reader->end; reader->place++)
         if (*reader->place != 0)
             return "R4: the padding is not zero";
-    if (record->kind == RECORD_BATCH) {
-        if (texts[TEXT_TAIL].size != record->batch.count * sizeof(uint64_t))
-            return "R5: the positions do not match the count";
-    } else if (record->kind == RECORD_NOTES) {
-        if (notes_count(texts[TEXT_TAIL]) != record->notes.count)
-            return "R5: the notes are not well-formed, or others than counted";
-    } else if (record->kind == RECORD_PARKED) {
-        struct command kept;
-        bool is_pending = record->parked.status == PARKED_PENDING;
-        if (is_pending ? !command_decode(texts[TEXT_ORDER], &kept) : texts[TEXT_ORDER].size != 0)
-            return "R5: the kept command is not well-formed";
-        if (!metadata_is_valid(texts[TEXT_TAIL]))
-            return "R5: the metadata is not well-formed";
-    } else if (!metadata_is_valid(texts[TEXT_TAIL])) {
-        return "R5: the metadata is not well-formed";
-    }
-    struct slice *id = &texts[TEXT_REQUEST_ID];
-    const uint8_t *zero = id->size == 0 ? NULL : memchr(id->bytes, 0, id->size);
-    record->origin.trace = (struct slice){0};
-    if (zero != NULL) {
-        size_t size = (size_t)(zero - id->bytes);
-        record->origin.trace = slice_of(zero + 1, id->size - size - 1);
-        id->size = size;
-    }
+    const char *fault = record_texts_fault(record, texts);
+    if (fault != NULL)
+        return fault;
+    record_texts_split_trace(record, texts);
     record_texts_spread(record, texts);
     return NULL;
 }
@@ -754,6 +766,7 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     ret_record->operation = frame.operation;
     ret_record->has_key = (frame.flags & FLAG_KEY) != 0;
     ret_record->queued = (frame.flags & FLAG_QUEUED) != 0;
+    ret_record->judged = (frame.flags & FLAG_JUDGED) != 0;
     ret_record->time_ms = frame.time_ms;
     ret_record->origin.role = frame.role;
     memcpy(ret_record->origin.address, frame.address, sizeof(frame.address));

@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "ledger/command.h"
+#include "ledger/rules.h"
 #include "ledger/things.h"
 
 // Kinds are stored: values never change.
@@ -24,6 +25,7 @@ enum record_kind {
     RECORD_NOTES = 12,      // entries of the audit that no other record tells
     RECORD_PARKED = 8,      // a command kept for a later decision, and that decision
     RECORD_DATA_KEY = 13,   // a data key was destroyed, and with it an owner's free texts
+    RECORD_RULES = 19,      // another set of rules for payments
     RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
@@ -120,10 +122,20 @@ struct refusal {
     uint8_t detail;  // of limit_exceeded: enum spending_period
     struct id id;    // what it is about: the wallet that cannot, the thing that is missing
     struct id other; // the transaction that has the bank id
+    char rule[RULE_NAME_BYTES_MAX]; // of refused_by_rule and held_for_review: which; zeros behind
     struct currency currency;
     int64_t asked;      // what was asked: an amount, a limit, a version
     int64_t has;        // what there is: spendable, remaining, refundable, the version
     uint32_t operation; // of an atomic batch: index of the operation that was refused
+};
+
+// What a rule or a watcher found (review.h). Stands in the record that opens it.
+struct finding_facts {
+    uint32_t rules_version; // of the rule set, or of the watcher's; 0: it has none
+    uint8_t score;          // 1 to 100
+    uint8_t action;         // enum rule_action: flag or hold
+    uint8_t subject_type;   // enum id_type of what it is about
+    struct slice texts;     // rule, sentence and ids, see finding.h
 };
 
 // A command kept for a later decision (parked.h): `command` stands in the record that opens it, the
@@ -134,7 +146,7 @@ struct parked_facts {
     int64_t amount;
     struct currency currency;
     uint64_t expires_at_ms;
-    // Money that is held for it, and the wallet after that; version 0: none is.
+    // Money that is held for it, or freed by its end, and the wallet after that; 0: none is.
     int64_t held, wallet_balance, wallet_held;
     uint64_t wallet_version;
     struct slice command;   // encoded, without its free texts
@@ -144,6 +156,12 @@ struct parked_facts {
     struct id result;       // what it made
     struct refusal refusal; // of PARKED_REFUSED: why
     struct slice reason;    // the command's; in the record that ends it: of who decided
+    struct finding_facts finding; // of what is no approval
+};
+
+struct rules_facts {
+    uint32_t version; // grows by one
+    struct slice rules; // count x struct rule
 };
 
 struct batch_facts {
@@ -170,6 +188,7 @@ struct record {
     uint8_t operation; // enum command_type that made it
     bool has_key;
     bool queued; // the command came through the queue
+    bool judged; // it counts in the habits of its wallets (habits.h)
     uint64_t time_ms; // the round's
     struct origin origin;
     struct digest128 key, request; // zero without a key
@@ -187,6 +206,7 @@ struct record {
         struct data_key_facts data_key;
         struct cursor cursor;
         struct notes_facts notes;
+        struct rules_facts rules;
     };
 };
 

@@ -13,7 +13,8 @@ enum {
     FLAG_SEALED = 8,
     FLAG_QUEUED = 16,
     FLAG_SPENT = 32,
-    FLAGS_KNOWN = 63
+    FLAG_JUDGED = 64,
+    FLAGS_KNOWN = 127
 };
 
 struct frame {

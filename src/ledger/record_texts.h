@@ -18,4 +18,9 @@ enum record_text {
 
 // Thread: any. `collect` fills all places (empty where the kind has none); `spread` is its inverse.
 void record_texts_collect(const struct record *record, struct slice ret_texts[RECORD_TEXTS]);
+// The request's id, and behind a zero byte its trace.
+void record_texts_split_trace(struct record *record, struct slice texts[RECORD_TEXTS]);
+// Which part of R5 the texts break, by the record's kind and facts; NULL: none.
+const char *record_texts_fault(const struct record *record,
+                               const struct slice texts[RECORD_TEXTS]);
 void record_texts_spread(struct record *record, const struct slice texts[RECORD_TEXTS]);

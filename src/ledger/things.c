@@ -105,8 +105,9 @@ const char *withdrawal_status_name(enum withdrawal_status status) {
 }
 
 const char *parked_status_name(enum parked_status status) {
-    static const char *const names[] = {"pending", "approved", "refused", "rejected", "expired"};
-    CHECK(status <= PARKED_EXPIRED);
+    static const char *const names[] = {"pending",  "approved", "refused",
+                                        "rejected", "expired",  "dismissed"};
+    CHECK(status <= PARKED_DISMISSED);
     return names[status];
 }
 

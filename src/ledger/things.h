@@ -27,7 +27,7 @@ struct wallet {
     uint16_t currency;    // index into the books' currency accounts
     uint8_t kind;         // enum wallet_kind
     uint8_t status;       // enum wallet_status
-    uint32_t counters;    // room for the counters of limits and rules; 0: none
+    uint32_t counters;    // room for the counters of limits; 0: none
     uint64_t owner;       // mark of the owner (owner.h)
 };
 
@@ -60,13 +60,18 @@ struct spent {
 };
 
 // A command kept for a later decision (parked.h).
-enum parked_cause { PARKED_FOR_APPROVAL = 1 };
+enum parked_cause {
+    PARKED_FOR_APPROVAL = 1,
+    PARKED_FOR_REVIEW = 2, // a rule wants somebody to look first; its money is held
+    PARKED_FLAGGED = 3,    // nothing waits: a finding about what was done
+};
 enum parked_status {
     PARKED_PENDING,
     PARKED_APPROVED,
     PARKED_REFUSED, // approved, and then the rules said no
     PARKED_REJECTED,
-    PARKED_EXPIRED, // never stored: pending, and its time is over
+    PARKED_EXPIRED,   // of an approval never stored: pending, and its time is over
+    PARKED_DISMISSED, // of a finding: somebody looked, and it is nothing
 };
 
 struct parked {
@@ -78,7 +83,8 @@ struct parked {
 };
 
 static inline enum parked_status parked_status_at(const struct parked *parked, uint64_t now_ms) {
-    if (parked->status == PARKED_PENDING && parked->expires_at_ms <= now_ms)
+    if (parked->status == PARKED_PENDING && parked->cause != PARKED_FLAGGED &&
+        parked->expires_at_ms <= now_ms)
         return PARKED_EXPIRED;
     return (enum parked_status)parked->status;
 }

@@ -94,6 +94,7 @@ bool places_rewrite(const struct places *places, struct record *record, struct b
                                    places->items[places->count - 1].to + sizeof(uint64_t));
         return true;
     case RECORD_WALLET:
+    case RECORD_RULES:
     case RECORD_REFUSAL:
     case RECORD_DATA_KEY:
     case RECORD_NOTES: return true;

@@ -105,6 +105,7 @@ static uint32_t slot_of(const struct rows_out *out, const struct record *record)
     case RECORD_BATCH: return slot_of_batch(out, &record->batch);
     case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
     case RECORD_NOTES:
+    case RECORD_RULES:
     case RECORD_KEY: return 0;
     }
     UNREACHABLE("a record of no kind");

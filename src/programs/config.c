@@ -69,6 +69,10 @@ static const struct setting settings[] = {
      "Patterns over several wallets that are looked for behind the feed: an object from "
      "`structuring`, `circle`, `fan-in`, `fan-out`, `shared-bank`, `burst` to what differs from "
      "the standard. None: nobody looks."},
+    {"rules", SETTING_RULES, 0, 0, 0, 0,
+     "Rules that look at payments (docs/anomalies.md): an object of `file`, `on_error` (closed: "
+     "while the file does not load whatever takes money is refused; open) and `expires_in`, for "
+     "how many seconds a held payment waits (a day). None: no rules."},
     {"roles", SETTING_ROLES, 0, 0, 0, 0,
      "Roles of one's own: an object from a name to its `number` (16 to 63, stored in keys), "
      "`permissions` and `bound` (to the key's owner; false)."},
@@ -321,6 +325,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
         return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
                                  why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
+    case SETTING_RULES: return config_read_rules(value, &config->rules, ret_why, why_bytes);
     case SETTING_LIMITS: return config_read_limits(value, &config->limits, ret_why, why_bytes);
     case SETTING_PATTERNS:
         config->has_patterns = true;

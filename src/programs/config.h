@@ -20,6 +20,7 @@
 #include "ledger/parked.h"
 #include "ledger/spending.h"
 #include "programs/config_kafka.h"
+#include "programs/config_rules.h"
 #include "watch/patterns.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -52,6 +53,7 @@ struct config {
     bool separate_duties;
     struct approval_rules approvals;
     struct spending_limits limits;
+    struct config_rules rules;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
     bool has_patterns; // they are looked for
@@ -75,7 +77,8 @@ enum setting_kind {
     SETTING_APPROVALS,
     SETTING_ENCRYPTION,
     SETTING_LIMITS,
-    SETTING_PATTERNS
+    SETTING_PATTERNS,
+    SETTING_RULES
 };
 
 struct setting {

@@ -33,6 +33,7 @@
 #include "programs/serve_masters.h"
 #include "programs/serve_options.h"
 #include "programs/serve_patterns.h"
+#include "programs/serve_rules.h"
 #include "programs/serve_tokens.h"
 #include "programs/version.h"
 
@@ -52,6 +53,7 @@ struct serving {
     struct serve_kafka kafka;
     struct serve_chain chain;
     struct pattern_watch *patterns; // NULL: nobody looks
+    struct serve_rules rules;
     struct engine *engine;
     struct api *api;
     struct http_server *server;
@@ -143,6 +145,7 @@ static bool open_postgres(struct serving *serving, const struct vault_masters *m
         .approvals = approvals_of(serving),
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
         .masters = masters,
+        .review_expires_s = serving->config.rules.expires_in_s,
     };
     if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
         return true;
@@ -161,6 +164,7 @@ static bool open_embedded(struct serving *serving, const struct vault_masters *m
         .approvals = approvals_of(serving),
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
         .masters = masters,
+        .review_expires_s = serving->config.rules.expires_in_s,
     };
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
     if (status == STATUS_ok)
@@ -301,13 +305,20 @@ static void reload_tls(const struct serving *serving) {
         log_line(LOG_WARNING, "serve", "The certificate of before stays: %s", why);
 }
 
-static void wait_for_signal(const struct serving *serving, const sigset_t *signals) {
+static void wait_for_signal(struct serving *serving, const sigset_t *signals) {
     const struct timespec second = {.tv_sec = 1};
     int number = SIGHUP;
     while (number != SIGTERM && number != SIGINT) {
-        number = sigtimedwait(signals, NULL, serving->tls != NULL ? &second : NULL);
-        if (number == SIGHUP || (number < 0 && errno == EAGAIN && tls_files_changed(serving->tls)))
+        bool looks = serving->tls != NULL || serving->config.rules.file[0] != '\0';
+        number = sigtimedwait(signals, NULL, looks ? &second : NULL);
+        bool idle = number < 0 && errno == EAGAIN;
+        if (number == SIGHUP ||
+            (idle && serving->tls != NULL && tls_files_changed(serving->tls)))
             reload_tls(serving);
+        if (number == SIGHUP)
+            serve_rules_reload(&serving->rules);
+        else if (idle)
+            serve_rules_look(&serving->rules);
     }
     log_line(LOG_INFO, "serve", "Stopping on %s.", number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
@@ -360,6 +371,7 @@ static int stop(struct serving *serving) {
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
+    serve_rules_close(&serving->rules);
     serving->engine->port->close(serving->engine);
     serving->engine = NULL;
     log_line(LOG_INFO, "serve", "Stopped within %llu ms.", (unsigned long long)ms_since(begun_ns));
@@ -373,6 +385,7 @@ static void take_down(struct serving *serving) {
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
+    serve_rules_close(&serving->rules);
     if (serving->engine != NULL)
         serving->engine->port->close(serving->engine);
     http_server_close(serving->server);
@@ -397,6 +410,8 @@ static bool build_up(struct serving *serving) {
                                               : embedded_is_new(serving->engine));
     if (is_new && !make_first_key(serving, &secret))
         return false;
+    if (!serving->is_worker || serving->config.rules.file[0] != '\0')
+        serve_rules_open(&serving->rules, &serving->config.rules, serving->engine);
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
                           serving->postgres == NULL))
         return false;

@@ -138,6 +138,7 @@ static bool name_record(struct hashing *hashing, struct record *record) {
             record->cursor.next = place_from(hashing, record->cursor.next);
         return !hashing->ignores_names;
     case RECORD_DATA_KEY:
+    case RECORD_RULES:
     case RECORD_NOTES: return !hashing->ignores_names;
     }
     if (hashing->ignores_names) {

@@ -23,6 +23,7 @@ void tally_init(struct tally *tally, const struct tally_source *source) {
     tally->source = *source;
     tally_map_init(&tally->wallets, sizeof(struct tally_wallet));
     tally_map_init(&tally->holds, sizeof(struct tally_hold));
+    tally_map_init(&tally->reviews, sizeof(struct tally_withdrawal));
     tally_map_init(&tally->withdrawals, sizeof(struct tally_withdrawal));
     tally_map_init(&tally->purchases, sizeof(struct tally_purchase));
     tally_map_init(&tally->keys, sizeof(struct tally_key));
@@ -37,6 +38,7 @@ void tally_init(struct tally *tally, const struct tally_source *source) {
 void tally_done(struct tally *tally) {
     tally_map_done(&tally->wallets);
     tally_map_done(&tally->holds);
+    tally_map_done(&tally->reviews);
     tally_map_done(&tally->withdrawals);
     tally_map_done(&tally->purchases);
     tally_map_done(&tally->keys);
@@ -395,7 +397,8 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_HOLD: return tally_take_hold(tally, &record->hold);
     case RECORD_WITHDRAWAL: return tally_take_withdrawal(tally, &record->withdrawal);
     case RECORD_KEY: return take_key(tally, &record->api_key);
-    case RECORD_PARKED: return true; // it holds no money; what it let go has a record of its own
+    case RECORD_PARKED: return tally_take_review(tally, &record->parked);
+    case RECORD_RULES: return true; // they move nothing; what they said stands in findings
     case RECORD_REFUSAL: return take_refusal(tally, &record->refusal);
     case RECORD_BATCH: return take_batch(tally, &record->batch);
     case RECORD_CURSOR: return take_cursor(tally, &record->cursor);
@@ -445,8 +448,8 @@ static const struct integrity_check checks[INTEGRITY_CHECKS] = {
          .sentence = "Every transaction takes from one account what it gives to another."},
     [INTEGRITY_HOLDS] =
         {.name = "held",
-         .sentence = "A wallet's held money is what its open holds have left plus its pending "
-                     "withdrawals; captures stay within their hold."},
+         .sentence = "A wallet's held money is what its open holds have left, its pending "
+                     "withdrawals and what waits for review; captures stay within their hold."},
     [INTEGRITY_WITHDRAWALS] = {.name = "withdrawals",
                                .sentence =
                                    "A withdrawal is pending until it is settled or fails, once."},
@@ -495,6 +498,10 @@ static void add_up_held(struct tally *tally, struct integrity_report *report) {
         const struct tally_withdrawal *withdrawal = tally_map_at(&tally->withdrawals, index);
         held[withdrawal->wallet] += withdrawal->amount;
     }
+    for (uint32_t index = 0; (index = tally_map_next(&tally->reviews, index)) != 0;) {
+        const struct tally_withdrawal *review = tally_map_at(&tally->reviews, index);
+        held[review->wallet] += review->amount;
+    }
     for (uint32_t index = 0; (index = tally_map_next(&tally->wallets, index)) != 0;) {
         const struct tally_wallet *wallet = tally_wallet_at(tally, index);
         if (wallet->held != held[index]) {
@@ -502,7 +509,8 @@ static void add_up_held(struct tally *tally, struct integrity_report *report) {
             text[id_format(ID_WALLET, wallet->id, text)] = '\0';
             report_differs(
                 report, INTEGRITY_HOLDS,
-                "%s has %lld in open holds and pending withdrawals, but its held money is %lld",
+                "%s has %lld in open holds, pending withdrawals and payments that are held for "
+                "review, but its held money is %lld",
                 text, (long long)held[index], (long long)wallet->held);
         }
     }

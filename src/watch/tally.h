@@ -92,6 +92,7 @@ struct tally_source {
 
 struct tally {
     struct tally_source source;
+    struct tally_map reviews; // payments that are held; struct tally_withdrawal
     struct tally_map wallets, holds, withdrawals, purchases, keys;
     struct tally_currency *currencies; // owned, TALLY_CURRENCIES_MAX
     uint32_t currency_count;

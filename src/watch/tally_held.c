@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Money that is set aside: holds and pending withdrawals, opened once and ended once.
+// Money that is set aside: holds, pending withdrawals and payments that wait for review, opened
+// once and ended once.
 #include "base/check.h"
 #include "watch/tally_private.h"
 
@@ -136,4 +137,46 @@ bool tally_take_withdrawal(struct tally *tally, const struct withdrawal_facts *f
     if (holds && tally->source.withdrawal_changed != NULL)
         tally->source.withdrawal_changed(tally->source.context, facts->id, facts->status);
     return holds;
+}
+
+// Approvals hold nothing, and neither do findings about what was done; what either let go has a
+// record of its own. A held payment is freed by its end, whatever that is.
+bool tally_take_review(struct tally *tally, const struct parked_facts *facts) {
+    uint32_t index = tally_map_find(&tally->reviews, facts->id);
+    bool opens = facts->status == PARKED_PENDING;
+    if (facts->cause != PARKED_FOR_REVIEW || (!opens && index == 0 && facts->held == 0))
+        return facts->held == 0 || tally_differs_about(tally, INTEGRITY_HOLDS, ID_ANOMALY,
+                                                       facts->id, "holds money, and waits for "
+                                                                  "nobody");
+    uint32_t payer = tally_find_wallet(tally, facts->wallet, &facts->currency);
+    if (payer == 0)
+        return false;
+    struct tally_wallet *wallet = tally_wallet_at(tally, payer);
+    if (opens) {
+        if (!tally_id_is_new(tally, &tally->reviews, ID_ANOMALY, facts->id,
+                             id_slot(facts->wallet)))
+            return false;
+        if (facts->held != facts->amount || facts->opening != 0)
+            return tally_differs_about(tally, INTEGRITY_HOLDS, ID_ANOMALY, facts->id,
+                                       "holds another amount than its payment's");
+        struct tally_withdrawal *review =
+            tally_map_at(&tally->reviews, tally_map_add(&tally->reviews, facts->id));
+        review->wallet = payer;
+        review->amount = facts->held;
+        review->opening = tally->position;
+        return tally_wallet_set(tally, wallet, 0, facts->held, facts->wallet_balance,
+                                facts->wallet_held, facts->wallet_version);
+    }
+    if (index == 0)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_ANOMALY, facts->id,
+                                   "is not held, and was ended");
+    struct tally_withdrawal review =
+        *(struct tally_withdrawal *)tally_map_at(&tally->reviews, index);
+    if (review.wallet != payer || review.amount != facts->held ||
+        review.opening != facts->opening)
+        return tally_differs_about(tally, INTEGRITY_HOLDS, ID_ANOMALY, facts->id,
+                                   "ended as another one than it began");
+    tally_map_remove(&tally->reviews, index);
+    return tally_wallet_set(tally, wallet, 0, -review.amount, facts->wallet_balance,
+                            facts->wallet_held, facts->wallet_version);
 }

@@ -29,4 +29,5 @@ bool tally_id_is_new(struct tally *tally, const struct tally_map *map, enum id_t
 bool tally_take_transaction(struct tally *tally, const struct transaction_facts *facts);
 // tally_held.c
 bool tally_take_hold(struct tally *tally, const struct hold_facts *facts);
+bool tally_take_review(struct tally *tally, const struct parked_facts *facts);
 bool tally_take_withdrawal(struct tally *tally, const struct withdrawal_facts *facts);

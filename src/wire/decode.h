@@ -82,7 +82,7 @@ struct wire_headers {
 // and UINT64_MAX for `to_ms`.
 struct wire_query {
     struct id wallet, merchant;
-    struct slice owner, order, bank_id, initiated_by;
+    struct slice owner, order, bank_id, initiated_by, rule;
     struct currency currency;      // only the code counts
     int wallet_kind, status, type; // enums of ledger/
     // Of the audit: see struct list_query.

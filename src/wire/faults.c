@@ -68,7 +68,7 @@ static void expect_id(struct buffer *buffer, enum id_type type) {
     static const char *const things[ID_TYPE_COUNT] = {
         [ID_WALLET] = "a wallet", [ID_TRANSACTION] = "a transaction", [ID_HOLD] = "a hold",
         [ID_WITHDRAWAL] = "a withdrawal", [ID_KEY] = "an API key",
-        [ID_APPROVAL] = "an approval"};
+        [ID_APPROVAL] = "an approval", [ID_ANOMALY] = "an anomaly"};
     buffer_add_format(buffer, "must be the id of %s: %s_ and 26 digits of base32", things[type],
                       id_prefix(type));
 }

@@ -21,6 +21,13 @@ static const struct object_type types[] = {
     {"ApprovalStatus", WORDS("\"pending\",\"approved\",\"refused\",\"rejected\",\"expired\""),
      "`pending`, `approved`, `refused` (approved, but by then the rules said no), `rejected` or "
      "`expired`"},
+    {"AnomalyId", ID_SCHEMA("anm"), "an anomaly's id"},
+    {"AnomalyStatus",
+     WORDS("\"pending\",\"approved\",\"refused\",\"rejected\",\"expired\",\"dismissed\""),
+     "`pending`, `approved`, `refused` (approved, but by then the ledger said no), `rejected`, "
+     "`expired` or `dismissed`"},
+    {"AnomalyAction", WORDS("\"flag\",\"hold\""), "`flag` or `hold`"},
+    {"Score", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}", "from 1 to 100"},
     {"Request", "{\"type\":\"object\"}", "the fields of the request"},
     {"Refusal", "{\"$ref\":\"#/components/schemas/Problem\"}", "a problem document"},
     {"Text", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
@@ -69,6 +76,7 @@ static const struct object_type types[] = {
     {"Result",
      "{\"type\":\"object\",\"properties\":{\"replayed\":{\"const\":true}},\"anyOf\":["
      "{\"$ref\":\"#/components/schemas/Approval\"},"
+     "{\"$ref\":\"#/components/schemas/Anomaly\"},"
      "{\"$ref\":\"#/components/schemas/Wallet\"},{\"$ref\":\"#/components/schemas/Transaction\"},"
      "{\"$ref\":\"#/components/schemas/Withdrawal\"},{\"$ref\":\"#/components/schemas/Hold\"},"
      "{\"$ref\":\"#/components/schemas/Problem\"}]}",
@@ -206,6 +214,33 @@ static const struct object_member erasure[] = {
                             "left out: there are none", true},
 };
 
+static const struct object_member anomaly[] = {
+    {"id", "AnomalyId", "", false},
+    {"status", "AnomalyStatus", "", false},
+    {"wallet", "WalletId", "whose payment it is", false},
+    {"amount", "Amount", "", true},
+    {"currency", "Currency", "", false},
+    {"action", "AnomalyAction", "what the rule asks for; the answer to a held payment goes without "
+                                "this and the next five", true},
+    {"rule", "Text", "what found it", true},
+    {"rules_version", "Count", "of the set of rules that was in force", true},
+    {"score", "Score", "how sure it is", true},
+    {"sentence", "Sentence", "the numbers that led to it", true},
+    {"transactions", "[]TransactionId", "what it is about", true},
+    {"requested_by", "Text", "of a held payment: the principal who asked", true},
+    {"operation", "Sentence", "of a held payment: what was asked, such as `transfer`", true},
+    {"request", "Request", "of a held payment: what it was asked with", true},
+    {"decided_by", "Text", "the principal who decided; `system`: its time was over", true},
+    {"decided_at", "Time", "", true},
+    {"comment", "Text", "of the decision", true},
+    {"transaction", "TransactionId", "what the held payment made", true},
+    {"hold", "HoldId", "what the held payment made, or the flagged one is", true},
+    {"withdrawal", "WithdrawalId", "what the held payment made, or the flagged one is", true},
+    {"refusal", "Refusal", "why it was refused when it was decided again", true},
+    {"created_at", "Time", "", false},
+    {"expires_at", "Time", "until then a held payment waits", true},
+};
+
 static const struct object_member balance[] = {
     {"wallet", "WalletId", "", false},
     {"currency", "Currency", "", false},
@@ -331,6 +366,7 @@ PAGE(hold_page, "Hold");
 PAGE(key_page, "Key");
 PAGE(audit_page, "AuditEntry");
 PAGE(approval_page, "Approval");
+PAGE(anomaly_page, "Anomaly");
 
 static const struct object table[] = {
     {"Wallet", "Money of one owner in one currency.", wallet, COUNT(wallet), false},
@@ -343,6 +379,7 @@ static const struct object table[] = {
     {"Approval", "A request that waits for a second person, or did.", approval, COUNT(approval),
      false},
     {"Erasure", "What became of an owner's encrypted texts.", erasure, COUNT(erasure), false},
+    {"Anomaly", "What a rule or a watcher found in a payment.", anomaly, COUNT(anomaly), false},
     {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
@@ -362,6 +399,7 @@ static const struct object table[] = {
     {"KeyPage", "A page of API keys.", key_page, COUNT(key_page), false},
     {"AuditPage", "A page of the audit.", audit_page, COUNT(audit_page), false},
     {"ApprovalPage", "A page of approvals.", approval_page, COUNT(approval_page), false},
+    {"AnomalyPage", "A page of anomalies.", anomaly_page, COUNT(anomaly_page), false},
     {"Problem", "A refusal (RFC 9457), with the ids and amounts that it speaks of as further "
                 "members.", problem, COUNT(problem), true},
     {"QueuedOperation", "A queued command, and what became of it.", operation_members,
@@ -412,6 +450,8 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_APPROVAL] = "Approval",
         [ANSWER_APPROVALS] = "ApprovalPage",
         [ANSWER_ERASURE] = "Erasure",
+        [ANSWER_ANOMALY] = "Anomaly",
+        [ANSWER_ANOMALIES] = "AnomalyPage",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

@@ -129,7 +129,7 @@ static void write_accepted(struct buffer *buffer, const struct operation *operat
     BUFFER_ADD(buffer, ",\"202\":{\"description\":\"Queued (Prefer: respond-async); Location is "
                        "where its outcome will be.");
     if (operation->may_wait)
-        BUFFER_ADD(buffer, " Or it waits for somebody else's approval.");
+        BUFFER_ADD(buffer, " Or it waits for somebody else's approval, or is held for review.");
     BUFFER_ADD(buffer, "\",\"content\":{\"application/json\":{\"schema\":");
     if (operation->may_wait)
         BUFFER_ADD(buffer, "{\"anyOf\":[");
@@ -137,6 +137,8 @@ static void write_accepted(struct buffer *buffer, const struct operation *operat
     if (operation->may_wait) {
         BUFFER_ADD(buffer, ",");
         openapi_write_reference(buffer, "Approval");
+        BUFFER_ADD(buffer, ",");
+        openapi_write_reference(buffer, "Anomaly");
         BUFFER_ADD(buffer, "]}");
     }
     BUFFER_ADD(buffer, "}}}");

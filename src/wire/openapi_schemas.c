@@ -15,6 +15,7 @@ const char *openapi_id_type(enum id_type type) {
         [ID_WALLET] = "WalletId",         [ID_TRANSACTION] = "TransactionId",
         [ID_HOLD] = "HoldId",             [ID_WITHDRAWAL] = "WithdrawalId",
         [ID_KEY] = "KeyId",               [ID_APPROVAL] = "ApprovalId",
+        [ID_ANOMALY] = "AnomalyId",
     };
     CHECK((unsigned)type < ID_TYPE_COUNT);
     return names[type];

@@ -26,6 +26,8 @@ static const char *const withdrawal_states[] = {"pending", "settled", "failed", 
 static const char *const transaction_types[] = {"deposit", "withdrawal", "purchase",
                                                 "refund",  "transfer",   "adjustment", NULL};
 static const char *const directions[] = {"credit", "debit", NULL};
+static const char *const anomaly_states[] = {"pending",  "approved", "refused", "rejected",
+                                             "expired",  "dismissed", NULL};
 static const char *const approval_states[] = {"pending",  "approved", "refused",
                                               "rejected", "expired",  NULL};
 static const char *const key_roles[] = {"admin",   "service",  "auditor",  "operator",
@@ -174,6 +176,10 @@ static const struct field field_overlap = {
 const struct field operations_owner_field = {
     NAMED("owner"), .kind = FIELD_TEXT, .required = true, COMMAND(owner),
     .sentence = "Whose data."};
+static const struct field field_comment = {
+    NAMED("comment"), .kind = FIELD_TEXT, COMMAND(reason),
+    .sentence = "Why, in your words."};
+
 const struct field operations_hold_field = {
     NAMED("hold"), .kind = FIELD_ID, .id_type = ID_HOLD, .required = true, COMMAND(subject),
     .sentence = "The hold."};
@@ -213,6 +219,11 @@ static const struct field query_hold_status = {
 static const struct field query_approval_status = {
     NAMED("status"), .kind = FIELD_WORD, .words = approval_states, .word_base = PARKED_PENDING,
     QUERY(status), .sentence = "Only approvals in this state."};
+static const struct field query_anomaly_status = {
+    NAMED("status"), .kind = FIELD_WORD, .words = anomaly_states, .word_base = PARKED_PENDING,
+    QUERY(status), .sentence = "Only anomalies in this state."};
+static const struct field query_rule = {
+    NAMED("rule"), .kind = FIELD_TEXT, QUERY(rule), .sentence = "Only what this rule found."};
 static const struct field query_requested_by = {
     NAMED("requested_by"), .kind = FIELD_TEXT, QUERY(initiated_by),
     .sentence = "Only what this principal asked for: an API key's id."};
@@ -287,12 +298,8 @@ static const struct field *const withdrawal_body[] = {
     &field_payer, &field_amount, &field_currency, &field_bank_id_at_once, &field_reference,
     &field_metadata,
 };
-static const struct field *const settle_body[] = {
-    &field_bank_id, &field_currency,
-};
-static const struct field *const fail_body[] = {
-    &field_reason,
-};
+static const struct field *const settle_body[] = {&field_bank_id, &field_currency};
+static const struct field *const fail_body[] = {&field_reason};
 static const struct field *const purchase_body[] = {
     &field_payer, &field_merchant, &field_amount, &field_currency, &field_order,
     &field_reference, &field_metadata,
@@ -315,19 +322,14 @@ static const struct field *const adjustment_body[] = {
     &field_adjusted, &field_direction, &field_amount, &field_currency, &field_reason_required,
     &field_reference, &field_metadata,
 };
-static const struct field *const decision_body[] = {
-    &field_reason,
-};
-static const struct field *const batch_body[] = {
-    &field_operations, &field_atomic,
-};
+static const struct field *const anomaly_body[] = {&field_comment};
+static const struct field *const decision_body[] = {&field_reason};
+static const struct field *const batch_body[] = {&field_operations, &field_atomic};
 static const struct field *const key_create_body[] = {
     &field_key_name, &field_key_role, &field_key_owner, &field_key_expires_in,
 };
 
-static const struct field *const key_rotate_body[] = {
-    &field_overlap, &field_rotate_expires_in,
-};
+static const struct field *const key_rotate_body[] = {&field_overlap, &field_rotate_expires_in};
 
 static const struct field *const wallet_list_query[] = {
     &query_owner, &query_kind, &query_wallet_status, &query_currency, &query_limit,
@@ -337,15 +339,14 @@ static const struct field *const approval_list_query[] = {
     &query_approval_status, &query_requested_by, &query_approval_wallet, &query_limit,
     &query_cursor,
 };
+static const struct field *const anomaly_list_query[] = {
+    &query_anomaly_status, &query_rule,  &query_approval_wallet, &query_from, &query_to,
+    &query_limit, &query_cursor};
 static const struct field *const wallet_transactions_query[] = {
     &query_type, &query_from, &query_to, &query_limit, &query_cursor,
 };
-static const struct field *const balance_query[] = {
-    &query_at,
-};
-static const struct field *const integrity_query[] = {
-    &query_depth,
-};
+static const struct field *const balance_query[] = {&query_at};
+static const struct field *const integrity_query[] = {&query_depth};
 static const struct field *const withdrawal_list_query[] = {
     &query_wallet, &query_withdrawal_status, &query_bank_id, &query_from, &query_to,
     &query_limit, &query_cursor,
@@ -358,9 +359,7 @@ static const struct field *const transaction_list_query[] = {
     &query_type, &query_initiated_by, &query_bank_id, &query_order, &query_from, &query_to,
     &query_limit, &query_cursor,
 };
-static const struct field *const key_list_query[] = {
-    &query_limit, &query_cursor,
-};
+static const struct field *const key_list_query[] = {&query_limit, &query_cursor};
 static const struct field *const audit_list_query[] = {
     &query_principal, &query_resource, &query_operation, &query_outcome, &query_audit_from,
     &query_audit_to, &query_limit, &query_cursor,
@@ -371,7 +370,9 @@ static const struct field *const audit_list_query[] = {
 #define MAY(status) STATUS_BIT(STATUS_##status)
 #define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
 #define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
-#define MAY_PAY (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds))
+#define MAY_PAY                                                                                    \
+    (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds) | MAY(refused_by_rule) |              \
+     MAY(rules_not_loaded) | MAY(balance_limit_exceeded))
 #define MAY_PAY_OTHER                                                                              \
     (MAY_PAY | MAY(cannot_receive) | MAY(same_wallet) | MAY(balance_limit_exceeded))
 // What an operation of a batch may be refused, since an atomic batch answers with that.
@@ -379,7 +380,8 @@ static const struct field *const audit_list_query[] = {
     (MAY_PAY_OTHER | MAY(limit_exceeded) | MAY(not_a_merchant) | MAY(not_a_purchase) |             \
      MAY(duplicate_bank_transaction) |                                                             \
      MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
-     MAY(refund_exceeds_purchase) | MAY(cannot_pay) | MAY(approval_required))
+     MAY(refund_exceeds_purchase) | MAY(cannot_pay) | MAY(approval_required) |     \
+     MAY(held_for_review))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
 #define CHANGES_WALLET WRITE, .takes_if_match = true
 #define WITH_ID(type, member) \
@@ -654,6 +656,44 @@ const struct operation operations_table[OPERATION_COUNT] = {
         WITH_ID(ID_APPROVAL, subject), WRITE, BODY(decision_body),
         .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed),
         .summary = "Turns a request down that waits.",
+    },
+    [OPERATION_ANOMALY_LIST] = {
+        .code = OPERATION_ANOMALY_LIST, .name = "listAnomalies", .method = METHOD_GET,
+        .path = "/v1/anomalies", .action = "", .tag = "Anomalies",
+        .permission = "anomalies:read", .http = 200, .answer = ANSWER_ANOMALIES,
+        ASKS(anomaly_list_query), .summary = "Lists what rules found in payments, newest first.",
+    },
+    [OPERATION_ANOMALY_READ] = {
+        .code = OPERATION_ANOMALY_READ, .name = "readAnomaly", .method = METHOD_GET,
+        .path = "/v1/anomalies/{id}", .action = "", .tag = "Anomalies",
+        .permission = "anomalies:read", .http = 200, .answer = ANSWER_ANOMALY,
+        .command = COMMAND_READ_ANOMALY, WITH_ID(ID_ANOMALY, subject), .refusals = MAY(not_found),
+        .summary = "Shows an anomaly as it is now.",
+    },
+    [OPERATION_ANOMALY_APPROVE] = {
+        .code = OPERATION_ANOMALY_APPROVE, .name = "approveAnomaly", .method = METHOD_POST,
+        .path = "/v1/anomalies/{id}/approve", .action = "approve", .tag = "Anomalies",
+        .permission = "anomalies:decide", .http = 200, .answer = ANSWER_ANOMALY,
+        .command = COMMAND_ANOMALY_APPROVE, WITH_ID(ID_ANOMALY, subject), WRITE,
+        BODY(anomaly_body),
+        .refusals = MAY(not_found) | MAY(anomaly_not_pending) | MAY(second_principal_needed),
+        .summary = "Lets a held payment go; it is decided again, and may be refused then.",
+    },
+    [OPERATION_ANOMALY_REJECT] = {
+        .code = OPERATION_ANOMALY_REJECT, .name = "rejectAnomaly", .method = METHOD_POST,
+        .path = "/v1/anomalies/{id}/reject", .action = "reject", .tag = "Anomalies",
+        .permission = "anomalies:decide", .http = 200, .answer = ANSWER_ANOMALY,
+        .command = COMMAND_ANOMALY_REJECT, WITH_ID(ID_ANOMALY, subject), WRITE,
+        BODY(anomaly_body), .refusals = MAY(not_found) | MAY(anomaly_not_pending),
+        .summary = "Turns a held payment down; its money is free again.",
+    },
+    [OPERATION_ANOMALY_DISMISS] = {
+        .code = OPERATION_ANOMALY_DISMISS, .name = "dismissAnomaly", .method = METHOD_POST,
+        .path = "/v1/anomalies/{id}/dismiss", .action = "dismiss", .tag = "Anomalies",
+        .permission = "anomalies:decide", .http = 200, .answer = ANSWER_ANOMALY,
+        .command = COMMAND_ANOMALY_DISMISS, WITH_ID(ID_ANOMALY, subject), WRITE,
+        BODY(anomaly_body), .refusals = MAY(not_found) | MAY(anomaly_not_pending),
+        .summary = "Says that somebody has looked at a flagged payment, and that it is well.",
     },
     [OPERATION_CHECK_INTEGRITY] = {
         .code = OPERATION_CHECK_INTEGRITY, .name = "checkIntegrity", .method = METHOD_GET,

@@ -71,6 +71,11 @@ const char *problem_advice(enum status status) {
         [STATUS_encryption_off] =
             "Give the server a master key (setting encryption); texts written from then on can be "
             "destroyed.",
+        [STATUS_refused_by_rule] = "Ask whoever looks after the rules; another try ends alike.",
+        [STATUS_held_for_review] = "Send it alone: a payment that is held for review answers 202.",
+        [STATUS_anomaly_not_pending] =
+            "Read the anomaly: held payments are approved or rejected, flagged ones dismissed.",
+        [STATUS_rules_not_loaded] = "Put the rule file right; the log says what is wrong with it.",
         [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
     };
     CHECK((unsigned)status < STATUS_COUNT);

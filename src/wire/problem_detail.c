@@ -21,7 +21,7 @@
 static const char *const thing_names[ID_TYPE_COUNT] = {
     [ID_WALLET] = "wallet",         [ID_TRANSACTION] = "transaction", [ID_HOLD] = "hold",
     [ID_WITHDRAWAL] = "withdrawal", [ID_KEY] = "key",
-    [ID_APPROVAL] = "approval",
+    [ID_APPROVAL] = "approval",     [ID_ANOMALY] = "anomaly",
 };
 
 void problem_add_money(struct buffer *buffer, int64_t amount, const struct currency *currency) {
@@ -74,6 +74,9 @@ bool problem_has_detail(const struct refusal *refusal) {
     case STATUS_limit_exceeded:
     case STATUS_approval_required:
     case STATUS_approval_not_pending:
+    case STATUS_refused_by_rule:
+    case STATUS_held_for_review:
+    case STATUS_anomaly_not_pending:
     case STATUS_last_admin_key: return true;
     default: return false;
     }
@@ -157,6 +160,43 @@ static void add_remaining(struct buffer *buffer, const struct refusal *refusal,
     BUFFER_ADD(buffer, " was asked.");
 }
 
+static struct slice rule_of(const struct refusal *refusal) {
+    return slice_of((const uint8_t *)refusal->rule,
+                    strnlen(refusal->rule, sizeof(refusal->rule)));
+}
+
+static void add_approval(struct buffer *buffer) {
+    BUFFER_ADD(buffer, ": so much needs somebody else's approval, for which an atomic batch "
+                       "cannot wait. Send it alone.");
+}
+
+static void add_rule(struct buffer *buffer, const struct refusal *refusal) {
+    bool refused = refusal->status == STATUS_refused_by_rule;
+    if (refused)
+        BUFFER_ADD(buffer, " may not pay this: the rule ");
+    else
+        BUFFER_ADD(buffer, ": the rule ");
+    buffer_add_slice(buffer, rule_of(refusal));
+    if (refused)
+        BUFFER_ADD(buffer, " refuses it. Nothing was paid.");
+    else
+        BUFFER_ADD(buffer, " wants somebody to look at this first, for which an atomic batch "
+                           "cannot wait. Send it alone.");
+}
+
+static void add_anomaly(struct buffer *buffer, const struct refusal *refusal) {
+    if (refusal->has != PARKED_PENDING) {
+        BUFFER_ADD(buffer, " is ");
+        buffer_add_text(buffer, parked_status_name((enum parked_status)refusal->has));
+        BUFFER_ADD(buffer, ", and only a pending one can be decided.");
+    } else if (refusal->detail == PARKED_FLAGGED) {
+        BUFFER_ADD(buffer, " is about a payment that went on: nothing is held, so it can only be "
+                           "dismissed.");
+    } else {
+        BUFFER_ADD(buffer, " holds a payment: approve or reject it.");
+    }
+}
+
 static void add_duplicate(struct buffer *buffer, const struct refusal *refusal) {
     BUFFER_ADD(buffer, "This bank transaction is booked already, as ");
     add_id(buffer, ID_TRANSACTION, refusal->other);
@@ -209,15 +249,15 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         BUFFER_ADD(buffer,
                    " cannot receive this. Check the id and the currency, or ask who owns it.");
         return;
-    case STATUS_approval_required:
-        BUFFER_ADD(buffer, ": so much needs somebody else's approval, for which an atomic batch "
-                           "cannot wait. Send it alone.");
-        return;
+    case STATUS_approval_required: add_approval(buffer); return;
     case STATUS_approval_not_pending:
         BUFFER_ADD(buffer, " is ");
         buffer_add_text(buffer, parked_status_name((enum parked_status)refusal->has));
         BUFFER_ADD(buffer, ", and only a pending one can be decided.");
         return;
+    case STATUS_refused_by_rule:
+    case STATUS_held_for_review: add_rule(buffer, refusal); return;
+    case STATUS_anomaly_not_pending: add_anomaly(buffer, refusal); return;
     case STATUS_cannot_pay:
         BUFFER_ADD(buffer, " cannot pay this now. Ask who owns it.");
         return;
@@ -240,6 +280,7 @@ void problem_add_detail(struct buffer *buffer, const struct refusal *refusal) {
         [ID_WALLET] = "Wallet ",         [ID_TRANSACTION] = "Transaction ",
         [ID_HOLD] = "Hold ",             [ID_WITHDRAWAL] = "Withdrawal ",
         [ID_KEY] = "Key ",               [ID_APPROVAL] = "Approval ",
+        [ID_ANOMALY] = "Anomaly ",
     };
     if (refusal->status == STATUS_duplicate_bank_transaction) {
         add_duplicate(buffer, refusal);
@@ -280,6 +321,15 @@ void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
     case STATUS_currency_mismatch:
         BUFFER_ADD(buffer, ",\"currency\":");
         render_code(buffer, &refusal->currency);
+        return;
+    case STATUS_refused_by_rule:
+    case STATUS_held_for_review:
+        BUFFER_ADD(buffer, ",\"rule\":");
+        render_plain(buffer, rule_of(refusal));
+        return;
+    case STATUS_anomaly_not_pending:
+        BUFFER_ADD(buffer, ",\"anomaly_status\":");
+        render_word(buffer, parked_status_name((enum parked_status)refusal->has));
         return;
     case STATUS_approval_not_pending:
         BUFFER_ADD(buffer, ",\"approval_status\":");

@@ -41,6 +41,9 @@ static void render_answer(struct buffer *buffer, enum answer_kind answer,
                         found->secret);
         return;
     case ANSWER_ERASURE: wire_render_erasure(buffer, record); return;
+    case ANSWER_ANOMALY:
+        wire_render_anomaly(buffer, record, opening, found->parked, true);
+        return;
     case ANSWER_APPROVAL: wire_render_approval(buffer, record, opening, found->parked); return;
     default: UNREACHABLE("a command that answers with more than one thing");
     }
@@ -61,8 +64,14 @@ enum status wire_render_command(struct buffer *buffer, enum command_type type,
     }
     // What waits for somebody else is told as that, whatever was asked.
     bool waits = records.record.kind == RECORD_PARKED;
-    bool asked = operation->answer == ANSWER_APPROVAL && operation->http == 200;
-    render_answer(buffer, waits ? ANSWER_APPROVAL : operation->answer, found, &records);
+    bool asked = (operation->answer == ANSWER_APPROVAL || operation->answer == ANSWER_ANOMALY) &&
+                 operation->http == 200;
+    if (waits && !asked && records.record.parked.cause != PARKED_FOR_APPROVAL) {
+        wire_render_anomaly(buffer, &records.record, records.opening, found->parked, false);
+        *ret_http = 202;
+        return STATUS_ok;
+    }
+    render_answer(buffer, waits && !asked ? ANSWER_APPROVAL : operation->answer, found, &records);
     *ret_http = waits && !asked ? 202 : operation->http;
     return STATUS_ok;
 }

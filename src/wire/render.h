@@ -62,6 +62,12 @@ void wire_render_erasure(struct buffer *buffer, const struct record *record);
 void wire_render_approval(struct buffer *buffer, const struct record *record,
                           const struct record *opening, const struct parked *live);
 
+// The operation and the fields of a kept command, each with a comma in front.
+void wire_render_request(struct buffer *buffer, const struct command *command);
+// A finding; not `whole`: as the one sees it who asked for the payment.
+void wire_render_anomaly(struct buffer *buffer, const struct record *record,
+                         const struct record *opening, const struct parked *live, bool whole);
+
 // Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are
 // numbered from 0. A `next_cursor` of 0 says that there is no more.
 void wire_page_begin(struct buffer *buffer);

@@ -61,7 +61,7 @@ static void render_field(struct buffer *buffer, const struct field *field,
     }
 }
 
-static void render_request(struct buffer *buffer, const struct command *command) {
+void wire_render_request(struct buffer *buffer, const struct command *command) {
     const struct operation *operation = operation_of_command((enum command_type)command->type);
     const char *separator = "";
     CHECK(operation != NULL);
@@ -120,7 +120,7 @@ void wire_render_approval(struct buffer *buffer, const struct record *record,
     render_word(buffer, parked_status_name(
                             (enum parked_status)(live != NULL ? live->status
                                                               : record->parked.status)));
-    render_request(buffer, &command);
+    wire_render_request(buffer, &command);
     BUFFER_ADD(buffer, ",\"wallet\":");
     render_id(buffer, ID_WALLET, first->parked.wallet);
     BUFFER_ADD(buffer, ",\"amount\":");

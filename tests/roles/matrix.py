@@ -3,6 +3,7 @@
 exist, and compares codes and bodies with a table written down here by hand, and that table with
 the one that docs/api.md prints from the operations table."""
 
+import json
 import os
 import re
 
@@ -40,6 +41,11 @@ MAY = {
     "readApproval": " ".join(ROLES),
     "approve": "admin operator",
     "reject": "admin operator",
+    "listAnomalies": "admin auditor operator",
+    "readAnomaly": "admin auditor operator",
+    "approveAnomaly": "admin operator",
+    "rejectAnomaly": "admin operator",
+    "dismissAnomaly": "admin operator",
     "checkIntegrity": "admin service auditor operator",
     "resumePayments": "admin",
     "createKey": "admin",
@@ -60,6 +66,21 @@ def another(text):
     digits = "0123456789abcdefghjkmnpqrstvwxyz"
     at = len(text) - 3
     return text[:at] + digits[(digits.index(text[at]) + 5) % 32] + text[at + 1:]
+
+
+# In euro everything that comes is flagged, and everything that goes is held.
+EURO_RULES = {"rules": [
+    {"name": "comes", "action": "flag", "operations": ["deposit"], "currencies": ["EUR"],
+     "when": {"amount": 1}},
+    {"name": "goes", "action": "hold", "currencies": ["EUR"], "when": {"amount": 1}}]}
+
+
+def rule_file(rules):
+    import florin
+    path = os.path.join(florin.folder(), "rules.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(rules, file)
+    return path
 
 
 class World:
@@ -107,6 +128,16 @@ class World:
         return self.make("/v1/adjustments", wallet=self.wallets[who], amount=1, direction="credit",
                          reason="a test")["id"]
 
+    def flagged(self, who):
+        wallet = self.make("/v1/wallets", owner=who, currency="EUR")["id"]
+        self.make("/v1/deposits", wallet=wallet, amount=9, bank_transaction_id=f"b{self.number()}")
+        return self.admin.get(f"/v1/anomalies?wallet={wallet}")["items"][0]["id"]
+
+    def held(self, who):
+        wallet = self.make("/v1/wallets", owner=who, currency="EUR")["id"]
+        self.make("/v1/deposits", wallet=wallet, amount=9, bank_transaction_id=f"b{self.number()}")
+        return self.make("/v1/withdrawals", wallet=wallet, amount=9)["id"]
+
     def key(self):
         return self.make("/v1/keys", name="k", role="support")["id"]
 
@@ -114,6 +145,20 @@ class World:
 def sides():
     """Whose is own and whose foreign, as (customer, shop) each."""
     return ("ann", "shop"), ("bob", "rival")
+
+
+def anomalies_of(world, real, holder):
+    flagged, held = world.flagged, world.held
+    return {
+        "listAnomalies": lambda: ("GET", "/v1/anomalies", None),
+        "readAnomaly": lambda: ("GET", f"/v1/anomalies/{real(flagged, holder)}", None),
+        "approveAnomaly": lambda: (
+            "POST", f"/v1/anomalies/{real(held, holder)}/approve", {}),
+        "rejectAnomaly": lambda: (
+            "POST", f"/v1/anomalies/{real(held, holder)}/reject", {}),
+        "dismissAnomaly": lambda: (
+            "POST", f"/v1/anomalies/{real(flagged, holder)}/dismiss", {}),
+    }
 
 
 def requests_of(world, name, role, whose):
@@ -185,12 +230,12 @@ def requests_of(world, name, role, whose):
             operation = {"type": "deposit", "wallet": wallet, "amount": 5,
                          "bank_transaction_id": f"b{number}"}
         return "POST", "/v1/batches", {"operations": [operation]}
-    return paths[name]()
+    return {**paths, **anomalies_of(world, real, holder)}[name]()
 
 
 def without_ids(text):
     """A body with every id replaced, so that what is foreign can be compared with what is not."""
-    return re.sub(r"\b(wallet|txn|hold|wdl|key|apr)_[0-9a-hjkmnp-tv-z]{26}", r"\1_X", text)
+    return re.sub(r"\b(wallet|txn|hold|wdl|key|apr|anm)_[0-9a-hjkmnp-tv-z]{26}", r"\1_X", text)
 
 
 def ask(client, request):
@@ -526,7 +571,8 @@ def run_all(suite, binary):
     from report import Report
     report = Report(suite)
     for name, function, config in (
-            ("every operation and role", every_operation_and_role, None),
+            ("every operation and role", every_operation_and_role,
+             {"rules": {"file": rule_file(EURO_RULES)}}),
             ("the documented matrix", the_documented_matrix, None),
             ("fields and sides", fields_and_sides, None),
             ("refunds of shops", refunds_of_shops, None),

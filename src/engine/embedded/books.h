@@ -46,11 +46,15 @@ struct books {
 
     const struct approval_rules *approvals; // borrowed; NULL: none
     const struct spending_limits *limits;   // likewise
+    uint32_t review_expires_s; // how long held payments wait; 0: the standard
+    struct verdict verdict;    // of the command that is being decided
+    struct buffer words;       // and the sentence behind it
     uint64_t now_ms;     // the round's time
     struct id principal; // the key that the last command came with, and its place; zero: none yet
     uint32_t principal_index;
     bool storage_full;    // of this round
     struct arena scratch; // of this round
+    uint64_t rule_hits[RULES_MAX]; // each atomic; of the set in force
     // Rounds decided and rounds durable. Who read memory while a round was decided waits for it to
     // be published.
     uint64_t decided; // atomic
@@ -130,13 +134,20 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
 // decide_one.c: one command, alone or within a batch.
 void decide_one(struct books *books, const struct command *command, bool in_atomic,
                 struct outcome *ret_outcome);
+// rules_now.c: the set of rules that is in force, and what it comes to.
+void rules_take(struct books *books, const struct rules_facts *facts);
+// Whether a COMMAND_RULES changes nothing.
+bool rules_are_in_force(const struct books *books, const struct command *command);
+// Adds what the last command's verdict says.
+void rules_count(struct books *books);
+void rules_stats(struct books *books, struct engine_stats *ret_stats);
 void decide_atomic(struct books *books, struct submission *submission);
 void decide_guarded(struct books *books, struct submission *submission);
 void read_one(struct books *books, const struct command *command, struct outcome *ret_outcome);
 
 // expire.c
-// Expires the holds that are due: up to LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND, and all of the wallets
-// named.
+// Expires the holds and held payments that are due: up to LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND, and
+// all holds of the wallets named.
 void expire_due(struct books *books, const struct submission *first);
 
 // Outcomes point at positions until the round is durable; then at the bytes there, or at what they

@@ -29,9 +29,11 @@ enum section {
     SECTION_REFUNDS,
     SECTION_PARKED,
     SECTION_SPENDING,
+    SECTION_HABITS,
     SECTION_KEYS,
     SECTION_CURRENCIES,
     SECTION_CURSORS,
+    SECTION_RULES,
     SECTION_COUNT
 };
 
@@ -127,6 +129,18 @@ static enum status cursors_write(struct books *books, struct checkpoint_writer *
     return status;
 }
 
+static enum status rules_write(struct books *books, struct checkpoint_writer *writer,
+                               struct section_entry *ret_entry) {
+    struct state *state = &books->state;
+    struct rule_set *copy = memory_take(sizeof(*copy));
+    CHECK(pthread_mutex_lock(&state->rules_lock) == 0);
+    *copy = state->rules;
+    CHECK(pthread_mutex_unlock(&state->rules_lock) == 0);
+    enum status status = array_write(writer, copy, sizeof(*copy), 1, ret_entry);
+    memory_free(copy);
+    return status;
+}
+
 static enum status sections_write(struct books *books, struct checkpoint_writer *writer,
                                   struct footer *footer) {
     struct state *state = &books->state;
@@ -150,11 +164,16 @@ static enum status sections_write(struct books *books, struct checkpoint_writer 
         status = section_write(writer, &state->spending, offsetof(struct spending_item, sequence),
                                &entries[SECTION_SPENDING]);
     if (status == STATUS_ok)
+        status = section_write(writer, &state->habits, offsetof(struct habits_item, sequence),
+                               &entries[SECTION_HABITS]);
+    if (status == STATUS_ok)
         status = keys_write(books, writer, &entries[SECTION_KEYS]);
     if (status == STATUS_ok)
         status = currencies_write(books, writer, &entries[SECTION_CURRENCIES]);
     if (status == STATUS_ok)
         status = cursors_write(books, writer, &entries[SECTION_CURSORS]);
+    if (status == STATUS_ok)
+        status = rules_write(books, writer, &entries[SECTION_RULES]);
     return status;
 }
 
@@ -271,8 +290,13 @@ static void state_refresh(struct state *state) {
         state_withdrawal_at(state, i)->sequence = 0;
     for (uint32_t i = 1; i < state->spending.count; i++)
         state_spending_at(state, i)->sequence = 0;
-    for (uint32_t i = 1; i < state->parked.count; i++)
-        ((struct parked_item *)table_at(&state->parked, i))->sequence = 0;
+    for (uint32_t i = 1; i < state->parked.count; i++) {
+        struct parked_item *item = state_parked_at(state, i);
+        item->sequence = item->listed = 0;
+        state_parked_list(state, item);
+    }
+    for (uint32_t i = 1; i < state->habits.count; i++)
+        state_habits_at(state, i)->sequence = 0;
     for (uint32_t i = 1; i < state->holds.count; i++) {
         struct hold_item *item = state_hold_at(state, i);
         item->sequence = 0;
@@ -307,6 +331,8 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
     if (status == STATUS_ok)
         status = table_read(file, &offset, &state->spending, &entries[SECTION_SPENDING]);
     if (status == STATUS_ok)
+        status = table_read(file, &offset, &state->habits, &entries[SECTION_HABITS]);
+    if (status == STATUS_ok)
         status = keys_read(file, &offset, state, &entries[SECTION_KEYS]);
     if (status == STATUS_ok && entries[SECTION_CURRENCIES].count > STATE_CURRENCIES_MAX)
         status = STATUS_damaged;
@@ -318,6 +344,11 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
     if (status == STATUS_ok)
         status = array_read(file, &offset, state->cursors, sizeof(*state->cursors),
                             &entries[SECTION_CURSORS]);
+    if (status == STATUS_ok && entries[SECTION_RULES].count != 1)
+        status = STATUS_damaged;
+    if (status == STATUS_ok)
+        status = array_read(file, &offset, &state->rules, sizeof(state->rules),
+                            &entries[SECTION_RULES]);
     if (status == STATUS_ok && offset != end)
         status = STATUS_damaged;
     disk->driver->close(file);

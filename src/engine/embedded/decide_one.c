@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "engine/embedded/books.h"
 #include "ledger/parked.h"
+#include "ledger/review.h"
 
 static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
@@ -28,6 +29,15 @@ static void outcome_refuse(struct books *books, struct outcome *outcome,
     outcome->refusal = *refusal;
 }
 
+// A held payment is answered with what has become of it since.
+static void outcome_point_now(struct books *books, struct id id, struct outcome *outcome) {
+    const struct parked_item *item = state_parked(&books->state, id);
+    CHECK(item != NULL);
+    outcome->record = outcome_position(item->closed != 0 ? item->closed : item->opened);
+    if (item->closed != 0)
+        outcome->opening = outcome_position(item->opened);
+}
+
 // Answers with what an earlier record under the same key says.
 static void outcome_replay(struct books *books, const struct command *command,
                            const struct record *earlier, uint64_t position,
@@ -40,6 +50,8 @@ static void outcome_replay(struct books *books, const struct command *command,
     count(&books->stats.replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
+    if (earlier->kind == RECORD_PARKED && earlier->parked.cause == PARKED_FOR_REVIEW)
+        outcome_point_now(books, earlier->parked.id, outcome);
     fetch_hidden(books, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;
@@ -89,6 +101,18 @@ static void decide_kept(struct books *books, const struct parked_item *item,
     parked_outcome(facts, status == STATUS_ok ? &record : NULL, &refusal);
 }
 
+// A held payment was approved: its money is free again by the record before, and it is decided
+// again. Returns the position of the last record about it.
+static uint64_t decide_held(struct books *books, const struct record *released,
+                            struct fetched *fetched) {
+    struct record last;
+    struct parked_facts facts = released->parked;
+    decide_kept(books, fetched->parked, &facts);
+    review_outcome_facts(released, &facts, &last);
+    count(&books->stats.records);
+    return effect_take(books, &last, fetched);
+}
+
 // A command that has to wait, or the decision about one.
 static void decide_parked(struct books *books, const struct command *command, bool in_atomic,
                           struct record *record, struct fetched *fetched,
@@ -98,19 +122,37 @@ static void decide_parked(struct books *books, const struct command *command, bo
         struct refusal refusal = {.status = STATUS_approval_required,
                                   .id_type = ID_WALLET,
                                   .id = record->parked.wallet};
+        if (record->parked.cause == PARKED_FOR_REVIEW)
+            refusal = review_refusal_of_batch(record);
         outcome_refuse(books, outcome, &refusal);
         return;
     }
-    if (record->parked.status == PARKED_PENDING) {
+    bool held = record->parked.cause == PARKED_FOR_REVIEW;
+    bool approved = record->parked.status == PARKED_APPROVED;
+    if (record->parked.status == PARKED_PENDING && record->parked.cause != PARKED_FLAGGED) {
         parked_keep(&record->parked, command, &encoded);
-    } else if (record->parked.status == PARKED_APPROVED) {
+    } else if (approved && !held) {
         decide_kept(books, fetched->parked, &record->parked);
     }
     uint64_t position = effect_take(books, record, fetched);
+    if (approved && held)
+        position = decide_held(books, record, fetched);
     outcome->status = STATUS_ok;
     outcome_point(outcome, record, position);
     count(&books->stats.records);
     buffer_done(&encoded);
+}
+
+// What a rule found in the payment that was just made.
+static void write_finding(struct books *books, const struct record *made,
+                          struct fetched *fetched) {
+    struct state *state = &books->state;
+    struct record record;
+    struct id id = id_make(&state->seal, books->now_ms, id_slot(fetched->docket.wallet->id),
+                           state->parked.count);
+    review_flag_facts(made, &fetched->docket, id, &record);
+    (void)effect_take(books, &record, fetched);
+    count(&books->stats.records);
 }
 
 void decide_one(struct books *books, const struct command *command, bool in_atomic,
@@ -126,8 +168,11 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
     }
     struct fetched fetched;
     struct refusal refusal;
+    if (command->type == COMMAND_RULES && rules_are_in_force(books, command))
+        return;
     fetch(books, command, &fetched);
     enum status status = decide(command, &fetched.docket, &record, &refusal);
+    rules_count(books);
     if (status != STATUS_ok) {
         outcome_refuse(books, outcome, &refusal);
         if (!in_atomic && command_outcome_is_remembered(command, status))
@@ -143,6 +188,8 @@ void decide_one(struct books *books, const struct command *command, bool in_atom
     outcome_point(outcome, &record, position);
     fetch_hidden(books, command, &record, outcome);
     count(&books->stats.records);
+    if (record.judged && books->verdict.action == RULE_FLAG)
+        write_finding(books, &record, &fetched);
 }
 
 // ---- guarded submissions ----------------------------------------------------------------------

@@ -12,6 +12,7 @@ struct touched {
     struct withdrawal_item *withdrawal;
     struct refund_item *refund;
     struct key_item *key;
+    uint32_t debit_habits, credit_habits; // of who pays (or is deposited to) and is paid
     bool wallet_added, hold_added, withdrawal_added;
 };
 
@@ -68,14 +69,19 @@ static void mark_all(struct books *books, const struct touched *touched, bool be
         mark(&books->undo, state, UNDO_HOLD, state_hold_index(state, touched->hold));
     if (touched->withdrawal != NULL)
         mark(&books->undo, state, UNDO_WITHDRAWAL, withdrawal_index(state, touched->withdrawal));
+    if (touched->debit_habits != 0)
+        mark(&books->undo, state, UNDO_HABITS, touched->debit_habits);
+    if (touched->credit_habits != 0)
+        mark(&books->undo, state, UNDO_HABITS, touched->credit_habits);
     if (touched->refund != NULL)
         mark(&books->undo, state, UNDO_REFUND, refund_index(state, touched->refund));
 }
 
 static void take_transaction(struct books *books, uint64_t position,
-                             const struct transaction_facts *facts, const struct spent *spent,
+                             const struct record *whole,
                              struct touched *touched, struct docket *docket) {
     struct state *state = &books->state;
+    const struct transaction_facts *facts = &whole->transaction;
     struct purchase purchase;
     bool moves_external = facts->external_total != 0;
     uint32_t currency = moves_external ? currency_index(state, &facts->currency) : 0;
@@ -89,9 +95,7 @@ static void take_transaction(struct books *books, uint64_t position,
                                      .refunded = touched->refund->refunded};
         docket->purchase = &purchase;
     }
-    struct record record = {
-        .kind = RECORD_TRANSACTION, .spent = *spent, .transaction = *facts};
-    apply(&record, docket);
+    apply(whole, docket);
     if (touched->refund != NULL)
         touched->refund->refunded = purchase.refunded;
     history_take(touched->debit, &facts->debit, position);
@@ -131,16 +135,28 @@ static void take_cursor(struct state *state, const struct record *record) {
 }
 
 static void take_parked(struct books *books, uint64_t position, const struct record *record,
-                        struct parked_item *item) {
-    struct docket docket = {.parked = &item->parked};
-    CHECK(!books->undo.active); // an atomic batch neither waits nor decides
-    table_change_begin(&item->sequence);
+                        struct touched *touched) {
+    struct state *state = &books->state;
+    struct parked_item *item = touched->parked;
+    uint32_t index = (uint32_t)(((uint8_t *)item - state->parked.bytes) / sizeof(*item));
+    bool moves = record->parked.held != 0;
+    struct docket docket = {.parked = &item->parked,
+                            .wallet = moves ? &touched->debit->wallet : NULL};
+    // An atomic batch neither waits nor decides; what rules say of its payments may be written.
+    CHECK(!books->undo.active || (item->opened == 0 && !moves));
+    undo_touch(&books->undo, state, UNDO_PARKED, index);
+    if (moves)
+        undo_touch(&books->undo, state, UNDO_WALLET, state_wallet_index(state, touched->debit));
     apply(record, &docket);
+    if (moves)
+        undo_touched(&books->undo, state, UNDO_WALLET,
+                     state_wallet_index(state, touched->debit));
     if (item->opened == 0)
         item->opened = position;
     else if (position > item->opened)
         item->closed = position;
-    table_change_end(&item->sequence);
+    state_parked_list(state, item);
+    undo_touched(&books->undo, state, UNDO_PARKED, index);
 }
 
 // Where what the payer has spent is kept; made when it is the first that counts.
@@ -155,6 +171,24 @@ static uint32_t spending_of(struct books *books, const struct record *record,
     undo_touch(&books->undo, state, UNDO_SPENDING, wallet->counters);
     docket->spent = &state_spending_at(state, wallet->counters)->spent;
     return wallet->counters;
+}
+
+// Where is counted what somebody usually does; made when it is the first that counts.
+static uint32_t habits_of(struct state *state, struct wallet_item *item) {
+    if (item->habits == 0)
+        item->habits = table_add(&state->habits);
+    return item->habits;
+}
+
+static void find_habits(struct books *books, const struct record *record,
+                        struct touched *touched) {
+    struct wallet_item *payer = touched->debit != NULL ? touched->debit : touched->credit;
+    if (!record->judged)
+        return;
+    if (habits_concern_payer(record))
+        touched->debit_habits = habits_of(&books->state, payer);
+    if (habits_concern_payee(record))
+        touched->credit_habits = habits_of(&books->state, touched->credit);
 }
 
 // Money that came from nowhere: none, but where a replay meets things of different ages.
@@ -174,13 +208,22 @@ static money_total take(struct books *books, uint64_t position, const struct rec
         return 0;
     }
     if (record->kind == RECORD_PARKED) {
-        take_parked(books, position, record, touched->parked);
+        take_parked(books, position, record, touched);
         return 0;
     }
+    if (record->kind == RECORD_RULES) {
+        rules_take(books, &record->rules);
+        return 0;
+    }
+    find_habits(books, record, touched);
     mark_all(books, touched, true);
+    if (touched->debit_habits != 0)
+        docket.habits = &state_habits_at(state, touched->debit_habits)->habits;
+    if (touched->credit_habits != 0)
+        docket.counterparty_habits = &state_habits_at(state, touched->credit_habits)->habits;
     uint32_t spending = spending_of(books, record, touched, &docket);
     if (record->kind == RECORD_TRANSACTION) {
-        take_transaction(books, position, &record->transaction, &record->spent, touched, &docket);
+        take_transaction(books, position, record, touched, &docket);
     } else {
         apply(record, &docket);
         if (record->kind == RECORD_WALLET)
@@ -223,8 +266,11 @@ static void wallets_of(const struct record *record, const struct fetched *fetche
 static void items_added(struct books *books, const struct record *record, struct touched *touched) {
     struct state *state = &books->state;
     if (record->kind == RECORD_PARKED) {
-        if (record->parked.status == PARKED_PENDING)
-            touched->parked = table_at(&state->parked, table_add(&state->parked));
+        if (record->parked.status == PARKED_PENDING) {
+            uint32_t index = table_add(&state->parked);
+            undo_added(&books->undo, state, UNDO_PARKED, index);
+            touched->parked = table_at(&state->parked, index);
+        }
         return;
     }
     if (record->operation == COMMAND_WALLET_OPEN) {
@@ -425,8 +471,10 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
     case RECORD_KEY: return replay_key(books, position, record, touched);
     case RECORD_PARKED:
         touched->parked = replay_item(books, &books->state.parked, record->parked.id);
-        return touched->parked != NULL;
+        touched->debit = state_wallet(&books->state, record->parked.wallet);
+        return touched->parked != NULL && touched->debit != NULL;
     case RECORD_CURSOR:
+    case RECORD_RULES:
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_NOTES: return true;

@@ -146,6 +146,7 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .memory_index_bytes = index.table_memory_bytes + index.run_memory_bytes,
         .storage_full = journal.storage_full,
     };
+    rules_stats(books, ret_stats);
 }
 
 static void books_free(struct books *books) {
@@ -157,6 +158,7 @@ static void books_free(struct books *books) {
     folder_unlock(books->lock_file);
     undo_done(&books->undo);
     arena_done(&books->scratch);
+    buffer_done(&books->words);
     state_done(&books->state);
     (void)pthread_mutex_destroy(&books->turn); // nobody holds it
     (void)pthread_mutex_destroy(&books->keeper_lock);
@@ -415,6 +417,7 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     books->lock_file = -1;
     books->approvals = options->approvals;
     books->limits = options->limits;
+    books->review_expires_s = options->review_expires_s;
     books->checkpoint_bytes =
         options->checkpoint_bytes == 0 ? CHECKPOINT_BYTES : options->checkpoint_bytes;
     state_init(&books->state, &books->engine.seal);

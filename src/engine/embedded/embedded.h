@@ -15,6 +15,7 @@ struct embedded_options {
     uint64_t segment_bytes;    // 0: the usual; tests take less
     uint64_t checkpoint_bytes; // of the journal between two checkpoints; 0: the usual
     const struct spending_limits *limits;   // likewise
+    uint32_t review_expires_s;              // how long held payments wait; 0: the standard
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
     const struct vault_masters *masters; // free texts are encrypted; NULL: they are not. Copied.
     // No command with free texts will come, and none has to be read: encrypted books open without

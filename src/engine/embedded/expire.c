@@ -7,13 +7,26 @@
 // ---- holds whose time is over -----------------------------------------------------------------
 
 // The longest that an expiry's record can be: a hold's facts and two short texts.
-#define EXPIRY_BYTES_MAX 512
+#define EXPIRY_BYTES_MAX 640
 
 static void expire_hold(struct books *books, uint32_t index) {
     books_make_room(books, EXPIRY_BYTES_MAX);
     struct command command = {
         .type = COMMAND_EXPIRE,
         .subject = state_hold_at(&books->state, index)->hold.id,
+        .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+    };
+    struct outcome outcome;
+    decide_one(books, &command, false, &outcome);
+    CHECK(outcome.status == STATUS_ok);
+}
+
+// Nobody came to decide about a payment in time: the system turns it down.
+static void expire_parked(struct books *books, uint32_t index) {
+    books_make_room(books, EXPIRY_BYTES_MAX);
+    struct command command = {
+        .type = COMMAND_ANOMALY_REJECT,
+        .subject = state_parked_at(&books->state, index)->parked.id,
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
     struct outcome outcome;
@@ -60,7 +73,10 @@ void expire_due(struct books *books, const struct submission *first) {
     for (int i = 0; i < LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND; i++) {
         if ((index = state_due_first(state, books->now_ms)) == 0)
             return;
-        expire_hold(books, index);
+        if ((index & DUE_PARKED) != 0)
+            expire_parked(books, index & ~DUE_PARKED);
+        else
+            expire_hold(books, index);
         state_due_pop(state);
     }
     if (state_due_first(state, books->now_ms) == 0)

@@ -20,6 +20,8 @@ static void docket_wallet(struct books *books, struct fetched *fetched, struct w
     fetched->docket.wallet = &item->wallet;
     if (item->wallet.counters != 0)
         fetched->docket.spent = &state_spending_at(&books->state, item->wallet.counters)->spent;
+    if (item->habits != 0)
+        fetched->docket.habits = &state_habits_at(&books->state, item->habits)->habits;
     fetched->docket.currency = &books->state.currencies[item->wallet.currency];
 }
 
@@ -29,6 +31,9 @@ static void docket_counterparty(struct books *books, struct fetched *fetched,
     if (item == NULL)
         return;
     fetched->docket.counterparty = &item->wallet;
+    if (item->habits != 0)
+        fetched->docket.counterparty_habits =
+            &state_habits_at(&books->state, item->habits)->habits;
     fetched->docket.counterparty_currency =
         &books->state.currencies[item->wallet.currency].currency;
 }
@@ -189,6 +194,9 @@ static void fetch_parked(struct books *books, const struct command *command,
         return;
     fetched->docket.parked = &fetched->parked->parked;
     fetch_kept(books, fetched->parked, &record);
+    fetched->docket.parked_held = record.parked.held;
+    if (record.parked.cause != PARKED_FOR_APPROVAL)
+        docket_wallet(books, fetched, state_wallet(&books->state, record.parked.wallet));
     fetched->docket.parked_by = arena_copy(&books->scratch, record.origin.principal);
 }
 
@@ -277,11 +285,15 @@ static void fetch_new_ids(struct books *books, const struct command *command,
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
     case COMMAND_OWNER_FORGET:
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
     fetched->docket.new_id = id_make(&state->seal, books->now_ms, slot, locator);
-    if (books->approvals != NULL || command->type == COMMAND_ADJUSTMENT)
+    if (books->approvals != NULL || state->rules.count != 0 ||
+        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
         fetched->docket.new_parked =
             id_make(&state->seal, books->now_ms, slot, state->parked.count);
 }
@@ -301,6 +313,19 @@ const struct key *fetch_principal(struct books *books, struct id key) {
     return &books->state.key_items[books->principal_index].key;
 }
 
+static void docket_rules(struct books *books, struct docket *docket) {
+    if (books->state.rules.count != 0) {
+        memset(&books->verdict, 0, sizeof(books->verdict));
+        docket->rules = &books->state.rules;
+        docket->verdict = &books->verdict;
+        docket->review_expires_s = books->review_expires_s;
+    }
+    docket->words = &books->words;
+    docket->rules_version = books->state.rules.version;
+    docket->rules_failed =
+        atomic_load_explicit(&books->engine.rules_failed, memory_order_relaxed);
+}
+
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched) {
     struct state *state = &books->state;
     struct fetched *fetched = ret_fetched;
@@ -311,6 +336,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     fetched->docket.owner_seed = books->hash_seed;
     fetched->docket.approvals = books->approvals;
     fetched->docket.limits = books->limits;
+    docket_rules(books, &fetched->docket);
     fetched->docket.keys = state->keys;
     fetched->docket.key_count = state->key_count;
     fetched->docket.principal = fetch_principal(books, command->principal_key);
@@ -328,12 +354,15 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     case COMMAND_DEPOSIT:
     case COMMAND_WITHDRAWAL:
     case COMMAND_ADJUSTMENT:
+    case COMMAND_FINDING:
     case COMMAND_WALLET_CHANGE:
         docket_wallet(books, fetched, wallet_found(state, command->wallet, command->found[0]));
         break;
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
-    case COMMAND_READ_APPROVAL: fetch_parked(books, command, fetched); break;
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS: fetch_parked(books, command, fetched); break;
     case COMMAND_SETTLE:
     case COMMAND_FAIL: fetch_withdrawal(books, command, fetched); break;
     case COMMAND_REFUND: fetch_purchase(books, command, fetched); break;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Commands that wait for a decision, and those that had it: from the newest down. They are few, so
-// each one's record is read to see who asked for it.
+// Commands that wait for a decision, findings, and those that had it: from the newest down. They
+// are few, so each one's record is read to see who asked for it.
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/embedded/listing.h"
+#include "ledger/finding.h"
 
 static bool is_wanted(struct books *books, const struct list_query *query,
                       const struct parked_item *item, uint64_t now_ms) {
@@ -11,14 +12,21 @@ static bool is_wanted(struct books *books, const struct list_query *query,
     const char *why;
     if (id_is_zero(item->parked.id) || item->opened >= journal_published(books->journal))
         return false;
+    if ((query->kind == LIST_ANOMALIES) == (item->parked.cause == PARKED_FOR_APPROVAL))
+        return false;
+    uint64_t made_ms = id_time_ms(item->parked.id);
+    if (query->kind == LIST_ANOMALIES && (made_ms < query->from_ms || made_ms >= query->to_ms))
+        return false;
     if (query->status >= 0 && (int)parked_status_at(&item->parked, now_ms) != query->status)
         return false;
     if (!id_is_zero(query->wallet) && !id_equal(query->wallet, item->parked.wallet))
         return false;
     struct slice asked_by = query->bound_to.size != 0 ? query->asker : query->initiated_by;
-    if (asked_by.size == 0)
+    if (asked_by.size == 0 && query->rule.size == 0)
         return true;
     CHECK(record_decode(journal_read(books->journal, item->opened), &opening, &why) == STATUS_ok);
+    if (query->rule.size != 0)
+        return slice_equal(finding_rule(opening.parked.finding.texts), query->rule);
     return slice_equal(opening.origin.principal, asked_by) &&
            (query->initiated_by.size == 0 ||
             slice_equal(opening.origin.principal, query->initiated_by));

@@ -25,6 +25,7 @@ enum status books_list(struct engine *engine, const struct list_query *query,
     }
     case LIST_HOLDS: return list_holds(books, query, ret_page);
     case LIST_WITHDRAWALS: return list_withdrawals(books, query, ret_page);
+    case LIST_ANOMALIES:
     case LIST_APPROVALS: return list_approvals(books, query, ret_page);
     case LIST_KEYS: return list_keys(books, query, ret_page);
     case LIST_AUDIT: return list_audit(books, query, ret_page);

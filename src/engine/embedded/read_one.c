@@ -101,11 +101,14 @@ static void read_approval(struct books *books, const struct command *command,
                           struct outcome *outcome) {
     const struct parked_item *item = state_parked(&books->state, command->subject);
     struct record opening;
+    bool is_anomaly = command->type == COMMAND_READ_ANOMALY;
+    if (item != NULL && is_anomaly == (item->parked.cause == PARKED_FOR_APPROVAL))
+        item = NULL; // they share their places, but not their names
     if (item != NULL)
         fetch_kept(books, item, &opening);
     if (item == NULL || (command_is_bound(command) &&
                          !slice_equal(opening.origin.principal, command->origin.principal))) {
-        read_missing(command, ID_APPROVAL, outcome);
+        read_missing(command, is_anomaly ? ID_ANOMALY : ID_APPROVAL, outcome);
         return;
     }
     outcome->parked = item->parked;
@@ -132,6 +135,7 @@ void read_one(struct books *books, const struct command *command, struct outcome
     case COMMAND_READ_TRANSACTION: read_transaction(books, command, ret_outcome); return;
     case COMMAND_READ_HOLD: read_hold(books, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(books, command, ret_outcome); return;
+    case COMMAND_READ_ANOMALY:
     case COMMAND_READ_APPROVAL: read_approval(books, command, ret_outcome); return;
     case COMMAND_READ_OPERATION: read_operation(books, command, ret_outcome); return;
     case COMMAND_READ_CURSOR:

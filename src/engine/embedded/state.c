@@ -17,6 +17,8 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
     table_init(&state->parked, sizeof(struct parked_item), HOLDS_MAX);
     table_init(&state->spending, sizeof(struct spending_item), WALLETS_MAX);
+    table_init(&state->habits, sizeof(struct habits_item), WALLETS_MAX);
+    CHECK(pthread_mutex_init(&state->rules_lock, NULL) == 0);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
     arena_init(&state->key_texts, 4096);
     CHECK(pthread_mutex_init(&state->refunds_lock, NULL) == 0);
@@ -31,6 +33,8 @@ void state_done(struct state *state) {
     table_done(&state->refunds);
     table_done(&state->parked);
     table_done(&state->spending);
+    table_done(&state->habits);
+    (void)pthread_mutex_destroy(&state->rules_lock);
     memory_free(state->keys);
     memory_free(state->key_items);
     arena_done(&state->key_texts);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "engine/embedded/table.h"
 #include "ledger/decide.h"
+#include "ledger/habits.h"
 #include "ledger/history.h"
 
 #define STATE_CURRENCIES_MAX 1024
@@ -25,7 +26,7 @@ struct wallet_item {
     uint64_t levels[HISTORY_LEVELS]; // position of its last transaction whose number is a multiple
                                      // of 64, 4096, 262144
     uint32_t open_holds;             // first of the list of its open holds; 0: none
-    uint32_t reserved;
+    uint32_t habits;                 // its place among them; 0: none yet
 };
 static_assert(sizeof(struct wallet_item) == 128, "two cache lines");
 
@@ -65,7 +66,7 @@ struct refund_item {
 struct parked_item {
     struct parked parked;
     uint32_t sequence;
-    uint32_t reserved;
+    uint32_t listed; // 1 once it has its place among what is due
     uint64_t opened; // position of the record that opened it
     uint64_t closed; // position of the decision; 0: none yet
 };
@@ -78,6 +79,13 @@ struct spending_item {
     uint32_t reserved;
 };
 
+// What a wallet usually does; wallets name theirs by `habits`.
+struct habits_item {
+    struct habits habits;
+    uint32_t sequence;
+    uint32_t reserved;
+};
+
 struct key_item {
     struct key key;
     uint64_t opened;       // position of the record that created it
@@ -85,9 +93,11 @@ struct key_item {
     uint64_t last_used_ms; // atomic; kept by checkpoints and key_uses.c
 };
 
+// A hold, or, with DUE_PARKED, a payment that is held for review.
+#define DUE_PARKED (UINT32_C(1) << 31)
 struct due {
     uint64_t expires_at_ms;
-    uint32_t hold;
+    uint32_t thing;
 };
 
 struct state {
@@ -98,6 +108,7 @@ struct state {
     struct table refunds;     // struct refund_item
     struct table parked;      // struct parked_item
     struct table spending;    // struct spending_item
+    struct table habits;      // struct habits_item
 
     // Keys are few and asked for at every request: arrays behind a lock, the rules see `keys` as
     // one array.
@@ -120,6 +131,10 @@ struct state {
     pthread_mutex_t cursors_lock;
     struct cursor cursors[CURSOR_COUNT];
 
+    // The set of rules in force. The writer changes it under the lock, and reads without.
+    pthread_mutex_t rules_lock;
+    struct rule_set rules;
+
     struct due
         *due; // binary heap by time, entries of closed holds are skipped when they come up; owned
     uint32_t due_count, due_capacity;
@@ -139,6 +154,12 @@ struct withdrawal_item *state_withdrawal(const struct state *state, struct id id
 struct parked_item *state_parked(const struct state *state, struct id id);
 static inline struct spending_item *state_spending_at(const struct state *state, uint32_t index) {
     return (struct spending_item *)table_at(&state->spending, index);
+}
+static inline struct habits_item *state_habits_at(const struct state *state, uint32_t index) {
+    return (struct habits_item *)table_at(&state->habits, index);
+}
+static inline struct parked_item *state_parked_at(const struct state *state, uint32_t index) {
+    return (struct parked_item *)table_at(&state->parked, index);
 }
 static inline struct wallet_item *state_wallet_at(const struct state *state, uint32_t index) {
     return (struct wallet_item *)table_at(&state->wallets, index);
@@ -190,7 +211,10 @@ void state_cursors_name(struct state *state);
 // Puts a hold that is open into its payer's list and the heap of due times, or takes a closed one
 // out of the list; does nothing where that is already so. Thread: the writer.
 void state_hold_list(struct state *state, struct hold_item *item);
-// The next hold whose time is over, without taking it; 0: none is due at that time. Entries of
+// Puts a payment that is held for review into the heap of due times, once.
+void state_parked_list(struct state *state, struct parked_item *item);
+// The next hold (or held payment: DUE_PARKED) whose time is over, without taking it; 0: none is due
+// at that time. Entries of
 // holds that are no longer open are dropped on the way. Thread: the writer.
 uint32_t state_due_first(struct state *state, uint64_t now_ms);
 void state_due_pop(struct state *state);

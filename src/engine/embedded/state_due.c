@@ -39,9 +39,14 @@ void state_due_pop(struct state *state) {
 }
 
 static bool due_is_current(const struct state *state, const struct due *entry) {
-    if (!table_has(&state->holds, entry->hold))
+    if ((entry->thing & DUE_PARKED) != 0) {
+        uint32_t index = entry->thing & ~DUE_PARKED;
+        return table_has(&state->parked, index) &&
+               state_parked_at(state, index)->parked.status == PARKED_PENDING;
+    }
+    if (!table_has(&state->holds, entry->thing))
         return false;
-    const struct hold *hold = &state_hold_at(state, entry->hold)->hold;
+    const struct hold *hold = &state_hold_at(state, entry->thing)->hold;
     return hold->status == HOLD_OPEN && hold->expires_at_ms == entry->expires_at_ms;
 }
 
@@ -52,7 +57,7 @@ uint64_t state_due_next_ms(struct state *state) {
 }
 
 uint32_t state_due_first(struct state *state, uint64_t now_ms) {
-    return state_due_next_ms(state) <= now_ms ? state->due[0].hold : 0;
+    return state_due_next_ms(state) <= now_ms ? state->due[0].thing : 0;
 }
 
 void state_hold_list(struct state *state, struct hold_item *item) {
@@ -67,7 +72,7 @@ void state_hold_list(struct state *state, struct hold_item *item) {
         if (item->next != 0)
             state_hold_at(state, item->next)->previous = index;
         payer->open_holds = index;
-        due_push(state, (struct due){.expires_at_ms = item->hold.expires_at_ms, .hold = index});
+        due_push(state, (struct due){.expires_at_ms = item->hold.expires_at_ms, .thing = index});
         state->hold_open_count++;
     } else {
         if (item->next != 0)
@@ -80,4 +85,16 @@ void state_hold_list(struct state *state, struct hold_item *item) {
         state->hold_open_count--;
     }
     item->listed = open;
+}
+
+void state_parked_list(struct state *state, struct parked_item *item) {
+    const struct parked *parked = &item->parked;
+    if (item->listed != 0 || id_is_zero(parked->id) || parked->cause != PARKED_FOR_REVIEW ||
+        parked->status != PARKED_PENDING)
+        return;
+    uint32_t index = (uint32_t)(((uint8_t *)item - state->parked.bytes) / sizeof(*item));
+    CHECK(index < DUE_PARKED);
+    due_push(state, (struct due){.expires_at_ms = parked->expires_at_ms,
+                                 .thing = index | DUE_PARKED});
+    item->listed = 1;
 }

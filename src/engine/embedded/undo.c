@@ -13,6 +13,8 @@ static uint32_t *sequence_of(struct state *state, enum undo_kind kind, uint32_t 
     case UNDO_REFUND: return &((struct refund_item *)table_at(&state->refunds, index))->sequence;
     case UNDO_CURRENCY: return &state->currency_sequence;
     case UNDO_SPENDING: return &state_spending_at(state, index)->sequence;
+    case UNDO_HABITS: return &state_habits_at(state, index)->sequence;
+    case UNDO_PARKED: return &state_parked_at(state, index)->sequence;
     }
     UNREACHABLE("an item of no kind");
 }
@@ -20,9 +22,19 @@ static uint32_t *sequence_of(struct state *state, enum undo_kind kind, uint32_t 
 void undo_begin(struct undo *undo, struct state *state) {
     CHECK(!undo->active);
     undo->active = true;
-    undo->count = 0;
+    undo->count = undo->habits_count = 0;
     undo->transaction_count = state->transaction_count;
     undo->currency_count = state->currency_count;
+}
+
+static uint32_t habits_save(struct undo *undo, const struct habits *habits) {
+    if (undo->habits_count == undo->habits_capacity) {
+        undo->habits_capacity = undo->habits_capacity == 0 ? 256 : undo->habits_capacity * 2;
+        undo->habits =
+            memory_resize(undo->habits, undo->habits_capacity * sizeof(*undo->habits));
+    }
+    undo->habits[undo->habits_count] = *habits;
+    return undo->habits_count++;
 }
 
 static struct undo_entry *entry_add(struct undo *undo, enum undo_kind kind, uint32_t index) {
@@ -66,6 +78,10 @@ void undo_touch(struct undo *undo, struct state *state, enum undo_kind kind, uin
         break;
     case UNDO_CURRENCY: entry->currency = state->currencies[index]; break;
     case UNDO_SPENDING: entry->spending = *state_spending_at(state, index); break;
+    case UNDO_HABITS:
+        entry->habits = habits_save(undo, &state_habits_at(state, index)->habits);
+        break;
+    case UNDO_PARKED: UNREACHABLE("an atomic batch decides about no finding");
     }
 }
 
@@ -97,8 +113,10 @@ static void roll_back_wallet(struct state *state, const struct undo_entry *entry
     struct wallet_item *item = state_wallet_at(state, entry->index);
     uint32_t open_holds = item->open_holds, sequence = item->sequence;
     uint32_t counters = item->wallet.counters; // once it has a place it keeps it
+    uint32_t habits = item->habits;            // likewise
     *item = entry->wallet;
     item->wallet.counters = counters;
+    item->habits = habits;
     item->open_holds = open_holds;
     item->sequence = sequence;
 }
@@ -106,7 +124,9 @@ static void roll_back_wallet(struct state *state, const struct undo_entry *entry
 static void roll_back_added(struct state *state, const struct undo_entry *entry) {
     struct table *table = entry->kind == UNDO_WALLET ? &state->wallets
                           : entry->kind == UNDO_HOLD ? &state->holds
-                                                     : &state->withdrawals;
+                          : entry->kind == UNDO_PARKED
+                              ? &state->parked
+                              : &state->withdrawals;
     CHECK(entry->index + 1 == table->count);
     if (entry->kind == UNDO_WALLET)
         state->currencies[state_wallet_at(state, entry->index)->wallet.currency].wallet_count--;
@@ -120,7 +140,8 @@ static void roll_back_added(struct state *state, const struct undo_entry *entry)
     table_cut(table, entry->index);
 }
 
-static void roll_back_entry(struct state *state, const struct undo_entry *entry) {
+static void roll_back_entry(const struct undo *undo, struct state *state,
+                            const struct undo_entry *entry) {
     if (entry->kind == UNDO_HOLD)
         roll_back_hold(state, entry);
     if (entry->added && entry->kind != UNDO_REFUND) {
@@ -139,6 +160,10 @@ static void roll_back_entry(struct state *state, const struct undo_entry *entry)
     case UNDO_SPENDING:
         state_spending_at(state, entry->index)->spent = entry->spending.spent;
         break;
+    case UNDO_HABITS:
+        state_habits_at(state, entry->index)->habits = undo->habits[entry->habits];
+        break;
+    case UNDO_PARKED: UNREACHABLE("added, so it is gone");
     case UNDO_REFUND: {
         // An added one stays, as "nothing refunded": taking it out of the map would be more work
         // than it is worth.
@@ -161,7 +186,7 @@ static void roll_back_entry(struct state *state, const struct undo_entry *entry)
 void undo_roll_back(struct undo *undo, struct state *state) {
     CHECK(undo->active);
     for (uint32_t i = undo->count; i > 0; i--)
-        roll_back_entry(state, &undo->entries[i - 1]);
+        roll_back_entry(undo, state, &undo->entries[i - 1]);
     state->transaction_count = undo->transaction_count;
     __atomic_store_n(&state->currency_count, undo->currency_count, __ATOMIC_RELEASE);
     undo->active = false;
@@ -170,5 +195,6 @@ void undo_roll_back(struct undo *undo, struct state *state) {
 
 void undo_done(struct undo *undo) {
     memory_free(undo->entries);
+    memory_free(undo->habits);
     *undo = (struct undo){0};
 }

@@ -11,7 +11,9 @@ enum undo_kind {
     UNDO_WITHDRAWAL,
     UNDO_REFUND,
     UNDO_CURRENCY,
-    UNDO_SPENDING
+    UNDO_SPENDING,
+    UNDO_HABITS,
+    UNDO_PARKED // only ever added: a finding about one of the batch's payments
 };
 
 struct undo_entry {
@@ -24,6 +26,7 @@ struct undo_entry {
         struct withdrawal_item withdrawal;
         struct refund_item refund;
         struct spending_item spending;
+        uint32_t habits; // its place among the copies: they are larger than all others
         struct currency_account currency;
     };
 };
@@ -34,6 +37,8 @@ struct undo {
     uint32_t currency_count;
     struct undo_entry *entries; // owned; kept for the next batch
     uint32_t count, capacity;
+    struct habits *habits; // owned, likewise
+    uint32_t habits_count, habits_capacity;
 };
 
 // Thread: the writer, all of them.

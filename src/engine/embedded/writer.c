@@ -35,11 +35,18 @@ static size_t bytes_of(const struct command *command) {
            command->bound_to.size + SEAL_OVERHEAD + 8;
 }
 
-static size_t bytes_of_submission(const struct submission *submission) {
+// What a rule may find in it.
+#define FINDING_BYTES_MAX 1280
+
+static size_t bytes_of_submission(const struct books *books,
+                                  const struct submission *submission) {
     size_t bytes = 4096 + (submission->atomic ? submission->count * sizeof(uint64_t) : 0);
     for (uint32_t i = 0; i < submission->count; i++) {
         bytes += bytes_of(&submission->commands[i]);
-        if (submission->commands[i].type == COMMAND_APPROVE) // and what it lets go
+        if (books->state.rules.count != 0)
+            bytes += FINDING_BYTES_MAX;
+        if (submission->commands[i].type == COMMAND_APPROVE ||
+            submission->commands[i].type == COMMAND_ANOMALY_APPROVE) // and what it lets go
             bytes += LIMIT_RECORD_BYTES_MAX;
         if (submission->commands[i].type == COMMAND_WALLET_CHANGE)
             bytes += LIMIT_TEXT_BYTES_MAX +
@@ -57,7 +64,7 @@ static void refuse_full(struct outcome *outcome) {
 static void decide_submission(struct books *books, struct submission *submission) {
     bool reads = submission->count > 0 && command_is_read(submission->commands[0].type);
     if (!reads && !books->storage_full)
-        books_make_room(books, bytes_of_submission(submission));
+        books_make_room(books, bytes_of_submission(books, submission));
     if ((submission->atomic || submission->guarded) && books->storage_full) {
         for (uint32_t i = 0; submission->guarded && i < submission->count; i++)
             refuse_full(&submission->outcomes[i]);
@@ -115,7 +122,7 @@ static size_t prefetch_all(struct books *books, struct inbox_node *first) {
             commands += submission->count;
             for (uint32_t i = 0; i < submission->count && i < FETCH_AHEAD; i++)
                 fetch_prefetch(books, &submission->commands[i]);
-            bytes += bytes_of_submission(submission);
+            bytes += bytes_of_submission(books, submission);
         }
     }
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);

@@ -11,6 +11,7 @@ void desk_init(struct desk *desk) {
     arena_init(&desk->key_texts, 4096);
     desk_sealing_init(desk);
     desk->keys_version = UINT64_MAX;
+    CHECK(pthread_mutex_init(&desk->rules_lock, NULL) == 0);
     desk->heads_round = -1;
     desk->retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
 }
@@ -42,7 +43,8 @@ void desk_clear(struct desk *desk) {
     desk->parked.count = 0;
     desk->sealing.added.count = 0;
     column_begin(&desk->sealing.destroyed, false);
-    desk->purchases.count = desk->due.count = desk->records.count = 0;
+    desk->rules_record = 0;
+    desk->purchases.count = desk->due.count = desk->due_reviews.count = desk->records.count = 0;
     for (uint32_t i = 0; i < desk->cursors.count; i++) {
         const struct cursor_row *row = desk->cursors.items[i];
         desk->cursor_at[cursor_index(row->cursor.kind, row->cursor.slot)] = NULL;
@@ -71,6 +73,9 @@ void desk_done(struct desk *desk) {
     memory_free(desk->withdrawals.items);
     memory_free(desk->purchases.items);
     memory_free(desk->due.items);
+    memory_free(desk->due_reviews.items);
+    buffer_done(&desk->words);
+    (void)pthread_mutex_destroy(&desk->rules_lock);
     memory_free(desk->parked.items);
     memory_free(desk->cursors.items);
     memory_free(desk->asked.items);
@@ -238,6 +243,7 @@ void desk_undo_begin(struct desk *desk) {
     desk_touch(desk, &desk->holds.count, sizeof(uint32_t));
     desk_touch(desk, &desk->withdrawals.count, sizeof(uint32_t));
     desk_touch(desk, &desk->records.count, sizeof(uint32_t));
+    desk_touch(desk, &desk->parked.count, sizeof(uint32_t)); // findings about its payments
     desk_touch(desk, &desk->currency_count, sizeof(uint32_t));
 }
 

@@ -11,6 +11,8 @@
 #include "engine/postgres/map.h"
 #include "engine/postgres/number.h"
 #include "ledger/decide.h"
+#include "ledger/habits.h"
+#include "ledger/rules.h"
 #include "ledger/history.h"
 #include "ledger/seal.h"
 #include "vault/vault.h"
@@ -21,6 +23,7 @@
 struct wallet_row {
     struct wallet wallet;
     struct spent spent;
+    struct habits habits; // version 0: nothing was counted yet
     uint64_t number, version_before, details, last, levels[HISTORY_LEVELS]; // positions but number
     uint32_t last_number;
     bool present, added, changed;
@@ -167,9 +170,19 @@ struct desk {
 
     const struct approval_rules *approvals; // borrowed; NULL: none
     const struct spending_limits *limits;   // likewise
+    uint32_t review_expires_s; // how long held payments wait; 0: the standard
+    // The set of rules in force, kept while its version is the books'. Others read it under the
+    // lock.
+    pthread_mutex_t rules_lock;
+    struct rule_set rules;
+    uint64_t rule_hits[RULES_MAX]; // each atomic; since it came
+    uint64_t rules_record;         // of a set that this batch adds; 0: none
+    bool rules_failed;             // see struct engine
+    struct verdict verdict;        // of the command that is being decided
+    struct buffer words;           // and the sentence behind it
     struct map parked_map;
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
-    struct rows wallets, holds, withdrawals, purchases, due, parked, cursors;
+    struct rows wallets, holds, withdrawals, purchases, due, due_reviews, parked, cursors;
     struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch, numbered without a gap; struct record_row
@@ -197,7 +210,7 @@ struct desk {
     struct saved *saved; // owned
     uint32_t saved_count, saved_capacity;
     struct buffer scratch; // for encoding
-    struct column out[20]; // what is being written
+    struct column out[21]; // what is being written
 };
 
 // What a command names, found.
@@ -273,6 +286,14 @@ uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats);
 uint64_t desk_take(struct desk *desk, struct record *record, struct found *found);
 // `slot`: the home of what was asked.
 uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_t slot);
+
+// desk_rules.c
+bool desk_rules_are_in_force(const struct desk *desk, const struct command *command);
+// Another set is in force.
+void desk_rules_set(struct desk *desk, const struct rule_set *set);
+void desk_rules_count(struct desk *desk);
+// Thread: any.
+void desk_rules_stats(struct desk *desk, struct engine_stats *ret_stats);
 
 // desk_read.c
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "engine/postgres/desk.h"
 #include "ledger/parked.h"
+#include "ledger/review.h"
 
 static void count(uint64_t *counter) {
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
@@ -29,6 +30,16 @@ bool desk_earlier(const struct desk *desk, struct digest128 key, struct record *
     return true;
 }
 
+// A held payment is answered with what has become of it since.
+static void outcome_point_now(const struct desk *desk, struct id id, struct outcome *outcome) {
+    const struct parked_row *row = desk_parked(desk, id);
+    if (row == NULL)
+        return; // its month was detached: the first answer again
+    outcome->record = outcome_position(row->closed != 0 ? row->closed : row->opened);
+    if (row->closed != 0)
+        outcome->opening = outcome_position(row->opened);
+}
+
 static void outcome_replay(const struct desk *desk, const struct command *command,
                            const struct record *earlier, uint64_t position,
                            struct outcome *outcome, struct engine_stats *stats) {
@@ -40,6 +51,8 @@ static void outcome_replay(const struct desk *desk, const struct command *comman
     count(&stats->replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
+    if (earlier->kind == RECORD_PARKED && earlier->parked.cause == PARKED_FOR_REVIEW)
+        outcome_point_now(desk, earlier->parked.id, outcome);
     desk_hide(desk, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;
@@ -82,30 +95,54 @@ static void set_aside(struct outcome *outcome, struct engine_stats *stats) {
     count(&stats->set_aside);
 }
 
-// The kept command is decided again, on what is now; its own record comes before the approval's.
-// False: somebody else has locked what it would change.
-static bool decide_kept(struct desk *desk, const struct parked_row *row,
-                        struct parked_facts *facts, struct engine_stats *stats) {
-    struct record opening, record;
-    struct command kept;
-    struct found found;
-    struct refusal refusal;
+static void kept_of(struct desk *desk, const struct parked_row *row,
+                    struct command *ret_kept) {
+    struct record opening;
     const char *why;
     const struct record_row *first = desk_record(desk, row->opened);
     CHECK(first != NULL);
     struct slice bytes = desk_reveal(desk, &desk->arena, first->bytes);
     CHECK(record_decode(bytes, &opening, &why) == STATUS_ok);
-    CHECK(parked_kept(&opening.parked, &kept));
+    CHECK(parked_kept(&opening.parked, ret_kept));
+}
+
+// Whether somebody else has locked what a kept command would change.
+static bool kept_is_blocked(struct desk *desk, const struct parked_row *row) {
+    struct command kept;
+    struct found found;
+    kept_of(desk, row, &kept);
     desk_find(desk, &kept, &found);
-    if (is_blocked(&found))
-        return false;
+    return is_blocked(&found);
+}
+
+// The kept command is decided again, on what is now; its own record comes before the approval's.
+static void decide_kept(struct desk *desk, const struct parked_row *row,
+                        struct parked_facts *facts, struct engine_stats *stats) {
+    struct record record;
+    struct command kept;
+    struct found found;
+    struct refusal refusal;
+    kept_of(desk, row, &kept);
+    desk_find(desk, &kept, &found);
+    CHECK(!is_blocked(&found));
     enum status status = decide(&kept, &found.docket, &record, &refusal);
     if (status == STATUS_ok) {
         (void)desk_take(desk, &record, &found);
         count(&stats->records);
     }
     parked_outcome(facts, status == STATUS_ok ? &record : NULL, &refusal);
-    return true;
+}
+
+// A held payment was approved: its money is free again by the record before, and it is decided
+// again. Returns the position of the last record about it.
+static uint64_t decide_held(struct desk *desk, const struct record *released, struct found *found,
+                            struct engine_stats *stats) {
+    struct record last;
+    struct parked_facts facts = released->parked;
+    decide_kept(desk, found->parked, &facts, stats);
+    review_outcome_facts(released, &facts, &last);
+    count(&stats->records);
+    return desk_take(desk, &last, found);
 }
 
 // A command that has to wait, or the decision about one.
@@ -117,21 +154,40 @@ static void decide_parked(struct desk *desk, const struct command *command, bool
         struct refusal refusal = {.status = STATUS_approval_required,
                                   .id_type = ID_WALLET,
                                   .id = record->parked.wallet};
+        if (record->parked.cause == PARKED_FOR_REVIEW)
+            refusal = review_refusal_of_batch(record);
         outcome_refuse(outcome, &refusal, stats);
         return;
     }
-    if (record->parked.status == PARKED_PENDING) {
-        parked_keep(&record->parked, command, &encoded);
-    } else if (record->parked.status == PARKED_APPROVED &&
-               !decide_kept(desk, found->parked, &record->parked, stats)) {
+    bool held = record->parked.cause == PARKED_FOR_REVIEW;
+    bool approved = record->parked.status == PARKED_APPROVED;
+    if (approved && kept_is_blocked(desk, found->parked)) {
         set_aside(outcome, stats);
         return;
     }
+    if (record->parked.status == PARKED_PENDING && record->parked.cause != PARKED_FLAGGED) {
+        parked_keep(&record->parked, command, &encoded);
+    } else if (approved && !held) {
+        decide_kept(desk, found->parked, &record->parked, stats);
+    }
     uint64_t position = desk_take(desk, record, found);
+    if (approved && held)
+        position = decide_held(desk, record, found, stats);
     outcome->status = STATUS_ok;
     outcome_point(outcome, record, position);
     count(&stats->records);
     buffer_done(&encoded);
+}
+
+// What a rule found in the payment that was just made.
+static void write_finding(struct desk *desk, const struct record *made, struct found *found,
+                          struct engine_stats *stats) {
+    struct record record;
+    uint64_t locator = number_locator(desk_next_number(desk), desk->now_ms);
+    struct id id = id_make(&desk->seal, desk->now_ms, id_slot(found->docket.wallet->id), locator);
+    review_flag_facts(made, &found->docket, id, &record);
+    (void)desk_take(desk, &record, found);
+    count(&stats->records);
 }
 
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
@@ -147,12 +203,15 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     }
     struct found found;
     struct refusal refusal;
+    if (command->type == COMMAND_RULES && desk_rules_are_in_force(desk, command))
+        return;
     desk_find(desk, command, &found);
     if (is_blocked(&found)) {
         set_aside(outcome, stats);
         return;
     }
     enum status status = decide(command, &found.docket, &record, &refusal);
+    desk_rules_count(desk);
     if (status != STATUS_ok) {
         outcome_refuse(outcome, &refusal, stats);
         if (!in_atomic && command_outcome_is_remembered(command, status))
@@ -168,6 +227,8 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     outcome_point(outcome, &record, position);
     desk_hide(desk, command, &record, outcome);
     count(&stats->records);
+    if (record.judged && desk->verdict.action == RULE_FLAG)
+        write_finding(desk, &record, &found, stats);
 }
 
 // ---- guarded submissions ----------------------------------------------------------------------
@@ -304,7 +365,7 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
 }
 
-// Holds whose time is over end before anything else is decided.
+// Holds and held payments whose time is over end before anything else is decided.
 uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
     uint32_t ended = 0;
     for (uint32_t i = 0; i < desk->due.count; i++) {
@@ -312,6 +373,19 @@ uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
         struct command command = {
             .type = COMMAND_EXPIRE,
             .subject = hold->hold.id,
+            .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+        };
+        struct outcome outcome;
+        desk_decide(desk, &command, false, &outcome, stats);
+        CHECK(outcome.status == STATUS_ok || outcome.status == STATUS_busy);
+        ended += outcome.status == STATUS_ok;
+    }
+    // Nobody came to decide about a payment in time: the system turns it down.
+    for (uint32_t i = 0; i < desk->due_reviews.count; i++) {
+        const struct parked_row *row = desk->due_reviews.items[i];
+        struct command command = {
+            .type = COMMAND_ANOMALY_REJECT,
+            .subject = row->parked.id,
             .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
         };
         struct outcome outcome;

@@ -235,6 +235,7 @@ static uint32_t slot_of(const struct record *record) {
     case RECORD_PARKED: return id_slot(record->parked.id);
     case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
     case RECORD_NOTES:
+    case RECORD_RULES:
     case RECORD_KEY: return 0;
     case RECORD_REFUSAL:
     case RECORD_BATCH: break;
@@ -242,24 +243,37 @@ static uint32_t slot_of(const struct record *record) {
     UNREACHABLE("nothing is taken");
 }
 
-// An atomic batch neither waits nor decides, so nothing of this is ever taken back alone.
+// An atomic batch neither waits nor decides; what rules say of its payments goes with it.
 static void take_parked(struct desk *desk, struct record *record, struct found *found,
                         uint64_t position) {
-    CHECK(!desk->undoing);
+    bool is_finding = record->parked.cause == PARKED_FLAGGED;
+    CHECK(!desk->undoing || (is_finding && record->parked.status == PARKED_PENDING));
     if (record->parked.status == PARKED_PENDING) {
         struct parked_row *row = add_row(desk, &desk->parked, sizeof(*row));
         row->number = position / 8;
         row->opened = position;
         row->added = row->present = true;
         row->principal = arena_copy(&desk->arena, record->origin.principal);
-        map_add(&desk->parked_map, map_number(row->number), row);
+        if (!is_finding) // nobody knows its id in this batch, and the number may come again
+            map_add(&desk->parked_map, map_number(row->number), row);
         found->parked = row;
         found->docket.parked = &row->parked;
     } else {
         found->parked->changed = true;
         found->parked->closed = position;
     }
+    if (record->parked.held != 0)
+        change_wallet(desk, found->wallet);
     apply(record, &found->docket);
+}
+
+// Nor do rules come in one.
+static void take_rules(struct desk *desk, const struct record *record, uint64_t position) {
+    struct rule_set set;
+    bool is_valid = rules_decode(record->rules.rules, record->rules.version, &set);
+    CHECK(is_valid && !desk->undoing);
+    desk->rules_record = position / 8;
+    desk_rules_set(desk, &set);
 }
 
 // Cursors come in no atomic batch either.
@@ -297,6 +311,7 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_KEY: take_key(desk, record, found, position); break;
     case RECORD_DATA_KEY: desk_destroy_key(desk, record); break;
     case RECORD_NOTES: break;
+    case RECORD_RULES: take_rules(desk, record, position); break;
     case RECORD_PARKED: take_parked(desk, record, found, position); break;
     case RECORD_CURSOR: take_cursor(desk, record, found); break;
     case RECORD_REFUSAL:

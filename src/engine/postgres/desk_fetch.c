@@ -186,6 +186,10 @@ static void want_of_command(struct desk *desk, const struct command *command) {
     case COMMAND_READ_WITHDRAWAL: want_withdrawal(desk, command->subject); return;
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS:
+    case COMMAND_READ_ANOMALY:
     case COMMAND_READ_APPROVAL: want_parked(desk, command->subject); return;
     case COMMAND_REFUND:
     case COMMAND_READ_TRANSACTION: want_transaction(desk, command->subject); return;
@@ -392,6 +396,11 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
     wallet->spent = (struct spent){.day = (uint32_t)row_number(result, row, 17),
                                    .day_sum = row_number(result, row, 18),
                                    .month_sum = row_number(result, row, 19)};
+    struct slice habits = row_bytes(result, row, 20);
+    CHECK(habits.size == 0 || habits.size == sizeof(wallet->habits));
+    if (habits.size != 0)
+        memcpy(&wallet->habits, habits.bytes, habits.size);
+    CHECK(habits_are_valid(&wallet->habits));
     wallet->version_before = wallet->wallet.version;
     wallet->last_number = (uint32_t)row_number(result, row, 10);
     wallet->details = (uint64_t)row_number(result, row, 11) * 8;
@@ -445,13 +454,24 @@ static void take_withdrawal(struct desk *desk, const struct pg_result *result, i
 }
 
 // What was kept will be decided again: it names things like any other command.
-static void take_parked(struct desk *desk, const struct pg_result *result, int row) {
-    struct parked_row *parked =
-        map_find(&desk->parked_map, map_number((uint64_t)row_number(result, row, 0)));
+static void take_parked(struct desk *desk, const struct pg_result *result, int row,
+                        bool is_due) {
+    uint64_t number = (uint64_t)row_number(result, row, 0);
+    struct parked_row *parked = map_find(&desk->parked_map, map_number(number));
+    if (parked == NULL && is_due) {
+        parked = take_zeroed(desk, sizeof(*parked));
+        parked->number = number;
+        parked->opened = number * 8;
+        map_add(&desk->parked_map, map_number(number), parked);
+    }
+    if (is_due)
+        rows_add(&desk->due_reviews, parked);
     struct record record;
     struct command kept;
     const char *why;
-    CHECK(parked != NULL && !parked->present);
+    CHECK(parked != NULL);
+    if (parked->present)
+        return; // asked for, and due
     row_parked(result, row, &parked->parked);
     parked->opened = (uint64_t)row_number(result, row, 10) * 8;
     parked->closed = (uint64_t)row_number(result, row, 6) * 8;
@@ -462,6 +482,9 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     take_record_at(desk, parked->opened, row_bytes(result, row, 8));
     take_record_at(desk, parked->closed, row_bytes(result, row, 9));
     rows_add(&desk->parked, parked);
+    want_wallet(desk, parked->parked.wallet);
+    if (parked->parked.cause == PARKED_FLAGGED)
+        return;
     CHECK(record.kind == RECORD_PARKED && parked_kept(&record.parked, &kept));
     desk->has_bound = desk->has_bound || command_is_bound(&kept);
     want_of_command(desk, &kept);
@@ -498,6 +521,27 @@ static void want_operations(struct desk *desk, struct slice bytes) {
     }
 }
 
+// A held payment is answered with what has become of it since.
+static void want_review(struct desk *desk, struct slice bytes) {
+    struct record record;
+    const char *why;
+    if (record_decode(bytes, &record, &why) == STATUS_ok && record.kind == RECORD_PARKED &&
+        record.parked.cause == PARKED_FOR_REVIEW)
+        want_parked(desk, record.parked.id);
+}
+
+// The set of rules that is in force, when it is another one than the desk's.
+static void take_rules(struct desk *desk, const struct pg_result *result) {
+    struct rule_set set = {0};
+    bool any = row_count(result) != 0;
+    uint32_t version = any ? (uint32_t)row_number(result, 0, 0) : 0;
+    if (any ? row_is_null(result, 0, 1) : desk->rules.version == 0)
+        return;
+    bool is_valid = !any || rules_decode(row_bytes(result, 0, 1), version, &set);
+    CHECK(is_valid);
+    desk_rules_set(desk, &set);
+}
+
 static void take_answer(struct desk *desk, const struct pg_result *result, int row) {
     struct digest128 key;
     struct slice bytes = row_bytes(result, row, 0);
@@ -505,6 +549,7 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     memcpy(&key, bytes.bytes, bytes.size);
     desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 1) * 8;
     take_record_and_opening(desk, result, row, 1);
+    want_review(desk, row_bytes(result, row, 2));
     want_operations(desk, row_bytes(result, row, 2));
     want_sides(desk, row_bytes(result, row, 2));
 }
@@ -535,6 +580,8 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
     struct desk *desk = context;
     if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
         take_books(desk, result);
+    if (statement == SQL_RULES)
+        take_rules(desk, result);
     int rows = row_count(result);
     for (int row = 0; row < rows; row++)
         switch (statement) {
@@ -550,7 +597,9 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
             take_withdrawal(desk, result, row, statement == SQL_WITHDRAWALS_LOCKED);
             break;
         case SQL_APPROVALS:
-        case SQL_APPROVALS_LOCKED: take_parked(desk, result, row); break;
+        case SQL_APPROVALS_LOCKED: take_parked(desk, result, row, false); break;
+        case SQL_DUE_REVIEWS:
+        case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, true); break;
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
@@ -657,7 +706,9 @@ static bool ask_more(struct desk *desk, struct link *link) {
 
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
                             bool will_write) {
-    struct parameters version = {0}, due = {0}, heads = {0};
+    struct parameters version = {0}, due = {0}, heads = {0}, reviews = {0}, rules = {0};
+    // A set that came to nothing with its batch must not be taken for the books'.
+    int64_t rules_version = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
     // What this desk knows of the time; keys are asked for before the books have told theirs.
     uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
     desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
@@ -681,6 +732,10 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     link_send(link, SQL_HEADS, &heads);
     parameter_number(&due, DESK_DUE_MAX);
     link_send(link, desk->has_writes ? SQL_DUE_LOCKED : SQL_DUE, &due);
+    parameter_number(&reviews, DESK_DUE_MAX);
+    link_send(link, desk->has_writes ? SQL_DUE_REVIEWS_LOCKED : SQL_DUE_REVIEWS, &reviews);
+    parameter_number(&rules, rules_version);
+    link_send(link, SQL_RULES, &rules);
     (void)ask_wanted(desk, link);
     enum link_result result = LINK_OK;
     do {

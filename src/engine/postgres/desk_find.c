@@ -10,6 +10,7 @@ static void find_wallet(struct desk *desk, struct id id, struct found *found) {
         return;
     found->docket.wallet = &found->wallet->wallet;
     found->docket.spent = &found->wallet->spent;
+    found->docket.habits = &found->wallet->habits;
     found->docket.currency = &desk->currencies[found->wallet->wallet.currency].account;
 }
 
@@ -18,6 +19,7 @@ static void find_counterparty(struct desk *desk, struct id id, struct found *fou
     if (found->counterparty == NULL)
         return;
     found->docket.counterparty = &found->counterparty->wallet;
+    found->docket.counterparty_habits = &found->counterparty->habits;
     found->docket.counterparty_currency =
         &desk->currencies[found->counterparty->wallet.currency].account.currency;
 }
@@ -120,12 +122,33 @@ static void find_new_ids(struct desk *desk, const struct command *command, struc
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
     case COMMAND_OWNER_FORGET:
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS:
     case COMMAND_WALLET_CHANGE: return;
     default: break;
     }
     found->docket.new_id = id_make(&desk->seal, desk->now_ms, slot, locator);
-    if (desk->approvals != NULL || command->type == COMMAND_ADJUSTMENT)
+    if (desk->approvals != NULL || desk->rules.count != 0 ||
+        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
         found->docket.new_parked = id_make(&desk->seal, desk->now_ms, slot, locator);
+}
+
+static void find_parked(struct desk *desk, const struct command *command, struct found *found) {
+    struct record record;
+    const char *why;
+    found->parked = desk_parked(desk, command->subject);
+    if (found->parked == NULL)
+        return;
+    found->docket.parked = &found->parked->parked;
+    found->docket.parked_by = found->parked->principal;
+    if (found->parked->parked.cause == PARKED_FOR_APPROVAL)
+        return;
+    const struct record_row *opening = desk_record(desk, found->parked->opened);
+    CHECK(opening != NULL && record_decode(opening->bytes, &record, &why) == STATUS_ok);
+    found->docket.parked_held = record.parked.held;
+    find_wallet(desk, found->parked->parked.wallet, found);
+    CHECK(found->wallet != NULL);
 }
 
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found) {
@@ -137,6 +160,15 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     found->docket.owner_seed = desk->hash_seed;
     found->docket.approvals = desk->approvals;
     found->docket.limits = desk->limits;
+    if (desk->rules.count != 0) {
+        memset(&desk->verdict, 0, sizeof(desk->verdict));
+        found->docket.rules = &desk->rules;
+        found->docket.verdict = &desk->verdict;
+        found->docket.review_expires_s = desk->review_expires_s;
+    }
+    found->docket.words = &desk->words;
+    found->docket.rules_version = desk->rules.version;
+    found->docket.rules_failed = desk->rules_failed;
     found->docket.keys = desk->keys;
     found->docket.key_count = desk->key_count;
     const struct key_row *principal = desk_key(desk, command->principal_key);
@@ -151,15 +183,13 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     case COMMAND_DEPOSIT:
     case COMMAND_WITHDRAWAL:
     case COMMAND_ADJUSTMENT:
+    case COMMAND_FINDING:
     case COMMAND_WALLET_CHANGE: find_wallet(desk, command->wallet, found); break;
     case COMMAND_APPROVE:
     case COMMAND_REJECT:
-        found->parked = desk_parked(desk, command->subject);
-        if (found->parked == NULL)
-            break;
-        found->docket.parked = &found->parked->parked;
-        found->docket.parked_by = found->parked->principal;
-        break;
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS: find_parked(desk, command, found); break;
     case COMMAND_SETTLE:
     case COMMAND_FAIL: find_withdrawal(desk, command->subject, found); break;
     case COMMAND_REFUND: find_purchase(desk, command->subject, found); break;

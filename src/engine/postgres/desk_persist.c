@@ -59,8 +59,13 @@ static void write_currencies(struct desk *desk, struct link *link) {
     send(desk, link, SQL_ADD_CURRENCIES, 7);
 }
 
+static struct slice habits_of(const struct wallet_row *row) {
+    return row->habits.version == 0 ? slice_of(NULL, 0)
+                                    : slice_of(&row->habits, sizeof(row->habits));
+}
+
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 20, added ? MASK(16) | MASK(17) : 0);
+    begin(desk, added ? 21 : 18, added ? MASK(16) | MASK(17) | MASK(20) : MASK(17));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
@@ -84,14 +89,16 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add(&out[15], row->spent.month_sum);
         if (!added) {
             column_add(&out[16], (int64_t)row->version_before);
+            add_text(&out[17], habits_of(row));
             continue;
         }
         add_id(&out[16], wallet->id);
         column_add_bytes(&out[17], row->owner);
         column_add(&out[18], wallet->currency);
         column_add(&out[19], wallet->kind);
+        add_text(&out[20], habits_of(row));
     }
-    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 20 : 17);
+    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 21 : 18);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {
@@ -199,6 +206,17 @@ static void write_approvals(struct desk *desk, struct link *link, bool added) {
         column_add_bytes(&out[8], row->principal);
     }
     send(desk, link, added ? SQL_ADD_APPROVALS : SQL_CHANGE_APPROVALS, added ? 9 : 4);
+}
+
+static void write_rules(struct desk *desk, struct link *link) {
+    struct parameters parameters = {0};
+    if (desk->rules_record == 0)
+        return;
+    parameter_number(&parameters, desk->rules.version);
+    parameter_number(&parameters, (int64_t)desk->rules_record);
+    parameter_bytes(&parameters, slice_of(desk->rules.rules,
+                                          desk->rules.count * sizeof(desk->rules.rules[0])));
+    link_send(link, SQL_ADD_RULES, &parameters);
 }
 
 static void write_cursors(struct desk *desk, struct link *link) {
@@ -427,6 +445,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_approvals(desk, link, false);
         write_cursors(desk, link);
         desk_write_data_keys(desk, link);
+        write_rules(desk, link);
         write_records(desk, link, chains);
         write_slots(desk, link);
         write_postings(desk, link);

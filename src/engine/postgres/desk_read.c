@@ -89,9 +89,12 @@ static void read_withdrawal(const struct desk *desk, const struct command *comma
 static void read_approval(const struct desk *desk, const struct command *command,
                           struct outcome *outcome) {
     const struct parked_row *row = desk_parked(desk, command->subject);
+    bool is_anomaly = command->type == COMMAND_READ_ANOMALY;
+    if (row != NULL && is_anomaly == (row->parked.cause == PARKED_FOR_APPROVAL))
+        row = NULL; // they share their numbers, but not their names
     if (row == NULL || (command_is_bound(command) &&
                         !slice_equal(row->principal, command->origin.principal))) {
-        read_missing(command, ID_APPROVAL, outcome);
+        read_missing(command, is_anomaly ? ID_ANOMALY : ID_APPROVAL, outcome);
         return;
     }
     outcome->parked = row->parked;
@@ -131,6 +134,7 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
     case COMMAND_READ_TRANSACTION: read_transaction(desk, command, ret_outcome); return;
     case COMMAND_READ_HOLD: read_hold(desk, command, ret_outcome); return;
     case COMMAND_READ_WITHDRAWAL: read_withdrawal(desk, command, ret_outcome); return;
+    case COMMAND_READ_ANOMALY:
     case COMMAND_READ_APPROVAL: read_approval(desk, command, ret_outcome); return;
     case COMMAND_READ_OPERATION: read_operation(desk, command, ret_outcome); return;
     case COMMAND_READ_CURSOR: ret_outcome->cursor = desk_cursor(desk, command)->cursor; return;

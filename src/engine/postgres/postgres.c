@@ -86,6 +86,7 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .reads_primary = relaxed(&books->stats.reads_primary),
     };
     add_servers(books, ret_stats);
+    desk_rules_stats(&books->desk, ret_stats);
 }
 
 static void books_free(struct books *books) {
@@ -264,6 +265,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
         books->desk.retention_ms = UINT64_C(24) * 3600 * 1000 * options->idempotency_days;
     books->desk.approvals = options->approvals;
     books->desk.limits = options->limits;
+    books->desk.review_expires_s = options->review_expires_s;
     books->desk.takes_turn = !options->without_turn;
     for (int i = 0; i < FEEDS_KEPT; i++)
         arena_init(&books->feeds.arenas[i], 4096);

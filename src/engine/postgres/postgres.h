@@ -10,6 +10,7 @@ struct postgres_options {
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;
     const struct spending_limits *limits;   // likewise
+    uint32_t review_expires_s;              // how long held payments wait; 0: the standard
     const struct approval_rules *approvals; // must outlive the engine; NULL: none
     const struct vault_masters *masters; // free texts are encrypted; NULL: they are not. Copied.
     bool without_texts; // none will be written or read: no master key is needed

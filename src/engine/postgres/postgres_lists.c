@@ -6,6 +6,7 @@
 #include "engine/audit_page.h"
 #include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres_books.h"
+#include "ledger/finding.h"
 
 #define ID(id) slice_of((id).bytes, id_is_zero(id) ? 0 : sizeof((id).bytes))
 
@@ -303,6 +304,13 @@ static enum link_result list_audit(struct books *books, struct link *link,
 
 // ---- approvals --------------------------------------------------------------------------------
 
+static bool is_of_rule(struct slice bytes, struct slice rule) {
+    struct record record;
+    const char *why;
+    return record_decode(bytes, &record, &why) == STATUS_ok && record.kind == RECORD_PARKED &&
+           slice_equal(finding_rule(record.parked.finding.texts), rule);
+}
+
 static enum link_result list_approvals(struct books *books, struct link *link,
                                        const struct list_query *query, struct page *page) {
     struct parameters parameters = {0};
@@ -315,6 +323,13 @@ static enum link_result list_approvals(struct books *books, struct link *link,
     parameter_bytes(&parameters, query->bound_to.size != 0 ? query->asker : (struct slice){0});
     parameter_number(&parameters, bounded(now_ms));
     parameter_number(&parameters, (int64_t)query->limit + 1);
+    parameter_number(&parameters, query->kind == LIST_APPROVALS);
+    bool by_time = query->kind == LIST_ANOMALIES;
+    parameter_number(&parameters, by_time ? (int64_t)number_of_time(query->from_ms) : 0);
+    uint64_t until = by_time && query->to_ms != UINT64_MAX
+                         ? number_before_time(query->to_ms, books->number_slack)
+                         : INT64_MAX;
+    parameter_number(&parameters, (int64_t)until);
     enum link_result answer = reader_ask(books, link, SQL_LIST_APPROVALS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;
@@ -323,6 +338,11 @@ static enum link_result list_approvals(struct books *books, struct link *link,
         bool is_closed = row_number(result, i, 6) != 0;
         if (row_bytes(result, i, 8).size == 0)
             continue; // its month was detached
+        uint64_t made_ms = id_time_ms(row_id(result, i, 1));
+        if (by_time && (made_ms < query->from_ms || made_ms >= query->to_ms))
+            continue; // numbers know their time but nearly
+        if (query->rule.size != 0 && !is_of_rule(row_bytes(result, i, 8), query->rule))
+            continue;
         struct outcome *outcome = page_add(page);
         row_parked(result, i, &outcome->parked);
         outcome->parked.status = (uint8_t)parked_status_at(&outcome->parked, now_ms);
@@ -354,6 +374,7 @@ static enum status list_on(struct books *books, struct link *link, const struct 
     case LIST_WITHDRAWALS: result = list_withdrawals(books, link, query, page); break;
     case LIST_KEYS: result = list_keys(books, link, query, page); break;
     case LIST_AUDIT: result = list_audit(books, link, query, page); break;
+    case LIST_ANOMALIES:
     case LIST_APPROVALS: result = list_approvals(books, link, query, page); break;
     }
     return result == LINK_OK ? STATUS_ok : STATUS_busy;

@@ -210,6 +210,8 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     batch->is_expiring = false;
     desk->payments_stopped =
         atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
+    desk->rules_failed =
+        atomic_load_explicit(&books->engine.rules_failed, memory_order_relaxed);
     link_forget(&books->link);
     books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
     enum link_result result = desk_fetch(desk, &books->link, batch->first, batch->will_write);
@@ -217,12 +219,13 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
         __atomic_store_n(&books->partitions_wanted, true, __ATOMIC_RELEASE);
     if (result != LINK_OK)
         return result;
-    if (!desk->has_writes && desk->due.count != 0) {
+    if (!desk->has_writes && (desk->due.count != 0 || desk->due_reviews.count != 0)) {
         batch->will_write = true; // once more, with locks
         return LINK_AGAIN;
     }
     uint32_t ended = desk_expire_due(desk, &books->stats);
-    batch->is_expiring = desk->due.count == DESK_DUE_MAX && ended != 0;
+    batch->is_expiring = ended != 0 && (desk->due.count == DESK_DUE_MAX ||
+                                        desk->due_reviews.count == DESK_DUE_MAX);
     if (!batch->is_expiring)
         decide_all(books, batch->first);
     books->times = (struct round_times){.taken_ns = batch->begun_ns,

@@ -13,7 +13,7 @@
     "w.slot::bigint, w.number, w.id, w.currency::bigint, w.kind::bigint, w.status::bigint, "       \
     "w.balance, w.held, w.credit_limit, w.version, w.transaction_count, w.details, w.last, "       \
     "w.level_64, w.level_4096, w.level_262144"
-#define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum"
+#define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum, w.habits"
 // The record that made a thing: the one with its number, unless it moved in.
 #define OPENED_BY(thing) "coalesce(nullif(" thing ".opened, 0), " thing ".number)"
 #define HOLD_COLUMNS                                                                               \
@@ -76,6 +76,14 @@
     "SELECT d.number, d.owner, d.wrapped FROM unnest($1::bigint[]) n(number) "                     \
     "JOIN data_keys d ON d.number = n.number"
 
+// Held payments whose time is over.
+#define DUE_REVIEWS(locks)                                                                         \
+    "SELECT " APPROVAL_COLUMNS " FROM (SELECT d.* FROM approvals d WHERE d.status = 0 AND "        \
+    "d.cause = 2 AND d.expires_at_ms <= greatest((SELECT time_ms FROM books), "                    \
+    "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "                                \
+    "ORDER BY d.expires_at_ms LIMIT $1::bigint " locks ") a" APPROVAL_JOINS                        \
+    "ORDER BY a.expires_at_ms, a.number"
+
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
@@ -112,6 +120,11 @@ static const char *const texts[SQL_COUNT] = {
     "ORDER BY h.expires_at_ms, h.number"
     [SQL_DUE] = DUE(""),
     [SQL_DUE_LOCKED] = DUE("FOR UPDATE OF d SKIP LOCKED"),
+    [SQL_DUE_REVIEWS] = DUE_REVIEWS(""),
+    [SQL_DUE_REVIEWS_LOCKED] = DUE_REVIEWS("FOR UPDATE OF d SKIP LOCKED"),
+    [SQL_RULES] = "SELECT version, CASE WHEN version <> $1::bigint THEN rules END "
+                  "FROM rule_sets ORDER BY version DESC LIMIT 1",
+    [SQL_ADD_RULES] = "INSERT INTO rule_sets VALUES ($1::bigint, $2::bigint, $3::bytea)",
     [SQL_IDEMPOTENCY] = "SELECT i.key, " RECORD_COLUMNS " FROM unnest($1::bytea[]) n(key) "
                         EACH("idempotency", "x.key = n.key AND x.record >= $2::bigint AND "
                                             "x.record < $3::bigint", "") "i "
@@ -193,27 +206,30 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ADD_WALLETS] =
         "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, spent_day, spent_day_sum, spent_month_sum FROM unnest($1::bigint[], "
+        "level_262144, spent_day, spent_day_sum, spent_month_sum, habits FROM unnest($1::bigint[], "
         "$2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
         "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
         "$17::bytea[], $18::bytea[], $19::bigint[], "
-        "$20::bigint[]) n(slot, number, status, balance, "
+        "$20::bigint[], $21::bytea[]) n(slot, number, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind)",
+        "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind, "
+        "habits)",
     [SQL_CHANGE_WALLETS] =
         "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
         "held = n.held, credit_limit = n.credit_limit, version = n.version, "
         "transaction_count = n.transaction_count, details = n.details, "
         "last = n.last, level_64 = n.level_64, "
         "level_4096 = n.level_4096, level_262144 = n.level_262144, spent_day = n.spent_day, "
-        "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum "
+        "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum, "
+        "habits = n.habits "
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
         "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-        "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) "
+        "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], "
+        "$18::bytea[]) "
         "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "
         "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "
-        "version_before) WHERE w.slot = n.slot AND w.number = n.number AND "
+        "version_before, habits) WHERE w.slot = n.slot AND w.number = n.number AND "
         "w.version = n.version_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =
@@ -492,11 +508,14 @@ static const char *const texts[SQL_COUNT] = {
         "WHERE w.slot = $13::bigint AND w.owner = $12::bytea) t "
         "JOIN records r ON r.number = t.record" REFUNDS OPENING
         "ORDER BY r.number DESC LIMIT $8::bigint",
-    // Status 4, expired, is pending and too late.
+    // Status 4, expired, is pending and too late, and of approvals never written. A rule's name
+    // stands in the record: the engine looks at it, page by page.
     [SQL_LIST_APPROVALS] =
         "SELECT " APPROVAL_COLUMNS " FROM approvals a" APPROVAL_JOINS
         "WHERE a.number < $1::bigint AND ($2::bigint < 0 OR $2::bigint = "
-        "CASE WHEN a.status = 0 AND a.expires_at_ms <= $6::bigint THEN 4 ELSE a.status END) AND "
+        "CASE WHEN a.status = 0 AND a.cause <> 3 AND a.expires_at_ms <= $6::bigint THEN 4 "
+        "ELSE a.status END) AND (a.cause = 1) = ($8::bigint = 1) AND "
+        "a.number >= $9::bigint AND a.number < $10::bigint AND "
         "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND "
         "(length($4::bytea) = 0 OR a.principal = $4::bytea) AND "
         "(length($5::bytea) = 0 OR a.principal = $5::bytea) "

@@ -116,7 +116,7 @@ static void neighbours_look_unrelated(void **state) {
 
 static void texts_go_there_and_back(void **state) {
     struct id_seal seal = id_seal_make(key_of_the_paper);
-    const char *prefixes[ID_TYPE_COUNT] = {"wallet", "txn", "hold", "wdl", "key", "apr"};
+    const char *prefixes[ID_TYPE_COUNT] = {"wallet", "txn", "hold", "wdl", "key", "apr", "anm"};
     for (int type = 0; type < ID_TYPE_COUNT; type++) {
         assert_string_equal(id_prefix((enum id_type)type), prefixes[type]);
         for (uint64_t i = 0; i < 2000; i++) {

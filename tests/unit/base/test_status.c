@@ -48,6 +48,7 @@ static void keys_remember_what_the_ledger_said(void **state) {
         "insufficient_funds", "balance_limit_exceeded", "wallet_not_empty", "credit_limit_in_use",
         "last_admin_key", "cannot_receive", "cannot_pay", "approval_required",
         "approval_not_pending", "limit_exceeded", "owner_unknown", "encryption_off",
+        "refused_by_rule", "held_for_review", "anomaly_not_pending",
     };
     const size_t count = sizeof(remembered) / sizeof(remembered[0]);
     size_t found = 0;

@@ -104,10 +104,10 @@ static void dump_refunds(struct state *state, struct buffer *buffer) {
 static void dump_due(const struct state *state, struct buffer *buffer) {
     bool *seen = memory_take_zeroed(state->holds.count + 1);
     for (uint32_t i = 0; i < state->due_count; i++)
-        if (state->due[i].hold < state->holds.count &&
-            state_hold_at(state, state->due[i].hold)->hold.expires_at_ms ==
+        if (state->due[i].thing < state->holds.count &&
+            state_hold_at(state, state->due[i].thing)->hold.expires_at_ms ==
                 state->due[i].expires_at_ms)
-            seen[state->due[i].hold] = true;
+            seen[state->due[i].thing] = true;
     for (uint32_t i = 1; i < state->holds.count; i++)
         if (seen[i] && state_hold_at(state, i)->hold.status == HOLD_OPEN)
             buffer_add_format(buffer, "due %u\n", i);

@@ -453,6 +453,11 @@ static void same_parked(const struct parked_facts *a, const struct parked_facts 
     SAME_TEXT(reference);
     SAME_TEXT(metadata);
     SAME_TEXT(reason);
+    SAME(finding.rules_version);
+    SAME(finding.score);
+    SAME(finding.action);
+    SAME(finding.subject_type);
+    SAME_TEXT(finding.texts);
 }
 
 static void same_key(const struct key_facts *a, const struct key_facts *b) {
@@ -477,6 +482,7 @@ static void same_refusal(const struct refusal *a, const struct refusal *b) {
     SAME(asked);
     SAME(has);
     SAME(operation);
+    assert_memory_equal(a->rule, b->rule, sizeof(a->rule));
 }
 
 static void same_cursor(const struct cursor *a, const struct cursor *b) {
@@ -494,6 +500,7 @@ void sample_compare(const struct record *a, const struct record *b) {
     SAME(operation);
     SAME(has_key);
     SAME(queued);
+    SAME(judged);
     SAME(time_ms);
     SAME(spent.version);
     SAME(spent.day);
@@ -514,6 +521,10 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_KEY: same_key(&a->api_key, &b->api_key); break;
     case RECORD_REFUSAL: same_refusal(&a->refusal, &b->refusal); break;
     case RECORD_PARKED: same_parked(&a->parked, &b->parked); break;
+    case RECORD_RULES:
+        SAME(rules.version);
+        SAME_TEXT(rules.rules);
+        break;
     case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
     case RECORD_DATA_KEY:
         SAME(data_key.number);

@@ -142,12 +142,17 @@ static void check_sane(const struct record *record, const struct sample *sample)
         break;
     case RECORD_PARKED: {
         struct command kept;
-        assert_true(record->parked.status <= PARKED_REJECTED);
-        if (record->parked.status == PARKED_PENDING)
+        assert_true(record->parked.status <= PARKED_DISMISSED);
+        if (record->parked.status == PARKED_PENDING && record->parked.cause != PARKED_FLAGGED)
             assert_true(parked_kept(&record->parked, &kept));
         break;
     }
     case RECORD_DATA_KEY: check_slice(record->data_key.owner, sample); break;
+    case RECORD_RULES: {
+        struct rule_set set;
+        assert_true(rules_decode(record->rules.rules, record->rules.version, &set));
+        break;
+    }
     case RECORD_CURSOR: cursor_check(&record->cursor); break;
     case RECORD_NOTES:
         assert_true(notes_count(record->notes.notes) == record->notes.count);

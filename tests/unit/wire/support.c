@@ -60,6 +60,7 @@ static bool id_type_of_letter(char letter, enum id_type *ret_type) {
     case 'D': *ret_type = ID_WITHDRAWAL; return true;
     case 'K': *ret_type = ID_KEY; return true;
     case 'A': *ret_type = ID_APPROVAL; return true;
+    case 'F': *ret_type = ID_ANOMALY; return true;
     default: return false;
     }
 }

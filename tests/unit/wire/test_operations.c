@@ -13,7 +13,8 @@ static enum status find(const char *method, const char *path, struct route *ret_
 
 // The path of an operation with an id in it.
 static const char *path_of(struct desk *desk, const struct operation *operation) {
-    static const char *const ids[ID_TYPE_COUNT] = {"#W1", "#T1", "#H1", "#D1", "#K1", "#A1"};
+    static const char *const ids[ID_TYPE_COUNT] = {"#W1", "#T1", "#H1", "#D1", "#K1", "#A1",
+                                                    "#F1"};
     struct buffer path = {0};
     const char *hole = strstr(operation->path, "{id}");
     if (hole == NULL)
