@@ -19,7 +19,7 @@
 #define FLIGHT_BYTES ((size_t)4 << 20)
 
 static const char settings[] =
-    "SET client_min_messages = warning; SET lock_timeout = '20s'; SET statement_timeout = 0; "
+    "SET client_min_messages = warning; SET lock_timeout = '120s'; SET statement_timeout = 0; "
     "SET idle_in_transaction_session_timeout = 0; SET timezone = 'UTC'; SET synchronous_commit = "
     "on; SET jit = off; SET search_path = florin, pg_catalog";
 
