@@ -10,13 +10,16 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/signal_gate.h"
 #include "engine/postgres/link.h"
 #include "engine/postgres/number.h"
 #include "engine/postgres/postgres.h"
 #include "move/rows_out.h"
 
-#define WAIT_NS      UINT64_C(3600000000000) // of one flight; building indexes may take long
-#define FLIGHT_BYTES ((size_t)4 << 20)
+#define WAIT_NS        UINT64_C(3600000000000) // of one flight; building indexes may take long
+#define FLIGHT_BYTES   ((size_t)4 << 20)
+#define COUNT_TRIES    30
+#define COUNT_PAUSE_NS UINT64_C(100000000)
 
 static const char settings[] =
     "SET client_min_messages = warning; SET lock_timeout = '120s'; SET statement_timeout = 0; "
@@ -49,10 +52,6 @@ const char *target_postgres_why(const struct target_postgres *target) {
     return target->why;
 }
 
-const struct model *target_postgres_model(const struct target_postgres *target) {
-    return &target->model;
-}
-
 struct id target_postgres_books(const struct target_postgres *target) {
     return target->books;
 }
@@ -78,11 +77,23 @@ static enum status ask_number(struct link *link, const char *query, char *ret_wh
     return STATUS_ok;
 }
 
-static enum status count_on(struct link *link, char *ret_why, uint64_t *ret_count) {
-    return ask_number(link,
-                      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                      "AND application_name = 'florin' AND pid <> pg_backend_pid()",
-                      ret_why, ret_count);
+// Connections of nodes. One that was closed a moment ago, as the one that migrated, may still be
+// there for the server; those of a node stay.
+static enum status count_nodes(struct link *link, char *ret_why, uint64_t *ret_count) {
+    struct signal_gate never;
+    enum status status = STATUS_ok;
+    signal_gate_init(&never, 0, 0);
+    *ret_count = 1;
+    for (int tries = 0; status == STATUS_ok && *ret_count != 0 && tries < COUNT_TRIES; tries++) {
+        if (tries != 0)
+            (void)signal_gate_wait(&never, 1, COUNT_PAUSE_NS);
+        status = ask_number(link,
+                            "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                            "current_database() AND application_name = 'florin' AND "
+                            "pid <> pg_backend_pid()",
+                            ret_why, ret_count);
+    }
+    return status;
 }
 
 static enum status open_plain(const char *url, char *ret_why, struct link *link) {
@@ -94,16 +105,6 @@ static enum status open_plain(const char *url, char *ret_why, struct link *link)
     return STATUS_busy;
 }
 
-enum status move_count_nodes(const char *url, char *ret_why, uint64_t *ret_count) {
-    struct link link;
-    enum status status = open_plain(url, ret_why, &link);
-    if (status != STATUS_ok)
-        return status;
-    status = count_on(&link, ret_why, ret_count);
-    link_done(&link);
-    return status;
-}
-
 // Empty, or half filled by an earlier move of the same books.
 static enum status check_empty(struct link *link, const struct move_birth *birth, bool again,
                                char *ret_why) {
@@ -112,7 +113,7 @@ static enum status check_empty(struct link *link, const struct move_birth *birth
     size_t at = 0;
     for (size_t i = 0; i < sizeof(birth->books.bytes); i++)
         at += (size_t)snprintf(mine + at, sizeof(mine) - at, "%02x", birth->books.bytes[i]);
-    enum status status = count_on(link, ret_why, &nodes);
+    enum status status = count_nodes(link, ret_why, &nodes);
     if (status != STATUS_ok)
         return status;
     if (nodes != 0) {

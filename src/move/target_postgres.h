@@ -35,9 +35,5 @@ MUST_CHECK enum status target_postgres_end(struct target_postgres *target);
 // Now nodes may serve it.
 MUST_CHECK enum status target_postgres_release(struct target_postgres *target);
 const char *target_postgres_why(const struct target_postgres *target);
-const struct model *target_postgres_model(const struct target_postgres *target);
 struct id target_postgres_books(const struct target_postgres *target); // the id of its own
 void target_postgres_close(struct target_postgres *target); // accepts NULL
-
-// How many nodes of Florin are connected to the database, this one not counted.
-MUST_CHECK enum status move_count_nodes(const char *url, char *ret_why, uint64_t *ret_count);
