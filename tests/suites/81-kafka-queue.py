@@ -230,6 +230,42 @@ def sent_again(report, shop, letters, bob):
     shop.server.stop()
 
 
+def forged_and_limited(report):
+    """Proofs that claim to be a node's or another key's; and a limit on spending, which counts when
+    the command is carried out."""
+    shop = world(spending_limits=[{"kind": "customer", "currency": "EUR", "per_day": 100}])
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    with shop.client() as client:
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+        admin = client.get("/v1/me").json
+    producer, text = CLUSTER.producer(), str(shops.slot_of(ann)).encode()
+
+    def send(name, amount, change=lambda headers: headers):
+        value = json.dumps({"type": "transfer", "idempotency_key": name, "from": ann, "to": bob,
+                            "amount": amount}).encode()
+        headers = dict(shops.headers_of(service["secret"], service["id"], text, value, shop.topic))
+        producer.send(shop.topic, value, key=text, partition=shops.partition_of(text, PARTITIONS),
+                      headers=list(change(headers).items())).get(30)
+
+    def as_node(headers):
+        digits = headers["florin-proof"].split()[1]
+        return {**headers, "florin-proof": b"node " + digits,
+                "florin-context": b"- 1 99999999999999 " + b"0" * 32 + b" x"}
+    forged = [as_node, lambda headers: {**headers, "florin-principal": admin["id"].encode()},
+              lambda headers: {**headers, "florin-principal": b"system"},
+              lambda headers: {**headers, "florin-context": b"- 1 99999999999999 "},
+              lambda headers: {k: v for k, v in headers.items() if k != "florin-proof"}]
+    for number, change in enumerate(forged):
+        send(f"f{number}", 1, change)
+    done = shop.metric("worker_commands_total")
+    for number in range(3):
+        send(f"l{number}", 40)
+    shop.wait_for(lambda: shop.metric("worker_commands_total") >= done + 3, what="three commands")
+    report.equal("letters", shop.metric("worker_dead_letters_total"), len(forged))
+    report.equal("two of three are within the limit", shop.balance(bob), 80)
+    shop.server.stop()
+
+
 def revoked_while_queued(report):
     """The refusal is the outcome, and what comes behind it is done."""
     shop = world()
@@ -284,6 +320,7 @@ report.run("every type", every_type)
 report.run("in order", in_order)
 report.run("every write queued", every_write_queued)
 report.run("other producers", other_producers)
+report.run("forged and limited", forged_and_limited)
 report.run("revoked while queued", revoked_while_queued)
 report.run("newer version", newer_version)
 report.finish()
