@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Plots how many frauds patterns find, and how many findings are about honest people, when each
+asks for fewer or more payments than by default: `curve.py docs/pictures/patterns.svg`."""
+
+import os
+import re
+import sys
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.dirname(os.path.abspath(__file__))]
+
+import florin  # noqa: E402
+import generate  # noqa: E402
+import play  # noqa: E402
+
+COUNTS = {"structuring": 4, "circle": 3, "fan-in": 8, "fan-out": 8, "shared-bank": 5, "burst": 10}
+LINE = re.compile(r"patterns: ([a-z-]+) \(score \d+\): wallet_\w+: .* Transactions: (.*)")
+SIZE = (640, 360)
+LEFT, TOP, RIGHT, BOTTOM = 60, 30, 20, 60
+
+
+def measure(change):
+    """(share of frauds found, findings about honest people per 1,000 transactions)."""
+    clock = play.Clock()
+    config = {"patterns": {name: {"count": max(2, min(20, count + change))}
+                           for name, count in COUNTS.items()}}
+    server = florin.Server(florin=florin.binary(), config=config,
+                           environment=clock.environment()).start()
+    player = play.Play(server, clock, generate.town(11, 20, 120, 4))
+    player.run()
+    with server.client(timeout=60) as client:
+        first, deadline = None, time.monotonic() + 60
+        while time.monotonic() < deadline:
+            text = client.get("/metrics").body.decode()
+            turns, read, end = [int(re.search(rf"florin_patterns_{name} (\d+)", text)[1])
+                                for name in ("turns_total", "position", "feed_end")]
+            first = turns if first is None else first
+            if turns >= first + 2 and read >= end > 0:
+                break
+            time.sleep(0.2)
+    findings = [{"transactions": match[2].split()}
+                for match in map(LINE.search, server.log().splitlines()) if match]
+    server.stop()
+    recall, alarms = player.judge(findings)
+    recall.pop("takeover", None)  # no pattern over wallets
+    found = sum(one for one, _ in recall.values()) / sum(all_ for _, all_ in recall.values())
+    return found, 1000 * len(alarms) / player.transactions
+
+
+def draw(points):
+    """An SVG of [(change, found, false per 1,000)]."""
+    width, height = SIZE[0] - LEFT - RIGHT, SIZE[1] - TOP - BOTTOM
+    most = max(1.0, *(false for _, _, false in points))
+    places = [(LEFT + width * index / (len(points) - 1), found, false)
+              for index, (_, found, false) in enumerate(points)]
+
+    def line(colour, pick):
+        path = " ".join(f"{x:.0f},{TOP + height * (1 - pick(found, false)):.0f}"
+                        for x, found, false in places)
+        dots = "".join(f'<circle cx="{x:.0f}" cy="{TOP + height * (1 - pick(found, false)):.0f}" '
+                       f'r="3" fill="{colour}"/>' for x, found, false in places)
+        return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>{dots}'
+
+    labels = "".join(
+        f'<text x="{x:.0f}" y="{SIZE[1] - BOTTOM + 18}" text-anchor="middle">'
+        f'{"default" if change == 0 else f"{change:+d}"}</text>'
+        for (x, _, _), (change, _, _) in zip(places, points))
+    scale = "".join(f'<text x="{LEFT - 8}" y="{TOP + height * (1 - part) + 4:.0f}" '
+                    f'text-anchor="end">{part:.0%}</text>' for part in (0, 0.5, 0.9, 1))
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE[0]} {SIZE[1]}" '
+            f'font-family="sans-serif" font-size="12" fill="#667">'
+            f'<rect width="100%" height="100%" fill="#fff"/>'
+            f'<path d="M{LEFT} {TOP}V{TOP + height}H{LEFT + width}" fill="none" stroke="#99a"/>'
+            f'<path d="M{LEFT} {TOP + height * 0.1:.0f}H{LEFT + width}" stroke="#dde"/>'
+            f'{scale}{labels}'
+            f'{line("#b8860b", lambda found, _: found)}'
+            f'{line("#c0392b", lambda _, false: false / most)}'
+            f'<text x="{LEFT}" y="18" fill="#b8860b">frauds found</text>'
+            f'<text x="{LEFT + 110}" y="18" fill="#c0392b">findings about honest people '
+            f'(top: {most:.1f} per 1,000 transactions)</text>'
+            f'<text x="{LEFT + width / 2:.0f}" y="{SIZE[1] - 14}" text-anchor="middle">'
+            f'payments or wallets that make a pattern, against the default</text></svg>\n')
+
+
+def main():
+    points = [(change, *measure(change)) for change in (-3, -2, -1, 0, 1, 2, 4)]
+    for change, found, false in points:
+        print(f"{change:+d}: {found:.0%} found, {false:.2f} false per 1,000", flush=True)
+    with open(sys.argv[1], "w", encoding="utf-8") as file:
+        file.write(draw(points))
+
+
+if __name__ == "__main__":
+    main()
