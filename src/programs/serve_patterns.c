@@ -1,26 +1,44 @@
 // SPDX-License-Identifier: MIT
-// What was found, for people: the wallet, the numbers, the transactions that led to it.
+// A finding that is found again after a restart has the same idempotency key, so the books have it
+// once.
 #include "programs/serve_patterns.h"
 
 #include <stdio.h>
 
 #include "base/log.h"
 
-static bool tell(void *context, struct engine_wait *wait, const struct pattern_finding *finding) {
-    char wallet[ID_TEXT_BYTES_MAX], ids[PATTERN_TRANSACTIONS_MAX * (ID_TEXT_BYTES_MAX + 1)];
-    size_t used = 0;
+static enum pattern_told tell(void *context, struct engine_wait *wait,
+                              const struct pattern_finding *finding) {
+    char wallet[ID_TEXT_BYTES_MAX];
+    struct command command = {
+        .type = COMMAND_FINDING,
+        .has_key = true,
+        .key = pattern_digest(finding, 0),
+        .request = pattern_digest(finding, 1),
+        .wallet = finding->wallet,
+        .slot = (uint16_t)id_slot(finding->wallet),
+        .score = finding->score,
+        .amount = finding->amount,
+        .name = slice_of_text(pattern_name(finding->pattern)),
+        .reason = slice_of_text(finding->sentence),
+        .metadata = slice_of(finding->transactions,
+                             finding->transaction_count * sizeof(finding->transactions[0])),
+        .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+    };
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
     (void)context;
-    (void)wait;
-    for (uint32_t i = 0; i < finding->transaction_count; i++) {
-        if (i != 0)
-            ids[used++] = ' ';
-        used += id_format(ID_TRANSACTION, finding->transactions[i], ids + used);
-    }
-    log_line(LOG_WARNING, "patterns", "%s (score %u): %.*s: %s Transactions: %.*s",
-             pattern_name(finding->pattern), finding->score,
-             (int)id_format(ID_WALLET, finding->wallet, wallet), wallet, finding->sentence,
-             (int)used, ids);
-    return true;
+    engine_wait_submit(wait, &submission);
+    bool is_passing = outcome_is_passing(&outcome);
+    bool is_new = outcome.status == STATUS_ok && !outcome.replayed;
+    engine_wait_release(wait);
+    if (is_passing)
+        return PATTERN_TELL_LATER;
+    if (is_new)
+        log_line(LOG_INFO, "patterns", "%s (score %u): %.*s: %s", pattern_name(finding->pattern),
+                 finding->score, (int)id_format(ID_WALLET, finding->wallet, wallet), wallet,
+                 finding->sentence);
+    return is_new ? PATTERN_TOLD : PATTERN_KNOWN;
 }
 
 struct pattern_watch *serve_patterns_open(const struct config *config, struct engine *engine,

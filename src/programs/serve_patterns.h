@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Patterns over several wallets, watched beside the server when the configuration has `patterns`:
-// each finding is a line in the log and counts in the metrics.
+// each finding is written as a recorded command of the system, so it stands among the anomalies, in
+// the audit and in the events.
 #pragma once
 #include "programs/config.h"
 #include "watch/pattern_watch.h"

@@ -34,7 +34,8 @@ struct pattern_watch {
     struct pattern_setting settings[PATTERN_COUNT];
     struct patterns *patterns; // owned; anew with each claim
     bool alone;
-    bool (*tell)(void *context, struct engine_wait *wait, const struct pattern_finding *finding);
+    enum pattern_told (*tell)(void *context, struct engine_wait *wait,
+                              const struct pattern_finding *finding);
     void *context;
     pthread_t thread;
     struct signal_gate stop;
@@ -93,13 +94,14 @@ struct digest128 pattern_digest(const struct pattern_finding *finding, uint64_t 
 
 // Until it is told, or the house is taken down.
 static bool tell_finding(struct pattern_watch *watch, const struct pattern_finding *finding) {
-    while (!watch->tell(watch->context, &watch->wait, finding)) {
+    enum pattern_told told;
+    while ((told = watch->tell(watch->context, &watch->wait, finding)) == PATTERN_TELL_LATER) {
         if (is_stopping(watch))
             return false;
         pause_ns(watch, RETRY_NS);
     }
     CHECK(pthread_mutex_lock(&watch->lock) == 0);
-    watch->stats.findings[finding->pattern]++;
+    watch->stats.findings[finding->pattern] += told == PATTERN_TOLD;
     CHECK(pthread_mutex_unlock(&watch->lock) == 0);
     return true;
 }

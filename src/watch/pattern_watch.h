@@ -15,12 +15,17 @@
 #include "watch/patterns.h"
 
 struct pattern_watch;
+
+// What became of a finding: written, known already, or to be told again in a moment.
+enum pattern_told { PATTERN_TOLD, PATTERN_KNOWN, PATTERN_TELL_LATER };
+
 struct pattern_watch_options {
     struct engine *engine;
     struct pattern_setting settings[PATTERN_COUNT];
     bool alone; // no other node can be at it
-    // Called with each finding. False: not now, it is told again in a moment. Thread: the watch's.
-    bool (*tell)(void *context, struct engine_wait *wait, const struct pattern_finding *finding);
+    // Called with each finding. Thread: the watch's.
+    enum pattern_told (*tell)(void *context, struct engine_wait *wait,
+                              const struct pattern_finding *finding);
     void *context;
 };
 

@@ -16,7 +16,6 @@ import generate  # noqa: E402
 import play  # noqa: E402
 
 COUNTS = {"structuring": 4, "circle": 3, "fan-in": 8, "fan-out": 8, "shared-bank": 5, "burst": 10}
-LINE = re.compile(r"patterns: ([a-z-]+) \(score \d+\): wallet_\w+: .* Transactions: (.*)")
 SIZE = (640, 360)
 LEFT, TOP, RIGHT, BOTTOM = 60, 30, 20, 60
 
@@ -40,8 +39,8 @@ def measure(change):
             if turns >= first + 2 and read >= end > 0:
                 break
             time.sleep(0.2)
-    findings = [{"transactions": match[2].split()}
-                for match in map(LINE.search, server.log().splitlines()) if match]
+    with server.client(timeout=60) as client:
+        findings = [one for one in client.list("/v1/anomalies?limit=1000") if one["rule"] in COUNTS]
     server.stop()
     recall, alarms = player.judge(findings)
     recall.pop("takeover", None)  # no pattern over wallets
