@@ -19,6 +19,9 @@
 #define CHUNK_BYTES_MAX (UINT64_C(1) << 20)
 #define AHEAD_BYTES_MIN (UINT64_C(8) << 20)
 #define SAMPLE_NS       (UINT64_C(100) * 1000 * 1000)
+// More than anybody writes between two looks; with less, room is taken before it is promised, which
+// may make the writer wait for the thread.
+#define PLENTY_BYTES    (UINT64_C(4) << 30)
 #define NS_PER_S        UINT64_C(1000000000)
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -304,6 +307,9 @@ enum status journal_supply_secure(struct journal_supply *supply, uint64_t head, 
         end = supply->segment_bytes;
     }
     if (spare_end == 0 && end <= atomic_load(&supply->frontier))
+        return STATUS_ok;
+    uint64_t free_bytes = atomic_load(&supply->free_bytes);
+    if (free_bytes >= PLENTY_BYTES && free_bytes - PLENTY_BYTES >= supply->free_bytes_min)
         return STATUS_ok;
     supply_lock(supply);
     supply_interrupt(supply);

@@ -75,8 +75,9 @@ void journal_supply_use(struct journal_supply *supply, struct disk_file *file, u
 void journal_supply_claim(struct journal_supply *supply, uint64_t end);
 // Sees to it that the disk has given the place for `bytes` more from offset `head` of the present
 // segment on, and at the front of the next one when they may not fit: then whoever fills the disk
-// meanwhile cannot make a round fail. Writes zeros itself where the thread has not been yet.
-// STATUS_storage_full, or what else failed: nothing may be decided.
+// meanwhile cannot make a round fail. Does nothing while there is plenty (4 GiB beyond the
+// reserve). Writes zeros itself where the thread has not been yet. STATUS_storage_full, or what
+// else failed: nothing may be decided.
 MUST_CHECK enum status journal_supply_secure(struct journal_supply *supply, uint64_t head,
                                              uint64_t bytes);
 // What lies before `head` has been used.

@@ -370,7 +370,10 @@ static void test_a_full_disk_is_noticed_ahead(void **state) {
 // Somebody else takes all that is free since the journal looked last: room that was promised is
 // there all the same, and what is not there is not promised.
 static void test_room_is_taken_before_it_is_promised(void **state) {
-    struct bench *bench = bench_new();
+    struct bench *bench = memory_take(sizeof(*bench));
+    bench_init(bench, fake_disk_open(1));
+    fake_disk_limit(bench->disk, UINT64_C(1) << 30);
+    bench_open_ok(bench);
     fake_disk_limit(bench->disk, TEST_SEGMENT_BYTES);
     assert_int_equal(journal_room(bench->journal, 1000), STATUS_ok);
     assert_int_equal(bench_round(bench, 1, 1, 1000), STATUS_ok);
