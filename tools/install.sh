@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, without a question:
-# `tools/install.sh [build] [test]`.
+# `tools/install.sh [build] [test]`; for tests also schemathesis, in a folder outside the tree.
 # When nothing is missing it asks only dpkg, so it can stand before every build.
 set -eu
+
+cd "$(dirname "$0")/.."
 
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev
 libhiredis-dev libsimdjson-dev libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
@@ -12,6 +14,7 @@ for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl
 openssl
+python3-venv
 redis-server
 pgbouncer
 postgresql
@@ -52,7 +55,17 @@ installed $package
     *) missing="$missing $package" ;;
     esac
 done
-[ -n "$missing" ] || exit 0
+# What comes from elsewhere for the tests; a suite that misses it is skipped and says why.
+fetch_others() {
+    case " $* " in
+    *" test "*) tests/schemathesis/fetch.sh >/dev/null || true ;;
+    esac
+}
+
+if [ -z "$missing" ]; then
+    fetch_others "$@"
+    exit 0
+fi
 
 as_root=
 if [ "$(id -u)" != 0 ]; then
@@ -71,3 +84,4 @@ install_missing() {
 echo "Installing:$missing"
 # The lists of packages may be absent or too old; fetching them takes longer than trying.
 install_missing || { $as_root apt-get update --quiet && install_missing; }
+fetch_others "$@"

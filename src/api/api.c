@@ -114,7 +114,7 @@ struct api *api_open(const struct api_options *options) {
     api->opened_ns = clock_monotonic_ns();
     atomic_init(&api->stopping, false);
     resolve_permissions(api);
-    openapi_render(&api->openapi, options->version);
+    openapi_render(&api->openapi, options->version, &api->currencies, &api->wire_roles);
     api->recount = recount_open(&(struct recount_options){
         .engine = options->engine,
         .mib_per_s = options->recount_mib_per_s,

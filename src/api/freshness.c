@@ -30,7 +30,7 @@ static bool parse_position(struct slice text, struct position *ret_position) {
         numbers[part] = numbers[part] << 4 | (uint64_t)digit;
     }
     *ret_position = (struct position){.epoch = numbers[0], .place = numbers[1]};
-    return digits[0] != 0 && digits[1] != 0 && numbers[0] != 0;
+    return digits[0] != 0 && digits[1] != 0 && text.bytes[0] != '0';
 }
 
 void freshness_tell(struct http_request *request, struct position position) {

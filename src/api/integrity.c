@@ -220,6 +220,12 @@ void totals_run(struct job *job) {
 }
 
 void integrity_resume_request(struct asking *asking) {
+    struct wire_context wire = router_wire_context(asking, http_arena(asking->request));
+    struct wire_faults faults = {0};
+    if (!wire_check_headers(&wire, asking->operation, &asking->headers.wire, &faults)) {
+        answers_refuse_faults(asking, &faults);
+        return;
+    }
     bool was_stopped = recount_resume(asking->loop->api->recount);
     notes_done(asking);
     answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,

@@ -57,3 +57,10 @@ enum status wire_decode_command(const struct wire_context *context,
     decode_finish(context, ret_command, ret_command->has_key);
     return STATUS_ok;
 }
+
+bool wire_check_headers(const struct wire_context *context, const struct operation *operation,
+                        const struct wire_headers *headers, struct wire_faults *faults) {
+    CHECK(operation->is_write && operation->command == COMMAND_NONE);
+    uint64_t if_match;
+    return decode_headers(context, headers, operation->takes_if_match, &if_match, faults);
+}

@@ -51,10 +51,22 @@ static bool store_id(const struct field *field, void *target, struct slice text)
     return operation_parse_id(field->id_type, text, place_of(field, target));
 }
 
+// In queries a zero id means that none was asked for. Asked for all the same, it becomes another
+// that nobody has, so that nothing is found.
+static bool store_id_of_query(const struct field *field, void *target, struct slice text,
+                              enum id_type type) {
+    struct id *id = place_of(field, target);
+    if (!operation_parse_id(type, text, id))
+        return false;
+    if (id_is_zero(*id))
+        id->bytes[sizeof(id->bytes) - 1] = 1;
+    return true;
+}
+
 static bool store_any_id(const struct field *field, void *target, struct slice text) {
     for (int type = 0; type < ID_TYPE_COUNT; type++)
-        if (operation_parse_id((enum id_type)type, text, place_of(field, target)))
-            return !id_is_zero(*(struct id *)place_of(field, target));
+        if (store_id_of_query(field, target, text, (enum id_type)type))
+            return true;
     return false;
 }
 
@@ -207,7 +219,7 @@ static bool store_parameter(const struct wire_context *context, const struct fie
     switch ((enum field_kind)field->kind) {
     case FIELD_INTEGER:
         return parse_integer(text, &integer) && store_number(field, target, integer);
-    case FIELD_ID: return store_id(field, target, text);
+    case FIELD_ID: return store_id_of_query(field, target, text, field->id_type);
     case FIELD_TEXT: return store_text(context, field, target, text);
     case FIELD_WORD: return store_word(context, field, target, text);
     case FIELD_CURRENCY: return store_currency_of_query(field, target, text);

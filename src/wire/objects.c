@@ -30,7 +30,9 @@ static const struct object_type types[] = {
     {"Score", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}", "from 1 to 100"},
     {"Request", "{\"type\":\"object\"}", "the fields of the request"},
     {"Refusal", "{\"$ref\":\"#/components/schemas/Problem\"}", "a problem document"},
-    {"Text", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
+    {"Text",
+     "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,"
+     "\"pattern\":\"^[^\\u0000-\\u001f\\u007f-\\u009f]+$\"}",
      "a text of 1 to 255 characters"},
     {"Sentence", "{\"type\":\"string\"}", "a text"},
     {"Anything", "{\"type\":\"object\"}", "an object of the API"},
@@ -52,12 +54,15 @@ static const struct object_type types[] = {
     {"Time", "{\"type\":\"string\",\"format\":\"date-time\"}", "ISO 8601 in UTC"},
     {"Metadata",
      "{\"type\":\"object\",\"maxProperties\":32,\"propertyNames\":{\"minLength\":1,"
-     "\"maxLength\":64},\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,"
-     "\"maxLength\":512}}",
+     "\"maxLength\":64,\"pattern\":\"^[^\\u0000-\\u001f\\u007f-\\u009f]+$\"},"
+     "\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":512,"
+     "\"pattern\":\"^[^\\u0000-\\u001f\\u007f-\\u009f]+$\"}}",
      "an object of at most 32 texts: names of up to 64 bytes, values of up to 512"},
-    {"AnyId", "{\"type\":\"string\",\"pattern\":\"^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$\"}",
+    {"AnyId",
+     "{\"type\":\"string\",\"pattern\":\"^(wallet|txn|hold|wdl|key|apr)_[0-7]"
+     "[0-9a-hjkmnp-tv-z]{25}$\"}",
      "the id of a thing of any type"},
-    {"Cursor", "{\"type\":\"string\",\"minLength\":13,\"maxLength\":13}", "opaque"},
+    {"Cursor", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f][0-9a-hjkmnp-tv-z]{12}$\"}", "opaque"},
     {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},
     {"WalletStatus", WORDS("\"active\",\"frozen\",\"closed\""), "`active`, `frozen` or `closed`"},
     {"TransactionType",

@@ -36,7 +36,10 @@ static void write_query_field(struct buffer *buffer, const struct field *field) 
     BUFFER_ADD(buffer, ",\"in\":\"query\",\"description\":");
     write_text(buffer, field->sentence);
     BUFFER_ADD(buffer, ",\"schema\":");
-    openapi_write_field(buffer, field);
+    if (field->kind == FIELD_CURRENCY) // books can outlive a configuration that declared one
+        openapi_write_reference(buffer, "Currency");
+    else
+        openapi_write_field(buffer, field);
     BUFFER_ADD(buffer, "}");
 }
 
@@ -245,7 +248,8 @@ static void write_tags(struct buffer *buffer) {
     BUFFER_ADD(buffer, "]");
 }
 
-void openapi_render(struct buffer *buffer, const char *version) {
+void openapi_render(struct buffer *buffer, const char *version,
+                    const struct wire_currencies *currencies, const struct wire_roles *roles) {
     BUFFER_ADD(buffer, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Florin\",\"version\":");
     write_text(buffer, version);
     BUFFER_ADD(buffer, ",\"description\":\"" DESCRIPTION "\",\"license\":{\"name\":\"MIT\","
@@ -261,6 +265,6 @@ void openapi_render(struct buffer *buffer, const char *version) {
         write_path(buffer, code);
     }
     BUFFER_ADD(buffer, "},\"components\":");
-    openapi_write_components(buffer);
+    openapi_write_components(buffer, currencies, roles);
     BUFFER_ADD(buffer, "}");
 }

@@ -55,7 +55,7 @@ static void write_integer(struct buffer *buffer, const struct field *field) {
 
 static void write_words(struct buffer *buffer, const struct field *field) {
     if (field->open) {
-        BUFFER_ADD(buffer, "{\"type\":\"string\"}");
+        openapi_write_reference(buffer, "KnownRole");
         return;
     }
     BUFFER_ADD(buffer, "{\"type\":\"string\",\"enum\":[");
@@ -77,7 +77,7 @@ void openapi_write_field(struct buffer *buffer, const struct field *field) {
     case FIELD_ID: openapi_write_reference(buffer, openapi_id_type(field->id_type)); return;
     case FIELD_TEXT: openapi_write_reference(buffer, "Text"); return;
     case FIELD_INTEGER: write_integer(buffer, field); return;
-    case FIELD_CURRENCY: openapi_write_reference(buffer, "Currency"); return;
+    case FIELD_CURRENCY: openapi_write_reference(buffer, "KnownCurrency"); return;
     case FIELD_WORD: write_words(buffer, field); return;
     case FIELD_METADATA: openapi_write_reference(buffer, "Metadata"); return;
     case FIELD_BOOL:
@@ -85,8 +85,8 @@ void openapi_write_field(struct buffer *buffer, const struct field *field) {
         buffer_add_text(buffer, field->standard != 0 ? "true}" : "false}");
         return;
     case FIELD_TIME:
-        BUFFER_ADD(buffer, "{\"type\":\"string\",\"anyOf\":[{\"format\":\"date-time\"},"
-                           "{\"format\":\"date\"}]}");
+        BUFFER_ADD(buffer, "{\"type\":\"string\",\"pattern\":\"^(19[7-9]|[2-9][0-9]{2})[0-9]-\","
+                           "\"anyOf\":[{\"format\":\"date-time\"},{\"format\":\"date\"}]}");
         return;
     case FIELD_ANY_ID: openapi_write_reference(buffer, "AnyId"); return;
     case FIELD_CURSOR: openapi_write_reference(buffer, "Cursor"); return;
@@ -117,9 +117,32 @@ static void write_required(struct buffer *buffer, const char *separator, const c
     write_text(buffer, name);
 }
 
+// Roles that are bound to an owner cannot go without one.
+static void write_bound_rule(struct buffer *buffer, const struct field *role,
+                             const struct wire_roles *roles) {
+    const char *separator = "";
+    BUFFER_ADD(buffer, ",\"anyOf\":[{\"required\":[\"owner\"]},"
+                       "{\"properties\":{\"role\":{\"enum\":[");
+    for (int word = 0; role->words[word] != NULL; word++) {
+        if ((roles->bound & UINT64_C(1) << (role->word_base + word)) != 0)
+            continue;
+        buffer_add_text(buffer, separator);
+        write_text(buffer, role->words[word]);
+        separator = ",";
+    }
+    for (uint32_t i = 0; i < roles->custom_count; i++) {
+        if ((roles->bound & UINT64_C(1) << roles->customs[i].number) != 0)
+            continue;
+        buffer_add_text(buffer, separator);
+        json_write_text(buffer, roles->customs[i].name);
+        separator = ",";
+    }
+    BUFFER_ADD(buffer, "]}}}]");
+}
+
 // The body of an operation; in a batch with `type`, a key and the path's id besides.
 static void write_request(struct buffer *buffer, const struct operation *operation,
-                          bool in_batch) {
+                          const struct wire_roles *roles, bool in_batch) {
     const struct field *id =
         in_batch && operation->batch_id != NULL ? operation_batch_id_field(operation) : NULL;
     const char *separator = "";
@@ -152,21 +175,25 @@ static void write_request(struct buffer *buffer, const struct operation *operati
         write_required(buffer, separator, operation->body[i]->name);
         separator = ",";
     }
-    BUFFER_ADD(buffer, "]}");
+    BUFFER_ADD(buffer, "]");
+    for (uint32_t i = 0; i < operation->body_count; i++)
+        if (operation->body[i]->open)
+            write_bound_rule(buffer, operation->body[i], roles);
+    BUFFER_ADD(buffer, "}");
 }
 
-static void write_requests(struct buffer *buffer) {
+static void write_requests(struct buffer *buffer, const struct wire_roles *roles) {
     for (unsigned code = 0; code < OPERATION_COUNT; code++) {
         const struct operation *operation = operation_at(code);
         if (operation->body_count != 0) {
             BUFFER_ADD(buffer, ",\"");
             write_request_name(buffer, operation);
             BUFFER_ADD(buffer, "\":");
-            write_request(buffer, operation, false);
+            write_request(buffer, operation, roles, false);
         }
         if (operation->batch_type != NULL) {
             buffer_add_format(buffer, ",\"Operation_%s\":", operation->batch_type);
-            write_request(buffer, operation, true);
+            write_request(buffer, operation, roles, true);
         }
     }
     BUFFER_ADD(buffer, ",\"Operation\":{\"oneOf\":[");
@@ -217,7 +244,43 @@ static void write_object(struct buffer *buffer, const struct object *object) {
     BUFFER_ADD(buffer, "]}");
 }
 
-static void write_schemas(struct buffer *buffer) {
+static void write_known_currencies(struct buffer *buffer,
+                                   const struct wire_currencies *currencies) {
+    struct currency currency;
+    const char *separator = "";
+    BUFFER_ADD(buffer, ",\"KnownCurrency\":{\"type\":\"string\",\"enum\":[");
+    for (uint32_t i = 0; currency_iso_at(i, &currency); i++, separator = ",") {
+        buffer_add_text(buffer, separator);
+        json_write_text(buffer, currency_code(&currency));
+    }
+    for (uint32_t i = 0; i < currencies->custom_count; i++, separator = ",") {
+        buffer_add_text(buffer, separator);
+        json_write_text(buffer, currency_code(&currencies->customs[i]));
+    }
+    BUFFER_ADD(buffer, "]}");
+}
+
+// `open` fields have the words of the house and names of the configuration.
+static void write_known_roles(struct buffer *buffer, const struct wire_roles *roles) {
+    const char *separator = "";
+    BUFFER_ADD(buffer, ",\"KnownRole\":{\"type\":\"string\",\"enum\":[");
+    const struct operation *creation = operation_at(OPERATION_KEY_CREATE);
+    for (uint32_t i = 0; i < creation->body_count; i++) {
+        const struct field *field = creation->body[i];
+        for (int word = 0; field->open && field->words[word] != NULL; word++, separator = ",") {
+            buffer_add_text(buffer, separator);
+            write_text(buffer, field->words[word]);
+        }
+    }
+    for (uint32_t i = 0; i < roles->custom_count; i++, separator = ",") {
+        buffer_add_text(buffer, separator);
+        json_write_text(buffer, roles->customs[i].name);
+    }
+    BUFFER_ADD(buffer, "]}");
+}
+
+static void write_schemas(struct buffer *buffer, const struct wire_currencies *currencies,
+                          const struct wire_roles *roles) {
     uint32_t type_count, object_count;
     const struct object_type *types = object_types(&type_count);
     const struct object *all = objects(&object_count);
@@ -232,24 +295,29 @@ static void write_schemas(struct buffer *buffer) {
         BUFFER_ADD(buffer, ",");
         write_object(buffer, &all[i]);
     }
-    write_requests(buffer);
+    write_known_currencies(buffer, currencies);
+    write_known_roles(buffer, roles);
+    write_requests(buffer, roles);
 }
 
-void openapi_write_components(struct buffer *buffer) {
+void openapi_write_components(struct buffer *buffer, const struct wire_currencies *currencies,
+                              const struct wire_roles *roles) {
     BUFFER_ADD(buffer, "{\"securitySchemes\":{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\","
                        "\"description\":\"The secret of an API key.\"}},\"parameters\":{");
     BUFFER_ADD(buffer,
                "\"IdempotencyKey\":{\"name\":\"Idempotency-Key\",\"in\":\"header\","
                "\"description\":\"The same key with the same request returns the first answer. "
                "Kept at least 7 days.\",\"schema\":{\"type\":\"string\",\"minLength\":1,"
-               "\"maxLength\":255}},");
+               "\"maxLength\":255,\"pattern\":\"^[!-~]([ -~]*[!-~])?$\"}},");
     BUFFER_ADD(buffer,
                "\"IfMatch\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
                "\"One version of the wallet that is changed or pays (of a deposit: receives), in "
-               "quotes.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[0-9]{1,18}\\\"$\"}},"
+               "quotes.\",\"example\":\"\\\"7\\\"\",\"schema\":{\"type\":\"string\","
+               "\"pattern\":\"^\\\"(0|[1-9][0-9]{0,17})\\\"$\"}},"
                "\"FlorinPosition\":{\"name\":\"Florin-Position\",\"in\":\"header\",\"description\":"
                "\"What came with the answer to a write; the answer is no older than that.\","
-               "\"schema\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{1,16}-[0-9a-f]{1,16}$\"}},"
+               "\"example\":\"1-1\",\"schema\":{\"type\":\"string\","
+               "\"pattern\":\"^[1-9a-f][0-9a-f]{0,15}-[0-9a-f]{1,16}$\"}},"
                "\"CacheControl\":{\"name\":\"Cache-Control\",\"in\":\"header\",\"description\":"
                "\"`max-age=N` allows an answer that is N seconds old.\","
                "\"schema\":{\"type\":\"string\"}}");
@@ -266,6 +334,6 @@ void openapi_write_components(struct buffer *buffer) {
                "seconds in which they come back. Also on all other answers of whoever is "
                "limited.\",\"schema\":{\"type\":\"string\"}}},"
                "\"schemas\":{");
-    write_schemas(buffer);
+    write_schemas(buffer, currencies, roles);
     BUFFER_ADD(buffer, "}}");
 }

@@ -146,6 +146,41 @@ def ids(report, world):
         report.check(f"path {path[:40]}", answer.status in (400, 404, 414), answer)
 
 
+def cursors(report, world):
+    """A cursor of another list, or one that was made up, is never more than a wrong question."""
+    lists = ["/v1/wallets", f"/v1/wallets/{world.ann}/transactions", "/v1/transactions",
+             "/v1/withdrawals", "/v1/holds", "/v1/approvals", "/v1/keys", "/v1/audit",
+             "/v1/transactions?type=deposit", "/v1/holds?order=o1"]
+    for i in range(4):
+        world.deposit(world.ann, 10, f"cursors-{i}")
+        world.client.post("/v1/withdrawals", {"wallet": world.ann, "amount": 1})
+        world.client.post("/v1/holds", {"wallet": world.ann, "merchant": world.shop, "amount": 1,
+                                        "order": "o1"})
+        world.client.post("/v1/adjustments", {"wallet": world.ann, "direction": "credit",
+                                              "amount": 1, "reason": "r"})
+        world.server.key("auditor")
+
+    def page(path, **query):
+        joint = "&" if "?" in path else "?"
+        return world.client.get(path + joint + "&".join(f"{k}={v}" for k, v in query.items()))
+
+    found = {path: page(path, limit=1).get("next_cursor") for path in lists}
+    report.check("every list has a second page", all(found.values()), found)
+    made_up = ["0" * 13, "f" + "z" * 12, "0" * 12 + "1", "7abcdefghjkmn"]
+    for path in lists:
+        report.equal(f"{path}: its own cursor", page(path, cursor=found[path]).status, 200)
+        for cursor in [*found.values(), *made_up]:
+            answer = page(path, cursor=cursor)
+            report.check(f"{path} with {cursor}", answer.status in (200, 400), answer)
+    answer = page(lists[1], cursor=made_up[0])
+    report.equal("a history says what is wrong",
+                 (answer.status, answer.json["errors"][0]["pointer"]), (400, "/cursor"))
+    nobody = f"wallet_{'0' * 26}"
+    for path in (f"/v1/holds?wallet={nobody}", f"/v1/withdrawals?wallet={nobody}",
+                 f"/v1/audit?resource={nobody}"):
+        report.equal(f"{path} finds nothing", world.client.get(path)["items"], [])
+
+
 def borrowed_keys(report, world):
     """An idempotency key is its principal's alone."""
     body = {"from": world.ann, "to": world.bob, "amount": 7}
@@ -269,7 +304,8 @@ def main():
     report = Report("attacks")
     with florin.serving(florin=florin.binary(), config={"http_threads": 2}) as server:
         world = World(server)
-        for attack in (bombs, amounts, ids, borrowed_keys, log_injection, double_spending, races):
+        for attack in (bombs, amounts, ids, cursors, borrowed_keys, log_injection,
+                       double_spending, races):
             report.run(attack.__name__, lambda told, attack=attack: attack(told, world))
         world.client.close()
         report.equal("a clean stop", server.stop(), 0)

@@ -14,11 +14,13 @@
 static struct desk desk;
 static struct buffer document;
 static struct json_value root;
+static const struct wire_roles roles = {
+    .customs = {{.name = {(const uint8_t *)"teller", 6}, .number = 16}}, .custom_count = 1};
 
 static int open_desk(void **state) {
     const char *why;
     desk_open(&desk);
-    openapi_render(&document, "1.2.3");
+    openapi_render(&document, "1.2.3", desk.context.currencies, &roles);
     return json_parse(desk.context.parser, desk_body_slice(&desk, buffer_slice(&document)), &root,
                       &why)
                ? 0
