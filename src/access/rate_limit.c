@@ -56,11 +56,27 @@ struct rate_limiter {
     struct limit limits[RATE_LIMITS_MAX];
 };
 
+const char *rate_class_name(uint8_t class) {
+    switch (class) {
+    case RATE_READ: return "read";
+    case RATE_WRITE: return "write";
+    case RATE_ANY: return "any";
+    case RATE_MONEY: return "money";
+    case RATE_WALLETS: return "wallets";
+    case RATE_LISTS: return "lists";
+    case RATE_KEYS: return "keys";
+    case RATE_AUDIT: return "audit";
+    case RATE_BOOKS: return "books";
+    default: return NULL;
+    }
+}
+
 bool rate_limit_is_valid(const struct rate_limit_rule *rule) {
     bool is_plain = rule->classes == RATE_ANY && rule->role == 0;
-    return rule->scope <= RATE_PER_ADDRESS && rule->classes >= RATE_READ &&
-           rule->classes <= RATE_ANY && (rule->scope != RATE_PER_ADDRESS || is_plain) &&
-           (rule->role == 0 || permissions_role(rule->role) != NULL) && rule->requests >= 1 &&
+    return rule->scope <= RATE_PER_ADDRESS && rate_class_name(rule->classes) != NULL &&
+           (rule->scope != RATE_PER_ADDRESS || is_plain) &&
+           (rule->role == 0 || rule->role_name != NULL || permissions_role(rule->role) != NULL) &&
+           rule->requests >= 1 &&
            rule->requests <= RATE_LIMIT_REQUESTS_MAX && rule->seconds >= 1 &&
            rule->seconds <= RATE_LIMIT_SECONDS_MAX && rule->burst >= 1 &&
            rule->burst <= RATE_LIMIT_BURST_MAX;
@@ -73,13 +89,14 @@ bool rate_limit_same(const struct rate_limit_rule *a, const struct rate_limit_ru
 static void limit_name(struct limit *limit) {
     static const char *const scopes[] = {
         [RATE_PER_KEY] = "key", [RATE_PER_ROLE] = "role", [RATE_PER_ADDRESS] = "address"};
-    static const char *const classes[] = {
-        [RATE_READ] = "-read", [RATE_WRITE] = "-write", [RATE_ANY] = ""};
     const struct rate_limit_rule *rule = &limit->rule;
-    int size =
-        snprintf(limit->name, sizeof(limit->name), "%s%s%s%s", scopes[rule->scope],
-                 rule->role == 0 ? "" : "-",
-                 rule->role == 0 ? "" : permissions_role(rule->role)->name, classes[rule->classes]);
+    const char *role = rule->role == 0           ? ""
+                       : rule->role_name != NULL ? rule->role_name
+                                                 : permissions_role(rule->role)->name;
+    bool is_any = rule->classes == RATE_ANY;
+    int size = snprintf(limit->name, sizeof(limit->name), "%s%s%s%s%s", scopes[rule->scope],
+                        rule->role == 0 ? "" : "-", role, is_any ? "" : "-",
+                        is_any ? "" : rate_class_name(rule->classes));
     CHECK(size > 0 && (size_t)size < sizeof(limit->name));
 }
 
@@ -207,7 +224,8 @@ static void limit_give_back(struct limit *limit, uint64_t who) {
 
 void rate_limiter_admit(struct rate_limiter *limiter, const struct rate_asker *asker,
                         uint64_t now_ns, struct rate_verdict *ret_verdict) {
-    CHECK(asker->is_stranger || asker->class == RATE_READ || asker->class == RATE_WRITE);
+    CHECK(asker->is_stranger || (asker->class & RATE_ANY) == RATE_READ ||
+          (asker->class & RATE_ANY) == RATE_WRITE);
     ret_verdict->asked = 0;
     ret_verdict->refused = false;
     for (uint32_t i = 0; i < limiter->limit_count; i++) {

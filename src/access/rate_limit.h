@@ -28,8 +28,19 @@
 #define RATE_LIMIT_NAME_BYTES   64
 
 enum rate_scope { RATE_PER_KEY, RATE_PER_ROLE, RATE_PER_ADDRESS };
-// Bits, so that a rule may be for both.
-enum rate_class { RATE_READ = 1, RATE_WRITE = 2, RATE_ANY = 3 };
+// Bits: a request is a read or a write, and may be of further classes; a rule is for one class, or
+// for any request.
+enum rate_class {
+    RATE_READ = 1,
+    RATE_WRITE = 2,
+    RATE_ANY = 3,
+    RATE_MONEY = 4,
+    RATE_WALLETS = 8,
+    RATE_LISTS = 16,
+    RATE_KEYS = 32,
+    RATE_AUDIT = 64,
+    RATE_BOOKS = 128,
+};
 
 struct rate_limit_rule {
     uint8_t scope;   // enum rate_scope
@@ -38,12 +49,13 @@ struct rate_limit_rule {
     uint32_t requests;
     uint32_t seconds;
     uint32_t burst;
+    const char *role_name; // of a role of the configuration; NULL: it is the house's, or none
 };
 
 // Who asks: the holder of a valid key, or a stranger at an address.
 struct rate_asker {
     bool is_stranger;
-    uint8_t class; // RATE_READ or RATE_WRITE
+    uint8_t class; // all bits of enum rate_class that fit the request
     uint8_t role;
     struct id key;
     uint8_t address[16]; // of a stranger; IPv6 counts by its first 64 bits, which is one customer
@@ -90,6 +102,8 @@ void rate_limiter_pay(struct rate_limiter *limiter, const struct rate_asker *ask
 
 uint32_t rate_limiter_rule_count(const struct rate_limiter *limiter);
 const struct rate_limit_rule *rate_limiter_rule(const struct rate_limiter *limiter, uint32_t index);
+// The word for it in configurations and names; NULL: there is no such class.
+const char *rate_class_name(uint8_t class);
 // "key", "key-service-write", "role-auditor", "address"; static as long as the limiter lives.
 const char *rate_limiter_rule_name(const struct rate_limiter *limiter, uint32_t index);
 // How long an empty bucket takes to become full, in whole seconds, rounded up.

@@ -39,6 +39,7 @@ struct taken {
 
 struct rate_share {
     struct rate_limiter *limiter;
+    struct rate_share_place place;
     char host[RATE_SHARE_ADDRESS_BYTES];
     int port;
     rate_share_tell tell;
@@ -114,15 +115,44 @@ static bool agree_on_seed(struct rate_share *share) {
     return found;
 }
 
+// Says who we are, where Redis wants to know. The reply's error, or NULL.
+static const char *introduce(struct rate_share *share) {
+    static const char refused[] = "it does not take the password";
+    char password[256];
+    if (share->place.password_file[0] == '\0')
+        return NULL;
+    FILE *file = fopen(share->place.password_file, "re");
+    bool found = file != NULL && fgets(password, sizeof(password), file) != NULL;
+    if (file != NULL)
+        fclose(file);
+    if (!found)
+        return "the file with its password cannot be read";
+    password[strcspn(password, "\r\n")] = '\0';
+    redisReply *reply =
+        share->place.user[0] != '\0'
+            ? redisCommand(share->redis, "AUTH %s %s", share->place.user, password)
+            : redisCommand(share->redis, "AUTH %s", password);
+    explicit_bzero(password, sizeof(password));
+    bool taken = reply != NULL && reply->type == REDIS_REPLY_STATUS;
+    if (reply != NULL)
+        freeReplyObject(reply);
+    return taken ? NULL : refused;
+}
+
 static void connect_again(struct rate_share *share) {
     const struct timeval span = {.tv_usec = ANSWER_MS_MAX * 1000};
     if (clock_monotonic_ns() < share->retry_ns)
         return;
     share->redis = redisConnectWithTimeout(share->host, share->port, span);
     CHECK(share->redis != NULL);
-    if (share->redis->err != 0 || redisSetTimeout(share->redis, span) != REDIS_OK ||
-        !agree_on_seed(share)) {
-        lose(share, share->redis->errstr[0] != '\0' ? share->redis->errstr : "it does not answer");
+    const char *why = NULL;
+    bool is_there = share->redis->err == 0 && redisSetTimeout(share->redis, span) == REDIS_OK;
+    if (is_there)
+        why = introduce(share);
+    if (!is_there || why != NULL || !agree_on_seed(share)) {
+        if (why == NULL)
+            why = share->redis->errstr[0] != '\0' ? share->redis->errstr : "it does not answer";
+        lose(share, why);
         return;
     }
     set_shared(share, true);
@@ -215,13 +245,15 @@ static void split_address(struct rate_share *share, const char *address) {
         share->port = share->port * 10 + (*digit - '0');
 }
 
-struct rate_share *rate_share_open(struct rate_limiter *limiter, const char *address,
-                                   rate_share_tell tell, void *context) {
+struct rate_share *rate_share_open(struct rate_limiter *limiter,
+                                   const struct rate_share_place *place, rate_share_tell tell,
+                                   void *context) {
     struct rate_share *share = memory_take_zeroed(sizeof(*share));
     share->limiter = limiter;
     share->tell = tell;
     share->context = context;
-    split_address(share, address);
+    share->place = *place;
+    split_address(share, share->place.address);
     share->filling = memory_take_zeroed(PLACES * sizeof(*share->filling));
     share->sending = memory_take_zeroed(PLACES * sizeof(*share->sending));
     pthread_condattr_t attributes;

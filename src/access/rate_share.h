@@ -11,7 +11,18 @@
 
 #define RATE_SHARE_ADDRESS_BYTES 256
 
+#define RATE_SHARE_PATH_BYTES    256
+#define RATE_SHARE_USER_BYTES    64
+
 struct rate_share;
+
+// Where Redis is, and who we are to it. The file is read at each connection, so that a password can
+// be changed; its first line counts.
+struct rate_share_place {
+    char address[RATE_SHARE_ADDRESS_BYTES]; // HOST:PORT
+    char user[RATE_SHARE_USER_BYTES];       // empty: the default one
+    char password_file[RATE_SHARE_PATH_BYTES]; // empty: Redis asks for none
+};
 
 struct rate_share_state {
     bool shared; // Redis answers
@@ -21,9 +32,10 @@ struct rate_share_state {
 // Told from the thread when Redis goes or comes; `why` is NULL when it came.
 typedef void (*rate_share_tell)(void *context, const char *why);
 
-// `address` is HOST:PORT. Starts the thread; Redis need not be there. Thread: any.
-struct rate_share *rate_share_open(struct rate_limiter *limiter, const char *address,
-                                   rate_share_tell tell, void *context);
+// Starts the thread; Redis need not be there. `place` is copied. Thread: any.
+struct rate_share *rate_share_open(struct rate_limiter *limiter,
+                                   const struct rate_share_place *place, rate_share_tell tell,
+                                   void *context);
 void rate_share_close(struct rate_share *share); // accepts NULL; before the limiter
 // Notes what was taken. Thread: any; a short lock.
 void rate_share_note(struct rate_share *share, uint32_t rule, uint64_t who, uint32_t tokens);

@@ -13,6 +13,7 @@
 #include "access/networks.h"
 #include "access/permissions.h"
 #include "access/rate_limit.h"
+#include "access/rate_share.h"
 #include "access/token_keys.h"
 #include "api/recount.h"
 #include "engine/engine.h"
@@ -42,7 +43,7 @@ struct api_options {
     const char *version;                       // Florin's
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
-    const char *rate_limits_redis; // HOST:PORT through which nodes share them; NULL: they do not
+    const struct rate_share_place *rate_limits_redis; // where nodes share them; NULL: they do not
     const struct role_table *roles; // NULL: the house's own
     struct queue *queue; // where writes can be queued; NULL: nowhere
     bool queue_writes;   // queue every write that can be
@@ -57,6 +58,7 @@ struct api_options {
     uint32_t recount_mib_per_s, recount_pause_s; // see recount.h
     bool alarm_stops_payments;
     struct chain_prover chain; // see recount.h
+    uint32_t audit_retention_days; // older entries of the audit are not answered; 0: all are
     uint32_t audit_window_s; // repeated refusals within it are one note of the audit
     const struct token_issuer *issuers; // whose tokens open doors; with roles resolved
     uint32_t issuer_count;              // 0: only API keys do

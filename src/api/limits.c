@@ -11,6 +11,7 @@
 // batch larger than the bucket is possible, and whoever sent it waits until it is paid.
 #include "api/parts.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -19,10 +20,16 @@ static uint64_t seconds_up(uint64_t span_ns) {
     return (span_ns + SECOND_NS - 1) / SECOND_NS;
 }
 
-static uint8_t class_of(struct http_request *request) {
-    struct slice method = http_method(request);
+static_assert((int)RATE_MONEY == CLASS_MONEY && (int)RATE_WALLETS == CLASS_WALLETS &&
+                  (int)RATE_LISTS == CLASS_LISTS && (int)RATE_KEYS == CLASS_KEYS &&
+                  (int)RATE_AUDIT == CLASS_AUDIT && (int)RATE_BOOKS == CLASS_BOOKS,
+              "the table's classes are the limits'");
+
+static uint8_t class_of(const struct asking *asking) {
+    struct slice method = http_method(asking->request);
     bool is_read = slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD"));
-    return is_read ? RATE_READ : RATE_WRITE;
+    uint8_t further = asking->operation != NULL ? operation_classes(asking->operation) : 0;
+    return (uint8_t)((is_read ? RATE_READ : RATE_WRITE) | further);
 }
 
 static void refuse(struct asking *asking) {
@@ -54,7 +61,7 @@ static bool admit(struct asking *asking) {
 bool limits_admit(struct asking *asking) {
     if (asking->loop->api->limiter == NULL)
         return true;
-    asking->asker = (struct rate_asker){.class = class_of(asking->request),
+    asking->asker = (struct rate_asker){.class = class_of(asking),
                                         .role = asking->principal.role,
                                         .key = asking->principal.who};
     return admit(asking);

@@ -3,6 +3,10 @@
 // reader threads.
 #include "api/parts.h"
 
+#include "base/clock.h"
+
+#define DAY_MS UINT64_C(86400000)
+
 // A job whose request has been answered already, or never will be by it.
 static void forget(struct api_loop *loop, struct job *job) {
     job->request = NULL;
@@ -156,6 +160,15 @@ static uint64_t commands_of(struct slice operation) {
     return commands;
 }
 
+// What is older than the configuration keeps is answered no more, by either engine.
+static void retain(const struct job *job, struct list_query *query) {
+    uint64_t kept_ms = (uint64_t)job->api->options.audit_retention_days * DAY_MS;
+    uint64_t now_ms = clock_now_ms();
+    if (query->kind == LIST_AUDIT && kept_ms != 0 && now_ms > kept_ms &&
+        query->from_ms < now_ms - kept_ms)
+        query->from_ms = now_ms - kept_ms;
+}
+
 void lists_run(struct job *job) {
     struct engine *engine = job->api->engine;
     const struct wire_query *asked = &job->query;
@@ -183,6 +196,7 @@ void lists_run(struct job *job) {
         .limit = asked->limit,
         .freshness = job->freshness,
     };
+    retain(job, &query);
     enum status status = bind(job, &query);
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
@@ -199,7 +213,8 @@ void lists_run(struct job *job) {
         wire_page_item(&job->body, i);
         if (kind == LIST_AUDIT) {
             const struct entry *item = &job->page.items[i];
-            if (wire_render_audit(&job->body, item->outcome.record, item->note) == STATUS_ok)
+            if (wire_render_audit(&job->body, &job->api->wire_roles, item->outcome.record,
+                                  item->note) == STATUS_ok)
                 continue;
             jobs_refuse(job, STATUS_internal, ID_WALLET, query.wallet);
             return;

@@ -146,7 +146,7 @@ static struct note note_of_asking(const struct asking *asking, enum status statu
         .operation = operation == NULL ? slice_of(NULL, 0) : slice_of_text(operation->name),
         .origin = router_origin(asking, http_arena(asking->request)),
     };
-    if (id_is_zero(asking->principal.key))
+    if (id_is_zero(asking->principal.key) && asking->principal.token_until_ms == 0)
         note.origin.principal = slice_of(NULL, 0); // a stranger
     if (operation != NULL && operation->has_id) {
         note.resource_type = operation->id_type;

@@ -52,10 +52,12 @@ static const struct setting settings[] = {
     INTEGER(audit_window_s, 1, 3600, 60,
             "Repeated refusals of one principal or address within so many seconds are one entry "
             "of the audit, with a count."),
+    INTEGER(audit_retention_days, 0, 36500, 0,
+            "For how many days entries of the audit are answered; 0: for ever. The records stay."),
     {"rate_limits", SETTING_RATE_LIMITS, 0, 0, 0, 0,
      "How often keys, roles and addresses may ask: an array of up to 16 objects of `per` (key, "
      "role, address), `requests`, and optionally `seconds` (1), `burst` (as `requests`), `class` "
-     "(read, write, any) and `role`. None: no limits."},
+     "(read, write, any, money, wallets, lists, keys, audit, books) and `role`. None: no limits."},
     {"separate_duties", SETTING_FLAG, 0, 0, 0, offsetof(struct config, separate_duties),
      "true: the role admin, which hands out keys, moves no money."},
     {"approvals", SETTING_APPROVALS, 0, 0, 0, 0,
@@ -297,33 +299,14 @@ static bool read_replicas(struct config *config, struct json_value value, char *
     return ok;
 }
 
-static bool read_redis(struct config *config, struct json_value value, char *ret_why,
-                       size_t why_bytes) {
-    struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
-    const uint8_t *colon = text.size == 0 ? NULL : memrchr(text.bytes, ':', text.size);
-    size_t host = colon == NULL ? 0 : (size_t)(colon - text.bytes);
-    uint32_t port = 0;
-    for (size_t i = host + 1; i < text.size && port <= 65535; i++)
-        port = text.bytes[i] >= '0' && text.bytes[i] <= '9'
-                   ? port * 10 + (uint32_t)(text.bytes[i] - '0')
-                   : 65536;
-    if (host == 0 || text.size >= sizeof(config->rate_limits_redis) || port == 0 || port > 65535) {
-        snprintf(ret_why, why_bytes, "rate_limits_redis must be HOST:PORT.");
-        return false;
-    }
-    memcpy(config->rate_limits_redis, text.bytes, text.size);
-    config->rate_limits_redis[text.size] = '\0';
-    return true;
-}
-
 static bool read_setting(struct config *config, const struct setting *setting,
                          struct json_value value, char *ret_why, size_t why_bytes) {
     switch (setting->kind) {
     case SETTING_INTEGER: return read_integer(config, setting, value, ret_why, why_bytes);
     case SETTING_CURRENCIES: return read_currencies(config, value, ret_why, why_bytes);
     case SETTING_RATE_LIMITS:
-        return config_read_rates(value, config->rate_limits, &config->rate_limit_count, ret_why,
-                                 why_bytes);
+        return config_read_rates(value, &config->roles, config->rate_limits,
+                                 &config->rate_limit_count, ret_why, why_bytes);
     case SETTING_FLAG: return read_flag(config, setting, value, ret_why, why_bytes);
     case SETTING_RULES: return config_read_rules(value, &config->rules, ret_why, why_bytes);
     case SETTING_LIMITS: return config_read_limits(value, &config->limits, ret_why, why_bytes);
@@ -332,10 +315,11 @@ static bool read_setting(struct config *config, const struct setting *setting,
         return pattern_settings_read(value, config->patterns, ret_why, why_bytes);
     case SETTING_APPROVALS:
         return config_read_approvals(value, &config->approvals, ret_why, why_bytes);
-    case SETTING_ROLES: return config_read_roles(value, &config->roles, ret_why, why_bytes);
+    case SETTING_ROLES: return true; // see read_roles_first
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
-    case SETTING_REDIS: return read_redis(config, value, ret_why, why_bytes);
+    case SETTING_REDIS:
+        return config_read_redis(value, &config->rate_limits_redis, ret_why, why_bytes);
     case SETTING_TLS: return config_read_tls(value, &config->edge, ret_why, why_bytes);
     case SETTING_PROXIES: return config_read_proxies(value, &config->edge, ret_why, why_bytes);
     case SETTING_ORIGINS: return config_read_origins(value, &config->edge, ret_why, why_bytes);
@@ -348,8 +332,22 @@ static bool read_setting(struct config *config, const struct setting *setting,
     UNREACHABLE("a setting of no kind");
 }
 
+// Limits name roles, wherever those stand.
+static bool read_roles_first(struct json_value root, struct config *config, char *ret_why,
+                             size_t why_bytes) {
+    struct json_cursor members = json_members(root);
+    struct slice name;
+    struct json_value value;
+    while (json_next_member(&members, &name, &value))
+        if (slice_equal(name, SLICE("roles")))
+            return config_read_roles(value, &config->roles, ret_why, why_bytes);
+    return true;
+}
+
 static bool read_settings(struct json_value root, struct config *config, char *ret_why,
                           size_t why_bytes) {
+    if (!read_roles_first(root, config, ret_why, why_bytes))
+        return false;
     bool seen[SETTING_COUNT] = {false};
     struct json_cursor members = json_members(root);
     struct slice name;

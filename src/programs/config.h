@@ -39,9 +39,10 @@ struct config {
     uint64_t storage_free_bytes_min;
     uint64_t audit_window_s;
     uint64_t recount_mib_per_s, recount_pause_s, alarm_stops_payments, slow_request_ms;
+    uint64_t audit_retention_days;
     struct rate_limit_rule rate_limits[RATE_LIMITS_MAX];
     uint32_t rate_limit_count;
-    char rate_limits_redis[RATE_SHARE_ADDRESS_BYTES]; // empty: not shared
+    struct rate_share_place rate_limits_redis; // no address: not shared
     char postgres_replicas[CONFIG_REPLICAS_MAX][CONFIG_URL_BYTES_MAX];
     uint32_t postgres_replica_count;
     uint64_t postgres_replica_lag_ms;

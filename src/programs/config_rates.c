@@ -15,8 +15,6 @@ struct word {
 
 static const struct word scopes[] = {
     {"key", RATE_PER_KEY}, {"role", RATE_PER_ROLE}, {"address", RATE_PER_ADDRESS}, {0}};
-static const struct word classes[] = {
-    {"read", RATE_READ}, {"write", RATE_WRITE}, {"any", RATE_ANY}, {0}};
 
 enum member { PER, REQUESTS, SECONDS, BURST, CLASS, ROLE, MEMBER_COUNT };
 
@@ -37,13 +35,31 @@ static bool read_word(struct json_value value, const struct word *words, uint8_t
     return false;
 }
 
-static bool read_role(struct json_value value, uint8_t *ret_role) {
-    const struct role_row *role =
-        json_kind(value) == JSON_TEXT ? permissions_role_find(json_text(value)) : NULL;
-    if (role == NULL)
+static bool read_class(struct json_value value, uint8_t *ret_class) {
+    if (json_kind(value) != JSON_TEXT)
         return false;
-    *ret_role = role->number;
-    return true;
+    for (unsigned class = RATE_READ; class <= RATE_BOOKS; class++) {
+        const char *name = rate_class_name((uint8_t)class);
+        if (name == NULL || !slice_equal(slice_of_text(name), json_text(value)))
+            continue;
+        *ret_class = (uint8_t)class;
+        return true;
+    }
+    return false;
+}
+
+static bool read_role(struct json_value value, const struct role_table *roles,
+                      struct rate_limit_rule *rule) {
+    for (uint32_t i = 0; json_kind(value) == JSON_TEXT && i < roles->count; i++) {
+        bool is_house = roles->rows[i].number < ROLES_CUSTOM_FIRST;
+        const char *name = is_house ? roles->rows[i].name : roles->names[i];
+        if (!slice_equal(slice_of_text(name), json_text(value)))
+            continue;
+        rule->role = roles->rows[i].number;
+        rule->role_name = is_house ? NULL : name;
+        return true;
+    }
+    return false;
 }
 
 static bool read_number(struct json_value value, int64_t maximum, uint32_t *ret_number) {
@@ -55,14 +71,15 @@ static bool read_number(struct json_value value, int64_t maximum, uint32_t *ret_
     return true;
 }
 
-static bool read_member(enum member member, struct json_value value, struct rate_limit_rule *rule) {
+static bool read_member(enum member member, struct json_value value, const struct role_table *roles,
+                        struct rate_limit_rule *rule) {
     switch (member) {
     case PER: return read_word(value, scopes, &rule->scope);
     case REQUESTS: return read_number(value, RATE_LIMIT_REQUESTS_MAX, &rule->requests);
     case SECONDS: return read_number(value, RATE_LIMIT_SECONDS_MAX, &rule->seconds);
     case BURST: return read_number(value, RATE_LIMIT_BURST_MAX, &rule->burst);
-    case CLASS: return read_word(value, classes, &rule->classes);
-    case ROLE: return read_role(value, &rule->role);
+    case CLASS: return read_class(value, &rule->classes);
+    case ROLE: return read_role(value, roles, rule);
     case MEMBER_COUNT: break;
     }
     UNREACHABLE("a member of a limit");
@@ -74,7 +91,9 @@ static const char *expected(enum member member) {
     case REQUESTS: return "must be an integer from 1 to 1000000";
     case SECONDS: return "must be an integer from 1 to 3600";
     case BURST: return "must be an integer from 1 to 1000000";
-    case CLASS: return "must be \"read\", \"write\" or \"any\"";
+    case CLASS:
+        return "must be \"read\", \"write\", \"any\", \"money\", \"wallets\", \"lists\", "
+               "\"keys\", \"audit\" or \"books\"";
     case ROLE: return "must be the name of a role";
     case MEMBER_COUNT: break;
     }
@@ -89,8 +108,8 @@ static enum member find_member(struct slice name) {
 }
 
 // What is wrong with the limit; NULL: nothing. `ret_member` may name what it is about.
-static const char *read_rule(struct json_value value, struct rate_limit_rule *ret_rule,
-                             const char **ret_member) {
+static const char *read_rule(struct json_value value, const struct role_table *roles,
+                             struct rate_limit_rule *ret_rule, const char **ret_member) {
     bool seen[MEMBER_COUNT] = {false};
     *ret_rule = (struct rate_limit_rule){.classes = RATE_ANY, .seconds = 1};
     *ret_member = "";
@@ -107,7 +126,7 @@ static const char *read_rule(struct json_value value, struct rate_limit_rule *re
         if (seen[member])
             return "stands there twice";
         seen[member] = true;
-        if (!read_member(member, item, ret_rule))
+        if (!read_member(member, item, roles, ret_rule))
             return expected(member);
     }
     *ret_member = "";
@@ -121,8 +140,9 @@ static const char *read_rule(struct json_value value, struct rate_limit_rule *re
     return NULL;
 }
 
-bool config_read_rates(struct json_value value, struct rate_limit_rule *ret_rules,
-                       uint32_t *ret_count, char *ret_why, size_t why_bytes) {
+bool config_read_rates(struct json_value value, const struct role_table *roles,
+                       struct rate_limit_rule *ret_rules, uint32_t *ret_count, char *ret_why,
+                       size_t why_bytes) {
     *ret_count = 0;
     if (json_kind(value) != JSON_ARRAY) {
         snprintf(ret_why, why_bytes, "rate_limits must be an array of limits.");
@@ -137,7 +157,7 @@ bool config_read_rates(struct json_value value, struct rate_limit_rule *ret_rule
         if (*ret_count == RATE_LIMITS_MAX)
             why = "is one too many: there may be 16";
         if (why == NULL)
-            why = read_rule(item, &rule, &member);
+            why = read_rule(item, roles, &rule, &member);
         for (uint32_t i = 0; why == NULL && i < *ret_count; i++)
             if (rate_limit_same(&ret_rules[i], &rule))
                 why = "is for the same requests as an earlier one";
@@ -149,4 +169,62 @@ bool config_read_rates(struct json_value value, struct rate_limit_rule *ret_rule
         ret_rules[(*ret_count)++] = rule;
     }
     return true;
+}
+
+static bool read_address(struct json_value value, char *ret_address) {
+    struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
+    const uint8_t *colon = text.size == 0 ? NULL : memrchr(text.bytes, ':', text.size);
+    size_t host = colon == NULL ? 0 : (size_t)(colon - text.bytes);
+    uint32_t port = 0;
+    for (size_t i = host + 1; i < text.size && port <= 65535; i++)
+        port = text.bytes[i] >= '0' && text.bytes[i] <= '9'
+                   ? port * 10 + (uint32_t)(text.bytes[i] - '0')
+                   : 65536;
+    if (host == 0 || text.size >= RATE_SHARE_ADDRESS_BYTES || port == 0 || port > 65535)
+        return false;
+    memcpy(ret_address, text.bytes, text.size);
+    ret_address[text.size] = '\0';
+    return true;
+}
+
+static bool read_word_of_redis(struct json_value value, char *ret_text, size_t bytes) {
+    struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
+    if (text.size == 0 || text.size >= bytes || memchr(text.bytes, 0, text.size) != NULL)
+        return false;
+    memcpy(ret_text, text.bytes, text.size);
+    ret_text[text.size] = '\0';
+    return true;
+}
+
+static bool read_redis(struct json_value value, struct rate_share_place *ret_place) {
+    *ret_place = (struct rate_share_place){.address = ""};
+    if (json_kind(value) != JSON_OBJECT)
+        return read_address(value, ret_place->address);
+    struct json_cursor cursor = json_members(value);
+    struct slice name;
+    struct json_value item;
+    while (json_next_member(&cursor, &name, &item)) {
+        bool ok = false;
+        if (slice_equal(name, SLICE("address")))
+            ok = read_address(item, ret_place->address);
+        else if (slice_equal(name, SLICE("user")))
+            ok = read_word_of_redis(item, ret_place->user, sizeof(ret_place->user));
+        else if (slice_equal(name, SLICE("password_file")))
+            ok = read_word_of_redis(item, ret_place->password_file,
+                                    sizeof(ret_place->password_file));
+        if (!ok)
+            return false;
+    }
+    bool has_password = ret_place->password_file[0] != '\0';
+    return ret_place->address[0] != '\0' && (ret_place->user[0] == '\0' || has_password);
+}
+
+bool config_read_redis(struct json_value value, struct rate_share_place *ret_place, char *ret_why,
+                       size_t why_bytes) {
+    if (read_redis(value, ret_place))
+        return true;
+    snprintf(ret_why, why_bytes,
+             "rate_limits_redis must be HOST:PORT, or an object of `address` and optionally "
+             "`password_file` and `user`.");
+    return false;
 }

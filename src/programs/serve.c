@@ -225,8 +225,9 @@ static bool open_server(struct serving *serving) {
         .version = version_text(),
         .rate_limits = serving->config.rate_limits,
         .rate_limit_count = serving->config.rate_limit_count,
-        .rate_limits_redis =
-            serving->config.rate_limits_redis[0] != '\0' ? serving->config.rate_limits_redis : NULL,
+        .rate_limits_redis = serving->config.rate_limits_redis.address[0] != '\0'
+                                 ? &serving->config.rate_limits_redis
+                                 : NULL,
         .roles = &serving->config.roles,
         .queue = serving->kafka.queue,
         .queue_writes = serving->config.kafka.queue_writes != 0,
@@ -240,6 +241,7 @@ static bool open_server(struct serving *serving) {
         .recount_pause_s = (uint32_t)serving->config.recount_pause_s,
         .chain = serve_chain_prover(&serving->chain),
         .alarm_stops_payments = serving->config.alarm_stops_payments == 1,
+        .audit_retention_days = (uint32_t)serving->config.audit_retention_days,
         .audit_window_s = (uint32_t)serving->config.audit_window_s,
         .issuers = serving->config.issuers,
         .issuer_count = serving->config.issuer_count,

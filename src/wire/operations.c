@@ -313,3 +313,32 @@ bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id)
         ret_id->bytes[i] = (uint8_t)bits;
     return true;
 }
+
+static bool permission_begins(const struct operation *operation, const char *word) {
+    return strncmp(operation->permission, word, strlen(word)) == 0;
+}
+
+uint8_t operation_classes(const struct operation *operation) {
+    unsigned classes = 0;
+    switch ((enum answer_kind)operation->answer) {
+    case ANSWER_WALLETS:
+    case ANSWER_TRANSACTIONS:
+    case ANSWER_WITHDRAWALS:
+    case ANSWER_HOLDS:
+    case ANSWER_APPROVALS:
+    case ANSWER_KEYS:
+    case ANSWER_AUDIT: classes |= CLASS_LISTS; break;
+    default: break;
+    }
+    if (permission_begins(operation, "keys:"))
+        classes |= CLASS_KEYS;
+    else if (permission_begins(operation, "audit:"))
+        classes |= CLASS_AUDIT;
+    else if (permission_begins(operation, "books:"))
+        classes |= CLASS_BOOKS;
+    else if (permission_begins(operation, "wallets:"))
+        classes |= (classes & CLASS_LISTS) == 0 ? CLASS_WALLETS : 0;
+    else if (operation->is_write)
+        classes |= CLASS_MONEY;
+    return (uint8_t)classes;
+}

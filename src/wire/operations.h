@@ -145,6 +145,16 @@ enum answer_kind {
     ANSWER_ANOMALIES,
 };
 
+// What else an operation is beside a read or a write; bits.
+enum operation_class {
+    CLASS_MONEY = 4,    // moves money, holds it, or decides that it moves
+    CLASS_WALLETS = 8,  // one wallet: opening, changing, reading
+    CLASS_LISTS = 16,   // pages
+    CLASS_KEYS = 32,
+    CLASS_AUDIT = 64,
+    CLASS_BOOKS = 128,  // the books as a whole
+};
+
 struct operation {
     const char *name;       // operationId of the OpenAPI document, such as "openWallet"
     const char *path;       // with at most one "{id}", or "{owner}"
@@ -210,3 +220,6 @@ MUST_CHECK enum status operation_find(struct slice method, struct slice path,
 // well-formed id that nobody made names a thing that does not exist, and that is the ledger's to
 // say.
 MUST_CHECK bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id);
+
+// Its classes, by what the table says of it. Thread: any.
+uint8_t operation_classes(const struct operation *operation);

@@ -18,6 +18,7 @@
 #include "ledger/owner.h"
 #include "ledger/record.h"
 #include "ledger/things.h"
+#include "wire/decode.h"
 
 // What is known of a thing. Pointers may be NULL; what is live wins over the records.
 struct wire_found {
@@ -140,7 +141,8 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
 
 // GET /v1/audit: one entry of a record (ledger/audit.h). STATUS_damaged: the record does not decode
 // or has no such entry; nothing was appended.
-MUST_CHECK enum status wire_render_audit(struct buffer *buffer, struct slice bytes, uint32_t note);
+MUST_CHECK enum status wire_render_audit(struct buffer *buffer, const struct wire_roles *roles,
+                                         struct slice bytes, uint32_t note);
 // A queued operation: still queued, refused, or done with what the command answers with.
 void wire_render_operation_queued(struct buffer *buffer, struct slice id);
 void wire_render_operation_refused(struct buffer *buffer, struct slice id,

@@ -33,14 +33,25 @@ static struct slice operation_of(const struct audit_entry *entry) {
                              : command_type_name((enum command_type)entry->command));
 }
 
-static void render_entry(struct buffer *buffer, const struct audit_entry *entry) {
+// A role that the configuration no longer has is a number without a name.
+static void render_role(struct buffer *buffer, const struct wire_roles *roles, uint8_t role) {
+    for (uint32_t i = 0; i < roles->custom_count; i++) {
+        if (roles->customs[i].number != role)
+            continue;
+        RENDER_TEXT(buffer, ",\"role\":", roles->customs[i].name);
+        return;
+    }
+    BUFFER_ADD(buffer, ",\"role\":");
+    render_word(buffer, role_name((enum role)role));
+}
+
+static void render_entry(struct buffer *buffer, const struct wire_roles *roles,
+                         const struct audit_entry *entry) {
     BUFFER_ADD(buffer, "{\"at\":");
     render_time(buffer, entry->at_ms);
     RENDER_TEXT(buffer, ",\"principal\":", entry->origin.principal);
-    if (entry->origin.principal.size != 0) {
-        BUFFER_ADD(buffer, ",\"role\":");
-        render_word(buffer, role_name((enum role)entry->origin.role));
-    }
+    if (entry->origin.principal.size != 0)
+        render_role(buffer, roles, entry->origin.role);
     if (has_address(entry)) {
         BUFFER_ADD(buffer, ",\"address\":");
         render_address(buffer, entry->origin.address);
@@ -69,7 +80,8 @@ static void render_entry(struct buffer *buffer, const struct audit_entry *entry)
     BUFFER_ADD(buffer, "}");
 }
 
-enum status wire_render_audit(struct buffer *buffer, struct slice bytes, uint32_t note) {
+enum status wire_render_audit(struct buffer *buffer, const struct wire_roles *roles,
+                              struct slice bytes, uint32_t note) {
     struct record record;
     const char *invariant;
     enum status status = record_decode(bytes, &record, &invariant);
@@ -79,6 +91,6 @@ enum status wire_render_audit(struct buffer *buffer, struct slice bytes, uint32_
         return STATUS_damaged;
     struct audit_entry entry;
     audit_entry_of(&record, note, &entry);
-    render_entry(buffer, &entry);
+    render_entry(buffer, roles, &entry);
     return STATUS_ok;
 }

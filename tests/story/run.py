@@ -57,8 +57,7 @@ class Story:
             while steps and steps[0].kind == "config":
                 self.server.config = steps.pop(0).text
             self.server.start()
-            with Client(self.server.port) as client:
-                self.description = Description(client.get("/openapi.json").json)
+            self.read_description()
         except (Malformed, florin.NotStarted) as error:
             self.report.fail(self.name, error)
             return
@@ -180,13 +179,20 @@ class Story:
         else:
             self.role = step.text
 
+    def read_description(self):
+        """Again after each start, since it names the currencies of the configuration."""
+        with Client(self.server.port) as client:
+            self.description = Description(client.get("/openapi.json").json)
+
     def step_restart(self, _):
         self.disconnect()
         self.server.restart()
+        self.read_description()
 
     def step_kill(self, _):
         self.disconnect()
         self.server.crash()
+        self.read_description()
 
     def step_refuses(self, step):
         self.disconnect()

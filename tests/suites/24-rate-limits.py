@@ -132,6 +132,39 @@ def roles_and_keys(report, binary):
             report.check("and is told nothing", "ratelimit" not in answers[0].headers)
 
 
+def classes_and_own_roles(report, binary):
+    """A class of operations, and a role of the configuration, have limits of their own."""
+    config = {"roles": {"teller": {"number": 16, "permissions": ["wallets:read", "wallets:open"]}},
+              "rate_limits": [{"per": "key", "class": "money", "requests": 1, "seconds": 60,
+                               "burst": 2},
+                              {"per": "key", "class": "audit", "requests": 1, "seconds": 60},
+                              {"per": "role", "role": "teller", "class": "lists", "requests": 1,
+                               "seconds": 60, "burst": 3}]}
+    with florin.serving(florin=binary, config=config) as server:
+        teller = server.key("teller")["secret"]
+        with server.client() as client, server.client(teller) as other:
+            wallet = client.post("/v1/wallets", {"owner": "ann", "currency": "USD"})["id"]
+
+            def deposit(number):
+                return client.post("/v1/deposits", {"wallet": wallet, "amount": 5,
+                                                    "bank_transaction_id": f"b{number}"})
+            report.equal("money", [deposit(i).status for i in range(3)], [201, 201, 429])
+            refused(report, "money is used up", deposit(9), "key-money")
+            report.equal("other writes go on",
+                         client.post("/v1/wallets", {"owner": "b", "currency": "USD"}).status, 201)
+            report.equal("reading and listing too",
+                         [client.get(path).status for path in
+                          (f"/v1/wallets/{wallet}", "/v1/wallets", "/v1/keys")], [200] * 3)
+            report.equal("the audit", [client.get("/v1/audit").status for _ in range(2)],
+                         [200, 429])
+            report.equal("the tellers' lists",
+                         [other.get("/v1/wallets").status for _ in range(4)], [200] * 3 + [429])
+            report.equal("but not their wallets",
+                         [other.get(f"/v1/wallets/{wallet}").status for _ in range(6)], [200] * 6)
+            report.equal("counted", limited(client),
+                         {"key-money": 2, "key-audit": 1, "role-teller-lists": 1})
+
+
 def batches(report, binary):
     config = {"rate_limits": [{"per": "key", "class": "write", "requests": 10, "burst": 5}]}
     with florin.serving(florin=binary, config=config) as server, server.client() as client:
@@ -203,7 +236,8 @@ def a_quiet_one_beside(report, binary):
         report.check("the quiet one is quick", sorted(spans)[20] < 0.05, spans)
 
 
-TESTS_ALL = (nothing_set, a_key, a_burst, roles_and_keys, batches, strangers, a_quiet_one_beside)
+TESTS_ALL = (nothing_set, a_key, a_burst, roles_and_keys, classes_and_own_roles, batches, strangers,
+             a_quiet_one_beside)
 
 report = Report("rate limits")
 for test in TESTS_ALL:

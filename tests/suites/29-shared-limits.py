@@ -27,9 +27,10 @@ class Redis:
         self.home = florin.folder()
         self.process = None
 
-    def start(self):
+    def start(self, *more):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.home,
+            ["redis-server", *more,
+             "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.home,
              "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
 
     def stop(self):
@@ -61,6 +62,39 @@ def knock(server, count):
     with server.client() as client:
         codes = [client.get("/v1/wallets", headers=NEVER).status for _ in range(count)]
     return codes.count(401)
+
+
+def passwords(report, binary):
+    """A Redis that asks who it is, and whose password changes while the server runs."""
+    redis = Redis()
+    file = os.path.join(redis.home, "password")
+
+    def write(text):
+        with open(file, "w", encoding="utf-8") as out:
+            out.write(text + "\n")
+
+    config = {"rate_limits_redis": {"address": f"127.0.0.1:{redis.port}", "password_file": file},
+              "rate_limits": [{"per": "address", "requests": 1, "seconds": 600, "burst": 10}]}
+    try:
+        redis.start("--requirepass", "first secret")
+        write("wrong")
+        with florin.serving(florin=binary, config=config) as server:
+            report.check("a wrong password is told",
+                         within(20, lambda: "does not take the password" in server.log()))
+            report.equal("and nothing is shared", shared(server), False)
+            write("first secret")
+            report.check("the right one is read again", within(20, lambda: shared(server)))
+            redis.stop()
+            redis.start("--user", "florin", "on", ">second", "~florin:*", "+@all",
+                        "--requirepass", "other")
+            server.stop()
+            report.check("the log does not show it", "secret" not in server.log())
+            write("second")
+            server.config["rate_limits_redis"]["user"] = "florin"
+            server.start()
+            report.check("a user of its own", within(20, lambda: shared(server)))
+    finally:
+        redis.stop()
 
 
 def main():
@@ -106,6 +140,7 @@ def main():
             report.check(f"refused: {wrong}", ended is not None and "HOST:PORT" in ended[1], ended)
     finally:
         redis.stop()
+    report.run("passwords", passwords, binary)
     report.finish()
 
 

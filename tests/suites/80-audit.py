@@ -9,6 +9,7 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "audit")]
 
 import florin  # noqa: E402
+import retention  # noqa: E402
 import walk  # noqa: E402
 from report import Report  # noqa: E402
 
@@ -40,5 +41,7 @@ def postgres(report):
 
 
 report.run("embedded", embedded)
+report.run("names and retention, embedded", retention.check, BINARY)
 report.run("postgres", postgres)
+report.run("names and retention, postgres", retention.check, BINARY)
 report.finish()

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <pthread.h>
 
 #include "access/rate_limit.h"
@@ -169,10 +170,10 @@ static void everybody_has_a_bucket_of_his_own(void **state) {
 
 static void limits_choose_by_role_and_class(void **state) {
     const struct rate_limit_rule rules[] = {
-        {RATE_PER_KEY, RATE_WRITE, 0, 1, 1, 2},
-        {RATE_PER_KEY, RATE_READ, service, 1, 1, 4},
-        {RATE_PER_ROLE, RATE_ANY, service, 1, 1, 7},
-        {RATE_PER_ADDRESS, RATE_ANY, 0, 1, 1, 1},
+        {RATE_PER_KEY, RATE_WRITE, 0, 1, 1, 2, NULL},
+        {RATE_PER_KEY, RATE_READ, service, 1, 1, 4, NULL},
+        {RATE_PER_ROLE, RATE_ANY, service, 1, 1, 7, NULL},
+        {RATE_PER_ADDRESS, RATE_ANY, 0, 1, 1, 1, NULL},
     };
     struct rate_limiter *limiter = rate_limiter_open(rules, 4, 42);
     assert_string_equal(rate_limiter_rule_name(limiter, 0), "key-write");
@@ -189,11 +190,35 @@ static void limits_choose_by_role_and_class(void **state) {
     rate_limiter_close(limiter);
 }
 
+static void limits_choose_by_finer_classes_and_own_roles(void **state) {
+    const uint8_t teller = 20;
+    const struct rate_limit_rule rules[] = {
+        {RATE_PER_KEY, RATE_MONEY, 0, 1, 1, 2, NULL},
+        {RATE_PER_KEY, RATE_LISTS, teller, 1, 1, 3, "teller"},
+        {RATE_PER_ROLE, RATE_KEYS, teller, 1, 1, 1, "teller"},
+    };
+    for (size_t i = 0; i < 3; i++)
+        assert_true(rate_limit_is_valid(&rules[i]));
+    struct rate_limiter *limiter = rate_limiter_open(rules, 3, 42);
+    assert_string_equal(rate_limiter_rule_name(limiter, 0), "key-money");
+    assert_string_equal(rate_limiter_rule_name(limiter, 1), "key-teller-lists");
+    assert_string_equal(rate_limiter_rule_name(limiter, 2), "role-teller-keys");
+    assert_int_equal(admitted(limiter, holder(1, teller, RATE_WRITE | RATE_MONEY), START, 9), 2);
+    assert_int_equal(admitted(limiter, holder(1, teller, RATE_WRITE | RATE_WALLETS), START, 9), 9);
+    assert_int_equal(admitted(limiter, holder(1, teller, RATE_READ | RATE_LISTS), START, 9), 3);
+    assert_int_equal(admitted(limiter, holder(1, service, RATE_READ | RATE_LISTS), START, 9), 9);
+    // A request of two classes must pass the limits of both, and takes nothing when it does not.
+    const uint8_t both = RATE_READ | RATE_LISTS | RATE_KEYS;
+    assert_int_equal(admitted(limiter, holder(2, teller, both), START, 9), 1);
+    assert_int_equal(admitted(limiter, holder(2, teller, RATE_READ | RATE_LISTS), START, 9), 2);
+    rate_limiter_close(limiter);
+}
+
 // What a later limit refuses costs nothing at an earlier one.
 static void all_or_nothing(void **state) {
     const struct rate_limit_rule rules[] = {
-        {RATE_PER_KEY, RATE_ANY, 0, 1, 100, 10},
-        {RATE_PER_KEY, RATE_WRITE, 0, 1, 1, 2},
+        {RATE_PER_KEY, RATE_ANY, 0, 1, 100, 10, NULL},
+        {RATE_PER_KEY, RATE_WRITE, 0, 1, 1, 2, NULL},
     };
     struct rate_limiter *limiter = rate_limiter_open(rules, 2, 42);
     struct rate_asker asker = holder(1, service, RATE_WRITE);
@@ -246,8 +271,10 @@ static void a_flood_of_addresses_resets_nobody(void **state) {
     for (uint32_t i = 0; i < CULPRITS; i++)
         assert_int_equal(admitted(limiter, stranger(i), START, 10), 5);
     uint32_t let_in = 0;
+    size_t before = mallinfo2().uordblks;
     for (uint32_t i = 0; i < 1000000; i++)
         let_in += admits(limiter, stranger(1000 + i), START + i);
+    assert_int_equal(mallinfo2().uordblks, before); // not a byte for a million newcomers
     assert_in_range(let_in, 60000, 5 * 65536); // every place gives its tokens at most once
     for (uint32_t i = 0; i < CULPRITS; i++)
         assert_int_equal(admitted(limiter, stranger(i), START + 1000000, 10), 0);
@@ -304,21 +331,21 @@ static void threads_share_one_bucket(void **state) {
 }
 
 static void senseless_rules_are_refused(void **state) {
-    const struct rate_limit_rule good = {RATE_PER_KEY, RATE_ANY, 0, 1, 1, 1};
+    const struct rate_limit_rule good = {RATE_PER_KEY, RATE_ANY, 0, 1, 1, 1, NULL};
     assert_true(rate_limit_is_valid(&good));
     const struct rate_limit_rule bad[] = {
-        {RATE_PER_ADDRESS + 1, RATE_ANY, 0, 1, 1, 1},
-        {RATE_PER_KEY, 0, 0, 1, 1, 1},
-        {RATE_PER_KEY, RATE_ANY + 1, 0, 1, 1, 1},
-        {RATE_PER_KEY, RATE_ANY, 200, 1, 1, 1},
-        {RATE_PER_ADDRESS, RATE_ANY, service, 1, 1, 1},
-        {RATE_PER_ADDRESS, RATE_READ, 0, 1, 1, 1},
-        {RATE_PER_KEY, RATE_ANY, 0, 0, 1, 1},
-        {RATE_PER_KEY, RATE_ANY, 0, RATE_LIMIT_REQUESTS_MAX + 1, 1, 1},
-        {RATE_PER_KEY, RATE_ANY, 0, 1, 0, 1},
-        {RATE_PER_KEY, RATE_ANY, 0, 1, RATE_LIMIT_SECONDS_MAX + 1, 1},
-        {RATE_PER_KEY, RATE_ANY, 0, 1, 1, 0},
-        {RATE_PER_KEY, RATE_ANY, 0, 1, 1, RATE_LIMIT_BURST_MAX + 1},
+        {RATE_PER_ADDRESS + 1, RATE_ANY, 0, 1, 1, 1, NULL},
+        {RATE_PER_KEY, 0, 0, 1, 1, 1, NULL},
+        {RATE_PER_KEY, RATE_MONEY | RATE_KEYS, 0, 1, 1, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 200, 1, 1, 1, NULL},
+        {RATE_PER_ADDRESS, RATE_ANY, service, 1, 1, 1, NULL},
+        {RATE_PER_ADDRESS, RATE_READ, 0, 1, 1, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, 0, 1, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, RATE_LIMIT_REQUESTS_MAX + 1, 1, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, 1, 0, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, 1, RATE_LIMIT_SECONDS_MAX + 1, 1, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, 1, 1, 0, NULL},
+        {RATE_PER_KEY, RATE_ANY, 0, 1, 1, RATE_LIMIT_BURST_MAX + 1, NULL},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(rate_limit_is_valid(&bad[i]));
@@ -334,6 +361,7 @@ int main(void) {
         cmocka_unit_test(the_largest_numbers_fit),
         cmocka_unit_test(everybody_has_a_bucket_of_his_own),
         cmocka_unit_test(limits_choose_by_role_and_class),
+        cmocka_unit_test(limits_choose_by_finer_classes_and_own_roles),
         cmocka_unit_test(all_or_nothing),
         cmocka_unit_test(debts_are_paid_before_the_next_request),
         cmocka_unit_test(an_address_of_ipv6_is_its_network),

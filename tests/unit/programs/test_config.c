@@ -179,9 +179,9 @@ static void rate_limits_are_declared(void **state) {
               &config),
         STATUS_ok);
     const struct rate_limit_rule expected[] = {
-        {RATE_PER_KEY, RATE_ANY, 0, 100, 1, 100},
-        {RATE_PER_ROLE, RATE_READ, 3, 1000000, 3600, 1},
-        {RATE_PER_ADDRESS, RATE_ANY, 0, 10, 60, 1000000},
+        {RATE_PER_KEY, RATE_ANY, 0, 100, 1, 100, NULL},
+        {RATE_PER_ROLE, RATE_READ, 3, 1000000, 3600, 1, NULL},
+        {RATE_PER_ADDRESS, RATE_ANY, 0, 10, 60, 1000000, NULL},
     };
     assert_int_equal(config.rate_limit_count, 3);
     for (int i = 0; i < 3; i++) {
@@ -190,6 +190,39 @@ static void rate_limits_are_declared(void **state) {
         assert_int_equal(config.rate_limits[i].seconds, expected[i].seconds);
         assert_int_equal(config.rate_limits[i].burst, expected[i].burst);
     }
+}
+
+static void rate_limits_know_classes_and_own_roles(void **state) {
+    struct config config;
+    assert_int_equal(
+        parse("{\"rate_limits\": [{\"per\": \"key\", \"class\": \"money\", \"requests\": 5},"
+              "{\"per\": \"role\", \"role\": \"teller\", \"class\": \"audit\", \"requests\": 6}],"
+              "\"roles\": {\"teller\": {\"number\": 17, \"permissions\": [\"audit:read\"]}}}",
+              &config),
+        STATUS_ok);
+    assert_int_equal(config.rate_limits[0].classes, RATE_MONEY);
+    assert_int_equal(config.rate_limits[1].classes, RATE_AUDIT);
+    assert_int_equal(config.rate_limits[1].role, 17);
+    assert_string_equal(config.rate_limits[1].role_name, "teller");
+    refuses("{\"rate_limits\": [{\"per\": \"key\", \"class\": \"cheap\", \"requests\": 5}]}",
+            "\"money\"");
+}
+
+static void redis_may_ask_for_a_password(void **state) {
+    struct config config;
+    assert_int_equal(parse("{\"rate_limits_redis\": \"redis.local:6379\"}", &config), STATUS_ok);
+    assert_string_equal(config.rate_limits_redis.address, "redis.local:6379");
+    assert_int_equal(parse("{\"rate_limits_redis\": {\"address\": \"[::1]:6380\","
+                           "\"user\": \"florin\","
+                           "\"password_file\": \"/etc/florin/redis\"}}", &config),
+                     STATUS_ok);
+    assert_string_equal(config.rate_limits_redis.address, "[::1]:6380");
+    assert_string_equal(config.rate_limits_redis.user, "florin");
+    assert_string_equal(config.rate_limits_redis.password_file, "/etc/florin/redis");
+    refuses("{\"rate_limits_redis\": {\"user\": \"florin\", \"address\": \"a:1\"}}", "HOST:PORT");
+    refuses("{\"rate_limits_redis\": {\"password_file\": \"/x\"}}", "HOST:PORT");
+    refuses("{\"rate_limits_redis\": {\"address\": \"a:1\", \"password\": \"x\"}}", "HOST:PORT");
+    refuses("{\"rate_limits_redis\": \"nowhere\"}", "HOST:PORT");
 }
 
 static void rate_limits_keep_their_bounds(void **state) {
@@ -273,6 +306,8 @@ int main(void) {
         cmocka_unit_test(kafka_is_described),
         cmocka_unit_test(kafka_secrets_come_from_the_environment),
         cmocka_unit_test(rate_limits_keep_their_bounds),
+        cmocka_unit_test(rate_limits_know_classes_and_own_roles),
+        cmocka_unit_test(redis_may_ask_for_a_password),
         cmocka_unit_test(replicas_are_connection_strings),
         cmocka_unit_test(there_is_an_end_to_currencies),
         cmocka_unit_test(a_missing_file_is_told),
