@@ -71,25 +71,10 @@ static enum command_type read_of(enum list_kind kind) {
     UNREACHABLE("a list of something else");
 }
 
-// A cursor that was made up, or is another list's.
-static void refuse_cursor(struct job *job) {
-    struct wire_fault fault = {.pointer = SLICE("/cursor"),
-                               .sentence = SLICE("must be the next_cursor of a page of this list")};
-    struct wire_faults faults = {.items = &fault, .count = 1, .capacity = 1};
-    problem_render_faults(&job->body, &faults, PROBLEM_NO_OPERATION);
-    job->status = STATUS_invalid_request;
-    job->http = status_http(STATUS_invalid_request);
-    job->content_type = PROBLEM_CONTENT_TYPE;
-}
-
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id) {
     struct refusal refusal = {.status = (uint8_t)status, .id_type = (uint8_t)id_type, .id = id};
     buffer_reset(&job->body);
     enum status_class class = status_class(status);
-    if (status == STATUS_invalid_request) { // only a cursor is looked at so late
-        refuse_cursor(job);
-        return;
-    }
     if (class == STATUS_CLASS_MISSING)
         problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
     else
