@@ -395,6 +395,8 @@ static void add_http(const struct api *api, struct buffer *buffer) {
               stats.connections_accepted);
     add_value(buffer, "http_connections_evicted_total", "counter",
               "Idle connections closed for newcomers.", stats.connections_evicted);
+    add_value(buffer, "http_connections_refused_total", "counter",
+              "Connections closed because their address had too many.", stats.connections_refused);
     add_value(buffer, "http_requests_refused_total", "counter",
               "Requests refused before they were understood.", stats.requests_refused);
     add_value(buffer, "http_requests_timed_out_total", "counter",

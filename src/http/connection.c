@@ -62,18 +62,17 @@ void connection_shut_all(struct http_loop *loop, enum connection_state state) {
         connection_shut(loop->lists[state].first);
 }
 
-static void connection_read_address(struct connection *connection,
-                                    const struct sockaddr_storage *address) {
+void connection_read_address(const struct sockaddr_storage *address, uint8_t ret_address[16]) {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (address->ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-        memcpy(connection->address, &six->sin6_addr, 16);
+        memcpy(ret_address, &six->sin6_addr, 16);
         return;
     }
     CHECK(address->ss_family == AF_INET);
     const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-    memcpy(connection->address, mapped, sizeof(mapped));
-    memcpy(connection->address + sizeof(mapped), &four->sin_addr, 4);
+    memcpy(ret_address, mapped, sizeof(mapped));
+    memcpy(ret_address + sizeof(mapped), &four->sin_addr, 4);
 }
 
 static struct connection *connection_new(struct http_loop *loop) {
@@ -88,6 +87,7 @@ static struct connection *connection_new(struct http_loop *loop) {
 
 static void connection_free(struct connection *connection) {
     struct http_loop *loop = connection->loop;
+    crowd_leave(loop->server, connection->address);
     tls_release(connection->identity);
     connection->next = loop->free_connections;
     loop->free_connections = connection;
@@ -99,7 +99,7 @@ void connection_add(struct http_loop *loop, const struct newcomer *newcomer) {
     struct connection *connection = connection_new(loop);
     connection->fd = newcomer->fd;
     connection->accepted_pass = loop->pass;
-    connection_read_address(connection, &newcomer->address);
+    connection_read_address(&newcomer->address, connection->address);
     loop->adding = connection;
     // The library calls connection_notify before it returns, unless it could not take the socket at
     // all.

@@ -195,6 +195,9 @@ struct http_loop {
     size_t inbox_count;
 };
 
+#define HTTP_CROWD_ROWS     2
+#define HTTP_CROWD_COUNTERS 32768
+
 struct http_server {
     struct http_handler handler;
     struct http_options options;
@@ -214,16 +217,24 @@ struct http_server {
     atomic_bool draining;          // answers carry Connection: close
     atomic_uint_least64_t stop_ns; // 0: go on; else when to stop at the latest
     atomic_size_t connections;     // open in total
+    uint64_t crowd_seed;           // crowd.c, as these two
+    atomic_uint crowd[HTTP_CROWD_ROWS][HTTP_CROWD_COUNTERS];
+    atomic_uint_fast64_t crowded_out;
     atomic_size_t connections_closing;
     atomic_size_t bodies_bytes;
     atomic_uint_least64_t accepted, evicted, handed, refused, requests_timed_out, answers_timed_out,
         dropped;
 };
 
+// crowd.c. False: the address has as many connections as it may, and is not let in. Thread: any.
+bool crowd_enter(struct http_server *server, const uint8_t address[16]);
+void crowd_leave(struct http_server *server, const uint8_t address[16]);
+
 // connection.c: lists, what the library tells about connections, and closing the right one.
 void connection_enter(struct connection *connection, enum connection_state state);
 void connection_shut(struct connection *connection);
 // Gives the library a socket that was accepted; it is closed if that fails.
+void connection_read_address(const struct sockaddr_storage *address, uint8_t ret_address[16]);
 void connection_add(struct http_loop *loop, const struct newcomer *newcomer);
 void connection_notify(void *context, struct MHD_Connection *handle, void **socket_context,
                        enum MHD_ConnectionNotificationCode code);

@@ -240,8 +240,15 @@ void listener_accept(struct http_loop *loop) {
         struct newcomer newcomer = {.address_bytes = sizeof(newcomer.address)};
         newcomer.fd = accept4(server->listen_fd, (struct sockaddr *)&newcomer.address,
                               &newcomer.address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        uint8_t address[16];
         if (newcomer.fd >= 0) {
-            listener_admit(loop, &newcomer);
+            connection_read_address(&newcomer.address, address);
+            if (crowd_enter(server, address)) {
+                listener_admit(loop, &newcomer);
+            } else {
+                atomic_fetch_add(&server->crowded_out, 1);
+                close(newcomer.fd);
+            }
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {

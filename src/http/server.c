@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "http/internal.h"
 
@@ -43,6 +44,7 @@ enum status http_server_open(const struct http_options *options, const struct ht
     server->options = server_complete_options(*options);
     server->options.connections_max = listener_raise_descriptors(server->options.connections_max);
     server->listen_fd = -1;
+    random_fill(&server->crowd_seed, sizeof(server->crowd_seed));
     server->loop_count = server->options.loops;
     server->loops = memory_take_zeroed(server->loop_count * sizeof(server->loops[0]));
     for (unsigned index = 0; index < server->loop_count; index++)
@@ -152,6 +154,7 @@ struct http_stats http_server_stats(const struct http_server *server) {
         .connections_open = atomic_load(&server->connections),
         .connections_accepted = atomic_load(&server->accepted),
         .connections_evicted = atomic_load(&server->evicted),
+        .connections_refused = atomic_load(&server->crowded_out),
         .requests = atomic_load(&server->handed),
         .requests_refused = atomic_load(&server->refused),
         .requests_timed_out = atomic_load(&server->requests_timed_out),

@@ -79,6 +79,11 @@ struct http_options {
     unsigned loops;
     // In total; lowered when the descriptors cannot be had [4096].
     unsigned connections_max;
+    // Of one address, IPv6 by its /64; more are closed at once, unheard. 0: no limit.
+    unsigned connections_per_address_max;
+    // Whether an address has no such limit; must always say the same. NULL: all have. Thread: any.
+    bool (*is_exempt)(const void *context, const uint8_t address[16]);
+    const void *exempt_context;
     // From a request's first byte to its last, however it trickles [10,000].
     uint32_t request_ms_max;
     // For a client to take its answer [30,000].
@@ -95,6 +100,7 @@ struct http_stats {
     uint64_t connections_open;
     uint64_t connections_accepted;
     uint64_t connections_evicted; // closed for a newcomer
+    uint64_t connections_refused; // beyond what their address may have
     uint64_t requests;            // handed over
     uint64_t requests_refused;    // answered by http/ itself
     uint64_t requests_timed_out;  // not complete in time

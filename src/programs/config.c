@@ -32,6 +32,9 @@ static const struct setting settings[] = {
     INTEGER(http_threads, 1, 64, 1, "Threads that read requests and write answers."),
     INTEGER(connections_max, 16, 1000000, 4096,
             "Connections at most; beyond it the longest idle one is closed."),
+    INTEGER(connections_per_address, 0, 1000000, 1024,
+            "Connections of one address at most; more are closed at once. Not of this machine or "
+            "of trusted_proxies. 0: no limit."),
     INTEGER(storage_free_bytes_min, 16 << 20, UINT64_C(1) << 50, 256 << 20,
             "Below so many free bytes on the disk writes are refused as `storage_full`, while "
             "reads go on."),

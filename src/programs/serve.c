@@ -213,6 +213,17 @@ static uint32_t find_dependencies(void *context, struct api_dependency *ret_foun
     return serve_kafka_dependencies(&serving->kafka, ret_found, max);
 }
 
+// Behind a proxy everybody has its address; and on this machine nobody is kept out.
+static bool is_exempt(const void *context, const uint8_t address[16]) {
+    static const struct network loopback[] = {
+        {.address = {[10] = 0xff, [11] = 0xff, [12] = 127}, .bits = 104},
+        {.address = {[15] = 1}, .bits = 128},
+    };
+    const struct config_edge *edge = context;
+    return network_has(loopback, 2, address) ||
+           network_has(edge->trusted_proxies, edge->trusted_proxy_count, address);
+}
+
 static bool open_server(struct serving *serving) {
     serving->chain = (struct serve_chain){
         .engine = serving->engine, .folder = serving->folder, .postgres = serving->postgres};
@@ -259,6 +270,9 @@ static bool open_server(struct serving *serving) {
         .listen = serving->listen,
         .loops = (unsigned)serving->config.http_threads,
         .connections_max = (unsigned)serving->config.connections_max,
+        .connections_per_address_max = (unsigned)serving->config.connections_per_address,
+        .is_exempt = is_exempt,
+        .exempt_context = &serving->config.edge,
         .tls = serving->tls,
     };
     char why[HTTP_WHY_BYTES] = "";

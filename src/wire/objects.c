@@ -295,7 +295,7 @@ static const struct object_member proof[] = {
     {"consistent", "Flag", "", false},
     {"message", "Sentence", "what was found; a difference down to its transaction", false},
     {"currency", "Currency", "", false},
-    {"balance", "Balance", "what its postings add up to", false},
+    {"balance", "SignedAmount", "what its postings add up to", false},
     {"held", "Held", "what its open holds and pending withdrawals add up to", false},
     {"version", "Version", "of the wallet that was proved", false},
     {"postings", "Count", "how many were added up, from its opening on", false},

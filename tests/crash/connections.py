@@ -3,6 +3,7 @@
 nobody reads."""
 
 import json
+import os
 import socket
 import threading
 import time
@@ -350,6 +351,51 @@ class Hog(threading.Thread):
 PLAIN = (ambiguous, doubled, malformed, pipelined)
 
 
+def own_address():
+    """An address of this machine that is not loopback, or None; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
+def one_address(report, binary):
+    """Somebody else's address has its limit; this machine has none."""
+    address = own_address()
+    if address is None:
+        report.skip("one address", "this machine has none but loopback")
+        return
+    with florin.serving(florin=binary, config={"connections_per_address": 5}) as server:
+        server.stop()
+        template = os.environ.get("FLORIN_SERVE", florin.SERVE)
+        os.environ["FLORIN_SERVE"] = template.replace("{listen}", f"0.0.0.0:{server.port}")
+        try:
+            server.start()
+        finally:
+            os.environ["FLORIN_SERVE"] = template
+        near = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(20)]
+        far = [socket.create_connection((address, server.port), 20) for _ in range(12)]
+        head = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+        def is_served(one):
+            try:
+                one.sendall(head)
+                return one.recv(12) == b"HTTP/1.1 200"
+            except OSError:
+                return False
+        report.equal("of another address", sum(is_served(one) for one in far), 5)
+        report.equal("of this machine", sum(is_served(one) for one in near), 20)
+        with server.client() as client:
+            page = client.get("/metrics").body.decode()
+        report.check("counted", "florin_http_connections_refused_total 7\n" in page, page[-2000:])
+        for one in near + far:
+            one.close()
+        report.equal("exit status", server.stop(), 0)
+
+
 def all_connections(report, binary):
     with florin.serving(florin=binary) as server:
         world = World(server)
@@ -358,5 +404,6 @@ def all_connections(report, binary):
         report.equal("exit status", server.stop(), 0, server.log()[-2000:])
         report.check("log", not server.trouble(), lambda: server.log()[-4000:])
     report.run("a crowd", crowd, binary)
+    report.run("one address", one_address, binary)
     report.run("many", many, binary)
     report.run("slow", slow, binary)

@@ -80,12 +80,32 @@ def the_unit(report):
                      score.group())
 
 
+def the_document(report):
+    """Whatever test docs/security.md names is there, and each risk and chapter names one."""
+    with open(os.path.join(TESTS, "..", "docs", "security.md"), encoding="utf-8") as file:
+        text = file.read()
+    names = set(re.findall(r"`([\w/.-]+\.(?:py|c|story))`", text))
+    report.check("it names tests", len(names) >= 20, names)
+    there = {os.path.relpath(os.path.join(folder, name), os.path.join(TESTS, ".."))
+             for top in ("tests", "src") for folder, _, files in
+             os.walk(os.path.join(TESTS, "..", top)) for name in files}
+    for name in sorted(names):
+        report.check(f"{name} is there",
+                     any(path == name or path.endswith("/" + name) for path in there))
+    rows = re.findall(r"^\| ((?:API|V)\d+) .*\| ([^|]*) \|$", text, re.MULTILINE)
+    report.equal("the ten risks", sum(row[0].startswith("API") for row in rows), 10)
+    report.check("the chapters", sum(row[0].startswith("V") for row in rows) >= 11, rows)
+    for chapter, tests in rows:
+        report.check(f"{chapter} names a test", "`" in tests, tests)
+
+
 def main():
     report = Report("hardening")
     binary = florin.binary()
     the_binary(report, binary)
     the_process(report, binary)
     the_unit(report)
+    the_document(report)
     report.finish()
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attacks http/listener.c and http/connection.c: who gets in and who has to go, over one loop and
 // over several.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -235,6 +236,68 @@ static void test_descriptors_are_short(void **state) {
     fixture_close(fixture);
 }
 
+// From another address of this machine.
+static int connect_from(struct fixture *fixture, const char *source) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(fixture->port)};
+    assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+    assert_int_equal(inet_pton(AF_INET, "127.0.0.1", &to.sin_addr), 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static bool is_exempt(const void *context, const uint8_t address[16]) {
+    return address[15] == *(const uint8_t *)context;
+}
+
+static void test_one_address_cannot_have_all(void **state) {
+    (void)state;
+    enum { EACH = 3 };
+    const uint8_t free_one = 9;
+    const struct http_options options = {.connections_per_address_max = EACH,
+                                         .is_exempt = is_exempt,
+                                         .exempt_context = &free_one};
+    struct fixture *fixture = fixture_open(options);
+    int fds[EACH];
+    for (int index = 0; index < EACH; index++) {
+        fds[index] = connect_from(fixture, "127.0.0.2");
+        client_send(fds[index], GET("/now"));
+        assert_int_equal(client_code(fds[index]), 200);
+    }
+    for (int tries = 1; tries <= 20; tries++) {
+        int fd = connect_from(fixture, "127.0.0.2");
+        assert_true(client_closed_within(fd, 5000));
+        close(fd);
+        assert_int_equal(http_server_stats(fixture->server).connections_refused, tries);
+    }
+    int other = connect_from(fixture, "127.0.0.3");
+    client_send(other, GET("/now"));
+    assert_int_equal(client_code(other), 200);
+    int many[2 * EACH];
+    for (int index = 0; index < 2 * EACH; index++) {
+        many[index] = connect_from(fixture, "127.0.0.9");
+        client_send(many[index], GET("/now"));
+        assert_int_equal(client_code(many[index]), 200);
+    }
+    // A place that is left can be taken again.
+    close(fds[0]);
+    wait_open(fixture, EACH - 1 + 1 + 2 * EACH);
+    fds[0] = connect_from(fixture, "127.0.0.2");
+    client_send(fds[0], GET("/now"));
+    assert_int_equal(client_code(fds[0]), 200);
+    for (int index = 0; index < EACH; index++)
+        assert_true(client_is_open(fds[index]));
+    for (int index = 0; index < EACH; index++)
+        close(fds[index]);
+    for (int index = 0; index < 2 * EACH; index++)
+        close(many[index]);
+    close(other);
+    fixture_close(fixture);
+}
+
 static void test_addresses_that_make_no_sense(void **state) {
     (void)state;
     static const char *const wrong[] = {"",
@@ -341,6 +404,7 @@ int main(void) {
         TEST(test_a_flood),
         cmocka_unit_test(test_two_loops_share_the_limit),
         cmocka_unit_test(test_descriptors_are_short),
+        cmocka_unit_test(test_one_address_cannot_have_all),
         cmocka_unit_test(test_addresses_that_make_no_sense),
         cmocka_unit_test(test_addresses_of_clients),
     };

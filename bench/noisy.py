@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""One client floods; what do the others see?
+
+    bench/noisy.py [--seconds N]
+
+Four quiet connections send transfers while nobody else is there, then while a noisy client asks as
+fast as it can over 64 connections, without and with rate limits, all in one run. The server's own
+core is the scarce thing. Prints its conditions, and checks the books at the end. Needs wrk.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib")]
+
+import florin  # noqa: E402
+import machine  # noqa: E402
+
+LIMITS = [{"per": "key", "role": "support", "requests": 200, "burst": 200}]
+LUA = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '%s'
+"""
+
+
+def wrk(server, secret, connections, seconds, script=None, path="/v1/wallets?limit=100"):
+    words = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s",
+             "-H", f"Authorization: Bearer {secret}"]
+    if machine.PINS:
+        words = ["taskset", "-c", str(machine.LOAD_CORES[0]), *words]
+    if script:
+        words += ["-s", script]
+    return subprocess.Popen([*words, f"http://127.0.0.1:{server.port}{path}"],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def result(process):
+    """Requests a second, p99 in ms, requests that were not answered 2xx."""
+    text = process.communicate(timeout=300)[0]
+    rate = float(re.search(r"Requests/sec:\s+([0-9.]+)", text).group(1))
+    number, unit = re.search(r"99%\s+([0-9.]+)(us|ms|s)", text).groups()
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return rate, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit], int(
+        refused.group(1) if refused else 0)
+
+
+def measure(name, config, noisy, seconds):
+    with florin.serving(config=config) as server, tempfile.TemporaryDirectory() as folder:
+        if machine.PINS:
+            subprocess.run(["taskset", "-a", "-p", "-c", str(machine.SERVER_CORES[0]),
+                            str(server.process.pid)], check=True, stdout=subprocess.DEVNULL)
+        with server.client() as client:
+            wallets = [client.post("/v1/wallets", {"owner": f"o{i}", "currency": "USD"})["id"]
+                       for i in range(1000)]
+            client.post("/v1/deposits", {"wallet": wallets[0], "amount": 10**12,
+                                         "bank_transaction_id": "b"})
+            script = os.path.join(folder, "transfer.lua")
+            with open(script, "w", encoding="utf-8") as file:
+                file.write(LUA % ('{"from":"%s","to":"%s","amount":1}' % tuple(wallets[:2])))
+            quiet, flood = server.key("service")["secret"], server.key("support")["secret"]
+            flooding = wrk(server, flood, 64, seconds + 2) if noisy else None
+            rate, p99, refused = result(wrk(server, quiet, 4, seconds, script, "/v1/transfers"))
+            line = f"{name:34} {rate:9,.0f} transfers/s   p99 {p99:8.2f} ms"
+            if flooding is not None:
+                other = result(flooding)
+                line += (f"   noisy: {other[0]:9,.0f} requests/s, of which "
+                         f"{other[2] / (other[0] * (seconds + 2)):.0%} refused")
+            print(line, flush=True)
+            problem = florin.integrity_problem(client.get("/check-integrity"))
+        stopped = server.stop(timeout=60)
+        verified = server.verify()
+        if refused or problem or stopped != 0 or verified.returncode != 0:
+            sys.exit(f"wrong: {refused} refused, {problem}, {stopped}, {verified.stdout}")
+        return rate, p99
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=10)
+    seconds = parser.parse_args().seconds
+    print(f"processor {machine.cpu_model()}, {len(machine.CORES)} cores, server and load on one "
+          f"each: {machine.PINS}; load before {os.getloadavg()[0]:.2f}; {florin.binary()}")
+    alone = measure("alone", None, False, seconds)
+    without = measure("beside a flood, no limits", None, True, seconds)
+    limited = measure("beside a flood, with limits", {"rate_limits": LIMITS}, True, seconds)
+    print(f"of the rate alone: without limits {without[0] / alone[0]:.0%}, with them "
+          f"{limited[0] / alone[0]:.0%}; of its p99: {without[1] / alone[1]:.1f} and "
+          f"{limited[1] / alone[1]:.1f} times")
+    print("books: /check-integrity and florin verify found no difference after each part")
+
+
+if __name__ == "__main__":
+    main()
