@@ -149,7 +149,8 @@ void desk_destroy_key(struct desk *desk, const struct record *record) {
     struct data_key_row *row = key_row(desk, number);
     CHECK(row != NULL && row->key.number == number);
     owner_row(desk, row->key.owner)->now = NULL;
-    explicit_bzero(&row->key, sizeof(row->key));
+    explicit_bzero(row->key.wrapped, sizeof(row->key.wrapped));
+    row->key.number = row->key.owner = 0;
     vault_forget(desk->sealing.vault, number);
     column_add(&desk->sealing.destroyed, (int64_t)number);
 }
