@@ -3,36 +3,18 @@
 // in a database, whose servers may run, and prints what watch/ found. Exit
 // status 0: the books are right; 1: they are wrong, and the first difference is printed; 2: they
 // could not be examined.
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "programs/commands.h"
+#include "programs/reading_lock.h"
 #include "programs/serve_options.h"
 #include "watch/verify.h"
 #include "watch/verify_postgres.h"
-
-// Keeps a server from starting while the files are read. -1: there is nothing to lock, as on a
-// copy; -2: a server has it.
-static int lock_folder(const char *folder) {
-    char path[4096];
-    int size = snprintf(path, sizeof(path), "%s/lock", folder);
-    if (size < 0 || (size_t)size >= sizeof(path))
-        return -1;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return -1;
-    if (flock(file, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return file;
-    close(file);
-    return -2;
-}
 
 static void show_progress(void *context, const struct verify_progress *progress) {
     (void)context;
@@ -126,8 +108,8 @@ int verify_run(int argc, char **argv) {
     }
     if (url != NULL)
         return verify_database(url);
-    int lock = lock_folder(folder);
-    if (lock == -2) {
+    int lock = reading_lock(folder);
+    if (lock == READING_LOCK_TAKEN) {
         fprintf(stderr,
                 "florin verify: a server runs on %s; stop it, or ask it for /check-integrity.\n",
                 folder);

@@ -434,7 +434,7 @@ def opens(report, server):
     world.equal("without rules", [i["rule"] for i in world.found(ann)], ["all"])
 
 
-def run_all(suite, binary):
+def run_all(suite, binary, more=()):
     from report import Report
     report = Report(suite)
     for name, function, settings in (
@@ -444,4 +444,6 @@ def run_all(suite, binary):
             ("reload", reload, config([rule("all", amount=500)])),
             ("open on error", opens, config([rule("all", amount=500)], on_error="open"))):
         lives.run(report, name, function, binary, settings)
+    for name, function in more:
+        report.run(name, lambda report, function=function: function(report, binary))
     report.finish()
