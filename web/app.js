@@ -4,6 +4,7 @@
 import { useEffect, useRef, useState } from "./lib/hooks.js";
 import { html, render, Trouble } from "./parts.js";
 import { may, signedIn, signIn, signOut } from "./session.js";
+import { Anomalies, Anomaly } from "./pages/anomalies.js";
 import { Approval, Approvals } from "./pages/approvals.js";
 import { Audit } from "./pages/audit.js";
 import { Integrity } from "./pages/integrity.js";
@@ -16,6 +17,7 @@ const PAGES = [
   ["overview", "Overview", "books:read", Overview],
   ["wallets", "Wallets", "wallets:read", Wallets, Wallet],
   ["transactions", "Transactions", "payments:read", Transactions, Transaction],
+  ["anomalies", "Anomalies", "anomalies:read", Anomalies, Anomaly],
   ["approvals", "Approvals", "approvals:read", Approvals, Approval],
   ["audit", "Audit", "audit:read", Audit],
   ["integrity", "Integrity", "books:read", Integrity],

@@ -60,6 +60,14 @@ export const Facts = ({ rows }) => html`<dl class="facts">${rows
   .filter(([, value]) => value !== undefined && value !== null && value !== "")
   .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
+// What somebody asked for: amounts as money, what can be looked at as a link, all else as it is.
+export const Asked = ({ one }) => html`<${Facts} rows=${Object.entries(one.request || {}).map(([name, value]) => {
+  if (name === "amount") return [name, html`<${Money} minor=${value} currency=${one.currency} />`];
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const page = /^(wallet|txn)_[0-9a-z]{26}$/.exec(text)?.[1];
+  return [name, page ? html`<${Id} id=${text} href=${`#/${page === "txn" ? "transactions" : "wallets"}/${text}`} />` : text];
+})} />`;
+
 // Runs `load` (which may take an AbortSignal) whenever one of `when` changes.
 export function useLoad(load, when) {
   const [state, setState] = useState({ data: null, problem: null, loading: true });

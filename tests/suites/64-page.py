@@ -8,15 +8,25 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ROOT = os.path.abspath(os.path.join(TESTS, ".."))
-sys.path.insert(0, os.path.join(TESTS, "lib"))
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules")]
 
 from client import Client  # noqa: E402
 from florin import serving  # noqa: E402
+import rules  # noqa: E402
 
 MODULES = os.path.join(ROOT, "build", "web-tests")
+
+# What the shop does hits none of them, only what is made to be reviewed.
+RULES = [
+    rules.rule("large-transfer", "hold", amount=40_000, percent_of_available=10,
+               operations=["transfer"], score=85),
+    rules.rule("fresh-withdrawal", amount=30_000, first_withdrawal=True, seconds_since_deposit=3600,
+               operations=["withdrawal"], score=70),
+]
 
 
 def skip(reason):
@@ -65,7 +75,35 @@ def make_shop(client):
                                "order": "order-1008"})
     post(client, "/v1/withdrawals", {"wallet": customer, "amount": 1500})
     return {"owner": owner, "customer": customer, "friend": friend, "merchant": merchant,
-            "purchase": purchase, "order": "order-1007", "total": "14,046.00"}
+            "purchase": purchase, "order": "order-1007"}
+
+
+def make_anomalies(client, service, shop):
+    """Payments of one customer that rules hold and flag; the ids of their findings by what
+    somebody is to do with them."""
+    carol = post(client, "/v1/wallets", {"owner": "carol", "currency": "USD"})["id"]
+    for i in range(10):
+        post(client, "/v1/deposits", {"wallet": carol, "amount": 31000 + 1700 * (i % 4),
+                                      "bank_transaction_id": f"salary-{i}"})
+        post(client, "/v1/purchases", {"wallet": carol, "merchant": shop["merchant"],
+                                       "amount": 9000 + 1300 * (i % 3), "order": f"carol-{i}"})
+        if os.environ.get("PICTURES"):
+            time.sleep(1.5)  # a life that can be seen
+    held = {"from": carol, "to": shop["friend"]}
+    found = {"reject": post(service, "/v1/transfers", dict(held, amount=45_678))["id"],
+             "approve": post(service, "/v1/transfers", dict(held, amount=43_210))["id"],
+             "own": post(client, "/v1/transfers", dict(held, amount=40_404))["id"]}
+    post(service, "/v1/withdrawals", {"wallet": carol, "amount": 31_415})
+    flagged = client.request("GET", "/v1/anomalies?rule=fresh-withdrawal").json["items"]
+    assert len(flagged) == 1, flagged
+    return dict(found, dismiss=flagged[0]["id"], wallet=carol)
+
+
+def total(client):
+    """The money in the system, as the page writes it."""
+    books = client.request("GET", "/check-integrity").json["currencies"]
+    assert [one["currency"] for one in books] == ["USD"], books
+    return f"{books[0]['wallet_balances'] / 100:,.2f}"
 
 
 def main():
@@ -73,7 +111,7 @@ def main():
     if chromium is None or shutil.which("node") is None or shutil.which("npm") is None:
         skip("there is no chromium or no node here")
     install_driver()
-    with serving() as server:
+    with serving(config=rules.config(RULES)) as server:
         client = Client(server.port, server.admin_secret)
         shop = make_shop(client)
         keys = {"admin": server.admin_secret}
@@ -83,6 +121,9 @@ def main():
         shop["approval"] = post(operator, "/v1/adjustments", {
             "wallet": shop["friend"], "direction": "credit", "amount": 1234,
             "reason": "goodwill"})["id"]
+        service = Client(server.port, keys["service"])
+        shop["anomalies"] = make_anomalies(client, service, shop)
+        shop["total"] = total(client)
         environment = dict(os.environ, FLORIN_URL=f"http://127.0.0.1:{server.port}",
                            FLORIN_KEYS=json.dumps(keys), FLORIN_SHOP=json.dumps(shop),
                            CHROMIUM=chromium, MODULES=MODULES)

@@ -101,6 +101,8 @@ await attempt("the overview", async () => {
   });
   check("payments are counted", await rate.jsonValue());
   check("health is told", /Server\s*ready/.test(await text(page)), await text(page));
+  await page.waitForFunction(() => /4 wait for a decision\.\s+3 held, 1 flagged\./.test(document.body.innerText));
+  check("anomalies that wait are counted", true);
   await picture(page, "overview");
   check("the key stands in no address", page.asked.every((url) => !url.includes(keys.admin) && !url.includes("florin_")));
   check("nobody else is asked", page.asked.every((url) => url.startsWith(base)), page.asked.filter((url) => !url.startsWith(base)));
@@ -238,6 +240,105 @@ await attempt("four eyes", async () => {
   await page.context().close();
 });
 
+// Opens an anomaly, presses what is to be done, and returns what the dialog says before it happens.
+async function consider(page, anomaly, word) {
+  await visit(page, `/anomalies/${anomaly}`);
+  await page.getByRole("button", { name: word }).click();
+  await page.waitForSelector("dialog[open]");
+  return text(page, "dialog");
+}
+
+async function decide(page, comment, becomes) {
+  await page.fill("dialog input[name=comment]", comment);
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForFunction((word) => document.querySelector("main .badge")?.innerText === word, becomes);
+}
+
+const read = async (page, path) => (await page.request.get(base + path,
+  { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
+
+await attempt("the review queue", async () => {
+  const page = await open();
+  await signIn(page, "operator");
+  const { anomalies } = shop;
+  await page.getByRole("link", { name: "Anomalies" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 4);
+  const queue = await text(page, "tbody");
+  check("it tells why, the rule, the score and the amount", /Transfer of 456\.78 USD/.test(queue)
+    && /large-transfer\s+85\s+held\s+waiting/.test(queue) && /fresh-withdrawal\s+70\s+flagged\s+waiting/.test(queue), queue);
+  await picture(page, "anomalies");
+  await page.fill("input[name=rule]", "fresh-withdrawal");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  check("it is filtered by rule", /the first withdrawal/.test(await text(page, "tbody")) && /314\.15 USD/.test(await text(page, "tbody")), await text(page, "tbody"));
+
+  const approving = await consider(page, anomalies.approve, "Approve");
+  check("approving repeats amount and wallet", /432\.10 USD/.test(approving) && approving.includes("carol")
+    && approving.includes(anomalies.wallet.slice(-6)), approving);
+  await page.locator(".chart canvas").waitFor();
+  check("the wallet's recent life is a chart", (await page.locator(".chart canvas").count()) === 1);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  check("Escape decides nothing", (await read(page, `/v1/anomalies/${anomalies.approve}`)).status === "pending");
+  await picture(page, "anomaly");
+  await consider(page, anomalies.approve, "Approve");
+  const before = (await read(page, `/v1/wallets/${shop.friend}`)).balance;
+  await decide(page, "called her", "approved");
+  const friend = await read(page, `/v1/wallets/${shop.friend}`);
+  check("approved, the money has come", friend.balance === before + 43210, `${before}, ${friend.balance}`);
+  check("with who and why", /amount\s+432\.10 USD/.test(await text(page, ".grid")) && /called her/.test(await text(page)) && /Decided by\s+key_/.test(await text(page)), await text(page));
+  check("nothing is left to decide", (await page.getByRole("button", { name: /Approve|Reject|Dismiss/ }).count()) === 0);
+
+  const held = (await read(page, `/v1/wallets/${anomalies.wallet}`)).held;
+  const rejecting = await consider(page, anomalies.reject, "Reject");
+  check("rejecting repeats amount and wallet", /456\.78 USD/.test(rejecting) && rejecting.includes("carol"), rejecting);
+  await picture(page, "reject");
+  await decide(page, "not her voice", "rejected");
+  const freed = await read(page, `/v1/wallets/${anomalies.wallet}`);
+  check("rejected, the money is free", freed.held === held - 45678, `${held}, ${freed.held}`);
+
+  const dismissing = await consider(page, anomalies.dismiss, "Dismiss");
+  check("dismissing repeats amount and wallet", /314\.15 USD/.test(dismissing) && dismissing.includes("carol"), dismissing);
+  check("what is flagged is neither approved nor rejected", (await page.getByRole("button", { name: /Approve|Reject/ }).count()) === 0);
+  await decide(page, "her landlord", "dismissed");
+  check("dismissed in the books", (await read(page, `/v1/anomalies/${anomalies.dismiss}`)).comment === "her landlord");
+
+  await page.getByRole("link", { name: "What else waits" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1
+    && document.querySelector("tbody").innerText.includes("404.04 USD"));
+  check("what is decided has left the queue", true);
+  await page.selectOption("select[name=status]", "dismissed");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1
+    && /flagged\s+dismissed/.test(document.querySelector("tbody").innerText));
+  await page.selectOption("select[name=status]", "any");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 4
+    && ["approved", "rejected", "dismissed", "waiting"].every((word) => document.querySelector("tbody").innerText.includes(word)));
+  check("and is found by its status", true);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("who decides on anomalies", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await consider(page, shop.anomalies.own, "Approve");
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForFunction(() => /second_principal_needed/.test(document.querySelector("dialog .trouble")?.innerText));
+  check("nobody approves what he asked for, told in words", (await text(page, "dialog .trouble")).length > 60);
+  await page.context().close();
+  const reader = await open();
+  await signIn(reader, "auditor");
+  await visit(reader, `/anomalies/${shop.anomalies.own}`);
+  await reader.waitForSelector(".chart canvas");
+  check("an auditor reads and is offered nothing to decide",
+    (await reader.getByRole("button", { name: /Approve|Reject|Dismiss/ }).count()) === 0);
+  check("no trouble in the console", reader.troubles.length === 0, reader.troubles.join("; "));
+  await reader.context().close();
+});
+
 await attempt("the audit", async () => {
   const page = await open();
   await signIn(page, "auditor");
@@ -264,6 +365,7 @@ await attempt("each role has its pages", async () => {
     await signIn(page, role);
     const nav = await text(page, "nav");
     check(`${role} is offered ${names.join(", ")}`, names.every((name) => nav.includes(name)), nav);
+    check(`${role} is offered anomalies only if it may`, nav.includes("Anomalies") === (role !== "support"), nav);
     check(`${role} is offered the audit only if it may`, nav.includes("Audit") === (role === "auditor"), nav);
     await page.waitForSelector("main .card");
     check(`${role}: no trouble in the console`, page.troubles.length === 0, page.troubles.join("; "));
@@ -304,10 +406,13 @@ await attempt("the keyboard alone", async () => {
 await attempt("a phone in the dark", async () => {
   const page = await open({ viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true });
   await signIn(page, "admin");
-  for (const address of ["/overview", "/wallets", `/wallets/${shop.customer}`, `/transactions/${shop.purchase}`, "/integrity"]) {
+  for (const address of ["/overview", "/wallets", `/wallets/${shop.customer}`, `/transactions/${shop.purchase}`, "/integrity",
+    "/anomalies?status=any", `/anomalies/${shop.anomalies.own}`]) {
     await visit(page, address);
     await page.waitForSelector("main .card");
+    await page.waitForFunction(() => !document.body.innerText.includes("Loading…"));
     await page.waitForTimeout(300);
+    if (address.startsWith("/anomalies")) await picture(page, address.length > 30 ? "phone-anomaly" : "phone-anomalies");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     check(`${address} fits a phone`, wide <= 0, `${wide} pixels too wide`);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Four eyes: requests that wait for a second person, who approves or rejects them here.
 import { useState } from "../lib/hooks.js";
-import { Action, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { Action, Asked, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
 import { get, may, send } from "../session.js";
 
 const STATES = ["", "pending", "approved", "refused", "rejected", "expired"].map((word) => [word, word || "any"]);
@@ -45,9 +45,7 @@ export function Approval({ id }) {
   const { data: one, problem, again } = useLoad((signal) => get(`/v1/approvals/${id}`, {}, signal), [id]);
   const [verb, setVerb] = useState(null);
   if (problem) return html`<${Card} title="Approval"><${Trouble} problem=${problem} /><p><a href="#/approvals">All approvals</a></p></${Card}>`;
-  if (!one) return html`<p class="pending">Loading…</p>`;
-  const texts = Object.entries(one.request || {}).map(([name, value]) =>
-    [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
+  if (!one) return html`<p class="waiting">Loading…</p>`;
   return html`<div class="grid"><${Card} wide
     title=${html`${one.operation} of <${Money} minor=${one.amount} currency=${one.currency} />`}
     aside=${html`<${Badge} word=${one.status} mood=${one.status === "pending" ? "warn" : undefined} />${one.status === "pending" && may("approvals:decide")
@@ -62,6 +60,6 @@ export function Approval({ id }) {
       ["Transaction", one.transaction && html`<${Id} id=${one.transaction} href=${`#/transactions/${one.transaction}`} />`],
       ["Refused because", one.refusal && (one.refusal.detail || one.refusal.code)]]} />
   </${Card}>
-  <${Card} title="As it was asked" wide><${Facts} rows=${texts} /></${Card}>
+  <${Card} title="As it was asked" wide><${Asked} one=${one} /></${Card}>
   ${verb && html`<${Decision} approval=${one} verb=${verb} close=${(done) => { setVerb(null); if (done) again(); }} />`}</div>`;
 }

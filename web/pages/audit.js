@@ -10,7 +10,7 @@ const OUTCOMES = ["", "ok", "unauthenticated", "forbidden", "rate_limited", "not
 function resource(entry) {
   const id = entry.transaction || entry.resource;
   if (!id) return "–";
-  const page = { wallet: "wallets", txn: "transactions" }[id.split("_")[0]];
+  const page = { wallet: "wallets", txn: "transactions", anm: "anomalies", apr: "approvals" }[id.split("_")[0]];
   return html`<${Id} id=${id} href=${page && `#/${page}/${id}`} />`;
 }
 

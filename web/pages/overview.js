@@ -6,7 +6,8 @@ import { Chart } from "../chart.js";
 import { watch } from "../live.js";
 import { formatAmount } from "../money.js";
 import { ago, Badge, Card, html, Trouble, useLoad } from "../parts.js";
-import { get } from "../session.js";
+import { get, may } from "../session.js";
+import { AnomaliesWaiting } from "./anomalies.js";
 
 const INTEGRITY_EVERY_MS = 30000;
 
@@ -74,6 +75,7 @@ export function Overview({ theme }) {
     <${Card} title="Integrity" aside=${books && `checked ${ago(books.as_of)}`}>
       ${books ? html`<p class="verdict ${books.consistent ? "good" : "bad"}">${books.message}</p><p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
     </${Card}>
+    ${may("anomalies:read") && html`<${AnomaliesWaiting} beat=${beat} />`}
     <${Health} now=${now} problem=${live.problem} />
     ${now && html`<${Card} title="In the books"><ul class="health">${[
       ["Wallets", "wallets"], ["Transactions", "transactions"], ["Open holds", "holds_open"], ["Keys", "keys"]]

@@ -45,7 +45,7 @@ const signed = (transaction, wallet) => transaction.debit.account === wallet ? -
 const other = (transaction, wallet) => transaction.debit.account === wallet ? transaction.credit : transaction.debit;
 
 // Its balance after each of its last transactions, oldest first; flat in between.
-function BalanceChart({ wallet, theme }) {
+export function BalanceChart({ wallet, theme }) {
   const { data, problem } = useLoad((signal) =>
     get(`/v1/wallets/${wallet.id}/transactions`, { limit: 500 }, signal), [wallet.version]);
   if (problem) return html`<${Trouble} problem=${problem} />`;
