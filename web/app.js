@@ -85,6 +85,8 @@ function Frame({ me, leave }) {
     document.title = current ? `${current[1]} · Florin` : "Florin";
     main.current?.focus({ preventScroll: true });
     scrollTo(0, 0);
+    // On a phone the names of the pages are wider than the screen.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [address.page, address.id]);
   const Page = current && (address.id && address.page === current[0] && current[4] ? current[4] : current[3]);
   return html`<div class="frame">

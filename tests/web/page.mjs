@@ -414,6 +414,8 @@ await attempt("a phone in the dark", async () => {
     await page.waitForTimeout(300);
     if (address.startsWith("/anomalies")) await picture(page, address.length > 30 ? "phone-anomaly" : "phone-anomalies");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const shown = await page.evaluate(() => document.querySelector("nav [aria-current]").getBoundingClientRect().right <= innerWidth);
+    check(`${address}: its name is in view`, shown);
     check(`${address} fits a phone`, wide <= 0, `${wide} pixels too wide`);
   }
   await visit(page, "/overview");

@@ -101,7 +101,7 @@ export function Anomaly({ id, theme }) {
       ["Wallet", html`${wallet ? html`<b>${wallet.owner}</b> ` : ""}<${Id} id=${one.wallet} href=${may("wallets:read") ? `#/wallets/${one.wallet}` : undefined} />`],
       ["Amount", html`<${Amount} one=${one} />`], ["Found", html`<${Time} at=${one.created_at} />`],
       ["Waits until", one.status === "pending" && one.expires_at && html`<${Time} at=${one.expires_at} />`],
-      ["Asked by", one.requested_by], ["Rule set", one.rules_version && `version ${one.rules_version}`],
+      ["Asked by", one.requested_by && html`<span class="id whole">${one.requested_by}</span>`], ["Rule set", one.rules_version && `version ${one.rules_version}`],
       ["Transactions", (one.transactions?.length || one.transaction) && html`<${Made} one=${one} />`],
       ["Hold", one.hold && html`<${Id} id=${one.hold} />`],
       ["Withdrawal", one.withdrawal && html`<${Id} id=${one.withdrawal} />`],

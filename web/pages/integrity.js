@@ -38,7 +38,7 @@ function Sums({ currencies }) {
 function Rules({ checked }) {
   return html`<${Card} title="Rules" wide><div class="scroll"><table>
     <thead><tr><th>Rule</th><th class="number">Looked at</th><th class="number">Broken</th></tr></thead>
-    <tbody>${checked.map((one) => html`<tr key=${one.check}><td>${one.rule}</td>
+    <tbody>${checked.map((one) => html`<tr key=${one.check}><td class="prose">${one.rule}</td>
       <td class="number">${one.count.toLocaleString()}</td>
       <td class="number">${one.differences === 0 ? html`<${Badge} word="none" mood="good" />`
         : html`<${Badge} word=${String(one.differences)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
