@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "ledger/finding.h"
 #include "ledger/parked.h"
 #include "scene.h"
 
@@ -190,11 +191,66 @@ static void make_notes(struct maker *maker, struct notes_facts *facts) {
     buffer_done(&buffer);
 }
 
+static void make_finding(struct maker *maker, struct finding_facts *facts) {
+    struct buffer texts = {0};
+    struct slice name = text(maker, UINT8_MAX);
+    *facts = (struct finding_facts){.rules_version = (uint32_t)number(maker, UINT32_MAX),
+                                    .score = (uint8_t)number(maker, 100),
+                                    .action = (uint8_t)number(maker, RULE_REFUSE),
+                                    .subject_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1)};
+    finding_begin(&texts, name.size == 0 ? SLICE("x") : name);
+    BUFFER_ADD(&texts, "S");
+    buffer_add_slice(&texts, text(maker, 1000));
+    for (uint64_t left = number(maker, FINDING_IDS_MAX); left != 0; left--)
+        finding_add_id(&texts, some_id(maker));
+    facts->texts = arena_copy(maker->arena, buffer_slice(&texts));
+    buffer_done(&texts);
+}
+
+static void make_rule(struct maker *maker, uint32_t index, struct rule *rule) {
+    *rule = (struct rule){
+        .action = (uint8_t)(RULE_FLAG + number(maker, RULE_REFUSE - RULE_FLAG)),
+        .shadow = (uint8_t)number(maker, 1),
+        .kinds = (uint8_t)(1 + number(maker, 2)),
+        .operations = (uint8_t)(1 + number(maker, RULE_ON_DEBITS - 1)),
+        .score = (uint8_t)(1 + number(maker, 99)),
+        .currency_count = (uint8_t)(1 + number(maker, RULE_CURRENCIES_MAX - 1)),
+        .new_counterparty = (uint8_t)number(maker, 1),
+        .first_withdrawal = (uint8_t)number(maker, 1),
+        .amount = amount(maker),
+        .mean_percent = (uint32_t)number(maker, RULE_PERCENT_MAX),
+        .deviations = (uint32_t)number(maker, 1000),
+        .payments_before = (uint32_t)number(maker, UINT32_MAX),
+        .deposit_within_s = (uint32_t)number(maker, RULE_SECONDS_MAX),
+        .drained_percent = (uint32_t)number(maker, 1000),
+        .dormant_s = (uint32_t)number(maker, RULE_SECONDS_MAX),
+        .refund_percent = (uint32_t)number(maker, RULE_PERCENT_MAX),
+    };
+    rule->name[0] = (char)('a' + index % 26);
+    rule->name[1] = (char)('a' + index / 26);
+    memset(rule->name + 2, '-', number(maker, RULE_NAME_BYTES_MAX - 2));
+    for (uint32_t i = 0; i < rule->currency_count; i++)
+        memcpy(rule->currencies[i], currency(maker).code, sizeof(rule->currencies[i]));
+    for (int i = 0; i < WINDOW_COUNT; i++) {
+        rule->sums[i] = (int64_t)number(maker, LIMIT_AMOUNT_MAX);
+        rule->counts[i] = (uint32_t)number(maker, UINT16_MAX);
+    }
+}
+
+static void make_rules(struct maker *maker, struct rules_facts *facts) {
+    uint32_t count = maker->size == SAMPLE_RANDOM ? 1 + (uint32_t)number(maker, 7)
+                                                  : (uint32_t)number(maker, RULES_MAX);
+    struct rule *rules = arena_take(maker->arena, (count + 1) * sizeof(*rules));
+    for (uint32_t i = 0; i < count; i++)
+        make_rule(maker, i, &rules[i]);
+    *facts = (struct rules_facts){.version = 1 + (uint32_t)number(maker, UINT32_MAX - 1),
+                                  .rules = slice_of(rules, count * sizeof(*rules))};
+}
+
 static void make_parked(struct maker *maker, struct parked_facts *facts) {
     *facts = (struct parked_facts){.id = some_id(maker),
                                    .wallet = some_id(maker),
-                                   .cause = PARKED_FOR_APPROVAL,
-                                   .status = (uint8_t)number(maker, PARKED_REJECTED),
+                                   .cause = (uint8_t)(PARKED_FOR_APPROVAL + number(maker, 2)),
                                    .currency = currency(maker),
                                    .expires_at_ms = number(maker, UINT64_MAX),
                                    .held = (int64_t)number(maker, LIMIT_AMOUNT_MAX),
@@ -205,6 +261,9 @@ static void make_parked(struct maker *maker, struct parked_facts *facts) {
                                    .result_type = (uint8_t)number(maker, ID_TYPE_COUNT - 1),
                                    .result = some_id(maker),
                                    .reason = text(maker, 255)};
+    bool is_approval = facts->cause == PARKED_FOR_APPROVAL;
+    facts->status =
+        (uint8_t)number(maker, is_approval ? PARKED_REJECTED : PARKED_DISMISSED);
     if (facts->status == PARKED_REFUSED)
         facts->refusal = (struct refusal){.status = STATUS_insufficient_funds,
                                           .id = some_id(maker),
@@ -212,9 +271,14 @@ static void make_parked(struct maker *maker, struct parked_facts *facts) {
                                           .asked = balance(maker)};
     if (facts->status != PARKED_PENDING)
         return;
+    facts->amount = amount(maker);
+    if (!is_approval)
+        make_finding(maker, &facts->finding);
+    if (facts->cause == PARKED_FLAGGED) // nothing waits
+        return;
     struct command kept = {.type = COMMAND_TRANSFER,
                            .has_amount = true,
-                           .amount = amount(maker),
+                           .amount = facts->amount,
                            .wallet = some_id(maker),
                            .counterparty = some_id(maker),
                            .reference = text(maker, 255),
@@ -223,7 +287,6 @@ static void make_parked(struct maker *maker, struct parked_facts *facts) {
     struct buffer bytes = {0};
     parked_keep(facts, &kept, &bytes);
     facts->command = arena_copy(maker->arena, buffer_slice(&bytes));
-    facts->amount = kept.amount;
     buffer_done(&bytes);
 }
 
@@ -277,8 +340,7 @@ static void make_others(struct maker *maker, struct record *record) {
 
 static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
                                 RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_PARKED,
-                                RECORD_NOTES,  RECORD_DATA_KEY,
-                                RECORD_CURSOR};
+                                RECORD_NOTES,  RECORD_DATA_KEY,    RECORD_CURSOR, RECORD_RULES};
 
 bool sample_next_kind(uint8_t *kind) {
     for (size_t i = 0; i < sizeof(kinds); i++)
@@ -309,6 +371,7 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
         .operation = operation(&maker),
         .has_key = number(&maker, 1) == 1,
         .queued = number(&maker, 1) == 1,
+        .judged = number(&maker, 1) == 1,
         .time_ms = number(&maker, UINT64_MAX),
         .origin = {.principal = text(&maker, 255),
                    .request_id = text(&maker, LIMIT_REQUEST_ID_BYTES_MAX),
@@ -338,6 +401,7 @@ struct record sample_make(struct arena *arena, uint64_t *stream, uint8_t kind,
     case RECORD_HOLD: make_hold(&maker, &record.hold); break;
     case RECORD_WITHDRAWAL: make_withdrawal(&maker, &record.withdrawal); break;
     case RECORD_PARKED: make_parked(&maker, &record.parked); break;
+    case RECORD_RULES: make_rules(&maker, &record.rules); break;
     default: make_others(&maker, &record); break;
     }
     return record;

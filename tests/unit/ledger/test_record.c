@@ -52,6 +52,12 @@ static void test_random_records_come_back(void **state) {
         round_trip(&record);
         arena_reset(&arena);
     }
+    for (int round = 0; round < 600; round++) {
+        uint8_t kind = round % 3 == 0 ? RECORD_RULES : RECORD_PARKED;
+        struct record record = sample_make(&arena, &stream, kind, SAMPLE_RANDOM);
+        round_trip(&record);
+        arena_reset(&arena);
+    }
     for (int round = 0; round < 30; round++) {
         struct record record = sample_make(&arena, &stream, RECORD_BATCH, SAMPLE_RANDOM);
         round_trip(&record);

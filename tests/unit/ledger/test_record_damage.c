@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "ledger/finding.h"
 #include "ledger/metadata.h"
 #include "ledger/note.h"
 #include "ledger/parked.h"
@@ -145,6 +146,9 @@ static void check_sane(const struct record *record, const struct sample *sample)
         assert_true(record->parked.status <= PARKED_DISMISSED);
         if (record->parked.status == PARKED_PENDING && record->parked.cause != PARKED_FLAGGED)
             assert_true(parked_kept(&record->parked, &kept));
+        if (record->parked.status == PARKED_PENDING && record->parked.cause != PARKED_FOR_APPROVAL)
+            assert_true(finding_is_valid(record->parked.finding.texts));
+        check_slice(record->parked.finding.texts, sample);
         break;
     }
     case RECORD_DATA_KEY: check_slice(record->data_key.owner, sample); break;
@@ -166,45 +170,49 @@ static void check_sane(const struct record *record, const struct sample *sample)
 }
 
 // One byte of any value at any place, under a right checksum.
-static void test_a_forged_checksum_lets_only_sane_records_through(void **state) {
-    uint64_t stream = 99;
-    (void)state;
-    for (uint8_t kind = 0; sample_next_kind(&kind);) {
-        struct sample sample;
-        sample_open(&sample, kind, 200 + kind);
-        size_t refused = 0;
-        for (size_t i = 8; i < sample.size; i++) {
-            uint8_t before = sample.bytes[i];
-            for (int value = 0; value < 256; value += i < 200 ? 1 : 37) {
-                struct record record;
-                const char *why;
-                sample.bytes[i] = (uint8_t)value;
-                seal(sample.bytes, sample.size);
-                if (record_decode(slice_of(sample.bytes, sample.size), &record, &why) == STATUS_ok)
-                    check_sane(&record, &sample);
-                else
-                    refused++;
-            }
-            sample.bytes[i] = before;
-        }
-        assert_true(refused > 1000);
-        // Many bytes at once.
-        for (int round = 0; round < 20000; round++) {
-            uint8_t *copy = memory_take(sample.size);
+static void forge_one_kind(uint8_t kind, uint64_t seed, uint64_t *stream) {
+    struct sample sample;
+    sample_open(&sample, kind, seed);
+    size_t refused = 0;
+    for (size_t i = 8; i < sample.size; i++) {
+        uint8_t before = sample.bytes[i];
+        for (int value = 0; value < 256; value += i < 200 ? 1 : 37) {
             struct record record;
             const char *why;
-            memcpy(copy, sample.bytes, sample.size);
-            for (uint64_t n = 1 + scene_random(&stream) % 6; n > 0; n--)
-                sample.bytes[8 + scene_random(&stream) % (n < 4 ? 56 : sample.size - 8)] =
-                    (uint8_t)scene_random(&stream);
+            sample.bytes[i] = (uint8_t)value;
             seal(sample.bytes, sample.size);
             if (record_decode(slice_of(sample.bytes, sample.size), &record, &why) == STATUS_ok)
                 check_sane(&record, &sample);
-            memcpy(sample.bytes, copy, sample.size);
-            memory_free(copy);
+            else
+                refused++;
         }
-        sample_close(&sample);
+        sample.bytes[i] = before;
     }
+    assert_true(refused > 1000);
+    // Many bytes at once.
+    for (int round = 0; round < 20000; round++) {
+        uint8_t *copy = memory_take(sample.size);
+        struct record record;
+        const char *why;
+        memcpy(copy, sample.bytes, sample.size);
+        for (uint64_t n = 1 + scene_random(stream) % 6; n > 0; n--)
+            sample.bytes[8 + scene_random(stream) % (n < 4 ? 56 : sample.size - 8)] =
+                (uint8_t)scene_random(stream);
+        seal(sample.bytes, sample.size);
+        if (record_decode(slice_of(sample.bytes, sample.size), &record, &why) == STATUS_ok)
+            check_sane(&record, &sample);
+        memcpy(sample.bytes, copy, sample.size);
+        memory_free(copy);
+    }
+    sample_close(&sample);
+}
+
+static void test_a_forged_checksum_lets_only_sane_records_through(void **state) {
+    uint64_t stream = 99;
+    (void)state;
+    for (uint8_t kind = 0; sample_next_kind(&kind);)
+        for (uint64_t i = 0; i < (kind == RECORD_PARKED ? 8 : 1); i++) // of several causes
+            forge_one_kind(kind, UINT64_C(200) + kind + 1000 * i, &stream);
 }
 
 static void put32(uint8_t *bytes, size_t offset, uint32_t value) {
