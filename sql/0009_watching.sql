@@ -13,6 +13,8 @@ COMMENT ON COLUMN currencies.balances IS
     'The sum of all balances, kept by its own arithmetic: what came in minus what went out.';
 
 ALTER TABLE cursors DROP CONSTRAINT IF EXISTS cursors_kind_check;
-ALTER TABLE cursors ADD CONSTRAINT cursors_kind_check CHECK (kind IN (0, 1, 2));
+ALTER TABLE cursors ADD CONSTRAINT cursors_kind_check CHECK (kind IN (0, 1, 2, 3));
 COMMENT ON TABLE cursors IS
-    'Places in logs beside the books: 0 the feed of events, 1 the queue, 2 the feed of patterns.';
+    'Places in logs beside the books: 0 the feed of events, 1 the queue, 2 the feed of patterns, '
+    '3 where history begins: the position of its first record, with half of the digest of what was '
+    'carried over in checksum and source.';

@@ -182,6 +182,7 @@ void lists_run(struct job *job) {
         .freshness = job->freshness,
     };
     retain(job, &query);
+    job->page.archived_before_ms = 0;
     enum status status = bind(job, &query);
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
@@ -215,7 +216,8 @@ void lists_run(struct job *job) {
             return;
         }
     }
-    wire_page_end(&job->body, &engine->seal, job->page.next_cursor);
+    wire_page_end(&job->body, &engine->seal, job->page.next_cursor,
+                  job->page.archived_before_ms);
     job->http = 200;
     job->content_type = "application/json";
 }

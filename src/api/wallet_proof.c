@@ -25,6 +25,7 @@ struct proof {
     uint64_t versions_below; // the next older posting's version is less
     uint32_t number;         // of the posting that was looked at last; 0: none yet
     int64_t balance;         // that the next older posting must have left
+    uint64_t oldest_ms;      // when the posting was that was looked at last
 };
 
 static void differs(struct proof *proof, enum id_type type, struct id id, const char *format, ...)
@@ -133,6 +134,7 @@ static void take_posting(struct proof *proof, const struct outcome *item) {
                 "left the wallet %lld, but %lld is what came after it began with",
                 (long long)side->balance, (long long)proof->balance);
     proof->number = side->number;
+    proof->oldest_ms = record.time_ms;
     proof->versions_below = side->version;
     proof->balance = side->balance + (pays ? facts->amount : -facts->amount);
     proof->shown.posting_count++;
@@ -171,12 +173,32 @@ static enum status prove_held(struct proof *proof, struct job *job, struct walle
     return STATUS_busy; // it changes all the time
 }
 
+// Older postings are archived: those that are left must begin with the opening balance.
+static enum status prove_opening(struct proof *proof, struct job *job) {
+    struct engine *engine = proof->api->engine;
+    uint64_t line_ms = job->page.archived_before_ms;
+    struct freshness now = {.age_ms_max = 0};
+    struct balance_at opening;
+    if (proof->number != 0 && proof->oldest_ms <= line_ms)
+        return STATUS_ok; // in that very millisecond
+    enum status status =
+        engine->port->balance_at(engine, proof->shown.wallet, line_ms, &now, &opening);
+    if (status == STATUS_ok && opening.balance != proof->balance)
+        differs(proof, ID_WALLET, proof->shown.wallet,
+                "begins with an opening balance of %lld, but %lld is what its first posting behind "
+                "archived history began with",
+                (long long)opening.balance, (long long)proof->balance);
+    return status;
+}
+
 static enum status prove_postings(struct proof *proof, struct job *job) {
     struct list_query postings = {
         .kind = LIST_TRANSACTIONS, .wallet = proof->shown.wallet, .status = -1};
     enum status status = walk(proof, job, &postings, take_posting);
     if (status != STATUS_ok || proof->broken)
         return status;
+    if (job->page.archived_before_ms != 0)
+        return prove_opening(proof, job);
     if (proof->number > 1)
         differs(proof, ID_WALLET, proof->shown.wallet, "has lost its first %u postings",
                 proof->number - 1);

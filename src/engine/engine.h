@@ -193,6 +193,7 @@ struct page {
     struct entry *items; // in `arena`
     uint32_t item_count;
     uint64_t next_cursor; // 0: no more
+    uint64_t archived_before_ms; // there is no more because what is older is archived; else 0
     struct arena arena;   // initialised by the caller with arena_init, released by arena_done
 };
 
@@ -200,6 +201,33 @@ struct balance_at {
     struct currency currency;
     int64_t balance;
     uint64_t version;
+};
+
+// What the books had come to where history was archived, in pieces that only watch/opening.h reads.
+enum opening_what {
+    OPENING_BOOKS = 1,
+    OPENING_SLOT = 2,
+    OPENING_CURRENCY = 3,
+    OPENING_WALLET = 4,
+    OPENING_HOLD = 5,
+    OPENING_WITHDRAWAL = 6,
+    OPENING_PURCHASE = 7,
+    OPENING_KEY = 8,
+    OPENING_CURSOR = 9,
+    OPENING_REVIEW = 11, // a payment that is held until somebody has looked at it
+    OPENING_KEPT = 10, // a record of before, that something which stands now still needs
+};
+
+struct opening_item {
+    uint8_t what; // stored: values never change
+    uint16_t slot;
+    uint64_t number;
+    struct slice bytes;
+};
+
+struct opening_mark {
+    uint64_t position;  // records before it are archived; 0: none is
+    uint64_t digest[2]; // over all items, as it was recorded
 };
 
 // A record of the feed. Positions grow; a consumer that remembers `next` misses nothing and sees
@@ -275,6 +303,12 @@ struct engine_port {
                         bool (*each)(void *context, const struct feed_record *record),
                         void *context, uint64_t *ret_next);
     uint64_t (*published_end)(struct engine *engine);
+    // Where history begins, and with `each` (NULL: none) every piece of what the books had come to
+    // there, in the order of the digest. Should history be archived further meanwhile, pieces are
+    // missing: the mark is another one then. NULL: an engine that archives nothing.
+    enum status (*opening)(struct engine *engine,
+                           bool (*each)(void *context, const struct opening_item *item),
+                           void *context, struct opening_mark *ret_mark);
     // Calls `each` for every wallet as it is now. Each wallet is whole; together they are no single
     // moment.
     void (*wallets)(struct engine *engine, void (*each)(void *context, const struct wallet *wallet),

@@ -20,6 +20,9 @@ enum cursor_kind {
     CURSOR_EVENTS = 0, // in the feed: the position of the next record to publish; slot 0
     CURSOR_QUEUE = 1,  // in the queue: the offset of the next command of a slot's partition
     CURSOR_PATTERNS = 2, // in the feed: where patterns over wallets are looked for from; slot 0
+    // Before which position the books' history is archived; slot 0. Checksum and source are 128
+    // bits of the digest of what was carried over (watch/opening.h).
+    CURSOR_ARCHIVE = 3,
     CURSOR_KINDS
 };
 

@@ -108,13 +108,15 @@ static enum status rung_principal(const struct command *command, const struct do
 
 static enum status rung_found(const struct command *command, const struct docket *docket,
                               const struct traits *traits, struct refusal *ret_refusal) {
+    enum status missing =
+        docket->subject_is_archived ? STATUS_history_archived : STATUS_not_found;
     if (traits->needs_hold && docket->hold == NULL)
-        return refuse(ret_refusal, STATUS_not_found, ID_HOLD, command->subject);
+        return refuse(ret_refusal, missing, ID_HOLD, command->subject);
     if (traits->needs_withdrawal && docket->withdrawal == NULL)
-        return refuse(ret_refusal, STATUS_not_found, ID_WITHDRAWAL, command->subject);
+        return refuse(ret_refusal, missing, ID_WITHDRAWAL, command->subject);
     if (traits->needs_purchase && docket->purchase == NULL) {
         if (!docket->subject_is_other_transaction)
-            return refuse(ret_refusal, STATUS_not_found, ID_TRANSACTION, command->subject);
+            return refuse(ret_refusal, missing, ID_TRANSACTION, command->subject);
         return STATUS_ok; // not_a_purchase is a later rung
     }
     if (traits->needs_wallet && docket->wallet == NULL)

@@ -20,6 +20,7 @@ struct docket {
     struct hold *hold;
     struct withdrawal *withdrawal;
     struct purchase *purchase;
+    bool subject_is_archived; // subject may have been there: what is as old as it has been detached
     bool subject_is_other_transaction; // subject exists but is no purchase (refund)
     const struct id *bank_transaction; // who has the command's bank id already
     // Of `wallet` (or of a transaction that is no purchase), or of command.currency for an opening.

@@ -81,7 +81,7 @@ enum status parked_decide(const struct command *command, const struct docket *do
     *ret_refusal = (struct refusal){.id_type = ID_APPROVAL, .id = command->subject};
     enum status status = STATUS_ok;
     if (parked == NULL || parked->cause != PARKED_FOR_APPROVAL) {
-        status = STATUS_not_found;
+        status = docket->subject_is_archived ? STATUS_history_archived : STATUS_not_found;
     } else if (parked_status_at(parked, docket->now_ms) != PARKED_PENDING) {
         status = STATUS_approval_not_pending;
         ret_refusal->has = parked_status_at(parked, docket->now_ms);

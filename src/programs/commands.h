@@ -23,6 +23,7 @@ int migrate_run(int argc, char **argv); // migrate_command.c
 int work_run(int argc, char **argv);        // serve.c
 int queue_run(int argc, char **argv);       // queue_command.c
 int migrate_engine_run(int argc, char **argv); // migrate_engine_command.c
+int partitions_run(int argc, char **argv); // partitions_command.c
 int dead_letter_run(int argc, char **argv); // dead_letter_command.c
 int state_hash_run(int argc, char **argv); // state_hash_command.c
 int rules_run(int argc, char **argv);      // rules_command.c

@@ -40,6 +40,8 @@ static const struct subcommand server_subcommands[] = {
     {"migrate-engine", "--from-data DIR --to-postgres URL",
      "Moves the books of a stopped server into a database",
      migrate_engine_run},
+    {"partitions", "--postgres URL [detach --before MONTH [--dry-run]]",
+     "Shows a database's partitions, or lets old ones go", partitions_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},
     {0},

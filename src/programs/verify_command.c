@@ -82,6 +82,12 @@ static int verify_database(const char *url) {
                " postings, %" PRIu64 " idempotency keys\n",
                report.books.message, report.books.record_count, report.round_count,
                report.posting_count, report.key_count);
+        if (report.begins_ms != 0) {
+            char time[CLOCK_TEXT_BYTES];
+            clock_format(report.begins_ms, time);
+            printf("  archived     everything before %.*s; counted from opening balances\n",
+                   CLOCK_TEXT_BYTES, time);
+        }
         if (report.moved_from[0] != '\0') {
             printf("  moved from   %s\n", report.moved_from);
             print_chain(&report.first_chain, "goes on from");

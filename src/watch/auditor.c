@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/signal_gate.h"
-#include "watch/tally.h"
+#include "watch/opening.h"
 
 #define FEED_BYTES (UINT64_C(4) << 20) // read at a time
 
@@ -33,8 +33,10 @@ struct auditor {
     pthread_mutex_t turn;  // one examination at a time
     atomic_bool cancelled;
     struct signal_gate stop; // 1: cancelled
+    struct tally_source source;
     struct tally tally;
     uint64_t position;  // where the feed goes on
+    uint64_t began;     // where it went on at the beginning of this examination
     uint64_t first;     // where it was after the first piece: positions need not begin near 0
     uint64_t bytes_per_s; // 0: as fast as it can
     uint64_t bytes_read;
@@ -382,13 +384,85 @@ static void tell_consistency(struct integrity_report *report) {
                    (unsigned long long)report->wallet_count);
 }
 
+// ---- where history begins -----------------------------------------------------------------------
+
+#define OPENING_TRIES 3
+
+struct opening_reading {
+    struct auditor *auditor;
+    struct sha256_context *sha;
+    bool fits;
+};
+
+static bool take_item(void *context, const struct opening_item *item) {
+    struct opening_reading *reading = context;
+    opening_hash(reading->sha, item);
+    reading->fits = opening_take(&reading->auditor->tally, NULL, NULL, item);
+    return reading->fits && !atomic_load(&reading->auditor->cancelled);
+}
+
+// `ret_mark`: 0 when it cannot be asked for or nothing is archived.
+static void read_mark(struct auditor *auditor, struct opening_mark *ret_mark) {
+    const struct engine_port *port = auditor->engine->port;
+    *ret_mark = (struct opening_mark){.position = 0};
+    if (port->opening != NULL &&
+        port->opening(auditor->engine, NULL, NULL, ret_mark) != STATUS_ok)
+        *ret_mark = (struct opening_mark){.position = 0};
+}
+
+// Begins with what was carried over. Should history be archived further meanwhile, once more.
+static enum status take_opening(struct auditor *auditor) {
+    struct opening_reading reading = {.auditor = auditor, .sha = sha256_open()};
+    struct opening_mark mark, after;
+    uint64_t halves[2];
+    enum status status = STATUS_busy;
+    for (int i = 0; i < OPENING_TRIES && status == STATUS_busy; i++) {
+        tally_done(&auditor->tally);
+        tally_init(&auditor->tally, &auditor->source);
+        sha256_begin(reading.sha);
+        reading.fits = true;
+        if (auditor->engine->port->opening(auditor->engine, take_item, &reading, &mark) !=
+            STATUS_ok)
+            break;
+        struct sha256 digest = sha256_end(reading.sha);
+        opening_halves(&digest, halves);
+        bool is_recorded = reading.fits && memcmp(halves, mark.digest, sizeof(halves)) == 0;
+        read_mark(auditor, &after);
+        auditor->position = mark.position;
+        if (atomic_load(&auditor->cancelled))
+            break;
+        if (is_recorded || after.position == mark.position)
+            status = STATUS_ok;
+        if (!is_recorded && status == STATUS_ok) {
+            auditor->tally.is_broken = true;
+            auditor->tally.broken_check = INTEGRITY_BALANCES;
+            (void)snprintf(auditor->tally.why, sizeof(auditor->tally.why),
+                           "opening balances, or records kept from archived history, were changed");
+        }
+    }
+    sha256_close(reading.sha);
+    return status;
+}
+
+// Goes on where it stands, unless history before that has been archived.
+static enum status begin_at_archive(struct auditor *auditor) {
+    struct opening_mark mark;
+    read_mark(auditor, &mark);
+    if (mark.position <= auditor->position)
+        return STATUS_ok;
+    return take_opening(auditor);
+}
+
 static enum status examine(struct auditor *auditor, struct integrity_report *report) {
     struct engine *engine = auditor->engine;
     uint64_t end = engine->port->published_end(engine);
     report->as_of_ms = clock_now_ms();
     auditor->report = report;
     auditor->differing = (struct id){0};
-    enum status status = follow(auditor, end);
+    enum status status = begin_at_archive(auditor);
+    auditor->began = auditor->position;
+    if (status == STATUS_ok)
+        status = follow(auditor, end);
     if (status != STATUS_ok)
         return status;
     report->position = end;
@@ -415,7 +489,16 @@ enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_
     int failed = pthread_mutex_lock(&auditor->turn);
     CHECK(failed == 0);
     uint64_t started_ns = clock_monotonic_ns();
+    struct opening_mark mark;
     enum status status = examine(auditor, &report);
+    // Records that were archived while it read look as if they were missing.
+    read_mark(auditor, &mark);
+    if (status == STATUS_ok && !report.consistent && mark.position > auditor->began) {
+        integrity_report_done(&report);
+        report = (struct integrity_report){0};
+        auditor->position = 0;
+        status = examine(auditor, &report);
+    }
     report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
     failed = pthread_mutex_unlock(&auditor->turn);
     CHECK(failed == 0);
@@ -444,6 +527,7 @@ struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_m
         .context = auditor,
         .record_count_max = record_count_max,
     };
+    auditor->source = source;
     tally_init(&auditor->tally, &source);
     return auditor;
 }

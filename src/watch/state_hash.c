@@ -174,6 +174,16 @@ static bool take_record(void *context, const struct feed_record *fed) {
 
 static enum status take_records(struct hashing *hashing, struct engine *engine) {
     uint64_t end = engine->port->published_end(engine), position = 0;
+    struct opening_mark mark = {.position = 0};
+    if (engine->port->opening != NULL) {
+        enum status status = engine->port->opening(engine, NULL, NULL, &mark);
+        if (status != STATUS_ok)
+            return status;
+    }
+    // What is archived is in it by the digest of what was carried over.
+    if (mark.position != 0)
+        sha256_add(hashing->records, slice_of(&mark, sizeof(mark)));
+    position = mark.position;
     while (position < end) {
         uint64_t next = position;
         enum status status =

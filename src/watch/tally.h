@@ -25,6 +25,7 @@ struct tally_wallet {
     struct id id;
     int64_t balance, held, credit_limit;
     uint64_t version;
+    uint64_t posted;    // its version after its last transaction
     uint64_t last;      // position of its last transaction
     uint64_t levels[3]; // of its last whose number is a multiple of 64, 4096, 262144
     uint32_t number;    // of its last transaction
@@ -54,6 +55,7 @@ struct tally_withdrawal {
 struct tally_purchase {
     struct id id;
     int64_t amount, refunded;
+    uint64_t position; // of its record
     struct id wallet, merchant;
 };
 
@@ -103,6 +105,7 @@ struct tally {
         note_record_count; // notes of the audit, and the records that have them
     uint64_t position; // of the record being taken
     uint64_t time_ms;  // of the last record
+    uint64_t opened_behind; // the position of the last record that was archived (opening.h)
     struct cursor cursors[CURSOR_COUNT];
     const struct record *record;
     uint64_t seen_at; // where a double was found

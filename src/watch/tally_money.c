@@ -30,6 +30,7 @@ static bool take_history(struct tally *tally, struct tally_wallet *wallet,
                       (int64_t)skip_of(wallet, number), (int64_t)side->skip))
         return false;
     wallet->number = number;
+    wallet->posted = wallet->version;
     wallet->last = tally->position;
     if (number % 64 == 0)
         wallet->levels[0] = tally->position;
@@ -294,6 +295,7 @@ static struct tally_purchase *find_purchase(struct tally *tally, struct id id) {
         return NULL;
     struct tally_purchase *purchase =
         tally_map_at(&tally->purchases, tally_map_add(&tally->purchases, id));
+    purchase->position = position;
     purchase->amount = record.transaction.amount;
     purchase->wallet = record.transaction.debit.wallet;
     purchase->merchant = record.transaction.credit.wallet;

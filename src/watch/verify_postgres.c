@@ -14,34 +14,27 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "watch/opening_rows.h"
 #include "watch/rows.h"
 #include "watch/tally.h"
 
 #define TIME_SHIFT 17 // of a record's number: its milliseconds stand above so many bits
 
-struct head {
-    struct sha256 chain;
-    uint64_t last_record, record_count;
-};
-
-struct numbered { // a wallet's number, for postings that name it
-    struct id id;
-    uint64_t number;
-};
-
 struct examination {
     struct rows_link link;
     struct verify_postgres_report *report;
     struct tally tally;
-    struct tally_map numbers; // struct numbered
-    struct head heads[LIMIT_SLOTS];
+    struct tally_map numbers; // struct opening_numbered: wallets, for postings that name them
+    struct opening_frame frame;
+    const struct verify_postgres_span *span;
+    uint64_t from;                // the line that it begins at
+    struct cursor archive;        // as its row says
     struct sha256_context *sha; // owned
     struct rows records, postings, keys, bank_ids, rounds;
-    struct sha256 first_chain, round_chain;
-    uint64_t round_left;           // records of the present round still to come
-    uint64_t round_number, round_time_ms;
-    uint64_t last_record, key_count;
-    uint64_t last_time_ms;
+    struct sha256 first_chain;
+    uint64_t round_left; // records of the present round still to come
+    uint64_t round_time_ms;
+    uint64_t key_count;
     // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
     // records that opened them. 0: none did.
     uint64_t moved_last;
@@ -78,7 +71,8 @@ static bool differs_about(struct examination *examination, enum id_type type, st
 static struct slice record_at(void *context, uint64_t position) {
     struct examination *examination = context;
     return rows_find(&examination->link, &examination->found,
-                     "SELECT bytes FROM records WHERE number = $1::bigint",
+                     "SELECT bytes FROM records WHERE number = $1::bigint UNION ALL "
+                     "SELECT bytes FROM kept_records WHERE number = $1::bigint LIMIT 1",
                      (int64_t)(position / 8));
 }
 
@@ -87,11 +81,14 @@ static uint64_t find_position(void *context, struct id id) {
     struct examination *examination = context;
     uint64_t first = id_time_ms(id) << TIME_SHIFT, found = 0;
     struct rows rows;
-    char select[256];
+    char where[128], select[512];
+    (void)snprintf(where, sizeof(where),
+                   "WHERE slot = %u AND number >= %" PRIu64 " AND number < %" PRIu64, id_slot(id),
+                   first, first + examination->slack);
     (void)snprintf(select, sizeof(select),
-                   "SELECT number, bytes FROM records WHERE slot = %u AND number >= %" PRIu64
-                   " AND number < %" PRIu64 " AND kind = 2 ORDER BY number",
-                   id_slot(id), first, first + examination->slack);
+                   "SELECT number, bytes FROM records %s AND kind = 2 UNION ALL "
+                   "SELECT number, bytes FROM kept_records %s ORDER BY number",
+                   where, where);
     rows_open(&rows, &examination->link, "found_by_id", select);
     for (; rows.is_there && found == 0; rows_next(&rows)) {
         struct record record;
@@ -114,7 +111,7 @@ static bool take_chain(struct examination *examination, uint64_t number, uint64_
                        struct slice chain, struct slice bytes) {
     if (slot >= LIMIT_SLOTS)
         return differs(examination, "record %" PRIu64 " has no slot", number);
-    struct head *head = &examination->heads[slot];
+    struct opening_head *head = &examination->frame.heads[slot];
     sha256_begin(examination->sha);
     sha256_add(examination->sha, slice_of(&head->chain, sizeof(head->chain)));
     sha256_add(examination->sha, bytes);
@@ -139,31 +136,31 @@ static bool begin_round(struct examination *examination, uint64_t number) {
     const struct rows *rounds = &examination->rounds;
     if (!rounds->is_there)
         return differs(examination, "record %" PRIu64 " is of no round", number);
-    if ((uint64_t)rows_number(rounds, 0) != examination->round_number + 1 ||
+    if ((uint64_t)rows_number(rounds, 0) != examination->frame.round_number + 1 ||
         (uint64_t)rows_number(rounds, 1) != number || rows_number(rounds, 2) < 1)
         return differs(examination,
                        "record %" PRIu64 " begins round %" PRIu64 ", whose row says otherwise",
-                       number, examination->round_number + 1);
-    examination->round_number++;
+                       number, examination->frame.round_number + 1);
+    examination->frame.round_number++;
     examination->round_left = (uint64_t)rows_number(rounds, 2);
     examination->round_time_ms = (uint64_t)rows_number(rounds, 3);
-    if (examination->round_time_ms < examination->last_time_ms)
+    if (examination->round_time_ms < examination->frame.last_time_ms)
         return differs(examination, "round %" PRIu64 " is earlier than the one before it",
-                       examination->round_number);
-    examination->last_time_ms = examination->round_time_ms;
+                       examination->frame.round_number);
+    examination->frame.last_time_ms = examination->round_time_ms;
     return true;
 }
 
 static bool end_round(struct examination *examination, const struct gathered *gathered) {
     sha256_begin(examination->sha);
     sha256_add(examination->sha,
-               slice_of(&examination->round_chain, sizeof(examination->round_chain)));
+               slice_of(&examination->frame.round_chain, sizeof(examination->frame.round_chain)));
     sha256_add(examination->sha,
                slice_of(gathered->chains, gathered->count * sizeof(*gathered->chains)));
-    examination->round_chain = sha256_end(examination->sha);
-    if (!is_hash(rows_bytes(&examination->rounds, 4), &examination->round_chain))
+    examination->frame.round_chain = sha256_end(examination->sha);
+    if (!is_hash(rows_bytes(&examination->rounds, 4), &examination->frame.round_chain))
         return differs(examination, "round %" PRIu64 " does not continue the chain of rounds",
-                       examination->round_number);
+                       examination->frame.round_number);
     rows_next(&examination->rounds);
     return true;
 }
@@ -180,7 +177,7 @@ static bool take_posting(struct examination *examination, uint64_t number,
     index = tally_map_find(&examination->numbers, side->wallet);
     if (index == 0)
         return differs(examination, "record %" PRIu64 " moves money of an unknown wallet", number);
-    const struct numbered *wallet = tally_map_at(&examination->numbers, index);
+    const struct opening_numbered *wallet = tally_map_at(&examination->numbers, index);
     const int64_t expected[] = {(int64_t)number,
                                 id_slot(side->wallet),
                                 (int64_t)wallet->number,
@@ -221,6 +218,21 @@ static bool take_key(struct examination *examination, uint64_t number, uint64_t 
     return true;
 }
 
+// Bank ids never age, so rows outlive their records: a chain over them is carried over.
+static void chain_bank_id(struct examination *examination) {
+    const struct rows *rows = &examination->bank_ids;
+    struct sha256 *chain = &examination->frame.bank_chain;
+    for (int column = 0; column < 4; column++) {
+        struct slice bytes = rows_bytes(rows, column);
+        uint64_t size = __builtin_bswap64(bytes.size);
+        sha256_begin(examination->sha);
+        sha256_add(examination->sha, slice_of(chain, sizeof(*chain)));
+        sha256_add(examination->sha, slice_of(&size, sizeof(size)));
+        sha256_add(examination->sha, bytes);
+        *chain = sha256_end(examination->sha);
+    }
+}
+
 static bool take_bank_id(struct examination *examination, uint64_t number,
                          const struct record *record) {
     const struct rows *rows = &examination->bank_ids;
@@ -230,6 +242,7 @@ static bool take_bank_id(struct examination *examination, uint64_t number,
         !slice_equal(rows_bytes(rows, 2), currency_code(&facts->currency)) ||
         !id_equal(rows_id(rows, 3), facts->id))
         return differs(examination, "the bank id of record %" PRIu64 " is not its own", number);
+    chain_bank_id(examination);
     rows_next(&examination->bank_ids);
     return true;
 }
@@ -242,13 +255,14 @@ static bool take_number(struct examination *examination, uint64_t number, struct
         if (index != 0)
             return differs_about(examination, ID_WALLET, wallet, "number", 0, (int64_t)number);
         index = tally_map_add(&examination->numbers, wallet);
-        ((struct numbered *)tally_map_at(&examination->numbers, index))->number = number;
+        ((struct opening_numbered *)tally_map_at(&examination->numbers, index))->number = number;
         return true;
     }
     if (index == 0)
         return differs(examination, "record %" PRIu64 " opened a wallet that is not there", number);
     uint64_t first = id_time_ms(wallet) << TIME_SHIFT;
-    uint64_t moved = ((const struct numbered *)tally_map_at(&examination->numbers, index))->number;
+    const struct opening_numbered *numbered = tally_map_at(&examination->numbers, index);
+    uint64_t moved = numbered->number;
     if (moved < first || moved >= first + examination->slack || moved > number)
         return differs_about(examination, ID_WALLET, wallet, "number", (int64_t)moved,
                              (int64_t)number);
@@ -269,7 +283,7 @@ static void take_moved_numbers(struct examination *examination) {
         if (id_is_zero(id) || tally_map_find(&examination->numbers, id) != 0)
             continue; // which the walk over all wallets tells
         uint32_t index = tally_map_add(&examination->numbers, id);
-        ((struct numbered *)tally_map_at(&examination->numbers, index))->number =
+        ((struct opening_numbered *)tally_map_at(&examination->numbers, index))->number =
             (uint64_t)rows_number(&rows, 1);
     }
     rows_close(&rows);
@@ -302,11 +316,11 @@ static bool take_record(struct examination *examination, struct gathered *gather
         gathered->count = 0;
         if (!begin_round(examination, number))
             return false;
-    } else if (number != examination->last_record + 1 && number > examination->moved_last) {
+    } else if (number != examination->frame.last_record + 1 && number > examination->moved_last) {
         return differs(examination, "behind record %" PRIu64 " one of its round is missing",
-                       examination->last_record);
+                       examination->frame.last_record);
     }
-    examination->last_record = number;
+    examination->frame.last_record = number;
     if (!take_chain(examination, number, slot, chain, bytes))
         return false;
     if (record_decode(bytes, &record, &broken) != STATUS_ok)
@@ -330,7 +344,7 @@ static bool take_record(struct examination *examination, struct gathered *gather
         gathered->chains =
             memory_resize(gathered->chains, gathered->capacity * sizeof(*gathered->chains));
     }
-    gathered->chains[gathered->count++] = examination->heads[slot].chain;
+    gathered->chains[gathered->count++] = examination->frame.heads[slot].chain;
     return --examination->round_left != 0 || end_round(examination, gathered);
 }
 
@@ -341,22 +355,54 @@ static bool no_more(struct examination *examination, const struct rows *rows, co
                    what, rows_number(rows, 0));
 }
 
+// The rows of the stretch, in the order of their records.
+static void open_between(struct examination *examination, struct rows *rows, const char *name,
+                         const char *what, const char *column, const char *then) {
+    char select[512];
+    uint64_t until = examination->span->until;
+    (void)snprintf(select, sizeof(select),
+                   "SELECT %s WHERE %s >= %" PRIu64 " AND %s < %" PRIu64 " ORDER BY %s%s", what,
+                   column, examination->from, column, until != 0 ? until : INT64_MAX, column, then);
+    rows_open(rows, &examination->link, name, select);
+}
+
+// Those of the stretch, and before them all that were ever archived.
+static bool open_bank_ids(struct examination *examination) {
+    struct rows *rows = &examination->bank_ids;
+    struct sha256 carried = examination->frame.bank_chain;
+    char select[256];
+    uint64_t until = examination->span->until;
+    (void)snprintf(select, sizeof(select),
+                   "SELECT record, bank_id, currency::bytea, id FROM bank_ids WHERE record < "
+                   "%" PRIu64 " ORDER BY record, currency",
+                   until != 0 ? until : INT64_MAX);
+    memset(&examination->frame.bank_chain, 0, sizeof(examination->frame.bank_chain));
+    rows_open(rows, &examination->link, "all_bank_ids", select);
+    for (; rows->is_there && (uint64_t)rows_number(rows, 0) < examination->from; rows_next(rows))
+        chain_bank_id(examination);
+    if (examination->from != 0 &&
+        memcmp(&carried, &examination->frame.bank_chain, sizeof(carried)) != 0)
+        return differs(examination, "bank ids of archived history were added, changed or removed");
+    return true;
+}
+
 static void walk_records(struct examination *examination) {
     struct gathered gathered = {0};
     bool fits = true;
-    rows_open(&examination->records, &examination->link, "all_records",
-              "SELECT number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, "
-              "order_id, chain, bytes FROM records ORDER BY number");
-    rows_open(&examination->postings, &examination->link, "all_postings",
-              "SELECT record, slot::bigint, wallet, number, time_ms, type::bigint, amount, "
-              "balance, held, version FROM postings ORDER BY record, amount");
-    rows_open(&examination->keys, &examination->link, "all_keys",
-              "SELECT record, slot::bigint, key FROM idempotency ORDER BY record");
-    rows_open(&examination->bank_ids, &examination->link, "all_bank_ids",
-              "SELECT record, bank_id, currency::bytea, id FROM bank_ids ORDER BY record");
-    rows_open(&examination->rounds, &examination->link, "all_rounds",
-              "SELECT number, first_record, record_count, time_ms, chain FROM rounds "
-              "ORDER BY number");
+    open_between(examination, &examination->records, "all_records",
+                 "number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, order_id, "
+                 "chain, bytes FROM records",
+                 "number", "");
+    open_between(examination, &examination->postings, "all_postings",
+                 "record, slot::bigint, wallet, number, time_ms, type::bigint, amount, balance, "
+                 "held, version FROM postings",
+                 "record", ", amount");
+    open_between(examination, &examination->keys, "all_keys",
+                 "record, slot::bigint, key FROM idempotency", "record", "");
+    open_between(examination, &examination->rounds, "all_rounds",
+                 "number, first_record, record_count, time_ms, chain FROM rounds", "first_record",
+                 "");
+    fits = open_bank_ids(examination);
     while (fits && examination->records.is_there) {
         fits = take_record(examination, &gathered);
         if (fits)
@@ -364,7 +410,7 @@ static void walk_records(struct examination *examination) {
     }
     if (fits && examination->round_left != 0)
         fits = differs(examination, "the last records of round %" PRIu64 " are missing",
-                       examination->round_number);
+                       examination->frame.round_number);
     if (fits)
         (void)(no_more(examination, &examination->postings, "postings") &&
                no_more(examination, &examination->keys, "idempotency keys") &&
@@ -387,7 +433,7 @@ static bool meet_wallet(struct examination *examination, const struct rows *rows
         return differs(examination, "there is a wallet that no record opened: number %" PRId64,
                        rows_number(rows, 2));
     const struct tally_wallet *wallet = tally_wallet_at(&examination->tally, index);
-    const struct numbered *numbered =
+    const struct opening_numbered *numbered =
         tally_map_at(&examination->numbers, tally_map_find(&examination->numbers, id));
     const char *const names[] = {"slot",         "number",  "balance", "held",
                                  "credit_limit", "version", "status",  "kind",
@@ -447,23 +493,26 @@ static bool meet_withdrawal(struct examination *examination, const struct rows *
 static bool meet_refund(struct examination *examination, const struct rows *rows) {
     struct record record;
     const char *broken;
-    if (record_decode(rows_bytes(rows, 1), &record, &broken) != STATUS_ok ||
-        record.kind != RECORD_TRANSACTION)
+    struct id id = rows_id(rows, 2); // of one that was refunded before the line
+    if (id_is_zero(id) && record_decode(rows_bytes(rows, 1), &record, &broken) == STATUS_ok &&
+        record.kind == RECORD_TRANSACTION)
+        id = record.transaction.id;
+    if (id_is_zero(id))
         return differs(examination, "there are refunds of no purchase");
-    uint32_t index = tally_map_find(&examination->tally.purchases, record.transaction.id);
+    uint32_t index = tally_map_find(&examination->tally.purchases, id);
     int64_t refunded = 0;
     if (index != 0)
         refunded = ((const struct tally_purchase *)tally_map_at(&examination->tally.purchases,
                                                                 index))->refunded;
     if (rows_number(rows, 0) != refunded)
-        return differs_about(examination, ID_TRANSACTION, record.transaction.id, "refunded",
-                             rows_number(rows, 0), refunded);
+        return differs_about(examination, ID_TRANSACTION, id, "refunded", rows_number(rows, 0),
+                             refunded);
     return true;
 }
 
 static bool meet_slot(struct examination *examination, const struct rows *rows) {
     uint64_t slot = (uint64_t)rows_number(rows, 0);
-    const struct head *head = &examination->heads[slot % LIMIT_SLOTS];
+    const struct opening_head *head = &examination->frame.heads[slot % LIMIT_SLOTS];
     if (slot >= LIMIT_SLOTS || !is_hash(rows_bytes(rows, 1), &head->chain) ||
         (uint64_t)rows_number(rows, 2) != head->last_record ||
         (uint64_t)rows_number(rows, 3) != head->record_count)
@@ -498,10 +547,10 @@ static bool meet_books(struct examination *examination, const struct rows *rows)
     const struct tally *tally = &examination->tally;
     const char *const names[] = {"last_record",       "record_count", "round_count",
                                  "transaction_count", "wallet_count", "hold_open_count"};
-    const uint64_t derived[] = {examination->last_record,  tally->record_count,
-                                examination->round_number, tally->transaction_count,
+    const uint64_t derived[] = {examination->frame.last_record,  tally->record_count,
+                                examination->frame.round_number, tally->transaction_count,
                                 tally->wallets.count,      tally->holds.count};
-    if (!is_hash(rows_bytes(rows, 0), &examination->round_chain))
+    if (!is_hash(rows_bytes(rows, 0), &examination->frame.round_chain))
         return differs(examination, "the row of books is not the end of the chain of rounds");
     for (int i = 0; i < 6; i++)
         if ((uint64_t)rows_number(rows, i + 1) != derived[i])
@@ -553,6 +602,14 @@ static uint64_t refunded_count(const struct tally *tally) {
 
 static void meet_now(struct examination *examination) {
     const struct tally *tally = &examination->tally;
+    char refunds[512];
+    (void)snprintf(refunds, sizeof(refunds),
+                   "SELECT f.refunded, coalesce(r.bytes, k.bytes), substr(o.bytes, 1, 16) "
+                   "FROM refunds f LEFT JOIN records r ON r.slot = f.slot AND r.number = f.record "
+                   "LEFT JOIN kept_records k ON k.slot = f.slot AND k.number = f.record "
+                   "LEFT JOIN openings o ON o.line = %" PRIu64 " AND o.what = 7 AND "
+                   "o.slot = f.slot AND o.number = f.record",
+                   examination->from);
     (void)(meet_none(examination, "a bank id is booked",
                      "SELECT max(record) FROM bank_ids GROUP BY bank_id, currency "
                      "HAVING count(*) > 1") &&
@@ -571,10 +628,8 @@ static void meet_now(struct examination *examination) {
            meet_all(examination, "pending withdrawals",
                     "SELECT id, amount, wallet FROM withdrawals WHERE status = 0",
                     tally->withdrawals.count, meet_withdrawal) &&
-           meet_all(examination, "refunded purchases",
-                    "SELECT f.refunded, r.bytes FROM refunds f LEFT JOIN records r ON "
-                    "r.slot = f.slot AND r.number = f.record",
-                    refunded_count(tally), meet_refund) &&
+           meet_all(examination, "refunded purchases", refunds, refunded_count(tally),
+                    meet_refund) &&
            meet_all(examination, "currencies",
                     "SELECT code::bytea, deposits::text::bytea, withdrawals::text::bytea, "
                     "wallet_count, exponent::bigint FROM currencies",
@@ -589,6 +644,38 @@ static void meet_now(struct examination *examination) {
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
+
+// Begins with what was carried over, which must be what was recorded.
+static void take_opening(struct examination *examination) {
+    const struct cursor *archive = &examination->archive;
+    uint64_t halves[2];
+    if (examination->from == 0)
+        return;
+    sha256_begin(examination->sha);
+    bool fits = opening_rows_take(&examination->link, examination->from, &examination->tally,
+                                  &examination->numbers, &examination->frame, examination->sha);
+    struct sha256 digest = sha256_end(examination->sha);
+    if (!fits)
+        (void)differs(examination, "what was carried over from archived history is damaged");
+    opening_halves(&digest, halves);
+    examination->report->opening[0] = halves[0];
+    examination->report->opening[1] = halves[1];
+    bool is_recorded = halves[0] == archive->checksum && halves[1] == archive->source;
+    if (fits && examination->span->from == VERIFY_FROM_ARCHIVE && !is_recorded)
+        (void)differs(examination,
+                      "opening balances, or records kept from archived history, were changed");
+}
+
+// The row that says where history begins, against the record that moved it there.
+static void meet_archive(struct examination *examination) {
+    const struct cursor *row = &examination->archive;
+    const struct cursor *ours =
+        &examination->tally.cursors[cursor_index(CURSOR_ARCHIVE, 0)];
+    if (row->next != ours->next || row->epoch != ours->epoch ||
+        row->checksum != ours->checksum || row->source != ours->source ||
+        row->partitions != ours->partitions)
+        (void)differs(examination, "where archived history ends is not where its record says");
+}
 
 static void begin(struct examination *examination) {
     struct rows rows;
@@ -607,29 +694,29 @@ static void begin(struct examination *examination) {
         examination->report->first_chain = examination->first_chain;
     }
     rows_close(&rows);
-    examination->round_chain = examination->first_chain;
+    examination->frame.round_chain = examination->first_chain;
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
-        examination->heads[i].chain = examination->first_chain;
+        examination->frame.heads[i].chain = examination->first_chain;
     struct tally_source source = {.record_at = record_at,
                                   .find_position = find_position,
                                   .context = examination};
     tally_init(&examination->tally, &source);
-    tally_map_init(&examination->numbers, sizeof(struct numbered));
+    tally_map_init(&examination->numbers, sizeof(struct opening_numbered));
     take_moved_numbers(examination);
     examination->sha = sha256_open();
+    opening_rows_archive(&examination->link, &examination->archive);
+    examination->from = examination->span->from == VERIFY_FROM_ARCHIVE
+                            ? examination->archive.next / 8
+                            : examination->span->from;
+    take_opening(examination);
 }
 
-static void examine(struct examination *examination) {
+static void conclude(struct examination *examination) {
     struct integrity_report *books = &examination->report->books;
-    begin(examination);
-    books->consistent = true;
-    walk_records(examination);
-    if (books->consistent && examination->link.why[0] == '\0')
-        meet_now(examination);
     struct integrity_report found = *books;
     tally_add_up(&examination->tally, books);
     books->checks[INTEGRITY_CHAIN].name = "chain";
-    books->checks[INTEGRITY_CHAIN].count = examination->round_number;
+    books->checks[INTEGRITY_CHAIN].count = examination->frame.round_number;
     books->checks[INTEGRITY_IDEMPOTENCY].name = "idempotency";
     books->checks[INTEGRITY_IDEMPOTENCY].count = examination->key_count;
     if (!found.consistent) {
@@ -640,23 +727,43 @@ static void examine(struct examination *examination) {
         (void)snprintf(books->message, sizeof(books->message),
                        "The books are right: %" PRIu64 " records in %" PRIu64 " rounds, %" PRIu64
                        " transactions between %" PRIu64 " wallets.",
-                       books->record_count, examination->round_number, books->transaction_count,
-                       books->wallet_count);
-    examination->report->round_count = examination->round_number;
-    examination->report->last_time_ms = examination->last_time_ms;
-    examination->report->chain = examination->round_chain;
+                       books->record_count, examination->frame.round_number,
+                       books->transaction_count, books->wallet_count);
+    examination->report->round_count = examination->frame.round_number;
+    examination->report->last_time_ms = examination->frame.last_time_ms;
+    examination->report->begins_ms = examination->from >> TIME_SHIFT;
+    examination->report->chain = examination->frame.round_chain;
+}
+
+static void examine(struct examination *examination) {
+    struct integrity_report *books = &examination->report->books;
+    const struct verify_postgres_span *span = examination->span;
+    books->consistent = true;
+    begin(examination);
+    if (books->consistent && examination->link.why[0] == '\0')
+        walk_records(examination);
+    if (books->consistent && examination->link.why[0] == '\0' && span->until == 0)
+        meet_now(examination);
+    if (books->consistent && examination->link.why[0] == '\0' && span->until == 0)
+        meet_archive(examination);
+    conclude(examination);
+    if (books->consistent && examination->link.why[0] == '\0' && span->each != NULL)
+        opening_tell(&examination->tally, &examination->numbers, &examination->frame, span->each,
+                     span->context);
     sha256_close(examination->sha);
     tally_map_done(&examination->numbers);
     tally_done(&examination->tally);
     rows_forget(&examination->found);
 }
 
-enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report) {
+enum status verify_postgres_span(const char *url, const struct verify_postgres_span *span,
+                                 struct verify_postgres_report *ret_report) {
     CHECK(url != NULL);
     memset(ret_report, 0, sizeof(*ret_report));
     struct examination *examination = memory_take_zeroed(sizeof(*examination));
     uint64_t started_ns = clock_monotonic_ns();
     examination->report = ret_report;
+    examination->span = span;
     if (rows_link_open(&examination->link, url))
         examine(examination);
     rows_link_close(&examination->link);
@@ -667,6 +774,11 @@ enum status verify_postgres(const char *url, struct verify_postgres_report *ret_
     ret_report->books.took_us = (clock_monotonic_ns() - started_ns) / 1000;
     memory_free(examination);
     return is_read ? STATUS_ok : STATUS_busy;
+}
+
+enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report) {
+    const struct verify_postgres_span all = {.from = VERIFY_FROM_ARCHIVE};
+    return verify_postgres_span(url, &all, ret_report);
 }
 
 void verify_postgres_done(struct verify_postgres_report *report) {

@@ -7,19 +7,38 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "engine/engine.h"
 #include "watch/integrity.h"
 
 struct verify_postgres_report {
     struct integrity_report books; // `consistent` and the first difference stand here
     uint64_t round_count, posting_count, key_count;
     uint64_t last_time_ms;
+    uint64_t begins_ms;   // what is earlier is archived; 0: nothing is
+    uint64_t opening[2];  // halves of the digest of what was carried over from there
     struct sha256 chain; // after the last round
     struct sha256 first_chain; // before the first
     char moved_from[128]; // the books that these continue, whose chain ended there; empty: none
+};
+
+// A stretch of the books.
+#define VERIFY_FROM_ARCHIVE UINT64_MAX
+struct verify_postgres_span {
+    // It begins behind a line: with what was carried over to it, which was recorded
+    // (VERIFY_FROM_ARCHIVE), or which is written but not recorded yet. 0: with the first record.
+    uint64_t from;
+    uint64_t until; // and ends in front of that record; 0: with the last, and what stands now
+    // Is told what the books had come to at the end, when they are right; NULL: nobody.
+    bool (*each)(void *context, const struct opening_item *item);
+    void *context;
 };
 
 // `url`: a libpq connection string. STATUS_ok: examined, see ret_report->books.consistent. Others:
 // the database cannot be read; `ret_report->books.message` says why. The caller gives the report
 // back with verify_postgres_done. Thread: any.
 MUST_CHECK enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report);
+// The same of a stretch.
+MUST_CHECK enum status verify_postgres_span(const char *url,
+                                            const struct verify_postgres_span *span,
+                                            struct verify_postgres_report *ret_report);
 void verify_postgres_done(struct verify_postgres_report *report);

@@ -363,6 +363,7 @@ static const struct object_member operation_members[] = {
     static const struct object_member list[] = {                                    \
         {"items", "[]" of, "newest first", false},                                  \
         {"next_cursor", "Cursor", "there is more: the `cursor` of the next page", true}, \
+        {"archived_before", "Time", "there is no more because what is older is archived", true}, \
     }
 PAGE(wallet_page, "Wallet");
 PAGE(transaction_page, "Transaction");

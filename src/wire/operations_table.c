@@ -381,7 +381,7 @@ static const struct field *const audit_list_query[] = {
      MAY(duplicate_bank_transaction) |                                                             \
      MAY(hold_not_open) | MAY(withdrawal_not_pending) | MAY(capture_exceeds_hold) |                \
      MAY(refund_exceeds_purchase) | MAY(cannot_pay) | MAY(approval_required) |     \
-     MAY(held_for_review))
+     MAY(held_for_review) | MAY(history_archived))
 #define WRITE .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BODY_BYTES_MAX
 #define CHANGES_WALLET WRITE, .takes_if_match = true
 #define WITH_ID(type, member) \
@@ -431,7 +431,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/wallets/{id}/transactions", .action = "transactions", .tag = "Wallets",
         .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTIONS,
         WITH_ID(ID_WALLET, subject), ASKS(wallet_transactions_query),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Lists a wallet's transactions, newest first.",
     },
     [OPERATION_WALLET_BALANCE] = {
@@ -439,7 +439,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/wallets/{id}/balance", .action = "balance", .tag = "Wallets",
         .permission = "wallets:read", .http = 200, .answer = ANSWER_BALANCE,
         WITH_ID(ID_WALLET, subject), ASKS(balance_query),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows a wallet's balance, now or at a time of the past.",
     },
     [OPERATION_WALLET_INTEGRITY] = {
@@ -474,7 +474,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_WITHDRAWAL_LIST, .name = "listWithdrawals", .method = METHOD_GET,
         .path = "/v1/withdrawals", .action = "", .tag = "Withdrawals",
         .permission = "payments:read", .http = 200, .answer = ANSWER_WITHDRAWALS,
-        ASKS(withdrawal_list_query),
+        ASKS(withdrawal_list_query), .refusals = MAY(history_archived),
         .summary = "Lists withdrawals, newest first.",
     },
     [OPERATION_WITHDRAWAL_READ] = {
@@ -483,7 +483,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:read", .http = 200, .answer = ANSWER_WITHDRAWAL,
         .command = COMMAND_READ_WITHDRAWAL,
         WITH_ID(ID_WITHDRAWAL, subject),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows a withdrawal as it is now.",
     },
     [OPERATION_SETTLE] = {
@@ -522,7 +522,8 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .command = COMMAND_REFUND,
         .batch_type = "refund", .may_wait = true, CHANGES_WALLET, BODY(refund_body),
         .refusals = MAY_PAY | MAY(cannot_receive) | MAY(not_a_purchase) |
-                    MAY(refund_exceeds_purchase) | MAY(balance_limit_exceeded),
+                    MAY(refund_exceeds_purchase) | MAY(balance_limit_exceeded) |
+                    MAY(history_archived),
         .summary = "Gives back a purchase, or a part of it, to the wallet that paid.",
     },
     [OPERATION_TRANSFER] = {
@@ -547,7 +548,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_HOLD_LIST, .name = "listHolds", .method = METHOD_GET,
         .path = "/v1/holds", .action = "", .tag = "Holds",
         .permission = "payments:read", .http = 200, .answer = ANSWER_HOLDS,
-        ASKS(hold_list_query),
+        ASKS(hold_list_query), .refusals = MAY(history_archived),
         .summary = "Lists holds, newest first.",
     },
     [OPERATION_HOLD_READ] = {
@@ -556,7 +557,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:read", .http = 200, .answer = ANSWER_HOLD,
         .command = COMMAND_READ_HOLD,
         WITH_ID(ID_HOLD, subject),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows a hold as it is now.",
     },
     [OPERATION_CAPTURE] = {
@@ -593,7 +594,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_TRANSACTION_LIST, .name = "listTransactions", .method = METHOD_GET,
         .path = "/v1/transactions", .action = "", .tag = "Payments",
         .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTIONS,
-        ASKS(transaction_list_query),
+        ASKS(transaction_list_query), .refusals = MAY(history_archived),
         .summary = "Lists transactions, newest first.",
     },
     [OPERATION_TRANSACTION_READ] = {
@@ -602,7 +603,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "payments:read", .http = 200, .answer = ANSWER_TRANSACTION,
         .command = COMMAND_READ_TRANSACTION,
         WITH_ID(ID_TRANSACTION, subject),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows a transaction.",
     },
     [OPERATION_OPERATION_READ] = {
@@ -627,7 +628,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_APPROVAL_LIST, .name = "listApprovals", .method = METHOD_GET,
         .path = "/v1/approvals", .action = "", .tag = "Approvals",
         .permission = "approvals:read", .http = 200, .answer = ANSWER_APPROVALS,
-        ASKS(approval_list_query),
+        ASKS(approval_list_query), .refusals = MAY(history_archived),
         .summary = "Lists approvals, newest first; who is bound to an owner sees his own.",
     },
     [OPERATION_APPROVAL_READ] = {
@@ -636,7 +637,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "approvals:read", .http = 200, .answer = ANSWER_APPROVAL,
         .command = COMMAND_READ_APPROVAL,
         WITH_ID(ID_APPROVAL, subject),
-        .refusals = MAY(not_found),
+        .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows an approval as it is now.",
     },
     [OPERATION_APPROVE] = {
@@ -645,7 +646,8 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "approvals:decide", .http = 200, .answer = ANSWER_APPROVAL,
         .command = COMMAND_APPROVE,
         WITH_ID(ID_APPROVAL, subject), WRITE, BODY(decision_body),
-        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed),
+        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed) |
+                    MAY(history_archived),
         .summary = "Lets a request go that waits; it is decided again, and may be refused then.",
     },
     [OPERATION_REJECT] = {
@@ -654,7 +656,8 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .permission = "approvals:decide", .http = 200, .answer = ANSWER_APPROVAL,
         .command = COMMAND_REJECT,
         WITH_ID(ID_APPROVAL, subject), WRITE, BODY(decision_body),
-        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed),
+        .refusals = MAY(not_found) | MAY(approval_not_pending) | MAY(second_principal_needed) |
+                    MAY(history_archived),
         .summary = "Turns a request down that waits.",
     },
     [OPERATION_ANOMALY_LIST] = {
@@ -761,7 +764,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .code = OPERATION_AUDIT_LIST, .name = "listAudit", .method = METHOD_GET,
         .path = "/v1/audit", .action = "", .tag = "Audit",
         .permission = "audit:read", .http = 200, .answer = ANSWER_AUDIT,
-        ASKS(audit_list_query),
+        ASKS(audit_list_query), .refusals = MAY(history_archived),
         .summary = "Lists who did what, and what was refused, newest first.",
     },
     [OPERATION_HEALTH] = {

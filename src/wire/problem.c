@@ -64,6 +64,8 @@ const char *problem_advice(enum status status) {
         [STATUS_limit_exceeded] =
             "Ask for less, wait for the next day or month, or raise the limit.",
         [STATUS_cannot_pay] = "Ask who owns the wallet.",
+        [STATUS_history_archived] = "Ask for what is later, or whoever runs the books: archived "
+                                    "months lie with them.",
         [STATUS_payments_stopped] =
             "Look at /check-integrity; an admin decides with POST /check-integrity/resume.",
         [STATUS_owner_unknown] =

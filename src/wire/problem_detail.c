@@ -77,6 +77,7 @@ bool problem_has_detail(const struct refusal *refusal) {
     case STATUS_refused_by_rule:
     case STATUS_held_for_review:
     case STATUS_anomaly_not_pending:
+    case STATUS_history_archived:
     case STATUS_last_admin_key: return true;
     default: return false;
     }
@@ -205,6 +206,15 @@ static void add_duplicate(struct buffer *buffer, const struct refusal *refusal) 
     BUFFER_ADD(buffer, ". Each bank_transaction_id is booked once per currency.");
 }
 
+static void add_archived(struct buffer *buffer, const struct refusal *refusal) {
+    if (refusal->id_type == ID_WALLET)
+        BUFFER_ADD(buffer, " is here, but its history of that time is archived. Ask for a later "
+                           "time, or whoever runs the books.");
+    else
+        BUFFER_ADD(buffer, " is of a month that is archived: it can neither be shown nor changed. "
+                           "Ask whoever runs the books.");
+}
+
 // What follows "Wallet wallet_..." (or another thing and its id).
 static void add_predicate(struct buffer *buffer, const struct refusal *refusal) {
     switch ((enum status)refusal->status) {
@@ -212,6 +222,7 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         BUFFER_ADD(buffer, " is revoked or has expired. Send a live one.");
         return;
     case STATUS_not_found: BUFFER_ADD(buffer, " does not exist. Check the id."); return;
+    case STATUS_history_archived: add_archived(buffer, refusal); return;
     case STATUS_same_wallet:
         BUFFER_ADD(buffer, " is payer and payee at once. Name two different wallets.");
         return;

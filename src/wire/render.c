@@ -85,13 +85,18 @@ void wire_page_item(struct buffer *buffer, uint32_t item_index) {
         BUFFER_ADD(buffer, ",");
 }
 
-void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor) {
+void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor,
+                   uint64_t archived_before_ms) {
     BUFFER_ADD(buffer, "]");
     if (next_cursor != 0) {
         BUFFER_ADD(buffer, ",\"next_cursor\":\"");
         id_token_format(seal, next_cursor, (char *)buffer_room(buffer, ID_TOKEN_BYTES));
         buffer->size += ID_TOKEN_BYTES;
         BUFFER_ADD(buffer, "\"");
+    }
+    if (archived_before_ms != 0) {
+        BUFFER_ADD(buffer, ",\"archived_before\":");
+        render_time(buffer, archived_before_ms);
     }
     BUFFER_ADD(buffer, "}");
 }

@@ -121,6 +121,11 @@ struct parked_row *desk_parked(const struct desk *desk, struct id id) {
     return row != NULL && row->present && id_equal(row->parked.id, id) ? row : NULL;
 }
 
+bool desk_is_archived(const struct desk *desk, struct id id) {
+    uint64_t number;
+    return number_of_id(&desk->seal, id, &number) && number < desk->archived;
+}
+
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number))

@@ -187,6 +187,7 @@ struct desk {
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
+    uint64_t archived;            // before this record history is, or is about to be, archived
     uint64_t end_record;          // up to there partitions are made
     bool lacks_partitions;        // the time has come to their end
     struct currency_row currencies[DESK_CURRENCIES_MAX];
@@ -233,6 +234,8 @@ void rows_add(struct rows *rows, void *item);
 struct wallet_row *desk_wallet(const struct desk *desk, struct id id); // NULL: there is none
 struct hold_row *desk_hold(const struct desk *desk, struct id id);
 struct parked_row *desk_parked(const struct desk *desk, struct id id);
+// Whether what has that id, and was not found, may have been archived.
+bool desk_is_archived(const struct desk *desk, struct id id);
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id);
 // The transaction with that id, decoded; NULL: there is none.
 struct purchase_row *desk_transaction(const struct desk *desk, struct id id,

@@ -298,6 +298,7 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
         .last_record = (uint64_t)row_number(result, 0, 15),
     };
     desk->end_record = (uint64_t)row_number(result, 0, 16);
+    desk->archived = (uint64_t)row_number(result, 0, 21);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
@@ -477,7 +478,7 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     parked->closed = (uint64_t)row_number(result, row, 6) * 8;
     parked->principal = row_bytes(result, row, 7);
     if (record_decode(row_bytes(result, row, 8), &record, &why) != STATUS_ok)
-        return; // its month was detached
+        return; // decided, and archived since
     parked->present = true;
     take_record_at(desk, parked->opened, row_bytes(result, row, 8));
     take_record_at(desk, parked->closed, row_bytes(result, row, 9));

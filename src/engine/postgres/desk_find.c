@@ -27,7 +27,10 @@ static void find_counterparty(struct desk *desk, struct id id, struct found *fou
 static void find_purchase(struct desk *desk, struct id id, struct found *found) {
     struct record record;
     uint16_t number;
-    found->transaction = desk_transaction(desk, id, &record);
+    // Nothing may refer any more to what is about to go.
+    found->docket.subject_is_archived = desk_is_archived(desk, id);
+    found->transaction =
+        found->docket.subject_is_archived ? NULL : desk_transaction(desk, id, &record);
     if (found->transaction == NULL)
         return;
     const struct transaction_facts *facts = &record.transaction;
@@ -53,12 +56,15 @@ static void find_hold(struct desk *desk, const struct command *command, struct f
     struct record opening;
     const char *why;
     found->hold = desk_hold(desk, command->subject);
-    if (found->hold == NULL)
+    if (found->hold == NULL) {
+        found->docket.subject_is_archived = desk_is_archived(desk, command->subject);
         return;
+    }
     found->docket.hold = &found->hold->hold;
     find_wallet(desk, found->hold->hold.wallet, found);
     find_counterparty(desk, found->hold->hold.merchant, found);
-    if (command->type != COMMAND_CAPTURE)
+    // One that has ended is refused without its record, which may be archived.
+    if (command->type != COMMAND_CAPTURE || found->hold->hold.status != HOLD_OPEN)
         return;
     const struct record_row *record = desk_record(desk, found->hold->opened);
     CHECK(record != NULL && record_decode(record->bytes, &opening, &why) == STATUS_ok);
@@ -67,8 +73,10 @@ static void find_hold(struct desk *desk, const struct command *command, struct f
 
 static void find_withdrawal(struct desk *desk, struct id id, struct found *found) {
     found->withdrawal = desk_withdrawal(desk, id);
-    if (found->withdrawal == NULL)
+    if (found->withdrawal == NULL) {
+        found->docket.subject_is_archived = desk_is_archived(desk, id);
         return;
+    }
     found->docket.withdrawal = &found->withdrawal->withdrawal;
     find_wallet(desk, found->withdrawal->withdrawal.wallet, found);
 }
@@ -138,8 +146,10 @@ static void find_parked(struct desk *desk, const struct command *command, struct
     struct record record;
     const char *why;
     found->parked = desk_parked(desk, command->subject);
-    if (found->parked == NULL)
+    if (found->parked == NULL) {
+        found->docket.subject_is_archived = desk_is_archived(desk, command->subject);
         return;
+    }
     found->docket.parked = &found->parked->parked;
     found->docket.parked_by = found->parked->principal;
     if (found->parked->parked.cause == PARKED_FOR_APPROVAL)

@@ -11,6 +11,13 @@ static void read_missing(const struct command *command, enum id_type type,
         .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
 }
 
+static void read_gone(const struct desk *desk, const struct command *command, enum id_type type,
+                      struct outcome *outcome) {
+    read_missing(command, type, outcome);
+    if (desk_is_archived(desk, command->subject))
+        outcome->status = outcome->refusal.status = STATUS_history_archived;
+}
+
 // Whether somebody bound may see what has these two wallets; everybody else may.
 static bool sees(const struct desk *desk, const struct command *command, struct id first,
                  struct id second) {
@@ -37,8 +44,11 @@ static void read_transaction(const struct desk *desk, const struct command *comm
                              struct outcome *outcome) {
     struct record record;
     const struct purchase_row *row = desk_transaction(desk, command->subject, &record);
-    if (row == NULL ||
-        !sees(desk, command, record.transaction.debit.wallet, record.transaction.credit.wallet)) {
+    if (row == NULL) {
+        read_gone(desk, command, ID_TRANSACTION, outcome);
+        return;
+    }
+    if (!sees(desk, command, record.transaction.debit.wallet, record.transaction.credit.wallet)) {
         read_missing(command, ID_TRANSACTION, outcome);
         return;
     }
@@ -57,6 +67,10 @@ static void read_hold(const struct desk *desk, const struct command *command,
         read_missing(command, ID_HOLD, outcome);
         return;
     }
+    if (desk_record(desk, row->opened) == NULL) {
+        read_gone(desk, command, ID_HOLD, outcome);
+        return;
+    }
     outcome->hold = row->hold;
     outcome->record = outcome_position(row->closed != 0 ? row->closed : row->opened);
     if (row->closed != 0)
@@ -69,6 +83,10 @@ static void read_withdrawal(const struct desk *desk, const struct command *comma
     if (row == NULL ||
         !sees(desk, command, row->withdrawal.wallet, row->withdrawal.wallet)) {
         read_missing(command, ID_WITHDRAWAL, outcome);
+        return;
+    }
+    if (desk_record(desk, row->opened) == NULL) {
+        read_gone(desk, command, ID_WITHDRAWAL, outcome);
         return;
     }
     outcome->withdrawal = row->withdrawal;
@@ -92,6 +110,10 @@ static void read_approval(const struct desk *desk, const struct command *command
     bool is_anomaly = command->type == COMMAND_READ_ANOMALY;
     if (row != NULL && is_anomaly == (row->parked.cause == PARKED_FOR_APPROVAL))
         row = NULL; // they share their numbers, but not their names
+    if (row == NULL && !command_is_bound(command)) {
+        read_gone(desk, command, is_anomaly ? ID_ANOMALY : ID_APPROVAL, outcome);
+        return;
+    }
     if (row == NULL || (command_is_bound(command) &&
                         !slice_equal(row->principal, command->origin.principal))) {
         read_missing(command, is_anomaly ? ID_ANOMALY : ID_APPROVAL, outcome);

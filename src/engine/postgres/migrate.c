@@ -6,18 +6,16 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/signal_gate.h"
 #include "engine/postgres/link.h"
 #include "engine/postgres/migrations.h"
+#include "engine/postgres/patience.h"
 #include "engine/postgres/postgres.h"
 
 #define LITERAL_OF(text)  #text
 #define LITERAL(number)   LITERAL_OF(number)
 #define MIGRATE_WAIT_NS   UINT64_C(600000000000)
-#define LOCK_TRIES_MAX    60
-#define LOCK_PAUSE_NS_MAX UINT64_C(500000000)
 #define CONNECTIONS_OF_A_NODE 10 // writer, readers, who looks after partitions, and room
 
 // A lock that is not granted soon is given up and asked for again, so that payments do not queue
@@ -38,10 +36,11 @@ static const char one_at_a_time[] = "SELECT pg_try_advisory_lock(7886711)::int";
 static const char prepare[] =
     "CREATE SCHEMA IF NOT EXISTS florin; "
     "CREATE TABLE IF NOT EXISTS florin.migrations (number integer PRIMARY KEY, name text NOT NULL, "
-    "serves integer, applied_at timestamptz NOT NULL DEFAULT now()); "
+    "serves integer, applied_at timestamptz NOT NULL DEFAULT now(), parts integer); "
+    "ALTER TABLE florin.migrations ADD COLUMN IF NOT EXISTS parts integer; "
+    "COMMENT ON COLUMN florin.migrations.parts IS 'How many of its parts are done; NULL: all.'; "
     "COMMENT ON TABLE florin.migrations IS 'What was applied. A Florin that knows the schema up to "
-    "`serves` can still use it; NULL: only one that knows this migration.'; "
-    "SELECT coalesce(max(number), 0) FROM florin.migrations";
+    "`serves` can still use it; NULL: only one that knows this migration.'";
 
 // A concurrent index that broke off is there and of no use.
 static const char sweep[] =
@@ -92,73 +91,133 @@ static uint32_t number_of(const char *text) {
 
 // ---- applying -----------------------------------------------------------------------------------
 
-// Runs it, again while somebody else has the locks.
-static enum link_result run_patiently(struct link *link, const char *text) {
-    enum link_result result = LINK_REFUSED;
-    for (uint32_t tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-        struct signal_gate never;
-        uint64_t random;
-        result = link_run(link, text);
-        bool is_locked = strcmp(link->state, "55P03") == 0 || strcmp(link->state, "40P01") == 0 ||
-                         strcmp(link->state, "40001") == 0;
-        if (result != LINK_REFUSED || !is_locked)
-            return result;
-        if (link_run(link, "ROLLBACK") != LINK_OK)
-            return LINK_LOST;
-        random_fill(&random, sizeof(random));
-        signal_gate_init(&never, 0, 0);
-        (void)signal_gate_wait(&never, 1, random % LOCK_PAUSE_NS_MAX);
-    }
-    return result;
-}
-
-// A line that begins with this cuts a migration: what stands behind it is one statement that runs
-// outside a transaction. It must do no harm when it runs twice.
-static const char cut[] = "\n-- alone";
+// A line that begins with one of these cuts a migration: what stands behind it is one statement
+// that runs outside a transaction and must do no harm when it runs twice. Of `slices` it runs again
+// and again, each time committed by itself, until it says that it has changed nothing: it is a
+// query that changes at most some thousand rows and gives their number.
+static const char alone_cut[] = "\n-- alone", slices_cut[] = "\n-- slices";
+#define SLICE_PAUSE_NS UINT64_C(5000000) // so that payments come between
 // The first line with this names the oldest neighbour that the schema still serves.
 static const char serves[] = "\n-- serves: ";
 
-static enum link_result apply_parts(struct link *link, const struct migration *migration) {
-    enum link_result result = LINK_OK;
-    const char *part = migration->text, *end;
+enum part_kind { PART_TOGETHER, PART_ALONE, PART_SLICES };
+
+struct part {
+    enum part_kind kind;
+    const char *text;
+    int size;
+    const char *next; // the cut behind it; NULL: it is the last
+};
+
+static struct part part_at(const char *at, enum part_kind kind) {
+    const char *alone = strstr(at, alone_cut), *slices = strstr(at, slices_cut);
+    const char *end = alone == NULL || (slices != NULL && slices < alone) ? slices : alone;
+    return (struct part){.kind = kind,
+                         .text = at,
+                         .size = end == NULL ? (int)strlen(at) : (int)(end - at),
+                         .next = end};
+}
+
+// Behind the line of the cut.
+static struct part part_behind(const char *next) {
+    enum part_kind kind =
+        strncmp(next, alone_cut, sizeof(alone_cut) - 1) == 0 ? PART_ALONE : PART_SLICES;
+    const char *line = strchr(next + 1, '\n');
+    CHECK(line != NULL);
+    return part_at(line, kind);
+}
+
+// Notes that so many parts are done.
+static void add_progress(struct buffer *text, const struct migration *migration, uint32_t done,
+                         bool is_last) {
+    char serving[16] = "NULL", parts[16] = "NULL";
+    const char *line = strstr(migration->text, serves);
+    if (line != NULL)
+        (void)snprintf(serving, sizeof(serving), "%u", number_of(line + sizeof(serves) - 1));
+    if (!is_last)
+        (void)snprintf(parts, sizeof(parts), "%u", done);
+    buffer_add_format(text,
+                      "INSERT INTO florin.migrations (number, name, serves, parts) VALUES "
+                      "(%u, '%s', %s, %s) ON CONFLICT (number) DO UPDATE SET parts = %s",
+                      migration->number, migration->name, serving, parts, parts);
+}
+
+static enum link_result run_text(struct link *link, struct buffer *text) {
+    *buffer_room(text, 1) = '\0';
+    return link_run_patiently(link, (const char *)text->bytes);
+}
+
+static enum link_result run_slices(struct link *link, const struct buffer *text) {
+    struct signal_gate never;
+    char changed[32];
+    enum link_result result;
+    signal_gate_init(&never, 0, 0);
+    do {
+        changed[0] = '\0';
+        link->deadline_ns = clock_monotonic_ns() + MIGRATE_WAIT_NS;
+        result = link_ask_patiently(link, (const char *)text->bytes, changed, sizeof(changed));
+        (void)signal_gate_wait(&never, 1, SLICE_PAUSE_NS);
+    } while (result == LINK_OK && number_of(changed) != 0);
+    return result;
+}
+
+static enum link_result apply_part(struct link *link, const struct migration *migration,
+                                   const struct part *part, uint32_t done) {
     struct buffer text = {0};
-    for (bool is_first = true; result == LINK_OK && part != NULL; is_first = false) {
-        end = strstr(part, cut);
-        int size = end == NULL ? (int)strlen(part) : (int)(end - part);
+    enum link_result result = LINK_OK;
+    bool is_together = part->kind == PART_TOGETHER;
+    link->deadline_ns = clock_monotonic_ns() + MIGRATE_WAIT_NS;
+    if (is_together)
+        BUFFER_ADD(&text, "BEGIN;\n");
+    buffer_add_format(&text, "%.*s", part->size, part->text);
+    if (is_together) {
+        BUFFER_ADD(&text, ";\n");
+        add_progress(&text, migration, done + 1, part->next == NULL);
+        BUFFER_ADD(&text, ";\nCOMMIT");
+    } else if (part->kind == PART_ALONE) {
+        result = link_run_patiently(link, sweep);
+    }
+    *buffer_room(&text, 1) = '\0';
+    if (result == LINK_OK)
+        result = part->kind == PART_SLICES ? run_slices(link, &text) : run_text(link, &text);
+    if (result == LINK_OK && !is_together) {
         buffer_reset(&text);
-        buffer_add_format(&text, is_first ? "BEGIN;\n%.*s;\nCOMMIT" : "%.*s", size, part);
-        *buffer_room(&text, 1) = '\0';
-        if (!is_first)
-            result = run_patiently(link, sweep);
-        if (result == LINK_OK)
-            result = run_patiently(link, (const char *)text.bytes);
-        part = end == NULL ? NULL : strchr(end + 1, '\n');
+        add_progress(&text, migration, done + 1, part->next == NULL);
+        result = run_text(link, &text);
     }
     buffer_done(&text);
     return result;
 }
 
-static enum link_result apply_one(struct link *link, const struct migration *migration) {
-    char text[256], serving[16] = "NULL";
-    const char *line = strstr(migration->text, serves);
-    if (line != NULL)
-        (void)snprintf(serving, sizeof(serving), "%u", number_of(line + sizeof(serves) - 1));
-    enum link_result result = apply_parts(link, migration);
-    if (result != LINK_OK)
-        return result;
-    (void)snprintf(text, sizeof(text),
-                   "INSERT INTO florin.migrations (number, name, serves) VALUES (%u, '%s', %s)",
-                   migration->number, migration->name, serving);
-    return link_run(link, text);
+// `done`: parts that an earlier run has done.
+static enum link_result apply_one(struct link *link, const struct migration *migration,
+                                  uint32_t done) {
+    enum link_result result = LINK_OK;
+    struct part part = part_at(migration->text, PART_TOGETHER);
+    for (uint32_t i = 0; result == LINK_OK; i++) {
+        if (i >= done)
+            result = apply_part(link, migration, &part, i);
+        if (part.next == NULL)
+            return result;
+        part = part_behind(part.next);
+    }
+    return result;
 }
 
-static enum link_result apply_all(struct link *link, uint32_t have, uint32_t *ret_applied) {
+static enum link_result apply_all(struct link *link, uint32_t *ret_applied) {
     uint32_t count;
     const struct migration *migrations = migrations_all(&count);
     for (uint32_t i = 0; i < count; i++) {
-        if (migrations[i].number <= have)
+        char query[160], text[16] = "";
+        (void)snprintf(query, sizeof(query),
+                       "SELECT coalesce(parts::text, 'all') FROM florin.migrations "
+                       "WHERE number = %u",
+                       migrations[i].number);
+        enum link_result result = link_ask(link, query, text, sizeof(text));
+        if (result == LINK_OK && strcmp(text, "all") == 0)
             continue;
-        enum link_result result = apply_one(link, &migrations[i]);
+        if (result == LINK_OK)
+            result = apply_one(link, &migrations[i], number_of(text));
         if (result != LINK_OK)
             return result;
         (*ret_applied)++;
@@ -205,12 +264,14 @@ static bool take_turn(struct link *link) {
 static enum status bring_up(struct link *link, uint32_t known, char *ret_why, size_t why_bytes,
                             uint32_t *ret_applied) {
     char text[LINK_WHY_BYTES] = "";
-    if (take_turn(link) && link_ask(link, prepare, text, sizeof(text)) == LINK_OK) {
+    if (take_turn(link) && link_run_patiently(link, prepare) == LINK_OK &&
+        link_ask(link, newest, text, sizeof(text)) == LINK_OK) {
         uint32_t have = number_of(text);
         if (have > known)
             return judge_newer(link, have, known, ret_why, why_bytes);
-        if (apply_all(link, have, ret_applied) == LINK_OK &&
-            run_patiently(link, birth) == LINK_OK && run_patiently(link, grants) == LINK_OK)
+        if (apply_all(link, ret_applied) == LINK_OK &&
+            link_run_patiently(link, birth) == LINK_OK &&
+            link_run_patiently(link, grants) == LINK_OK)
             return STATUS_ok;
     }
     if (strcmp(link->state, "42501") == 0)
@@ -221,6 +282,16 @@ static enum status bring_up(struct link *link, uint32_t known, char *ret_why, si
     else
         (void)snprintf(ret_why, why_bytes, "The schema cannot be made: %s", link->why);
     return STATUS_invalid_request;
+}
+
+// Whether all of them were applied to their end, and the books born.
+static bool is_whole(struct link *link, uint32_t count) {
+    char text[32] = "";
+    return link_ask(link,
+                    "SELECT CASE WHEN (SELECT count(*) FROM florin.extent WHERE end_record > 0) = "
+                    "1 THEN count(*) ELSE 0 END FROM florin.migrations WHERE parts IS NULL",
+                    text, sizeof(text)) == LINK_OK &&
+           number_of(text) == count;
 }
 
 static enum status migrate(struct link *link, char *ret_why, size_t why_bytes,
@@ -239,10 +310,7 @@ static enum status migrate(struct link *link, char *ret_why, size_t why_bytes,
         uint32_t have = number_of(text);
         if (have > known)
             return judge_newer(link, have, known, ret_why, why_bytes);
-        if (have == known &&
-            link_ask(link, "SELECT count(*) FROM florin.extent WHERE end_record > 0", text,
-                     sizeof(text)) == LINK_OK &&
-            text[0] == '1')
+        if (is_whole(link, count))
             return STATUS_ok;
     }
     return bring_up(link, known, ret_why, why_bytes, ret_applied);
@@ -283,7 +351,7 @@ enum status postgres_grant(const char *url, const char *role, const char *purpos
     if (status != STATUS_ok)
         return status;
     (void)snprintf(text, sizeof(text), "SELECT florin.grant_to('%s', '%s')", role, purpose);
-    if (run_patiently(&link, text) != LINK_OK) {
+    if (link_run_patiently(&link, text) != LINK_OK) {
         (void)snprintf(ret_why, why_bytes, "%s", link.why);
         status = STATUS_invalid_request;
     }

@@ -135,6 +135,7 @@ static const struct engine_port books_port = {
     .read = books_postgres_read,
     .feed = books_postgres_feed,
     .published_end = books_postgres_end,
+    .opening = books_postgres_opening,
     .wallets = books_postgres_wallets,
     .holds = books_postgres_holds,
     .withdrawals = books_postgres_withdrawals,
@@ -220,6 +221,22 @@ static enum status open_servers(struct books *books, const struct postgres_optio
     return status;
 }
 
+// History that keys may still answer with must not be archived, so the books know for how long.
+static enum status tell_days(struct books *books, uint32_t days, char *ret_why, size_t why_bytes) {
+    struct link link = {0};
+    char query[96];
+    (void)snprintf(query, sizeof(query), "SELECT florin.keys_remembered(%u)", days);
+    enum link_result result = link_open(&link, primary_url(&books->primary),
+                                        "SET lock_timeout = '10s'", SQL_TURN_BACK, SQL_TURN,
+                                        OPEN_WAIT_NS);
+    if (result == LINK_OK)
+        result = link_run(&link, query);
+    if (result != LINK_OK)
+        (void)snprintf(ret_why, why_bytes, "%s", link.why);
+    link_done(&link);
+    return result == LINK_OK ? STATUS_ok : STATUS_busy;
+}
+
 static enum status open_books(struct books *books, const struct postgres_options *options,
                               char *ret_why, size_t why_bytes) {
     uint32_t applied;
@@ -231,6 +248,8 @@ static enum status open_books(struct books *books, const struct postgres_options
     status = pooler_refuse(primary_url(&books->primary), ret_why, why_bytes);
     if (status == STATUS_ok)
         status = postgres_migrate(primary_url(&books->primary), ret_why, why_bytes, &applied);
+    if (status == STATUS_ok && options->idempotency_days != 0)
+        status = tell_days(books, options->idempotency_days, ret_why, why_bytes);
     if (status != STATUS_ok)
         return status;
     if (books_connect(books) != LINK_OK || !read_birth(books)) {

@@ -125,6 +125,9 @@ enum status books_postgres_feed(struct engine *engine, uint64_t position, size_t
                                 bool (*each)(void *context, const struct feed_record *record),
                                 void *context, uint64_t *ret_next);
 uint64_t books_postgres_end(struct engine *engine);
+enum status books_postgres_opening(struct engine *engine,
+                                   bool (*each)(void *context, const struct opening_item *item),
+                                   void *context, struct opening_mark *ret_mark);
 void books_postgres_wallets(struct engine *engine,
                             void (*each)(void *context, const struct wallet *wallet),
                             void *context);

@@ -36,6 +36,48 @@ static void end_page(struct page *page, const struct pg_result *result, int rows
         page->next_cursor = (uint64_t)row_number(result, rows - 1, column);
 }
 
+// ---- where history begins ---------------------------------------------------------------------
+
+static bool is_of_history(enum list_kind kind) {
+    return kind == LIST_TRANSACTIONS || kind == LIST_HOLDS || kind == LIST_WITHDRAWALS ||
+           kind == LIST_APPROVALS || kind == LIST_AUDIT;
+}
+
+// A list whose last page this is says so when it ends because what is older is archived; one that
+// asks for nothing else is refused.
+static enum status end_at_archive(struct books *books, struct link *link,
+                                  const struct list_query *query, struct page *page) {
+    const struct pg_result *result;
+    uint64_t wallet = 0;
+    if (page->next_cursor != 0 || !is_of_history(query->kind))
+        return STATUS_ok;
+    if (reader_ask(books, link, SQL_ARCHIVED, NULL, &result) != LINK_OK)
+        return STATUS_busy;
+    if (row_count(result) == 0)
+        return STATUS_ok;
+    uint64_t line = (uint64_t)row_number(result, 0, 0) / 8;
+    uint64_t line_ms = line >> NUMBER_TIME_SHIFT;
+    bool is_younger = !id_is_zero(query->wallet) &&
+                      number_of_id(&books->engine.seal, query->wallet, &wallet) && wallet >= line;
+    if (query->from_ms >= line_ms || is_younger)
+        return STATUS_ok;
+    if (query->to_ms <= line_ms && page->item_count == 0)
+        return STATUS_history_archived;
+    page->archived_before_ms = line_ms;
+    return STATUS_ok;
+}
+
+// The cursor of a page before may have been archived since.
+static enum status judge_cursor(struct books *books, struct link *link,
+                                const struct list_query *query) {
+    const struct pg_result *result;
+    if (reader_ask(books, link, SQL_ARCHIVED, NULL, &result) != LINK_OK)
+        return STATUS_busy;
+    bool is_archived =
+        row_count(result) != 0 && query->cursor < (uint64_t)row_number(result, 0, 0) / 8;
+    return is_archived ? STATUS_history_archived : STATUS_invalid_request;
+}
+
 // ---- wallets ----------------------------------------------------------------------------------
 
 static enum link_result list_wallets(struct books *books, struct link *link,
@@ -179,7 +221,7 @@ static enum status list_history(struct books *books, struct link *link,
     if (query->cursor != 0 && check_cursor(books, link, query, wallet, &fits) != LINK_OK)
         return STATUS_busy;
     if (!fits)
-        return STATUS_invalid_request; // a cursor of another list
+        return judge_cursor(books, link, query); // of another list, if it is not archived
     parameter_number(&parameters, id_slot(query->wallet));
     parameter_number(&parameters, (int64_t)wallet);
     parameter_number(&parameters, below(query));
@@ -336,8 +378,6 @@ static enum link_result list_approvals(struct books *books, struct link *link,
     int rows = rows_of(query, result);
     for (int i = 0; i < rows; i++) {
         bool is_closed = row_number(result, i, 6) != 0;
-        if (row_bytes(result, i, 8).size == 0)
-            continue; // its month was detached
         uint64_t made_ms = id_time_ms(row_id(result, i, 1));
         if (by_time && (made_ms < query->from_ms || made_ms >= query->to_ms))
             continue; // numbers know their time but nearly
@@ -390,6 +430,8 @@ enum status books_postgres_list(struct engine *engine, const struct list_query *
         ret_page->item_count = 0;
         ret_page->next_cursor = 0;
         enum status status = list_on(books, reading.link, query, ret_page);
+        if (status == STATUS_ok)
+            status = end_at_archive(books, reading.link, query, ret_page);
         if (status == STATUS_busy)
             continue;
         reading_done(books, &reading);

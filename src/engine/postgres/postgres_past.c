@@ -32,11 +32,14 @@ static enum status feed_read(struct books *books, uint64_t position, size_t byte
                              struct arena *arena, struct feed_step *ret_step) {
     struct parameters parameters = {0};
     const struct pg_result *result;
+    bool is_one = bytes_max <= 1; // one that is asked for by its place may have been kept
     size_t most = bytes_max / FEED_RECORD_BYTES + 1;
     struct link *link = reader_take(books);
     parameter_number(&parameters, position < 8 ? 1 : (int64_t)((position + 7) / 8));
-    parameter_number(&parameters, (int64_t)(most < FEED_RECORDS_MAX ? most : FEED_RECORDS_MAX));
-    enum status status = status_of(reader_ask(books, link, SQL_FEED, &parameters, &result));
+    if (!is_one)
+        parameter_number(&parameters, (int64_t)(most < FEED_RECORDS_MAX ? most : FEED_RECORDS_MAX));
+    enum status status = status_of(
+        reader_ask(books, link, is_one ? SQL_ONE_RECORD : SQL_FEED, &parameters, &result));
     ret_step->count = status == STATUS_ok ? row_count(result) : 0;
     ret_step->records =
         arena_take(arena, ((size_t)ret_step->count + 1) * sizeof(*ret_step->records));
@@ -67,6 +70,68 @@ enum status books_postgres_feed(struct engine *engine, uint64_t position, size_t
             break;
     }
     arena_done(&arena);
+    return status;
+}
+
+// ---- where history begins ---------------------------------------------------------------------
+
+struct opening_step {
+    int64_t what, slot, number; // of the last piece
+    int rows;
+    bool goes_on;
+};
+
+static enum status opening_read(struct books *books, uint64_t line, bool is_kept,
+                                bool (*each)(void *context, const struct opening_item *item),
+                                void *context, struct opening_step *step) {
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    int first = is_kept ? 0 : 1; // kept records have no column for what they are
+    struct link *link = reader_take(books);
+    parameter_number(&parameters, (int64_t)line);
+    if (!is_kept)
+        parameter_number(&parameters, step->what);
+    parameter_number(&parameters, step->slot);
+    parameter_number(&parameters, step->number);
+    enum status status = status_of(
+        reader_ask(books, link, is_kept ? SQL_KEPT : SQL_OPENING, &parameters, &result));
+    step->rows = status == STATUS_ok ? row_count(result) : 0;
+    for (int i = 0; i < step->rows && step->goes_on; i++) {
+        step->what = is_kept ? OPENING_KEPT : row_number(result, i, 0);
+        step->slot = row_number(result, i, first);
+        step->number = row_number(result, i, first + 1);
+        const struct opening_item item = {.what = (uint8_t)step->what,
+                                          .slot = (uint16_t)step->slot,
+                                          .number = (uint64_t)step->number,
+                                          .bytes = row_bytes(result, i, first + 2)};
+        step->goes_on = each(context, &item);
+    }
+    reader_give(link);
+    return status;
+}
+
+enum status books_postgres_opening(struct engine *engine,
+                                   bool (*each)(void *context, const struct opening_item *item),
+                                   void *context, struct opening_mark *ret_mark) {
+    struct books *books = (struct books *)engine;
+    const struct pg_result *result;
+    struct link *link = reader_take(books);
+    *ret_mark = (struct opening_mark){.position = 0};
+    enum status status = status_of(reader_ask(books, link, SQL_ARCHIVED, NULL, &result));
+    if (status == STATUS_ok && row_count(result) == 1)
+        *ret_mark = (struct opening_mark){.position = (uint64_t)row_number(result, 0, 0),
+                                          .digest = {(uint64_t)row_number(result, 0, 1),
+                                                     (uint64_t)row_number(result, 0, 2)}};
+    reader_give(link);
+    if (ret_mark->position == 0 || each == NULL)
+        return status;
+    for (int is_kept = 0; is_kept < 2 && status == STATUS_ok; is_kept++) {
+        struct opening_step step = {.slot = -1, .goes_on = true};
+        do
+            status = opening_read(books, ret_mark->position / 8, is_kept == 1, each, context,
+                                  &step);
+        while (status == STATUS_ok && step.rows != 0 && step.goes_on);
+    }
     return status;
 }
 
@@ -210,15 +275,21 @@ enum status books_postgres_owns(struct engine *engine, struct id wallet, struct 
     return status;
 }
 
+// Where history begins the opening balance stands in for the postings before.
 static enum status balance_on(struct books *books, struct link *link, struct id wallet,
+                              uint64_t number, uint64_t time_ms,
                               const struct parameters *parameters, struct balance_at *ret) {
     const struct pg_result *result;
     if (reader_ask(books, link, SQL_BALANCE_AT, parameters, &result) != LINK_OK)
         return STATUS_busy;
     if (row_count(result) != 1 || !id_equal(row_id(result, 0, 4), wallet))
         return STATUS_not_found;
-    *ret = (struct balance_at){.balance = row_number(result, 0, 2),
-                               .version = (uint64_t)row_number(result, 0, 3)};
+    uint64_t line = (uint64_t)row_number(result, 0, 5);
+    if (number < line && time_ms < line >> NUMBER_TIME_SHIFT)
+        return STATUS_history_archived;
+    int column = row_is_null(result, 0, 2) ? 6 : 2;
+    *ret = (struct balance_at){.balance = row_number(result, 0, column),
+                               .version = (uint64_t)row_number(result, 0, column + 1)};
     currency_of(result, 0, 0, &ret->currency);
     return STATUS_ok;
 }
@@ -236,7 +307,8 @@ enum status books_postgres_balance_at(struct engine *engine, struct id wallet, u
         parameter_number(&parameters, (int64_t)number);
         parameter_number(&parameters, time_ms > INT64_MAX ? INT64_MAX : (int64_t)time_ms);
         parameter_number(&parameters, (int64_t)number_before_time(time_ms, books->number_slack));
-        enum status status = balance_on(books, reading.link, wallet, &parameters, ret);
+        enum status status =
+            balance_on(books, reading.link, wallet, number, time_ms, &parameters, ret);
         if (status == STATUS_busy)
             continue;
         reading_done(books, &reading);

@@ -40,7 +40,7 @@ void entry_withdrawal(struct arena *arena, const struct pg_result *result, int r
     outcome->record = copy(arena, result, row, closed != 0 ? 7 : 6);
     if (closed != 0 && closed != opened)
         outcome->opening = copy(arena, result, row, 6);
-    if (outcome->withdrawal.status == WITHDRAWAL_SETTLED) {
+    if (outcome->withdrawal.status == WITHDRAWAL_SETTLED && outcome->record.size != 0) {
         struct record record;
         const char *why;
         CHECK(record_decode(outcome->record, &record, &why) == STATUS_ok);
@@ -84,11 +84,27 @@ static bool is_it(const struct command *command, const struct outcome *outcome) 
     }
 }
 
-static void refuse(const struct command *command, enum id_type type, struct outcome *outcome) {
+static void refuse(const struct command *command, enum id_type type, enum status status,
+                   struct outcome *outcome) {
     memset(outcome, 0, sizeof(*outcome));
-    outcome->status = STATUS_not_found;
+    outcome->status = (uint8_t)status;
     outcome->refusal = (struct refusal){
-        .status = STATUS_not_found, .id_type = (uint8_t)type, .id = command->subject};
+        .status = (uint8_t)status, .id_type = (uint8_t)type, .id = command->subject};
+}
+
+// What is not there, or has lost its records, was archived with them if it is old enough.
+static enum link_result refuse_missing(struct books *books, struct link *link,
+                                       const struct command *command, uint64_t number,
+                                       struct outcome *outcome) {
+    const struct pg_result *result;
+    enum link_result answer = reader_ask(books, link, SQL_ARCHIVED, NULL, &result);
+    if (answer != LINK_OK)
+        return answer;
+    bool is_archived = command->type != COMMAND_READ_WALLET && row_count(result) != 0 &&
+                       number < (uint64_t)row_number(result, 0, 0) / 8;
+    refuse(command, kind_of(command).id_type,
+           is_archived ? STATUS_history_archived : STATUS_not_found, outcome);
+    return LINK_OK;
 }
 
 static enum link_result read_on(struct books *books, struct link *link,
@@ -106,8 +122,8 @@ static enum link_result read_on(struct books *books, struct link *link,
     outcome->status = STATUS_ok;
     if (row_count(result) == 1)
         kind.take(arena, result, 0, outcome);
-    if (row_count(result) != 1 || !is_it(command, outcome))
-        refuse(command, kind.id_type, outcome);
+    if (row_count(result) != 1 || outcome->record.size == 0 || !is_it(command, outcome))
+        return refuse_missing(books, link, command, number, outcome);
     return LINK_OK;
 }
 
@@ -126,7 +142,7 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
     struct reading reading = {.freshness = *freshness};
     uint64_t number;
     if (!number_of_id(&engine->seal, command->subject, &number)) {
-        refuse(command, kind_of(command).id_type, ret_outcome);
+        refuse(command, kind_of(command).id_type, STATUS_not_found, ret_outcome);
         return STATUS_ok;
     }
     // Who sends a position alone wants that write, and not what somebody may have kept.

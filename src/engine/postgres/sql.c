@@ -18,10 +18,11 @@
 #define OPENED_BY(thing) "coalesce(nullif(" thing ".opened, 0), " thing ".number)"
 #define HOLD_COLUMNS                                                                               \
     "h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, h.expires_at_ms, "                \
-    "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), c.bytes, " OPENED_BY("h")
+    "h.status::bigint, h.closed, coalesce(o.bytes, k.bytes), coalesce(c.bytes, l.bytes), "        \
+    OPENED_BY("h")
 #define WITHDRAWAL_COLUMNS                                                                         \
     "w.number, w.id, w.wallet, w.amount, w.status::bigint, w.closed, coalesce(o.bytes, k.bytes), " \
-    "c.bytes, " OPENED_BY("w")
+    "coalesce(c.bytes, l.bytes), " OPENED_BY("w")
 // Many rows are looked up by their keys, one after the other: a subquery with OFFSET is not taken
 // apart, so no plan, made while a table was empty, can walk through a whole table.
 #define EACH(table, where, end)                                                                    \
@@ -34,17 +35,18 @@
 #define ORDERED                                                                                    \
     " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) u(slot, number) "                     \
     "ORDER BY slot, number OFFSET 0) n "
-// The records that opened and closed a thing; the opening one may have outlived its partition.
+// The records that opened and closed a thing; of what is open they outlive their partition.
 #define THING_JOINS(thing)                                                                         \
     MAYBE("records", "x.slot = " thing ".slot AND x.number = " OPENED_BY(thing)) "o ON true "      \
     MAYBE("kept_records", "x.slot = " thing ".slot AND x.number = " OPENED_BY(thing)) "k ON true " \
-    MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".closed") "c ON true "
+    MAYBE("records", "x.slot = " thing ".slot AND x.number = " thing ".closed") "c ON true "       \
+    MAYBE("kept_records", "x.slot = " thing ".slot AND x.number = " thing ".closed") "l ON true "
 #define HOLD_JOINS       THING_JOINS("h")
 #define WITHDRAWAL_JOINS THING_JOINS("w")
 #define APPROVAL_JOINS   THING_JOINS("a")
 #define APPROVAL_COLUMNS                                                                           \
     "a.number, a.id, a.wallet, a.expires_at_ms, a.status::bigint, a.cause::bigint, a.closed, "     \
-    "a.principal, coalesce(o.bytes, k.bytes), c.bytes, " OPENED_BY("a")
+    "a.principal, coalesce(o.bytes, k.bytes), coalesce(c.bytes, l.bytes), " OPENED_BY("a")
 #define RECORD_COLUMNS   "r.number, r.bytes, r.opening, coalesce(o.bytes, k.bytes)"
 #define OPENING                                                                                    \
     MAYBE("records", "x.slot = r.slot AND x.number = r.opening") "o ON true "                      \
@@ -53,6 +55,15 @@
 #define DETAILS                                                                                    \
     MAYBE("records", "x.slot = w.slot AND x.number = w.details") "r ON true "                      \
     MAYBE("kept_records", "x.slot = w.slot AND x.number = w.details") "k ON true "
+// Where history begins: what is older was carried over and may be detached (programs/partitions).
+#define ARCHIVED "coalesce((SELECT next / 8 FROM cursors WHERE slot = 0 AND kind = 3), 0)"
+// What still has its records.
+#define STILL_THERE(thing)                                                                         \
+    "(" thing ".number >= " ARCHIVED " OR " thing ".status = 0 OR " thing ".closed >= " ARCHIVED   \
+    ") "
+// A capture is not noted in its hold, but comes before the hold expires.
+#define HOLD_STILL_THERE                                                                           \
+    "(" STILL_THERE("h") "OR (h.status = 1 AND h.expires_at_ms >= " ARCHIVED " >> 17)) "
 #define NAMED          " FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "
 #define BOOKS_COLUMNS                                                                              \
     "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
@@ -60,7 +71,7 @@
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
     "keys_version, chain, last_record, "                                                           \
     "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
-    "moved_to::bytea FROM books"
+    "moved_to::bytea, (SELECT archived FROM extent) FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -405,6 +416,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_END] = "SELECT last_record FROM books",
     [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint "
                  "ORDER BY number LIMIT $2::bigint",
+    [SQL_ARCHIVED] = "SELECT next, checksum, source FROM cursors WHERE slot = 0 AND kind = 3",
+    [SQL_OPENING] = "SELECT what::bigint, slot::bigint, number, bytes FROM openings "
+                    "WHERE line = $1::bigint AND (what, slot, number) > "
+                    "($2::bigint, $3::bigint, $4::bigint) ORDER BY what, slot, number LIMIT 5000",
+    [SQL_KEPT] = "SELECT slot::bigint, number, bytes FROM kept_records WHERE number < $1::bigint "
+                 "AND (slot, number) > ($2::bigint, $3::bigint) ORDER BY slot, number LIMIT 5000",
+    [SQL_ONE_RECORD] = "SELECT number, bytes FROM records WHERE number = $1::bigint UNION ALL "
+                       "SELECT number, bytes FROM kept_records WHERE number = $1::bigint LIMIT 1",
     [SQL_ALL_WALLETS] = "SELECT " WALLET_COLUMNS " FROM wallets w WHERE (w.slot, w.number) > "
                         "($1::bigint, $2::bigint) ORDER BY w.slot, w.number LIMIT 5000",
     [SQL_ALL_HOLDS] = "SELECT h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, "
@@ -419,7 +438,10 @@ static const char *const texts[SQL_COUNT] = {
                            "FROM currencies ORDER BY number",
     [SQL_ALL_KEYS] = "SELECT " KEY_COLUMNS " FROM keys k ORDER BY k.number",
     [SQL_BALANCE_AT] =
-        "SELECT c.code::bytea, c.exponent::bigint, p.balance, p.version, w.id FROM wallets w "
+        "SELECT c.code::bytea, c.exponent::bigint, p.balance, p.version, w.id, " ARCHIVED ", "
+        "opening_number(o.bytes, 0), opening_number(o.bytes, 1) FROM wallets w "
+        "LEFT JOIN openings o ON o.line = " ARCHIVED " AND o.what = 4 AND o.slot = w.slot AND "
+        "o.number = w.number "
         "JOIN currencies c ON c.number = w.currency LEFT JOIN LATERAL (SELECT balance, version "
         "FROM postings p WHERE p.slot = w.slot AND p.wallet = w.number AND p.time_ms <= $3::bigint "
         "AND p.record < $4::bigint ORDER BY p.record DESC LIMIT 1) p ON true "
@@ -474,7 +496,7 @@ static const char *const texts[SQL_COUNT] = {
                               "(length($4::bytea) = 0 OR h.merchant = $4::bytea) AND "
                               "(length($5::bytea) = 0 OR h.order_id = $5::bytea) AND "
                               "(length($7::bytea) = 0 OR " OWNED("h.wallet", "$7", "$9") " OR "
-                              OWNED("h.merchant", "$7", "$9") ") "
+                              OWNED("h.merchant", "$7", "$9") ") AND " HOLD_STILL_THERE
                               "ORDER BY h.number DESC LIMIT $6::bigint",
     [SQL_LIST_WITHDRAWALS] =
         "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
@@ -484,8 +506,8 @@ static const char *const texts[SQL_COUNT] = {
                               "$3::bytea)) AND w.created_ms >= $4::bigint AND "
                               "w.created_ms < $5::bigint AND (length($6::bytea) = 0 OR w.bank_id = "
                               "$6::bytea) AND "
-                              "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") "
-                              "ORDER BY w.number DESC LIMIT $7::bigint",
+                              "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") AND "
+                              STILL_THERE("w") "ORDER BY w.number DESC LIMIT $7::bigint",
     [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes) "
                       "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
                       "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
@@ -518,13 +540,17 @@ static const char *const texts[SQL_COUNT] = {
         "a.number >= $9::bigint AND a.number < $10::bigint AND "
         "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND "
         "(length($4::bytea) = 0 OR a.principal = $4::bytea) AND "
-        "(length($5::bytea) = 0 OR a.principal = $5::bytea) "
+        "(length($5::bytea) = 0 OR a.principal = $5::bytea) AND " STILL_THERE("a")
         "ORDER BY a.number DESC LIMIT $7::bigint",
     [SQL_OWNED] =
         "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
     [SQL_READ_DATA_KEYS] = DATA_KEYS,
+    [SQL_ADD_OPENINGS] =
+        "INSERT INTO openings SELECT $1::bigint, what, slot, number, bytes FROM "
+        "unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) "
+        "n(what, slot, number, bytes)",
     [SQL_LIST_AUDIT] =
         "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND "
         "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + "

@@ -80,6 +80,10 @@ enum sql {
     SQL_ONE_WITHDRAWAL,
     SQL_END,
     SQL_FEED,
+    SQL_ARCHIVED, // where history begins
+    SQL_OPENING,
+    SQL_KEPT,
+    SQL_ONE_RECORD,
     SQL_ALL_WALLETS,
     SQL_ALL_HOLDS,
     SQL_ALL_WITHDRAWALS,
@@ -116,6 +120,8 @@ enum sql {
     SQL_MOVE_MARK,
     SQL_MOVE_FIRST = SQL_MOVE_BEGIN,
     SQL_MOVE_LAST = SQL_MOVE_MARK,
+    // Of whoever archives history.
+    SQL_ADD_OPENINGS,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC
 };

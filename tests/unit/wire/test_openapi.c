@@ -244,7 +244,7 @@ static void lists_of_members_are_true(void **state) {
     expect_members("Integrity", &json);
     buffer_reset(&json);
     wire_page_begin(&json);
-    wire_page_end(&json, &desk.seal, 1);
+    wire_page_end(&json, &desk.seal, 1, 1);
     expect_members("WalletPage", &json);
     struct wire_faults faults = {0};
     wire_fault_add(&desk.arena, &faults, SLICE("/a"), SLICE("b"));

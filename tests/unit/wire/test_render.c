@@ -321,15 +321,19 @@ static void damaged_records_leave_the_buffer_alone(void **state) {
 static void pages(void **state) {
     buffer_reset(&json);
     wire_page_begin(&json);
-    wire_page_end(&json, &desk.seal, 0);
+    wire_page_end(&json, &desk.seal, 0, 0);
     expect_json("{'items':[]}");
+    buffer_reset(&json);
+    wire_page_begin(&json);
+    wire_page_end(&json, &desk.seal, 0, 1000);
+    expect_json("{'items':[],'archived_before':'1970-01-01T00:00:01.000Z'}");
     buffer_reset(&json);
     wire_page_begin(&json);
     for (uint32_t i = 0; i < 3; i++) {
         wire_page_item(&json, i);
         BUFFER_ADD(&json, "{}");
     }
-    wire_page_end(&json, &desk.seal, 12345);
+    wire_page_end(&json, &desk.seal, 12345, 0);
     char token[ID_TOKEN_BYTES + 1] = {0};
     id_token_format(&desk.seal, 12345, token);
     char expected[100];
