@@ -150,12 +150,17 @@ static void find_parked(struct desk *desk, const struct command *command, struct
         found->docket.subject_is_archived = desk_is_archived(desk, command->subject);
         return;
     }
+    const struct record_row *opening = desk_record(desk, found->parked->opened);
+    if (opening == NULL) { // decided long ago, and the record has gone with its partition
+        found->parked = NULL;
+        found->docket.subject_is_archived = true;
+        return;
+    }
     found->docket.parked = &found->parked->parked;
     found->docket.parked_by = found->parked->principal;
     if (found->parked->parked.cause == PARKED_FOR_APPROVAL)
         return;
-    const struct record_row *opening = desk_record(desk, found->parked->opened);
-    CHECK(opening != NULL && record_decode(opening->bytes, &record, &why) == STATUS_ok);
+    CHECK(record_decode(opening->bytes, &record, &why) == STATUS_ok);
     found->docket.parked_held = record.parked.held;
     find_wallet(desk, found->parked->parked.wallet, found);
     CHECK(found->wallet != NULL);
