@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// `florin rules test FILE --data DIR`: tries a file of rules on the history of a stopped server and
-// prints, rule by rule, how many payments it would have flagged, held or refused, with examples.
-// Nothing is written. Exit status 0: it was tried; 1: the rules or the books are wrong; 2: it could
-// not be tried.
+// `florin rules test FILE --data DIR`: tries a file of rules on the history of a stopped server, or
+// with `--postgres URL` on that of a database, whose servers may run. Prints, rule by rule, how
+// many payments it would have flagged, held or refused, with examples. Nothing is written. Exit
+// status 0: it was tried; 1: the rules or the books are wrong; 2: it could not be tried.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include "watch/rule_file.h"
 
 struct wish {
-    const char *file, *folder, *from, *to;
+    const char *file, *folder, *postgres, *from, *to;
     uint64_t from_ms, to_ms;
     bool json;
 };
@@ -55,19 +55,20 @@ static bool read_time(const char *name, const char *text, uint64_t *ret_time_ms)
 static bool read_wish(int argc, char **argv, struct wish *wish) {
     static char name[] = "rules test";
     const struct serve_option options[] = {
-        {"--data", &wish->folder}, {"--from", &wish->from}, {"--to", &wish->to}, {0}};
+        {"--data", &wish->folder}, {"--postgres", &wish->postgres}, {"--from", &wish->from},
+        {"--to", &wish->to},       {0}};
     if (argc < 2 || strcmp(argv[1], "test") != 0) {
-        (void)complain("the words are: florin rules test FILE --data DIR [--from TIME] "
-                       "[--to TIME] [--json].");
+        (void)complain("the words are: florin rules test FILE --data DIR | --postgres URL "
+                       "[--from TIME] [--to TIME] [--json].");
         return false;
     }
     argv[1] = name;
     argc = take_json(argc - 1, ++argv, &wish->json);
     if (!serve_options_read(argc, argv, options, &wish->file))
         return false;
-    if (wish->file == NULL || wish->folder == NULL) {
-        (void)complain("say which file of rules, and --data DIR of a stopped server; history in "
-                       "a database cannot be tried.");
+    if (wish->file == NULL || (wish->folder == NULL) == (wish->postgres == NULL)) {
+        (void)complain("say which file of rules, and --data DIR of a stopped server or "
+                       "--postgres URL.");
         return false;
     }
     wish->to_ms = UINT64_MAX;
@@ -196,7 +197,7 @@ static enum status try_folder(const char *folder, struct backtest *tried, char *
 
 static int try_rules(const struct wish *wish, const struct rule_set *set) {
     char why[JOURNAL_READER_WHY_BYTES] = "";
-    int lock = reading_lock(wish->folder);
+    int lock = wish->folder == NULL ? READING_LOCK_NONE : reading_lock(wish->folder);
     if (lock == READING_LOCK_TAKEN) {
         fprintf(stderr, "florin rules test: a server runs on %s; stop it, or try a copy.\n",
                 wish->folder);
@@ -205,9 +206,12 @@ static int try_rules(const struct wish *wish, const struct rule_set *set) {
     struct backtest *tried = memory_take_zeroed(sizeof(*tried));
     struct buffer out = {0};
     backtest_init(tried, set, wish->from_ms, wish->to_ms);
-    enum status status = try_folder(wish->folder, tried, why);
+    enum status status = wish->folder == NULL ? backtest_read_postgres(tried, wish->postgres, why)
+                                              : try_folder(wish->folder, tried, why);
     if (status != STATUS_ok) {
-        fprintf(stderr, "florin rules test: %s: %s\n", wish->folder,
+        // The URL may hold a password.
+        fprintf(stderr, "florin rules test: %s: %s\n",
+                wish->folder == NULL ? "--postgres" : wish->folder,
                 why[0] != '\0' ? why : status_sentence(status));
     } else {
         if (wish->json)

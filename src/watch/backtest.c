@@ -2,10 +2,12 @@
 // Walks through history once: each payment is judged first and counted in the habits then.
 #include "watch/backtest.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "ledger/record.h"
 #include "watch/journal_reader.h"
+#include "watch/rows.h"
 
 struct known_wallet {
     struct id id;
@@ -219,4 +221,39 @@ enum status backtest_read(struct backtest *backtest, struct disk *disk, char *re
     }
     journal_reader_close(reader);
     return status == STATUS_end ? STATUS_ok : status;
+}
+
+// ---- a database ---------------------------------------------------------------------------------
+
+static enum status take_rows(struct backtest *backtest, struct rows_link *link, char *ret_why) {
+    struct rows rows;
+    const char *invariant = "";
+    enum status status = STATUS_ok;
+    rows_open(&rows, link, "history", "SELECT number, bytes FROM records ORDER BY number");
+    while (rows.is_there && status == STATUS_ok) {
+        status = backtest_take(backtest, rows_bytes(&rows, 1), &invariant);
+        if (status != STATUS_ok)
+            (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES,
+                           "record %" PRId64 ": this does not hold: %s", rows_number(&rows, 0),
+                           invariant);
+        else
+            rows_next(&rows);
+    }
+    rows_close(&rows);
+    return status;
+}
+
+enum status backtest_read_postgres(struct backtest *backtest, const char *url, char *ret_why) {
+    struct rows_link link;
+    enum status status = STATUS_ok;
+    ret_why[0] = '\0';
+    if (rows_link_open(&link, url))
+        status = take_rows(backtest, &link, ret_why);
+    if (status == STATUS_ok && link.why[0] != '\0') {
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the database cannot be read: %.400s",
+                       link.why);
+        status = STATUS_busy;
+    }
+    rows_link_close(&link);
+    return status;
 }

@@ -55,3 +55,6 @@ MUST_CHECK enum status backtest_take(struct backtest *backtest, struct slice byt
 // Reads the journal in a cold folder to its end. Unless STATUS_ok, `ret_why`
 // (JOURNAL_READER_WHY_BYTES) says what is wrong and where; STATUS_damaged: in the books.
 MUST_CHECK enum status backtest_read(struct backtest *backtest, struct disk *disk, char *ret_why);
+// The same of a database, whose servers may run; STATUS_busy: it cannot be read.
+MUST_CHECK enum status backtest_read_postgres(struct backtest *backtest, const char *url,
+                                              char *ret_why);

@@ -73,8 +73,9 @@ def play(world):
     return rich + shops + poor + [store], len(answers) + 6, held, refused
 
 
-def tried(report, server, *words, file):
-    done = server.command_line("rules", "test", file, "--data", server.data, "--json", *words)
+def tried(report, server, *words, file, url=None):
+    books = ("--data", server.data) if url is None else ("--postgres", url)
+    done = server.command_line("rules", "test", file, *books, "--json", *words)
     report.equal("tried", (done.returncode, done.stderr), (0, ""))
     return json.loads(done.stdout)
 
@@ -158,7 +159,7 @@ def mistakes(report, server, file):
 
     data = ("--data", server.data)
     expect("no verb", (), 2, "florin rules test FILE")
-    expect("no folder", ("test", file), 2, "a database cannot be tried")
+    expect("no folder", ("test", file), 2, "--postgres URL")
     expect("no such folder", ("test", file, "--data", server.data + "-none"), 2, "cannot")
     expect("no such file", ("test", file + "-none", *data), 2, "cannot be read")
     expect("bad rules", ("test", rules.written("{"), *data), 1, "JSON")
@@ -193,3 +194,15 @@ def all_of_it(report, binary):
         example(report, server, middle)
         report.equal("nothing was written", server.verify().returncode, 0)
         mistakes(report, server, file)
+
+
+def in_a_database(report, binary, url_of):
+    """Its history is tried while the server runs; `url_of` tells where a server's books are."""
+    file = rules.written(RULES)
+    with florin.serving(florin=binary) as server:
+        play(rules.World(server, report))
+        compared(report, binary, tried(report, server, file=file, url=url_of(server)), file)
+        done = server.command_line("rules", "test", file, "--postgres",
+                                   "host=/nowhere password=secret")
+        report.equal("no database", (done.returncode, "cannot be read" in done.stderr,
+                                     "secret" in done.stderr), (2, True, False), done.stderr)
