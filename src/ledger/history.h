@@ -25,3 +25,14 @@ static inline uint32_t history_skip_target(uint32_t number) {
 static inline uint32_t history_skip_level(uint32_t number) {
     return number % 64 != 0 ? 0 : number % 4096 != 0 ? 1 : 2;
 }
+
+// The transaction with that number, at that position, is now the newest of its levels.
+static inline void history_levels_take(uint64_t levels[HISTORY_LEVELS], uint64_t number,
+                                       uint64_t position) {
+    if (number % 64 == 0)
+        levels[0] = position;
+    if (number % 4096 == 0)
+        levels[1] = position;
+    if (number % (1u << 18) == 0)
+        levels[2] = position;
+}

@@ -100,12 +100,7 @@ static void history_take(struct model_wallet *item, const struct posting_side *s
     CHECK(side->number == item->transaction_count + 1);
     item->transaction_count = side->number;
     item->last = position;
-    if (side->number % 64 == 0)
-        item->levels[0] = position;
-    if (side->number % 4096 == 0)
-        item->levels[1] = position;
-    if (side->number % (1u << 18) == 0)
-        item->levels[2] = position;
+    history_levels_take(item->levels, side->number, position);
 }
 
 static bool find_subject(struct model *model, uint64_t position,

@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/signal_gate.h"
 #include "engine/postgres/archive.h"
 #include "engine/postgres/postgres.h"
+#include "engine/wait.h"
 #include "programs/commands.h"
 #include "programs/serve_options.h"
 #include "watch/verify_postgres.h"
@@ -76,27 +76,15 @@ static int show(struct work *work) {
 
 // ---- the record ---------------------------------------------------------------------------------
 
-static void tell(struct round *round) {
-    signal_gate_publish(round->context, 1);
-}
-
 static enum status submit(struct engine *engine, struct command *command) {
     struct outcome outcome = {0};
     struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
-    struct signal_gate gate;
-    struct round round;
-    memset(&round, 0, sizeof(round));
-    signal_gate_init(&gate, 0, 0);
-    round_init(&round);
-    round.first = &submission;
-    round.command_count = 1;
-    round.published = tell;
-    round.context = &gate;
-    engine->port->submit(engine, &round);
-    CHECK(signal_gate_wait(&gate, 1, SIGNAL_GATE_WAIT_FOREVER));
+    struct engine_wait wait;
+    engine_wait_init(&wait, engine);
+    engine_wait_submit(&wait, &submission);
     enum status status = (enum status)outcome.status;
-    round_release(&round);
-    round_done(&round);
+    engine_wait_release(&wait);
+    engine_wait_done(&wait);
     return status;
 }
 

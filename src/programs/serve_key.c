@@ -5,7 +5,7 @@
 
 #include "access/permissions.h"
 #include "base/disk.h"
-#include "base/signal_gate.h"
+#include "engine/wait.h"
 
 #define KEY_FILE      "admin.key"
 #define KEY_FILE_PART "admin.key.part"
@@ -16,10 +16,6 @@ struct serve_secret serve_secret_make(uint8_t role) {
     struct serve_secret secret;
     secret.size = secret_make(slice_of_text(row->name), secret.text);
     return secret;
-}
-
-static void tell(struct round *round) {
-    signal_gate_publish(round->context, 1);
 }
 
 static bool read_id(const struct outcome *outcome, struct id *ret_id) {
@@ -45,22 +41,14 @@ enum status serve_key_create(struct engine *engine, const struct serve_key_wish 
     };
     struct outcome outcome = {0};
     struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
-    struct signal_gate gate;
-    struct round round;
-    memset(&round, 0, sizeof(round));
-    signal_gate_init(&gate, 0, 0);
-    round_init(&round);
-    round.first = &submission;
-    round.command_count = 1;
-    round.published = tell;
-    round.context = &gate;
-    engine->port->submit(engine, &round);
-    CHECK(signal_gate_wait(&gate, 1, SIGNAL_GATE_WAIT_FOREVER));
+    struct engine_wait wait;
+    engine_wait_init(&wait, engine);
+    engine_wait_submit(&wait, &submission);
     enum status status = (enum status)outcome.status;
     if (status == STATUS_ok && ret_id != NULL && !read_id(&outcome, ret_id))
         status = STATUS_damaged;
-    round_release(&round);
-    round_done(&round);
+    engine_wait_release(&wait);
+    engine_wait_done(&wait);
     return status;
 }
 

@@ -33,12 +33,7 @@ static void history_take(struct wallet_item *item, const struct posting_side *si
         return;
     item->number = side->number;
     item->last = position;
-    if (side->number % 64 == 0)
-        item->levels[0] = position;
-    if (side->number % 4096 == 0)
-        item->levels[1] = position;
-    if (side->number % (1u << 18) == 0)
-        item->levels[2] = position;
+    history_levels_take(item->levels, side->number, position);
 }
 
 static uint32_t withdrawal_index(const struct state *state, const struct withdrawal_item *item) {

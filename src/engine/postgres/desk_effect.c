@@ -46,12 +46,7 @@ static void history_take(struct wallet_row *row, const struct posting_side *side
         return;
     row->last_number = side->number;
     row->last = position;
-    if (side->number % 64 == 0)
-        row->levels[0] = position;
-    if (side->number % 4096 == 0)
-        row->levels[1] = position;
-    if (side->number % (1u << 18) == 0)
-        row->levels[2] = position;
+    history_levels_take(row->levels, side->number, position);
 }
 
 // ---- rows -------------------------------------------------------------------------------------
