@@ -277,6 +277,7 @@ static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
     column_add_bytes(&columns[17], item->owner);
     column_add(&columns[18], wallet->currency);
     column_add(&columns[19], wallet->kind);
+    column_add_null(&columns[20]); // what rules count begins anew
 }
 
 static void add_hold(struct rows_out *out, const struct model_hold *item) {
@@ -360,7 +361,8 @@ struct table {
 static struct table table_of(const struct model *model, enum rows_out_table table) {
     switch (table) {
     case ROWS_OUT_WALLETS:
-        return (struct table){&model->wallets, SQL_ADD_WALLETS, 20, MASK(16) | MASK(17)};
+        return (struct table){&model->wallets, SQL_ADD_WALLETS, 21,
+                              MASK(16) | MASK(17) | MASK(20)};
     case ROWS_OUT_HOLDS:
         return (struct table){&model->holds, SQL_MOVE_HOLDS, 12,
                               MASK(5) | MASK(6) | MASK(7) | MASK(10)};

@@ -16,7 +16,7 @@ enum rows_out_table {
     ROWS_OUT_TABLES
 };
 
-#define ROWS_OUT_COLUMNS 20
+#define ROWS_OUT_COLUMNS 21
 
 struct rows_out_columns {
     struct column columns[ROWS_OUT_COLUMNS];
