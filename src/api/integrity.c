@@ -190,9 +190,9 @@ static void tell_last(const struct recount_state *state, bool has_last,
     }
     clock_format(state->examined_ms, time);
     (void)snprintf(message, INTEGRITY_MESSAGE_BYTES,
-                   "The running totals add up, and at %s a recount of %llu transactions between "
+                   "The running totals add up, and at %.*s a recount of %llu transactions between "
                    "%llu wallets found them right.",
-                   time, (unsigned long long)last->transaction_count,
+                   CLOCK_TEXT_BYTES, time, (unsigned long long)last->transaction_count,
                    (unsigned long long)last->wallet_count);
 }
 

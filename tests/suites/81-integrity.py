@@ -61,6 +61,9 @@ def quiet(report, name, client):
     report.equal(f"{name}: no alarm", metric(client, "integrity_alarms_total"), 0)
     answer = client.get("/check-integrity")
     report.equal(f"{name}: the check agrees", answer["consistent"], True, answer)
+    report.check(f"{name}: it says when", re.fullmatch(
+        r"The running totals add up, and at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z a recount of "
+        r"\d+ transactions between \d+ wallets found them right\.", answer["message"]), answer)
     report.check(f"{name}: it tells of recounts", answer["recounts"]["count"] >= 2 and
                  "finished_at" in answer["recounts"], answer)
     report.equal(f"{name}: payments go on", answer["payments_stopped"], False)
