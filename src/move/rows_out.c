@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The columns of each statement, as in engine/postgres/desk_persist.c.
+// Rows of a whole ledger at once; what records become is engine/postgres/record_rows.h's, the
+// rest has the columns of engine/postgres/desk_persist.c.
 #include "move/rows_out.h"
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "engine/postgres/number.h"
+#include "engine/postgres/record_rows.h"
 
 #define TABLE_ROWS 5000 // of what stands now, in one flight
 
-#define MASK(column) (1u << (column))
-
 // Which columns hold bytes.
 enum {
-    RECORDS_BYTES = MASK(5) | MASK(6) | MASK(8) | MASK(9),
-    BANK_BYTES = MASK(1) | MASK(2) | MASK(4),
-    KEYS_BYTES = MASK(0),
-    ROUNDS_BYTES = MASK(1) | MASK(5),
-    HEADS_BYTES = MASK(1) | MASK(2),
+    ROUNDS_BYTES = COLUMN_BIT(1) | COLUMN_BIT(5),
+    HEADS_BYTES = COLUMN_BIT(1) | COLUMN_BIT(2),
 };
 
 static void begin(struct rows_out_columns *rows, uint32_t bytes_mask) {
-    for (uint32_t i = 0; i < ROWS_OUT_COLUMNS; i++)
-        column_begin(&rows->columns[i], (bytes_mask >> i & 1) != 0);
+    columns_begin(rows->columns, ROWS_OUT_COLUMNS, bytes_mask);
 }
 
 static void done(struct rows_out_columns *rows) {
@@ -32,26 +28,10 @@ static void done(struct rows_out_columns *rows) {
 
 static void send(struct rows_out *out, struct rows_out_columns *rows, enum sql statement,
                  uint32_t count, uint32_t bytes_mask) {
-    struct parameters parameters = {0};
     if (rows->columns[0].count == 0)
         return;
-    for (uint32_t i = 0; i < count; i++) {
-        CHECK(rows->columns[i].count == rows->columns[0].count);
-        parameter_column(&parameters, &rows->columns[i]);
-    }
-    link_send(out->link, statement, &parameters); // which copies
+    link_send_columns(out->link, statement, rows->columns, count); // which copies
     begin(rows, bytes_mask);
-}
-
-static void add_id(struct column *column, struct id id) {
-    column_add_bytes(column, slice_of(id.bytes, sizeof(id.bytes)));
-}
-
-static void add_text(struct column *column, struct slice text) {
-    if (text.size == 0)
-        column_add_null(column);
-    else
-        column_add_bytes(column, text);
 }
 
 static void add_hash(struct column *column, const struct sha256 *hash) {
@@ -60,10 +40,10 @@ static void add_hash(struct column *column, const struct sha256 *hash) {
 
 void rows_out_init(struct rows_out *out, struct link *link, const struct id_seal *seal) {
     *out = (struct rows_out){.link = link, .seal = seal};
-    begin(&out->records, RECORDS_BYTES);
+    begin(&out->records, RECORD_BYTES);
     begin(&out->postings, 0);
     begin(&out->bank_ids, BANK_BYTES);
-    begin(&out->keys, KEYS_BYTES);
+    begin(&out->keys, IDEMPOTENCY_BYTES);
     begin(&out->rounds, ROUNDS_BYTES);
     begin(&out->heads, HEADS_BYTES);
     begin(&out->uses, 0);
@@ -93,26 +73,9 @@ static uint32_t slot_of_batch(const struct rows_out *out, const struct batch_fac
     return 0;
 }
 
-static uint32_t slot_of(const struct rows_out *out, const struct record *record) {
-    switch ((enum record_kind)record->kind) {
-    case RECORD_WALLET: return id_slot(record->wallet.id);
-    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
-    case RECORD_HOLD: return id_slot(record->hold.id);
-    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
-    case RECORD_CURSOR: return record->cursor.slot;
-    case RECORD_PARKED: return id_slot(record->parked.id);
-    case RECORD_REFUSAL: return id_is_zero(record->refusal.id) ? 0 : id_slot(record->refusal.id);
-    case RECORD_BATCH: return slot_of_batch(out, &record->batch);
-    case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
-    case RECORD_NOTES:
-    case RECORD_RULES:
-    case RECORD_KEY: return 0;
-    }
-    UNREACHABLE("a record of no kind");
-}
-
 uint32_t rows_out_slot(struct rows_out *out, const struct move_record *record) {
-    uint32_t slot = slot_of(out, &record->record);
+    uint32_t slot = record->record.kind == RECORD_BATCH ? slot_of_batch(out, &record->record.batch)
+                                                        : record_home_slot(&record->record);
     if (record->begins_round)
         out->slot_count = 0;
     if (out->slot_count == out->slot_capacity) {
@@ -124,72 +87,14 @@ uint32_t rows_out_slot(struct rows_out *out, const struct move_record *record) {
     return slot;
 }
 
-static uint64_t opening_of(const struct record *record) {
-    switch ((enum record_kind)record->kind) {
-    case RECORD_TRANSACTION: return record->transaction.opening / 8;
-    case RECORD_PARKED: return record->parked.opening / 8;
-    case RECORD_HOLD: return record->hold.opening / 8;
-    case RECORD_KEY: return record->api_key.opening / 8;
-    case RECORD_WITHDRAWAL: return record->withdrawal.opening / 8;
-    default: return 0;
-    }
-}
-
-static void add_posting(struct rows_out *out, const struct move_record *moved,
-                        const struct posting_side *side, int64_t amount) {
-    struct column *columns = out->postings.columns;
-    uint64_t wallet;
-    if (id_is_zero(side->wallet))
-        return;
-    CHECK(number_of_id(out->seal, side->wallet, &wallet));
-    column_add(&columns[0], id_slot(side->wallet));
-    column_add(&columns[1], (int64_t)wallet);
-    column_add(&columns[2], (int64_t)moved->number);
-    column_add(&columns[3], side->number);
-    column_add(&columns[4], (int64_t)moved->record.time_ms);
-    column_add(&columns[5], moved->record.transaction.type);
-    column_add(&columns[6], amount);
-    column_add(&columns[7], side->balance);
-    column_add(&columns[8], side->held);
-    column_add(&columns[9], (int64_t)side->version);
-}
-
-static void add_transaction(struct rows_out *out, const struct move_record *moved) {
-    const struct transaction_facts *facts = &moved->record.transaction;
-    struct column *bank = out->bank_ids.columns;
-    add_posting(out, moved, &facts->debit, -facts->amount);
-    add_posting(out, moved, &facts->credit, facts->amount);
-    if (facts->bank_id.size == 0)
-        return;
-    column_add(&bank[0], id_slot_of_owner(facts->bank_id));
-    column_add_bytes(&bank[1], facts->bank_id);
-    column_add_bytes(&bank[2], currency_code(&facts->currency));
-    column_add(&bank[3], (int64_t)moved->number);
-    add_id(&bank[4], facts->id);
-}
-
 void rows_out_record(struct rows_out *out, const struct move_record *moved, uint32_t slot,
                      const struct sha256 *chain) {
     const struct record *record = &moved->record;
-    struct column *columns = out->records.columns;
-    bool moves = record->kind == RECORD_TRANSACTION;
-    column_add(&columns[0], slot);
-    column_add(&columns[1], (int64_t)moved->number);
-    column_add(&columns[2], (int64_t)record->time_ms);
-    column_add(&columns[3], record->kind);
-    column_add(&columns[4], moves ? record->transaction.type : 0);
-    column_add_bytes(&columns[5], record->origin.principal);
-    add_text(&columns[6], moves ? record->transaction.order : slice_of(NULL, 0));
-    column_add(&columns[7], (int64_t)opening_of(record));
-    add_hash(&columns[8], chain);
-    column_add_bytes(&columns[9], moved->bytes);
-    if (moves)
-        add_transaction(out, moved);
-    if (record->has_key) {
-        column_add_bytes(&out->keys.columns[0], slice_of(&record->key, sizeof(record->key)));
-        column_add(&out->keys.columns[1], slot);
-        column_add(&out->keys.columns[2], (int64_t)moved->number);
-    }
+    struct record_place place = {.number = moved->number, .slot = slot};
+    record_row_add(out->records.columns, place, record, moved->bytes, chain);
+    posting_rows_add(out->postings.columns, out->seal, moved->number, record);
+    bank_row_add(out->bank_ids.columns, moved->number, record);
+    idempotency_row_add(out->keys.columns, place, record);
 }
 
 void rows_out_round(struct rows_out *out, const struct round_row *round) {
@@ -223,10 +128,10 @@ size_t rows_out_bytes(const struct rows_out *out) {
 }
 
 void rows_out_send(struct rows_out *out) {
-    send(out, &out->records, SQL_ADD_RECORDS, 10, RECORDS_BYTES);
-    send(out, &out->postings, SQL_ADD_POSTINGS, 10, 0);
-    send(out, &out->bank_ids, SQL_ADD_BANK, 5, BANK_BYTES);
-    send(out, &out->keys, SQL_ADD_IDEMPOTENCY, 3, KEYS_BYTES);
+    send(out, &out->records, SQL_ADD_RECORDS, RECORD_COLUMNS, RECORD_BYTES);
+    send(out, &out->postings, SQL_ADD_POSTINGS, POSTING_COLUMNS, 0);
+    send(out, &out->bank_ids, SQL_ADD_BANK, BANK_COLUMNS, BANK_BYTES);
+    send(out, &out->keys, SQL_ADD_IDEMPOTENCY, IDEMPOTENCY_COLUMNS, IDEMPOTENCY_BYTES);
     send(out, &out->rounds, SQL_MOVE_ROUNDS, 6, ROUNDS_BYTES);
 }
 
@@ -273,7 +178,7 @@ static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
     column_add(&columns[13], item->spent.day);
     column_add(&columns[14], item->spent.day_sum);
     column_add(&columns[15], item->spent.month_sum);
-    add_id(&columns[16], wallet->id);
+    column_add_id(&columns[16], wallet->id);
     column_add_bytes(&columns[17], item->owner);
     column_add(&columns[18], wallet->currency);
     column_add(&columns[19], wallet->kind);
@@ -289,12 +194,12 @@ static void add_hold(struct rows_out *out, const struct model_hold *item) {
     column_add(&columns[2], hold->captured);
     column_add(&columns[3], hold->status);
     column_add(&columns[4], (int64_t)(item->closed / 8));
-    add_id(&columns[5], hold->id);
-    add_id(&columns[6], hold->wallet);
-    add_id(&columns[7], hold->merchant);
+    column_add_id(&columns[5], hold->id);
+    column_add_id(&columns[6], hold->wallet);
+    column_add_id(&columns[7], hold->merchant);
     column_add(&columns[8], hold->amount);
     column_add(&columns[9], (int64_t)hold->expires_at_ms);
-    add_text(&columns[10], item->order);
+    column_add_text(&columns[10], item->order);
     column_add(&columns[11], opened_by(number, item->opened));
 }
 
@@ -306,9 +211,9 @@ static void add_withdrawal(struct rows_out *out, const struct model_withdrawal *
     column_add(&columns[1], (int64_t)number);
     column_add(&columns[2], withdrawal->status);
     column_add(&columns[3], (int64_t)(item->closed / 8));
-    add_text(&columns[4], item->bank_id);
-    add_id(&columns[5], withdrawal->id);
-    add_id(&columns[6], withdrawal->wallet);
+    column_add_text(&columns[4], item->bank_id);
+    column_add_id(&columns[5], withdrawal->id);
+    column_add_id(&columns[6], withdrawal->wallet);
     column_add(&columns[7], withdrawal->amount);
     column_add(&columns[8], (int64_t)id_time_ms(withdrawal->id));
     column_add(&columns[9], opened_by(number, item->opened));
@@ -326,7 +231,7 @@ static void add_key(struct rows_out *out, const struct model_key *item) {
     uint64_t number;
     CHECK(id_open(out->seal, item->key.id, &number));
     column_add(&columns[0], (int64_t)number);
-    add_id(&columns[1], item->key.id);
+    column_add_id(&columns[1], item->key.id);
     add_hash(&columns[2], &item->key.secret_hash);
     column_add(&columns[3], (int64_t)item->key.expires_at_ms);
     column_add(&columns[4], item->key.role);
@@ -346,8 +251,8 @@ static void add_approval(struct rows_out *out, const struct model_parked *item) 
     column_add(&columns[3], (int64_t)(item->closed / 8));
     column_add(&columns[4], (int64_t)item->parked.expires_at_ms);
     column_add(&columns[5], item->parked.cause);
-    add_id(&columns[6], item->parked.id);
-    add_id(&columns[7], item->parked.wallet);
+    column_add_id(&columns[6], item->parked.id);
+    column_add_id(&columns[7], item->parked.wallet);
     column_add_bytes(&columns[8], item->principal);
     column_add(&columns[9], opened_by(number, item->opened));
 }
@@ -362,20 +267,21 @@ static struct table table_of(const struct model *model, enum rows_out_table tabl
     switch (table) {
     case ROWS_OUT_WALLETS:
         return (struct table){&model->wallets, SQL_ADD_WALLETS, 21,
-                              MASK(16) | MASK(17) | MASK(20)};
+                              COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20)};
     case ROWS_OUT_HOLDS:
         return (struct table){&model->holds, SQL_MOVE_HOLDS, 12,
-                              MASK(5) | MASK(6) | MASK(7) | MASK(10)};
+                              COLUMN_BIT(5) | COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(10)};
     case ROWS_OUT_WITHDRAWALS:
         return (struct table){&model->withdrawals, SQL_MOVE_WITHDRAWALS, 10,
-                              MASK(4) | MASK(5) | MASK(6)};
+                              COLUMN_BIT(4) | COLUMN_BIT(5) | COLUMN_BIT(6)};
     case ROWS_OUT_REFUNDS:
         return (struct table){&model->purchases, SQL_CHANGE_REFUNDS, 3, 0};
     case ROWS_OUT_KEYS:
-        return (struct table){&model->keys, SQL_CHANGE_KEYS, 10, MASK(1) | MASK(2) | MASK(7)};
+        return (struct table){&model->keys, SQL_CHANGE_KEYS, 10,
+                              COLUMN_BIT(1) | COLUMN_BIT(2) | COLUMN_BIT(7)};
     case ROWS_OUT_APPROVALS:
         return (struct table){&model->parked, SQL_MOVE_APPROVALS, 10,
-                              MASK(6) | MASK(7) | MASK(8)};
+                              COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(8)};
     case ROWS_OUT_TABLES: break;
     }
     UNREACHABLE("no table");
@@ -408,12 +314,6 @@ uint32_t rows_out_table(struct rows_out *out, const struct model *model, enum ro
     return index;
 }
 
-static void add_total(struct rows_out *out, struct column *column, money_total total) {
-    buffer_reset(&out->scratch);
-    buffer_add_i128(&out->scratch, total);
-    column_add_bytes(column, buffer_slice(&out->scratch));
-}
-
 static void add_cursors(struct rows_out *out, const struct model *model) {
     struct column *columns = out->now.columns;
     begin(&out->now, 0);
@@ -435,19 +335,9 @@ static void add_cursors(struct rows_out *out, const struct model *model) {
 }
 
 void rows_out_currencies(struct rows_out *out, const struct model *model) {
-    enum { CURRENCIES_BYTES = MASK(1) | MASK(4) | MASK(5) | MASK(6) };
-    struct column *columns = out->now.columns;
-    begin(&out->now, CURRENCIES_BYTES);
-    for (uint32_t i = 0; i < model->currency_count; i++) {
-        const struct currency_account *account = &model->currencies[i];
-        column_add(&columns[0], i);
-        column_add_bytes(&columns[1], currency_code(&account->currency));
-        column_add(&columns[2], account->currency.exponent);
-        column_add(&columns[3], account->wallet_count);
-        add_total(out, &columns[4], account->deposits);
-        add_total(out, &columns[5], account->withdrawals);
-        add_total(out, &columns[6], account->balances);
-    }
-    send(out, &out->now, SQL_ADD_CURRENCIES, 7, CURRENCIES_BYTES);
+    begin(&out->now, CURRENCY_BYTES);
+    for (uint32_t i = 0; i < model->currency_count; i++)
+        currency_row_add(out->now.columns, i, &model->currencies[i], &out->scratch);
+    send(out, &out->now, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS, CURRENCY_BYTES);
     add_cursors(out, model);
 }

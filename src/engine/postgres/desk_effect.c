@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/postgres/desk.h"
+#include "engine/postgres/record_rows.h"
 
 uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_t slot) {
     uint64_t position = desk_next_number(desk) * 8;
@@ -219,25 +220,6 @@ static void take_key(struct desk *desk, struct record *record, struct found *fou
     desk->keys_version = ++desk->counters.keys_version;
 }
 
-// A thing's slot is that of whom it takes from; keys have one of their own.
-static uint32_t slot_of(const struct record *record) {
-    switch ((enum record_kind)record->kind) {
-    case RECORD_WALLET: return id_slot(record->wallet.id);
-    case RECORD_TRANSACTION: return id_slot(record->transaction.id);
-    case RECORD_HOLD: return id_slot(record->hold.id);
-    case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
-    case RECORD_CURSOR: return record->cursor.slot;
-    case RECORD_PARKED: return id_slot(record->parked.id);
-    case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
-    case RECORD_NOTES:
-    case RECORD_RULES:
-    case RECORD_KEY: return 0;
-    case RECORD_REFUSAL:
-    case RECORD_BATCH: break;
-    }
-    UNREACHABLE("nothing is taken");
-}
-
 // An atomic batch neither waits nor decides; what rules say of its payments goes with it.
 static void take_parked(struct desk *desk, struct record *record, struct found *found,
                         uint64_t position) {
@@ -297,7 +279,8 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
         record->withdrawal.opening = found->withdrawal->opened;
     if (record->operation == COMMAND_KEY_ROTATE)
         record->api_key.opening = found->key->opened;
-    uint64_t position = desk_add_record(desk, record, slot_of(record));
+    CHECK(record->kind != RECORD_REFUSAL); // nothing is taken
+    uint64_t position = desk_add_record(desk, record, record_home_slot(record));
     switch ((enum record_kind)record->kind) {
     case RECORD_TRANSACTION: take_transaction(desk, record, found, position); break;
     case RECORD_WALLET: take_wallet(desk, record, found, position); break;

@@ -3,60 +3,25 @@
 // commit last. What lists and unique keys need is read out of the records themselves.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
+#include "engine/postgres/record_rows.h"
 
 static void begin(struct desk *desk, uint32_t count, uint32_t bytes_mask) {
     CHECK(count <= sizeof(desk->out) / sizeof(desk->out[0]));
-    for (uint32_t i = 0; i < count; i++)
-        column_begin(&desk->out[i], (bytes_mask >> i & 1) != 0);
+    columns_begin(desk->out, count, bytes_mask);
 }
 
 static void send(struct desk *desk, struct link *link, enum sql statement, uint32_t count) {
-    struct parameters parameters = {0};
-    if (desk->out[0].count == 0)
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        CHECK(desk->out[i].count == desk->out[0].count);
-        parameter_column(&parameters, &desk->out[i]);
-    }
-    link_send(link, statement, &parameters);
+    link_send_columns(link, statement, desk->out, count);
 }
-
-static void add_id(struct column *column, struct id id) {
-    column_add_bytes(column, slice_of(id.bytes, sizeof(id.bytes)));
-}
-
-static void add_text(struct column *column, struct slice text) {
-    if (text.size == 0)
-        column_add_null(column);
-    else
-        column_add_bytes(column, text);
-}
-
-#define MASK(column) (1u << (column))
 
 // ---- what stands now --------------------------------------------------------------------------
 
 static void write_currencies(struct desk *desk, struct link *link) {
-    begin(desk, 7, MASK(1) | MASK(4) | MASK(5) | MASK(6));
-    for (uint32_t i = 0; i < desk->currency_count; i++) {
-        const struct currency_account *account = &desk->currencies[i].account;
-        if (!desk->currencies[i].changed)
-            continue;
-        column_add(&desk->out[0], i);
-        column_add_bytes(&desk->out[1], currency_code(&account->currency));
-        column_add(&desk->out[2], account->currency.exponent);
-        column_add(&desk->out[3], account->wallet_count);
-        buffer_reset(&desk->scratch);
-        buffer_add_i128(&desk->scratch, account->deposits);
-        column_add_bytes(&desk->out[4], buffer_slice(&desk->scratch));
-        buffer_reset(&desk->scratch);
-        buffer_add_i128(&desk->scratch, account->withdrawals);
-        column_add_bytes(&desk->out[5], buffer_slice(&desk->scratch));
-        buffer_reset(&desk->scratch);
-        buffer_add_i128(&desk->scratch, account->balances);
-        column_add_bytes(&desk->out[6], buffer_slice(&desk->scratch));
-    }
-    send(desk, link, SQL_ADD_CURRENCIES, 7);
+    begin(desk, CURRENCY_COLUMNS, CURRENCY_BYTES);
+    for (uint32_t i = 0; i < desk->currency_count; i++)
+        if (desk->currencies[i].changed)
+            currency_row_add(desk->out, i, &desk->currencies[i].account, &desk->scratch);
+    send(desk, link, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS);
 }
 
 static struct slice habits_of(const struct wallet_row *row) {
@@ -65,7 +30,8 @@ static struct slice habits_of(const struct wallet_row *row) {
 }
 
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, added ? 21 : 18, added ? MASK(16) | MASK(17) | MASK(20) : MASK(17));
+    begin(desk, added ? 21 : 18,
+          added ? COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20) : COLUMN_BIT(17));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
@@ -89,20 +55,20 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add(&out[15], row->spent.month_sum);
         if (!added) {
             column_add(&out[16], (int64_t)row->version_before);
-            add_text(&out[17], habits_of(row));
+            column_add_text(&out[17], habits_of(row));
             continue;
         }
-        add_id(&out[16], wallet->id);
+        column_add_id(&out[16], wallet->id);
         column_add_bytes(&out[17], row->owner);
         column_add(&out[18], wallet->currency);
         column_add(&out[19], wallet->kind);
-        add_text(&out[20], habits_of(row));
+        column_add_text(&out[20], habits_of(row));
     }
     send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 21 : 18);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 11, added ? MASK(5) | MASK(6) | MASK(7) | MASK(10) : 0);
+    begin(desk, 11, added ? COLUMN_BIT(5) | COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(10) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->holds.count; i++) {
         const struct hold_row *row = desk->holds.items[i];
@@ -118,18 +84,18 @@ static void write_holds(struct desk *desk, struct link *link, bool added) {
             column_add(&out[5], row->captured_before);
             continue;
         }
-        add_id(&out[5], hold->id);
-        add_id(&out[6], hold->wallet);
-        add_id(&out[7], hold->merchant);
+        column_add_id(&out[5], hold->id);
+        column_add_id(&out[6], hold->wallet);
+        column_add_id(&out[7], hold->merchant);
         column_add(&out[8], hold->amount);
         column_add(&out[9], (int64_t)hold->expires_at_ms);
-        add_text(&out[10], row->order);
+        column_add_text(&out[10], row->order);
     }
     send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 11 : 6);
 }
 
 static void write_withdrawals(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 9, MASK(4) | (added ? MASK(5) | MASK(6) : 0));
+    begin(desk, 9, COLUMN_BIT(4) | (added ? COLUMN_BIT(5) | COLUMN_BIT(6) : 0));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->withdrawals.count; i++) {
         const struct withdrawal_row *row = desk->withdrawals.items[i];
@@ -140,11 +106,11 @@ static void write_withdrawals(struct desk *desk, struct link *link, bool added) 
         column_add(&out[1], (int64_t)row->number);
         column_add(&out[2], withdrawal->status);
         column_add(&out[3], (int64_t)(row->closed / 8));
-        add_text(&out[4], row->bank_id);
+        column_add_text(&out[4], row->bank_id);
         if (!added)
             continue;
-        add_id(&out[5], withdrawal->id);
-        add_id(&out[6], withdrawal->wallet);
+        column_add_id(&out[5], withdrawal->id);
+        column_add_id(&out[6], withdrawal->wallet);
         column_add(&out[7], withdrawal->amount);
         column_add(&out[8], (int64_t)id_time_ms(withdrawal->id));
     }
@@ -165,13 +131,13 @@ static void write_refunds(struct desk *desk, struct link *link) {
 }
 
 static void write_keys(struct desk *desk, struct link *link) {
-    begin(desk, 10, MASK(1) | MASK(2) | MASK(7));
+    begin(desk, 10, COLUMN_BIT(1) | COLUMN_BIT(2) | COLUMN_BIT(7));
     for (uint32_t i = 0; i < desk->key_count; i++) {
         const struct key_row *row = &desk->key_rows[i];
         if (!row->changed)
             continue;
         column_add(&desk->out[0], (int64_t)i + 1);
-        add_id(&desk->out[1], row->key.id);
+        column_add_id(&desk->out[1], row->key.id);
         column_add_bytes(&desk->out[2],
                          slice_of(&row->key.secret_hash, sizeof(row->key.secret_hash)));
         column_add(&desk->out[3], (int64_t)row->key.expires_at_ms);
@@ -187,7 +153,7 @@ static void write_keys(struct desk *desk, struct link *link) {
 }
 
 static void write_approvals(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 9, added ? MASK(6) | MASK(7) | MASK(8) : 0);
+    begin(desk, 9, added ? COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(8) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->parked.count; i++) {
         const struct parked_row *row = desk->parked.items[i];
@@ -201,8 +167,8 @@ static void write_approvals(struct desk *desk, struct link *link, bool added) {
             continue;
         column_add(&out[4], (int64_t)row->parked.expires_at_ms);
         column_add(&out[5], row->parked.cause);
-        add_id(&out[6], row->parked.id);
-        add_id(&out[7], row->parked.wallet);
+        column_add_id(&out[6], row->parked.id);
+        column_add_id(&out[7], row->parked.wallet);
         column_add_bytes(&out[8], row->principal);
     }
     send(desk, link, added ? SQL_ADD_APPROVALS : SQL_CHANGE_APPROVALS, added ? 9 : 4);
@@ -250,102 +216,48 @@ static const struct record_row *record_at(const struct desk *desk, uint32_t inde
     return row;
 }
 
-static uint64_t opening_of(const struct record *record) {
-    if (record->kind == RECORD_TRANSACTION)
-        return record->transaction.opening / 8;
-    if (record->kind == RECORD_PARKED)
-        return record->parked.opening / 8;
-    if (record->kind == RECORD_HOLD)
-        return record->hold.opening / 8;
-    if (record->kind == RECORD_KEY)
-        return record->api_key.opening / 8;
-    return record->kind == RECORD_WITHDRAWAL ? record->withdrawal.opening / 8 : 0;
+static struct record_place place_of(const struct record_row *row) {
+    return (struct record_place){.number = row->position / 8, .slot = row->slot};
 }
 
 static void write_records(struct desk *desk, struct link *link, const struct sha256 *chains) {
-    begin(desk, 10, MASK(5) | MASK(6) | MASK(8) | MASK(9));
-    struct column *out = desk->out;
+    begin(desk, RECORD_COLUMNS, RECORD_BYTES);
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        bool moves = record.kind == RECORD_TRANSACTION;
-        column_add(&out[0], row->slot);
-        column_add(&out[1], (int64_t)(row->position / 8));
-        column_add(&out[2], (int64_t)record.time_ms);
-        column_add(&out[3], record.kind);
-        column_add(&out[4], moves ? record.transaction.type : 0);
-        column_add_bytes(&out[5], record.origin.principal);
-        add_text(&out[6], moves ? record.transaction.order : slice_of(NULL, 0));
-        column_add(&out[7], (int64_t)opening_of(&record));
-        column_add_bytes(&out[8], slice_of(&chains[i], sizeof(chains[i])));
-        column_add_bytes(&out[9], row->bytes);
+        record_row_add(desk->out, place_of(row), &record, row->bytes, &chains[i]);
     }
-    send(desk, link, SQL_ADD_RECORDS, 10);
-}
-
-static void add_posting(struct desk *desk, const struct record_row *row,
-                        const struct record *record, const struct posting_side *side,
-                        int64_t amount) {
-    struct column *out = desk->out;
-    uint64_t wallet;
-    if (id_is_zero(side->wallet))
-        return;
-    CHECK(number_of_id(&desk->seal, side->wallet, &wallet));
-    column_add(&out[0], id_slot(side->wallet));
-    column_add(&out[1], (int64_t)wallet);
-    column_add(&out[2], (int64_t)(row->position / 8));
-    column_add(&out[3], side->number);
-    column_add(&out[4], (int64_t)record->time_ms);
-    column_add(&out[5], record->transaction.type);
-    column_add(&out[6], amount);
-    column_add(&out[7], side->balance);
-    column_add(&out[8], side->held);
-    column_add(&out[9], (int64_t)side->version);
+    send(desk, link, SQL_ADD_RECORDS, RECORD_COLUMNS);
 }
 
 static void write_postings(struct desk *desk, struct link *link) {
-    begin(desk, 10, 0);
+    begin(desk, POSTING_COLUMNS, 0);
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        if (record.kind != RECORD_TRANSACTION)
-            continue;
-        const struct transaction_facts *facts = &record.transaction;
-        add_posting(desk, row, &record, &facts->debit, -facts->amount);
-        add_posting(desk, row, &record, &facts->credit, facts->amount);
+        posting_rows_add(desk->out, &desk->seal, row->position / 8, &record);
     }
-    send(desk, link, SQL_ADD_POSTINGS, 10);
+    send(desk, link, SQL_ADD_POSTINGS, POSTING_COLUMNS);
 }
 
 static void write_bank_ids(struct desk *desk, struct link *link) {
-    struct column *out = desk->out;
-    begin(desk, 5, MASK(1) | MASK(2) | MASK(4));
+    begin(desk, BANK_COLUMNS, BANK_BYTES);
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        if (record.kind != RECORD_TRANSACTION || record.transaction.bank_id.size == 0)
-            continue;
-        column_add(&out[0], id_slot_of_owner(record.transaction.bank_id));
-        column_add_bytes(&out[1], record.transaction.bank_id);
-        column_add_bytes(&out[2], currency_code(&record.transaction.currency));
-        column_add(&out[3], (int64_t)(row->position / 8));
-        add_id(&out[4], record.transaction.id);
+        bank_row_add(desk->out, row->position / 8, &record);
     }
-    send(desk, link, SQL_ADD_BANK, 5);
+    send(desk, link, SQL_ADD_BANK, BANK_COLUMNS);
 }
 
 static void write_idempotency(struct desk *desk, struct link *link) {
-    begin(desk, 3, MASK(0));
+    begin(desk, IDEMPOTENCY_COLUMNS, IDEMPOTENCY_BYTES);
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        if (!record.has_key)
-            continue;
-        column_add_bytes(&desk->out[0], slice_of(&record.key, sizeof(record.key)));
-        column_add(&desk->out[1], row->slot);
-        column_add(&desk->out[2], (int64_t)(row->position / 8));
+        idempotency_row_add(desk->out, place_of(row), &record);
     }
-    send(desk, link, SQL_ADD_IDEMPOTENCY, 3);
+    send(desk, link, SQL_ADD_IDEMPOTENCY, IDEMPOTENCY_COLUMNS);
 }
 
 // ---- the round --------------------------------------------------------------------------------
@@ -371,7 +283,7 @@ static const struct sha256 *chain_records(struct desk *desk) {
 static void write_slots(struct desk *desk, struct link *link) {
     struct parameters parameters = {0};
     struct column *out = desk->out;
-    begin(desk, 5, MASK(1) | MASK(2));
+    begin(desk, 5, COLUMN_BIT(1) | COLUMN_BIT(2));
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         const struct head *head = &desk->heads[slot];
         if (head->added == 0)

@@ -62,6 +62,23 @@ void column_add_null(struct column *column) {
     column->count++;
 }
 
+void column_add_id(struct column *column, struct id id) {
+    column_add_bytes(column, slice_of(id.bytes, sizeof(id.bytes)));
+}
+
+void column_add_text(struct column *column, struct slice text) {
+    if (text.size == 0)
+        column_add_null(column);
+    else
+        column_add_bytes(column, text);
+}
+
+void columns_begin(struct column *columns, uint32_t count, uint32_t bytes_mask) {
+    CHECK(count <= LINK_PARAMETERS_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        column_begin(&columns[i], (bytes_mask >> i & 1) != 0);
+}
+
 static void parameter_add(struct parameters *parameters, const void *value, size_t size) {
     CHECK(parameters->count < LINK_PARAMETERS_MAX);
     int i = parameters->count++;
@@ -285,6 +302,18 @@ void link_send(struct link *link, enum sql statement, const struct parameters *p
     else
         (void)PQsendQueryPrepared(link->connection, name, parameters->count, parameters->values,
                                   parameters->lengths, parameters->formats, 1);
+}
+
+void link_send_columns(struct link *link, enum sql statement, struct column *columns,
+                       uint32_t count) {
+    struct parameters parameters = {0};
+    if (columns[0].count == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(columns[i].count == columns[0].count);
+        parameter_column(&parameters, &columns[i]);
+    }
+    link_send(link, statement, &parameters);
 }
 
 void link_sync(struct link *link) {

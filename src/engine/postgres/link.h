@@ -57,6 +57,12 @@ void column_done(struct column *column);
 void column_add(struct column *column, int64_t value);
 void column_add_bytes(struct column *column, struct slice bytes);
 void column_add_null(struct column *column);
+void column_add_id(struct column *column, struct id id);
+void column_add_text(struct column *column, struct slice text); // NULL when it is empty
+
+// Columns of one statement. Which of them hold bytes is a mask of bits by their number.
+#define COLUMN_BIT(number) (1u << (number))
+void columns_begin(struct column *columns, uint32_t count, uint32_t bytes_mask);
 
 struct parameters {
     int count;
@@ -88,6 +94,9 @@ bool link_is_called_off(const struct link *link);
 
 // Puts a statement into the flight. `parameters` may be NULL.
 void link_send(struct link *link, enum sql statement, const struct parameters *parameters);
+// The same with columns of equal length, which are copied. Without a row nothing is sent.
+void link_send_columns(struct link *link, enum sql statement, struct column *columns,
+                       uint32_t count);
 // Ends a unit of the flight: a failure before it does not stop what comes behind it.
 void link_sync(struct link *link);
 // Sends what is in the flight and waits for all of it. Calls `each` for every result that has rows.
