@@ -5,6 +5,7 @@
 #include "api/parts.h"
 
 #include "api/pulse.h"
+#include "base/metric.h"
 
 #define FOUND_MAX 16
 
@@ -72,8 +73,8 @@ bool dependencies_render(struct api *api, struct buffer *buffer) {
 void dependencies_metrics(struct api *api, struct buffer *buffer) {
     struct api_dependency found[FOUND_MAX];
     uint32_t count = find_all(api, found);
-    BUFFER_ADD(buffer, "# HELP florin_dependency_up 1 while that which this server stands on "
-                       "answers.\n# TYPE florin_dependency_up gauge\n");
+    metric_head(buffer, "dependency_up", "gauge",
+                "1 while that which this server stands on answers.");
     for (uint32_t i = 0; i < count; i++) {
         bool is_told = false; // several issuers are one line: down when one is
         bool up = true;

@@ -11,6 +11,7 @@
 #include "api/recount.h"
 
 #include "base/clock.h"
+#include "base/metric.h"
 
 static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 304, 400, 401, 403, 404,
                                               405, 409, 412, 413, 415, 417, 422, 429,
@@ -79,20 +80,6 @@ uint64_t api_waiting(const struct api *api) {
     return SUM(api, waiting_calls);
 }
 
-static void add_head(struct buffer *buffer, const char *name, const char *type,
-                     const char *sentence) {
-    buffer_add_format(buffer, "# HELP florin_%s %s\n# TYPE florin_%s %s\n", name, sentence, name,
-                      type);
-}
-
-static void add_value(struct buffer *buffer, const char *name, const char *type,
-                      const char *sentence, uint64_t value) {
-    add_head(buffer, name, type, sentence);
-    buffer_add_format(buffer, "florin_%s ", name);
-    buffer_add_u64(buffer, value);
-    BUFFER_ADD(buffer, "\n");
-}
-
 // A fraction of seconds from a whole number of smaller units, without floating point.
 static void add_seconds(struct buffer *buffer, const char *name, uint64_t value, uint64_t units,
                         int digits) {
@@ -101,7 +88,8 @@ static void add_seconds(struct buffer *buffer, const char *name, uint64_t value,
 }
 
 static void add_answers(const struct api *api, struct buffer *buffer) {
-    add_head(buffer, "requests_total", "counter", "Requests answered, by operation and HTTP code.");
+    metric_head(buffer, "requests_total", "counter",
+                "Requests answered, by operation and HTTP code.");
     for (uint32_t operation = 0; operation <= OPERATION_COUNT; operation++) {
         const char *name = operation == OPERATION_COUNT
                                ? "unknown"
@@ -135,16 +123,16 @@ static void add_histogram(const struct api *api, struct buffer *buffer, const ch
 }
 
 static void add_durations(const struct api *api, struct buffer *buffer) {
-    add_head(buffer, "request_duration_seconds", "histogram",
-             "From a request's last byte to its answer.");
+    metric_head(buffer, "request_duration_seconds", "histogram",
+                "From a request's last byte to its answer.");
     add_histogram(api, buffer, "request_duration_seconds", offsetof(struct metrics, durations),
                   SUM(api, duration_us_total));
-    add_head(buffer, "round_duration_seconds", "histogram",
-             "From a round's leaving for the engine until it is durable and told.");
+    metric_head(buffer, "round_duration_seconds", "histogram",
+                "From a round's leaving for the engine until it is durable and told.");
     add_histogram(api, buffer, "round_duration_seconds", offsetof(struct metrics, round_times),
                   SUM(api, round_us_total));
-    add_head(buffer, "operation_seconds_total", "counter",
-             "Time from last byte to answer, of all requests of an operation together.");
+    metric_head(buffer, "operation_seconds_total", "counter",
+                "Time from last byte to answer, of all requests of an operation together.");
     for (uint32_t i = 0; i <= OPERATION_COUNT; i++) {
         uint64_t us = sum(api, offsetof(struct metrics, operation_us) + i * sizeof(uint64_t));
         if (us != 0)
@@ -153,9 +141,9 @@ static void add_durations(const struct api *api, struct buffer *buffer) {
                 i == OPERATION_COUNT ? "unknown" : operation_at((enum operation_code)i)->name,
                 (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
     }
-    add_value(buffer, "slow_requests_total", "counter",
-              "Requests that took longer than slow_request_ms; the log has their steps.",
-              SUM(api, slow_requests));
+    metric_value(buffer, "slow_requests_total", "counter",
+                 "Requests that took longer than slow_request_ms; the log has their steps.",
+                 SUM(api, slow_requests));
 }
 
 // Of the whole process, as the kernel counts it: the second number of statm, in pages.
@@ -171,12 +159,12 @@ static void add_memory(struct buffer *buffer) {
         return;
     for (digit++; *digit >= '0' && *digit <= '9'; digit++)
         pages = pages * 10 + (uint64_t)(*digit - '0');
-    add_value(buffer, "memory_resident_bytes", "gauge", "Memory of the process in use.",
-              pages * (uint64_t)sysconf(_SC_PAGESIZE));
+    metric_value(buffer, "memory_resident_bytes", "gauge", "Memory of the process in use.",
+                 pages * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static void add_rounds(const struct api *api, struct buffer *buffer) {
-    add_head(buffer, "round_commands", "histogram", "Commands that travelled in one round.");
+    metric_head(buffer, "round_commands", "histogram", "Commands that travelled in one round.");
     uint64_t count = 0;
     for (uint32_t i = 0; i < METRICS_ROUND_BUCKETS; i++) {
         count += sum(api, offsetof(struct metrics, rounds) + i * sizeof(uint64_t));
@@ -190,26 +178,27 @@ static void add_rounds(const struct api *api, struct buffer *buffer) {
     buffer_add_format(buffer, "florin_round_commands_sum %llu\n",
                       (unsigned long long)SUM(api, round_commands));
     buffer_add_format(buffer, "florin_round_commands_count %llu\n", (unsigned long long)count);
-    add_value(buffer, "requests_waiting", "gauge", "Requests whose outcome is not known yet.",
-              api_waiting(api));
-    add_value(buffer, "request_deadlines_missed_total", "counter",
-              "Requests answered busy because they waited too long.", SUM(api, deadlines_missed));
+    metric_value(buffer, "requests_waiting", "gauge", "Requests whose outcome is not known yet.",
+                 api_waiting(api));
+    metric_value(buffer, "request_deadlines_missed_total", "counter",
+                 "Requests answered busy because they waited too long.",
+                 SUM(api, deadlines_missed));
 }
 
 static void add_notes(const struct api *api, struct buffer *buffer) {
-    add_value(buffer, "audit_notes_total", "counter",
-              "Entries of the audit that are no record of their own: reads and refusals.",
-              SUM(api, notes));
-    add_value(buffer, "audit_notes_lost_total", "counter",
-              "Requests whose note could not be kept, because none could be written.",
-              SUM(api, notes_lost));
+    metric_value(buffer, "audit_notes_total", "counter",
+                 "Entries of the audit that are no record of their own: reads and refusals.",
+                 SUM(api, notes));
+    metric_value(buffer, "audit_notes_lost_total", "counter",
+                 "Requests whose note could not be kept, because none could be written.",
+                 SUM(api, notes_lost));
 }
 
 static void add_limits(const struct api *api, struct buffer *buffer) {
     if (api->limiter == NULL)
         return;
-    add_head(buffer, "requests_limited_total", "counter",
-             "Requests refused because they came too often, by limit.");
+    metric_head(buffer, "requests_limited_total", "counter",
+                "Requests refused because they came too often, by limit.");
     for (uint32_t i = 0; i < rate_limiter_rule_count(api->limiter); i++)
         buffer_add_format(
             buffer, "florin_requests_limited_total{limit=\"%s\"} %llu\n",
@@ -226,13 +215,13 @@ static void add_share(const struct api *api, struct buffer *buffer) {
     if (api->rate_share == NULL)
         return;
     struct rate_share_state state = rate_share_state(api->rate_share);
-    add_value(buffer, "rate_limits_shared", "gauge",
-              "1 while limits are shared through Redis; 0: each node limits by itself.",
-              state.shared);
-    add_value(buffer, "rate_limits_redis_failures_total", "counter",
-              "How often Redis could not be asked.", state.failures);
-    add_value(buffer, "rate_limits_dropped_total", "counter",
-              "Tokens that were not told to Redis for want of room.", state.dropped);
+    metric_value(buffer, "rate_limits_shared", "gauge",
+                 "1 while limits are shared through Redis; 0: each node limits by itself.",
+                 state.shared);
+    metric_value(buffer, "rate_limits_redis_failures_total", "counter",
+                 "How often Redis could not be asked.", state.failures);
+    metric_value(buffer, "rate_limits_dropped_total", "counter",
+                 "Tokens that were not told to Redis for want of room.", state.dropped);
 }
 
 static void add_tokens(const struct api *api, struct buffer *buffer) {
@@ -246,20 +235,20 @@ static void add_tokens(const struct api *api, struct buffer *buffer) {
         total.refused += stats.refused;
         total.put_off += stats.put_off;
     }
-    add_value(buffer, "tokens_remembered_total", "counter", "Tokens that were known already.",
-              total.remembered);
-    add_value(buffer, "tokens_checked_total", "counter", "Tokens checked and taken.",
-              total.checked);
-    add_value(buffer, "tokens_refused_total", "counter", "Tokens refused.", total.refused);
-    add_value(buffer, "tokens_put_off_total", "counter",
-              "Tokens answered busy: their key was being fetched, or too many were new.",
-              total.put_off);
-    add_head(buffer, "token_keys", "gauge", "Keys of an issuer of tokens that can be used.");
+    metric_value(buffer, "tokens_remembered_total", "counter", "Tokens that were known already.",
+                 total.remembered);
+    metric_value(buffer, "tokens_checked_total", "counter", "Tokens checked and taken.",
+                 total.checked);
+    metric_value(buffer, "tokens_refused_total", "counter", "Tokens refused.", total.refused);
+    metric_value(buffer, "tokens_put_off_total", "counter",
+                 "Tokens answered busy: their key was being fetched, or too many were new.",
+                 total.put_off);
+    metric_head(buffer, "token_keys", "gauge", "Keys of an issuer of tokens that can be used.");
     for (uint32_t i = 0; i < api->options.issuer_count; i++)
         buffer_add_format(buffer, "florin_token_keys{issuer=\"%u\"} %llu\n", i,
                           (unsigned long long)token_keys_state(api->options.token_keys, i).keys);
-    add_head(buffer, "token_keys_failures_total", "counter",
-             "How often an issuer's keys could not be read.");
+    metric_head(buffer, "token_keys_failures_total", "counter",
+                "How often an issuer's keys could not be read.");
     for (uint32_t i = 0; i < api->options.issuer_count; i++)
         buffer_add_format(
             buffer, "florin_token_keys_failures_total{issuer=\"%u\"} %llu\n", i,
@@ -270,51 +259,51 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
     api->engine->port->stats(api->engine, &stats);
-    add_value(buffer, "engine_rounds_total", "counter", "Rounds decided.", stats.rounds);
-    add_value(buffer, "engine_commands_total", "counter", "Commands decided.", stats.commands);
-    add_value(buffer, "engine_refusals_total", "counter", "Commands refused.", stats.refusals);
-    add_value(buffer, "engine_replays_total", "counter",
-              "Commands answered from an idempotency key.", stats.replays);
-    add_value(buffer, "engine_records_total", "counter", "Records written.", stats.records);
-    add_head(buffer, "engine_sync_duration_seconds", "summary", "Time in syncs of the journal.");
+    metric_value(buffer, "engine_rounds_total", "counter", "Rounds decided.", stats.rounds);
+    metric_value(buffer, "engine_commands_total", "counter", "Commands decided.", stats.commands);
+    metric_value(buffer, "engine_refusals_total", "counter", "Commands refused.", stats.refusals);
+    metric_value(buffer, "engine_replays_total", "counter",
+                 "Commands answered from an idempotency key.", stats.replays);
+    metric_value(buffer, "engine_records_total", "counter", "Records written.", stats.records);
+    metric_head(buffer, "engine_sync_duration_seconds", "summary", "Time in syncs of the journal.");
     add_seconds(buffer, "engine_sync_duration_seconds_sum", stats.sync_ns_total, 1000000000, 9);
     buffer_add_format(buffer, "florin_engine_sync_duration_seconds_count %llu\n",
                       (unsigned long long)stats.sync_count);
-    add_value(buffer, "journal_bytes", "gauge", "Bytes in the journal.", stats.journal_bytes);
-    add_value(buffer, "index_backlog_bytes", "gauge", "Index entries not sealed yet.",
-              stats.index_backlog_bytes);
-    add_value(buffer, "index_runs", "gauge", "Sealed runs of the index.", stats.index_run_count);
-    add_value(buffer, "index_keys", "gauge", "Keys in the index.", stats.index_key_count);
-    add_value(buffer, "wallets", "gauge", "Wallets.", stats.wallet_count);
-    add_value(buffer, "holds", "gauge", "Holds.", stats.hold_count);
-    add_value(buffer, "holds_open", "gauge", "Holds that are open.", stats.hold_open_count);
-    add_value(buffer, "withdrawals", "gauge", "Withdrawals.", stats.withdrawal_count);
-    add_value(buffer, "transactions", "gauge", "Transactions.", stats.transaction_count);
-    add_value(buffer, "keys", "gauge", "API keys.", stats.key_count);
-    add_head(buffer, "checkpoint_age_seconds", "gauge", "Since the last checkpoint.");
+    metric_value(buffer, "journal_bytes", "gauge", "Bytes in the journal.", stats.journal_bytes);
+    metric_value(buffer, "index_backlog_bytes", "gauge", "Index entries not sealed yet.",
+                 stats.index_backlog_bytes);
+    metric_value(buffer, "index_runs", "gauge", "Sealed runs of the index.", stats.index_run_count);
+    metric_value(buffer, "index_keys", "gauge", "Keys in the index.", stats.index_key_count);
+    metric_value(buffer, "wallets", "gauge", "Wallets.", stats.wallet_count);
+    metric_value(buffer, "holds", "gauge", "Holds.", stats.hold_count);
+    metric_value(buffer, "holds_open", "gauge", "Holds that are open.", stats.hold_open_count);
+    metric_value(buffer, "withdrawals", "gauge", "Withdrawals.", stats.withdrawal_count);
+    metric_value(buffer, "transactions", "gauge", "Transactions.", stats.transaction_count);
+    metric_value(buffer, "keys", "gauge", "API keys.", stats.key_count);
+    metric_head(buffer, "checkpoint_age_seconds", "gauge", "Since the last checkpoint.");
     add_seconds(buffer, "checkpoint_age_seconds", stats.checkpoint_age_ms, 1000, 3);
-    add_value(buffer, "engine_batch_commands_last", "gauge", "Commands behind the last sync.",
-              stats.batch_commands_last);
-    add_value(buffer, "memory_state_bytes", "gauge", "Memory of the books' state.",
-              stats.memory_state_bytes);
-    add_value(buffer, "memory_index_bytes", "gauge", "Memory of the index.",
-              stats.memory_index_bytes);
-    add_head(buffer, "engine_retries_total", "counter",
-             "Rounds begun again by the database's word, by reason.");
+    metric_value(buffer, "engine_batch_commands_last", "gauge", "Commands behind the last sync.",
+                 stats.batch_commands_last);
+    metric_value(buffer, "memory_state_bytes", "gauge", "Memory of the books' state.",
+                 stats.memory_state_bytes);
+    metric_value(buffer, "memory_index_bytes", "gauge", "Memory of the index.",
+                 stats.memory_index_bytes);
+    metric_head(buffer, "engine_retries_total", "counter",
+                "Rounds begun again by the database's word, by reason.");
     add_retries(buffer, "serialization", stats.retries_serialization);
     add_retries(buffer, "deadlock", stats.retries_deadlock);
     add_retries(buffer, "timeout", stats.retries_timeout);
-    add_value(buffer, "engine_connections_lost_total", "counter",
-              "Connections of the writer that were lost with a round under way.",
-              stats.connections_lost);
-    add_value(buffer, "engine_commits_looked_up_total", "counter",
-              "Commits that nobody answered and whose outcome was looked up.",
-              stats.commits_looked_up);
-    add_value(buffer, "engine_set_aside_total", "counter",
-              "Commands that waited aside because somebody else had locked a row.",
-              stats.set_aside);
-    add_value(buffer, "storage_full", "gauge", "1 while writes are refused for want of disk space.",
-              stats.storage_full);
+    metric_value(buffer, "engine_connections_lost_total", "counter",
+                 "Connections of the writer that were lost with a round under way.",
+                 stats.connections_lost);
+    metric_value(buffer, "engine_commits_looked_up_total", "counter",
+                 "Commits that nobody answered and whose outcome was looked up.",
+                 stats.commits_looked_up);
+    metric_value(buffer, "engine_set_aside_total", "counter",
+                 "Commands that waited aside because somebody else had locked a row.",
+                 stats.set_aside);
+    metric_value(buffer, "storage_full", "gauge",
+                 "1 while writes are refused for want of disk space.", stats.storage_full);
 }
 
 // Of engines that have other servers.
@@ -324,13 +313,14 @@ static void add_servers(const struct api *api, struct buffer *buffer) {
     if (api->positions == NULL)
         return;
     api->engine->port->stats(api->engine, &stats);
-    add_value(buffer, "postgres_timeline", "gauge", "Timeline of the primary.", stats.epoch);
-    add_value(buffer, "postgres_failovers_total", "counter",
-              "Changes to another timeline since the start.", stats.failovers);
-    add_value(buffer, "postgres_servers_refused_total", "counter",
-              "Servers that were not used: standbys, old or foreign ones.", stats.servers_refused);
-    add_head(buffer, "postgres_reads_total", "counter",
-             "Reads beside the writer, by where they were answered.");
+    metric_value(buffer, "postgres_timeline", "gauge", "Timeline of the primary.", stats.epoch);
+    metric_value(buffer, "postgres_failovers_total", "counter",
+                 "Changes to another timeline since the start.", stats.failovers);
+    metric_value(buffer, "postgres_servers_refused_total", "counter",
+                 "Servers that were not used: standbys, old or foreign ones.",
+                 stats.servers_refused);
+    metric_head(buffer, "postgres_reads_total", "counter",
+                "Reads beside the writer, by where they were answered.");
     buffer_add_format(buffer,
                       "florin_postgres_reads_total{from=\"primary\"} %llu\n"
                       "florin_postgres_reads_total{from=\"replica\"} %llu\n"
@@ -338,19 +328,19 @@ static void add_servers(const struct api *api, struct buffer *buffer) {
                       (unsigned long long)stats.reads_primary,
                       (unsigned long long)stats.reads_replica,
                       (unsigned long long)stats.reads_cached);
-    add_value(buffer, "postgres_cache_misses_total", "counter",
-              "Wallets that were asked of the cache and were not there, or too old.",
-              stats.cache_misses);
-    add_value(buffer, "postgres_cache_wallets", "gauge", "Wallets in the cache.",
-              stats.cache_wallets);
+    metric_value(buffer, "postgres_cache_misses_total", "counter",
+                 "Wallets that were asked of the cache and were not there, or too old.",
+                 stats.cache_misses);
+    metric_value(buffer, "postgres_cache_wallets", "gauge", "Wallets in the cache.",
+                 stats.cache_wallets);
     if (stats.replica_count == 0)
         return;
-    add_head(buffer, "postgres_replica_used", "gauge", "1: reads may go to that replica.");
+    metric_head(buffer, "postgres_replica_used", "gauge", "1: reads may go to that replica.");
     for (uint32_t i = 0; i < stats.replica_count; i++)
         buffer_add_format(buffer, "florin_postgres_replica_used{replica=\"%s\"} %d\n",
                           stats.replicas[i].name, stats.replicas[i].is_used);
-    add_head(buffer, "postgres_replica_lag_seconds", "gauge",
-             "How far it is behind the primary; missing while nobody knows.");
+    metric_head(buffer, "postgres_replica_lag_seconds", "gauge",
+                "How far it is behind the primary; missing while nobody knows.");
     for (uint32_t i = 0; i < stats.replica_count; i++)
         if (stats.replicas[i].lag_ms != UINT64_MAX)
             buffer_add_format(buffer,
@@ -358,7 +348,7 @@ static void add_servers(const struct api *api, struct buffer *buffer) {
                               stats.replicas[i].name,
                               (unsigned long long)(stats.replicas[i].lag_ms / 1000),
                               (unsigned long long)(stats.replicas[i].lag_ms % 1000));
-    add_head(buffer, "postgres_replica_reads_total", "counter", "Reads that it has answered.");
+    metric_head(buffer, "postgres_replica_reads_total", "counter", "Reads that it has answered.");
     for (uint32_t i = 0; i < stats.replica_count; i++)
         buffer_add_format(buffer, "florin_postgres_replica_reads_total{replica=\"%s\"} %llu\n",
                           stats.replicas[i].name,
@@ -370,16 +360,16 @@ static void add_rules(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
     api->engine->port->stats(api->engine, &stats);
-    add_value(buffer, "rules_version", "gauge",
-              "Of the set of rules for payments that is in force; 0: there never were any.",
-              stats.rules_version);
-    add_value(buffer, "rules_failed", "gauge",
-              "1 while payments are refused because the file of rules does not load.",
-              atomic_load(&api->engine->rules_failed));
+    metric_value(buffer, "rules_version", "gauge",
+                 "Of the set of rules for payments that is in force; 0: there never were any.",
+                 stats.rules_version);
+    metric_value(buffer, "rules_failed", "gauge",
+                 "1 while payments are refused because the file of rules does not load.",
+                 atomic_load(&api->engine->rules_failed));
     if (stats.rule_count == 0)
         return;
-    add_head(buffer, "rule_hits_total", "counter",
-             "Payments that a rule has hit on this server since it is in force.");
+    metric_head(buffer, "rule_hits_total", "counter",
+                "Payments that a rule has hit on this server since it is in force.");
     for (uint32_t i = 0; i < stats.rule_count; i++)
         buffer_add_format(
             buffer,
@@ -390,27 +380,28 @@ static void add_rules(const struct api *api, struct buffer *buffer) {
 
 static void add_http(const struct api *api, struct buffer *buffer) {
     struct http_stats stats = http_server_stats(api->server);
-    add_value(buffer, "http_connections", "gauge", "Open connections.", stats.connections_open);
-    add_value(buffer, "http_connections_accepted_total", "counter", "Connections accepted.",
-              stats.connections_accepted);
-    add_value(buffer, "http_connections_evicted_total", "counter",
-              "Idle connections closed for newcomers.", stats.connections_evicted);
-    add_value(buffer, "http_connections_refused_total", "counter",
-              "Connections closed because their address had too many.", stats.connections_refused);
-    add_value(buffer, "http_requests_refused_total", "counter",
-              "Requests refused before they were understood.", stats.requests_refused);
-    add_value(buffer, "http_requests_timed_out_total", "counter",
-              "Requests that were not complete in time.", stats.requests_timed_out);
-    add_value(buffer, "http_answers_timed_out_total", "counter",
-              "Answers that were not taken in time.", stats.answers_timed_out);
-    add_value(buffer, "http_answers_dropped_total", "counter", "Answers whose client had left.",
-              stats.answers_dropped);
+    metric_value(buffer, "http_connections", "gauge", "Open connections.", stats.connections_open);
+    metric_value(buffer, "http_connections_accepted_total", "counter", "Connections accepted.",
+                 stats.connections_accepted);
+    metric_value(buffer, "http_connections_evicted_total", "counter",
+                 "Idle connections closed for newcomers.", stats.connections_evicted);
+    metric_value(buffer, "http_connections_refused_total", "counter",
+                 "Connections closed because their address had too many.",
+                 stats.connections_refused);
+    metric_value(buffer, "http_requests_refused_total", "counter",
+                 "Requests refused before they were understood.", stats.requests_refused);
+    metric_value(buffer, "http_requests_timed_out_total", "counter",
+                 "Requests that were not complete in time.", stats.requests_timed_out);
+    metric_value(buffer, "http_answers_timed_out_total", "counter",
+                 "Answers that were not taken in time.", stats.answers_timed_out);
+    metric_value(buffer, "http_answers_dropped_total", "counter", "Answers whose client had left.",
+                 stats.answers_dropped);
 }
 
 void metrics_render(struct api *api, struct buffer *buffer) {
-    add_head(buffer, "build_info", "gauge", "The version that runs.");
+    metric_head(buffer, "build_info", "gauge", "The version that runs.");
     buffer_add_format(buffer, "florin_build_info{version=\"%s\"} 1\n", api->options.version);
-    add_head(buffer, "uptime_seconds", "gauge", "Since the server was started.");
+    metric_head(buffer, "uptime_seconds", "gauge", "Since the server was started.");
     add_seconds(buffer, "uptime_seconds", (clock_monotonic_ns() - api->opened_ns) / 1000000, 1000,
                 3);
     add_answers(api, buffer);

@@ -3,7 +3,6 @@
 #include "api/pulse.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +10,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/metric.h"
 #include "base/signal_gate.h"
+#include "base/thread.h"
 #include "engine/wait.h"
 
 #define CURRENCIES_MAX 4096
@@ -92,13 +93,7 @@ struct pulse *pulse_open(struct engine *engine, struct recount *recount, uint32_
     signal_gate_init(&pulse->stop, 0, 0);
     engine_wait_init(&pulse->wait, engine);
     CHECK(pthread_mutex_init(&pulse->lock, NULL) == 0);
-    // Signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    CHECK(pthread_create(&pulse->thread, NULL, pulse_main, pulse) == 0);
-    (void)pthread_setname_np(pulse->thread, "pulse"); // only for people who look at threads
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_start(&pulse->thread, "pulse", pulse_main, pulse);
     return pulse;
 }
 
@@ -149,10 +144,9 @@ void pulse_metrics(struct pulse *pulse, struct buffer *buffer) {
     pulse_state_of(pulse, &state);
     uint64_t took_us = state.waits_ms * 1000 > state.took_us ? state.waits_ms * 1000
                                                               : state.took_us;
-    buffer_add_format(buffer,
-                      "# HELP florin_store_answer_seconds How long the store took to answer a "
-                      "small read, or has been taking.\n# TYPE florin_store_answer_seconds gauge\n"
-                      "florin_store_answer_seconds %llu.%06llu\n",
+    metric_head(buffer, "store_answer_seconds", "gauge",
+                "How long the store took to answer a small read, or has been taking.");
+    buffer_add_format(buffer, "florin_store_answer_seconds %llu.%06llu\n",
                       (unsigned long long)(took_us / 1000000),
                       (unsigned long long)(took_us % 1000000));
     CHECK(pthread_mutex_lock(&pulse->lock) == 0);

@@ -4,10 +4,9 @@
 // and its request.
 #include "api/parts.h"
 
-#include <signal.h>
-
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 static void job_run(struct job *job) {
     switch (job->kind) {
@@ -54,16 +53,8 @@ void readers_open(struct readers *readers, const char *name, uint32_t thread_cou
     memset(readers, 0, sizeof(*readers));
     CHECK(pthread_mutex_init(&readers->lock, NULL) == 0);
     CHECK(pthread_cond_init(&readers->filled, NULL) == 0);
-    // Signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    for (; readers->thread_count < thread_count; readers->thread_count++) {
-        pthread_t *thread = &readers->threads[readers->thread_count];
-        CHECK(pthread_create(thread, NULL, reader_main, readers) == 0);
-        (void)pthread_setname_np(*thread, name); // only for people who look at threads
-    }
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    for (; readers->thread_count < thread_count; readers->thread_count++)
+        thread_start(&readers->threads[readers->thread_count], name, reader_main, readers);
 }
 
 void readers_close(struct readers *readers) {

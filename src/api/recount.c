@@ -3,7 +3,6 @@
 #include "api/recount.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -11,7 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metric.h"
 #include "base/signal_gate.h"
+#include "base/thread.h"
 #include "watch/auditor.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -192,13 +193,7 @@ struct recount *recount_open(const struct recount_options *options) {
     CHECK(pthread_mutex_init(&recount->lock, NULL) == 0);
     if (options->mib_per_s == 0)
         return recount;
-    // Signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    CHECK(pthread_create(&recount->thread, NULL, recount_main, recount) == 0);
-    (void)pthread_setname_np(recount->thread, "recount"); // only for people who look at threads
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_start(&recount->thread, "recount", recount_main, recount);
     return recount;
 }
 
@@ -239,30 +234,24 @@ bool recount_resume(struct recount *recount) {
     return was;
 }
 
-static void add(struct buffer *buffer, const char *name, const char *type, const char *help,
-                uint64_t value) {
-    buffer_add_format(buffer, "# HELP florin_%s %s\n# TYPE florin_%s %s\nflorin_%s %llu\n", name,
-                      help, name, type, name, (unsigned long long)value);
-}
-
 void recount_metrics(const struct recount *recount, struct buffer *buffer) {
     struct recount_state state;
     recount_state_of(recount, &state);
     uint64_t now_ms = clock_now_ms();
-    add(buffer, "integrity_consistent", "gauge",
-        "0 when the last examination of the books found a difference.", state.consistent);
-    add(buffer, "integrity_alarms_total", "counter",
-        "Examinations of the books that found a difference.", state.alarms);
-    add(buffer, "integrity_recounts_total", "counter",
-        "Recounts of all books from their first record, finished.", state.runs);
-    add(buffer, "integrity_recount_progress", "gauge",
-        "How far the present recount is, in thousandths.", state.progress);
-    add(buffer, "integrity_recount_duration_milliseconds", "gauge",
-        "How long the last recount took, with its pauses.", state.took_ms);
+    metric_value(buffer, "integrity_consistent", "gauge",
+                 "0 when the last examination of the books found a difference.", state.consistent);
+    metric_value(buffer, "integrity_alarms_total", "counter",
+                 "Examinations of the books that found a difference.", state.alarms);
+    metric_value(buffer, "integrity_recounts_total", "counter",
+                 "Recounts of all books from their first record, finished.", state.runs);
+    metric_value(buffer, "integrity_recount_progress", "gauge",
+                 "How far the present recount is, in thousandths.", state.progress);
+    metric_value(buffer, "integrity_recount_duration_milliseconds", "gauge",
+                 "How long the last recount took, with its pauses.", state.took_ms);
     if (state.examined_ms != 0)
-        add(buffer, "integrity_age_seconds", "gauge",
-            "Since the books were last examined, by a recount or because somebody asked.",
-            now_ms > state.examined_ms ? (now_ms - state.examined_ms) / 1000 : 0);
-    add(buffer, "payments_stopped", "gauge",
-        "1 while payments are stopped because the books differ.", state.stopped);
+        metric_value(buffer, "integrity_age_seconds", "gauge",
+                     "Since the books were last examined, by a recount or because somebody asked.",
+                     now_ms > state.examined_ms ? (now_ms - state.examined_ms) / 1000 : 0);
+    metric_value(buffer, "payments_stopped", "gauge",
+                 "1 while payments are stopped because the books differ.", state.stopped);
 }

@@ -2,7 +2,6 @@
 // The server as its owner sees it: opened, started, stopped, closed. Everything that happens in
 // between happens on the loops' threads; this file only sets the flags that they read and waits for
 // them.
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "http/internal.h"
 
 #define SERVER_CONNECTIONS_MAX  4096
@@ -77,21 +77,14 @@ unsigned http_server_connections_max(const struct http_server *server) {
 void http_server_start(struct http_server *server) {
     CHECK(!server->started);
     server->started = true;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0); // inherited by the threads
     for (unsigned index = 0; index < server->loop_count; index++) {
         struct http_loop *loop = &server->loops[index];
         loop->relief.has_threads = true;
-        CHECK(pthread_create(&loop->threads[0], NULL, loop_main, loop) == 0);
-        CHECK(pthread_create(&loop->threads[1], NULL, loop_stand_by, loop) == 0);
         char name[16];
         snprintf(name, sizeof(name), "http-%u", index);
-        for (unsigned thread = 0; thread < HTTP_LOOP_THREADS; thread++) // for who looks at threads
-            (void)pthread_setname_np(loop->threads[thread], name);
+        thread_start(&loop->threads[0], name, loop_main, loop);
+        thread_start(&loop->threads[1], name, loop_stand_by, loop);
     }
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
 void http_server_close_listener(struct http_server *server) {

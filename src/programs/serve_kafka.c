@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 
 #define HOUR_MS UINT64_C(3600000)
 #define DAY_MS  (24 * HOUR_MS)
@@ -98,64 +99,60 @@ bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct e
     return kafka->config->work == 0 || open_worker(kafka, config, engine, api);
 }
 
-static void add_value(struct buffer *buffer, const char *name, const char *type, const char *help,
-                      uint64_t value) {
-    buffer_add_format(buffer, "# HELP florin_%s %s\n# TYPE florin_%s %s\nflorin_%s %llu\n", name,
-                      help, name, type, name, (unsigned long long)value);
-}
-
 static void add_publisher(const struct publisher *publisher, struct buffer *buffer) {
     struct publisher_stats stats;
     publisher_stats(publisher, &stats);
-    add_value(buffer, "events_published_total", "counter", "Events that the broker has.",
-              stats.events);
-    add_value(buffer, "events_rewinds_total", "counter", "Deliveries begun again.", stats.rewinds);
-    add_value(buffer, "events_publishing", "gauge", "1 on the node that publishes.",
-              stats.is_publishing);
-    add_value(buffer, "events_position", "gauge", "How far the feed is published.",
-              stats.position);
-    add_value(buffer, "events_feed_end", "gauge", "Where the feed ends.", stats.end);
-    add_value(buffer, "events_oldest_milliseconds", "gauge",
-              "Age of the oldest change that is not published.", stats.oldest_ms);
-    add_value(buffer, "events_broker_up", "gauge", "1 while a broker answers.",
-              stats.broker_is_up);
+    metric_value(buffer, "events_published_total", "counter", "Events that the broker has.",
+                 stats.events);
+    metric_value(buffer, "events_rewinds_total", "counter", "Deliveries begun again.",
+                 stats.rewinds);
+    metric_value(buffer, "events_publishing", "gauge", "1 on the node that publishes.",
+                 stats.is_publishing);
+    metric_value(buffer, "events_position", "gauge", "How far the feed is published.",
+                 stats.position);
+    metric_value(buffer, "events_feed_end", "gauge", "Where the feed ends.", stats.end);
+    metric_value(buffer, "events_oldest_milliseconds", "gauge",
+                 "Age of the oldest change that is not published.", stats.oldest_ms);
+    metric_value(buffer, "events_broker_up", "gauge", "1 while a broker answers.",
+                 stats.broker_is_up);
 }
 
 static void add_queue(struct queue *queue, struct buffer *buffer) {
     struct queue_stats stats;
     queue_stats(queue, &stats);
-    add_value(buffer, "queue_sent_total", "counter", "Commands handed to the queue.", stats.sent);
-    add_value(buffer, "queue_acknowledged_total", "counter", "Commands that all replicas have.",
-              stats.delivered);
-    add_value(buffer, "queue_failed_total", "counter", "Commands that no broker took.",
-              stats.failed);
-    add_value(buffer, "queue_pending", "gauge", "Commands that are not acknowledged yet.",
-              stats.pending);
-    add_value(buffer, "queue_broker_up", "gauge", "1 while the queue takes commands.",
-              stats.is_up);
+    metric_value(buffer, "queue_sent_total", "counter", "Commands handed to the queue.",
+                 stats.sent);
+    metric_value(buffer, "queue_acknowledged_total", "counter", "Commands that all replicas have.",
+                 stats.delivered);
+    metric_value(buffer, "queue_failed_total", "counter", "Commands that no broker took.",
+                 stats.failed);
+    metric_value(buffer, "queue_pending", "gauge", "Commands that are not acknowledged yet.",
+                 stats.pending);
+    metric_value(buffer, "queue_broker_up", "gauge", "1 while the queue takes commands.",
+                 stats.is_up);
 }
 
 static void add_worker(struct worker *worker, struct buffer *buffer) {
     struct worker_stats stats;
     worker_stats(worker, &stats);
-    add_value(buffer, "worker_commands_total", "counter", "Queued commands carried out.",
-              stats.commands);
-    add_value(buffer, "worker_skipped_total", "counter", "Records that the books had already.",
-              stats.skipped);
-    add_value(buffer, "worker_dead_letters_total", "counter", "Records that can never succeed.",
-              stats.dead_letters);
-    add_value(buffer, "worker_batches_total", "counter", "Rounds of queued commands.",
-              stats.batches);
-    add_value(buffer, "worker_fenced_total", "counter", "Rounds that another worker took over.",
-              stats.fenced);
-    add_value(buffer, "worker_partitions", "gauge", "Partitions that are this worker's.",
-              stats.partitions);
-    add_value(buffer, "worker_stopped", "gauge", "Partitions and slots that wait for a person.",
-              stats.stopped);
-    add_value(buffer, "worker_lag", "gauge", "Queued commands that are not carried out.",
-              stats.lag);
-    add_value(buffer, "worker_oldest_milliseconds", "gauge", "Age of the oldest of them.",
-              stats.oldest_ms);
+    metric_value(buffer, "worker_commands_total", "counter", "Queued commands carried out.",
+                 stats.commands);
+    metric_value(buffer, "worker_skipped_total", "counter", "Records that the books had already.",
+                 stats.skipped);
+    metric_value(buffer, "worker_dead_letters_total", "counter", "Records that can never succeed.",
+                 stats.dead_letters);
+    metric_value(buffer, "worker_batches_total", "counter", "Rounds of queued commands.",
+                 stats.batches);
+    metric_value(buffer, "worker_fenced_total", "counter", "Rounds that another worker took over.",
+                 stats.fenced);
+    metric_value(buffer, "worker_partitions", "gauge", "Partitions that are this worker's.",
+                 stats.partitions);
+    metric_value(buffer, "worker_stopped", "gauge", "Partitions and slots that wait for a person.",
+                 stats.stopped);
+    metric_value(buffer, "worker_lag", "gauge", "Queued commands that are not carried out.",
+                 stats.lag);
+    metric_value(buffer, "worker_oldest_milliseconds", "gauge", "Age of the oldest of them.",
+                 stats.oldest_ms);
 }
 
 void serve_kafka_metrics(void *context, struct buffer *buffer) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 
 static enum pattern_told tell(void *context, struct engine_wait *wait,
                               const struct pattern_finding *finding) {
@@ -55,24 +56,14 @@ void serve_patterns_metrics(struct pattern_watch *watch, struct buffer *buffer) 
     if (watch == NULL)
         return;
     pattern_watch_stats(watch, &stats);
-    buffer_add_format(buffer, "# HELP florin_pattern_findings_total Patterns over several wallets "
-                              "that were found since the start.\n"
-                              "# TYPE florin_pattern_findings_total counter\n");
+    metric_head(buffer, "pattern_findings_total", "counter",
+                "Patterns over several wallets that were found since the start.");
     for (int i = 0; i < PATTERN_COUNT; i++)
         buffer_add_format(buffer, "florin_pattern_findings_total{pattern=\"%s\"} %llu\n",
                           pattern_name((enum pattern)i), (unsigned long long)stats.findings[i]);
-    buffer_add_format(buffer,
-                      "# HELP florin_patterns_position How far the feed was looked at for "
-                      "patterns.\n# TYPE florin_patterns_position gauge\n"
-                      "florin_patterns_position %llu\n",
-                      (unsigned long long)stats.position);
-    buffer_add_format(buffer,
-                      "# HELP florin_patterns_feed_end Where the feed ended then.\n"
-                      "# TYPE florin_patterns_feed_end gauge\nflorin_patterns_feed_end %llu\n",
-                      (unsigned long long)stats.end);
-    buffer_add_format(buffer,
-                      "# HELP florin_patterns_turns_total How often the feed was read on.\n"
-                      "# TYPE florin_patterns_turns_total counter\n"
-                      "florin_patterns_turns_total %llu\n",
-                      (unsigned long long)stats.turns);
+    metric_value(buffer, "patterns_position", "gauge",
+                 "How far the feed was looked at for patterns.", stats.position);
+    metric_value(buffer, "patterns_feed_end", "gauge", "Where the feed ended then.", stats.end);
+    metric_value(buffer, "patterns_turns_total", "counter", "How often the feed was read on.",
+                 stats.turns);
 }

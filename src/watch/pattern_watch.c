@@ -5,12 +5,12 @@
 #include "watch/pattern_watch.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/signal_gate.h"
+#include "base/thread.h"
 
 #define CHUNK_BYTES  (UINT64_C(1) << 20) // of the feed, between two looks at what was found
 #define IDLE_NS      UINT64_C(100000000)
@@ -248,13 +248,7 @@ struct pattern_watch *pattern_watch_open(const struct pattern_watch_options *opt
     signal_gate_init(&watch->stop, 0, 0);
     engine_wait_init(&watch->wait, options->engine);
     CHECK(pthread_mutex_init(&watch->lock, NULL) == 0);
-    // Signals are for the main thread.
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    CHECK(pthread_create(&watch->thread, NULL, watch_main, watch) == 0);
-    (void)pthread_setname_np(watch->thread, "patterns"); // only for people who look at threads
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_start(&watch->thread, "patterns", watch_main, watch);
     return watch;
 }
 

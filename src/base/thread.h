@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Threads beside the main one.
+#pragma once
+#include <pthread.h>
+
+// Starts `run(context)` on a thread that takes no signals: they are for the main thread. `name`,
+// of at most 15 characters, is only for people who look at threads; it is not kept.
+// Thread: any.
+void thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *context),
+                  void *context);
