@@ -197,6 +197,19 @@ static uint64_t epochs_of(struct worker *worker, uint32_t partition) {
     return sum;
 }
 
+// The same sum as it was when we claimed them. 0: some are not ours any more.
+static uint64_t epochs_claimed(const struct worker *worker, uint32_t partition) {
+    uint64_t sum = 0;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        if (worker->slots[slot].partition != partition)
+            continue;
+        if (worker->slots[slot].cursor.epoch == 0)
+            return 0;
+        sum += worker->slots[slot].cursor.epoch;
+    }
+    return sum;
+}
+
 static bool waits_for_a_person(const struct worker *worker, uint32_t partition) {
     bool waits = worker->partitions[partition].stopped;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS && !waits; slot++)
@@ -211,6 +224,10 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
         return;
     bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
     if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
+        // Held against our own claim, not against a first look: a person moves many places one
+        // after the other, and we may have claimed in the middle of it.
+        if (own->epochs == 0)
+            own->epochs = epochs_claimed(worker, partition);
         uint64_t epochs = epochs_of(worker, partition);
         again = own->epochs != 0 && epochs != 0 && epochs != own->epochs;
         if (own->epochs == 0)

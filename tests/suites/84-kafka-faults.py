@@ -40,7 +40,7 @@ def world(**more):
 def leader_killed(report):
     shop, payers, till = world()
     load = Load(shop, payers, till)
-    time.sleep(1)
+    load.more(20)
     victim = CLUSTER.brokers[SEED % 3]
     victim.kill()
     time.sleep(6)
@@ -55,7 +55,7 @@ def worker_killed(report):
     shop, payers, till = world()
     load = Load(shop, payers, till)
     for _ in range(3):
-        time.sleep(1)
+        load.more(20)
         shop.server.kill()
         shop.server.start()
     settle(report, "the worker killed", shop, payers, till, load)
@@ -65,7 +65,7 @@ def worker_killed(report):
 def two_of_three(report):
     shop, payers, till = world()
     load = Load(shop, payers, till)
-    time.sleep(1)
+    load.more(20)
     victims = [CLUSTER.brokers[(SEED + i) % 3] for i in range(2)]
     for victim in victims:
         victim.kill()
@@ -86,7 +86,7 @@ def frozen_broker(report):
     """A cut line: one broker hears and says nothing for a while."""
     shop, payers, till = world()
     load = Load(shop, payers, till)
-    time.sleep(1)
+    load.more(20)
     victim = CLUSTER.brokers[(SEED + 1) % 3]
     victim.freeze()
     time.sleep(5)
@@ -99,7 +99,7 @@ def frozen_broker(report):
 def topic_made_anew(report):
     shop, payers, till = world()
     load = Load(shop, payers, till)
-    time.sleep(1)
+    load.more(20)
     settle(report, "before", shop, payers, till, load)
     before = shop.balance(till)
     shop.server.stop()
