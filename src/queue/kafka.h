@@ -147,6 +147,12 @@ MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int
                                             uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);
 // The same as far as the last fetch told; false: not known yet.
 bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_high);
+// How many partitions of the topic its members have together; UINT32_MAX: they are being shared out
+// right now. STATUS_busy: nobody told in time.
+MUST_CHECK enum status kafka_group_look(struct kafka_consumer *consumer, uint32_t wait_ms,
+                                        uint32_t *ret_partitions);
+// Leaves the group and joins it as somebody new. False: it cannot now.
+bool kafka_group_join_again(struct kafka_consumer *consumer);
 // Reads one record of a partition by its offset, beside the group. STATUS_not_found: it is gone.
 MUST_CHECK enum status kafka_fetch_one(const struct kafka_access *access, const char *topic,
                                        int32_t partition, int64_t offset, uint32_t wait_ms,

@@ -9,13 +9,6 @@
 #include "base/memory.h"
 #include "queue/kafka_private.h"
 
-struct kafka_consumer {
-    rd_kafka_t *handle;
-    struct kafka_member member;
-    char topic[256];
-    uint64_t turn;
-};
-
 static rd_kafka_topic_partition_list_t *one(const struct kafka_consumer *consumer,
                                             int32_t partition) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -123,19 +116,18 @@ enum status kafka_consumer_open(const struct kafka_access *access, const char *g
                                 char *ret_why, size_t why_bytes,
                                 struct kafka_consumer **ret_consumer) {
     struct kafka_consumer *consumer = memory_take_zeroed(sizeof(*consumer));
-    CHECK(strlen(topic) < sizeof(consumer->topic));
+    CHECK(strlen(topic) < sizeof(consumer->topic) && strlen(group) < sizeof(consumer->group));
     memcpy(consumer->topic, topic, strlen(topic) + 1);
+    memcpy(consumer->group, group, strlen(group) + 1);
     consumer->member = *member;
     consumer->handle = open_handle(access, group, consumer, ret_why, why_bytes);
     if (consumer->handle == NULL) {
         memory_free(consumer);
         return STATUS_invalid_request;
     }
-    rd_kafka_topic_partition_list_t *topics = one(consumer, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t error = rd_kafka_subscribe(consumer->handle, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        (void)snprintf(ret_why, why_bytes, "Kafka: %s", rd_kafka_err2str(error));
+    const char *error = kafka_join(consumer);
+    if (error != NULL) {
+        (void)snprintf(ret_why, why_bytes, "Kafka: %s", error);
         kafka_consumer_close(consumer);
         return STATUS_invalid_request;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between the two files that know librdkafka.
+// Between the files that know librdkafka.
 #pragma once
 #include <librdkafka/rdkafka.h>
 
@@ -9,3 +9,14 @@
 rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why, size_t why_bytes);
 // Sets one more; the names are ours, so failing is our mistake.
 void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *value);
+
+struct kafka_consumer {
+    rd_kafka_t *handle;
+    struct kafka_member member;
+    char topic[256], group[256];
+    uint64_t turn;
+};
+
+// kafka_group.c
+// Asks to be a member; NULL: it is asked, else why not.
+const char *kafka_join(struct kafka_consumer *consumer);

@@ -172,6 +172,7 @@ static void turn(struct worker *worker) {
         settle_all(worker);
     for (uint32_t i = 0; i < worker->reader.partitions; i++)
         worker_look_again(worker, i);
+    worker_look_at_group(worker);
     worker_note(worker);
 }
 

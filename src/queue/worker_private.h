@@ -67,6 +67,7 @@ struct worker {
     uint32_t limit;            // commands per round; smaller while one is looked for that fails
     uint32_t letters_failed;
     uint64_t settled_ns;
+    uint64_t idle_ns; // since when no partition is ours, or the last look at the group; 0: some is
 
     pthread_mutex_t lock; // stats
     struct worker_stats stats;
@@ -98,6 +99,10 @@ bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high,
 void worker_fenced(struct worker *worker, uint32_t slot);
 // Moves slots that had no command lately behind what their partition has seen.
 void worker_settle(struct worker *worker, uint32_t partition);
+
+// worker_group.c
+// Of a worker without partitions: makes the group share out what it left to nobody.
+void worker_look_at_group(struct worker *worker);
 
 // worker_batch.c
 // Carries out what was read, until each record is seen to or no longer ours.

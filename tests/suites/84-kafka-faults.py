@@ -106,7 +106,7 @@ def topic_made_anew(report):
     admin = CLUSTER.admin()
     admin.delete_topics([shop.topic])
     admin.close()
-    time.sleep(2)
+    shop.wait_for(lambda: shop.topic not in CLUSTER.topics(), what="the topic to go")
     shop.server.start()
     shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) > 0, what="an alarm")
     report.check("alarm", "ALARM" in shop.server.log(), shop.server.log()[-500:])

@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka")]
 
 import broker  # noqa: E402
 import florin  # noqa: E402
+import forgetful  # noqa: E402
 import line  # noqa: E402
 import shop as shops  # noqa: E402
 from load import Load, settle  # noqa: E402
@@ -205,6 +206,24 @@ def unsafe_topics(report):
         shop.server.stop()
 
 
+def left_to_nobody(report):
+    """A group that rests while its partitions are nobody's is made to share them out again."""
+    chosen = settings()
+    CLUSTER.make_topic(chosen["commands_topic"], PARTITIONS, retention_ms=3_600_000)
+    leader = forgetful.Leader(CLUSTER, chosen["commands_topic"], chosen["group"], PARTITIONS)
+    report.check("somebody else leads", leader.leads.wait(60))
+    shop = shops.Shop(CLUSTER, BINARY, **chosen)
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
+    report.check("it says so", "0 of the 4 partitions" in shop.server.log(),
+                 shop.server.log()[-900:])
+    ann, bob = shop.open("ann", money=10), shop.open("bob")
+    with shop.client() as client:
+        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 7})
+    report.equal("commands are carried out", shop.outcome(queued["id"])["status"], "done")
+    leader.close()
+    shop.server.stop()
+
+
 def full_disk(report):
     """The broker's disk fills up under load: writes refuse, and resume when there is room."""
     if not IS_SMALL:
@@ -237,6 +256,7 @@ def main():
     report.run("handed over", handed_over)
     report.run("shorter than the lag", shorter_than_the_lag)
     report.run("unsafe topics", unsafe_topics)
+    report.run("left to nobody", left_to_nobody)
     report.run("full disk", full_disk)
     CLUSTER.kill()
     if IS_SMALL:
