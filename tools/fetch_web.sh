@@ -10,6 +10,6 @@ cmp -s web/package-lock.json build/web/fetched.json && exit 0
 cp web/package.json web/package-lock.json web/.npmrc build/web/
 echo "Fetching the libraries of the operator's page"
 # A registry that does not answer at once often does a moment later.
-fetch() { (cd build/web && npm ci --ignore-scripts --silent) >&2; }
+fetch() { (cd build/web && ../../tools/with_node.sh npm ci --ignore-scripts --silent) >&2; }
 fetch || { sleep 5; fetch; }
 cp build/web/package-lock.json build/web/fetched.json

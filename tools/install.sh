@@ -34,8 +34,8 @@ for purpose in "$@"; do
     esac
 done
 
-# The libraries of the operator's page come from npm. Its clients of other makes will do as well.
-command -v npm >/dev/null || wanted="$wanted npm"
+# The libraries of the operator's page come by npm: the machine's own, or one that pip fetches.
+command -v npm >/dev/null && command -v node >/dev/null || wanted="$wanted python3-pip"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This is not a Debian; these packages, or what they are called here, are needed:" $wanted
