@@ -7,7 +7,7 @@
 void cursor_check(const struct cursor *cursor) {
     CHECK(cursor->kind < CURSOR_KINDS);
     CHECK(cursor->slot < LIMIT_SLOTS);
-    CHECK(cursor->kind == CURSOR_QUEUE || cursor->slot == 0); // the others have one place
+    CHECK(cursor_is_of_commands(cursor->kind) || cursor->slot == 0); // the others have one place
 }
 
 enum status cursor_decide(enum cursor_change change, const struct cursor_wish *wish,

@@ -15,6 +15,8 @@
 #include "base/limits.h"
 #include "base/status.h"
 
+#define CURSOR_OWN_TOPICS_MAX 8
+
 // Stored: values never change.
 enum cursor_kind {
     CURSOR_EVENTS = 0, // in the feed: the position of the next record to publish; slot 0
@@ -23,8 +25,16 @@ enum cursor_kind {
     // Before which position the books' history is archived; slot 0. Checksum and source are 128
     // bits of the digest of what was carried over (watch/opening.h).
     CURSOR_ARCHIVE = 3,
+    // In a topic of a producer's own, one kind for each (docs/kafka.md): as CURSOR_QUEUE.
+    CURSOR_OWN_TOPIC = 4,
+    CURSOR_OWN_TOPIC_LAST = CURSOR_OWN_TOPIC + CURSOR_OWN_TOPICS_MAX - 1,
     CURSOR_KINDS
 };
+
+// Whether it is a place in commands, one per slot; else one in the feed, with slot 0.
+static inline bool cursor_is_of_commands(uint8_t kind) {
+    return kind == CURSOR_QUEUE || (kind >= CURSOR_OWN_TOPIC && kind <= CURSOR_OWN_TOPIC_LAST);
+}
 
 struct cursor {
     uint8_t kind; // enum cursor_kind

@@ -645,7 +645,7 @@ static const char *take_cursor(struct reader *reader, struct cursor *facts) {
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
     if (bytes.kind >= CURSOR_KINDS || bytes.slot >= LIMIT_SLOTS || bytes.epoch == 0 ||
-        (bytes.kind != CURSOR_QUEUE && bytes.slot != 0))
+        (!cursor_is_of_commands(bytes.kind) && bytes.slot != 0))
         return "R6: a cursor of no kind or slot";
     *facts = (struct cursor){.kind = bytes.kind,
                              .slot = bytes.slot,

@@ -88,7 +88,7 @@ bool places_rewrite(const struct places *places, struct record *record, struct b
     case RECORD_CURSOR:
         // A place in the feed is where the next record to publish stands: at the latest this one,
         // which is the last that the map knows.
-        if (record->cursor.kind != CURSOR_QUEUE && record->cursor.next != 0)
+        if (!cursor_is_of_commands(record->cursor.kind) && record->cursor.next != 0)
             record->cursor.next =
                 places_at_or_after(places, record->cursor.next,
                                    places->items[places->count - 1].to + sizeof(uint64_t));

@@ -125,6 +125,102 @@ static bool read_one(struct config_kafka *kafka, const struct kafka_setting *set
     UNREACHABLE("a setting of no kind");
 }
 
+// ---- topics of producers' own -----------------------------------------------------------------
+
+static bool take_text(struct json_value value, char *place, size_t place_bytes) {
+    struct slice text = {0};
+    if (json_kind(value) != JSON_TEXT)
+        return false;
+    text = json_text(value);
+    if (text.size == 0 || text.size >= place_bytes || memchr(text.bytes, 0, text.size) != NULL)
+        return false;
+    memcpy(place, text.bytes, text.size);
+    place[text.size] = '\0';
+    return true;
+}
+
+// NULL, or what is wrong with it.
+static const char *read_topic(struct json_value value, struct config_kafka_topic *topic) {
+    struct json_cursor members;
+    struct slice name;
+    struct json_value member;
+    struct id id;
+    int64_t partitions = 0;
+    if (json_kind(value) != JSON_OBJECT)
+        return "is {\"topic\", \"principal\", \"partitions\"}";
+    members = json_members(value);
+    while (json_next_member(&members, &name, &member)) {
+        if (slice_equal(name, SLICE("topic"))) {
+            if (!take_text(member, topic->name, sizeof(topic->name)))
+                return "has a name of 1 to 255 bytes as \"topic\"";
+        } else if (slice_equal(name, SLICE("principal"))) {
+            if (!take_text(member, topic->principal, sizeof(topic->principal)) ||
+                !id_parse(ID_KEY, slice_of_text(topic->principal), &id))
+                return "has the id of an API key as \"principal\"";
+        } else if (slice_equal(name, SLICE("partitions"))) {
+            if (json_kind(member) != JSON_INTEGER || !json_integer(member, &partitions) ||
+                partitions < 1 || partitions > KAFKA_PARTITIONS_MAX)
+                return "has 1 to 1024 \"partitions\"";
+        } else {
+            return "has \"topic\", \"principal\" and \"partitions\" and nothing else";
+        }
+    }
+    topic->partitions = (uint32_t)partitions;
+    return topic->name[0] == '\0' || topic->principal[0] == '\0'
+               ? "needs \"topic\" and \"principal\""
+               : NULL;
+}
+
+static bool read_topics(struct config_kafka *kafka, struct json_value value, char *ret_why,
+                        size_t why_bytes) {
+    struct json_cursor items;
+    struct json_value item;
+    if (json_kind(value) != JSON_ARRAY) {
+        (void)snprintf(ret_why, why_bytes, "kafka.topics must be a list.");
+        return false;
+    }
+    items = json_items(value);
+    while (json_next_item(&items, &item)) {
+        const char *why = "is one of at most 8";
+        if (kafka->topic_count < CURSOR_OWN_TOPICS_MAX) {
+            why = read_topic(item, &kafka->topics[kafka->topic_count]);
+            kafka->topic_count++;
+        }
+        if (why == NULL)
+            continue;
+        (void)snprintf(ret_why, why_bytes, "kafka.topics: each of them %s.", why);
+        return false;
+    }
+    return true;
+}
+
+int config_kafka_topic_find(const struct config_kafka *kafka, struct slice name) {
+    if (slice_equal(slice_of_text(kafka->commands_topic), name))
+        return 0;
+    for (uint32_t i = 0; i < kafka->topic_count; i++)
+        if (slice_equal(slice_of_text(kafka->topics[i].name), name))
+            return (int)i + 1;
+    return -1;
+}
+
+// No topic stands for two things, and all have partitions.
+static bool topics_are_apart(struct config_kafka *kafka, char *ret_why, size_t why_bytes) {
+    for (uint32_t i = 0; i < kafka->topic_count; i++) {
+        struct config_kafka_topic *topic = &kafka->topics[i];
+        struct slice name = slice_of_text(topic->name);
+        bool is_other = slice_equal(name, slice_of_text(kafka->events_topic)) ||
+                        slice_equal(name, slice_of_text(kafka->dead_letter_topic));
+        if (topic->partitions == 0)
+            topic->partitions = (uint32_t)kafka->partitions;
+        if (!is_other && config_kafka_topic_find(kafka, name) == (int)i + 1)
+            continue;
+        (void)snprintf(ret_why, why_bytes, "kafka.topics: %s is used for something else as well.",
+                       topic->name);
+        return false;
+    }
+    return true;
+}
+
 bool config_read_kafka(struct json_value value, struct config_kafka *kafka, char *ret_why,
                        size_t why_bytes) {
     bool seen[SETTING_COUNT] = {false};
@@ -138,6 +234,11 @@ bool config_read_kafka(struct json_value value, struct config_kafka *kafka, char
     struct json_value member;
     while (json_next_member(&members, &name, &member)) {
         size_t i = 0;
+        if (slice_equal(name, SLICE("topics")) && kafka->topic_count == 0) {
+            if (!read_topics(kafka, member, ret_why, why_bytes))
+                return false;
+            continue;
+        }
         while (i < SETTING_COUNT && !slice_equal(slice_of_text(settings[i].name), name))
             i++;
         if (i == SETTING_COUNT || seen[i]) {
@@ -151,7 +252,7 @@ bool config_read_kafka(struct json_value value, struct config_kafka *kafka, char
         if (!read_one(kafka, &settings[i], member, ret_why, why_bytes))
             return false;
     }
-    return true;
+    return topics_are_apart(kafka, ret_why, why_bytes);
 }
 
 // ---- secrets ----------------------------------------------------------------------------------
@@ -227,4 +328,7 @@ void config_kafka_describe(struct buffer *buffer) {
             buffer_add_format(buffer, " (default %s)", setting->standard_text);
         buffer_add_format(buffer, "\n      %s\n", setting->sentence);
     }
+    BUFFER_ADD(buffer, "  kafka.topics (a list of at most 8)\n"
+                       "      Topics of producers' own: {\"topic\", \"principal\": a key's id, "
+                       "\"partitions\"}.\n");
 }

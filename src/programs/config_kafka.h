@@ -9,11 +9,20 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "ledger/cursor.h"
 #include "queue/kafka.h"
 
 #define CONFIG_KAFKA_TEXT_BYTES 512
+
+// A topic of a producer's own.
+struct config_kafka_topic {
+    char name[256];
+    char principal[ID_TEXT_BYTES_MAX + 1]; // a key's id
+    uint32_t partitions;
+};
 
 struct config_kafka {
     char brokers[CONFIG_KAFKA_TEXT_BYTES]; // "": no Kafka
@@ -31,6 +40,8 @@ struct config_kafka {
     char group[CONFIG_KAFKA_TEXT_BYTES];
     uint64_t partitions, replicas, min_insync, retention_hours;
     uint64_t any_host_name, events, commands, queue_writes, work, direct; // 0 or 1
+    struct config_kafka_topic topics[CURSOR_OWN_TOPICS_MAX]; // in the order of their cursors' kinds
+    uint32_t topic_count;
     // Read by config_kafka_access.
     char password[CONFIG_KAFKA_TEXT_BYTES];
     char key_password[CONFIG_KAFKA_TEXT_BYTES];
@@ -45,5 +56,8 @@ bool config_read_kafka(struct json_value value, struct config_kafka *kafka, char
 // Reads the secrets, and points at everything; `kafka` must outlive the result. False: `ret_why`.
 bool config_kafka_access(struct config_kafka *kafka, struct kafka_access *ret_access,
                          char *ret_why, size_t why_bytes);
+// The number of a topic of commands: 0 the common one, 1 and on those of producers' own; -1: it is
+// none of them.
+int config_kafka_topic_find(const struct config_kafka *kafka, struct slice name);
 // Adds the table as lines of text.
 void config_kafka_describe(struct buffer *buffer);

@@ -122,6 +122,9 @@ static bool send_back(void *context, const struct kafka_record *record) {
     if (!kafka_record_header(record, "florin-topic", &topic) || topic.size == 0 ||
         topic.size >= sizeof(name))
         return false;
+    letters->why = "it came from a topic that is none of commands in the configuration.";
+    if (config_kafka_topic_find(&letters->config.kafka, topic) < 0)
+        return false;
     memcpy(name, topic.bytes, topic.size);
     name[topic.size] = '\0';
     letters->why = "no broker took it.";

@@ -36,30 +36,49 @@ static void admit(void *context, uint8_t role, struct slice owner, struct wire_c
     api_admit(context, role, owner, wire);
 }
 
+// Of the common topic (0), or of one of producers' own (1 and on).
 static bool open_worker(struct serve_kafka *kafka, const struct config *config,
-                        struct engine *engine, struct api *api) {
-    char why[KAFKA_WHY_BYTES] = "";
-    kafka->currencies = (struct wire_currencies){.customs = config->currencies,
-                                                 .custom_count = config->currency_count};
+                        struct engine *engine, struct api *api, uint32_t number) {
+    char why[KAFKA_WHY_BYTES] = "", group[2 * CONFIG_KAFKA_TEXT_BYTES];
     struct worker_options options = {
         .engine = engine,
         .access = &kafka->access,
         .commands = topic_wish_of(kafka->config, kafka->config->commands_topic),
         .dead_letters = topic_wish_of(kafka->config, kafka->config->dead_letter_topic),
         .group = kafka->config->group,
+        .places = CURSOR_QUEUE,
         .currencies = &kafka->currencies,
         .admit = admit,
         .context = api,
     };
+    if (number != 0) {
+        const struct config_kafka_topic *own = &kafka->config->topics[number - 1];
+        (void)snprintf(group, sizeof(group), "%.255s.%s", kafka->config->group, own->name);
+        options.commands.name = own->name;
+        options.commands.partitions = own->partitions;
+        options.group = group;
+        options.places = CURSOR_OWN_TOPIC + number - 1;
+        options.principal = own->principal;
+    }
     options.commands.partitions_exactly = true;
     // A command must not outlive the memory of its key: a repeat of it would count as new.
     options.commands.retention_ms_max = config->idempotency_days * DAY_MS;
     options.dead_letters.partitions = 1;
     options.dead_letters.retention_ms = 30 * DAY_MS;
-    if (worker_open(&options, why, sizeof(why), &kafka->worker) == STATUS_ok)
+    if (worker_open(&options, why, sizeof(why), &kafka->workers[number]) == STATUS_ok)
         return true;
     fprintf(stderr, "florin: queued commands cannot be carried out: %s\n", why);
     return false;
+}
+
+static bool open_workers(struct serve_kafka *kafka, const struct config *config,
+                         struct engine *engine, struct api *api) {
+    kafka->currencies = (struct wire_currencies){.customs = config->currencies,
+                                                 .custom_count = config->currency_count};
+    for (uint32_t i = 0; i <= kafka->config->topic_count; i++)
+        if (!open_worker(kafka, config, engine, api, i))
+            return false;
+    return true;
 }
 
 static bool open_queue(struct serve_kafka *kafka, const struct engine *engine) {
@@ -96,7 +115,7 @@ bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct e
         return true;
     if (kafka->config->events != 0 && !open_publisher(kafka, engine, alone))
         return false;
-    return kafka->config->work == 0 || open_worker(kafka, config, engine, api);
+    return kafka->config->work == 0 || open_workers(kafka, config, engine, api);
 }
 
 static void add_publisher(const struct publisher *publisher, struct buffer *buffer) {
@@ -132,9 +151,28 @@ static void add_queue(struct queue *queue, struct buffer *buffer) {
                  stats.is_up);
 }
 
-static void add_worker(struct worker *worker, struct buffer *buffer) {
+// Of all topics together.
+static void sum_workers(const struct serve_kafka *kafka, struct worker_stats *ret_sum) {
+    *ret_sum = (struct worker_stats){0};
+    for (uint32_t i = 0; i <= kafka->config->topic_count; i++) {
+        struct worker_stats one;
+        worker_stats(kafka->workers[i], &one);
+        ret_sum->commands += one.commands;
+        ret_sum->skipped += one.skipped;
+        ret_sum->dead_letters += one.dead_letters;
+        ret_sum->batches += one.batches;
+        ret_sum->partitions += one.partitions;
+        ret_sum->stopped += one.stopped;
+        ret_sum->lag += one.lag;
+        ret_sum->fenced += one.fenced;
+        if (one.oldest_ms > ret_sum->oldest_ms)
+            ret_sum->oldest_ms = one.oldest_ms;
+    }
+}
+
+static void add_workers(const struct serve_kafka *kafka, struct buffer *buffer) {
     struct worker_stats stats;
-    worker_stats(worker, &stats);
+    sum_workers(kafka, &stats);
     metric_value(buffer, "worker_commands_total", "counter", "Queued commands carried out.",
                  stats.commands);
     metric_value(buffer, "worker_skipped_total", "counter", "Records that the books had already.",
@@ -161,8 +199,9 @@ void serve_kafka_metrics(void *context, struct buffer *buffer) {
         add_publisher(kafka->publisher, buffer);
     if (kafka->queue != NULL)
         add_queue(kafka->queue, buffer);
-    if (kafka->worker != NULL)
-        add_worker(kafka->worker, buffer);
+    // All are opened, or the program ends.
+    if (kafka->workers[0] != NULL && kafka->workers[kafka->config->topic_count] != NULL)
+        add_workers(kafka, buffer);
 }
 
 uint32_t serve_kafka_dependencies(void *context, struct api_dependency *ret_found, uint32_t max) {
@@ -185,10 +224,12 @@ uint32_t serve_kafka_dependencies(void *context, struct api_dependency *ret_foun
 }
 
 void serve_kafka_close(struct serve_kafka *kafka) {
-    worker_close(kafka->worker);
+    for (uint32_t i = 0; i < sizeof(kafka->workers) / sizeof(kafka->workers[0]); i++) {
+        worker_close(kafka->workers[i]);
+        kafka->workers[i] = NULL;
+    }
     publisher_close(kafka->publisher);
     queue_close(kafka->queue);
-    kafka->worker = NULL;
     kafka->publisher = NULL;
     kafka->queue = NULL;
 }

@@ -14,7 +14,8 @@ struct serve_kafka {
     struct kafka_access access;
     struct publisher *publisher; // NULL: none, as for all
     struct queue *queue;
-    struct worker *worker;
+    // Of the common topic, and behind it those of producers' own topics, in their order.
+    struct worker *workers[1 + CURSOR_OWN_TOPICS_MAX];
     struct wire_currencies currencies;
 };
 

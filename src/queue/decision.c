@@ -44,6 +44,7 @@ enum status decision_open(const struct decision_options *options, char *ret_why,
                           size_t why_bytes, struct decision **ret_decision) {
     struct decision *decision = memory_take_zeroed(sizeof(*decision));
     CHECK(options->reason.size <= DECISION_REASON_BYTES_MAX);
+    CHECK(cursor_is_of_commands((uint8_t)options->places));
     decision->options = *options;
     engine_wait_init(&decision->wait, options->engine);
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
@@ -75,7 +76,8 @@ void decision_close(struct decision *decision) {
 }
 
 static enum status read_cursor(struct decision *decision, uint32_t slot, struct cursor *ret_now) {
-    struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE, .slot = (uint16_t)slot}};
+    struct cursor_wish wish = {
+        .cursor = {.kind = (uint8_t)decision->options.places, .slot = (uint16_t)slot}};
     return engine_wait_cursor(&decision->wait, COMMAND_READ_CURSOR, &wish, ret_now);
 }
 
@@ -106,7 +108,7 @@ enum status decision_look(struct decision *decision, uint32_t partition,
 }
 
 static enum status reset_slot(struct decision *decision, uint32_t slot, uint64_t next) {
-    struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE,
+    struct cursor_wish wish = {.cursor = {.kind = (uint8_t)decision->options.places,
                                           .slot = (uint16_t)slot,
                                           .next = next,
                                           .partitions = decision->options.partitions,
@@ -174,6 +176,9 @@ static enum status refuse(struct decision *decision, const struct kafka_record *
                                   .topic = decision->options.commands,
                                   .partitions = decision->options.partitions,
                                   .node_key = proof_node_key(&decision->options.engine->seal),
+                                  .owner = slice_of_text(decision->options.principal == NULL
+                                                             ? ""
+                                                             : decision->options.principal),
                                   .parser = json_open(),
                                   .arena = &arena,
                                   .currencies = decision->options.currencies,

@@ -17,6 +17,8 @@ struct decision_options {
     const struct kafka_access *access; // borrowed, as is everything here; outlives the decision
     const char *commands, *dead_letters; // topics
     uint32_t partitions;
+    enum cursor_kind places; // of that topic
+    const char *principal;   // whose topic it is; NULL: records say and prove it
     const struct wire_currencies *currencies;
     struct slice who, reason; // kept in the books
 };

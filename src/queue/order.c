@@ -105,6 +105,38 @@ static bool read_context(struct slice context, struct wire_context *wire) {
     return true;
 }
 
+// In a topic that only one principal may write to, the broker has seen who it is.
+static bool read_owner(const struct order_reader *reader, const struct kafka_record *record,
+                       struct wire_context *wire, struct slice *ret_owner, struct order *order) {
+    struct slice named = header(record, "florin-principal");
+    struct key key;
+    bool live;
+    if (named.size != 0 && !slice_equal(named, reader->owner)) {
+        bury(order, "unproved: this topic is that of %.*s alone", (int)reader->owner.size,
+             (const char *)reader->owner.bytes);
+        return false;
+    }
+    // Keys never go away, and the worker does not begin before this one is there.
+    CHECK(id_parse(ID_KEY, reader->owner, &wire->principal_key));
+    if (!reader->engine->port->key_by_id(reader->engine, wire->principal_key, clock_now_ms(), &key,
+                                         &live)) {
+        bury(order, "unproved: the key of this topic is not in the books");
+        return false;
+    }
+    wire->origin.principal = arena_copy(reader->arena, reader->owner);
+    wire->origin.role = key.role;
+    *ret_owner = arena_copy(reader->arena, key.owner);
+    return true;
+}
+
+// With the key's secret, or with the one before while that still opens doors.
+static bool key_signed(const struct key *key, struct slice proof,
+                       const struct proof_parts *parts) {
+    return proof_holds(proof, PROOF_KEY, &key->secret_hash, parts) ||
+           (clock_now_ms() < key->previous_until_ms &&
+            proof_holds(proof, PROOF_KEY, &key->previous_hash, parts));
+}
+
 // Who wrote it, into `wire`. False: nobody who proves it.
 static bool read_principal(const struct order_reader *reader, const struct kafka_record *record,
                            struct wire_context *wire, struct slice *ret_owner,
@@ -118,6 +150,8 @@ static bool read_principal(const struct order_reader *reader, const struct kafka
                                 .value = record->value};
     struct key key;
     bool live;
+    if (reader->owner.size != 0)
+        return read_owner(reader, record, wire, ret_owner, order);
     if (parts.principal.size == 0 || parts.principal.size > LIMIT_TEXT_BYTES_MAX) {
         bury(order, "unproved: florin-principal says nobody");
         return false;
@@ -139,7 +173,7 @@ static bool read_principal(const struct order_reader *reader, const struct kafka
                id_parse(ID_KEY, parts.principal, &wire->principal_key) &&
                reader->engine->port->key_by_id(reader->engine, wire->principal_key,
                                                clock_now_ms(), &key, &live) &&
-               proof_holds(proof, kind, &key.secret_hash, &parts)) {
+               key_signed(&key, proof, &parts)) {
         wire->origin.role = key.role;
         *ret_owner = arena_copy(reader->arena, key.owner);
         return true;
@@ -229,5 +263,7 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
     else if (read_principal(reader, record, &wire, &owner, order)) {
         wire.origin.trace = read_trace(reader, record);
         read_value(reader, record, owner, &wire, order);
+    } else {
+        order->is_unproved = true;
     }
 }

@@ -14,6 +14,7 @@ enum order_kind {
 struct order {
     enum order_kind kind;
     uint32_t slot;       // LIMIT_SLOTS: no slot's
+    bool is_unproved;    // dead, because nobody who is known here has signed it
     bool has_command;    // also of a dead one: its key is known, so its refusal is remembered
     struct command command;
     char why[160];       // of a dead one
@@ -24,6 +25,7 @@ struct order_reader {
     const char *topic;
     uint32_t partitions;
     struct sha256 node_key;
+    struct slice owner; // of a topic of its own: a key's id as text; else empty
     struct json_parser *parser;
     struct arena *arena; // texts of commands
     const struct wire_currencies *currencies;

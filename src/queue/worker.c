@@ -100,6 +100,21 @@ void worker_stats(struct worker *worker, struct worker_stats *ret_stats) {
 
 // ---- the thread -------------------------------------------------------------------------------
 
+// Whose topic it is must be in the books: what time can cure is no dead letter.
+static enum status look_for_owner(struct worker *worker, char *ret_why, size_t why_bytes) {
+    struct id id;
+    struct key key;
+    bool live;
+    if (worker->principal[0] == '\0')
+        return STATUS_ok;
+    if (id_parse(ID_KEY, slice_of_text(worker->principal), &id) &&
+        worker->engine->port->key_by_id(worker->engine, id, clock_now_ms(), &key, &live))
+        return STATUS_ok;
+    (void)snprintf(ret_why, why_bytes, "%s, whose topic %s is, is no key of these books.",
+                   worker->principal, worker->commands_name);
+    return STATUS_invalid_request;
+}
+
 // Until both topics are as they must be. False: the house is taken down before.
 static bool wait_for_topics(struct worker *worker) {
     const struct topic_wish *wishes[] = {&worker->commands, &worker->dead_letters};
@@ -109,6 +124,8 @@ static bool wait_for_topics(struct worker *worker) {
         if (status == STATUS_ok && i == 0)
             status = kafka_source(worker->producer, worker->commands_name, LOOK_MS,
                                   &worker->source);
+        if (status == STATUS_ok)
+            status = look_for_owner(worker, why, sizeof(why));
         if (status == STATUS_ok) {
             i++;
             continue;
@@ -224,6 +241,11 @@ static void prepare(struct worker *worker, const struct worker_options *options)
     copy_text(worker->dead_letters_name, sizeof(worker->dead_letters_name),
               options->dead_letters.name);
     copy_text(worker->group, sizeof(worker->group), options->group);
+    worker->places = options->places;
+    CHECK(cursor_is_of_commands((uint8_t)worker->places));
+    CHECK((options->principal == NULL) == (worker->places == CURSOR_QUEUE));
+    if (options->principal != NULL)
+        copy_text(worker->principal, sizeof(worker->principal), options->principal);
     worker->commands.name = worker->commands_name;
     worker->dead_letters.name = worker->dead_letters_name;
     copy_access(worker, options->access);
@@ -232,6 +254,7 @@ static void prepare(struct worker *worker, const struct worker_options *options)
         .topic = worker->commands_name,
         .partitions = options->commands.partitions,
         .node_key = proof_node_key(&options->engine->seal),
+        .owner = slice_of_text(worker->principal),
         .arena = &worker->arena,
         .currencies = options->currencies,
         .admit = options->admit,

@@ -21,6 +21,10 @@ struct worker_options {
     const struct kafka_access *access; // borrowed while it opens, as are the topics' names
     struct topic_wish commands, dead_letters;
     const char *group;
+    enum cursor_kind places; // CURSOR_QUEUE, or the kind of a topic of a producer's own
+    // Whose a topic of a producer's own is: a key's id as text; copied. NULL: records say and prove
+    // whose they are.
+    const char *principal;
     const struct wire_currencies *currencies; // borrowed; outlives the worker
     // What somebody of that role may have carried out now, into `wire`; `owner` is his key's.
     void (*admit)(void *context, uint8_t role, struct slice owner, struct wire_context *wire);

@@ -29,6 +29,9 @@ static bool is_ours(const struct worker *worker, const struct worker_item *item)
     return own->ours && !own->stopped && item->record.turn >= own->turn;
 }
 
+static void keep_polling(struct worker *worker);
+static void resume(struct worker *worker);
+
 // ---- orders -----------------------------------------------------------------------------------
 
 // Newer than we understand: the rest of its partition waits for a newer worker.
@@ -60,8 +63,29 @@ static void chain(struct worker *worker, uint32_t index) {
     slot->last = (int32_t)index;
 }
 
+// A key that another node has just made or given a new secret may not be known here yet; a question
+// to the books brings keys up to date.
+static void read_again(struct worker *worker, struct worker_item *item, bool *is_fresh,
+                       bool *ret_paused) {
+    struct cursor_wish wish = {.cursor = worker->slots[0].cursor};
+    struct cursor now;
+    wish.cursor.kind = (uint8_t)worker->places;
+    wish.cursor.slot = 0;
+    while (!*is_fresh && !worker_is_stopping(worker)) {
+        *is_fresh = engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) ==
+                    STATUS_ok;
+        if (*is_fresh)
+            break;
+        keep_polling(worker); // the books may know it: it is not dead
+        worker_pause(worker, RETRY_NS);
+        *ret_paused = true;
+    }
+    order_read(&worker->reader, &item->record, &item->order);
+}
+
 static void read_all(struct worker *worker) {
     uint64_t skipped = 0;
+    bool is_fresh = false, paused = false;
     for (uint32_t i = 0; i < worker->item_count; i++) {
         struct worker_item *item = &worker->items[i];
         item->next = -1;
@@ -69,6 +93,8 @@ static void read_all(struct worker *worker) {
         if (item->done)
             continue;
         order_read(&worker->reader, &item->record, &item->order);
+        if (item->order.is_unproved)
+            read_again(worker, item, &is_fresh, &paused);
         const struct worker_slot *home =
             item->order.slot == LIMIT_SLOTS ? NULL : &worker->slots[item->order.slot];
         bool is_passed = home != NULL && (uint64_t)item->record.offset < home->cursor.next;
@@ -84,6 +110,8 @@ static void read_all(struct worker *worker) {
         item->done = home->stopped || is_passed;
         skipped += item->done;
     }
+    if (paused)
+        resume(worker);
     count(worker, &worker->stats.skipped, skipped);
 }
 

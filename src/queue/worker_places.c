@@ -52,7 +52,7 @@ static bool claim_slots(struct worker *worker, uint32_t partition, char *ret_why
         for (; slot < LIMIT_SLOTS && count < CURSORS_AT_ONCE; slot++)
             if (worker->slots[slot].partition == partition)
                 wishes[count++] =
-                    (struct cursor_wish){.cursor = {.kind = CURSOR_QUEUE,
+                    (struct cursor_wish){.cursor = {.kind = (uint8_t)worker->places,
                                                     .slot = (uint16_t)slot,
                                                     .partitions = worker->reader.partitions,
                                                     .source = worker->source}};
@@ -185,7 +185,8 @@ void worker_fenced(struct worker *worker, uint32_t slot) {
 static uint64_t epochs_of(struct worker *worker, uint32_t partition) {
     uint64_t sum = 0;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        struct cursor_wish wish = {.cursor = {.kind = CURSOR_QUEUE, .slot = (uint16_t)slot}};
+        struct cursor_wish wish = {
+            .cursor = {.kind = (uint8_t)worker->places, .slot = (uint16_t)slot}};
         struct cursor now;
         if (worker->slots[slot].partition != partition)
             continue;

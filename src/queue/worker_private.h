@@ -49,8 +49,10 @@ struct worker {
     struct kafka_consumer *consumer;
     struct kafka_access access;
     struct topic_wish commands, dead_letters;
-    char commands_name[256], dead_letters_name[256], group[256], texts[10][512];
+    char commands_name[256], dead_letters_name[256], group[256 + 256], texts[10][512];
+    char principal[ID_TEXT_BYTES_MAX + 1]; // empty: of no one alone
     struct order_reader reader;
+    enum cursor_kind places;
     uint64_t source;
     pthread_t thread;
     struct signal_gate stop;

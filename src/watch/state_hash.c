@@ -134,7 +134,7 @@ static bool name_record(struct hashing *hashing, struct record *record) {
         record->parked.opening = place_of(hashing, record->parked.opening);
         return !hashing->ignores_names;
     case RECORD_CURSOR:
-        if (record->cursor.kind != CURSOR_QUEUE && record->cursor.next != 0)
+        if (!cursor_is_of_commands(record->cursor.kind) && record->cursor.next != 0)
             record->cursor.next = place_from(hashing, record->cursor.next);
         return !hashing->ignores_names;
     case RECORD_DATA_KEY:

@@ -70,6 +70,12 @@ def headers_of(secret, principal, key, value, topic=TOPIC):
             ("florin-proof", proof(secret, topic, key, principal, value))]
 
 
+def payment(payer, payee, amount, name):
+    """The value of a record: a transfer whose key and reference are `name`."""
+    return json.dumps({"type": "transfer", "idempotency_key": name, "from": payer, "to": payee,
+                       "amount": amount, "reference": name}).encode()
+
+
 class Shop:
     def __init__(self, cluster, binary, server=None, **more):
         self.cluster = cluster

@@ -266,6 +266,66 @@ def forged_and_limited(report):
     shop.server.stop()
 
 
+def own_topic(report):
+    """A topic whose records are one key's, without a proof: carried out as that key, each once over
+    a kill and a replay, beside the common topic."""
+    shop = world()
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    with shop.client() as client:
+        payroll = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    topic, producer = shop.topic + ".payroll", CLUSTER.producer()
+    shop.server.config["kafka"]["topics"] = [
+        {"topic": topic, "principal": payroll["id"], "partitions": 2}]
+    shop.server.restart()
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS + 2, what="partitions")
+
+    def send(name, amount=1, headers=(("florin-version", b"1"),), to=topic):
+        value, text = shops.payment(ann, bob, amount, name), str(shops.slot_of(ann)).encode()
+        return producer.send(to, value, key=text, headers=list(headers),
+                             partition=shops.partition_of(text, 2)).get(30).offset
+    for number in range(5):
+        send(f"o{number}")
+    send("o0")  # again
+    shop.wait_for(lambda: shop.balance(bob) == 5, what="five payments")
+    with shop.client() as client:
+        done_by = client.get(f"/v1/wallets/{bob}/transactions?limit=1")["items"][0]["initiated_by"]
+        report.equal("as that key", done_by, payroll["id"])
+        other = client.post("/v1/keys", {"name": "other", "role": "service"}).json
+        place = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 10})["id"]
+    report.equal("the common topic beside it", shop.outcome(place)["status"], "done")
+    # Whose it says it is must be whose it is; and the common topic still wants a proof.
+    send("o5", headers=[("florin-version", b"1"), ("florin-principal", other["id"].encode())])
+    value, text = shops.payment(ann, bob, 1, "o6"), str(shops.slot_of(ann)).encode()
+    producer.send(shop.topic, value, key=text, headers=[("florin-version", b"1")],
+                  partition=shops.partition_of(text, PARTITIONS)).get(30)
+    shop.wait_for(lambda: shop.metric("worker_dead_letters_total") == 2, what="letters")
+    letters = {dict(letter.headers)["florin-topic"].decode() for letter in CLUSTER.read(shop.dead)}
+    report.equal("letters say which topic", letters, {topic, shop.topic})
+    # Killed in the middle: what was done is not done again, what was not is.
+    shop.server.kill()
+    for number in range(300):
+        send(f"k{number}")
+    shop.server.start()
+    shop.wait_for(lambda: shop.balance(bob) > 15, what="the first of them")
+    shop.server.kill()
+    shop.server.start()
+    shop.wait_for(lambda: shop.balance(bob) >= 315, what="all of them")
+    references = [t["reference"] for t in reversed(shop.history(bob))
+                  if t.get("reference", "").startswith("k")]
+    report.equal("each once, in order", references, [f"k{number}" for number in range(300)])
+    with shop.client() as client:
+        report.equal("revoked", client.delete(f"/v1/keys/{payroll['id']}").status, 204)
+    done = shop.metric("worker_commands_total")
+    send("o7", 100)
+    shop.wait_for(lambda: shop.metric("worker_commands_total") == done + 1, what="its refusal")
+    report.equal("a revoked key pays nothing", shop.balance(bob), 315)
+    # The books know which topic is the first: another one in its place stops.
+    shop.server.config["kafka"]["topics"][0]["topic"] = topic + ".other"
+    shop.server.restart()
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 2, what="an alarm")
+    shop.server.stop()
+
+
 def revoked_while_queued(report):
     """The refusal is the outcome, and what comes behind it is done."""
     shop = world()
@@ -321,6 +381,7 @@ report.run("in order", in_order)
 report.run("every write queued", every_write_queued)
 report.run("other producers", other_producers)
 report.run("forged and limited", forged_and_limited)
+report.run("own topic", own_topic)
 report.run("revoked while queued", revoked_while_queued)
 report.run("newer version", newer_version)
 report.finish()

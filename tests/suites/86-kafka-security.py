@@ -37,11 +37,14 @@ ssl.truststore.type=PEM
 ssl.truststore.location={home}/ca.crt
 listener.name.mutual.ssl.client.auth=required
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 {plain}
 {scram}
 """
 PLAIN = ("listener.name.{name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain."
-         "PlainLoginModule required user_florin=\"{password}\";")
+         "PlainLoginModule required user_florin=\"{password}\" user_payroll=\"{password}\" "
+         "user_stranger=\"{password}\";")
 SCRAM = ("listener.name.{name}.{mechanism}.sasl.jaas.config=org.apache.kafka.common.security."
          "scram.ScramLoginModule required;")
 
@@ -185,6 +188,63 @@ def sasl(report):
                 environment={"FLORIN_KAFKA_PASSWORD": "a wrong one"})
 
 
+def own_topic(report):
+    """A topic of one producer's own: who may write to it is the broker's to say, and what comes
+    through it needs no other proof."""
+    from kafka import KafkaProducer
+    from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+    from kafka.errors import KafkaError, TopicAuthorizationFailedError
+    sasl = {"security": "SASL_PLAINTEXT", "mechanism": "PLAIN", "username": "florin",
+            "environment": {"FLORIN_KAFKA_PASSWORD": PASSWORDS["PLAIN"]}}
+    shop = shop_at("BARE", **sasl)
+    ann, bob = shop.open("ann", money=10), shop.open("bob")
+    with shop.client() as client:
+        key = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    topic = "payroll." + uuid.uuid4().hex[:8]
+    CLUSTER.make_topic(topic, 1)
+    admin = CLUSTER.admin()
+    admin.create_acls([ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW,
+                           ResourcePattern(ResourceType.TOPIC, topic))
+                       for user, operation in (("payroll", ACLOperation.WRITE),
+                                               ("stranger", ACLOperation.DESCRIBE),
+                                               ("florin", ACLOperation.READ),
+                                               ("florin", ACLOperation.DESCRIBE_CONFIGS))])
+    admin.close()
+    shop.server.config["kafka"]["topics"] = [
+        {"topic": topic, "principal": key["id"], "partitions": 1}]
+    shop.server.restart()
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS + 1, what="partitions")
+
+    def send(user, name):
+        producer = KafkaProducer(
+            bootstrap_servers=f"127.0.0.1:{CLUSTER.brokers[0].ports['BARE']}", acks="all",
+            security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_plain_username=user,
+            sasl_plain_password=PASSWORDS["PLAIN"], max_block_ms=20000)
+        try:
+            producer.send(topic, shops.payment(ann, bob, 3, name), partition=0,
+                          key=str(shops.slot_of(ann)).encode(),
+                          headers=[("florin-version", b"1")]).get(30)
+            return None
+        except KafkaError as error:
+            return error
+        finally:
+            producer.close()
+    refusal = send("stranger", "s1")
+    report.check("a stranger's is not taken", isinstance(refusal, TopicAuthorizationFailedError),
+                 repr(refusal))
+    report.equal("its owner's is", send("payroll", "s2"), None)
+    shop.wait_for(lambda: shop.balance(bob) == 3, what="the payment")
+    with shop.client() as client:
+        paid = client.get(f"/v1/wallets/{bob}/transactions?limit=1")["items"][0]
+    twice = florin.Server(BINARY, config=shops.config(
+        CLUSTER, topics=[{"topic": "florin.commands", "principal": key["id"]}])).refused()
+    report.check("a topic twice: refused", twice is not None and "something else" in twice[1],
+                 twice)
+    report.equal("in its owner's name", (paid["reference"], paid["initiated_by"]),
+                 ("s2", key["id"]))
+    shop.server.stop()
+
+
 def settings(report):
     """What makes no sense ends the start with a sentence."""
     for name, kafka, said in (
@@ -192,10 +252,14 @@ def settings(report):
                               "password_file": path("nowhere")}, "cannot be read"),
             ("no such protocol", {"security": "ROT13"}, "security.protocol"),
             ("no such mechanism", {"security": "SASL_SSL", "mechanism": "ROT13",
-                                   "username": "florin"}, "Kafka")):
+                                   "username": "florin"}, "Kafka"),
+            ("a topic of nobody's", {"topics": [{"topic": "payroll"}]}, "needs"),
+            ("a topic of no key's", {"topics": [{"topic": "payroll", "principal": "system"}]},
+             "API key")):
         server = florin.Server(BINARY, config=shops.config(CLUSTER, **kafka))
         ended = server.refused()
-        report.check(f"{name}: refused", ended is not None and ended[0] == 1 and said in ended[1],
+        report.check(f"{name}: refused", ended is not None and ended[0] in (1, 2) and
+                     said in ended[1],
                      ended)
 
 
@@ -203,5 +267,6 @@ report = Report("kafka security")
 report.run("TLS", tls)
 report.run("client certificates", client_certificates)
 report.run("SASL", sasl)
+report.run("own topic", own_topic)
 report.run("settings", settings)
 report.finish()
