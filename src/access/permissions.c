@@ -40,13 +40,16 @@ static const char *const permission_words[PERMISSION_COUNT] = {
     [PERMISSION_KEYS_WRITE] = "keys:write",
     [PERMISSION_AUDIT_READ] = "audit:read",
     [PERMISSION_OWNERS_ERASE] = "owners:erase",
+    [PERMISSION_QUEUE_READ] = "queue:read",
+    [PERMISSION_QUEUE_DECIDE] = "queue:decide",
 };
 
 #define P(word) BIT(PERMISSION_##word)
 #define EVERYTHING (BIT(PERMISSION_COUNT) - 1)
 #define SEES       (P(NONE) | P(WALLETS_READ) | P(PAYMENTS_READ) | P(APPROVALS_READ))
 #define REVIEWS    (P(ANOMALIES_READ) | P(ANOMALIES_DECIDE))
-#define READS      (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ))
+#define READS      (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ) |         \
+     P(QUEUE_READ))
 #define KEYS       (P(KEYS_READ) | P(KEYS_WRITE))
 #define FOUR_EYES  (P(ADJUSTMENTS_WRITE) | P(APPROVALS_DECIDE))
 #define PAYS                                                                                       \
@@ -65,10 +68,10 @@ static const struct role_row roles[] = {
     {1, false, "admin", "Everything, keys included; no money when duties are separated.",
      EVERYTHING},
     {2, false, "service",
-     "A shop's back end: everything but keys, audit, adjustments, approving, anomalies and "
-     "erasing.",
+     "A shop's back end: everything but keys, audit, adjustments, approving, anomalies, "
+     "deciding about the queue and erasing.",
      EVERYTHING & ~(KEYS | FOUR_EYES | REVIEWS | P(AUDIT_READ) | P(BOOKS_RESUME) |
-                    P(OWNERS_ERASE))},
+                    P(OWNERS_ERASE) | P(QUEUE_READ) | P(QUEUE_DECIDE))},
     {3, false, "auditor", "Reads everything and changes nothing.", READS},
     {4, false, "operator",
      "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving, "

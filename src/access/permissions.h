@@ -38,6 +38,8 @@ enum permission {
     PERMISSION_KEYS_WRITE,
     PERMISSION_AUDIT_READ, // who did what
     PERMISSION_OWNERS_ERASE, // an owner's texts, for ever
+    PERMISSION_QUEUE_READ,   // where queued commands stand, and dead letters
+    PERMISSION_QUEUE_DECIDE, // when they cannot go on by themselves
     PERMISSION_COUNT
 };
 

@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
+#include "queue/console.h"
 #include "queue/queue.h"
 #include "wire/decode.h"
 
@@ -46,6 +47,7 @@ struct api_options {
     const struct rate_share_place *rate_limits_redis; // where nodes share them; NULL: they do not
     const struct role_table *roles; // NULL: the house's own
     struct queue *queue; // where writes can be queued; NULL: nowhere
+    const struct console *console; // where operators look at the queue; NULL: there is none
     bool queue_writes;   // queue every write that can be
     bool queue_direct;   // while no broker can be reached, go without
     // Adds lines to /metrics; NULL: none. Thread: any loop's.

@@ -98,7 +98,7 @@ struct flight {
     bool has_writes;
 };
 
-enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_TOTALS, JOB_INTEGRITY, JOB_PROOF };
+enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_TOTALS, JOB_INTEGRITY, JOB_PROOF, JOB_QUEUE };
 
 struct notes;
 
@@ -123,6 +123,7 @@ struct job {
     struct freshness freshness;
     struct command command;  // JOB_READ: what is read
     bool wants_balance;      // the same as of a call
+    struct slice token;      // of the path, of JOB_QUEUE
     uint64_t version;        // shown as ETag; 0: not
     bool streams;            // it is answered in events
     uint32_t told;           // of its progress, in thousandths; the loop's thread alone
@@ -331,6 +332,7 @@ void integrity_tell_progress(struct job *job);
 void integrity_end_stream(struct http_request *request, const struct job *job);
 void integrity_cut_stream(struct http_request *request);
 void proof_request(struct asking *asking); // wallet_proof.c
+void console_request(struct asking *asking);  // queue_console.c
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
@@ -422,7 +424,8 @@ void reads_run(struct job *job);
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
-void proof_run(struct job *job); // wallet_proof.c
+void proof_run(struct job *job);
+void console_run(struct job *job); // wallet_proof.c
 
 // last_used.c: when a key was last seen, in memory only.
 struct last_used *last_used_open(void);

@@ -16,6 +16,7 @@ static void job_run(struct job *job) {
     case JOB_TOTALS: totals_run(job); break;
     case JOB_INTEGRITY: integrity_run(job); break;
     case JOB_PROOF: proof_run(job); break;
+    case JOB_QUEUE: console_run(job); break;
     }
 }
 

@@ -166,6 +166,9 @@ static void dispatch(struct asking *asking) {
     case ANSWER_ME: me_request(asking); break;
     case ANSWER_INTEGRITY: integrity_request(asking); break;
     case ANSWER_PROOF: proof_request(asking); break;
+    case ANSWER_QUEUE:
+    case ANSWER_QUEUE_DECISION:
+    case ANSWER_LETTERS: console_request(asking); break;
     case ANSWER_OPERATION: operations_request(asking); break;
     case ANSWER_HEALTH:
         if (asking->operation->code == OPERATION_RESUME_PAYMENTS) {

@@ -14,7 +14,7 @@
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_options.h"
-#include "queue/decision.h"
+#include "queue/console.h"
 
 #define WHY_BYTES 512
 
@@ -156,8 +156,9 @@ static bool open_decision(struct wish *wish) {
         .places = own == NULL ? CURSOR_QUEUE : (enum cursor_kind)(CURSOR_OWN_TOPIC + wish->number - 1),
         .principal = own == NULL ? NULL : own->principal,
         .currencies = &wish->currencies,
-        .who = slice_of_text(wish->who),
-        .reason = slice_of_text(wish->reason == NULL ? "" : wish->reason),
+        .who = {.principal = slice_of_text(wish->who),
+                .request_id = slice_of_text(wish->reason == NULL ? "" : wish->reason),
+                .role = ROLE_SYSTEM},
     };
     if (decision_open(&options, why, sizeof(why), &wish->decision) == STATUS_ok)
         return true;
@@ -166,18 +167,6 @@ static bool open_decision(struct wish *wish) {
 }
 
 // ---- status -----------------------------------------------------------------------------------
-
-static const char *state_of(const struct decision_place *place) {
-    if (place->is_foreign)
-        return "of another cluster, topic or number of partitions";
-    if (!place->has_log)
-        return "the broker does not tell its log";
-    if ((int64_t)place->first < place->low)
-        return "does not fit: the log begins behind it";
-    if ((int64_t)place->last > place->high)
-        return "does not fit: the log ends before it";
-    return "fits";
-}
 
 static int show_status(struct wish *wish) {
     uint64_t behind = 0;
@@ -195,7 +184,7 @@ static int show_status(struct wish *wish) {
             (void)snprintf(log, sizeof(log), "%" PRId64 " to %" PRId64, place.low, place.high);
             behind += place.high > (int64_t)place.last ? (uint64_t)place.high - place.last : 0;
         }
-        printf("%9u  %-20s  %-20s  %s\n", i, books, log, state_of(&place));
+        printf("%9u  %-20s  %-20s  %s\n", i, books, log, console_state(&place));
     }
     printf("%" PRIu64 " commands wait\n", behind);
     return 0;

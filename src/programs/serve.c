@@ -241,6 +241,7 @@ static bool open_server(struct serving *serving) {
                                  : NULL,
         .roles = &serving->config.roles,
         .queue = serving->kafka.queue,
+        .console = serving->kafka.console.topic_count == 0 ? NULL : &serving->kafka.console,
         .queue_writes = serving->config.kafka.queue_writes != 0,
         .queue_direct = serving->config.kafka.direct != 0,
         .metrics_more = add_metrics,

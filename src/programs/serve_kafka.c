@@ -32,6 +32,26 @@ static bool open_publisher(struct serve_kafka *kafka, struct engine *engine, boo
     return false;
 }
 
+static void furnish_console(struct serve_kafka *kafka, const struct config *config,
+                         struct engine *engine) {
+    const struct config_kafka *settings = kafka->config;
+    kafka->currencies = (struct wire_currencies){.customs = config->currencies,
+                                                 .custom_count = config->currency_count};
+    kafka->console = (struct console){.engine = engine,
+                                .access = &kafka->access,
+                                .dead_letters = settings->dead_letter_topic,
+                                .currencies = &kafka->currencies,
+                                .topic_count = 1 + settings->topic_count};
+    kafka->console.topics[0] = (struct console_topic){.name = settings->commands_topic,
+                                                .partitions = (uint32_t)settings->partitions,
+                                                .places = CURSOR_QUEUE};
+    for (uint32_t i = 0; i < settings->topic_count; i++)
+        kafka->console.topics[i + 1] = (struct console_topic){.name = settings->topics[i].name,
+                                                        .principal = settings->topics[i].principal,
+                                                        .partitions = settings->topics[i].partitions,
+                                                        .places = CURSOR_OWN_TOPIC + i};
+}
+
 static void admit(void *context, uint8_t role, struct slice owner, struct wire_context *wire) {
     api_admit(context, role, owner, wire);
 }
@@ -73,11 +93,11 @@ static bool open_worker(struct serve_kafka *kafka, const struct config *config,
 
 static bool open_workers(struct serve_kafka *kafka, const struct config *config,
                          struct engine *engine, struct api *api) {
-    kafka->currencies = (struct wire_currencies){.customs = config->currencies,
-                                                 .custom_count = config->currency_count};
-    for (uint32_t i = 0; i <= kafka->config->topic_count; i++)
+    for (uint32_t i = 0; i <= kafka->config->topic_count; i++) {
         if (!open_worker(kafka, config, engine, api, i))
             return false;
+        kafka->console.topics[i].worker = kafka->workers[i]; // nobody sits there yet
+    }
     return true;
 }
 
@@ -100,6 +120,7 @@ bool serve_kafka_prepare(struct serve_kafka *kafka, struct config *config, struc
         fprintf(stderr, "florin: Kafka: %s\n", why);
         return false;
     }
+    furnish_console(kafka, config, engine);
     if (kafka->config->replicas < 3 || kafka->config->min_insync < 2)
         log_line(LOG_WARNING, "kafka",
                  "Configured for %llu replicas and %llu in sync: a broker that is lost may take "

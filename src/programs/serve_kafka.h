@@ -6,12 +6,14 @@
 #include "engine/engine.h"
 #include "events/publisher.h"
 #include "programs/config.h"
+#include "queue/console.h"
 #include "queue/queue.h"
 #include "queue/worker.h"
 
 struct serve_kafka {
     struct config_kafka *config; // borrowed; outlives this
     struct kafka_access access;
+    struct console console;
     struct publisher *publisher; // NULL: none, as for all
     struct queue *queue;
     // Of the common topic, and behind it those of producers' own topics, in their order.

@@ -34,16 +34,10 @@ static void delivered(void *context, void *message, bool ok, int32_t partition, 
     decision->failed += !ok;
 }
 
-static struct origin origin_of(const struct decision *decision) {
-    return (struct origin){.principal = decision->options.who,
-                           .request_id = decision->options.reason,
-                           .role = ROLE_SYSTEM};
-}
-
 enum status decision_open(const struct decision_options *options, char *ret_why,
                           size_t why_bytes, struct decision **ret_decision) {
     struct decision *decision = memory_take_zeroed(sizeof(*decision));
-    CHECK(options->reason.size <= DECISION_REASON_BYTES_MAX);
+    CHECK(options->who.request_id.size <= DECISION_REASON_BYTES_MAX);
     CHECK(cursor_is_of_commands((uint8_t)options->places));
     decision->options = *options;
     engine_wait_init(&decision->wait, options->engine);
@@ -81,16 +75,54 @@ static enum status read_cursor(struct decision *decision, uint32_t slot, struct 
     return engine_wait_cursor(&decision->wait, COMMAND_READ_CURSOR, &wish, ret_now);
 }
 
-enum status decision_look(struct decision *decision, uint32_t partition,
-                          struct decision_place *ret_place) {
-    *ret_place = (struct decision_place){.first = UINT64_MAX};
+// The places of all slots of a partition, in one round.
+static enum status read_cursors(struct decision *decision, uint32_t partition,
+                                struct cursor ret_places[LIMIT_SLOTS], uint32_t *ret_count) {
+    struct command *commands = memory_take_zeroed(LIMIT_SLOTS * sizeof(*commands));
+    struct cursor_wish *wishes = memory_take_zeroed(LIMIT_SLOTS * sizeof(*wishes));
+    struct outcome *outcomes = memory_take_zeroed(LIMIT_SLOTS * sizeof(*outcomes));
+    enum status status = STATUS_ok;
+    uint32_t count = 0;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        struct cursor now;
         if (decision->partition_of[slot] != partition)
             continue;
-        enum status status = read_cursor(decision, slot, &now);
-        if (status != STATUS_ok)
-            return status;
+        wishes[count].cursor = (struct cursor){.kind = (uint8_t)decision->options.places,
+                                               .slot = (uint16_t)slot};
+        commands[count] = (struct command){.type = COMMAND_READ_CURSOR,
+                                           .slot = slot,
+                                           .cursor = &wishes[count],
+                                           .origin = {.principal = SLICE("system"),
+                                                      .role = ROLE_SYSTEM}};
+        count++;
+    }
+    if (count != 0) {
+        struct submission submission = {
+            .commands = commands, .outcomes = outcomes, .count = count, .is_batch = true};
+        engine_wait_submit(&decision->wait, &submission);
+        for (uint32_t i = 0; i < count; i++) {
+            if (outcomes[i].status != STATUS_ok)
+                status = (enum status)outcomes[i].status;
+            ret_places[i] = outcomes[i].cursor;
+        }
+        engine_wait_release(&decision->wait);
+    }
+    memory_free(outcomes);
+    memory_free(wishes);
+    memory_free(commands);
+    *ret_count = count;
+    return status;
+}
+
+enum status decision_look(struct decision *decision, uint32_t partition,
+                          struct decision_place *ret_place) {
+    struct cursor places[LIMIT_SLOTS];
+    uint32_t count;
+    *ret_place = (struct decision_place){.first = UINT64_MAX};
+    enum status status = read_cursors(decision, partition, places, &count);
+    if (status != STATUS_ok)
+        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        struct cursor now = places[i];
         if (now.source != 0 && (now.source != decision->source ||
                                 now.partitions != decision->options.partitions))
             ret_place->is_foreign = true;
@@ -116,7 +148,7 @@ static enum status reset_slot(struct decision *decision, uint32_t slot, uint64_t
     struct command command = {.type = COMMAND_CURSOR_RESET,
                               .slot = slot,
                               .cursor = &wish,
-                              .origin = origin_of(decision)};
+                              .origin = decision->options.who};
     struct outcome outcome = {0};
     struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
     engine_wait_submit(&decision->wait, &submission);
@@ -156,9 +188,10 @@ static void admit_all(void *context, uint8_t role, struct slice owner,
 static enum status send_letter(struct decision *decision, const struct kafka_record *record) {
     char reason[160];
     (void)snprintf(reason, sizeof(reason), "sent off by %.*s: %.*s",
-                   (int)decision->options.who.size, (const char *)decision->options.who.bytes,
-                   (int)decision->options.reason.size,
-                   (const char *)decision->options.reason.bytes);
+                   (int)decision->options.who.principal.size,
+                   (const char *)decision->options.who.principal.bytes,
+                   (int)decision->options.who.request_id.size,
+                   (const char *)decision->options.who.request_id.bytes);
     enum status status = letter_send(decision->producer, decision->options.dead_letters,
                                      decision->options.commands, record, reason);
     for (int i = 0; i < WAIT_MS / POLL_MS && kafka_producer_pending(decision->producer) != 0; i++)

@@ -20,7 +20,7 @@ struct decision_options {
     enum cursor_kind places; // of that topic
     const char *principal;   // whose topic it is; NULL: records say and prove it
     const struct wire_currencies *currencies;
-    struct slice who, reason; // kept in the books
+    struct origin who; // kept in the books; its request_id is the reason
 };
 
 // A partition: what the books say, and what the log has.

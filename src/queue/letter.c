@@ -9,6 +9,15 @@ static const char *const kept[] = {"florin-version", "florin-principal", "florin
                                    "florin-proof"};
 #define KEPT (sizeof(kept) / sizeof(kept[0]))
 
+static void keep_headers(const struct kafka_record *record, struct kafka_message *message) {
+    for (size_t i = 0; i < KEPT; i++) {
+        struct slice value = {0};
+        if (kafka_record_header(record, kept[i], &value))
+            message->headers[message->header_count++] =
+                (struct kafka_header){.name = kept[i], .value = value};
+    }
+}
+
 enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
                         const char *commands, const struct kafka_record *record,
                         const char *reason) {
@@ -24,11 +33,13 @@ enum status letter_send(struct kafka_producer *producer, const char *dead_letter
                     {"florin-offset", slice_of_text(offset)}},
         .header_count = 4,
     };
-    for (size_t i = 0; i < KEPT; i++) {
-        struct slice value = {0};
-        if (kafka_record_header(record, kept[i], &value))
-            letter.headers[letter.header_count++] =
-                (struct kafka_header){.name = kept[i], .value = value};
-    }
+    keep_headers(record, &letter);
     return kafka_produce(producer, dead_letters, &letter, NULL);
+}
+
+enum status letter_send_back(struct kafka_producer *producer, const char *topic,
+                             const struct kafka_record *letter) {
+    struct kafka_message message = {.key = letter->key, .value = letter->value};
+    keep_headers(letter, &message);
+    return kafka_produce(producer, topic, &message, NULL);
 }

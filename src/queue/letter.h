@@ -8,3 +8,6 @@
 MUST_CHECK enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
                                    const char *commands, const struct kafka_record *record,
                                    const char *reason);
+// The record in a letter, as it came, back to its topic. STATUS_busy: the producer is full.
+MUST_CHECK enum status letter_send_back(struct kafka_producer *producer, const char *topic,
+                                        const struct kafka_record *letter);

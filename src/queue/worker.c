@@ -29,7 +29,9 @@ void worker_pause(struct worker *worker, uint64_t ns) {
 }
 
 void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why) {
-    worker->partitions[partition].stopped = true;
+    struct worker_partition *own = &worker->partitions[partition];
+    own->stopped = true;
+    (void)snprintf(own->why, sizeof(own->why), "%s", why);
     if (worker->consumer != NULL)
         kafka_consumer_pause(worker->consumer, (int32_t)partition, true);
     worker->partitions[partition].look_ns = 0;
@@ -58,6 +60,37 @@ static uint64_t age_ms(const struct worker_partition *own) {
     bool flows = own->seen_ns != 0 && now_ns - own->seen_ns < FLOWS_NS;
     uint64_t behind_ms = own->time_ms != 0 && own->time_ms < now_ms ? now_ms - own->time_ms : 0;
     return flows && behind_ms != 0 ? behind_ms : waits_ms;
+}
+
+// By partitions, each before its slots. Under the lock.
+static void note_stops(struct worker *worker) {
+    worker->stop_count = 0;
+    for (uint32_t i = 0; i < worker->reader.partitions; i++) {
+        const struct worker_partition *own = &worker->partitions[i];
+        if (own->ours && own->stopped && worker->stop_count < WORKER_STOPS_MAX) {
+            struct worker_stop *stop = &worker->stops[worker->stop_count++];
+            *stop = (struct worker_stop){.partition = i, .slot = LIMIT_SLOTS, .record = -1};
+            memcpy(stop->why, own->why, sizeof(stop->why));
+        }
+        for (uint32_t slot = 0; own->ours && slot < LIMIT_SLOTS; slot++) {
+            const struct worker_slot *one = &worker->slots[slot];
+            if (one->partition != i || !one->stopped || worker->stop_count == WORKER_STOPS_MAX)
+                continue;
+            worker->stops[worker->stop_count++] =
+                (struct worker_stop){.partition = i,
+                                     .slot = slot,
+                                     .record = one->stopped_at,
+                                     .why = "the engine cannot carry this record out"};
+        }
+    }
+}
+
+uint32_t worker_stops(struct worker *worker, struct worker_stop ret_stops[WORKER_STOPS_MAX]) {
+    CHECK(pthread_mutex_lock(&worker->lock) == 0);
+    uint32_t count = worker->stop_count;
+    memcpy(ret_stops, worker->stops, count * sizeof(*ret_stops));
+    CHECK(pthread_mutex_unlock(&worker->lock) == 0);
+    return count;
 }
 
 void worker_note(struct worker *worker) {
@@ -89,6 +122,8 @@ void worker_note(struct worker *worker) {
     worker->stats.lag = lag;
     worker->stats.oldest_ms = oldest;
     worker->stats.stopped = stopped;
+    if (stopped != 0 || worker->stop_count != 0)
+        note_stops(worker);
     CHECK(pthread_mutex_unlock(&worker->lock) == 0);
 }
 

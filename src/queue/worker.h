@@ -43,8 +43,19 @@ struct worker_stats {
     uint64_t fenced;       // batches that another worker had taken over
 };
 
+// What waits for a person.
+#define WORKER_STOPS_MAX 64
+struct worker_stop {
+    uint32_t partition;
+    uint32_t slot; // LIMIT_SLOTS: the whole partition
+    int64_t record; // of a slot: the one that it stands at; else -1
+    char why[160];
+};
+
 MUST_CHECK enum status worker_open(const struct worker_options *options, char *ret_why,
                                    size_t why_bytes, struct worker **ret_worker);
 void worker_stats(struct worker *worker, struct worker_stats *ret_stats);
+// The first of them, by their partitions. Thread: any.
+uint32_t worker_stops(struct worker *worker, struct worker_stop ret_stops[WORKER_STOPS_MAX]);
 // Finishes its batch, settles, and leaves the group. The engine must still be open. Accepts NULL.
 void worker_close(struct worker *worker);

@@ -272,6 +272,7 @@ static void stop_slot(struct worker *worker, uint32_t slot) {
              "skip sends it off.",
              slot, item->record.partition, item->record.offset);
     worker->slots[slot].stopped = true;
+    worker->slots[slot].stopped_at = item->record.offset;
     worker->partitions[worker->slots[slot].partition].look_ns = 0;
     worker->partitions[worker->slots[slot].partition].epochs = 0;
     drop_slot(worker, slot);

@@ -15,12 +15,14 @@ struct worker_slot {
     struct cursor cursor; // as we hold it; epoch 0: not ours
     uint32_t partition;
     bool stopped;         // the engine cannot carry its next command out
+    int64_t stopped_at;   // the record of that command
     int32_t first, last;  // its orders of this batch, by index; -1: none
 };
 
 struct worker_partition {
     bool ours;
     bool stopped;      // waits for a person
+    char why[160];     // it is stopped
     uint64_t turn;     // when it was given to us: records of before are not to be done
     uint64_t consumed; // behind the last record that was seen to
     uint64_t checksum; // of that record; 0: none yet
@@ -71,8 +73,10 @@ struct worker {
     uint64_t settled_ns;
     uint64_t idle_ns; // since when no partition is ours, or the last look at the group; 0: some is
 
-    pthread_mutex_t lock; // stats
+    pthread_mutex_t lock; // stats and stops
     struct worker_stats stats;
+    struct worker_stop stops[WORKER_STOPS_MAX];
+    uint32_t stop_count;
 };
 
 // Adds a record to the batch.

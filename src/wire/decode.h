@@ -120,6 +120,13 @@ MUST_CHECK enum status wire_decode_command(const struct wire_context *context,
                                            struct command *ret_command,
                                            struct wire_faults *ret_faults);
 
+// Decodes the body of a write that makes no command of the books, into the fields of `ret_command`.
+MUST_CHECK enum status wire_decode_fields(const struct wire_context *context,
+                                          const struct operation *operation,
+                                          const struct wire_headers *headers, struct slice body,
+                                          struct command *ret_command,
+                                          struct wire_faults *ret_faults);
+
 // The headers of a write that is no command, as strictly as those of one. False: `faults` says why.
 bool wire_check_headers(const struct wire_context *context, const struct operation *operation,
                         const struct wire_headers *headers, struct wire_faults *faults);

@@ -260,6 +260,53 @@ static const struct object_member batch[] = {
     {"results", "[]Result", "one per operation, in order", false},
 };
 
+static const struct object_member queue_stop[] = {
+    {"slot", "Count", "the home slot that stands still; none: the whole partition does", true},
+    {"record", "Count", "the record at which it does", true},
+    {"why", "Sentence", "", false},
+};
+
+static const struct object_member queue_partition[] = {
+    {"id", "Sentence", "as Kafka names it, such as `florin.commands-3`", false},
+    {"topic", "Sentence", "", false},
+    {"partition", "Count", "", false},
+    {"principal", "KeyId", "whose topic it is; none: records say and prove it", true},
+    {"first", "Count", "the place of the slot that is furthest behind", false},
+    {"last", "Count", "the place of the slot that is furthest ahead", false},
+    {"log_begins", "Count", "the first record of the log; none: the broker does not tell", true},
+    {"log_ends", "Count", "behind its last record", true},
+    {"waiting", "Count", "records that no slot has come to yet", false},
+    {"state", "Sentence", "`fits`, or how books and log do not fit each other", false},
+    {"stopped", "[]QueueStop", "what waits for a person, as far as the node knows that was asked",
+     true},
+};
+
+static const struct object_member queue_members[] = {
+    {"partitions", "[]QueuePartition", "", false},
+};
+
+static const struct object_member queue_decision[] = {
+    {"id", "Sentence", "of the partition", false},
+    {"next", "Count", "where it goes on (reset), or the offset of the record that was sent off "
+                      "(skip) or sent again (retry)", false},
+};
+
+static const struct object_member letter[] = {
+    {"id", "Sentence", "partition and offset among the letters, such as `0-12`", false},
+    {"reason", "Sentence", "", false},
+    {"topic", "Sentence", "where it came from", false},
+    {"partition", "Sentence", "", false},
+    {"offset", "Sentence", "", false},
+    {"principal", "Sentence", "whose it says it is", true},
+    {"key", "Sentence", "what is no UTF-8 shows as U+FFFD here and in `value`", false},
+    {"value", "Sentence", "", false},
+    {"created_at", "Time", "", true},
+};
+
+static const struct object_member letters[] = {
+    {"items", "[]DeadLetter", "", false},
+};
+
 static const struct object_member totals[] = {
     {"currency", "Currency", "", false},
     {"exponent", "Count", "digits behind the point of a major unit", false},
@@ -410,6 +457,14 @@ static const struct object table[] = {
                 "members.", problem, COUNT(problem), true},
     {"QueuedOperation", "A queued command, and what became of it.", operation_members,
      COUNT(operation_members), false},
+    {"Queue", "Where queued commands stand.", queue_members, COUNT(queue_members), false},
+    {"QueuePartition", "A partition of a topic of commands.", queue_partition,
+     COUNT(queue_partition), false},
+    {"QueueStop", "Something that waits for a person.", queue_stop, COUNT(queue_stop), false},
+    {"QueueDecision", "What a decision about the queue did.", queue_decision,
+     COUNT(queue_decision), false},
+    {"DeadLetter", "A queued record that can never succeed.", letter, COUNT(letter), false},
+    {"DeadLetters", "Dead letters.", letters, COUNT(letters), false},
     {"Fault", "One thing that is not valid.", fault, COUNT(fault), false},
 };
 
@@ -458,6 +513,9 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_ERASURE] = "Erasure",
         [ANSWER_ANOMALY] = "Anomaly",
         [ANSWER_ANOMALIES] = "AnomalyPage",
+        [ANSWER_QUEUE] = "Queue",
+        [ANSWER_QUEUE_DECISION] = "QueueDecision",
+        [ANSWER_LETTERS] = "DeadLetters",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

@@ -60,7 +60,8 @@ static void write_parameters(struct buffer *buffer, const struct operation *oper
         separator = ",";
     }
     if (!operation->is_write && !operation->is_public && operation->answer != ANSWER_INTEGRITY &&
-        operation->answer != ANSWER_PROOF) {
+        operation->answer != ANSWER_PROOF && operation->answer != ANSWER_QUEUE &&
+        operation->answer != ANSWER_LETTERS) {
         buffer_add_text(buffer, separator);
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/FlorinPosition\"},"
                            "{\"$ref\":\"#/components/parameters/CacheControl\"}");

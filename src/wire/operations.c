@@ -34,6 +34,8 @@ static const struct collection collections[] = {
     {WORD("owners"), OPERATION_ERASE, OPERATION_ERASE},
     {WORD("me"), OPERATION_ME, OPERATION_ME},
     {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
+    {WORD("queue"), OPERATION_QUEUE_READ, OPERATION_QUEUE_SKIP},
+    {WORD("dead-letters"), OPERATION_LETTER_LIST, OPERATION_LETTER_RETRY},
     {WORD("operations"), OPERATION_OPERATION_READ, OPERATION_OPERATION_READ},
 };
 #define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))

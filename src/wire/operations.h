@@ -41,6 +41,11 @@ enum operation_code {
     OPERATION_TRANSACTION_LIST,
     OPERATION_TRANSACTION_READ,
     OPERATION_OPERATION_READ,
+    OPERATION_QUEUE_READ,
+    OPERATION_QUEUE_RESET,
+    OPERATION_QUEUE_SKIP,
+    OPERATION_LETTER_LIST,
+    OPERATION_LETTER_RETRY,
     OPERATION_ADJUSTMENT,
     OPERATION_APPROVAL_LIST,
     OPERATION_APPROVAL_READ,
@@ -143,6 +148,9 @@ enum answer_kind {
     ANSWER_ERASURE,
     ANSWER_ANOMALY,
     ANSWER_ANOMALIES,
+    ANSWER_QUEUE,
+    ANSWER_QUEUE_DECISION,
+    ANSWER_LETTERS,
 };
 
 // What else an operation is beside a read or a write; bits.
@@ -177,7 +185,7 @@ struct operation {
     uint8_t answer;         // enum answer_kind
     uint8_t id_type;        // enum id_type of the path's id
     bool has_id;            // the path has an {id}
-    bool id_is_token;       // it is that of a queued operation: route.token
+    bool id_is_token;       // it is no TypeID but text of its own: route.token
     bool id_is_owner;       // it is the name of an owner: route.token
     bool is_public;         // needs no key
     bool loopback_only;     // is_public holds only for callers on this machine

@@ -85,6 +85,17 @@ static const struct field field_direction = {
     .required = true, COMMAND(direction),
     .sentence = "Whether the wallet is given money (credit) or it is taken (debit)."};
 
+static const struct field field_queue_to = {
+    NAMED("to"), .kind = FIELD_TEXT, .required = true, COMMAND(name),
+    .sentence = "`beginning`, `end`, or an offset in the partition's log: what lies before it is "
+                "not carried out any more."};
+static const struct field field_queue_record = {
+    NAMED("record"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX, .required = true,
+    COMMAND_FLAGGED(amount, has_amount), .sentence = "Its offset in the partition."};
+static const struct field field_queue_reason = {
+    NAMED("reason"), .kind = FIELD_TEXT, .required = true, COMMAND(reason),
+    .sentence = "Why, in up to 64 plain characters; kept in the books."};
+
 static const struct field field_payee = {
     NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
     .sentence = "The wallet that receives the money."};
@@ -324,6 +335,8 @@ static const struct field *const adjustment_body[] = {
 };
 static const struct field *const anomaly_body[] = {&field_comment};
 static const struct field *const decision_body[] = {&field_reason};
+static const struct field *const queue_reset_body[] = {&field_queue_to, &field_queue_reason};
+static const struct field *const queue_skip_body[] = {&field_queue_record, &field_queue_reason};
 static const struct field *const batch_body[] = {&field_operations, &field_atomic};
 static const struct field *const key_create_body[] = {
     &field_key_name, &field_key_role, &field_key_owner, &field_key_expires_in,
@@ -613,6 +626,48 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .command = COMMAND_READ_OPERATION, .has_id = true, .id_is_token = true,
         .refusals = MAY(not_found),
         .summary = "Shows what became of a queued operation; `Prefer: wait=5` waits for it.",
+    },
+    [OPERATION_QUEUE_READ] = {
+        .code = OPERATION_QUEUE_READ, .name = "readQueue", .method = METHOD_GET,
+        .path = "/v1/queue", .action = "", .tag = "Queue",
+        .permission = "queue:read", .http = 200, .answer = ANSWER_QUEUE,
+        .refusals = MAY(not_found),
+        .summary = "Shows where queued commands stand, partition by partition, and what waits "
+                   "for a person.",
+    },
+    [OPERATION_QUEUE_RESET] = {
+        .code = OPERATION_QUEUE_RESET, .name = "resetPartition", .method = METHOD_POST,
+        .path = "/v1/queue/{id}/reset", .action = "reset", .tag = "Queue",
+        .permission = "queue:decide", .http = 200, .answer = ANSWER_QUEUE_DECISION,
+        .has_id = true, .id_is_token = true, WRITE, BODY(queue_reset_body),
+        .refusals = MAY(not_found),
+        .summary = "Lets a partition, named as Kafka does (`florin.commands-3`), go on at another "
+                   "place.",
+    },
+    [OPERATION_QUEUE_SKIP] = {
+        .code = OPERATION_QUEUE_SKIP, .name = "skipRecord", .method = METHOD_POST,
+        .path = "/v1/queue/{id}/skip", .action = "skip", .tag = "Queue",
+        .permission = "queue:decide", .http = 200, .answer = ANSWER_QUEUE_DECISION,
+        .has_id = true, .id_is_token = true, WRITE, BODY(queue_skip_body),
+        .refusals = MAY(not_found),
+        .summary = "Sends one record of a partition off: it becomes a dead letter, its operation "
+                   "ends as refused, and its slot goes on behind it.",
+    },
+    [OPERATION_LETTER_LIST] = {
+        .code = OPERATION_LETTER_LIST, .name = "listDeadLetters", .method = METHOD_GET,
+        .path = "/v1/dead-letters", .action = "", .tag = "Queue",
+        .permission = "queue:read", .http = 200, .answer = ANSWER_LETTERS,
+        .refusals = MAY(not_found),
+        .summary = "Lists queued records that can never succeed, newest first, at most a "
+                   "thousand.",
+    },
+    [OPERATION_LETTER_RETRY] = {
+        .code = OPERATION_LETTER_RETRY, .name = "retryDeadLetter", .method = METHOD_POST,
+        .path = "/v1/dead-letters/{id}/retry", .action = "retry", .tag = "Queue",
+        .permission = "queue:decide", .http = 200, .answer = ANSWER_QUEUE_DECISION,
+        .has_id = true, .id_is_token = true, WRITE,
+        .refusals = MAY(not_found),
+        .summary = "Sends a dead letter back to the queue as it came.",
     },
     [OPERATION_ADJUSTMENT] = {
         .code = OPERATION_ADJUSTMENT, .name = "adjust", .method = METHOD_POST,

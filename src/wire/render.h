@@ -153,5 +153,33 @@ MUST_CHECK enum status wire_render_operation_done(struct buffer *buffer, struct 
                                                   enum command_type type,
                                                   const struct wire_found *found);
 
+// What operators see of the queue (GET /v1/queue, GET /v1/dead-letters) and decide there. Names of
+// topics and states need no escapes.
+struct wire_queue_stop {
+    bool has_slot; // else the whole partition
+    uint32_t slot;
+    int64_t record;
+    struct slice why;
+};
+struct wire_queue_partition {
+    const char *topic, *principal, *state; // principal: NULL: of nobody alone
+    uint32_t partition;
+    uint64_t first, last;
+    bool has_log;
+    int64_t log_begins, log_ends;
+    const struct wire_queue_stop *stops;
+    uint32_t stop_count;
+};
+struct wire_letter {
+    int32_t partition;
+    int64_t offset;
+    uint64_t time_ms;
+    struct slice reason, topic, from_partition, from_offset, principal, key, value;
+};
+void wire_render_queue_partition(struct buffer *buffer, const struct wire_queue_partition *one);
+void wire_render_queue_decision(struct buffer *buffer, const char *topic, uint32_t partition,
+                                uint64_t next);
+void wire_render_letter(struct buffer *buffer, const struct wire_letter *letter);
+
 // The ETag of a wallet: "7" with its quotes.
 void wire_render_etag(struct buffer *buffer, uint64_t version);

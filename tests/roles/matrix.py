@@ -57,7 +57,8 @@ MAY = {
     "revokeKey": "admin",
 }
 MAY = {name: set(words.split()) for name, words in MAY.items()}
-QUEUED = {"readOperation"}  # is there only with a queue, whose tests ask it
+QUEUED = {"readOperation", "readQueue", "resetPartition", "skipRecord", "listDeadLetters",
+          "retryDeadLetter"}  # is there only with a queue, whose tests ask it
 PUBLIC = {"readHealth", "readReadiness", "readMetrics", "readOpenapi"}
 
 

@@ -56,6 +56,11 @@ POST /v1/anomalies/{id}/reject: comment
 POST /v1/anomalies/{id}/dismiss: comment
 GET /v1/audit: principal resource operation outcome from to limit cursor
 GET /v1/operations/{id}:
+GET /v1/queue:
+POST /v1/queue/{id}/reset: to! reason!
+POST /v1/queue/{id}/skip: record! reason!
+GET /v1/dead-letters:
+POST /v1/dead-letters/{id}/retry:
 GET /healthz:
 GET /readyz:
 GET /metrics:

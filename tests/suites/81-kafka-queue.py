@@ -226,6 +226,17 @@ def sent_again(report, shop, letters, bob):
     report.equal("no place", letter("retry").returncode, 2)
     again = letter("retry", f"0/{letters[lost].offset}")
     report.check("sent again", again.returncode == 0 and "It is record" in again.stdout, again)
+    with shop.client() as client:  # the same over HTTP; it has one effect all the same
+        listed = client.get("/v1/dead-letters")["items"]
+        report.equal("all are listed", len(listed), len(letters))
+        report.equal("no such letter", [client.post(f"/v1/dead-letters/{place}/retry", {}).code
+                                        for place in ("0-999", "1", "x-1")], ["not_found"] * 3)
+        before = shop.metric("worker_skipped_total") + shop.metric("worker_commands_total")
+        again = client.post(f"/v1/dead-letters/0-{letters[lost].offset}/retry", {})
+        report.check("sent again over HTTP", again.status == 200 and
+                     again["id"].startswith(shop.topic), again)
+        shop.wait_for(lambda: shop.metric("worker_skipped_total") +
+                      shop.metric("worker_commands_total") > before, what="it to be read")
     shop.wait_for(lambda: shop.balance(bob) == 20, what="the command in its right partition")
     shop.server.stop()
 
@@ -365,12 +376,94 @@ def newer_version(report):
     body = {"type": "transfer", "idempotency_key": "n1", "from": ann, "to": bob, "amount": 1}
     value, text = json.dumps(body).encode(), str(shops.slot_of(ann)).encode()
     headers = shops.headers_of(key["secret"], key["id"], text, value, shop.topic)
-    headers[0] = ("florin-version", b"2")
-    producer.send(shop.topic, value, key=text, headers=headers,
-                  partition=shops.partition_of(text, PARTITIONS)).get(30)
+    headers[0] = ("florin-version", b"7")
+    partition = shops.partition_of(text, PARTITIONS)
+    offset = producer.send(shop.topic, value, key=text, headers=headers,
+                           partition=partition).get(30).offset
     shop.wait_for(lambda: shop.metric("worker_stopped") == 1, what="an alarm")
     report.check("alarm", "ALARM" in shop.server.log() and "newer" in shop.server.log())
     report.equal("no dead letter", shop.metric("worker_dead_letters_total"), 0)
+    with shop.client() as client:
+        behind = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})["id"]
+        name = f"{shop.topic}-{partition}"
+        found = {one["id"]: one for one in client.get("/v1/queue")["partitions"]}
+        report.equal("all partitions are shown", sorted(found),
+                     [f"{shop.topic}-{i}" for i in range(PARTITIONS)])
+        report.equal("one is stopped", [one["id"] for one in found.values() if "stopped" in one],
+                     [name])
+        report.check("why", f"record {offset}" in found[name]["stopped"][0]["why"], found[name])
+        report.equal("what waits", (found[name]["waiting"], found[name]["state"]), (2, "fits"))
+        report.equal("what is behind it waits", client.get(f"/v1/operations/{behind}")["status"],
+                     "queued")
+        decided_over_http(report, shop, client, name, offset)
+    report.equal("what was behind it is done", shop.outcome(behind)["status"], "done")
+    report.equal("and nothing else", shop.balance(bob), 2)
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
+    shop.server.stop()
+
+
+def decided_over_http(report, shop, client, name, offset):
+    """A record is sent off, by those alone who may, and the audit knows who and why."""
+    body = {"record": offset, "reason": "nobody knows it"}
+    for role, reads in (("service", 403), ("support", 403), ("auditor", 200)):
+        secret = client.post("/v1/keys", {"name": role, "role": role})["secret"]
+        with shop.server.client(secret) as other:
+            report.equal(f"{role} looks", other.get("/v1/queue").status, reads)
+            report.equal(f"{role} looks at letters", other.get("/v1/dead-letters").status, reads)
+            report.equal(f"{role} decides nothing",
+                         [other.post(path, body).code for path in (
+                             f"/v1/queue/{name}/skip", f"/v1/queue/{name}/reset",
+                             "/v1/dead-letters/0-0/retry")], ["forbidden"] * 3)
+    report.equal("no such partition", [client.post(f"/v1/queue/{other}/skip", body).code for other in
+                                       (f"{shop.topic}-9", "nowhere-1", "x")], ["not_found"] * 3)
+    later = client.post(f"/v1/queue/{name}/skip", {**body, "record": offset + 1})
+    report.check("what is behind it is not sent off first", later.code == "invalid_request" and
+                 "comes first" in str(later.json), later)
+    report.equal("a reason is needed", client.post(f"/v1/queue/{name}/skip",
+                                                   {"record": offset}).code, "invalid_request")
+    report.equal("no such place", client.post(f"/v1/queue/{name}/reset", {
+        "to": "99", "reason": "x"}).code, "invalid_request")
+    done = client.post(f"/v1/queue/{name}/skip", body)
+    report.equal("sent off", (done.status, done.json), (200, {"id": name, "next": offset}))
+    letter = client.get("/v1/dead-letters")["items"][0]
+    report.check("its letter", letter["offset"] == str(offset) and letter["topic"] == shop.topic and
+                 "nobody knows it" in letter["reason"] and "n1" in letter["value"], letter)
+    me = client.get("/v1/me")["id"]
+    shop.wait_for(lambda: client.get("/v1/audit?operation=skipRecord")["items"][0]["outcome"] ==
+                  "ok", what="the decision in the audit")
+    moved = [entry for entry in client.get("/v1/audit?operation=cursor_reset")["items"]
+             if entry.get("request_id") == "nobody knows it"]
+    report.equal("by whom and why", {(entry["principal"], entry["role"]) for entry in moved},
+                 {(me, "admin")})
+
+
+def begun_anew_over_http(report):
+    """A topic that was made anew stops its partitions; over HTTP they begin again, while the server
+    runs."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        first = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("done", shop.outcome(first["id"])["status"], "done")
+    shop.server.stop()
+    admin = CLUSTER.admin()
+    admin.delete_topics([shop.topic])
+    admin.close()
+    shop.wait_for(lambda: shop.topic not in CLUSTER.topics(), what="the topic to go")
+    shop.server.start()
+    shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) >= 1, what="an alarm")
+    with shop.client() as client:
+        stopped = [one for one in client.get("/v1/queue")["partitions"] if "stopped" in one]
+        report.check("told", stopped and all("does not fit" in one["state"] for one in stopped),
+                     stopped)
+        for one in client.get("/v1/queue")["partitions"]:
+            done = client.post(f"/v1/queue/{one['id']}/reset",
+                               {"to": "beginning", "reason": "made anew"})
+            report.equal("reset", (done.status, done.get("next")), (200, 0), done)
+        shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
+        second = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})
+        report.equal("it goes on", shop.outcome(second["id"])["status"], "done")
+    report.equal("once each", shop.balance(bob), 3)
     shop.server.stop()
 
 
@@ -384,4 +477,5 @@ report.run("forged and limited", forged_and_limited)
 report.run("own topic", own_topic)
 report.run("revoked while queued", revoked_while_queued)
 report.run("newer version", newer_version)
+report.run("begun anew over HTTP", begun_anew_over_http)
 report.finish()

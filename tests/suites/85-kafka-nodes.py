@@ -197,6 +197,12 @@ def engine_fails(report):
     alarm = [line for line in shop.server.log().splitlines() if "ALARM: slot" in line]
     report.equal("one alarm", len(alarm), 1)
     place = alarm[0].split("record ")[1].split(":")[0].split("/")
+    with shop.client() as client:
+        stops = [(one["partition"], stop) for one in client.get("/v1/queue")["partitions"]
+                 for stop in one.get("stopped", [])]
+    report.equal("told over HTTP", [(str(partition), str(stop["record"]), stop["slot"])
+                                    for partition, stop in stops],
+                 [(place[0], place[1], shops.slot_of(payers[0]))])
     listed = home.operator("status")
     report.check("status", listed.returncode == 0 and "commands wait" in listed.stdout, listed)
     later = home.operator("skip", "--partition", place[0], "--record", str(int(place[1]) + 1),

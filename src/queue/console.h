@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// What an operator sees of the queue and decides there: partitions with where they stand, what
+// waits for a person and why, and dead letters. The command line and the API ask here.
+#pragma once
+#include "base/arena.h"
+#include "queue/decision.h"
+#include "queue/worker.h"
+
+#define CONSOLE_TOPICS_MAX  (1 + CURSOR_OWN_TOPICS_MAX)
+#define CONSOLE_LETTERS_MAX 1000
+
+struct console_topic {
+    const char *name, *principal; // principal: of a producer's own; NULL: the common one
+    uint32_t partitions;
+    enum cursor_kind places;
+    struct worker *worker; // this process's; NULL: it has none
+};
+
+// Everything is borrowed.
+struct console {
+    struct engine *engine;
+    const struct kafka_access *access;
+    const char *dead_letters;
+    const struct wire_currencies *currencies;
+    struct console_topic topics[CONSOLE_TOPICS_MAX];
+    uint32_t topic_count;
+};
+
+// Thread: any that may wait for brokers and the books, for all that follows. Texts are in the
+// arena, or the console's. `ret_why` is a sentence when something is refused; STATUS_busy: no broker
+// answers.
+struct console_partition {
+    const struct console_topic *topic;
+    uint32_t partition;
+    struct decision_place place;
+    const struct worker_stop *stops; // of this process's worker
+    uint32_t stop_count;
+};
+MUST_CHECK enum status console_partitions(const struct console *console, struct arena *arena,
+                                       struct console_partition **ret_partitions, uint32_t *ret_count,
+                                       char *ret_why, size_t why_bytes);
+// In a word: "fits" or how not.
+const char *console_state(const struct decision_place *place);
+
+// Kafka's own name of a partition, such as "florin.commands-3". NULL: the console has none of that
+// name.
+const struct console_topic *console_find(const struct console *console, struct slice name,
+                                   uint32_t *ret_partition);
+// `to`: "beginning", "end" or an offset. STATUS_invalid_request: not a place of its log.
+MUST_CHECK enum status console_reset(const struct console *console, const struct console_topic *topic,
+                                  uint32_t partition, struct slice to, const struct origin *who,
+                                  uint64_t *ret_next, char *ret_why, size_t why_bytes);
+MUST_CHECK enum status console_skip(const struct console *console, const struct console_topic *topic,
+                                 uint32_t partition, int64_t offset, const struct origin *who,
+                                 char *ret_why, size_t why_bytes);
+
+struct console_letter {
+    int32_t partition; // its own place among letters
+    int64_t offset;
+    uint64_t time_ms;
+    struct slice reason, topic, from_partition, from_offset, principal, key, value;
+};
+// The newest CONSOLE_LETTERS_MAX of them, newest first.
+MUST_CHECK enum status console_letters(const struct console *console, struct arena *arena,
+                                    struct console_letter **ret_letters, uint32_t *ret_count,
+                                    char *ret_why, size_t why_bytes);
+// Sends one back to the topic it came from, as it came. STATUS_not_found: there is none.
+MUST_CHECK enum status console_retry(const struct console *console, int32_t partition, int64_t offset,
+                                  const char **ret_topic, int32_t *ret_partition, int64_t *ret_offset, char *ret_why,
+                                  size_t why_bytes);
