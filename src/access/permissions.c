@@ -48,8 +48,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
 #define EVERYTHING (BIT(PERMISSION_COUNT) - 1)
 #define SEES       (P(NONE) | P(WALLETS_READ) | P(PAYMENTS_READ) | P(APPROVALS_READ))
 #define REVIEWS    (P(ANOMALIES_READ) | P(ANOMALIES_DECIDE))
-#define READS      (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ) |         \
-     P(QUEUE_READ))
+#define READS                                                                                      \
+    (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ) | P(QUEUE_READ))
 #define KEYS       (P(KEYS_READ) | P(KEYS_WRITE))
 #define FOUR_EYES  (P(ADJUSTMENTS_WRITE) | P(APPROVALS_DECIDE))
 #define PAYS                                                                                       \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The operator's console over HTTP: where queued commands stand, what waits for a person, dead letters,
-// and what is decided about them. Brokers are asked, so all of it is done by a reader thread. Every
-// decision is in the audit twice: as what was asked at the door, and, of places that were moved, as
-// a record of each slot that has the reason as its request's id.
+// The operator's console over HTTP: where queued commands stand, what waits for a person, dead
+// letters, and what is decided about them. Brokers are asked, so all of it is done by a reader
+// thread. Every decision is in the audit twice: as what was asked at the door, and, of places that
+// were moved, as a record of each slot that has the reason as its request's id.
 #include "api/parts.h"
 
 #include "queue/console.h"
@@ -127,7 +127,8 @@ static void decide(struct job *job, const struct console *console) {
     }
     who.request_id = asked->reason; // as florin queue keeps it
     if (is_reset) {
-        status = console_reset(console, topic, partition, asked->name, &who, &next, why, sizeof(why));
+        status =
+            console_reset(console, topic, partition, asked->name, &who, &next, why, sizeof(why));
     } else {
         next = (uint64_t)asked->amount;
         status = console_skip(console, topic, partition, asked->amount, &who, why, sizeof(why));
@@ -172,7 +173,7 @@ static void retry(struct job *job, const struct console *console) {
     enum status status = STATUS_not_found;
     if (read_letter(job->token, &partition, &offset))
         status = console_retry(console, partition, offset, &topic, &to_partition, &to_offset, why,
-                            sizeof(why));
+                               sizeof(why));
     if (status != STATUS_ok) {
         refuse(job, status, why);
         return;
@@ -219,8 +220,9 @@ static bool read_body(struct asking *asking, struct job *job) {
 
 void console_request(struct asking *asking) {
     if (asking->loop->api->options.console == NULL) {
-        answers_refuse(asking, STATUS_not_found, "This server has no queue: it runs without "
-                                                 "--kafka.");
+        answers_refuse(asking, STATUS_not_found,
+                       "This server has no queue: it runs without "
+                       "--kafka.");
         return;
     }
     struct job *job = jobs_take(asking, JOB_QUEUE);

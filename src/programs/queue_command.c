@@ -153,7 +153,8 @@ static bool open_decision(struct wish *wish) {
         .commands = own == NULL ? wish->config.kafka.commands_topic : own->name,
         .dead_letters = wish->config.kafka.dead_letter_topic,
         .partitions = (uint32_t)partitions_of(wish),
-        .places = own == NULL ? CURSOR_QUEUE : (enum cursor_kind)(CURSOR_OWN_TOPIC + wish->number - 1),
+        .places = own == NULL ? CURSOR_QUEUE
+                              : (enum cursor_kind)(CURSOR_OWN_TOPIC + wish->number - 1),
         .principal = own == NULL ? NULL : own->principal,
         .currencies = &wish->currencies,
         .who = {.principal = slice_of_text(wish->who),

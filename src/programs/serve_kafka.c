@@ -37,19 +37,22 @@ static void furnish_console(struct serve_kafka *kafka, const struct config *conf
     const struct config_kafka *settings = kafka->config;
     kafka->currencies = (struct wire_currencies){.customs = config->currencies,
                                                  .custom_count = config->currency_count};
-    kafka->console = (struct console){.engine = engine,
+    struct console *console = &kafka->console;
+    *console = (struct console){.engine = engine,
                                 .access = &kafka->access,
                                 .dead_letters = settings->dead_letter_topic,
                                 .currencies = &kafka->currencies,
                                 .topic_count = 1 + settings->topic_count};
-    kafka->console.topics[0] = (struct console_topic){.name = settings->commands_topic,
+    console->topics[0] = (struct console_topic){.name = settings->commands_topic,
                                                 .partitions = (uint32_t)settings->partitions,
                                                 .places = CURSOR_QUEUE};
-    for (uint32_t i = 0; i < settings->topic_count; i++)
-        kafka->console.topics[i + 1] = (struct console_topic){.name = settings->topics[i].name,
-                                                        .principal = settings->topics[i].principal,
-                                                        .partitions = settings->topics[i].partitions,
+    for (uint32_t i = 0; i < settings->topic_count; i++) {
+        const struct config_kafka_topic *own = &settings->topics[i];
+        console->topics[i + 1] = (struct console_topic){.name = own->name,
+                                                        .principal = own->principal,
+                                                        .partitions = own->partitions,
                                                         .places = CURSOR_OWN_TOPIC + i};
+    }
 }
 
 static void admit(void *context, uint8_t role, struct slice owner, struct wire_context *wire) {

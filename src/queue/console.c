@@ -74,16 +74,16 @@ static enum status look_at(const struct console *console, const struct console_t
 }
 
 enum status console_partitions(const struct console *console, struct arena *arena,
-                            struct console_partition **ret_partitions, uint32_t *ret_count,
-                            char *ret_why, size_t why_bytes) {
+                               struct console_partition **ret_partitions, uint32_t *ret_count,
+                               char *ret_why, size_t why_bytes) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < console->topic_count; i++)
         count += console->topics[i].partitions;
     *ret_partitions = arena_take(arena, count * sizeof(**ret_partitions));
     *ret_count = 0;
     for (uint32_t i = 0; i < console->topic_count; i++) {
-        enum status status = look_at(console, &console->topics[i], arena, *ret_partitions + *ret_count,
-                                     ret_why, why_bytes);
+        enum status status = look_at(console, &console->topics[i], arena,
+                                     *ret_partitions + *ret_count, ret_why, why_bytes);
         if (status != STATUS_ok)
             return status;
         *ret_count += console->topics[i].partitions;
@@ -106,7 +106,7 @@ static bool read_number(struct slice text, uint64_t *ret_number) {
 }
 
 const struct console_topic *console_find(const struct console *console, struct slice name,
-                                   uint32_t *ret_partition) {
+                                         uint32_t *ret_partition) {
     const uint8_t *dash = name.size == 0 ? NULL : memrchr(name.bytes, '-', name.size);
     uint64_t partition;
     if (dash == NULL)
@@ -128,8 +128,8 @@ const struct console_topic *console_find(const struct console *console, struct s
 // ---- decisions --------------------------------------------------------------------------------
 
 enum status console_reset(const struct console *console, const struct console_topic *topic,
-                       uint32_t partition, struct slice to, const struct origin *who,
-                       uint64_t *ret_next, char *ret_why, size_t why_bytes) {
+                          uint32_t partition, struct slice to, const struct origin *who,
+                          uint64_t *ret_next, char *ret_why, size_t why_bytes) {
     struct decision *decision;
     struct decision_place place;
     enum status status = open_decision(console, topic, who, ret_why, why_bytes, &decision);
@@ -162,8 +162,9 @@ enum status console_reset(const struct console *console, const struct console_to
     return status;
 }
 
-enum status console_skip(const struct console *console, const struct console_topic *topic, uint32_t partition,
-                      int64_t offset, const struct origin *who, char *ret_why, size_t why_bytes) {
+enum status console_skip(const struct console *console, const struct console_topic *topic,
+                         uint32_t partition, int64_t offset, const struct origin *who,
+                         char *ret_why, size_t why_bytes) {
     struct decision *decision;
     enum status status = open_decision(console, topic, who, ret_why, why_bytes, &decision);
     if (status != STATUS_ok)
@@ -204,10 +205,10 @@ static bool gather(void *context, const struct kafka_record *record) {
                    {"florin-offset", &letter->from_offset},
                    {"florin-principal", &letter->principal}};
     *letter = (struct console_letter){.partition = record->partition,
-                                   .offset = record->offset,
-                                   .time_ms = record->time_ms,
-                                   .key = keep(gathering, record->key, SHOWN_TEXT_BYTES),
-                                   .value = keep(gathering, record->value, SHOWN_VALUE_BYTES)};
+                                      .offset = record->offset,
+                                      .time_ms = record->time_ms,
+                                      .key = keep(gathering, record->key, SHOWN_TEXT_BYTES),
+                                      .value = keep(gathering, record->value, SHOWN_VALUE_BYTES)};
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         struct slice value = {0};
         if (kafka_record_header(record, headers[i].name, &value))
@@ -225,19 +226,19 @@ static void heard(void *context, void *message, bool ok, int32_t partition, int6
 static enum status gather_end(const struct console *console, struct kafka_producer *producer,
                               int32_t partition, uint32_t share, struct gathering *gathering) {
     int64_t low, high;
-    enum status status = kafka_producer_marks(producer, console->dead_letters, partition, READ_MS,
-                                              &low, &high);
+    enum status status =
+        kafka_producer_marks(producer, console->dead_letters, partition, READ_MS, &low, &high);
     if (status != STATUS_ok || low >= high)
         return status;
     int64_t from = high - low > (int64_t)share ? high - (int64_t)share : low;
-    status = kafka_read_range(console->access, console->dead_letters, partition, from, high, READ_MS,
-                              gather, gathering);
+    status = kafka_read_range(console->access, console->dead_letters, partition, from, high,
+                              READ_MS, gather, gathering);
     return status == STATUS_not_found ? STATUS_ok : status; // its retention was faster
 }
 
 enum status console_letters(const struct console *console, struct arena *arena,
-                         struct console_letter **ret_letters, uint32_t *ret_count, char *ret_why,
-                         size_t why_bytes) {
+                            struct console_letter **ret_letters, uint32_t *ret_count, char *ret_why,
+                            size_t why_bytes) {
     struct gathering gathering = {.arena = arena};
     struct kafka_producer *producer;
     struct kafka_topic_facts facts;
@@ -315,8 +316,8 @@ static bool send_back(void *context, const struct kafka_record *record) {
 }
 
 enum status console_retry(const struct console *console, int32_t partition, int64_t offset,
-                       const char **ret_topic, int32_t *ret_partition, int64_t *ret_offset, char *ret_why,
-                       size_t why_bytes) {
+                          const char **ret_topic, int32_t *ret_partition, int64_t *ret_offset,
+                          char *ret_why, size_t why_bytes) {
     struct retrying retrying = {
         .console = console, .offset = offset, .why = ret_why, .why_bytes = why_bytes};
     enum status status = kafka_read_range(console->access, console->dead_letters, partition, offset,

@@ -27,8 +27,8 @@ struct console {
 };
 
 // Thread: any that may wait for brokers and the books, for all that follows. Texts are in the
-// arena, or the console's. `ret_why` is a sentence when something is refused; STATUS_busy: no broker
-// answers.
+// arena, or the console's. `ret_why` is a sentence when something is refused; STATUS_busy: no
+// broker answers.
 struct console_partition {
     const struct console_topic *topic;
     uint32_t partition;
@@ -37,22 +37,24 @@ struct console_partition {
     uint32_t stop_count;
 };
 MUST_CHECK enum status console_partitions(const struct console *console, struct arena *arena,
-                                       struct console_partition **ret_partitions, uint32_t *ret_count,
-                                       char *ret_why, size_t why_bytes);
+                                          struct console_partition **ret_partitions,
+                                          uint32_t *ret_count, char *ret_why, size_t why_bytes);
 // In a word: "fits" or how not.
 const char *console_state(const struct decision_place *place);
 
 // Kafka's own name of a partition, such as "florin.commands-3". NULL: the console has none of that
 // name.
 const struct console_topic *console_find(const struct console *console, struct slice name,
-                                   uint32_t *ret_partition);
+                                         uint32_t *ret_partition);
 // `to`: "beginning", "end" or an offset. STATUS_invalid_request: not a place of its log.
-MUST_CHECK enum status console_reset(const struct console *console, const struct console_topic *topic,
-                                  uint32_t partition, struct slice to, const struct origin *who,
-                                  uint64_t *ret_next, char *ret_why, size_t why_bytes);
-MUST_CHECK enum status console_skip(const struct console *console, const struct console_topic *topic,
-                                 uint32_t partition, int64_t offset, const struct origin *who,
-                                 char *ret_why, size_t why_bytes);
+MUST_CHECK enum status console_reset(const struct console *console,
+                                     const struct console_topic *topic, uint32_t partition,
+                                     struct slice to, const struct origin *who, uint64_t *ret_next,
+                                     char *ret_why, size_t why_bytes);
+MUST_CHECK enum status console_skip(const struct console *console,
+                                    const struct console_topic *topic, uint32_t partition,
+                                    int64_t offset, const struct origin *who, char *ret_why,
+                                    size_t why_bytes);
 
 struct console_letter {
     int32_t partition; // its own place among letters
@@ -62,9 +64,9 @@ struct console_letter {
 };
 // The newest CONSOLE_LETTERS_MAX of them, newest first.
 MUST_CHECK enum status console_letters(const struct console *console, struct arena *arena,
-                                    struct console_letter **ret_letters, uint32_t *ret_count,
-                                    char *ret_why, size_t why_bytes);
+                                       struct console_letter **ret_letters, uint32_t *ret_count,
+                                       char *ret_why, size_t why_bytes);
 // Sends one back to the topic it came from, as it came. STATUS_not_found: there is none.
-MUST_CHECK enum status console_retry(const struct console *console, int32_t partition, int64_t offset,
-                                  const char **ret_topic, int32_t *ret_partition, int64_t *ret_offset, char *ret_why,
-                                  size_t why_bytes);
+MUST_CHECK enum status console_retry(const struct console *console, int32_t partition,
+                                     int64_t offset, const char **ret_topic, int32_t *ret_partition,
+                                     int64_t *ret_offset, char *ret_why, size_t why_bytes);

@@ -228,6 +228,31 @@ class Cluster:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=configs)])
         admin.close()
 
+    def allow(self, topic, **users):
+        """From now on only these users may do only that with the topic."""
+        from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+        admin = self.admin()
+        admin.create_acls([ACL(f"User:{user}", "*", ACLOperation[word], ACLPermissionType.ALLOW,
+                               ResourcePattern(ResourceType.TOPIC, topic))
+                           for user, words in users.items() for word in words])
+        admin.close()
+
+    def send_as(self, user, password, listener, topic, value, key, headers):
+        """Sends a record to partition 0 as somebody (SASL PLAIN); the broker's refusal, or None."""
+        from kafka import KafkaProducer
+        from kafka.errors import KafkaError
+        producer = KafkaProducer(
+            bootstrap_servers=f"127.0.0.1:{self.brokers[0].ports[listener]}", acks="all",
+            security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_plain_username=user,
+            sasl_plain_password=password, max_block_ms=20000)
+        try:
+            producer.send(topic, value, key=key, headers=headers, partition=0).get(30)
+            return None
+        except KafkaError as error:
+            return type(error).__name__
+        finally:
+            producer.close()
+
     def read(self, topic, enough=None, timeout=30.0):
         """All records of a topic, in order per partition: until `enough(records)` is true, or
         until the end that is there now."""

@@ -414,8 +414,9 @@ def decided_over_http(report, shop, client, name, offset):
                          [other.post(path, body).code for path in (
                              f"/v1/queue/{name}/skip", f"/v1/queue/{name}/reset",
                              "/v1/dead-letters/0-0/retry")], ["forbidden"] * 3)
-    report.equal("no such partition", [client.post(f"/v1/queue/{other}/skip", body).code for other in
-                                       (f"{shop.topic}-9", "nowhere-1", "x")], ["not_found"] * 3)
+    report.equal("no such partition",
+                 [client.post(f"/v1/queue/{other}/skip", body).code
+                  for other in (f"{shop.topic}-9", "nowhere-1", "x")], ["not_found"] * 3)
     later = client.post(f"/v1/queue/{name}/skip", {**body, "record": offset + 1})
     report.check("what is behind it is not sent off first", later.code == "invalid_request" and
                  "comes first" in str(later.json), later)

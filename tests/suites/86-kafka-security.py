@@ -191,9 +191,6 @@ def sasl(report):
 def own_topic(report):
     """A topic of one producer's own: who may write to it is the broker's to say, and what comes
     through it needs no other proof."""
-    from kafka import KafkaProducer
-    from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
-    from kafka.errors import KafkaError, TopicAuthorizationFailedError
     sasl = {"security": "SASL_PLAINTEXT", "mechanism": "PLAIN", "username": "florin",
             "environment": {"FLORIN_KAFKA_PASSWORD": PASSWORDS["PLAIN"]}}
     shop = shop_at("BARE", **sasl)
@@ -202,36 +199,20 @@ def own_topic(report):
         key = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
     topic = "payroll." + uuid.uuid4().hex[:8]
     CLUSTER.make_topic(topic, 1)
-    admin = CLUSTER.admin()
-    admin.create_acls([ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW,
-                           ResourcePattern(ResourceType.TOPIC, topic))
-                       for user, operation in (("payroll", ACLOperation.WRITE),
-                                               ("stranger", ACLOperation.DESCRIBE),
-                                               ("florin", ACLOperation.READ),
-                                               ("florin", ACLOperation.DESCRIBE_CONFIGS))])
-    admin.close()
+    CLUSTER.allow(topic, payroll=["WRITE"], stranger=["DESCRIBE"],
+                  florin=["READ", "DESCRIBE_CONFIGS"])
     shop.server.config["kafka"]["topics"] = [
         {"topic": topic, "principal": key["id"], "partitions": 1}]
     shop.server.restart()
     shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS + 1, what="partitions")
 
     def send(user, name):
-        producer = KafkaProducer(
-            bootstrap_servers=f"127.0.0.1:{CLUSTER.brokers[0].ports['BARE']}", acks="all",
-            security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_plain_username=user,
-            sasl_plain_password=PASSWORDS["PLAIN"], max_block_ms=20000)
-        try:
-            producer.send(topic, shops.payment(ann, bob, 3, name), partition=0,
-                          key=str(shops.slot_of(ann)).encode(),
-                          headers=[("florin-version", b"1")]).get(30)
-            return None
-        except KafkaError as error:
-            return error
-        finally:
-            producer.close()
+        return CLUSTER.send_as(user, PASSWORDS["PLAIN"], "BARE", topic,
+                               shops.payment(ann, bob, 3, name),
+                               key=str(shops.slot_of(ann)).encode(),
+                               headers=[("florin-version", b"1")])
     refusal = send("stranger", "s1")
-    report.check("a stranger's is not taken", isinstance(refusal, TopicAuthorizationFailedError),
-                 repr(refusal))
+    report.equal("a stranger's is not taken", refusal, "TopicAuthorizationFailedError")
     report.equal("its owner's is", send("payroll", "s2"), None)
     shop.wait_for(lambda: shop.balance(bob) == 3, what="the payment")
     with shop.client() as client:
