@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 for_build="gcc g++ libc6-dev make meson ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev
 libhiredis-dev libsimdjson-dev libssl-dev libcurl4-openssl-dev libxxhash-dev libisal-dev
-libpq-dev librdkafka-dev"
+libpq-dev librdkafka-dev libseccomp-dev"
 for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl

@@ -62,6 +62,7 @@ LIBRARIES = {
     "librdkafka/": ["queue/"],
     "cjose/": ["access/"],
     "hiredis/": ["access/"],
+    "seccomp.h": ["programs/serve_filter.c"],
 }
 
 # What the C library and the kernel offer to every floor but the ledger, which is pure.

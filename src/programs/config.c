@@ -63,6 +63,8 @@ static const struct setting settings[] = {
      "(read, write, any, money, wallets, lists, keys, audit, books) and `role`. None: no limits."},
     {"separate_duties", SETTING_FLAG, 0, 0, 0, offsetof(struct config, separate_duties),
      "true: the role admin, which hands out keys, moves no money."},
+    {"seccomp", SETTING_FLAG, 0, 0, 0, offsetof(struct config, seccomp),
+     "true: the kernel lets the server make only the system calls that serving needs."},
     {"approvals", SETTING_APPROVALS, 0, 0, 0, 0,
      "What waits for somebody else: `above`, an object from currencies to the amount above which a "
      "payment does, and `expires_in`, for how many seconds (a week)."},

@@ -52,7 +52,7 @@ struct config {
     uint32_t issuer_count;
     struct config_edge edge;
     struct config_encryption encryption;
-    bool separate_duties;
+    bool separate_duties, seccomp;
     struct approval_rules approvals;
     struct spending_limits limits;
     struct config_rules rules;

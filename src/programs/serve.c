@@ -28,6 +28,7 @@
 #include "programs/config.h"
 #include "programs/serve_chain.h"
 #include "programs/serve_kafka.h"
+#include "programs/serve_filter.h"
 #include "programs/serve_harden.h"
 #include "programs/serve_key.h"
 #include "programs/serve_masters.h"
@@ -164,6 +165,7 @@ static bool open_embedded(struct serving *serving, const struct vault_masters *m
         .approvals = approvals_of(serving),
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
         .masters = masters,
+        .lost_texts_accepted = serve_accepts_lost_texts(),
         .review_expires_s = serving->config.rules.expires_in_s,
     };
     enum status status = embedded_open(&options, why, sizeof(why), &serving->engine);
@@ -459,6 +461,8 @@ static int run(int argc, char **argv, const struct serving *house) {
     CHECK(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
     (void)signal(SIGPIPE, SIG_IGN);
     int result = 1;
+    if (serving.config.seccomp && !serve_filter_calls(serving.word))
+        return result;
     if (build_up(&serving)) {
         wait_for_signal(&serving, &signals);
         result = stop(&serving);

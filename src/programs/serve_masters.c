@@ -82,6 +82,11 @@ static bool read_one(const char *path, const char *variable, struct master_key *
     return unsetenv(variable) == 0 && is_key;
 }
 
+bool serve_accepts_lost_texts(void) {
+    const char *text = getenv("FLORIN_LOST_TEXTS");
+    return text != NULL && strcmp(text, "accepted") == 0;
+}
+
 bool serve_read_masters(const struct config_encryption *encryption,
                         struct vault_masters *ret_masters, bool *ret_given) {
     if (!read_one(encryption->master_key_file, SERVE_MASTER_VARIABLE, &ret_masters->master,

@@ -3,6 +3,8 @@
 engines; what differs is handed in: `at_rest(server)` gives all bytes that the books have at rest.
 """
 
+import functools
+import json
 import os
 import secrets
 
@@ -252,6 +254,46 @@ def rotation(report, server, at_rest):
     report.check("nothing is at rest", MARK.encode() not in at_rest(server))
 
 
+def backups(backup, report, server, _):
+    """What was destroyed is in no backup that can still be opened: not in one made later, and not
+    in an older one once the master key was exchanged."""
+    ann, bob = Life(server, "ann"), Life(server, "bob")
+    old = server.config["encryption"]["master_key_file"]
+    server.stop()
+    before = backup(server)
+    server.start()
+    with server.client() as client:
+        report.equal("destroyed", client.request("DELETE", "/v1/owners/ann/data").status, 200)
+        gone = ann.read(client)
+    server.stop()
+    new = key_file(server, "newest.key")
+    server.config = {"encryption": {"master_key_file": new, "old_master_key_file": old}}
+    server.start()
+    server.stop()
+    server.config = {"encryption": {"master_key_file": new}}
+    after = backup(server)
+    try:
+        for copy in (before, after):
+            verified = copy.verify()
+            report.equal("florin verify needs no key", verified.returncode, 0, verified.stderr)
+        before.config = after.config = server.config
+        told = (before.refused() or (0, "it runs"))[1]
+        report.check("the older backup is under a key that is no more", "the right one" in told,
+                     told)
+        after.start()
+        with after.client(server.admin_secret) as client:
+            report.equal("the newer one has the texts of others", bob.read(client), bob.told)
+            report.equal("and none of those that were destroyed", ann.read(client), gone)
+            report.check("its books are right",
+                         client.get("/check-integrity?depth=full")["consistent"])
+            page = client.get("/v1/audit?operation=eraseOwnerData").json["items"]
+            report.equal("and know who destroyed them", page[0].get("owner"), "ann")
+    finally:
+        before.discard()
+        after.discard()
+    server.start()
+
+
 def later(report, server, at_rest):
     """Books that were plain: what was written before stays so, and the answer says until when."""
     config, server = server.config, florin.Server(florin=server.florin)
@@ -307,8 +349,66 @@ def crashes(report, server, _):
                      {owner: None if owner in gone else {"note": text(owner)} for owner in known})
 
 
+HELD = {"rules": [{"name": "large", "action": "hold", "operations": ["transfer", "purchase"],
+                   "currencies": ["USD"], "when": {"amount": 1000}}]}
+
+
+def held(report, server, at_rest):
+    """Payments that wait for somebody, with their texts, and what is said when they are decided."""
+    rules = os.path.join(server.home, "rules.json")
+    with open(rules, "w", encoding="utf-8") as file:
+        json.dump(HELD, file)
+    server.stop()
+    server.config = {**server.config, "rules": {"file": rules}}
+    server.start()
+    service = server.client(server.key("service")["secret"])
+    free = {"reference": text("held"), "metadata": {"note": text("held too")}}
+    with server.client() as client:
+        ann, bob, eve = (client.post("/v1/wallets", {"owner": owner, "currency": "USD"})["id"]
+                         for owner in ("ann", "bob", "eve"))
+        for number, wallet in enumerate((ann, eve)):
+            client.post("/v1/deposits", {"wallet": wallet, "amount": 9000,
+                                         "bank_transaction_id": f"held-{number}"})
+        asked = [service.post("/v1/transfers", {"from": payer, "to": bob, "amount": 2000, **free},
+                              key=f"held-{number}")
+                 for number, payer in enumerate((ann, ann, eve, eve))]
+        report.equal("held", [(a.status, a.get("status")) for a in asked], [(202, "pending")] * 4)
+        places = [f"/v1/anomalies/{a['id']}" for a in asked]
+        told = [client.get(place).json for place in places]
+        report.check("whoever decides reads the texts", all(
+            item["request"]["reference"] == free["reference"] and
+            item["request"]["metadata"] == free["metadata"] for item in told), told)
+    report.check("nothing of them is at rest", MARK.encode() not in at_rest(server))
+    server.crash()
+    with server.client() as client:
+        report.equal("a crash changes nothing", [client.get(place).json for place in places], told)
+        done = client.post(places[0] + "/approve", {"comment": text("called her")})
+        paid = client.get(f"/v1/transactions/{done['transaction']}")
+        report.equal("approved, and paid with its texts",
+                     (done["status"], done["comment"], paid["reference"], paid["metadata"]),
+                     ("approved", text("called her"), free["reference"], free["metadata"]), done)
+        no = client.post(places[1] + "/reject", {"comment": text("no answer")})
+        report.equal("rejected", (no["status"], no["comment"]), ("rejected", text("no answer")))
+        report.equal("destroyed", client.request("DELETE", "/v1/owners/eve/data").status, 200)
+        gone = client.get(places[2])
+        report.check("the texts of what waits are gone, the payment is not",
+                     MARK not in str(gone.json) and gone["request"]["amount"] == 2000, gone)
+        report.equal("and of its list", MARK in str(client.get(f"/v1/anomalies?wallet={eve}").json),
+                     False)
+        late = client.post(places[2] + "/approve", {})
+        report.equal("it can be approved", late.get("status"), "approved", late)
+        report.equal("without its texts", [name for name in ("reference", "metadata") if name in
+                     client.get(f"/v1/transactions/{late['transaction']}").json], [])
+        report.equal("or rejected", client.post(places[3] + "/reject", {}).get("status"),
+                     "rejected")
+        report.equal("hers are still there", client.get(places[1]).json["comment"],
+                     text("no answer"))
+        report.equal("the money", money(client, ann, bob, eve), [7000, 4000, 7000])
+    report.check("still nothing at rest", MARK.encode() not in at_rest(server))
+
+
 TESTS = (("texts come back", texts_come_back), ("destroyed", destroyed),
-         ("wrong keys", wrong_keys), ("rotation", rotation), ("turned on later", later),
+         ("held", held), ("wrong keys", wrong_keys), ("rotation", rotation), ("turned on later", later),
          ("crashes", crashes))
 
 
@@ -321,10 +421,11 @@ def finish(report, name, server):
     report.check(f"{name}: no trouble", not server.trouble(), server.trouble()[:5])
 
 
-def run_all(suite, binary, at_rest):
+def run_all(suite, binary, at_rest, backup, tests=()):
+    """`backup(server)`: a server that is not started, with a copy of the stopped one's books."""
     from report import Report
     report = Report(suite)
-    for name, function in TESTS:
+    for name, function in (*TESTS, ("backups", functools.partial(backups, backup)), *tests):
         server = encrypted(binary)
         try:
             server.start()

@@ -3,7 +3,9 @@
 """Encrypted texts on the embedded engine."""
 
 import os
+import shutil
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption")]
@@ -23,5 +25,100 @@ def at_rest(server):
     return b"".join(found)
 
 
-BINARY = florin.binary()
-sealed.run_all("encryption", BINARY, at_rest)
+def backup(server):
+    copy = florin.Server(florin=server.florin, config=server.config)
+    shutil.copytree(server.data, copy.data)
+    os.chmod(copy.data, 0o700)
+    return copy
+
+
+def lost_keys(report, server, _):
+    """Without its file of data keys, or with an older one, the server does not go on as if nothing
+    had been lost: an operator puts it back, or says that those texts are given up."""
+    ann = sealed.Life(server, "ann")
+    server.stop()
+    path, aside = os.path.join(server.data, "data_keys"), os.path.join(server.home, "aside")
+    shutil.copy(path, aside)
+    with_key, plain = server.config, {}
+    server.start()
+    bob = sealed.Life(server, "bob")
+    newest = os.path.join(server.home, "newest")
+    for how in ("after a stop", "after a crash"):  # a checkpoint tells, or the journal
+        if how == "after a crash":
+            server.start()
+            with server.client() as client:
+                report.equal("put back: nothing is missing", (ann.read(client), bob.read(client)),
+                             (ann.told, bob.told))
+                client.post("/v1/wallets", {"owner": "eve", "currency": "USD",
+                                            "metadata": {"note": sealed.text("eve")}})
+            server.kill()
+        else:
+            server.stop()
+        shutil.copy(path, newest)
+        os.remove(path)
+        for name, config in (("gone", with_key), ("gone, without a master key", plain)):
+            server.config = config
+            told = (server.refused() or (0, "it runs"))[1]
+            report.check(f"{how}, {name}: refused with a sentence",
+                         "data_keys is gone or older" in told and "accepted" in told, told)
+        report.check("a refusal makes no new one", not os.path.exists(path))
+        server.config = with_key
+        shutil.copy(aside, path)
+        told = (server.refused() or (0, "it runs"))[1]
+        report.check(f"{how}, an older one: refused", "older than the books" in told, told)
+        made = server.command_line("keys", "create", "--data", server.data, "--name", how)
+        report.equal("a key can be made meanwhile", made.returncode, 0, made.stderr)
+        told = (server.refused() or (0, "it runs"))[1]
+        report.check("which changes nothing", "older than the books" in told, told)
+        shutil.copy(newest, path)
+    os.remove(path)
+    server.environment["FLORIN_LOST_TEXTS"] = "accepted"
+    server.start()
+    del server.environment["FLORIN_LOST_TEXTS"]
+    server.restart()
+    with server.client() as client:
+        report.equal("given up: all else is there", ann.read(client),
+                     {place: sealed.without_texts(told) for place, told in ann.told.items()})
+        made = client.post("/v1/deposits", {"wallet": ann.wallet, "amount": 1, "reference":
+                                            sealed.text("new"), "bank_transaction_id": "new"})
+        report.equal("and new texts are kept", client.get(f"/v1/transactions/{made['id']}")
+                     .get("reference"), sealed.text("new"))
+
+
+def exchange_cut_short(report, server, _):
+    """kill -9 somewhere in the start that exchanges the master key: one of the two opens all."""
+    lives = [sealed.Life(server, f"o{number}") for number in range(3)]
+    with server.client() as client:
+        for number in range(200):
+            client.post("/v1/wallets", {"owner": f"p{number}", "currency": "USD",
+                                        "metadata": {"note": sealed.text("p")}})
+    now = server.config["encryption"]["master_key_file"]
+    server.stop()
+    for turn in range(12):
+        new = sealed.key_file(server, f"turn-{turn}.key")
+        server.config = {"encryption": {"master_key_file": new, "old_master_key_file": now}}
+        server.launch()
+        time.sleep(turn * 0.004)
+        server.kill()
+        if turn % 4 == 3:  # both are given, as the manual says
+            server.start()
+            with server.client() as client:
+                report.equal(f"turn {turn}: all texts are there",
+                             [life.read(client) for life in lives], [life.told for life in lives])
+            server.stop()
+            now = new
+            continue
+        server.config = {"encryption": {"master_key_file": new}}
+        if server.refused() is None:
+            now = new
+            server.stop()
+    server.config = {"encryption": {"master_key_file": now}}
+    server.start()
+    with server.client() as client:
+        report.equal("at the end", [life.read(client) for life in lives],
+                     [life.told for life in lives])
+
+
+if __name__ == "__main__":
+    sealed.run_all("encryption", florin.binary(), at_rest, backup,
+                   (("lost keys", lost_keys), ("exchange cut short", exchange_cut_short)))

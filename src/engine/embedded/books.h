@@ -36,6 +36,7 @@ struct books {
     struct journal *journal;
     struct index *index;
     struct data_keys *data_keys; // NULL: texts are plain
+    uint32_t data_keys_expected; // slots that its file must have, by the checkpoint
     struct undo undo;
 
     struct inbox inbox;

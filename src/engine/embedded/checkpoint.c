@@ -47,8 +47,8 @@ struct footer {
     char magic[16];
     struct landmark landmark;
     struct section_entry sections[SECTION_COUNT];
-    uint32_t crc; // of all before
-    uint32_t reserved;
+    uint32_t data_keys; // how many slots the file of data keys has at least (data_keys.c)
+    uint32_t crc;       // of all before
 };
 static_assert(sizeof(struct footer) <= FOOTER_BYTES, "the footer fits its block");
 
@@ -192,6 +192,9 @@ enum status checkpoint_write(struct books *books, const struct landmark *landmar
     // What was copied may not be durable yet; a checkpoint must never know more than the journal.
     books_settle(books);
     if (status == STATUS_ok) {
+        uint32_t durable = data_keys_durable(books->data_keys);
+        footer.data_keys =
+            durable > books->data_keys_expected ? durable : books->data_keys_expected;
         footer.crc = crc32c(slice_of(&footer, offsetof(struct footer, crc)));
         memset(writer.chunk, 0, FOOTER_BYTES);
         memcpy(writer.chunk, &footer, sizeof(footer));
@@ -355,6 +358,7 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
     if (status == STATUS_ok) {
         state->currency_count = (uint32_t)entries[SECTION_CURRENCIES].count;
         state->transaction_count = footer.landmark.transaction_count;
+        books->data_keys_expected = footer.data_keys;
         state_refresh(state);
         *ret_landmark = footer.landmark;
     } else {

@@ -141,6 +141,14 @@ bool data_keys_lacks(const struct data_keys *keys, uint64_t number) {
     return keys == NULL || (uint32_t)number >= keys->count;
 }
 
+uint32_t data_keys_durable(const struct data_keys *keys) {
+    return keys == NULL ? 0 : __atomic_load_n(&keys->durable, __ATOMIC_ACQUIRE);
+}
+
+static void set_durable(struct data_keys *keys) {
+    __atomic_store_n(&keys->durable, keys->count, __ATOMIC_RELEASE);
+}
+
 // ---- the vault's port ---------------------------------------------------------------------------
 
 static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
@@ -237,7 +245,7 @@ enum status data_keys_flush(struct data_keys *keys) {
     if (status == STATUS_ok)
         status = keys->file->driver->sync(keys->file);
     if (status == STATUS_ok)
-        keys->durable = keys->count;
+        set_durable(keys);
     return status;
 }
 
@@ -276,7 +284,7 @@ static enum status write_all(struct data_keys *keys) {
         return status;
     driver->close(keys->file);
     keys->file = NULL;
-    keys->durable = keys->count;
+    set_durable(keys);
     return driver->open(keys->disk, NAME, false, &keys->file);
 }
 
@@ -332,7 +340,7 @@ static enum status read_slots(struct data_keys *keys) {
         if (slot->state != 0)
             slot_enter(keys, (uint32_t)i);
     }
-    keys->durable = keys->count;
+    set_durable(keys);
     return status;
 }
 

@@ -32,6 +32,9 @@ uint64_t data_keys_plain_until_ms(const struct data_keys *keys);
 // Whether a record names a key that never was in the file, which must then be an older one.
 // Thread: one at the start.
 bool data_keys_lacks(const struct data_keys *keys, uint64_t number);
+// How many slots the file has for certain, its head counted; they never become fewer. 0: there is
+// no file. Thread: any.
+uint32_t data_keys_durable(const struct data_keys *keys);
 
 // Forgets a key in memory; `data_keys_settle` does so on the disk. Numbers that are not there, or
 // were forgotten before, change nothing. Thread: the writer, or one at the start.

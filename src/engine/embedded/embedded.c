@@ -271,6 +271,30 @@ static enum status open_index(struct books *books, const struct embedded_options
     return status;
 }
 
+// Whoever served on without its keys would make the loss final: new keys would take the places of
+// those that may lie in a backup. `lacking`: records of the replay whose key was never there.
+static enum status check_data_keys(struct books *books, const struct embedded_options *options,
+                                   uint64_t lacking, char *ret_why, size_t why_bytes) {
+    uint32_t found = data_keys_durable(books->data_keys), expected = books->data_keys_expected;
+    bool is_fresh = found == 0 && expected == 1; // it never held a key
+    if (lacking == 0 && (found >= expected || is_fresh))
+        return STATUS_ok;
+    if (options->without_texts)
+        return STATUS_ok; // the checkpoint goes on telling the next start
+    if (options->lost_texts_accepted) {
+        books->data_keys_expected = 0;
+        log_line(LOG_WARNING, "vault",
+                 "Texts are given up: the file data_keys is gone or older than the books.");
+        return STATUS_ok;
+    }
+    (void)snprintf(ret_why, why_bytes,
+                   "the file data_keys is gone or older than the books (%u of %u places, %llu "
+                   "records lack a key): put the newest one back. To give up the texts that were "
+                   "under the others, start once with FLORIN_LOST_TEXTS=accepted",
+                   found, expected, (unsigned long long)lacking);
+    return STATUS_damaged;
+}
+
 // From the checkpoint if there is a sound one that the index reaches to, else from the journal's
 // beginning.
 static enum status replay(struct books *books, const struct embedded_options *options,
@@ -315,11 +339,9 @@ static enum status replay(struct books *books, const struct embedded_options *op
     if (status != STATUS_ok)
         return status;
     index_settle(books->index);
-    if (replaying.lacking != 0)
-        log_line(LOG_ERROR, "vault",
-                 "the texts of %llu records cannot be opened: the file data_keys is gone or older "
-                 "than the journal; put the newest one back",
-                 (unsigned long long)replaying.lacking);
+    status = check_data_keys(books, options, replaying.lacking, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
     books->checkpoint_position = landmark.position;
     if (replaying.records != 0)
         log_line(LOG_INFO, "journal", "replayed %llu records in %llu ms",

@@ -21,6 +21,8 @@ struct embedded_options {
     // No command with free texts will come, and none has to be read: encrypted books open without
     // a master key.
     bool without_texts;
+    // Texts whose keys are gone stay unreadable, and the books open all the same.
+    bool lost_texts_accepted;
     struct disk *disk; // NULL: the real one. Tests hand in one that lies; it becomes the engine's,
                        // and the folder is not locked.
 };

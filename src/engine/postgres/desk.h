@@ -107,7 +107,8 @@ struct rows {
 struct sealing {
     struct text_vault port;
     struct vault *vault; // borrowed; NULL: texts are plain
-    int64_t generation;  // of the master key
+    int64_t generation;  // of the master key that this node knows; 0: texts are plain
+    int64_t generation_now; // what the batch at hand found
     uint64_t plain_until_ms;
     struct map key_map, owner_map; // struct data_key_row by number, struct owner_row by mark
     struct rows added;             // struct data_key_row

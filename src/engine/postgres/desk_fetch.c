@@ -299,6 +299,7 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
     };
     desk->end_record = (uint64_t)row_number(result, 0, 16);
     desk->archived = (uint64_t)row_number(result, 0, 21);
+    desk->sealing.generation_now = row_number(result, 0, 22);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);

@@ -58,6 +58,7 @@ struct books {
 
     struct reader_pool readers; // of the primary
     struct vault *vault;        // NULL: texts are plain
+    bool is_locked_out;         // texts are under a master key that this node does not have
     struct text_vault reader_port; // of the engine's, for records of the feed
     struct replicas replicas;
     struct wallet_cache *cache; // NULL: none

@@ -105,6 +105,9 @@ static enum status exchange(struct books *books, struct taking *taking,
     vault_prove(taking->vault, proof);
     parameter_bytes(&master, slice_of(proof, sizeof(proof)));
     parameter_number(&master, taking->encryption.generation);
+    // Nodes that run on wait here between two batches, and then find themselves locked out.
+    link_send(&books->link, SQL_TURN, NULL);
+    link_sync(&books->link);
     link_send(&books->link, SQL_BEGIN, NULL);
     link_send(&books->link, SQL_NEW_MASTER, &master);
     do {
@@ -127,6 +130,8 @@ static enum status exchange(struct books *books, struct taking *taking,
         status = STATUS_damaged;
     }
     link_send(&books->link, status == STATUS_ok ? SQL_COMMIT : SQL_ROLLBACK, NULL);
+    link_sync(&books->link);
+    link_send(&books->link, SQL_TURN_BACK, NULL);
     enum status ended = run(books, taking, ret_why, why_bytes);
     column_done(&taking->numbers);
     column_done(&taking->wrapped);
@@ -146,6 +151,7 @@ enum status sealing_open(struct books *books, const struct vault_masters *master
                          bool without_texts, char *ret_why, size_t why_bytes) {
     struct taking taking = {0};
     enum status status = look(books, &taking, ret_why, why_bytes);
+    books->desk.sealing.generation = taking.encryption.generation; // 0: plain
     if (status != STATUS_ok || without_texts || (masters == NULL && !taking.encryption.is_there))
         return status;
     if (masters == NULL) {

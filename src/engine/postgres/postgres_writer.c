@@ -44,6 +44,7 @@ struct batch {
     bool is_unknown;  // a COMMIT went out and nothing came back
     bool is_expiring; // it only ends holds that were due; the batch itself is still to come
     bool will_write;  // holds are due, though nobody asked for a write
+    bool lacks_master; // texts are under a master key that this node was not given
     uint64_t begun_ns;
     uint32_t tries;
 };
@@ -219,6 +220,10 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
         __atomic_store_n(&books->partitions_wanted, true, __ATOMIC_RELEASE);
     if (result != LINK_OK)
         return result;
+    if (desk->sealing.generation_now != desk->sealing.generation) {
+        batch->lacks_master = true;
+        return LINK_REFUSED;
+    }
     if (!desk->has_writes && (desk->due.count != 0 || desk->due_reviews.count != 0)) {
         batch->will_write = true; // once more, with locks
         return LINK_AGAIN;
@@ -332,6 +337,18 @@ static enum link_result reconnect(struct books *books, struct batch *batch, bool
     return LINK_OK;
 }
 
+// Somebody began to encrypt, or exchanged the master key, while this node runs. It would write
+// plain texts, or texts that nobody else can read, so it does nothing more; /readyz tells.
+static void tell_locked_out(struct books *books) {
+    if (books->is_locked_out)
+        return;
+    books->is_locked_out = true;
+    log_line(LOG_ERROR, "vault",
+             "The books are under %s since another node was started. Nothing is decided or read "
+             "here any more: start this node again with that master key.",
+             books->vault == NULL ? "a master key" : "another master key");
+}
+
 static void run_batch(struct books *books, struct inbox_node *first) {
     struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
     for (;;) {
@@ -357,6 +374,11 @@ static void run_batch(struct books *books, struct inbox_node *first) {
         bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
         if (result != LINK_LOST)
             roll_back(books);
+        if (batch.lacks_master) {
+            tell_locked_out(books);
+            refuse_all(first, STATUS_busy);
+            return;
+        }
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
             refuse_all(first, is_full ? STATUS_storage_full : STATUS_internal);

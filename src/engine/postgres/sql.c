@@ -71,7 +71,8 @@
     "wallet_count, hold_count, hold_open_count, withdrawal_count, key_count, transaction_count, "  \
     "keys_version, chain, last_record, "                                                           \
     "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
-    "moved_to::bytea, (SELECT archived FROM extent) FROM books"
+    "moved_to::bytea, (SELECT archived FROM extent), "                                             \
+    "coalesce((SELECT generation FROM encryption), 0) FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -188,10 +189,14 @@ static const char *const texts[SQL_COUNT] = {
                         "WHERE EXISTS (SELECT FROM wallets w WHERE w.slot = n.slot AND "
                         "w.owner = n.owner)",
     [SQL_ENCRYPTION] = "SELECT generation, plain_until_ms, proof FROM encryption",
-    [SQL_ENCRYPT] = "INSERT INTO encryption SELECT true, 1, CASE WHEN wallet_count = 0 THEN 0 "
-                    "ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint END, "
-                    "$1::bytea FROM books ON CONFLICT DO NOTHING",
-    [SQL_NEW_MASTER] = "WITH written AS (UPDATE encryption SET generation = generation + 1, "
+    // The row of books is written, so a batch that began before ends before, or begins anew and
+    // sees that texts are encrypted now.
+    [SQL_ENCRYPT] = "WITH b AS (UPDATE books SET keys_version = keys_version "
+                    "RETURNING wallet_count, time_ms) "
+                    "INSERT INTO encryption SELECT true, 1, CASE WHEN wallet_count = 0 THEN 0 "
+                    "ELSE greatest(time_ms, floor(extract(epoch FROM clock_timestamp()) * 1000)"
+                    "::bigint) END, $1::bytea FROM b ON CONFLICT DO NOTHING",
+    [SQL_NEW_MASTER] = "WITH b AS (UPDATE books SET keys_version = keys_version), written AS (UPDATE encryption SET generation = generation + 1, "
                        "proof = $1::bytea WHERE generation = $2::bigint RETURNING 1) "
                        "SELECT expect((SELECT count(*) FROM written), 1, 'encryption')",
     [SQL_ALL_DATA_KEYS] = "SELECT number, owner, wrapped FROM data_keys WHERE wrapped IS NOT NULL "
