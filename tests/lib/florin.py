@@ -112,7 +112,8 @@ class Server:
             word.format(florin=self.florin, data=self.data, listen=listen)
             for word in shlex.split(template)
         ]
-        if _filtered and self.florin != os.environ.get("FLORIN_SANITIZED") and \
+        sanitized = os.path.abspath(os.environ.get("FLORIN_SANITIZED") or "-")
+        if _filtered and os.path.abspath(self.florin) != sanitized and \
                 not self.florin.endswith(".py") and not isinstance(self.config, str):
             self.config = {"seccomp": True, **(self.config or {})}
         if self.config is not None:

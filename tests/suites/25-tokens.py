@@ -281,6 +281,7 @@ def what_is_refused(report, binary, path):
 
 def main():
     report = Report("tokens")
+    florin.filter_calls()
     binary = florin.binary()
     home = florin.folder()
     path = os.path.join(home, "keys.json")

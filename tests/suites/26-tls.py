@@ -295,6 +295,7 @@ def proxies_and_pages(report, binary):
 
 def main():
     report = Report("tls")
+    florin.filter_calls()
     binary = florin.binary()
     home = florin.folder()
     authority = Authority(home, "authority")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""All stories, unchanged, with encrypted texts."""
+"""All stories, unchanged, with encrypted texts and filtered system calls."""
 
 import os
 import secrets
@@ -13,4 +13,5 @@ import florin  # noqa: E402
 import run  # noqa: E402
 
 os.environ["FLORIN_MASTER_KEY"] = secrets.token_hex(32)  # every server is started with it
+florin.filter_calls()
 run.play_all("encrypted story", florin.binary())

@@ -106,6 +106,7 @@ def main():
     redis.start()
     config = {"rate_limits_redis": f"127.0.0.1:{redis.port}",
               "rate_limits": [{"per": "address", "requests": 1, "seconds": 600, "burst": 10}]}
+    florin.filter_calls()
     binary = florin.binary()
     try:
         with florin.serving(florin=binary, config=config) as one, \

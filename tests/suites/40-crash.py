@@ -12,6 +12,7 @@ import florin  # noqa: E402
 from kill import kill_under_load  # noqa: E402
 from report import Report  # noqa: E402
 
+florin.filter_calls()
 report = Report("crash")
 report.run("kill -9 under load", kill_under_load, florin.binary())
 if os.environ.get("FLORIN_SANITIZED"):

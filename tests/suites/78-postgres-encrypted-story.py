@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""All stories, unchanged, with encrypted texts in a real PostgreSQL."""
+"""All stories, unchanged, with encrypted texts in a real PostgreSQL and filtered system calls."""
 
 import os
 import secrets
@@ -15,5 +15,6 @@ import run  # noqa: E402
 
 BINARY = florin.binary()
 os.environ["FLORIN_MASTER_KEY"] = secrets.token_hex(32)  # every server is started with it
+florin.filter_calls()
 cluster.serve_from(cluster.Cluster())
 run.play_all("postgres encrypted story", BINARY)

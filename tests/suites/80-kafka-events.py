@@ -16,6 +16,7 @@ import florin  # noqa: E402
 import schema  # noqa: E402
 from report import Report  # noqa: E402
 
+florin.filter_calls()
 BINARY = florin.binary()
 CLUSTER = broker.Cluster().start()
 TOPIC = "florin.events"

@@ -16,6 +16,7 @@ import florin  # noqa: E402
 import shop as shops  # noqa: E402
 from report import Report  # noqa: E402
 
+florin.filter_calls()
 BINARY = florin.binary()
 HOME = florin.folder()
 PARTITIONS = 4

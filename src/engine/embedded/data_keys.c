@@ -2,7 +2,8 @@
 // The file "data_keys", little endian, in slots of 128 bytes so that none crosses a sector:
 //
 //   slot 0    magic "florindk", version (u32), CRC32C of what follows (u32), time until when texts
-//             were plain (u64), proof of the master key (72), zero
+//             were plain (u64), proof of the master key (72), time until when records may name keys
+//             that are not here, because somebody gave up their texts (u64), zero
 //   slot n    CRC32C of what follows (u32), state (u32: 1 in use, 2 destroyed), number (u64: n
 //             below, 31 random bits above), mark of the owner (u64), wrapped key (72), zero
 //
@@ -31,7 +32,8 @@ struct head_bytes {
     uint32_t version, crc;
     uint64_t plain_until_ms;
     uint8_t proof[VAULT_WRAPPED_BYTES];
-    uint8_t zero[32];
+    uint64_t lost_until_ms;
+    uint8_t zero[24];
 };
 static_assert(sizeof(struct head_bytes) == 128, "no padding");
 
@@ -49,7 +51,8 @@ struct data_keys {
     struct disk *disk;
     struct disk_file *file; // NULL: not made yet
     struct vault *vault;
-    uint64_t plain_until_ms;
+    uint64_t plain_until_ms, lost_until_ms;
+    bool head_changed;
     pthread_mutex_t lock; // the writer changes what follows under it, and reads without
     struct slot *slots;   // slots[0] stands for the head and is empty
     uint32_t count, capacity;
@@ -137,8 +140,13 @@ uint64_t data_keys_plain_until_ms(const struct data_keys *keys) {
     return keys->plain_until_ms;
 }
 
-bool data_keys_lacks(const struct data_keys *keys, uint64_t number) {
-    return keys == NULL || (uint32_t)number >= keys->count;
+bool data_keys_lacks(const struct data_keys *keys, uint64_t number, uint64_t time_ms) {
+    return keys == NULL || ((uint32_t)number >= keys->count && time_ms >= keys->lost_until_ms);
+}
+
+void data_keys_give_up(struct data_keys *keys, uint64_t now_ms) {
+    keys->lost_until_ms = now_ms;
+    keys->head_changed = true;
 }
 
 uint32_t data_keys_durable(const struct data_keys *keys) {
@@ -221,7 +229,8 @@ void data_keys_forget(struct data_keys *keys, uint64_t number) {
 // ---- the file -----------------------------------------------------------------------------------
 
 static enum status write_head(struct data_keys *keys, struct disk_file *file) {
-    struct head_bytes head = {.version = 1, .plain_until_ms = keys->plain_until_ms};
+    struct head_bytes head = {.version = 1, .plain_until_ms = keys->plain_until_ms,
+                              .lost_until_ms = keys->lost_until_ms};
     memcpy(head.magic, magic, sizeof(magic));
     vault_prove(keys->vault, head.proof);
     const size_t at = offsetof(struct head_bytes, plain_until_ms);
@@ -293,10 +302,12 @@ enum status data_keys_begin(struct data_keys *keys, bool have_past, uint64_t now
     if (keys == NULL)
         return STATUS_ok;
     enum status status = STATUS_ok;
-    if (keys->file == NULL) {
+    bool is_new = keys->file == NULL;
+    if (is_new)
         keys->plain_until_ms = have_past ? now_ms : 0;
+    if (is_new || keys->head_changed) {
         status = write_all(keys);
-        if (status == STATUS_ok)
+        if (status == STATUS_ok && is_new)
             log_line(LOG_INFO, "vault", "Texts are encrypted from now on%s.",
                      have_past ? "; those written before stay plain" : "");
     }
@@ -322,6 +333,7 @@ static enum status read_head(struct data_keys *keys, struct head_bytes *ret_head
         ret_head->crc != crc32c(slice_of((const uint8_t *)ret_head + at, sizeof(*ret_head) - at)))
         return STATUS_damaged;
     keys->plain_until_ms = ret_head->plain_until_ms;
+    keys->lost_until_ms = ret_head->lost_until_ms;
     return STATUS_ok;
 }
 

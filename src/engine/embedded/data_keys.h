@@ -29,9 +29,11 @@ struct text_vault *data_keys_vault(struct data_keys *keys);
 // The key under which an owner's texts are sealed now; 0: none. Thread: the writer.
 uint64_t data_keys_of(const struct data_keys *keys, uint64_t owner);
 uint64_t data_keys_plain_until_ms(const struct data_keys *keys);
-// Whether a record names a key that never was in the file, which must then be an older one.
-// Thread: one at the start.
-bool data_keys_lacks(const struct data_keys *keys, uint64_t number);
+// Whether a record of that time names a key that never was in the file, which must then be an
+// older one, or gone. Thread: one at the start.
+bool data_keys_lacks(const struct data_keys *keys, uint64_t number, uint64_t time_ms);
+// From the next data_keys_begin on nothing before `now_ms` is missed. Thread: one at the start.
+void data_keys_give_up(struct data_keys *keys, uint64_t now_ms);
 // How many slots the file has for certain, its head counted; they never become fewer. 0: there is
 // no file. Thread: any.
 uint32_t data_keys_durable(const struct data_keys *keys);

@@ -223,11 +223,11 @@ static bool replay_record(void *context, uint64_t position, struct slice bytes, 
     struct replaying *replaying = context;
     struct record record;
     const char *why = NULL;
-    (void)time_ms;
     if (record_decode(bytes, &record, &why) == STATUS_ok &&
         effect_replay(replaying->books, position, &record, &why)) {
         replaying->records++;
-        if (record.sealed_by != 0 && data_keys_lacks(replaying->books->data_keys, record.sealed_by))
+        if (record.sealed_by != 0 &&
+            data_keys_lacks(replaying->books->data_keys, record.sealed_by, time_ms))
             replaying->lacking++;
         return true;
     }
@@ -281,8 +281,9 @@ static enum status check_data_keys(struct books *books, const struct embedded_op
         return STATUS_ok;
     if (options->without_texts)
         return STATUS_ok; // the checkpoint goes on telling the next start
-    if (options->lost_texts_accepted) {
+    if (options->lost_texts_accepted && options->masters != NULL) {
         books->data_keys_expected = 0;
+        data_keys_give_up(books->data_keys, clock_now_ms() + 1);
         log_line(LOG_WARNING, "vault",
                  "Texts are given up: the file data_keys is gone or older than the books.");
         return STATUS_ok;
@@ -290,7 +291,7 @@ static enum status check_data_keys(struct books *books, const struct embedded_op
     (void)snprintf(ret_why, why_bytes,
                    "the file data_keys is gone or older than the books (%u of %u places, %llu "
                    "records lack a key): put the newest one back. To give up the texts that were "
-                   "under the others, start once with FLORIN_LOST_TEXTS=accepted",
+                   "under the others, start once with a master key and FLORIN_LOST_TEXTS=accepted",
                    found, expected, (unsigned long long)lacking);
     return STATUS_damaged;
 }
