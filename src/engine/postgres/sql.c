@@ -196,7 +196,8 @@ static const char *const texts[SQL_COUNT] = {
                     "INSERT INTO encryption SELECT true, 1, CASE WHEN wallet_count = 0 THEN 0 "
                     "ELSE greatest(time_ms, floor(extract(epoch FROM clock_timestamp()) * 1000)"
                     "::bigint) END, $1::bytea FROM b ON CONFLICT DO NOTHING",
-    [SQL_NEW_MASTER] = "WITH b AS (UPDATE books SET keys_version = keys_version), written AS (UPDATE encryption SET generation = generation + 1, "
+    [SQL_NEW_MASTER] = "WITH b AS (UPDATE books SET keys_version = keys_version), "
+                       "written AS (UPDATE encryption SET generation = generation + 1, "
                        "proof = $1::bytea WHERE generation = $2::bigint RETURNING 1) "
                        "SELECT expect((SELECT count(*) FROM written), 1, 'encryption')",
     [SQL_ALL_DATA_KEYS] = "SELECT number, owner, wrapped FROM data_keys WHERE wrapped IS NOT NULL "
