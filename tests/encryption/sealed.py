@@ -408,8 +408,8 @@ def held(report, server, at_rest):
 
 
 TESTS = (("texts come back", texts_come_back), ("destroyed", destroyed),
-         ("held", held), ("wrong keys", wrong_keys), ("rotation", rotation), ("turned on later", later),
-         ("crashes", crashes))
+         ("held", held), ("wrong keys", wrong_keys), ("rotation", rotation),
+         ("turned on later", later), ("crashes", crashes))
 
 
 def finish(report, name, server):
