@@ -6,6 +6,7 @@ user that Debian made for it."""
 import atexit
 import ctypes
 import glob
+import json
 import os
 import shutil
 import signal
@@ -61,6 +62,7 @@ class Cluster:
                 shutil.chown(path, "postgres")
         self.line = self.socket  # where servers connect to: this, or a proxy in front of it
         self.process = None
+        self.environment = {}  # of the server, from its next start on
         self.beside = []
         self.owner = os.getpid()
         self.databases = {}
@@ -114,7 +116,7 @@ class Cluster:
             self.process = subprocess.Popen(
                 [*self.user, os.path.join(self.bin, "postgres"), "-D", self.data],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
-                preexec_fn=_die_with_parent)
+                env=dict(os.environ, **self.environment), preexec_fn=_die_with_parent)
 
     def start(self):
         self.launch()
@@ -197,3 +199,23 @@ def serve_from(cluster):
     florin.Server.usual_command = usual
     florin.Server.command = command
     florin.Server.verify = verify
+
+
+def always_with(**settings):
+    """From now on servers of tests/lib/florin.py have these settings, whatever else theirs say."""
+    import florin  # pylint: disable=import-outside-toplevel
+    usual = florin.Server.command
+
+    def command(server):
+        kept = server.config
+        try:
+            given = json.loads(kept) if isinstance(kept, str) else dict(kept or {})
+            server.config = {**given, **settings}
+        except ValueError:
+            pass  # it is to be refused
+        try:
+            return usual(server)
+        finally:
+            server.config = kept
+
+    florin.Server.command = command

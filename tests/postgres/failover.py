@@ -12,6 +12,7 @@ import cluster
 import florin
 from client import Client, Unreachable
 from faults import FaultKiller
+from proxy import Proxy
 from shop import Shop, Worker
 
 
@@ -234,6 +235,32 @@ def stopped(report, binary, seed, pair):
     finally:
         play.server.discard()
         restore(pair)
+
+
+def promoted_around_commit(report, binary, seed, pair):
+    """The primary dies right before a COMMIT gets there, and right behind one that its standby has
+    and nobody has heard of: the node asks the new primary what became of its round."""
+    for moment in ("before", "after"):
+        play = Failover(report, binary, seed, pair)
+        first = pair.primary
+        proxy = Proxy(first.socket)
+        first.line = proxy.folder
+
+        def fault():
+            proxy.set_trap("COMMIT", moment, lambda: first.stop(signal.SIGKILL))  # noqa: B023
+            report.check(f"killed {moment} COMMIT", proxy.wait(60))  # noqa: B023
+            pair.promote()
+
+        try:
+            play.begin()
+            pair.synchronous()
+            play.under_load(f"promoted {moment} COMMIT", fault)
+            play.end()
+        finally:
+            first.line = first.socket
+            proxy.close()
+            play.server.discard()
+            restore(pair)
 
 
 def without_standby(report, binary, seed, pair):

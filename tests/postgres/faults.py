@@ -37,6 +37,14 @@ def kill_backend(cluster, database):
         os.kill(pid, signal.SIGKILL)
 
 
+def kill_backends(cluster, database):
+    for pid in backends(cluster, database):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the first kill ended it
+
+
 def kill_server(cluster, _database):
     cluster.crash()
 
@@ -118,6 +126,28 @@ def cut_lines(report, binary, cluster, seed):
             ("cut before COMMIT", cut("before"), 5), ("cut after COMMIT", cut("after"), 5)])
     finally:
         cluster.line = cluster.socket
+
+
+def killed_around_commit(report, binary, cluster, seed):
+    """kill -9 of every backend, and of the whole server, right before COMMIT gets there and right
+    behind it, before anybody hears of it."""
+    proxy = Proxy(cluster.socket)
+
+    def at(moment, kill):
+        def fault(_cluster, database):
+            proxy.set_trap("COMMIT", moment, lambda: kill(cluster, database))
+            report.check(f"killed {moment} COMMIT", proxy.wait(60))
+        return fault
+
+    cluster.line = proxy.folder
+    try:
+        FaultKiller(report, binary, seed, cluster).play_faults([
+            (f"kill -9 of {what} {moment} COMMIT", at(moment, kill), 1)
+            for what, kill in (("backends", kill_backends), ("the server", kill_server))
+            for moment in ("before", "after")])
+    finally:
+        cluster.line = cluster.socket
+        proxy.close()
 
 
 # Of a round that pays: where florin is killed, in the order in which they are sent.

@@ -34,6 +34,7 @@ class Proxy:
         self.listener.bind(os.path.join(self.folder, ".s.PGSQL.5432"))
         self.listener.listen(50)
         self.trap = None  # pattern, moment, action
+        self.forged = None  # what nodes send, and what gets through instead, of the same length
         self.sprung = threading.Event()
         self.over = threading.Event()  # silent lines may be closed
         threading.Thread(target=self.accept, daemon=True).start()
@@ -86,6 +87,8 @@ class Proxy:
                     data = client.recv(65536)
                     if not data:
                         return
+                    if self.forged is not None:
+                        data = data.replace(*self.forged)
                     trap = self.trap
                     at = (tail + data).find(trap[0]) - len(tail) if trap is not None else -1
                     if trap is not None and at + len(tail) >= 0:

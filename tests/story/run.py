@@ -255,16 +255,20 @@ def play_one(suite, binary, path):
     return report, printed.getvalue()
 
 
-def play_all(suite, binary, paths=None):
-    """All stories, a few at a time, because most of their time is waiting."""
-    total = Report(suite)
+def play_in(total, binary, paths=None):
+    """All stories, or those, a few at a time, because most of their time is waiting."""
     paths = paths or sorted(glob.glob(os.path.join(HERE, "*.story")))
     with ProcessPoolExecutor(AT_ONCE) as pool:
-        for job in [pool.submit(play_one, suite, binary, path) for path in paths]:
+        for job in [pool.submit(play_one, total.suite, binary, path) for path in paths]:
             report, printed = job.result()
             print(printed, end="", flush=True)
             total.ok(report.passed)
             total.failed += report.failed
+
+
+def play_all(suite, binary, paths=None):
+    total = Report(suite)
+    play_in(total, binary, paths)
     total.finish()
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -16,6 +15,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+from load import Load, two_wallets  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
@@ -36,42 +36,6 @@ def url_as(database, user):
 def verified(report, name, database):
     code, said = command("verify", "--postgres", CLUSTER.url(database))
     report.equal(f"{name}: verify", code, 0, said)
-
-
-def two_wallets(client):
-    ids = [client.post("/v1/wallets", {"owner": owner, "currency": "USD", "kind": kind})["id"]
-           for owner, kind in (("anna", "customer"), ("shop", "merchant"))]
-    client.post("/v1/deposits", {"wallet": ids[0], "amount": 10**9, "bank_transaction_id": "seed"})
-    return ids
-
-
-class Load:
-    """Payments from a few threads until it is stopped; every answer is kept."""
-    def __init__(self, server, threads=3):
-        self.server, self.stopping, self.answers = server, False, []
-        with server.client() as client:
-            self.anna, self.shop = two_wallets(client)
-        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(threads)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, number):
-        with self.server.client() as client:
-            count = 0
-            while not self.stopping:
-                count += 1
-                key = f"load-{number}-{count}"
-                answer = client.post("/v1/purchases", {"wallet": self.anna, "merchant": self.shop,
-                                                       "amount": 1}, key=key)
-                self.answers.append((key, answer.status, answer.body))
-
-    def stop(self, report, name):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join(60)
-        wrong = [answer for answer in self.answers if answer[1] != 201]
-        report.check(f"{name}: all were answered", not wrong and len(self.answers) > 20,
-                     f"{len(self.answers)} answers, {wrong[:3]}")
 
 
 # ---- plans ------------------------------------------------------------------------------------
@@ -219,13 +183,18 @@ def views(report):
         database = CLUSTER.database_for(server.data)
         anna, shop = two_wallets(client)
         client.post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 250})
+        asked = client.post("/v1/adjustments", {"wallet": anna, "direction": "credit",
+                                                "amount": 1, "reason": "a gift"})
+        with server.client(server.key("admin")["secret"]) as second:
+            second.post(f"/v1/approvals/{asked['id']}/approve", {})
         row = CLUSTER.sql("SELECT wallet, owner, currency, balance, available, status, kind "
                           f"FROM florin.balance_of('{anna}')", database)
-        report.equal("balances", row, f"{anna}|anna|USD|999999750|999999750|active|customer")
+        report.equal("balances", row, f"{anna}|anna|USD|999999751|999999751|active|customer")
         rows = CLUSTER.sql("SELECT number, type, amount, balance FROM "
                            f"florin.statement_of('{anna}')", database)
         report.equal("statements", rows,
-                     "1|deposit|1000000000|1000000000\n2|purchase|-250|999999750")
+                     "1|deposit|1000000000|1000000000\n2|purchase|-250|999999750\n"
+                     "3|adjustment|1|999999751")
         same = CLUSTER.sql("SELECT bool_and(florin.id_bytes(wallet) = w.id) FROM florin.balances b "
                            "JOIN florin.wallets w USING (slot, number)", database)
         report.equal("ids there and back", same, "t")
@@ -233,6 +202,35 @@ def views(report):
                        "'florin'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT "
                        "relispartition AND obj_description(oid) IS NULL", database)
     report.equal("every relation says what it is", bare, "")
+    for name, query in {
+            "column": "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON "
+                      "a.attrelid = c.oid WHERE c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND "
+                      "NOT a.attisdropped AND NOT c.relispartition AND "
+                      "col_description(c.oid, a.attnum) IS NULL",
+            "index": "SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid "
+                     "JOIN pg_class t ON t.oid = i.indrelid WHERE NOT i.indisprimary AND NOT "
+                     "c.relispartition AND NOT t.relispartition AND "
+                     "obj_description(c.oid) IS NULL",
+            "function": "SELECT c.proname FROM pg_proc c WHERE obj_description(c.oid) IS NULL"
+            }.items():
+        space = "c.pronamespace" if name == "function" else "c.relnamespace"
+        bare = CLUSTER.sql(f"SELECT string_agg(n, ' ') FROM ({query} AND {space} = "
+                           "'florin'::regnamespace) x(n)", database)
+        report.equal(f"every {name} says what it is", bare, "")
+    loose = CLUSTER.sql(
+        "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_class c WHERE c.relnamespace "
+        "= 'florin'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT "
+        "EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')",
+        database)
+    # The keys of idempotency are unique within each partition; privileges are a list of grants.
+    report.equal("rows are told apart in every relation", loose, "idempotency privileges")
+    wild = CLUSTER.sql(
+        "SELECT string_agg(c.relname || '.' || a.attname, ' ') FROM pg_class c JOIN pg_attribute a "
+        "ON a.attrelid = c.oid WHERE c.relnamespace = 'florin'::regnamespace AND c.relkind IN "
+        "('r', 'p') AND NOT c.relispartition AND a.attname IN ('slot', 'amount', 'balance', "
+        "'held', 'status', 'chain', 'token', 'id') AND NOT EXISTS (SELECT FROM pg_constraint k "
+        "WHERE k.conrelid = c.oid AND k.contype = 'c' AND a.attnum = ANY (k.conkey))", database)
+    report.equal("what repeats the rules is checked", wild, "postings.balance")
 
 
 def serving_role(report):

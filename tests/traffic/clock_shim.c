@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lets a server live in another time: CLOCK_REALTIME is moved by as many nanoseconds as the first
+// Lets a server live in another time: the calendar is moved by as many nanoseconds as the first
 // eight bytes of the file FLORIN_CLOCK say. The monotonic clock goes on as it is, so waits and
 // deadlines are real. Preloaded by tests.
 #include <dlfcn.h>
@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,5 +35,14 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     int64_t ns = time->tv_nsec + *moved % 1000000000, carry = ns / 1000000000;
     time->tv_sec += *moved / 1000000000 + carry;
     time->tv_nsec = ns - carry * 1000000000;
+    return result;
+}
+
+// PostgreSQL asks in the old way.
+int gettimeofday(struct timeval *restrict time, void *restrict zone) {
+    struct timespec now;
+    int result = clock_gettime(CLOCK_REALTIME, &now);
+    time->tv_sec = now.tv_sec;
+    time->tv_usec = now.tv_nsec / 1000;
     return result;
 }

@@ -3,6 +3,7 @@
 // the journal.
 #include "base/check.h"
 #include "engine/embedded/books.h"
+#include "ledger/new_ids.h"
 
 // The wallet with that id; `found` is where the prefetch saw it, or 0.
 static struct wallet_item *wallet_found(const struct state *state, struct id id, uint64_t found) {
@@ -252,50 +253,26 @@ static void fetch_owner_data(struct books *books, const struct command *command,
     CHECK(status == STATUS_end);
 }
 
-static uint32_t slot_of_new(const struct command *command, const struct fetched *fetched) {
+// Where the thing that the command opens will be: things have tables of their own.
+static uint64_t place_of_new(const struct state *state, const struct command *command,
+                             uint64_t record) {
     switch ((enum command_type)command->type) {
-    case COMMAND_WALLET_OPEN: return command->slot;
-    case COMMAND_REFUND:
-        return fetched->docket.purchase != NULL ? id_slot(fetched->purchase.id) : 0;
-    default: return fetched->wallet != NULL ? id_slot(fetched->wallet->wallet.id) : 0;
+    case COMMAND_WALLET_OPEN: return state->wallets.count;
+    case COMMAND_HOLD: return state->holds.count;
+    case COMMAND_KEY_CREATE: return state->key_count + 1;
+    case COMMAND_WITHDRAWAL: return state->withdrawals.count;
+    default: return record;
     }
 }
 
-// The ids of what the command will make if it is not refused: made of the round's time and the
-// place where it will be.
 static void fetch_new_ids(struct books *books, const struct command *command,
                           struct fetched *fetched) {
     const struct state *state = &books->state;
-    uint32_t slot = slot_of_new(command, fetched);
-    uint64_t record = journal_next_position(books->journal) / 8, locator = record;
-    switch ((enum command_type)command->type) {
-    case COMMAND_WALLET_OPEN: locator = state->wallets.count; break;
-    case COMMAND_HOLD: locator = state->holds.count; break;
-    case COMMAND_KEY_CREATE: locator = state->key_count + 1; break;
-    case COMMAND_WITHDRAWAL:
-        locator = state->withdrawals.count;
-        if (command->bank_id.size != 0)
-            fetched->docket.new_transaction = id_make(&state->seal, books->now_ms, slot, record);
-        break;
-    case COMMAND_FAIL:
-    case COMMAND_VOID:
-    case COMMAND_EXPIRE:
-    case COMMAND_KEY_REVOKE:
-    case COMMAND_KEY_ROTATE:
-    case COMMAND_APPROVE:
-    case COMMAND_REJECT:
-    case COMMAND_OWNER_FORGET:
-    case COMMAND_ANOMALY_APPROVE:
-    case COMMAND_ANOMALY_REJECT:
-    case COMMAND_ANOMALY_DISMISS:
-    case COMMAND_WALLET_CHANGE: return;
-    default: break;
-    }
-    fetched->docket.new_id = id_make(&state->seal, books->now_ms, slot, locator);
-    if (books->approvals != NULL || state->rules.count != 0 ||
-        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
-        fetched->docket.new_parked =
-            id_make(&state->seal, books->now_ms, slot, state->parked.count);
+    uint64_t record = journal_next_position(books->journal) / 8;
+    struct new_places places = {.record = record,
+                                .thing = place_of_new(state, command, record),
+                                .parked = state->parked.count};
+    new_ids_give(command, &state->seal, &places, &fetched->docket);
 }
 
 // Commands mostly come with the key of the one before.

@@ -126,6 +126,13 @@ bool desk_is_archived(const struct desk *desk, struct id id) {
     return number_of_id(&desk->seal, id, &number) && number < desk->archived;
 }
 
+bool desk_is_before_line(const struct desk *desk, struct id id) {
+    uint64_t number;
+    if (!number_of_id(&desk->seal, id, &number))
+        number = number_of_time(id_time_ms(id));
+    return number < desk->archived;
+}
+
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number))

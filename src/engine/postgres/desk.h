@@ -237,6 +237,9 @@ struct hold_row *desk_hold(const struct desk *desk, struct id id);
 struct parked_row *desk_parked(const struct desk *desk, struct id id);
 // Whether what has that id, and was not found, may have been archived.
 bool desk_is_archived(const struct desk *desk, struct id id);
+// The same of transactions, also of ids that nobody made: of those that have gone with their month
+// nothing tells whose they were, so nobody may learn which of them were real.
+bool desk_is_before_line(const struct desk *desk, struct id id);
 struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id);
 // The transaction with that id, decoded; NULL: there is none.
 struct purchase_row *desk_transaction(const struct desk *desk, struct id id,

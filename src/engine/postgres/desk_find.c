@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "engine/postgres/desk.h"
 #include "engine/postgres/number.h"
+#include "ledger/new_ids.h"
 
 static void find_wallet(struct desk *desk, struct id id, struct found *found) {
     found->wallet = desk_wallet(desk, id);
@@ -28,7 +29,7 @@ static void find_purchase(struct desk *desk, struct id id, struct found *found) 
     struct record record;
     uint16_t number;
     // Nothing may refer any more to what is about to go.
-    found->docket.subject_is_archived = desk_is_archived(desk, id);
+    found->docket.subject_is_archived = desk_is_before_line(desk, id);
     found->transaction =
         found->docket.subject_is_archived ? NULL : desk_transaction(desk, id, &record);
     if (found->transaction == NULL)
@@ -105,41 +106,13 @@ static void find_bank(struct desk *desk, const struct command *command, struct f
         found->docket.bank_transaction = &bank->transaction;
 }
 
-static uint32_t slot_of_new(const struct command *command, const struct found *found) {
-    switch ((enum command_type)command->type) {
-    case COMMAND_WALLET_OPEN: return command->slot;
-    case COMMAND_REFUND: return found->docket.purchase != NULL ? id_slot(found->purchase.id) : 0;
-    default: return found->wallet != NULL ? id_slot(found->wallet->wallet.id) : 0;
-    }
-}
-
 static void find_new_ids(struct desk *desk, const struct command *command, struct found *found) {
-    uint32_t slot = slot_of_new(command, found);
-    uint64_t locator = number_locator(desk_next_number(desk), desk->now_ms);
-    switch ((enum command_type)command->type) {
-    case COMMAND_KEY_CREATE: locator = desk->counters.keys + 1; break;
-    case COMMAND_WITHDRAWAL:
-        if (command->bank_id.size != 0)
-            found->docket.new_transaction = id_make(&desk->seal, desk->now_ms, slot, locator);
-        break;
-    case COMMAND_FAIL:
-    case COMMAND_VOID:
-    case COMMAND_EXPIRE:
-    case COMMAND_KEY_REVOKE:
-    case COMMAND_KEY_ROTATE:
-    case COMMAND_APPROVE:
-    case COMMAND_REJECT:
-    case COMMAND_OWNER_FORGET:
-    case COMMAND_ANOMALY_APPROVE:
-    case COMMAND_ANOMALY_REJECT:
-    case COMMAND_ANOMALY_DISMISS:
-    case COMMAND_WALLET_CHANGE: return;
-    default: break;
-    }
-    found->docket.new_id = id_make(&desk->seal, desk->now_ms, slot, locator);
-    if (desk->approvals != NULL || desk->rules.count != 0 ||
-        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
-        found->docket.new_parked = id_make(&desk->seal, desk->now_ms, slot, locator);
+    uint64_t record = number_locator(desk_next_number(desk), desk->now_ms);
+    bool is_key = command->type == COMMAND_KEY_CREATE;
+    struct new_places places = {.record = record,
+                                .thing = is_key ? desk->counters.keys + 1 : record,
+                                .parked = record};
+    new_ids_give(command, &desk->seal, &places, &found->docket);
 }
 
 static void find_parked(struct desk *desk, const struct command *command, struct found *found) {

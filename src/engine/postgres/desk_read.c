@@ -45,7 +45,9 @@ static void read_transaction(const struct desk *desk, const struct command *comm
     struct record record;
     const struct purchase_row *row = desk_transaction(desk, command->subject, &record);
     if (row == NULL) {
-        read_gone(desk, command, ID_TRANSACTION, outcome);
+        read_missing(command, ID_TRANSACTION, outcome);
+        if (desk_is_before_line(desk, command->subject))
+            outcome->status = outcome->refusal.status = STATUS_history_archived;
         return;
     }
     if (!sees(desk, command, record.transaction.debit.wallet, record.transaction.credit.wallet)) {

@@ -3,8 +3,19 @@
 // twice a second, so what another node revokes is known here within a second; and whoever got in
 // with a key that went meanwhile is refused in decide.
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "engine/postgres/postgres_books.h"
+
+void books_note_now(struct books *books) {
+    uint64_t ahead_ms = books->desk.now_ms - clock_monotonic_ns() / 1000000;
+    CHECK(books->desk.now_ms != 0);
+    __atomic_store_n(&books->ahead_ms, ahead_ms, __ATOMIC_RELAXED);
+}
+
+uint64_t books_now_ms(const struct books *books) {
+    return clock_monotonic_ns() / 1000000 + __atomic_load_n(&books->ahead_ms, __ATOMIC_RELAXED);
+}
 
 void key_ring_refresh(struct books *books) {
     struct key_ring *ring = &books->ring;

@@ -259,6 +259,7 @@ enum link_result link_open(struct link *link, const char *url, const char *setti
         return LINK_LOST;
     }
     (void)PQsetNoticeReceiver(link->connection, take_notice, link);
+    (void)PQsetErrorContextVisibility(link->connection, PQSHOW_CONTEXT_NEVER);
     if (link_run(link, settings) != LINK_OK || !prepare_all(link, first, last) ||
         (first <= last && PQenterPipelineMode(link->connection) != 1)) {
         link_close(link);

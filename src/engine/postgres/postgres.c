@@ -20,12 +20,16 @@ static void books_submit(struct engine *engine, struct round *round) {
 
 static bool books_find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
                            struct key *ret_key, bool *ret_live) {
-    return key_ring_find((struct books *)engine, secret_hash, now_ms, ret_key, ret_live);
+    struct books *books = (struct books *)engine;
+    now_ms = books_now_ms(books); // and not the node's
+    return key_ring_find(books, secret_hash, now_ms, ret_key, ret_live);
 }
 
 static bool books_key_by_id(struct engine *engine, struct id id, uint64_t now_ms,
                             struct key *ret_key, bool *ret_live) {
-    return key_ring_by_id((struct books *)engine, id, now_ms, ret_key, ret_live);
+    struct books *books = (struct books *)engine;
+    now_ms = books_now_ms(books);
+    return key_ring_by_id(books, id, now_ms, ret_key, ret_live);
 }
 
 static uint64_t relaxed(const uint64_t *value) {
@@ -267,6 +271,7 @@ static enum status open_books(struct books *books, const struct postgres_options
     books->counters = books->desk.counters;
     books->published = books->position;
     books->ring.version = UINT64_MAX;
+    books_note_now(books);
     key_ring_refresh(books);
     return check_currencies(books, options, ret_why, why_bytes);
 }

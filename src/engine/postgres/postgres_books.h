@@ -55,6 +55,7 @@ struct books {
     struct position published;     // as `position`, for other threads
     pthread_mutex_t counters_lock; // of `counters` and `published`
     struct key_ring ring;
+    uint64_t ahead_ms; // atomic: the books' time less this node's monotonic clock
 
     struct reader_pool readers; // of the primary
     struct vault *vault;        // NULL: texts are plain
@@ -78,6 +79,10 @@ MUST_CHECK enum link_result books_connect(struct books *books);
 
 // key_ring.c
 void key_ring_refresh(struct books *books); // the writer
+void books_note_now(struct books *books);   // the writer, when a batch was fetched
+// The books' time: what the last batch was told, and what passed since. No node's calendar counts,
+// so nodes an hour apart agree on when a key ends. Thread: any.
+uint64_t books_now_ms(const struct books *books);
 bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64_t now_ms,
                    struct key *ret_key, bool *ret_live);
 bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,

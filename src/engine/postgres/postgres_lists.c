@@ -2,7 +2,6 @@
 // Lists: one statement per kind, newest first, one row more than asked for, which tells whether
 // there is a next page. A cursor is the number of the last thing shown.
 #include "base/check.h"
-#include "base/clock.h"
 #include "engine/audit_page.h"
 #include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres_books.h"
@@ -357,7 +356,7 @@ static enum link_result list_approvals(struct books *books, struct link *link,
                                        const struct list_query *query, struct page *page) {
     struct parameters parameters = {0};
     const struct pg_result *result;
-    uint64_t now_ms = clock_now_ms();
+    uint64_t now_ms = books_now_ms(books);
     parameter_number(&parameters, below(query));
     parameter_number(&parameters, query->status);
     parameter_bytes(&parameters, ID(query->wallet));

@@ -35,7 +35,15 @@ static const char settings[] =
     "SET synchronous_commit = on; SET client_min_messages = warning; SET jit = off; "
     // Plans are made once, for tables that may be empty: only what stays right when they grow.
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
-    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off";
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off; "
+    // Asked of every server that a node turns to, also after a promotion, and behind the settings:
+    // whoever stands in between may have put others in their place.
+    "DO $$ BEGIN IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN "
+    "RAISE EXCEPTION 'synchronous_commit is % and cannot be set to on here: a crash would lose "
+    "what was acknowledged', current_setting('synchronous_commit'); "
+    "ELSIF current_setting('fsync') <> 'on' OR current_setting('full_page_writes') <> 'on' THEN "
+    "RAISE EXCEPTION 'fsync or full_page_writes is off: a power cut would lose or tear the books'; "
+    "END IF; END $$";
 
 struct batch {
     struct inbox_node *first;
@@ -220,6 +228,7 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
         __atomic_store_n(&books->partitions_wanted, true, __ATOMIC_RELEASE);
     if (result != LINK_OK)
         return result;
+    books_note_now(books);
     if (desk->sealing.generation_now != desk->sealing.generation) {
         batch->lacks_master = true;
         return LINK_REFUSED;

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "ledger/new_ids.h"
+
+#include "base/check.h"
+#include "base/id.h"
+
+// New things live where the wallet does whose money moves; a refund where its purchase does.
+static uint32_t slot_of_new(const struct command *command, const struct docket *docket) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN: return command->slot;
+    case COMMAND_REFUND: return docket->purchase != NULL ? id_slot(docket->purchase->id) : 0;
+    default: return docket->wallet != NULL ? id_slot(docket->wallet->id) : 0;
+    }
+}
+
+static bool makes_nothing(const struct command *command) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_FAIL:
+    case COMMAND_VOID:
+    case COMMAND_EXPIRE:
+    case COMMAND_KEY_REVOKE:
+    case COMMAND_KEY_ROTATE:
+    case COMMAND_APPROVE:
+    case COMMAND_REJECT:
+    case COMMAND_OWNER_FORGET:
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS:
+    case COMMAND_WALLET_CHANGE: return true;
+    default: return false;
+    }
+}
+
+void new_ids_give(const struct command *command, const struct id_seal *seal,
+                  const struct new_places *places, struct docket *docket) {
+    CHECK(id_is_zero(docket->new_id) && id_is_zero(docket->new_parked));
+    if (makes_nothing(command))
+        return;
+    uint32_t slot = slot_of_new(command, docket);
+    docket->new_id = id_make(seal, docket->now_ms, slot, places->thing);
+    if (command->type == COMMAND_WITHDRAWAL && command->bank_id.size != 0)
+        docket->new_transaction = id_make(seal, docket->now_ms, slot, places->record);
+    if (docket->approvals != NULL || docket->rules != NULL ||
+        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
+        docket->new_parked = id_make(seal, docket->now_ms, slot, places->parked);
+}

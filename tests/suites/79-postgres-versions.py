@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Two versions of Florin side by side while the schema goes from the one's to the other's, and what
+a node asks of a server before it trusts it with money."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
+
+import cluster  # noqa: E402
+import florin  # noqa: E402
+from load import Load  # noqa: E402
+from proxy import Proxy  # noqa: E402
+from report import Report  # noqa: E402
+from turn import Psql  # noqa: E402
+
+BINARY = florin.binary()
+NEXT = os.environ.get("FLORIN_NEXT", os.path.join(
+    TESTS, "../build/release/tests/postgres/florin_next"))
+CLUSTER = cluster.Cluster()
+WALLETS = 200
+
+
+def migrate(binary, database):
+    return subprocess.Popen([binary, "migrate", "--postgres", CLUSTER.url(database)],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def said(child):
+    text = child.communicate(timeout=120)[0]
+    return child.returncode, text
+
+
+def verified(report, name, binary, database):
+    done = subprocess.run([binary, "verify", "--postgres", CLUSTER.url(database)],
+                          capture_output=True, text=True, timeout=120, check=False)
+    report.equal(f"{name}: verify", done.returncode, 0, done.stdout + done.stderr)
+
+
+def ask(text, database, otherwise="0"):
+    try:
+        return CLUSTER.sql(text, database)
+    except RuntimeError:
+        return otherwise  # the column is not there yet
+
+
+def wait_for(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def many_wallets(server):
+    """So many that they are filled in many slices; nobody uses them."""
+    with server.client() as client:
+        return [client.post("/v1/wallets", {"owner": f"idle-{number}", "currency": "USD"})["id"]
+                for number in range(WALLETS)]
+
+
+FILLED = "SELECT count(*) FROM florin.wallets WHERE opened_by IS NOT NULL"
+
+
+def broken_off(report, database, load):
+    """The migration of the next version meets a lock in the middle of its slices, and is killed
+    there: what is done stays, what is not comes with the next run, and payments go on."""
+    psql = Psql(CLUSTER, database,
+                "SELECT 1 FROM florin.wallets WHERE convert_from(owner, 'UTF8') LIKE 'idle-%' "
+                "ORDER BY slot DESC, number DESC LIMIT 1 FOR UPDATE")
+    child = migrate(NEXT, database)
+    report.check("slices are filled", wait_for(lambda: int(ask(FILLED, database)) >= 20))
+    report.check("one of them waits for the lock", wait_for(lambda: ask(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted", database) != "0"))
+    before = len(load.answers)
+    report.check("payments go on meanwhile", wait_for(lambda: len(load.answers) > before + 5))
+    child.send_signal(signal.SIGKILL)
+    said(child)
+    psql.end()
+    filled = int(ask(FILLED, database))
+    report.check("some are filled, not all", 20 <= filled < WALLETS, filled)
+    report.equal("parts are counted", CLUSTER.sql(
+        "SELECT parts FROM florin.migrations WHERE number = 9001", database), "1")
+    code, text = said(migrate(BINARY, database))
+    report.equal("the present version goes on with it", code, 0, text)
+
+
+def finished(report, database):
+    children = [migrate(NEXT, database) for _ in range(3)]
+    answers = [said(child) for child in children]
+    report.equal("all succeed", [code for code, _ in answers], [0] * 3, answers)
+    report.equal("one applies", sum("Applied" in text for _, text in answers), 1, answers)
+    left = CLUSTER.sql("SELECT count(*) FROM florin.wallets WHERE opened_by IS NULL AND "
+                       "convert_from(owner, 'UTF8') LIKE 'idle-%'", database)
+    report.equal("all are filled", left, "0")
+    slices = int(CLUSTER.sql("SELECT count(DISTINCT opened_by) FROM florin.wallets", database))
+    report.check("each slice was committed by itself", slices >= WALLETS // 10, slices)
+    most = int(CLUSTER.sql("SELECT max(n) FROM (SELECT count(*) AS n FROM florin.wallets WHERE "
+                           "opened_by IS NOT NULL GROUP BY opened_by) x", database))
+    report.check("and is small", most <= 10, most)
+    report.equal("the index is whole", CLUSTER.sql(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'florin.holds_next'::regclass",
+        database), "t")
+
+
+def neighbours(report):
+    """A node of the present version under load, the schema of the next one, a node of that."""
+    present = florin.Server(florin=BINARY)
+    later = florin.Server(florin=NEXT)
+    try:
+        present.start()
+        database = CLUSTER.database_for(present.data)
+        CLUSTER.databases[later.data] = database
+        many_wallets(present)
+        load = Load(present, name="present")
+        broken_off(report, database, load)
+        finished(report, database)
+        later.start()
+        later.client = lambda secret=None, timeout=20.0: florin.Client(
+            later.port, secret or present.admin_secret, timeout)
+        other = Load(later, wallets=(load.anna, load.shop), name="later")
+        report.check("both write at once", wait_for(lambda: len(other.answers) > 30))
+        load.stop(report, "present")
+        present.restart()  # rolled back by somebody who thought better of it
+        again = Load(present, wallets=(load.anna, load.shop), name="again")
+        report.check("and once more", wait_for(lambda: len(again.answers) > 30))
+        again.stop(report, "again")
+        other.stop(report, "later")
+        for name, server, answers in (("present", present, other.answers),
+                                      ("later", later, load.answers + again.answers)):
+            with server.client() as client:
+                for key, _, body in answers[:: max(1, len(answers) // 10)]:
+                    answer = load.pay(client, key)
+                    report.check(f"{name}: what the other answered",
+                                 answer.replayed and answer.body == body, f"{key}: {answer!r}")
+                check = client.get("/check-integrity?depth=full")
+                report.check(f"{name}: consistent", check.get("consistent") is True, repr(check))
+        paid = len(load.answers) + len(other.answers) + len(again.answers)
+        with present.client() as client:
+            report.equal("each was paid once", client.get(f"/v1/wallets/{load.anna}")["balance"],
+                         10**9 - paid)
+        for server in (present, later):
+            report.equal("exit status", server.stop(), 0)
+            report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+        verified(report, "present", BINARY, database)
+        verified(report, "later", NEXT, database)
+    finally:
+        present.discard()
+        later.discard()
+
+
+# ---- what is asked of a server ------------------------------------------------------------------
+
+def refused(report, name, *words):
+    server = florin.Server(florin=BINARY)
+    try:
+        got = server.refused()
+        report.check(f"{name}: refused with a sentence", got is not None and got[0] != 0 and
+                     all(word in got[1] for word in words), got)
+    finally:
+        server.discard()
+
+
+def safe_servers(report):
+    for name in ("fsync", "full_page_writes"):
+        CLUSTER.setting(name, "off")
+        wait_for(lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "off")  # noqa: B023
+        refused(report, name, name, "power cut")
+        CLUSTER.setting(name, "on")
+        wait_for(lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "on")  # noqa: B023
+    # The server's default does not matter, because sessions set their own.
+    CLUSTER.setting("synchronous_commit", "off")
+    with florin.serving(florin=BINARY) as server, server.client() as client:
+        made = client.post("/v1/wallets", {"owner": "anna", "currency": "USD"})
+        report.equal("serves", made.status, 201, repr(made))
+    CLUSTER.setting("synchronous_commit", "on")
+    # But what stands in between may put another value in its place.
+    proxy = Proxy(CLUSTER.socket)
+    proxy.forged = (b"synchronous_commit = on;", b"synchronous_commit= off;")
+    CLUSTER.line = proxy.folder
+    try:
+        refused(report, "synchronous_commit", "synchronous_commit is off", "cannot be set")
+    finally:
+        CLUSTER.line = CLUSTER.socket
+        proxy.close()
+
+
+def few_connections(report):
+    small = cluster.Cluster()
+    try:
+        small.configure("max_connections = 12\nsuperuser_reserved_connections = 3\n"
+                        "max_wal_senders = 0\n")
+        small.stop()
+        small.start()
+        cluster.serve_from(small)
+        refused(report, "max_connections", "max_connections is 12", "raise it")
+    finally:
+        cluster.serve_from(CLUSTER)
+        small.discard()
+
+
+total = Report("postgres versions")
+cluster.serve_from(CLUSTER)
+if os.path.exists(NEXT):
+    total.run("neighbours", neighbours)
+else:
+    total.skip("neighbours", f"{NEXT} was not built: tools/build.sh release all")
+total.run("safe servers", safe_servers)
+total.run("few connections", few_connections)
+total.finish()
