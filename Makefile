@@ -4,7 +4,7 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test test-faults bench bench-postgres bench-queue clean
+.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -42,3 +42,9 @@ bench-postgres:
 	@tools/build.sh release src/programs/florin bench/naive_serve bench/micro_batch bench/single_load \
 		bench/batch_load
 	@python3 bench/postgres.py
+
+# Some hundred gigabytes and an hour or more; asks first. LARGE="--wallets N --transactions N ...".
+bench-large:
+	@tools/install.sh build test
+	@tools/build.sh release src/programs/florin bench/single_load bench/batch_load
+	@bench/large.py $(LARGE)

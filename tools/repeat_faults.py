@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 SUITES = ["72-postgres-faults.py", "75-postgres-replicas.py", "75-postgres-turn.py",
-          "76-postgres-failover.py", "77-postgres-outages.py", "84-kafka-faults.py",
+          "76-postgres-failover.py", "77-postgres-outages.py",
+          "79-postgres-clocks.py", "84-kafka-faults.py",
           "85-kafka-nodes.py", "87-kafka-outages.py"]
 
 

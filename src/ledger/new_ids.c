@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What new things will be called, the same on every engine; see new_ids.h.
 #include "ledger/new_ids.h"
 
 #include "base/check.h"

@@ -263,6 +263,37 @@ def promoted_around_commit(report, binary, seed, pair):
             restore(pair)
 
 
+def readers_wait_for_the_writer(report, binary, seed, pair):
+    """The new primary waits for a standby of its own, so the node cannot commit there that it has
+    arrived: until it can, nothing is read from it as of now, by nobody."""
+    play = Failover(report, binary, seed, pair, deadline_ms=2500)
+    try:
+        play.begin()
+        pair.synchronous()
+        wallet = play.shop.customers[0]
+        with play.server.client() as client:
+            report.equal("paid", try_to_pay(client, wallet, "before"), 201)
+            pair.standby.setting("synchronous_standby_names", "*")
+            pair.primary.stop(signal.SIGKILL)
+            pair.standby.promote()
+            pair.primary, pair.standby = pair.standby, pair.primary
+            for path in (f"/v1/wallets/{wallet}", f"/v1/wallets/{wallet}/transactions",
+                         "/v1/transactions?limit=1", "/v1/wallets?limit=1"):
+                report.equal(f"not yet: {path}", client.get(path).status, 503)
+            report.equal("no write either", try_to_pay(client, wallet, "meanwhile"), 503)
+            pair.primary.setting("synchronous_standby_names", "")
+            report.check("then it goes on", wait_for(
+                lambda: try_to_pay(client, wallet, "meanwhile") == 201))
+            report.equal("reads, too", client.get("/v1/transactions?limit=1").status, 200)
+            items = client.list(f"/v1/wallets/{wallet}/transactions?limit=100")
+            paid = [item.get("bank_transaction_id") for item in items]
+            report.equal("each once", (paid.count("before"), paid.count("meanwhile")), (1, 1))
+        play.end()
+    finally:
+        play.server.discard()
+        restore(pair)
+
+
 def without_standby(report, binary, seed, pair):
     """The synchronous standby is away: busy, nothing is acknowledged, also not when somebody
     cancels the wait."""

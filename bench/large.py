@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Florin on PostgreSQL with ten million wallets and fifty million transactions in its books,
+against the same with a hundred thousand wallets, in one run. Asks for its disk first. See
+README.md."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
+
+import cluster as clusters  # noqa: E402
+from bench import fill_wallets, load, median, open_wallets, say  # noqa: E402
+from machine import CORES, Florin, conditions  # noqa: E402
+from postgres import OnPostgres, check_books  # noqa: E402
+
+WANTED = 0.7
+SMALL_WALLETS = 100_000
+# Of a transaction in the journal and its index, in the database with its indexes, and in the WAL
+# that is kept; of a wallet in both.
+JOURNAL_BYTES, ROW_BYTES, WALLET_BYTES, WAL_BYTES = 500, 1200, 2400, 9 << 30
+SETTINGS = ("shared_buffers = {shared}MB\nmax_wal_size = 8GB\ncheckpoint_timeout = 15min\n"
+            "maintenance_work_mem = 512MB\n")
+
+
+def ask_for_disk(plan):
+    """Nothing is written before somebody has agreed to how much it will be."""
+    wanted = (plan.transactions + plan.wallets) * (JOURNAL_BYTES + ROW_BYTES) + \
+        plan.wallets * WALLET_BYTES + (WAL_BYTES if plan.transactions > 10**6 else 1 << 30)
+    free = shutil.disk_usage(plan.folder).free
+    say(f"{plan.wallets:,} wallets and {plan.transactions:,} transactions take some "
+        f"{wanted / 2**30:,.0f} GB below {plan.folder}, where {free / 2**30:,.0f} GB are free.")
+    if wanted > free:
+        raise SystemExit("That is too little: give another place with --folder, or less with "
+                         "--wallets and --transactions.")
+    if plan.yes:
+        return
+    if not sys.stdin.isatty() or input("Take them? [y/N] ").strip().lower() != "y":
+        raise SystemExit("Nothing was done; --yes takes them without a question.")
+
+
+def fill_folder(folder, plan):
+    """The books are made on the embedded engine, which takes minutes instead of hours."""
+    server = Florin(os.path.join(folder, "embedded"), CORES)
+    wallets = os.path.join(folder, "large.wallets")
+    begun = time.monotonic()
+    open_wallets(server, plan.wallets, wallets)
+    fill_wallets(server, wallets)
+    load("batch_load", CORES, server.address, server.key, wallets, connections=4,
+         operations=plan.transactions)
+    server.stop()
+    say(f"  made on the embedded engine in {time.monotonic() - begun:,.0f} s")
+    return server.data, wallets
+
+
+def move(folder, url):
+    """The whole books go over, verified on both sides."""
+    begun = time.monotonic()
+    done = subprocess.run([Florin.binary, "migrate-engine", "--from-data", folder,
+                           "--to-postgres", url], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"florin migrate-engine: {done.stdout}{done.stderr}")
+    say(f"  moved, and verified on both sides, in {time.monotonic() - begun:,.0f} s")
+
+
+def rates(server, wallets, plan):
+    """Payments per second of singles at 64 connections, and of batches."""
+    runs = {"64 connections": ("single_load", 64), "batches of 1,000": ("batch_load", 2)}
+    load("single_load", CORES, server.address, server.key, wallets, connections=64, seconds=2)
+    return {name: median([load(program, CORES, server.address, server.key, wallets,
+                               connections=connections, seconds=plan.seconds)
+                          for _ in range(plan.rounds)], "rate")
+            for name, (program, connections) in runs.items()}
+
+
+def small(cluster, folder, plan):
+    database = cluster.database_for("small")
+    server = OnPostgres(os.path.join(folder, "small"), cluster.url(database))
+    wallets = os.path.join(folder, "small.wallets")
+    open_wallets(server, min(SMALL_WALLETS, plan.wallets), wallets)
+    fill_wallets(server, wallets)
+    found = rates(server, wallets, plan)
+    check_books(server, cluster, database)
+    server.stop()
+    return found
+
+
+def large(cluster, folder, plan):
+    data, wallets = fill_folder(folder, plan)
+    database = cluster.database_for("large")
+    move(data, cluster.url(database))
+    os.mkdir(os.path.join(folder, "large"))
+    shutil.copy(os.path.join(data, "admin.key"), os.path.join(folder, "large"))
+    shutil.rmtree(data)
+    cluster.sql("VACUUM ANALYZE", database)
+    size = cluster.sql(f"SELECT pg_size_pretty(pg_database_size('{database}'))", database)
+    say(f"  the database has {size}")
+    server = OnPostgres(os.path.join(folder, "large"), cluster.url(database))
+    found = rates(server, wallets, plan)
+    check_books(server, cluster, database)
+    server.stop()
+    return found
+
+
+def read_plan():
+    parser = argparse.ArgumentParser(prog="bench/large.py", description=__doc__.split("\n")[0])
+    parser.add_argument("--wallets", type=int, default=10_000_000)
+    parser.add_argument("--transactions", type=int, default=50_000_000)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--yes", action="store_true", help="take the disk without a question")
+    parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
+    return parser.parse_args()
+
+
+def main():
+    plan = read_plan()
+    ask_for_disk(plan)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    settings = SETTINGS.format(shared=max(128, memory // 4))
+    clusters.SETTINGS += settings
+    tempfile.tempdir = os.path.abspath(plan.folder)  # the database lies there as well
+    folder = tempfile.mkdtemp(prefix="bench-")
+    os.chmod(folder, 0o755)
+    try:
+        cluster = clusters.Cluster()
+        for name, text in conditions(folder):
+            say(f"{name:<12} {text}")
+        say(f"PostgreSQL   {', '.join(settings.split(chr(10))[:-1])}; medians of {plan.rounds} x "
+            f"{plan.seconds} s; server, database and load generator share all cores")
+        say()
+        say(f"{min(SMALL_WALLETS, plan.wallets):,} wallets, and nothing before:")
+        before = small(cluster, folder, plan)
+        say(f"{plan.wallets:,} wallets with {plan.transactions:,} transactions:")
+        after = large(cluster, folder, plan)
+        results = {}
+        for name, rate in after.items():
+            results[name] = {"large": rate, "small": before[name], "share": rate / before[name]}
+            say(f"  {name:<18} {rate:>9,.0f}/s  {rate / before[name]:.2f} of {before[name]:,.0f}/s "
+                f"(wanted: {WANTED})")
+        with open(os.path.join(plan.folder, "bench-large.json"), "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=2)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
