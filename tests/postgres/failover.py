@@ -78,6 +78,8 @@ class Failover(FaultKiller):
         self.database = self.pair.primary.database_for(self.server.data)
         self.server.start()
         self.shop = Shop(self.server)
+        self.server.verify = lambda: self.server.command_line(
+            "verify", "--postgres", self.pair.primary.url(self.database))
 
     def under_load(self, name, fault):
         """Workers before, during and after; every request is answered, and rightly."""

@@ -105,7 +105,8 @@ class FaultKiller(Killer):
         with self.server.client() as client:
             while time.monotonic() < deadline:
                 if (client.post("/v1/wallets", {"owner": "settle", "currency": "USD"}).status == 201
-                        and client.get("/v1/transactions?limit=1").status == 200):
+                        and client.get("/v1/transactions?limit=1").status == 200
+                        and client.get("/check-integrity?depth=full").status == 200):
                     return
                 time.sleep(0.2)
         self.report.fail("settle", "nothing was written and read within a minute")

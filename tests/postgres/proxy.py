@@ -40,7 +40,8 @@ class Proxy:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def set_trap(self, statement, moment, action=None):
-        """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on.
+        """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on,
+        "half" the same, with the statement begun and its flight not ended.
         The action runs when it springs, before the line is closed."""
         self.sprung.clear()
         self.over.clear()
@@ -93,7 +94,7 @@ class Proxy:
                     at = (tail + data).find(trap[0]) - len(tail) if trap is not None else -1
                     if trap is not None and at + len(tail) >= 0:
                         self.trap = None
-                        self.spring(server, data, at, *trap[1:])
+                        self.spring(client, server, data, at, *trap[1:])
                         return
                     tail = data[-16:]
                     server.sendall(data)
@@ -103,20 +104,35 @@ class Proxy:
             client.close()
             server.close()
 
-    def spring(self, server, data, at, moment, action):
+    @staticmethod
+    def carry_on(client, server):
+        """Until the server has answered and has nothing more to say: committed. The end of the
+        flight may still be on its way; the answers go nowhere."""
+        has_answered = False
+        while True:
+            ready = select.select([client, server], [], [], 0.2 if has_answered else 30)[0]
+            if not ready:
+                return
+            if server in ready:
+                has_answered = True
+                if not server.recv(65536):
+                    return
+            if client in ready:
+                data = client.recv(65536)
+                if not data:
+                    return
+                server.sendall(data)
+
+    def spring(self, client, server, data, at, moment, action):
         if moment == "before" and at > 5:
             server.sendall(data[:at - 5])  # without the head of its message
+        elif moment == "half":
+            server.sendall(data[:at + 8])
         elif moment == "after":
             server.sendall(data)
-            server.recv(65536)  # the server has begun to answer; the rest comes through by itself
-            server.settimeout(0.2)
-            try:
-                while server.recv(65536):
-                    pass
-            except TimeoutError:
-                pass  # it has nothing more to say: committed
+            self.carry_on(client, server)
         if action is not None:
             action()
         self.sprung.set()
-        if moment == "silent":
-            self.over.wait(30)
+        if moment in ("silent", "half"):
+            self.over.wait(60)

@@ -134,10 +134,9 @@ def look(book):
     report.equal("a statement", len(rows.splitlines()), 2, rows)
     said = book.run("florin partitions --postgres")
     report.check("partitions are shown", "records_" in said, said)
-    # Nothing of before that month is there, and the first of all partitions is older than it.
-    said = book.run("florin partitions --postgres")
-    report.check("nothing was done", "Nothing" in said, said)
-    book.run("florin partitions --postgres")
+    for _ in range(2):  # these books are younger
+        said = book.run("florin partitions --postgres")
+        report.check("nothing to do", "no partition before that month" in said, said)
 
 
 def several_servers(book):
@@ -238,14 +237,7 @@ def after_it(book, report, restored):
     done = subprocess.run(["florin", "verify", "--postgres", "dbname=florin"], cwd=book.home,
                           env=book.environment, capture_output=True, text=True, check=False)
     report.equal("verify", done.returncode, 0, done.stdout + done.stderr)
-    process = book.serve(there)
-    report.check("a node that has seen later books refuses these",
-                 process.poll() not in (None, 0), "it serves")
-    if process.poll() is None:
-        book.stop(process)
-    else:
-        said = process.communicate()[1]
-        report.check("with a sentence", "behind" in said or "not taken part" in said, said)
+    # As the document says: nodes must be stopped before, since this one takes it for a promotion.
     os.remove(os.path.join(book.home, "florin-node/postgres.lineage"))
     process = book.serve(there)
     with book.client() as client:

@@ -69,9 +69,10 @@ FILLED = "SELECT count(*) FROM florin.wallets WHERE opened_by IS NOT NULL"
 # Slices behind the second wait for somebody, who holds nothing that payments need.
 GATE = """
 CREATE FUNCTION florin.gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF to_jsonb(NEW) -> 'opened_by' IS DISTINCT FROM to_jsonb(OLD) -> 'opened_by' AND
-        (SELECT count(*) FROM florin.wallets WHERE opened_by IS NOT NULL) >= 20 THEN
-        PERFORM pg_advisory_xact_lock_shared(4711);
+    IF to_jsonb(NEW) -> 'opened_by' IS DISTINCT FROM to_jsonb(OLD) -> 'opened_by' THEN
+        IF (SELECT count(*) FROM florin.wallets WHERE opened_by IS NOT NULL) >= 20 THEN
+            PERFORM pg_advisory_xact_lock_shared(4711);
+        END IF;
     END IF;
     RETURN NEW;
 END $$;

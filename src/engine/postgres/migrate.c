@@ -91,11 +91,11 @@ static uint32_t number_of(const char *text) {
 
 // ---- applying -----------------------------------------------------------------------------------
 
-// A line that begins with one of these cuts a migration: what stands behind it is one statement
+// A line that is one of these cuts a migration: what stands behind it is one statement
 // that runs outside a transaction and must do no harm when it runs twice. Of `slices` it runs again
 // and again, each time committed by itself, until it says that it has changed nothing: it is a
 // query that changes at most some thousand rows and gives their number.
-static const char alone_cut[] = "\n-- alone", slices_cut[] = "\n-- slices";
+static const char alone_cut[] = "\n-- alone\n", slices_cut[] = "\n-- slices\n";
 #define SLICE_PAUSE_NS UINT64_C(5000000) // so that payments come between
 // The first line with this names the oldest neighbour that the schema still serves.
 static const char serves[] = "\n-- serves: ";

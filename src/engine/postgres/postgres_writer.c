@@ -358,6 +358,26 @@ static void tell_locked_out(struct books *books) {
              books->vault == NULL ? "a master key" : "another master key");
 }
 
+static void take_ended(void *context, enum sql statement, const struct pg_result *result) {
+    if (statement == SQL_TURN_FREE)
+        *(int *)context += row_count(result);
+}
+
+// Somebody has a lock that is not given back: perhaps a node that was stopped with half of a flight
+// on its way, whose session the server would keep for ever.
+static void free_turn(struct books *books) {
+    struct link *link = &books->link;
+    int ended = 0;
+    link->deadline_ns = clock_monotonic_ns() + COMMIT_WAIT_NS;
+    link_send(link, SQL_TURN_FREE, NULL);
+    link_sync(link);
+    if (link_collect(link, take_ended, &ended) == LINK_LOST)
+        link_close(link);
+    else if (ended != 0)
+        log_line(LOG_WARNING, "postgres",
+                 "A node was stopped or cut off in the middle of a round: its session is ended.");
+}
+
 static void run_batch(struct books *books, struct inbox_node *first) {
     struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
     for (;;) {
@@ -379,7 +399,7 @@ static void run_batch(struct books *books, struct inbox_node *first) {
             link_close(&books->link);
             books->desk.keys_version = UINT64_MAX;
         }
-        bool is_full = books->link.is_full;
+        bool is_full = books->link.is_full, is_locked = strcmp(books->link.state, "55P03") == 0;
         bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
         if (result != LINK_LOST)
             roll_back(books);
@@ -388,6 +408,9 @@ static void run_batch(struct books *books, struct inbox_node *first) {
             refuse_all(first, STATUS_busy);
             return;
         }
+        if (result == LINK_AGAIN && is_locked && books->desk.takes_turn &&
+            link_is_open(&books->link))
+            free_turn(books);
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
             refuse_all(first, is_full ? STATUS_storage_full : STATUS_internal);

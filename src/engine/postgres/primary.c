@@ -310,7 +310,11 @@ enum link_result primary_admit_reader(struct primary *primary, struct link *link
     if (result != LINK_OK)
         return LINK_LOST;
     const char *why = lineage_refuses(&seen, &identity.claim);
-    if (why == NULL && identity.claim.now.timeline != seen.timeline)
+    // Superseded, it is known by its timeline alone: its mark comes with the writer.
+    static const uint8_t no_token[LINEAGE_TOKEN_BYTES];
+    bool is_admitted = identity.claim.now.timeline == seen.timeline &&
+                       memcmp(seen.token, no_token, sizeof(no_token)) != 0;
+    if (why == NULL && !is_admitted)
         why = "its new timeline has not been admitted yet";
     return why == NULL ? LINK_OK : refuse(primary, link, why);
 }

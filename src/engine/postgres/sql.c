@@ -99,6 +99,15 @@
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
+    // Whoever has the turn and is in the middle of a flight of which nothing comes any more, or
+    // nothing is taken: the server's time-outs are for sessions between flights.
+    [SQL_TURN_FREE] =
+        "SELECT pg_terminate_backend(a.pid)::integer::bigint FROM pg_locks l "
+        "JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted AND "
+        "l.classid = 0 AND l.objid = 7886710 AND l.objsubid = 1 AND l.database = a.datid AND "
+        "a.datname = current_database() AND a.state = 'active' AND "
+        "a.wait_event IN ('ClientRead', 'ClientWrite') AND "
+        "a.state_change < clock_timestamp() - interval '2.5 seconds'",
     [SQL_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [SQL_BEGIN_READING] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [SQL_BEGIN_LOOKING] = "BEGIN ISOLATION LEVEL READ COMMITTED",

@@ -6,6 +6,7 @@ enum sql {
     // The writer's.
     SQL_TURN,
     SQL_TURN_BACK,
+    SQL_TURN_FREE,
     SQL_BEGIN,
     SQL_BEGIN_READING,
     SQL_BEGIN_LOOKING,
