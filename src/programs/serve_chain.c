@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "engine/postgres/postgres.h"
 #include "watch/verify_postgres.h"
 
 static enum status prove_journal(void *context, struct chain_walk *walk) {
@@ -22,7 +23,8 @@ static enum status prove_journal(void *context, struct chain_walk *walk) {
 static enum status prove_postgres(void *context, struct chain_walk *walk) {
     const struct serve_chain *chain = context;
     struct verify_postgres_report report;
-    enum status status = verify_postgres(chain->postgres, &report);
+    // Of several servers the one whose books are served; another may be an old primary.
+    enum status status = verify_postgres(postgres_primary_url(chain->engine), &report);
     walk->round_count = report.round_count;
     walk->holds = report.books.consistent;
     if (!walk->holds)

@@ -150,6 +150,11 @@ def old_primary_comes_back(report, play):
     with server.client() as client:
         report.equal("started again: writes", try_to_pay(client, wallet, "started"), 201)
         seen = client.get(f"/v1/wallets/{wallet}")["balance"]
+        check = client.get("/check-integrity?depth=full")
+        walked = [one["count"] for one in check["checks"] if one["name"] == "chain"]
+        report.equal("the chain that is proved is the new primary's", walked,
+                     [int(pair.primary.sql("SELECT round_count FROM florin.books",
+                                           play.database))], repr(check))
     stranger = florin.Server(florin=server.florin)  # knows nothing but what the servers say
     play.cluster.databases[stranger.data] = play.database
     stranger.start()

@@ -150,6 +150,11 @@ static const struct engine_port books_port = {
     .close = books_close,
 };
 
+const char *postgres_primary_url(struct engine *engine) {
+    CHECK(engine->port == &books_port);
+    return primary_url(&((struct books *)engine)->primary);
+}
+
 bool postgres_is_new(struct engine *engine) {
     CHECK(engine->port == &books_port);
     return ((struct books *)engine)->is_new;

@@ -38,5 +38,8 @@ MUST_CHECK enum status postgres_grant(const char *url, const char *role, const c
 MUST_CHECK enum status postgres_open(const struct postgres_options *options, char *ret_why,
                                      size_t why_bytes, struct engine **ret_engine);
 
+// The server that is the primary now, of those in `url`; stays readable. Thread: any.
+const char *postgres_primary_url(struct engine *engine);
+
 // Whether no key existed when it was opened: somebody must make the first one. Thread: any.
 bool postgres_is_new(struct engine *engine);
