@@ -63,7 +63,8 @@ COMMENT ON COLUMN currencies.deposits IS 'All that came in, in minor units.';
 COMMENT ON COLUMN currencies.withdrawals IS 'All that went out, in minor units.';
 
 COMMENT ON COLUMN cursors.slot IS '0, or the slot of the queue whose place it is.';
-COMMENT ON COLUMN cursors.kind IS '0 events, 1 queue, 2 patterns, 3 where history begins.';
+COMMENT ON COLUMN cursors.kind IS
+    '0 events, 1 queue, 2 patterns, 3 where history begins, 4 to 11 topics of producers.';
 COMMENT ON COLUMN cursors.partitions IS 'Into how many parts that log is cut.';
 COMMENT ON COLUMN cursors.next IS 'The place that is worked on next.';
 COMMENT ON COLUMN cursors.checksum IS

@@ -151,7 +151,7 @@ def old_primary_comes_back(report, play):
         report.equal("started again: writes", try_to_pay(client, wallet, "started"), 201)
         seen = client.get(f"/v1/wallets/{wallet}")["balance"]
         check = client.get("/check-integrity?depth=full")
-        walked = [one["count"] for one in check["checks"] if one["name"] == "chain"]
+        walked = [one["count"] for one in check["checked"] if one["check"] == "chain"]
         report.equal("the chain that is proved is the new primary's", walked,
                      [int(pair.primary.sql("SELECT round_count FROM florin.books",
                                            play.database))], repr(check))
