@@ -86,27 +86,52 @@ export function useLoad(load, when) {
 }
 
 // A list that grows page by page. `load(cursor, signal)` gives {items, next_cursor}; a page may be
-// short or empty although there is more. columns: [[title, item => cell, class], ...].
-export function List({ load, when, columns, empty, href, caption }) {
+// short or empty although there is more. columns: [[title, item => cell, class], ...]. With `every`
+// the pages that are shown are read again after so many milliseconds, while somebody can see them.
+export function List({ load, when, columns, empty, href, caption, every }) {
   const [pages, setPages] = useState({ items: [], next: null, problem: null, loading: true });
   const latest = useRef(null);
+  const shown = useRef(0); // pages
   const fetchPage = async (cursor, before) => {
     const stop = new AbortController();
     latest.current = stop;
     setPages({ items: before, next: null, problem: null, loading: true });
     try {
       const page = await load(cursor, stop.signal);
-      if (latest.current === stop)
-        setPages({ items: [...before, ...page.items], next: page.next_cursor || null,
-          problem: null, loading: false });
+      if (latest.current !== stop) return;
+      latest.current = null;
+      shown.current = cursor ? shown.current + 1 : 1;
+      setPages({ items: [...before, ...page.items], next: page.next_cursor || null,
+        problem: null, loading: false });
     } catch (problem) {
-      if (problem.name !== "AbortError")
-        setPages({ items: before, next: null, problem, loading: false });
+      if (problem.name === "AbortError") return;
+      latest.current = null;
+      setPages({ items: before, next: null, problem, loading: false });
     }
+  };
+  // What is shown stays until all of it has come; a look that fails is told, and the next one heals it.
+  const lookAgain = async () => {
+    if (document.hidden || latest.current) return;
+    const stop = new AbortController();
+    latest.current = stop;
+    try {
+      const items = [];
+      let next;
+      for (let i = 0; i < Math.max(1, shown.current) && (i === 0 || next); i++) {
+        const page = await load(next, stop.signal);
+        items.push(...page.items);
+        next = page.next_cursor;
+      }
+      if (latest.current === stop) setPages({ items, next: next || null, problem: null, loading: false });
+    } catch (problem) {
+      if (problem.name !== "AbortError") setPages((was) => ({ ...was, problem, loading: false }));
+    }
+    if (latest.current === stop) latest.current = null;
   };
   useEffect(() => {
     fetchPage(undefined, []);
-    return () => latest.current?.abort();
+    const timer = every && setInterval(lookAgain, every);
+    return () => { clearInterval(timer); latest.current?.abort(); latest.current = null; };
   }, when);
   const { items, next, problem, loading } = pages;
   return html`<div class="list">

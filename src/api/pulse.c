@@ -15,8 +15,6 @@
 #include "base/thread.h"
 #include "engine/wait.h"
 
-#define CURRENCIES_MAX 4096
-
 struct pulse {
     struct engine *engine;
     struct recount *recount;
@@ -36,7 +34,7 @@ struct pulse {
 static void look_at_totals(struct pulse *pulse) {
     struct engine *engine = pulse->engine;
     char why[160];
-    uint32_t count = engine->port->currencies(engine, pulse->accounts, CURRENCIES_MAX);
+    uint32_t count = engine->port->currencies(engine, pulse->accounts, LIMIT_CURRENCIES_MAX);
     bool is_off = false;
     for (uint32_t i = 0; i < count && !is_off; i++) {
         const struct currency_account *account = &pulse->accounts[i];
@@ -89,7 +87,7 @@ struct pulse *pulse_open(struct engine *engine, struct recount *recount, uint32_
     pulse->engine = engine;
     pulse->recount = recount;
     pulse->every_ms = every_ms;
-    pulse->accounts = memory_take_zeroed(CURRENCIES_MAX * sizeof(*pulse->accounts));
+    pulse->accounts = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*pulse->accounts));
     signal_gate_init(&pulse->stop, 0, 0);
     engine_wait_init(&pulse->wait, engine);
     CHECK(pthread_mutex_init(&pulse->lock, NULL) == 0);

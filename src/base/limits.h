@@ -22,6 +22,7 @@
 #define LIMIT_SLOTS 1024               // fixed for ever: ids carry the slot in ten bits
 #define LIMIT_CURRENCY_CODE_BYTES_MAX 12
 #define LIMIT_CURRENCY_EXPONENT_MAX 8
+#define LIMIT_CURRENCIES_MAX 1024 // in one set of books: ISO 4217 has some 180
 #define LIMIT_TRACE_STATE_BYTES_MAX 512 // of W3C trace context
 #define LIMIT_REQUEST_ID_BYTES_MAX 64
 #define LIMIT_HELD_OTHERS_EXPIRED_PER_ROUND 1000 // due holds that the round does not name

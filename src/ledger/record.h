@@ -131,7 +131,7 @@ struct refusal {
 
 // What a rule or a watcher found (review.h). Stands in the record that opens it.
 struct finding_facts {
-    uint32_t rules_version; // of the rule set, or of the watcher's; 0: it has none
+    uint32_t rules_version; // of the rule set in force; 0: there was none
     uint8_t score;          // 1 to 100
     uint8_t action;         // enum rule_action: flag or hold
     uint8_t subject_type;   // enum id_type of what it is about

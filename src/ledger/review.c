@@ -184,7 +184,7 @@ void review_finding_facts(const struct command *command, const struct docket *do
         .wallet_balance = wallet->balance,
         .wallet_held = wallet->held,
         .wallet_version = wallet->version,
-        .finding = {.rules_version = (uint32_t)command->if_match,
+        .finding = {.rules_version = docket->rules_version,
                     .score = command->score,
                     .action = RULE_FLAG,
                     .texts = buffer_slice(docket->words),

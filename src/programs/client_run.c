@@ -188,6 +188,8 @@ const struct subcommand *client_subcommands(void) {
         {"capture", "HOLD [AMOUNT]", "Pays the merchant out of a hold", client_run},
         {"void", "HOLD", "Frees what a hold still holds", client_run},
         {"adjust", "WALLET DIRECTION AMOUNT REASON", "Asks to put a wallet right", client_run},
+        {"anomalies", "list|show|approve|reject|dismiss", "What rules found in payments",
+         client_run},
         {"approval", "show|list|approve|reject", "What waits for a second person", client_run},
         {"transaction", "show|list", "Shows transactions", client_run},
         {"history", "WALLET", "Lists a wallet's transactions", client_run},

@@ -46,6 +46,9 @@ FIELD(key_name, .name = "name", .help = "what the key is called", .place = CLIEN
       .positional = true, .required = true);
 FIELD(approval_in_path, .name = "id", .help = "the approval's id (apr_...)",
       .place = CLIENT_IN_PATH, .positional = true, .required = true);
+FIELD(anomaly_in_path, .name = "id", .help = "the anomaly's id (anm_...)",
+      .place = CLIENT_IN_PATH, .positional = true, .required = true);
+FIELD(comment, .name = "comment", .help = "why, kept in the books", .place = CLIENT_IN_BODY);
 FIELD(adjusted_wallet, .name = "wallet", .help = "the wallet that is put right",
       .place = CLIENT_IN_BODY, .positional = true, .required = true);
 FIELD(direction, .name = "direction", .help = "credit (it is given money) or debit",
@@ -104,6 +107,8 @@ FIELD(by_type, .name = "type",
 FIELD(by_principal, .name = "initiated_by", .help = "only what this key did",
       .place = CLIENT_IN_QUERY);
 FIELD(by_requester, .name = "requested_by", .help = "only what this key asked for",
+      .place = CLIENT_IN_QUERY);
+FIELD(by_rule, .name = "rule", .help = "only what this rule or pattern found",
       .place = CLIENT_IN_QUERY);
 FIELD(since, .name = "from", .help = "only from this time on", .place = CLIENT_IN_QUERY);
 FIELD(until, .name = "to", .help = "only before this time", .place = CLIENT_IN_QUERY);
@@ -204,6 +209,21 @@ static const struct client_verb table[] = {
     {"approval", "reject", "POST", "/v1/approvals/{id}/reject", NULL,
      "turns it down", CLIENT_SHOW_OBJECT, false,
      {&approval_in_path, &reason}},
+    {"anomalies", "list", "GET", "/v1/anomalies", NULL,
+     "lists what rules and patterns found, newest first", CLIENT_SHOW_PAGE, false,
+     {&by_status, &by_rule, &by_wallet, &since, &until, &limit, &cursor}},
+    {"anomalies", "show", "GET", "/v1/anomalies/{id}", NULL,
+     "shows what was found, and why", CLIENT_SHOW_OBJECT, false,
+     {&anomaly_in_path}},
+    {"anomalies", "approve", "POST", "/v1/anomalies/{id}/approve", NULL,
+     "lets a held payment go; it is decided again then", CLIENT_SHOW_OBJECT, false,
+     {&anomaly_in_path, &comment}},
+    {"anomalies", "reject", "POST", "/v1/anomalies/{id}/reject", NULL,
+     "turns a held payment down and frees its money", CLIENT_SHOW_OBJECT, false,
+     {&anomaly_in_path, &comment}},
+    {"anomalies", "dismiss", "POST", "/v1/anomalies/{id}/dismiss", NULL,
+     "says that what was flagged is nothing", CLIENT_SHOW_OBJECT, false,
+     {&anomaly_in_path, &comment}},
     {"transaction", "show", "GET", "/v1/transactions/{transaction}", NULL,
      "shows a transaction", CLIENT_SHOW_OBJECT, false,
      {&transaction_in_path}},

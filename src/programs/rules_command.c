@@ -230,12 +230,13 @@ static int try_rules(const struct wish *wish, const struct rule_set *set) {
 
 int rules_run(int argc, char **argv) {
     struct wish wish = {0};
+    struct rule_file_patterns patterns = {0}; // not tried: they look behind the feed
     char why[512] = "";
     if (!read_wish(argc, argv, &wish))
         return 2;
     struct rule_set *set = memory_take_zeroed(sizeof(*set));
     int result = 0;
-    enum status status = rule_file_load(wish.file, set, why, sizeof(why));
+    enum status status = rule_file_load(wish.file, set, &patterns, why, sizeof(why));
     if (status != STATUS_ok) {
         fprintf(stderr, "florin rules test: %s: %s\n", wish.file, why);
         result = status == STATUS_not_found ? 2 : 1;

@@ -387,6 +387,7 @@ static int stop(struct serving *serving) {
         log_line(LOG_ERROR, "serve", "%zu requests stay unanswered; a retry with its key tells.",
                  unanswered);
     api_stop(serving->api);
+    serve_rules_tell(&serving->rules, NULL);
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
@@ -401,6 +402,7 @@ static int stop(struct serving *serving) {
 static void take_down(struct serving *serving) {
     if (serving->api != NULL)
         api_stop(serving->api);
+    serve_rules_tell(&serving->rules, NULL);
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
     serve_kafka_close(&serving->kafka);
@@ -430,12 +432,13 @@ static bool build_up(struct serving *serving) {
     if (is_new && !make_first_key(serving, &secret))
         return false;
     if (!serving->is_worker || serving->config.rules.file[0] != '\0')
-        serve_rules_open(&serving->rules, &serving->config.rules, serving->engine);
+        serve_rules_open(&serving->rules, &serving->config, serving->engine);
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
                           serving->postgres == NULL))
         return false;
     serving->patterns =
         serve_patterns_open(&serving->config, serving->engine, serving->postgres == NULL);
+    serve_rules_tell(&serving->rules, serving->patterns);
     http_server_start(serving->server);
     tell_address(serving);
     if (is_new)

@@ -44,9 +44,10 @@ static enum pattern_told tell(void *context, struct engine_wait *wait,
 
 struct pattern_watch *serve_patterns_open(const struct config *config, struct engine *engine,
                                           bool alone) {
-    if (!config->has_patterns)
+    if (!config->has_patterns && config->rules.file[0] == '\0')
         return NULL;
-    struct pattern_watch_options options = {.engine = engine, .alone = alone, .tell = tell};
+    struct pattern_watch_options options = {
+        .engine = engine, .is_off = !config->has_patterns, .alone = alone, .tell = tell};
     memcpy(options.settings, config->patterns, sizeof(options.settings));
     return pattern_watch_open(&options);
 }

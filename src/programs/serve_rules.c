@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "ledger/rules.h"
-#include "watch/rule_file.h"
 
 #define WHY_BYTES 512
 
@@ -46,17 +45,34 @@ static void bring(struct serve_rules *rules, const struct rule_set *set) {
     log_line(LOG_INFO, "rules", "%u rules are in force.", set->count);
 }
 
+static void tell_patterns(const struct serve_rules *rules) {
+    bool is_off = !rules->house->has_patterns && !rules->patterns.are_there;
+    if (rules->watch != NULL)
+        pattern_watch_set(rules->watch, is_off, rules->patterns.settings);
+}
+
+void serve_rules_tell(struct serve_rules *rules, struct pattern_watch *watch) {
+    rules->watch = watch;
+    if (rules->is_open && rules->config->file[0] != '\0')
+        tell_patterns(rules);
+}
+
 void serve_rules_reload(struct serve_rules *rules) {
     struct rule_set set;
+    struct rule_file_patterns patterns = {0};
     char why[WHY_BYTES] = "";
     if (!rules->is_open || rules->config->file[0] == '\0')
         return;
     if (stat(rules->config->file, &rules->seen) != 0)
         memset(&rules->seen, 0, sizeof(rules->seen));
-    if (rule_file_load(rules->config->file, &set, why, sizeof(why)) != STATUS_ok)
+    memcpy(patterns.settings, rules->house->patterns, sizeof(patterns.settings));
+    if (rule_file_load(rules->config->file, &set, &patterns, why, sizeof(why)) != STATUS_ok) {
         fail(rules, why);
-    else
-        bring(rules, &set);
+        return;
+    }
+    rules->patterns = patterns;
+    tell_patterns(rules);
+    bring(rules, &set);
 }
 
 void serve_rules_look(struct serve_rules *rules) {
@@ -81,9 +97,12 @@ static uint32_t rules_in_force(struct serve_rules *rules) {
     return stats.rule_count;
 }
 
-void serve_rules_open(struct serve_rules *rules, const struct config_rules *config,
+void serve_rules_open(struct serve_rules *rules, const struct config *house,
                       struct engine *engine) {
+    const struct config_rules *config = &house->rules;
     rules->config = config;
+    rules->house = house;
+    memcpy(rules->patterns.settings, house->patterns, sizeof(rules->patterns.settings));
     rules->engine = engine;
     engine_wait_init(&rules->wait, engine);
     rules->is_open = true;

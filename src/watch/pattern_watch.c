@@ -51,8 +51,10 @@ struct pattern_watch {
     uint32_t found_count;
     bool is_full; // the chunk ends here
 
-    pthread_mutex_t lock; // of the stats
+    pthread_mutex_t lock; // of what follows
     struct pattern_watch_stats stats;
+    struct pattern_setting wanted[PATTERN_COUNT];
+    bool is_off, is_new; // nobody is to look; `wanted` was not taken up yet
 };
 
 static bool is_stopping(const struct pattern_watch *watch) {
@@ -168,6 +170,29 @@ static bool move_cursor(struct pattern_watch *watch) {
     return status != STATUS_fenced && status != STATUS_out_of_place; // else again later
 }
 
+// ---- what is looked for -------------------------------------------------------------------------
+
+void pattern_watch_set(struct pattern_watch *watch, bool is_off,
+                       const struct pattern_setting settings[PATTERN_COUNT]) {
+    CHECK(pthread_mutex_lock(&watch->lock) == 0);
+    memcpy(watch->wanted, settings, sizeof(watch->wanted));
+    watch->is_off = is_off;
+    watch->is_new = true;
+    CHECK(pthread_mutex_unlock(&watch->lock) == 0);
+}
+
+// False: nothing.
+static bool take_settings(struct pattern_watch *watch) {
+    CHECK(pthread_mutex_lock(&watch->lock) == 0);
+    bool is_off = watch->is_off, is_new = watch->is_new;
+    memcpy(watch->settings, watch->wanted, sizeof(watch->settings));
+    watch->is_new = false;
+    CHECK(pthread_mutex_unlock(&watch->lock) == 0);
+    if (is_new && watch->patterns != NULL)
+        patterns_set(watch->patterns, watch->settings);
+    return !is_off;
+}
+
 // False: another node is at it.
 static bool follow(struct pattern_watch *watch) {
     uint64_t before = watch->read, next;
@@ -197,8 +222,15 @@ static bool stand_by(struct pattern_watch *watch) {
     while (!is_stopping(watch)) {
         const struct cursor_wish wish = {.cursor = {.kind = CURSOR_PATTERNS}};
         struct cursor now;
+        if (!take_settings(watch)) {
+            note(watch, false, watch->stats.end, false);
+            since_ns = clock_monotonic_ns();
+            pause_ns(watch, RETRY_NS);
+            continue;
+        }
         if (engine_wait_cursor(&watch->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok) {
-            if (watch->alone || now.epoch == 0 || clock_monotonic_ns() - since_ns > LEASE_NS)
+            bool is_ours = watch->cursor.epoch != 0 && now.epoch == watch->cursor.epoch;
+            if (watch->alone || is_ours || now.epoch == 0 || clock_monotonic_ns() - since_ns > LEASE_NS)
                 return true;
             if (now.epoch != seen.epoch || now.next != seen.next)
                 since_ns = clock_monotonic_ns();
@@ -230,7 +262,7 @@ static void *watch_main(void *context) {
             continue;
         }
         bool ours = true;
-        while (ours && !is_stopping(watch))
+        while (ours && !is_stopping(watch) && take_settings(watch))
             ours = follow(watch);
         watch->alone = watch->alone && ours;
     }
@@ -243,7 +275,8 @@ struct pattern_watch *pattern_watch_open(const struct pattern_watch_options *opt
     watch->alone = options->alone;
     watch->tell = options->tell;
     watch->context = options->context;
-    memcpy(watch->settings, options->settings, sizeof(watch->settings));
+    memcpy(watch->wanted, options->settings, sizeof(watch->wanted));
+    watch->is_off = options->is_off;
     watch->found = memory_take_zeroed(FOUND_MAX * sizeof(*watch->found));
     signal_gate_init(&watch->stop, 0, 0);
     engine_wait_init(&watch->wait, options->engine);

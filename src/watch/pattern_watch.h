@@ -22,6 +22,7 @@ enum pattern_told { PATTERN_TOLD, PATTERN_KNOWN, PATTERN_TELL_LATER };
 struct pattern_watch_options {
     struct engine *engine;
     struct pattern_setting settings[PATTERN_COUNT];
+    bool is_off; // nobody looks until it is set otherwise
     bool alone; // no other node can be at it
     // Called with each finding. Thread: the watch's.
     enum pattern_told (*tell)(void *context, struct engine_wait *wait,
@@ -39,6 +40,10 @@ struct pattern_watch_stats {
 // Starts the thread. The engine must outlive it.
 struct pattern_watch *pattern_watch_open(const struct pattern_watch_options *options);
 void pattern_watch_close(struct pattern_watch *watch); // accepts NULL
+// From here on it looks for these, with what it remembers; or for nothing, when it is off. Thread:
+// any.
+void pattern_watch_set(struct pattern_watch *watch, bool is_off,
+                       const struct pattern_setting settings[PATTERN_COUNT]);
 // The same finding, found again, has the same. Thread: any.
 struct digest128 pattern_digest(const struct pattern_finding *finding, uint64_t seed);
 // Thread: any; waits for nothing.

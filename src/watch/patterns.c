@@ -446,14 +446,18 @@ void patterns_take(struct patterns *patterns, const struct record *record) {
         take_transaction(patterns, &record->transaction);
 }
 
+void patterns_set(struct patterns *patterns, const struct pattern_setting settings[PATTERN_COUNT]) {
+    for (int i = 0; i < PATTERN_COUNT; i++)
+        CHECK(settings[i].off || (settings[i].count >= 2 && settings[i].score >= 1 &&
+                                  settings[i].window_s <= PATTERN_WINDOW_S_MAX));
+    memcpy(patterns->settings, settings, sizeof(patterns->settings));
+}
+
 struct patterns *patterns_open(const struct pattern_setting settings[PATTERN_COUNT],
                                void (*found)(void *context, const struct pattern_finding *finding),
                                void *context) {
     struct patterns *patterns = memory_take_zeroed(sizeof(*patterns));
-    memcpy(patterns->settings, settings, sizeof(patterns->settings));
-    for (int i = 0; i < PATTERN_COUNT; i++)
-        CHECK(settings[i].off || (settings[i].count >= 2 && settings[i].score >= 1 &&
-                                  settings[i].window_s <= PATTERN_WINDOW_S_MAX));
+    patterns_set(patterns, settings);
     patterns->found = found;
     patterns->context = context;
     patterns->wallets = memory_take_zeroed((uint64_t)WALLETS * sizeof(*patterns->wallets));

@@ -61,6 +61,8 @@ struct patterns;
 struct patterns *patterns_open(const struct pattern_setting settings[PATTERN_COUNT],
                                void (*found)(void *context, const struct pattern_finding *finding),
                                void *context);
+// From here on it looks for these, with what it remembers.
+void patterns_set(struct patterns *patterns, const struct pattern_setting settings[PATTERN_COUNT]);
 void patterns_close(struct patterns *patterns); // accepts NULL
 // The next record of the feed. `found` is called inside it.
 void patterns_take(struct patterns *patterns, const struct record *record);

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "watch/pattern_settings.h"
 
 enum member_kind { MEMBER_AMOUNT, MEMBER_NUMBER, MEMBER_DAYS, MEMBER_FLAG };
 
@@ -236,7 +237,8 @@ static bool read_rules(struct json_value value, struct rule_set *set, const stru
     return true;
 }
 
-static bool read_file(struct json_value root, struct rule_set *set, const struct fault *fault) {
+static bool read_file(struct json_value root, struct rule_set *set,
+                      struct rule_file_patterns *patterns, const struct fault *fault) {
     struct slice name;
     struct json_value member;
     bool found = false;
@@ -246,6 +248,12 @@ static bool read_file(struct json_value root, struct rule_set *set, const struct
     while (json_next_member(&members, &name, &member)) {
         if (slice_equal(name, SLICE("comment")))
             continue;
+        if (slice_equal(name, SLICE("patterns")) && !patterns->are_there) {
+            patterns->are_there = true;
+            if (!pattern_settings_read(member, patterns->settings, fault->why, fault->bytes))
+                return false;
+            continue;
+        }
         if (!slice_equal(name, SLICE("rules")) || found)
             return wrong(fault, "is nothing that a rule file has, or stands there twice", name);
         found = true;
@@ -255,14 +263,17 @@ static bool read_file(struct json_value root, struct rule_set *set, const struct
     return found || wrong(fault, "is missing", SLICE("rules"));
 }
 
-enum status rule_file_parse(struct slice text, struct rule_set *ret_set, char *ret_why,
+enum status rule_file_parse(struct slice text, struct rule_set *ret_set,
+                            struct rule_file_patterns *ret_patterns, char *ret_why,
                             size_t why_bytes) {
     struct json_parser *parser = json_open();
     uint8_t *padded = memory_take_zeroed(text.size + JSON_PADDING);
     struct fault fault = {.why = ret_why, .bytes = why_bytes};
     struct rule_set *set = memory_take_zeroed(sizeof(*set));
+    struct rule_file_patterns patterns = *ret_patterns;
     struct json_value root;
     const char *why;
+    patterns.are_there = false;
     bool ok = text.size != 0 && text.size <= RULE_FILE_BYTES_MAX;
     if (!ok)
         snprintf(ret_why, why_bytes, "the file is empty or larger than %d bytes.",
@@ -273,10 +284,11 @@ enum status rule_file_parse(struct slice text, struct rule_set *ret_set, char *r
         if (!ok)
             snprintf(ret_why, why_bytes, "this is no JSON: %s.", why);
     }
-    ok = ok && read_file(root, set, &fault);
+    ok = ok && read_file(root, set, &patterns, &fault);
     if (ok) {
         rules_prepare(set);
         *ret_set = *set;
+        *ret_patterns = patterns;
     }
     memory_free(set);
     memory_free(padded);
@@ -284,7 +296,8 @@ enum status rule_file_parse(struct slice text, struct rule_set *ret_set, char *r
     return ok ? STATUS_ok : STATUS_invalid_request;
 }
 
-enum status rule_file_load(const char *path, struct rule_set *ret_set, char *ret_why,
+enum status rule_file_load(const char *path, struct rule_set *ret_set,
+                           struct rule_file_patterns *ret_patterns, char *ret_why,
                            size_t why_bytes) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     uint8_t *bytes = memory_take(RULE_FILE_BYTES_MAX + 1);
@@ -299,8 +312,8 @@ enum status rule_file_load(const char *path, struct rule_set *ret_set, char *ret
     if (file >= 0)
         (void)close(file);
     enum status status = got < 0 ? STATUS_not_found
-                                 : rule_file_parse(slice_of(bytes, size), ret_set, ret_why,
-                                                   why_bytes);
+                                 : rule_file_parse(slice_of(bytes, size), ret_set,
+                                                   ret_patterns, ret_why, why_bytes);
     memory_free(bytes);
     return status;
 }

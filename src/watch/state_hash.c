@@ -25,7 +25,7 @@ struct hashing {
     uint64_t *places;   // owned; of a batch
     uint64_t sums[4];   // of the hashes of what stands now
     struct state_hash *result;
-    struct currency_account currencies[1024];
+    struct currency_account currencies[LIMIT_CURRENCIES_MAX];
     uint32_t currency_count;
     enum status status;
 };
@@ -259,7 +259,8 @@ static void take_withdrawal(void *context, const struct withdrawal *withdrawal) 
 }
 
 static void take_currencies(struct hashing *hashing, struct engine *engine) {
-    hashing->currency_count = engine->port->currencies(engine, hashing->currencies, 1024);
+    hashing->currency_count = engine->port->currencies(engine, hashing->currencies,
+                                                             LIMIT_CURRENCIES_MAX);
     for (uint32_t i = 0; i < hashing->currency_count; i++) {
         const struct currency_account *account = &hashing->currencies[i];
         uint64_t numbers[9] = {'c'};

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import florin
+import rules
 from shop import Books
 
 
@@ -327,6 +328,40 @@ def demo(report, cli, server):
                  {"deposit", "withdrawal", "purchase", "refund", "transfer"})
 
 
+def anomalies(report, binary):
+    """The review queue by hand: what waits, why, and each of the three decisions."""
+    with florin.serving(florin=binary, config=rules.config([
+            rules.rule("large", "hold", amount=5000, operations=["transfer"], score=80),
+            rules.rule("noted", amount=3000, operations=["transfer"], score=30)])) as server:
+        cli, world = Cli(report, server), rules.World(server, report)
+        ann, bob = world.wallet(100_000), world.wallet()
+        held = [world.transfer(ann, bob, amount)["id"] for amount in (6000, 7000)]
+        world.transfer(ann, bob, 3500)
+        shown = cli.json("anomalies", "list", "--status", "pending")["items"]
+        report.equal("anomalies list", [one["rule"] for one in shown], ["noted", "large", "large"])
+        report.equal("anomalies list of a rule", [one["id"] for one in cli.json(
+            "anomalies", "list", "--rule", "large", "--wallet", ann)["items"]], held[::-1])
+        report.equal("anomalies show", cli.json("anomalies", "show", held[0])["sentence"],
+                     "Transfer of 60.00 USD. Also: noted.")
+        people = cli.run("anomalies", "list")
+        report.check("anomalies list for people", people.returncode == 0 and
+                     people.stdout.count("Transfer of ") == 3, people.stdout + people.stderr)
+        people = cli.run("anomalies", "show", held[0])
+        report.check("anomalies show for people", people.returncode == 0 and
+                     "Transfer of 60.00 USD." in people.stdout, people.stdout + people.stderr)
+        done = [cli.json("anomalies", verb, id_, "--comment", "called her")
+                for verb, id_ in (("approve", held[0]), ("reject", held[1]),
+                                  ("dismiss", shown[0]["id"]))]
+        report.equal("anomalies approve, reject, dismiss",
+                     [(one.get("status"), one.get("comment")) for one in done],
+                     [(word, "called her") for word in ("approved", "rejected", "dismissed")])
+        report.equal("the money", world.money(bob)[0], 6000 + 3500)
+        cli.refused("anomaly_not_pending", "anomalies", "approve", held[0])
+        cli.refused("not_found", "anomalies", "show", held[0][:-6] + "000000")
+        report.equal("nothing waits", cli.json("anomalies", "list", "--status", "pending")["items"],
+                     [])
+
+
 def all_commands(report, binary):
     with florin.serving(florin=binary) as server:
         cli = Cli(report, server)
@@ -336,5 +371,6 @@ def all_commands(report, binary):
         report.run("interrupted import", interrupted, cli, server)
         report.run("demo", demo, cli, server)
         report.run("keys", keys, cli, server)
+        report.run("anomalies", anomalies, binary)
         report.equal("exit status", server.stop(), 0, server.log()[-2000:])
         report.equal("verify", server.verify().returncode, 0)

@@ -6,7 +6,7 @@ import os
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "cli", "crash")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "cli", "crash", "roles", "rules")]
 
 import florin  # noqa: E402
 from commands import all_commands  # noqa: E402

@@ -10,6 +10,7 @@ import time
 import florin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MISSING = "txn_01h455vb4pex5vsknk084sn02q"
 STEP = 600  # seconds of the town's life that travel in one batch
 
 
@@ -42,7 +43,8 @@ class Play:
         self.server, self.clock, self.town = server, clock, town
         self.ids = {}
         self.names = {}
-        self.start = time.time() + 4 * 86400
+        self.start = (time.time() // 86400 + 120) * 86400  # a midnight, with a past before it
+        self.made = {}  # numbers of operations to ids
         self.fraud_of_transaction = {}
         self.transactions = 0
         self.refused = {}
@@ -59,6 +61,9 @@ class Play:
     def operation(self, given):
         operation = dict(given)
         wallet = self.ids[operation.pop("wallet")]
+        operation.pop("number")
+        if operation["type"] == "refund":
+            return dict(operation, purchase=self.made.get(operation["purchase"], MISSING))
         operation["from" if operation["type"] == "transfer" else "wallet"] = wallet
         for name in ("to", "merchant"):
             if name in operation:
@@ -79,6 +84,7 @@ class Play:
                     self.refused[kind] = self.refused.get(kind, 0) + 1
                     continue
                 self.transactions += 1
+                self.made[given["number"]] = result["id"]
                 if fraud:
                     # A withdrawal that is settled at once names its transaction.
                     self.fraud_of_transaction[result.get("transaction", result["id"])] = fraud

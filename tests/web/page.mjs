@@ -258,6 +258,34 @@ async function decide(page, comment, becomes) {
 const read = async (page, path) => (await page.request.get(base + path,
   { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
 
+const rows = (page, count) => page.waitForFunction(
+  (wanted) => document.querySelectorAll("tbody tr").length === wanted, count);
+
+async function sortedByScore(page) {
+  const scores = () => page.locator("td[data-title=Score]").allInnerTexts();
+  check("the newest stands first", (await scores()).join() === "70,85,85,85", (await scores()).join());
+  await page.selectOption("select[name=order]", "score");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForFunction(() => document.querySelector("td[data-title=Score]")?.innerText === "85");
+  check("or the highest score", (await scores()).join() === "85,85,85,70", (await scores()).join());
+  check("what is waited for is kept", (await text(page, "tbody")).match(/waiting/g).length === 4);
+}
+
+// What comes and goes while somebody looks, without a hand on anything.
+async function refreshesItself(page, { wallet }) {
+  const asked = { headers: { Authorization: `Bearer ${keys.service}` },
+    data: { from: wallet, to: shop.friend, amount: 40001 } };
+  const one = await (await page.request.post(`${base}/v1/transfers`, asked)).json();
+  await rows(page, 5);
+  check("a new one comes by itself", /400\.01 USD/.test(await text(page, "tbody")), await text(page, "tbody"));
+  await page.request.post(`${base}/v1/anomalies/${one.id}/reject`,
+    { headers: { Authorization: `Bearer ${keys.admin}` }, data: {} });
+  await rows(page, 4);
+  check("and leaves when somebody else has decided", !/400\.01 USD/.test(await text(page, "tbody")), await text(page, "tbody"));
+  await page.selectOption("select[name=order]", "");
+  await page.getByRole("button", { name: "Search" }).click();
+}
+
 await attempt("the review queue", async () => {
   const page = await open();
   await signIn(page, "operator");
@@ -269,6 +297,8 @@ await attempt("the review queue", async () => {
   check("it tells why, the rule, the score and the amount", /Transfer of 456\.78 USD/.test(queue)
     && /large-transfer\s+85\s+held\s+waiting/.test(queue) && /fresh-withdrawal\s+70\s+flagged\s+waiting/.test(queue), queue);
   await picture(page, "anomalies");
+  await sortedByScore(page);
+  await refreshesItself(page, anomalies);
   await page.fill("input[name=rule]", "fresh-withdrawal");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);

@@ -9,6 +9,9 @@ import { transactionColumns } from "./transactions.js";
 // The queue shows what waits unless something else is asked for.
 const STATES = [["pending", "waiting"], ["approved", "approved"], ["rejected", "rejected"],
   ["dismissed", "dismissed"], ["refused", "refused"], ["expired", "expired"], ["any", "any"]];
+const ORDERS = [["", "newest first"], ["score", "highest score first"]];
+const EVERY_MS = 4000; // between two looks at the queue
+const SORTED_MAX = 2000;
 const WAITING_MAX = 100;
 const WAITING_PAGES_MAX = 20;
 
@@ -18,19 +21,36 @@ const Status = ({ one }) =>
   html`<${Badge} word=${one.status === "pending" ? "waiting" : one.status} mood=${one.status === "pending" ? "warn" : undefined} />`;
 const kindOf = (one) => one.action === "hold" ? "held" : "flagged";
 
+// The newest ones, up to a limit, with the highest score first and the newest of one score first.
+async function loadSorted(asked, signal) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await get("/v1/anomalies", { ...asked, limit: 1000, cursor }, signal);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && items.length < SORTED_MAX);
+  return { items: items.sort((one, other) => (other.score ?? 0) - (one.score ?? 0)) };
+}
+
 export function Anomalies({ query }) {
   const values = { status: "pending", ...query };
   const search = (given) =>
     go(`/anomalies?${new URLSearchParams(Object.entries(given).filter(([, value]) => value))}`);
-  const asked = { ...values, status: values.status === "any" ? "" : values.status };
+  const { order, ...filters } = values;
+  const asked = { ...filters, status: values.status === "any" ? "" : values.status };
+  const byScore = order === "score";
   return html`<${Card} title="Anomalies" wide>
     <${Filters} values=${values} change=${search} fields=${[
       { name: "status", label: "Status", options: STATES },
+      { name: "order", label: "Order", options: ORDERS },
       { name: "rule", label: "Rule", hint: "many-in-an-hour" },
       { name: "wallet", label: "Wallet", hint: "wallet_…" },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
-    <${List} when=${[JSON.stringify(query)]} caption="What was found in payments, newest first"
-      load=${(cursor, signal) => get("/v1/anomalies", { ...asked, cursor }, signal)}
+    <${List} when=${[JSON.stringify(query)]} every=${EVERY_MS}
+      caption=${`What was found in payments, ${byScore ? "highest score" : "newest"} first`}
+      load=${(cursor, signal) => byScore ? loadSorted(asked, signal)
+        : get("/v1/anomalies", { ...asked, cursor }, signal)}
       href=${(one) => `#/anomalies/${one.id}`}
       empty=${values.status === "pending" ? "Nothing waits for a decision." : "No anomaly matches."}
       columns=${[

@@ -97,6 +97,7 @@ struct fetched {
 
 // How many commands ahead of the one being decided their memory is asked for.
 #define FETCH_AHEAD 32
+#define HABITS_AHEAD 16 // by then the wallet that names them is there
 
 // fetch.c
 // The key that a command comes with; NULL: the system, or no such key.
@@ -110,6 +111,8 @@ void fetch_hidden(const struct books *books, const struct command *command,
 void fetch_kept(struct books *books, const struct parked_item *item,
                 struct record *ret_record);
 void fetch_prefetch(struct books *books, struct command *command);
+// A second time, some commands later: what its wallets usually do, while rules look at that.
+void fetch_prefetch_habits(const struct books *books, const struct command *command);
 void fetch(struct books *books, const struct command *command, struct fetched *ret_fetched);
 uint64_t key_fingerprint(const struct books *books, struct digest128 key);
 uint64_t bank_fingerprint(const struct books *books, const struct currency *currency,

@@ -110,8 +110,8 @@ static enum status keys_write(struct books *books, struct checkpoint_writer *wri
 
 static enum status currencies_write(struct books *books, struct checkpoint_writer *writer,
                                     struct section_entry *ret_entry) {
-    struct currency_account *copy = memory_take_zeroed(STATE_CURRENCIES_MAX * sizeof(*copy));
-    uint32_t count = state_currencies_copy(&books->state, copy, STATE_CURRENCIES_MAX);
+    struct currency_account *copy = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*copy));
+    uint32_t count = state_currencies_copy(&books->state, copy, LIMIT_CURRENCIES_MAX);
     enum status status = array_write(writer, copy, sizeof(*copy), count, ret_entry);
     memory_free(copy);
     return status;
@@ -337,7 +337,7 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
         status = table_read(file, &offset, &state->habits, &entries[SECTION_HABITS]);
     if (status == STATUS_ok)
         status = keys_read(file, &offset, state, &entries[SECTION_KEYS]);
-    if (status == STATUS_ok && entries[SECTION_CURRENCIES].count > STATE_CURRENCIES_MAX)
+    if (status == STATUS_ok && entries[SECTION_CURRENCIES].count > LIMIT_CURRENCIES_MAX)
         status = STATUS_damaged;
     if (status == STATUS_ok)
         status = array_read(file, &offset, state->currencies, sizeof(*state->currencies),

@@ -289,6 +289,8 @@ void decide_atomic(struct books *books, struct submission *submission) {
     for (; i < submission->count && status == STATUS_ok; i++) {
         if (i + FETCH_AHEAD < submission->count)
             fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
+        if (i + HABITS_AHEAD < submission->count)
+            fetch_prefetch_habits(books, &submission->commands[i + HABITS_AHEAD]);
         decide_one(books, &submission->commands[i], true, &submission->outcomes[i]);
         status = submission->outcomes[i].status;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The first of the engine's five steps: gathers what a command names, from memory, the index and
 // the journal.
+#include "base/ahead.h"
 #include "base/check.h"
 #include "engine/embedded/books.h"
 #include "ledger/new_ids.h"
@@ -384,4 +385,18 @@ void fetch_prefetch(struct books *books, struct command *command) {
     command->found[1] = prefetch_wallet(&books->state, command->counterparty);
     if (command->has_key)
         index_prefetch(books->index, INDEX_IDEMPOTENCY, key_fingerprint(books, command->key));
+}
+
+void fetch_prefetch_habits(const struct books *books, const struct command *command) {
+    const struct state *state = &books->state;
+    if (state->rules.count == 0)
+        return;
+    for (int i = 0; i < 2; i++) {
+        uint64_t found = command->found[i];
+        if (found == 0 || !table_has(&state->wallets, found))
+            continue;
+        const struct wallet_item *item = state_wallet_at(state, (uint32_t)found);
+        if (item->habits != 0 && (i == 0 || item->wallet.kind == WALLET_MERCHANT))
+            ahead_write(state_habits_at(state, item->habits), sizeof(struct habits_item));
+    }
 }

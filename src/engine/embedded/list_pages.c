@@ -111,9 +111,9 @@ static int newest_first(const void *a, const void *b) {
 enum status list_banked(struct books *books, const struct list_query *query, list_take *wanted,
                         struct page *page) {
     struct currency_account *accounts =
-        arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*accounts));
-    uint64_t *positions = arena_take(&page->arena, STATE_CURRENCIES_MAX * sizeof(*positions));
-    uint32_t count = state_currencies_copy(&books->state, accounts, STATE_CURRENCIES_MAX);
+        arena_take(&page->arena, LIMIT_CURRENCIES_MAX * sizeof(*accounts));
+    uint64_t *positions = arena_take(&page->arena, LIMIT_CURRENCIES_MAX * sizeof(*positions));
+    uint32_t count = state_currencies_copy(&books->state, accounts, LIMIT_CURRENCIES_MAX);
     struct index_snapshot snapshot;
     enum status status = STATUS_ok;
     index_snapshot_open(books->index, journal_published(books->journal), &snapshot);

@@ -102,7 +102,7 @@ struct currency_account *state_currency(struct state *state, const struct curren
             return &state->currencies[i];
         }
     }
-    if (!make || state->currency_count == STATE_CURRENCIES_MAX)
+    if (!make || state->currency_count == LIMIT_CURRENCIES_MAX)
         return NULL;
     uint32_t index = state->currency_count;
     state->currencies[index] = (struct currency_account){.currency = *currency};

@@ -13,8 +13,6 @@
 #include "ledger/habits.h"
 #include "ledger/history.h"
 
-#define STATE_CURRENCIES_MAX 1024
-
 // A wallet: what the rules need, and where its story is. Two cache lines.
 struct wallet_item {
     struct wallet wallet;
@@ -118,7 +116,7 @@ struct state {
     uint32_t key_count, key_capacity;
     struct arena key_texts; // owners of keys: as long as the state
 
-    struct currency_account currencies[STATE_CURRENCIES_MAX];
+    struct currency_account currencies[LIMIT_CURRENCIES_MAX];
     uint32_t currency_count; // atomic for readers
     uint32_t currency_sequence;
 
@@ -175,7 +173,7 @@ uint32_t state_wallet_index(const struct state *state, const struct wallet_item 
 uint32_t state_hold_index(const struct state *state, const struct hold_item *item);
 
 // The account of a currency, made when it is new. `ret_index` is what wallets keep. Thread: the
-// writer. More than STATE_CURRENCIES_MAX: NULL.
+// writer. More than LIMIT_CURRENCIES_MAX: NULL.
 struct currency_account *state_currency(struct state *state, const struct currency *currency,
                                         bool make, uint16_t *ret_index);
 // Adds up what all wallets have, per currency. Thread: one, at the start.

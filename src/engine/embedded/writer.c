@@ -83,6 +83,8 @@ static void decide_submission(struct books *books, struct submission *submission
         const struct command *command = &submission->commands[i];
         if (i + FETCH_AHEAD < submission->count)
             fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
+        if (i + HABITS_AHEAD < submission->count)
+            fetch_prefetch_habits(books, &submission->commands[i + HABITS_AHEAD]);
         if (i + OUTCOMES_AHEAD < submission->count)
             ahead_write(&submission->outcomes[i + OUTCOMES_AHEAD], sizeof(struct outcome));
         if (command_is_read(command->type))

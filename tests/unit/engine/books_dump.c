@@ -212,8 +212,8 @@ static const char *audit_holds(const struct state *state, int64_t *promised) {
 const char *books_audit(struct engine *engine) {
     struct state *state = &((struct books *)engine)->state;
     int64_t *promised = memory_take_zeroed((state->wallets.count + 1) * sizeof(*promised));
-    money_total *sums = memory_take_zeroed(STATE_CURRENCIES_MAX * sizeof(*sums));
-    uint32_t *counts = memory_take_zeroed(STATE_CURRENCIES_MAX * sizeof(*counts));
+    money_total *sums = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*sums));
+    uint32_t *counts = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*counts));
     const char *broken = audit_holds(state, promised);
     for (uint32_t i = 1; broken == NULL && i < state->wallets.count; i++) {
         const struct wallet *wallet = &state_wallet_at(state, i)->wallet;

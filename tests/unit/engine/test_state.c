@@ -175,11 +175,11 @@ static void test_keys_are_found_by_their_secret(void **state) {
 
 static void test_currencies(void **state) {
     static struct state books;
-    static struct currency_account copies[STATE_CURRENCIES_MAX];
+    static struct currency_account copies[LIMIT_CURRENCIES_MAX];
     uint16_t index = 77;
     (void)state;
     state_make(&books);
-    for (uint32_t i = 0; i < STATE_CURRENCIES_MAX + 1; i++) {
+    for (uint32_t i = 0; i < LIMIT_CURRENCIES_MAX + 1; i++) {
         struct currency currency = {.exponent = 2};
         memcpy(currency.code, "C", 1);
         currency.code[1] = (char)('A' + i % 26);
@@ -187,7 +187,7 @@ static void test_currencies(void **state) {
         currency.code[3] = (char)('A' + i / 676);
         assert_null(state_currency(&books, &currency, false, &index));
         struct currency_account *account = state_currency(&books, &currency, true, &index);
-        if (i == STATE_CURRENCIES_MAX) {
+        if (i == LIMIT_CURRENCIES_MAX) {
             assert_null(account);
             break;
         }
@@ -195,8 +195,8 @@ static void test_currencies(void **state) {
         assert_ptr_equal(state_currency(&books, &currency, true, &index), account);
     }
     assert_int_equal(state_currencies_copy(&books, copies, 3), 3);
-    assert_int_equal(state_currencies_copy(&books, copies, STATE_CURRENCIES_MAX),
-                     STATE_CURRENCIES_MAX);
+    assert_int_equal(state_currencies_copy(&books, copies, LIMIT_CURRENCIES_MAX),
+                     LIMIT_CURRENCIES_MAX);
     state_done(&books);
 }
 
