@@ -74,7 +74,7 @@ def judged(server):
     """How many rules are in force, and what they found."""
     metrics = server.metrics()
     hits = sum(value for name, value in metrics.items() if name.startswith("florin_rule_hits"))
-    return metrics["florin_rules"], hits
+    return sum(name.startswith("florin_rule_hits_total{") for name in metrics), hits
 
 
 def main():
