@@ -132,15 +132,15 @@ static enum status bind(struct job *job, struct list_query *query) {
 }
 
 // The commands that an operation makes; what the house does itself is asked for by its own name.
-static uint64_t commands_of(struct slice operation) {
-    uint64_t commands = 0;
+static struct command_set commands_of(struct slice operation) {
+    struct command_set commands = {0};
     for (int type = COMMAND_NONE + 1; operation.size != 0 && type < COMMAND_TYPE_COUNT; type++) {
         if (!command_type_is_known((enum command_type)type))
             continue;
         const struct operation *row = operation_of_command((enum command_type)type);
         const char *name = row != NULL ? row->name : command_type_name((enum command_type)type);
         if (slice_equal(slice_of_text(name), operation))
-            commands |= UINT64_C(1) << type;
+            command_set_add(&commands, type);
     }
     return commands;
 }

@@ -55,6 +55,29 @@ static void look_at_totals(struct pulse *pulse) {
     CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
 }
 
+// False: not now.
+static bool write_news(struct pulse *pulse, const struct recount_news *news) {
+    struct command command = {
+        .type = COMMAND_ALARM,
+        .alarm = news->status,
+        .stops = news->stops,
+        .reason = slice_of_text(news->message),
+        .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
+    };
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
+    engine_wait_submit(&pulse->wait, &submission);
+    bool is_written = outcome.status == STATUS_ok;
+    engine_wait_release(&pulse->wait);
+    return is_written;
+}
+
+static void tell_news(struct pulse *pulse) {
+    struct recount_news news;
+    while (recount_news(pulse->recount, &news) && write_news(pulse, &news))
+        recount_news_written(pulse->recount);
+}
+
 static void beat(struct pulse *pulse) {
     const struct cursor_wish wish = {.cursor = {.kind = CURSOR_EVENTS}};
     struct cursor cursor;
@@ -64,8 +87,10 @@ static void beat(struct pulse *pulse) {
         engine_wait_cursor(&pulse->wait, COMMAND_READ_CURSOR, &wish, &cursor);
     enum status_class class = status_class(status);
     bool is_away = class == STATUS_CLASS_BUSY || class == STATUS_CLASS_BROKEN;
-    if (!is_away)
+    if (!is_away) {
         look_at_totals(pulse);
+        tell_news(pulse);
+    }
     atomic_store(&pulse->is_away, is_away);
     atomic_store(&pulse->took_us, (clock_monotonic_ns() - began_ns) / 1000);
     atomic_store(&pulse->began_ns, 0);

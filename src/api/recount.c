@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -13,9 +14,12 @@
 #include "base/metric.h"
 #include "base/signal_gate.h"
 #include "base/thread.h"
+#include "ledger/record.h"
 #include "watch/auditor.h"
 
 #define NS_PER_S UINT64_C(1000000000)
+#define NEWS_MAX 8
+static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
 
 struct recount {
     struct recount_options options;
@@ -28,9 +32,44 @@ struct recount {
     struct chain_walk walk;  // its atomics: any thread
     struct integrity_report last; // without currencies; under the lock
     bool has_last;
+    struct recount_news news[NEWS_MAX];         // the oldest first; under the lock
+    uint32_t news_count;
+    char told[INTEGRITY_MESSAGE_BYTES];         // the last difference in them; likewise
     _Atomic uint64_t finished_ms, took_ms, runs, alarms, examined_ms;
     atomic_bool differs;
 };
+
+// Of too many the later ones are left out: what they say stands in the log.
+static void add_news(struct recount *recount, enum alarm_status status, const char *message) {
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    bool is_known = status == ALARM_DIFFERS && strcmp(recount->told, message) == 0;
+    if (!is_known && recount->news_count < NEWS_MAX) {
+        struct recount_news *news = &recount->news[recount->news_count++];
+        news->status = (uint8_t)status;
+        news->stops = status == ALARM_DIFFERS && recount->options.stops_payments;
+        (void)snprintf(news->message, sizeof(news->message), "%s", message);
+    }
+    (void)snprintf(recount->told, sizeof(recount->told), "%s",
+                   status == ALARM_DIFFERS ? message : "");
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+}
+
+bool recount_news(struct recount *recount, struct recount_news *ret_news) {
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    bool is_any = recount->news_count != 0;
+    if (is_any)
+        *ret_news = recount->news[0];
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+    return is_any;
+}
+
+void recount_news_written(struct recount *recount) {
+    CHECK(pthread_mutex_lock(&recount->lock) == 0);
+    CHECK(recount->news_count != 0);
+    recount->news_count--;
+    memmove(recount->news, recount->news + 1, recount->news_count * sizeof(recount->news[0]));
+    CHECK(pthread_mutex_unlock(&recount->lock) == 0);
+}
 
 void recount_alarm(struct recount *recount, const char *why) {
     atomic_fetch_add(&recount->alarms, 1);
@@ -40,6 +79,7 @@ void recount_alarm(struct recount *recount, const char *why) {
              stops ? " Payments are stopped until POST /check-integrity/resume." : "");
     if (stops)
         atomic_store(&recount->options.engine->payments_stopped, true);
+    add_news(recount, ALARM_DIFFERS, why);
 }
 
 void recount_take(struct recount *recount, const struct integrity_report *report) {
@@ -53,8 +93,10 @@ void recount_take(struct recount *recount, const struct integrity_report *report
     CHECK(pthread_mutex_unlock(&recount->lock) == 0);
     if (!report->consistent)
         recount_alarm(recount, report->message);
-    else if (differed)
+    else if (differed) {
         log_line(LOG_WARNING, "integrity", "The books are right again: %s", report->message);
+        add_news(recount, ALARM_RIGHT_AGAIN, report->message);
+    }
 }
 
 static bool is_stopping(const struct recount *recount) {
@@ -229,8 +271,10 @@ void recount_state_of(const struct recount *recount, struct recount_state *ret_s
 
 bool recount_resume(struct recount *recount) {
     bool was = atomic_exchange(&recount->options.engine->payments_stopped, false);
-    if (was)
+    if (was) {
         log_line(LOG_WARNING, "integrity", "Somebody has decided that payments go on.");
+        add_news(recount, ALARM_RESUMED, "Somebody has decided that payments go on.");
+    }
     return was;
 }
 

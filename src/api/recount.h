@@ -28,6 +28,14 @@ struct recount_options {
     struct chain_prover chain;
 };
 
+// What the books and the world are to be told: of the first examination that finds a difference,
+// of each that finds another one, and of what ends that.
+struct recount_news {
+    uint8_t status; // enum alarm_status
+    bool stops;
+    char message[INTEGRITY_MESSAGE_BYTES];
+};
+
 struct recount_state {
     uint64_t finished_ms;   // of the last recount; 0: none yet
     uint64_t took_ms;       // with its pauses
@@ -46,6 +54,10 @@ void recount_close(struct recount *recount); // cuts the present recount short; 
 void recount_take(struct recount *recount, const struct integrity_report *report);
 // Somebody found a difference elsewhere; `why` is a sentence. Thread: any.
 void recount_alarm(struct recount *recount, const char *why);
+// The oldest news that nobody has written yet; it stays until it is said to be written. False:
+// there are none. Thread: any, but one at a time.
+bool recount_news(struct recount *recount, struct recount_news *ret_news);
+void recount_news_written(struct recount *recount);
 // What the last examination of all books found: its checks, sentence and time, without its
 // currencies. False: there was none yet. Thread: any; waits for nothing.
 bool recount_last(struct recount *recount, struct integrity_report *ret_report);

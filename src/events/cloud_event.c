@@ -3,8 +3,11 @@
 // API shows for it.
 #include "events/cloud_event.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "wire/render.h"
 
 struct change { // of one wallet
@@ -12,6 +15,7 @@ struct change { // of one wallet
     uint64_t version;
     int64_t balance, held;
     bool is_credit;
+    bool is_none; // it is told about the wallet, which stays as it is
 };
 
 static uint32_t changes_of_transaction(const struct transaction_facts *facts,
@@ -58,7 +62,8 @@ static uint32_t changes_of(const struct record *record,
         ret_changes[0] = (struct change){.wallet = record->parked.wallet,
                                          .version = record->parked.wallet_version,
                                          .balance = record->parked.wallet_balance,
-                                         .held = record->parked.wallet_held};
+                                         .held = record->parked.wallet_held,
+                                         .is_none = record->parked.held == 0};
         return 1;
     default: return 0; // keys, refusals, batches and what is not about a wallet
     }
@@ -86,6 +91,7 @@ static const char *type_of(const struct record *record) {
             [TRANSACTION_PURCHASE] = "florin.transaction.purchase",
             [TRANSACTION_REFUND] = "florin.transaction.refund",
             [TRANSACTION_TRANSFER] = "florin.transaction.transfer",
+            [TRANSACTION_ADJUSTMENT] = "florin.transaction.adjustment",
         };
         return types[record->transaction.type];
     }
@@ -151,22 +157,47 @@ static void add_object(struct buffer *buffer, const struct record *record,
 static void add_event(struct buffer *buffer, const struct record *record,
                       const struct record *opening, uint64_t position, const char *source,
                       const struct change *change) {
-    char wallet[ID_TEXT_BYTES_MAX], time[CLOCK_TEXT_BYTES];
+    char wallet[ID_TEXT_BYTES_MAX], time[CLOCK_TEXT_BYTES], sequence[48] = "";
+    if (!change->is_none)
+        (void)snprintf(sequence, sizeof(sequence), "\"sequence\":\"%llu\",",
+                       (unsigned long long)change->version);
     int wallet_bytes = (int)id_format(ID_WALLET, change->wallet, wallet);
     clock_format(record->time_ms, time);
     buffer_add_format(buffer,
                       "{\"specversion\":\"1.0\",\"id\":\"%llu%s\",\"source\":\"%s\","
                       "\"type\":\"%s\","
                       "\"subject\":\"%.*s\",\"time\":\"%.*s\","
-                      "\"datacontenttype\":\"application/json\",\"sequence\":\"%llu\","
+                      "\"datacontenttype\":\"application/json\",%s"
                       "\"partitionkey\":\"%.*s\",\"data\":{\"version\":%llu,\"balance\":%lld,"
                       "\"held\":%lld",
                       (unsigned long long)position, change->is_credit ? "c" : "d", source,
                       type_of(record), wallet_bytes, wallet, CLOCK_TEXT_BYTES, time,
-                      (unsigned long long)change->version, wallet_bytes, wallet,
+                      sequence, wallet_bytes, wallet,
                       (unsigned long long)change->version, (long long)change->balance,
                       (long long)change->held);
     add_object(buffer, record, opening);
+    BUFFER_ADD(buffer, "}}");
+}
+
+static void add_alarm(struct buffer *buffer, const struct record *record, uint64_t position,
+                      const char *source) {
+    static const char *const types[] = {
+        [ALARM_DIFFERS] = "differs", [ALARM_RIGHT_AGAIN] = "right_again",
+        [ALARM_RESUMED] = "payments_resumed"};
+    const struct alarm_facts *facts = &record->alarm;
+    char time[CLOCK_TEXT_BYTES];
+    clock_format(record->time_ms, time);
+    CHECK(facts->status <= ALARM_RESUMED);
+    buffer_add_format(buffer,
+                      "{\"specversion\":\"1.0\",\"id\":\"%llub\",\"source\":\"%s\","
+                      "\"type\":\"florin.integrity.%s\",\"subject\":\"books\","
+                      "\"time\":\"%.*s\",\"datacontenttype\":\"application/json\","
+                      "\"sequence\":\"%llu\",\"partitionkey\":\"books\","
+                      "\"data\":{\"payments_stopped\":%s,\"message\":",
+                      (unsigned long long)position, source, types[facts->status],
+                      CLOCK_TEXT_BYTES, time, (unsigned long long)position + 1,
+                      facts->stops ? "true" : "false");
+    json_write_text(buffer, facts->message);
     BUFFER_ADD(buffer, "}}");
 }
 
@@ -175,6 +206,14 @@ uint32_t cloud_events_of(const struct record *record, const struct record *openi
                          struct cloud_event ret_events[CLOUD_EVENTS_MAX]) {
     struct change changes[CLOUD_EVENTS_MAX];
     size_t starts[CLOUD_EVENTS_MAX + 1];
+    if (record->kind == RECORD_ALARM) {
+        starts[0] = buffer->size;
+        add_alarm(buffer, record, position, source);
+        ret_events[0] = (struct cloud_event){
+            .version = position + 1,
+            .json = slice_of(buffer->bytes + starts[0], buffer->size - starts[0])};
+        return 1;
+    }
     uint32_t count = changes_of(record, changes);
     for (uint32_t i = 0; i < count; i++) {
         starts[i] = buffer->size;

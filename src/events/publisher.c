@@ -106,7 +106,9 @@ static bool hand_over(struct publisher *publisher, const struct record *record,
     for (uint32_t i = 0; i < count; i++) {
         char key[ID_TEXT_BYTES_MAX];
         struct kafka_message message = {
-            .key = slice_of(key, id_format(ID_WALLET, events[i].wallet, key)),
+            .key = id_is_zero(events[i].wallet)
+                       ? SLICE("books")
+                       : slice_of(key, id_format(ID_WALLET, events[i].wallet, key)),
             .value = events[i].json,
             .headers = {{"content-type", SLICE("application/cloudevents+json")}},
             .header_count = 1};

@@ -168,6 +168,7 @@ void apply(const struct record *record, struct docket *docket) {
         cursor_apply(&record->cursor, docket->cursor);
         break;
     case RECORD_RULES:
+    case RECORD_ALARM:
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_DATA_KEY: // the engine's vault does that

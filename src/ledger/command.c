@@ -46,6 +46,7 @@ static const char *type_name(enum command_type type) {
         [COMMAND_ANOMALY_DISMISS] = "anomaly_dismiss",
         [COMMAND_READ_ANOMALY] = "read_anomaly",
         [COMMAND_RULES] = "rules",
+        [COMMAND_ALARM] = "alarm",
     };
     CHECK(type < COMMAND_TYPE_COUNT);
     return names[type];

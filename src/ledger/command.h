@@ -2,6 +2,7 @@
 // What somebody asks the books to do, decoded and authorised, not yet decided. Texts are slices
 // into the asker's arena and live until the round is released.
 #pragma once
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -65,10 +66,24 @@ enum command_type {
     COMMAND_READ_ANOMALY = 56,
     // The system's own: another set of rules, `metadata` has its bytes (rules.h).
     COMMAND_RULES = 57,
+    // The system's own: the books differ, or are right again, or somebody lets payments go on;
+    // `reason` says how.
+    COMMAND_ALARM = 72,
     COMMAND_TYPE_COUNT
 };
 
 enum adjustment_direction { ADJUSTMENT_CREDIT, ADJUSTMENT_DEBIT };
+
+struct command_set {
+    uint64_t bits[2];
+};
+static_assert(COMMAND_TYPE_COUNT <= 128, "each has a bit");
+static inline void command_set_add(struct command_set *set, uint32_t type) {
+    set->bits[type / 64] |= UINT64_C(1) << type % 64;
+}
+static inline bool command_set_has(const struct command_set *set, uint32_t type) {
+    return (set->bits[type / 64] >> type % 64 & 1) != 0;
+}
 
 // Who asks, from where. Written into every record, so a write's audit entry is its record.
 struct origin {
@@ -96,6 +111,8 @@ struct command {
     bool queued;             // it came through the queue: whatever it ends in is remembered
     uint8_t wallet_kind;     // of an opening
     uint8_t wallet_status;   // of a change
+    uint8_t alarm;           // enum alarm_status
+    bool stops;              // of an alarm: payments are stopped
     uint8_t key_role;        // of a new key
     uint32_t expires_in_s;   // of a hold or key; 0 (keys only): never; of a rotation: as it was
     uint32_t overlap_s;      // of a rotation: how long the old secret still opens doors

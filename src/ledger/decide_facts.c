@@ -264,6 +264,13 @@ static void facts_of_notes(const struct command *command, struct record *record)
     CHECK(record->notes.count >= 1 && record->notes.count <= NOTES_IN_RECORD_MAX);
 }
 
+static void facts_of_alarm(const struct command *command, struct record *record) {
+    CHECK(command->reason.size <= ALARM_BYTES_MAX && command->alarm <= ALARM_RESUMED);
+    record->kind = RECORD_ALARM;
+    record->alarm = (struct alarm_facts){
+        .status = command->alarm, .stops = command->stops, .message = command->reason};
+}
+
 static void facts_of_decision(const struct command *command, const struct docket *docket,
                               struct record *record) {
     record->kind = RECORD_PARKED;
@@ -353,6 +360,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_ANOMALY_DISMISS: review_decision_facts(command, docket, record); return;
     case COMMAND_FINDING: review_finding_facts(command, docket, record); return;
     case COMMAND_RULES: review_rules_facts(command, docket, record); return;
+    case COMMAND_ALARM: facts_of_alarm(command, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;
     case COMMAND_KEY_ROTATE: facts_of_rotation(command, docket, record); return;
     case COMMAND_OWNER_FORGET: facts_of_forgetting(command, docket, record); return;

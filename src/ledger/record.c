@@ -143,6 +143,8 @@ struct batch_bytes {
 };
 
 struct rules_bytes { uint64_t version; };
+struct alarm_bytes { uint8_t status, stops, zeros[6]; };
+static_assert(sizeof(struct alarm_bytes) == 8, "");
 
 struct cursor_bytes {
     uint8_t kind, reserved;
@@ -351,6 +353,11 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
     case RECORD_RULES:
         return put(place, &(struct rules_bytes){.version = record->rules.version},
                    sizeof(struct rules_bytes));
+    case RECORD_ALARM:
+        return put(place,
+                   &(struct alarm_bytes){.status = record->alarm.status,
+                                         .stops = record->alarm.stops},
+                   sizeof(struct alarm_bytes));
     case RECORD_BATCH:
         return put(place, &(struct batch_bytes){.count = record->batch.count},
                    sizeof(struct batch_bytes));
@@ -690,6 +697,14 @@ static const char *take_facts(struct reader *reader, uint8_t flags, struct recor
             bytes.version > UINT32_MAX)
             return "R6: rules of no version";
         record->rules = (struct rules_facts){.version = (uint32_t)bytes.version};
+        return NULL;
+    }
+    case RECORD_ALARM: {
+        struct alarm_bytes bytes;
+        if (!take(reader, &bytes, sizeof(bytes)) || bytes.status > ALARM_RESUMED ||
+            bytes.stops > 1)
+            return "R6: an alarm of no kind";
+        record->alarm = (struct alarm_facts){.status = bytes.status, .stops = bytes.stops};
         return NULL;
     }
     case RECORD_NOTES: {

@@ -26,6 +26,7 @@ enum record_kind {
     RECORD_PARKED = 8,      // a command kept for a later decision, and that decision
     RECORD_DATA_KEY = 13,   // a data key was destroyed, and with it an owner's free texts
     RECORD_RULES = 19,      // another set of rules for payments
+    RECORD_ALARM = 20,      // whether the books differ, as an examination found
     RECORD_CURSOR = 16,     // how far a log beside the books has been worked through
 };
 
@@ -164,6 +165,15 @@ struct rules_facts {
     struct slice rules; // count x struct rule
 };
 
+enum alarm_status { ALARM_DIFFERS, ALARM_RIGHT_AGAIN, ALARM_RESUMED };
+
+struct alarm_facts {
+    uint8_t status;       // enum alarm_status
+    bool stops;           // payments are stopped until somebody decides
+    struct slice message; // a sentence of at most ALARM_BYTES_MAX
+};
+#define ALARM_BYTES_MAX 767
+
 struct batch_facts {
     uint32_t count;
     // count x u64, little endian: the positions of the records that answer the operations.
@@ -207,6 +217,7 @@ struct record {
         struct cursor cursor;
         struct notes_facts notes;
         struct rules_facts rules;
+        struct alarm_facts alarm;
     };
 };
 

@@ -50,6 +50,7 @@ static void places_of(struct record *record, struct slice *ret_places[RECORD_TEX
         return;
     case RECORD_DATA_KEY: ret_places[TEXT_NAME] = &record->data_key.owner; return;
     case RECORD_BATCH: ret_places[TEXT_TAIL] = &record->batch.positions; return;
+    case RECORD_ALARM: ret_places[TEXT_ORDER] = &record->alarm.message; return;
     case RECORD_RULES: ret_places[TEXT_TAIL] = &record->rules.rules; return;
     case RECORD_NOTES: ret_places[TEXT_TAIL] = &record->notes.notes; return;
     case RECORD_REFUSAL:

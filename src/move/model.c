@@ -257,6 +257,7 @@ bool model_take(struct model *model, uint64_t position, const struct record *rec
         apply(record, &docket);
         return true;
     case RECORD_RULES: // the configuration's: the next start brings them into force again
+    case RECORD_ALARM:
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_DATA_KEY:

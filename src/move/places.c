@@ -95,6 +95,7 @@ bool places_rewrite(const struct places *places, struct record *record, struct b
         return true;
     case RECORD_WALLET:
     case RECORD_RULES:
+    case RECORD_ALARM:
     case RECORD_REFUSAL:
     case RECORD_DATA_KEY:
     case RECORD_NOTES: return true;

@@ -139,6 +139,7 @@ static bool name_record(struct hashing *hashing, struct record *record) {
         return !hashing->ignores_names;
     case RECORD_DATA_KEY:
     case RECORD_RULES:
+    case RECORD_ALARM:
     case RECORD_NOTES: return !hashing->ignores_names;
     }
     if (hashing->ignores_names) {

@@ -400,6 +400,7 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_WITHDRAWAL: return tally_take_withdrawal(tally, &record->withdrawal);
     case RECORD_KEY: return take_key(tally, &record->api_key);
     case RECORD_PARKED: return tally_take_review(tally, &record->parked);
+    case RECORD_ALARM:
     case RECORD_RULES: return true; // they move nothing; what they said stands in findings
     case RECORD_REFUSAL: return take_refusal(tally, &record->refusal);
     case RECORD_BATCH: return take_batch(tally, &record->batch);

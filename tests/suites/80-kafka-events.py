@@ -3,16 +3,19 @@
 """Events through a real broker: every change of every wallet once in order, also when the broker is
 away, the server is killed, or both."""
 
+import glob
 import json
 import os
 import sys
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in (
+    "lib", "kafka", "roles", "rules", "story")]
 
 import broker  # noqa: E402
 import florin  # noqa: E402
+import rules  # noqa: E402
 import schema  # noqa: E402
 from report import Report  # noqa: E402
 
@@ -29,8 +32,8 @@ def config(**more):
 
 class World:
     """A server, two wallets, and how many changes each has seen."""
-    def __init__(self, **more):
-        self.server = florin.Server(BINARY, config=config(**more)).start()
+    def __init__(self, settings=None, **more):
+        self.server = florin.Server(BINARY, config={**config(**more), **(settings or {})}).start()
         self.key = self.server.admin_secret
         self.versions = {}
         self.number = 0
@@ -175,6 +178,76 @@ def every_kind(report):
     world.server.stop()
 
 
+def journal_byte(server, content, byte):
+    """Damages the books on disk, under the running server."""
+    path = sorted(glob.glob(os.path.join(server.data, "journal", "*.segment")))[0]
+    with open(path, "r+b") as file:
+        file.seek(file.read().index(content))
+        file.write(byte)
+
+
+def findings(report):
+    """What rules find, what becomes of it, and that the books differ: who listens hears of it."""
+    settings = rules.config([
+        rules.rule("noted", amount=100, operations=["transfer"], currencies=["EUR"]),
+        rules.rule("large", "hold", amount=500, operations=["transfer"], currencies=["EUR"],
+                   score=90)])
+    world = World(dict(settings, alarm_stops_payments=1, recount_mib_per_s=0),
+                  events_topic="florin.findings")
+    world.deposit(90210)
+    other = world.open("bob", "customer")
+    with world.server.client(world.server.key("service")["secret"]) as service, \
+            world.server.client(world.key) as admin:
+        def pay(amount):
+            return service.post("/v1/transfers", {"from": world.payer, "to": other,
+                                                  "amount": amount})["id"]
+
+        pay(100)
+        noted = admin.get(f"/v1/anomalies?wallet={world.payer}")["items"][0]["id"]
+        done = [admin.post(f"/v1/anomalies/{noted}/dismiss", {}).status]
+        approved, rejected = pay(500), pay(600)
+        done += [admin.post(f"/v1/anomalies/{approved}/approve", {"comment": "hers"}).status,
+                 admin.post(f"/v1/anomalies/{rejected}/reject", {}).status]
+        report.equal("findings: decided", done, [200, 200, 200])
+        journal_byte(world.server, (90210).to_bytes(8, "little"), b"\x63")
+        full = admin.get("/check-integrity?depth=full")
+        report.equal("findings: the books differ", full["consistent"], False, full)
+        for _ in range(3):
+            admin.get("/check-integrity?depth=full")
+        report.equal("findings: payments stop", service.post("/v1/transfers", {
+            "from": world.payer, "to": other, "amount": 1}).code, "payments_stopped")
+        report.equal("findings: until somebody decides",
+                     admin.post("/check-integrity/resume", {})["status"], "resumed")
+
+    def enough(records):
+        return any(b"payments_resumed" in record.value for record in records)
+    records = CLUSTER.read("florin.findings", enough, 60.0)
+    events = [json.loads(record.value) for record in records]
+    with open(os.path.join(TESTS, "..", "docs", "schemas", "event.json"), encoding="utf-8") as file:
+        wanted = json.load(file)
+    for record, event in zip(records, events):
+        report.equal("findings: key", record.key.decode(), event["partitionkey"])
+        report.equal("findings: schema", schema.Description(wanted).misfit(wanted, event), [])
+    told = [(event["type"].removeprefix("florin."), event.get("sequence")) for event in events
+            if event["subject"] == world.payer]
+    report.equal("findings: all is told, and versions are dense", told, [
+        ("wallet.opened", "1"), ("transaction.deposit", "2"), ("transaction.transfer", "3"),
+        ("anomaly.flagged", None), ("anomaly.dismissed", None), ("anomaly.held", "4"),
+        ("anomaly.held", "5"), ("anomaly.released", "6"), ("transaction.transfer", "7"),
+        ("anomaly.approved", None), ("anomaly.rejected", "8")])
+    of_held = [event["data"]["anomaly"] for event in events
+               if event["data"].get("anomaly", {}).get("id") == approved]
+    report.equal("findings: with the numbers", {(one["rule"], one["score"], one["sentence"])
+                                                for one in of_held[:1]},
+                 {("large", 90, "Transfer of 5.00 EUR. Also: noted.")}, of_held)
+    alarms = [event for event in events if event["subject"] == "books"]
+    report.equal("findings: one alarm, and its end", [
+        (event["type"], event["data"]["payments_stopped"]) for event in alarms],
+        [("florin.integrity.differs", True), ("florin.integrity.payments_resumed", False)])
+    report.equal("findings: it says what differs", alarms[0]["data"]["message"], full["message"])
+    world.server.stop()
+
+
 def broker_away(report):
     world = World(events_topic="florin.away")
     world.deposit(1000)
@@ -211,6 +284,7 @@ def killed_while_publishing(report):
 report = Report("kafka events")
 report.run("every kind", every_kind)
 report.run("traces", traces)
+report.run("findings", findings)
 report.run("broker away", broker_away)
 report.run("killed while publishing", killed_while_publishing)
 report.finish()

@@ -71,6 +71,9 @@ def quiet(report, name, client):
 
 def alarmed(report, name, server, client, wallets, words):
     """After the damage."""
+    entries = until(lambda: client.list("/v1/audit?operation=alarm"))
+    report.check(f"{name}: the books remember that they were found to differ",
+                 entries and entries[-1]["outcome"] == "ok", entries)
     report.check(f"{name}: the alarm is raised",
                  until(lambda: metric(client, "integrity_alarms_total")), server.log()[-2000:])
     report.equal(f"{name}: in the metrics", metric(client, "integrity_consistent"), 0)

@@ -470,6 +470,7 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
         return touched->parked != NULL && touched->debit != NULL;
     case RECORD_CURSOR:
     case RECORD_RULES:
+    case RECORD_ALARM:
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_NOTES: return true;

@@ -17,6 +17,7 @@ uint32_t record_home_slot(const struct record *record) {
     case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
     case RECORD_NOTES:
     case RECORD_RULES:
+    case RECORD_ALARM:
     case RECORD_KEY: return 0;
     case RECORD_BATCH: break;
     }

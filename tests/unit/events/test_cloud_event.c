@@ -67,10 +67,31 @@ static void test_what_changes_no_wallet_is_not_told(void **state) {
     buffer_done(&json);
 }
 
+static void test_an_alarm_is_told_of_the_books(void **state) {
+    static const char *const types[] = {"florin.integrity.differs", "florin.integrity.right_again",
+                                        "florin.integrity.payments_resumed"};
+    (void)state;
+    for (uint8_t status = ALARM_DIFFERS; status <= ALARM_RESUMED; status++) {
+        struct record record = {.kind = RECORD_ALARM,
+                                .operation = COMMAND_ALARM,
+                                .time_ms = 1,
+                                .alarm = {.status = status,
+                                          .stops = status == ALARM_DIFFERS,
+                                          .message = SLICE("a \"difference\"")}};
+        assert_int_equal(events_of(&record), 1);
+        assert_true(says(0, types[status]) && says(0, "\"subject\":\"books\""));
+        assert_true(says(0, "a \\\"difference\\\""));
+        assert_true(says(0, status == ALARM_DIFFERS ? "\"payments_stopped\":true"
+                                                    : "\"payments_stopped\":false"));
+    }
+    buffer_done(&json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_payment_is_told_to_both_wallets),
         cmocka_unit_test(test_what_changes_no_wallet_is_not_told),
+        cmocka_unit_test(test_an_alarm_is_told_of_the_books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

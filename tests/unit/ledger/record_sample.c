@@ -313,6 +313,10 @@ static void make_others(struct maker *maker, struct record *record) {
                                            .asked = balance(maker),
                                            .has = balance(maker),
                                            .operation = (uint32_t)number(maker, UINT32_MAX)};
+    } else if (record->kind == RECORD_ALARM) {
+        record->alarm = (struct alarm_facts){.status = (uint8_t)number(maker, ALARM_RESUMED),
+                                             .stops = number(maker, 1) != 0,
+                                             .message = text(maker, ALARM_BYTES_MAX)};
     } else if (record->kind == RECORD_CURSOR) {
         record->cursor = (struct cursor){.kind = (uint8_t)number(maker, CURSOR_KINDS - 1),
                                          .partitions = (uint32_t)number(maker, UINT32_MAX),
@@ -340,7 +344,8 @@ static void make_others(struct maker *maker, struct record *record) {
 
 static const uint8_t kinds[] = {RECORD_WALLET, RECORD_TRANSACTION, RECORD_HOLD, RECORD_WITHDRAWAL,
                                 RECORD_KEY,    RECORD_REFUSAL,     RECORD_BATCH, RECORD_PARKED,
-                                RECORD_NOTES,  RECORD_DATA_KEY,    RECORD_CURSOR, RECORD_RULES};
+                                RECORD_NOTES,  RECORD_DATA_KEY,    RECORD_CURSOR, RECORD_RULES,
+                                RECORD_ALARM};
 
 bool sample_next_kind(uint8_t *kind) {
     for (size_t i = 0; i < sizeof(kinds); i++)
@@ -588,6 +593,11 @@ void sample_compare(const struct record *a, const struct record *b) {
     case RECORD_RULES:
         SAME(rules.version);
         SAME_TEXT(rules.rules);
+        break;
+    case RECORD_ALARM:
+        SAME(alarm.status);
+        SAME(alarm.stops);
+        SAME_TEXT(alarm.message);
         break;
     case RECORD_CURSOR: same_cursor(&a->cursor, &b->cursor); break;
     case RECORD_DATA_KEY:

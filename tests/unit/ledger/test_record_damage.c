@@ -157,6 +157,10 @@ static void check_sane(const struct record *record, const struct sample *sample)
         assert_true(rules_decode(record->rules.rules, record->rules.version, &set));
         break;
     }
+    case RECORD_ALARM:
+        assert_true(record->alarm.status <= ALARM_RESUMED);
+        check_slice(record->alarm.message, sample);
+        break;
     case RECORD_CURSOR: cursor_check(&record->cursor); break;
     case RECORD_NOTES:
         assert_true(notes_count(record->notes.notes) == record->notes.count);
