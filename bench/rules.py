@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What rules cost: the same payments with the rules of packaging/rules.json in force and without, in
-turn, in one run. Fails when they cost more than they may, or when the books are wrong."""
+"""What rules cost: the same payments with the rules of packaging/rules.json in force and without,
+in turn, in one run. Fails when they cost more than they may, or when the books are wrong."""
 
 import argparse
 import json
@@ -19,8 +19,8 @@ NEVER = 65535
 
 
 class Ruled(Florin):
-    """A server that looks at every payment by the rules that are shipped, whose thresholds of counts
-    nobody reaches: what a finding costs is another matter, and they are rare."""
+    """A server that looks at every payment by the rules that are shipped, whose thresholds of
+    counts nobody reaches: what a finding costs is another matter, and they are rare."""
 
     def __init__(self, data, cores):
         with open(os.path.join(ROOT, "packaging", "rules.json"), encoding="utf-8") as file:

@@ -151,7 +151,8 @@ void integrity_run(struct job *job) {
 
 // The running totals as a report. False: they do not add up, and `report->message` says so.
 static bool take_totals(struct engine *engine, struct integrity_report *report) {
-    struct currency_account *accounts = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*accounts));
+    struct currency_account *accounts =
+        memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*accounts));
     uint32_t count = engine->port->currencies(engine, accounts, LIMIT_CURRENCIES_MAX);
     bool adds_up = true;
     report->currencies = memory_take_zeroed(((uint64_t)count + 1) * sizeof(*report->currencies));

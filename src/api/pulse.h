@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Takes the store's pulse: once in a while a thread of its own sends a small read through the
 // engine and looks at the running totals. So whoever asks for health or metrics is told at once how
-// the store is, also while it hangs and nobody else could ask. It also writes into the books, and so
-// tells the world, when they differ; while they take nothing it tries again at the next beat.
+// the store is, also while it hangs and nobody else could ask. It also writes into the books, and
+// so tells the world, when they differ; while they take nothing it tries again at the next beat.
 #pragma once
 #include "api/recount.h"
 #include "base/buffer.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // From a record of the feed to what the world is told: CloudEvents 1.0 as JSON, one for each wallet
 // that the record changed. The key is the wallet and `sequence` its version afterwards, which grows
-// by one, so gaps and repeats show. What is told about a wallet that stays as it is, a finding of rules
-// or its end, has none. Alarms are about the books: their key is "books", and their
-// sequence only grows.
+// by one, so gaps and repeats show. What is told about a wallet that stays as it is, a finding of
+// rules or its end, has none. Alarms are about the books: their key is "books", and their sequence
+// only grows.
 #pragma once
 #include "base/buffer.h"
 #include "ledger/record.h"
@@ -19,7 +19,8 @@ struct cloud_event {
 
 // Appends the record's events to `buffer`. `opening` is the record that opened the hold or
 // withdrawal, when that is another; NULL: none. Returns how many there are: 0 for records that
-// change no wallet and are no alarm. Slices point into the buffer and live until it grows. Thread: any.
+// change no wallet and are no alarm. Slices point into the buffer and live until it grows. Thread:
+// any.
 uint32_t cloud_events_of(const struct record *record, const struct record *opening,
                          uint64_t position, const char *source, struct buffer *buffer,
                          struct cloud_event ret_events[CLOUD_EVENTS_MAX]);

@@ -2,15 +2,15 @@
 // The bytes of a record, the same in a journal and in a database. Little endian; no padding is ever
 // unwritten.
 //
-//   frame      64 bytes   struct frame below: size, checksum, kind, who, when, how long the texts
-//   are key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the
-//   request facts      fixed      by kind: struct ..._bytes below; a transaction's `external` (flag
-//   2) and `subject` (flag 4)
-//                         parts follow its own; flag 16 says that the command was queued,
-//   flag 64 that it counts in habits (habits.h)
-//   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last,
-//   and with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind; the request id's text
-//   goes on behind a zero byte with the trace context, when there is one
+//   frame      64 bytes   struct frame: size, checksum, kind, who, when, how long the texts are
+//   key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the request
+//   spent      32 bytes   if flag 32
+//   facts      fixed      by kind: struct ..._bytes in record_bytes.h; a transaction's `external`
+//                         (flag 2) and `subject` (flag 4) parts follow its own; flag 16 says that
+//                         the command was queued, flag 64 that it counts in habits (habits.h)
+//   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last, and
+//              with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind; the request id's
+//              text goes on behind a zero byte with the trace context, when there is one
 //   padding    zero bytes to a multiple of 8
 //
 // A record is valid if and only if
@@ -27,135 +27,12 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "ledger/note.h"
+#include "ledger/record_bytes.h"
 #include "ledger/record_frame.h"
 
 // Records follow one another in a buffer: of those to come the memory is asked for. A payment's
 // record is as long as a step.
 enum { WRITE_AHEAD_BYTES = 1024, WRITE_AHEAD_STEP = 448 };
-
-struct digests_bytes {
-    struct digest128 key, request;
-};
-static_assert(sizeof(struct digests_bytes) == 32, "");
-
-// If flag 32, behind the key: what the payer has spent after it (spending.h).
-struct spent_bytes {
-    uint64_t version;
-    uint32_t day, zero;
-    int64_t day_sum, month_sum;
-};
-static_assert(sizeof(struct spent_bytes) == 32, "");
-
-struct wallet_bytes {
-    struct id id;
-    char code[12];
-    uint8_t exponent, kind, status, unchanged;
-    int64_t balance, held, credit_limit;
-    uint64_t version;
-};
-static_assert(sizeof(struct wallet_bytes) == 64, "");
-
-struct side_bytes {
-    struct id wallet;
-    int64_t balance, held;
-    uint64_t version, previous, skip;
-    uint32_t number, reserved;
-};
-static_assert(sizeof(struct side_bytes) == 64, "");
-
-struct transaction_bytes {
-    struct id id;
-    char code[12];
-    uint8_t exponent, type, reserved[2];
-    int64_t amount;
-    struct side_bytes debit, credit;
-};
-static_assert(sizeof(struct transaction_bytes) == 168, "");
-
-struct external_bytes {
-    uint64_t low, high;
-};
-
-struct subject_bytes {
-    struct id subject;
-    int64_t total;
-    uint64_t opening;
-    uint64_t status;
-};
-static_assert(sizeof(struct subject_bytes) == 40, "");
-
-struct hold_bytes {
-    struct id id, wallet, merchant;
-    char code[12];
-    uint8_t exponent, status, reserved[2];
-    int64_t amount, captured;
-    uint64_t expires_at_ms;
-    int64_t wallet_balance, wallet_held;
-    uint64_t wallet_version, opening;
-};
-static_assert(sizeof(struct hold_bytes) == 120, "");
-
-struct withdrawal_bytes {
-    struct id id, wallet;
-    char code[12];
-    uint8_t exponent, status, reserved[2];
-    int64_t amount, wallet_balance, wallet_held;
-    uint64_t wallet_version, opening;
-};
-static_assert(sizeof(struct withdrawal_bytes) == 88, "");
-
-struct key_bytes {
-    struct id id;
-    struct sha256 secret_hash, previous_hash;
-    uint64_t expires_at_ms, previous_until_ms, opening;
-    uint8_t role, revoked, reserved[6];
-};
-static_assert(sizeof(struct key_bytes) == 112, "");
-
-struct refusal_bytes {
-    struct id id, other;
-    char code[12];
-    uint8_t exponent, status, id_type, detail;
-    int64_t asked, has;
-    uint64_t operation;
-    char rule[RULE_NAME_BYTES_MAX];
-};
-static_assert(sizeof(struct refusal_bytes) == 104, "");
-
-struct parked_bytes {
-    struct id id, wallet, result;
-    char code[12];
-    uint8_t exponent, status, cause, result_type;
-    int64_t amount, held, wallet_balance, wallet_held;
-    uint64_t wallet_version, expires_at_ms, opening;
-    struct refusal_bytes refusal; // status 0: none
-    uint32_t rules_version;
-    uint8_t score, action, subject_type, reserved;
-};
-static_assert(sizeof(struct parked_bytes) == 232, "");
-
-struct data_key_bytes {
-    uint64_t number, plain_until_ms;
-};
-
-struct batch_bytes {
-    uint64_t count;
-};
-
-struct rules_bytes { uint64_t version; };
-struct alarm_bytes { uint8_t status, stops, zeros[6]; };
-static_assert(sizeof(struct alarm_bytes) == 8, "");
-
-struct cursor_bytes {
-    uint8_t kind, reserved;
-    uint16_t slot;
-    uint32_t partitions;
-    uint64_t epoch, next, checksum, source;
-};
-static_assert(sizeof(struct cursor_bytes) == 40, "");
-struct notes_bytes {
-    uint64_t count;
-};
 
 size_t free_texts_at(const struct frame *frame) {
     static const uint8_t facts_bytes[] = {

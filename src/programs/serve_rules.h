@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Brings the rules of a file into force: at the start, on SIGHUP and when the file changes. What is
-// in force stands in the books, so the change is a recorded command of the system. What the file says
-// about patterns goes to the watch beside the server.
+// in force stands in the books, so the change is a recorded command of the system. What the file
+// says about patterns goes to the watch beside the server.
 #pragma once
 #include <stdbool.h>
 #include <sys/stat.h>

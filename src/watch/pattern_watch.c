@@ -230,7 +230,8 @@ static bool stand_by(struct pattern_watch *watch) {
         }
         if (engine_wait_cursor(&watch->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok) {
             bool is_ours = watch->cursor.epoch != 0 && now.epoch == watch->cursor.epoch;
-            if (watch->alone || is_ours || now.epoch == 0 || clock_monotonic_ns() - since_ns > LEASE_NS)
+            bool is_free = now.epoch == 0 || clock_monotonic_ns() - since_ns > LEASE_NS;
+            if (watch->alone || is_ours || is_free)
                 return true;
             if (now.epoch != seen.epoch || now.next != seen.next)
                 since_ns = clock_monotonic_ns();

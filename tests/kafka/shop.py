@@ -101,9 +101,9 @@ class Shop:
                 assert deposit.status in (200, 201), deposit
         return identifier
 
-    def queue(self, client, path, body, key=None):
+    def queue(self, client, path, body, key=None, **headers):
         return client.post(path, body, key=key or str(uuid.uuid4()),
-                           headers={"Prefer": "respond-async"})
+                           headers={"Prefer": "respond-async", **headers})
 
     def outcome(self, operation, timeout=30.0):
         deadline = time.monotonic() + timeout

@@ -8,8 +8,6 @@ minor unit over at most the weight of sixteen payments, sums of a merchant fade 
 integers are cut towards zero.
 """
 
-import copy
-
 import naive
 from naive import Ledger, Refusal
 
@@ -60,7 +58,8 @@ class Life:
         sold = refunded = day = 0
         for when, more_sold, more_refunded in self.shares + [(now, 0, 0)]:
             while day < when // DAY_MS and (sold or refunded):
-                sold, refunded, day = sold - (sold + 7) // 8, refunded - (refunded + 7) // 8, day + 1
+                sold, refunded = sold - (sold + 7) // 8, refunded - (refunded + 7) // 8
+                day += 1
             day = max(day, when // DAY_MS)
             sold, refunded = sold + more_sold, refunded + more_refunded
         return sold, refunded
@@ -122,7 +121,6 @@ class ReviewedLedger(Ledger):
         self.rules, self.expires_in = rules, expires_in
         self.lives = {}  # wallet -> Life
         self.anomalies = {}  # id -> the anomaly; its id is ours until the server's is known
-        self.hits = {rule["name"]: 0 for rule in rules}  # also of what was rolled back: not compared
 
     def life(self, wallet):
         return self.lives.setdefault(wallet, Life())
@@ -262,4 +260,3 @@ def add_reviewed(name):
 
 for name_ in PAYMENTS:
     add_reviewed(name_)
-assert copy  # the ledger's snapshots are copies

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "books_dump.h"
+#include "engine/wait.h"
 #include "sim.h"
 
 #define SEGMENT_BYTES  (UINT64_C(256) << 10)
@@ -55,6 +56,39 @@ static void compare_with_replay(const struct sim_world *world, const struct sim_
     world->shared->replays_compared++;
 }
 
+// Rules that only look, in most worlds: what wallets usually do is counted, and now and then there
+// is a finding. No client sees anything of it.
+static void bring_rules(struct sim_world *world) {
+    static const struct rule rules[] = {{.name = "often",
+                                         .action = RULE_FLAG,
+                                         .kinds = 3,
+                                         .operations = RULE_ON_ALL,
+                                         .score = 50,
+                                         .counts = {[WINDOW_HOUR] = 40}},
+                                        {.name = "unlike-him",
+                                         .action = RULE_HOLD,
+                                         .shadow = 1,
+                                         .kinds = 3,
+                                         .operations = RULE_ON_DEBITS,
+                                         .score = 1,
+                                         .mean_percent = 200,
+                                         .payments_before = 3}};
+    struct command command = {.type = COMMAND_RULES,
+                              .metadata = slice_of(rules, sizeof(rules)),
+                              .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
+    struct engine_wait wait;
+    if (world->seed % 4 == 3)
+        return;
+    engine_wait_init(&wait, world->engine);
+    engine_wait_submit(&wait, &submission);
+    if (outcome.status != STATUS_ok)
+        sim_fail(world, "the rules are refused: %s", status_name((enum status)outcome.status));
+    engine_wait_release(&wait);
+    engine_wait_done(&wait);
+}
+
 static void live(struct sim_world *world, const struct sim_image *image) {
     static const uint64_t spans[] = {60, 500, 2000, 4000};
     world->is_slow = world->life % 4 == 3;
@@ -75,6 +109,7 @@ static void live(struct sim_world *world, const struct sim_image *image) {
         compare_with_replay(world, image);
     sim_verify(world);
     world->shared->deaths_open--;
+    bring_rules(world);
     sim_clients_run(world, operations);
     sim_disk_closing(disk);
     world->engine->port->close(world->engine); // the disk ends the process

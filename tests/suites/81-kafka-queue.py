@@ -73,6 +73,32 @@ def accepted_and_done(report):
     shop.server.stop()
 
 
+def traced(report):
+    """A trace goes with the command through its topic, and comes out of the books in the event."""
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    topic = f"events.{uuid.uuid4().hex[:8]}"
+    shop = world(events=True, events_topic=topic)
+    ann = shop.open("ann")
+    with shop.client() as client:
+        for number, trace in enumerate(({"traceparent": parent, "tracestate": "a=1"}, {})):
+            queued = shop.queue(client, "/v1/deposits", {
+                "wallet": ann, "amount": 5, "bank_transaction_id": f"traced-{number}"}, **trace)
+            report.equal("traced: accepted", queued.status, 202, queued)
+            report.equal("traced: done", shop.outcome(queued["id"])["status"], "done")
+
+    def seen(records):
+        return [[(name, value.decode()) for name, value in record.headers
+                 if name.startswith("trace")] for record in records]
+
+    wanted = [[("traceparent", parent), ("tracestate", "a=1")], []]
+    commands = CLUSTER.read(shop.topic, lambda records: len(records) >= 2, 30.0)
+    report.equal("traced: the commands", seen(commands), wanted)
+    events = [record for record in CLUSTER.read(topic, lambda records: len(records) >= 3, 60.0)
+              if b"transaction.deposit" in record.value]
+    report.equal("traced: the events", seen(events), wanted)
+    shop.server.stop()
+
+
 def every_type(report):
     """All kinds of commands, with paths' ids, and an If-Match."""
     shop = world()
@@ -470,6 +496,7 @@ def begun_anew_over_http(report):
 
 report = Report("kafka queue")
 report.run("accepted and done", accepted_and_done)
+report.run("traced", traced)
 report.run("every type", every_type)
 report.run("in order", in_order)
 report.run("every write queued", every_write_queued)

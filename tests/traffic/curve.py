@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Plots how many frauds patterns find, and how many findings are about honest people, when each
-asks for fewer or more payments than by default: `curve.py docs/pictures/patterns.svg`."""
+"""Plots how many frauds the rules and patterns that are shipped find, and how many findings are about
+honest people, when their thresholds are lower or higher: `curve.py docs/pictures/patterns.svg`."""
 
+import json
 import os
 import re
 import sys
@@ -16,18 +17,35 @@ import generate  # noqa: E402
 import play  # noqa: E402
 
 COUNTS = {"structuring": 4, "circle": 3, "fan-in": 8, "fan-out": 8, "shared-bank": 5, "burst": 10}
+SCALED = ("percent_of_mean", "deviations_above_mean", "count_in_hour", "percent_of_sales",
+          "percent_of_available", "days_of_silence", "payments_before")
+SHIPPED = os.path.join(TESTS, "..", "packaging", "rules.json")
 SIZE = (640, 360)
 LEFT, TOP, RIGHT, BOTTOM = 60, 30, 20, 60
 
 
-def measure(change):
+def written(factor):
+    """The rules and patterns that are shipped, with every threshold so many times as high."""
+    with open(SHIPPED, encoding="utf-8") as file:
+        rules = json.load(file)
+    for rule in rules["rules"]:
+        for name in set(SCALED) & set(rule["when"]):
+            most = 100 if name == "percent_of_available" else 10**6
+            rule["when"][name] = max(1, min(most, round(rule["when"][name] * factor)))
+    rules["patterns"] = {name: {"count": max(2, min(20, round(count * factor)))}
+                         for name, count in COUNTS.items()}
+    path = os.path.join(florin.folder(), "rules.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(rules, file)
+    return path
+
+
+def measure(factor):
     """(share of frauds found, findings about honest people per 1,000 transactions)."""
     clock = play.Clock()
-    config = {"patterns": {name: {"count": max(2, min(20, count + change))}
-                           for name, count in COUNTS.items()}}
-    server = florin.Server(florin=florin.binary(), config=config,
+    server = florin.Server(florin=florin.binary(), config={"rules": {"file": written(factor)}},
                            environment=clock.environment()).start()
-    player = play.Play(server, clock, generate.town(11, 20, 120, 4))
+    player = play.Play(server, clock, generate.town(11, 30, 200, 8))
     player.run()
     with server.client(timeout=60) as client:
         first, deadline = None, time.monotonic() + 60
@@ -40,10 +58,10 @@ def measure(change):
                 break
             time.sleep(0.2)
     with server.client(timeout=60) as client:
-        findings = [one for one in client.list("/v1/anomalies?limit=1000") if one["rule"] in COUNTS]
+        findings = client.list("/v1/anomalies?limit=1000")
     server.stop()
     recall, alarms = player.judge(findings)
-    recall.pop("takeover", None)  # no pattern over wallets
+    print(factor, recall, flush=True)
     found = sum(one for one, _ in recall.values()) / sum(all_ for _, all_ in recall.values())
     return found, 1000 * len(alarms) / player.transactions
 
@@ -64,7 +82,7 @@ def draw(points):
 
     labels = "".join(
         f'<text x="{x:.0f}" y="{SIZE[1] - BOTTOM + 18}" text-anchor="middle">'
-        f'{"default" if change == 0 else f"{change:+d}"}</text>'
+        f'{"as shipped" if change == 1 else f"x {change}"}</text>'
         for (x, _, _), (change, _, _) in zip(places, points))
     scale = "".join(f'<text x="{LEFT - 8}" y="{TOP + height * (1 - part) + 4:.0f}" '
                     f'text-anchor="end">{part:.0%}</text>' for part in (0, 0.5, 0.9, 1))
@@ -80,13 +98,13 @@ def draw(points):
             f'<text x="{LEFT + 110}" y="18" fill="#c0392b">findings about honest people '
             f'(top: {most:.1f} per 1,000 transactions)</text>'
             f'<text x="{LEFT + width / 2:.0f}" y="{SIZE[1] - 14}" text-anchor="middle">'
-            f'payments or wallets that make a pattern, against the default</text></svg>\n')
+            f'thresholds of rules and patterns, against those that are shipped</text></svg>\n')
 
 
 def main():
-    points = [(change, *measure(change)) for change in (-3, -2, -1, 0, 1, 2, 4)]
-    for change, found, false in points:
-        print(f"{change:+d}: {found:.0%} found, {false:.2f} false per 1,000", flush=True)
+    points = [(factor, *measure(factor)) for factor in (0.3, 0.5, 0.7, 0.85, 1, 1.25, 1.6, 2)]
+    for factor, found, false in points:
+        print(f"x {factor}: {found:.0%} found, {false:.2f} false per 1,000", flush=True)
     with open(sys.argv[1], "w", encoding="utf-8") as file:
         file.write(draw(points))
 

@@ -56,6 +56,34 @@ static void dump_wallets(const struct state *state, struct buffer *buffer) {
     }
 }
 
+// What a wallet usually does; who has a place for it, and nothing in it, is like who has none.
+static void dump_habits(const struct state *state, uint32_t wallet, struct buffer *buffer) {
+    uint32_t place = state_wallet_at(state, wallet)->habits;
+    const struct habits *habits = place == 0 ? NULL : &state_habits_at(state, place)->habits;
+    if (habits == NULL || habits->version == 0)
+        return;
+    const uint32_t *words = (const uint32_t *)habits;
+    buffer_add_format(buffer, "habits of wallet %u:", wallet);
+    for (size_t i = 0; i < sizeof(*habits) / sizeof(*words); i++)
+        buffer_add_format(buffer, words[i] == 0 ? "," : "%x,", words[i]);
+    BUFFER_ADD(buffer, "\n");
+}
+
+static void dump_review(const struct state *state, struct buffer *buffer) {
+    for (uint32_t i = 1; i < state->wallets.count; i++)
+        dump_habits(state, i, buffer);
+    for (uint32_t i = 1; i < state->parked.count; i++) {
+        const struct parked *parked = &state_parked_at(state, i)->parked;
+        buffer_add_format(buffer, "parked %u", i);
+        add_id(buffer, "id", parked->id);
+        add_id(buffer, "wallet", parked->wallet);
+        buffer_add_format(buffer, " cause=%u status=%u expires=%llu\n", parked->cause,
+                          parked->status, (wide)parked->expires_at_ms);
+    }
+    buffer_add_format(buffer, "rules %u of version %u\n", state->rules.count,
+                      state->rules.version);
+}
+
 static void dump_holds(const struct state *state, struct buffer *buffer) {
     for (uint32_t i = 1; i < state->holds.count; i++) {
         const struct hold_item *item = state_hold_at(state, i);
@@ -123,6 +151,7 @@ void books_dump(struct engine *engine, struct buffer *buffer) {
     dump_withdrawals(state, buffer);
     dump_refunds(state, buffer);
     dump_due(state, buffer);
+    dump_review(state, buffer);
     for (uint32_t i = 0; i < state->key_count; i++) {
         buffer_add_format(buffer, "key %u", i);
         add_id(buffer, "id", state->keys[i].id);
