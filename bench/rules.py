@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="about a minute, rough figures")
     parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
     plan = parser.parse_args()
-    plan.rounds, plan.seconds = (3, 2) if plan.quick else (7, 3)
+    plan.rounds, plan.seconds = (5, 2) if plan.quick else (9, 3)
     folder = tempfile.mkdtemp(prefix="bench-", dir=plan.folder)
     try:
         for name, text in conditions(folder):

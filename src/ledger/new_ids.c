@@ -14,6 +14,11 @@ static uint32_t slot_of_new(const struct command *command, const struct docket *
     }
 }
 
+// What waits for somebody is about the wallet that pays, also when what it makes is another's.
+static uint32_t slot_of_parked(const struct docket *docket) {
+    return docket->wallet != NULL ? id_slot(docket->wallet->id) : 0;
+}
+
 static bool makes_nothing(const struct command *command) {
     switch ((enum command_type)command->type) {
     case COMMAND_FAIL:
@@ -43,5 +48,6 @@ void new_ids_give(const struct command *command, const struct id_seal *seal,
         docket->new_transaction = id_make(seal, docket->now_ms, slot, places->record);
     if (docket->approvals != NULL || docket->rules != NULL ||
         command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
-        docket->new_parked = id_make(seal, docket->now_ms, slot, places->parked);
+        docket->new_parked =
+            id_make(seal, docket->now_ms, slot_of_parked(docket), places->parked);
 }

@@ -116,12 +116,13 @@ class World:
 
     def fields(self, operation):
         dice, wallets = self.random, list(self.ledger.wallets)
+        wallets = wallets if dice.random() < 0.08 else wallets[:-1]  # mostly of one currency
         amount = dice.choice([1, 20, 90, 90, 100, 110, 260, 500, 810, 990, dice.randint(1, 1000)])
         notes = {"reference": None, "metadata": None, "currency": None}
         if operation == "deposit":
             self.count += 1
-            return {"wallet": dice.choice(wallets), "amount": amount,
-                    "bank_transaction_id": f"bank-{self.count}", **notes}
+            return {"wallet": dice.choice(wallets), "amount": amount if dice.random() < 0.3 else
+                    dice.randint(300, 930), "bank_transaction_id": f"bank-{self.count}", **notes}
         if operation == "withdrawal":
             self.count += 1
             return {"wallet": dice.choice(wallets), "amount": amount, "bank_transaction_id":
@@ -233,6 +234,18 @@ class World:
                       "wdl": self.ledger.withdrawals}[made.split("_")[0]]
             self.learn(list(things)[-1], made)
 
+    def freeze(self):
+        """Somebody is stopped; what waits for him is refused then."""
+        ours = self.random.choice(list(self.ledger.wallets))
+        frozen = self.ledger.wallets[ours]["status"] == "frozen"
+        status = "active" if frozen else "frozen"
+        answer = self.admin.patch(f"/v1/wallets/{self.ids[ours]}", {"status": status})
+        self.ledger.expire(max(self.now(), self.ledger.now))
+        self.ledger.execute("change", {"wallet": ours, "status": status, "credit_limit": None,
+                                       "metadata": None}, "admin")
+        if answer.status != 200:
+            raise Different(f"{status}: {answer!r:.300}")
+
     def retry(self):
         if not self.kept:
             return
@@ -275,8 +288,10 @@ class World:
         elif dice < 0.92:
             self.compare_everything()  # ids of what was flagged are known then
             self.decide()
-        elif dice < 0.96:
+        elif dice < 0.95:
             self.retry()
+        elif dice < 0.96:
+            self.freeze()
         elif dice < (0.985 if self.clock else 0.965):
             self.jump()
         elif dice > 0.99:

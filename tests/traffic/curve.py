@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Plots how many frauds the rules and patterns that are shipped find, and how many findings are about
-honest people, when their thresholds are lower or higher: `curve.py docs/pictures/patterns.svg`."""
+"""Plots how many frauds the rules and patterns that are shipped find, and how many findings are
+about honest people, when their thresholds are lower or higher:
+`curve.py docs/pictures/patterns.svg`."""
 
 import json
 import os
