@@ -320,6 +320,9 @@ struct engine_port {
                         void *context);
     uint32_t (*currencies)(struct engine *engine, struct currency_account *ret_accounts,
                            uint32_t count_max);
+    // Where the transaction with that id stands, when it is older than `moved_ms`; 0: nowhere. Any
+    // thread. NULL: an engine whose `moved_ms` is always 0.
+    uint64_t (*position_of)(struct engine *engine, struct id transaction);
     // The key with this hash of its secret, live or not. Any thread; quick (HTTP threads ask at
     // each request).
     bool (*find_key)(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
@@ -339,6 +342,9 @@ struct engine {
     // A transaction stands at 8 x the locator of its id; or, when this is not 0, at 8 x the sum of
     // that and of its id's milliseconds shifted left by so many bits.
     uint32_t locator_time_shift;
+    // Ids of things that are older say nothing of their places: these books were moved, and
+    // `position_of` tells. 0: there are none.
+    uint64_t moved_ms;
     // Opens the free texts of these books; NULL: they are plain. The engine's.
     struct text_vault *vault;
     // While it is true whatever takes money is refused as rules_not_loaded. Thread: any.

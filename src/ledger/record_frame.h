@@ -37,3 +37,6 @@ static inline size_t free_texts_size(const struct frame *frame) {
 }
 // Where they stand; only of kinds that have them.
 size_t free_texts_at(const struct frame *frame);
+// Where in such a record the positions of others stand, eight bytes each. Returns how many.
+enum { FRAME_POSITIONS_MAX = 5 };
+uint32_t frame_positions(const struct frame *frame, size_t ret_places[FRAME_POSITIONS_MAX]);

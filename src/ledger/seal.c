@@ -40,13 +40,31 @@ static size_t finish(uint8_t *record, uint8_t *place, struct frame *frame) {
 }
 
 // What is authenticated: all that stands before the texts, as it is when they are sealed, but for
-// size and checksum, which are there when all is done.
-static struct slice head_of(uint8_t *record, const struct frame *frame) {
-    struct frame head = *frame;
-    head.size = 0;
-    head.crc = 0;
-    memcpy(record, &head, sizeof(head));
-    return slice_of(record, free_texts_at(frame));
+// size and checksum, which are there when all is done, and positions. These are put aside meanwhile.
+struct head {
+    struct slice bytes;
+    uint32_t count;
+    size_t places[FRAME_POSITIONS_MAX];
+    uint64_t positions[FRAME_POSITIONS_MAX];
+};
+
+static void head_begin(struct head *head, uint8_t *record, const struct frame *frame) {
+    struct frame front = *frame;
+    front.size = 0;
+    front.crc = 0;
+    memcpy(record, &front, sizeof(front));
+    head->bytes = slice_of(record, free_texts_at(frame));
+    head->count = frame_positions(frame, head->places);
+    for (uint32_t i = 0; i < head->count; i++) {
+        CHECK(head->places[i] + sizeof(head->positions[i]) <= head->bytes.size);
+        memcpy(&head->positions[i], record + head->places[i], sizeof(head->positions[i]));
+        memset(record + head->places[i], 0, sizeof(head->positions[i]));
+    }
+}
+
+static void head_end(const struct head *head, uint8_t *record) {
+    for (uint32_t i = 0; i < head->count; i++)
+        memcpy(record + head->places[i], &head->positions[i], sizeof(head->positions[i]));
 }
 
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner) {
@@ -65,8 +83,36 @@ void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, 
     frame.flags |= FLAG_SEALED;
     CHECK(frame.key_space != 0);
     memmove(place + SEAL_NONCE_BYTES, place, text_bytes);
-    vault->seal(vault, frame.key_space, head_of(record, &frame), place, text_bytes);
+    struct head head;
+    head_begin(&head, record, &frame);
+    vault->seal(vault, frame.key_space, head.bytes, place, text_bytes);
+    head_end(&head, record);
     buffer->size = start + finish(record, place + text_bytes + SEAL_OVERHEAD, &frame);
+}
+
+size_t record_encode_again(const struct record *record, struct slice bytes,
+                           struct buffer *buffer) {
+    size_t start = buffer->size;
+    struct frame frame, sealed;
+    if (!record_is_sealed(bytes))
+        return record_encode(record, buffer);
+    memcpy(&sealed, bytes.bytes, sizeof(sealed));
+    CHECK(record->sealed_by == sealed.key_space && sealed.size == bytes.size);
+    size_t text_bytes = free_texts_size(&sealed) + SEAL_OVERHEAD, text_at = free_texts_at(&sealed);
+    CHECK(text_at + text_bytes <= sealed.size);
+    (void)record_encode(record, buffer); // without the texts
+    (void)buffer_room(buffer, text_bytes + 8);
+    memcpy(&frame, buffer->bytes + start, sizeof(frame));
+    frame.flags |= FLAG_SEALED;
+    frame.key_space = sealed.key_space;
+    frame.text_bytes[TEXT_REFERENCE] = sealed.text_bytes[TEXT_REFERENCE];
+    frame.text_bytes[TEXT_REASON] = sealed.text_bytes[TEXT_REASON];
+    frame.tail_bytes = sealed.tail_bytes;
+    CHECK(free_texts_at(&frame) == text_at);
+    memcpy(buffer->bytes + start + text_at, bytes.bytes + text_at, text_bytes);
+    buffer->size =
+        start + finish(buffer->bytes + start, buffer->bytes + start + text_at + text_bytes, &frame);
+    return buffer->size - start;
 }
 
 bool record_is_sealed(struct slice bytes) {
@@ -92,7 +138,11 @@ size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_
         return 0;
     memcpy(ret_place, bytes.bytes, frame.size);
     uint8_t *place = ret_place + text_at;
-    if (vault->unseal(vault, frame.key_space, head_of(ret_place, &frame), place, text_bytes)) {
+    struct head head;
+    head_begin(&head, ret_place, &frame);
+    bool is_open = vault->unseal(vault, frame.key_space, head.bytes, place, text_bytes);
+    head_end(&head, ret_place);
+    if (is_open) {
         memmove(place, place + SEAL_NONCE_BYTES, text_bytes);
     } else {
         text_bytes = 0;

@@ -3,6 +3,8 @@
 // sealing puts them under the data key of an owner and leaves everything else as it was, so sums,
 // history, chains and look-ups never need a key. The key's number stands in the record, and all
 // that comes before the texts is authenticated with them: no text can be moved to another record.
+// Only positions of other records are not: they change when books move to another engine, which
+// needs no key for that.
 //
 // Whose a record is: the wallet's owner who pays, of a deposit who receives; of a refund the one
 // who gets his money back.
@@ -35,6 +37,10 @@ struct id record_seal_wallet(const struct record *record);
 // Seals the free texts of the record that was encoded last, from `start` to the buffer's end.
 // Without such texts it stays as it is. Thread: one per buffer.
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner);
+
+// Appends a record that was decoded from `bytes` and whose positions were changed since: sealed
+// texts stay as they are. Thread: one per buffer. Returns the number of bytes.
+size_t record_encode_again(const struct record *record, struct slice bytes, struct buffer *buffer);
 
 bool record_is_sealed(struct slice bytes);
 uint64_t record_sealed_by(struct slice bytes); // the key's number; 0: by none

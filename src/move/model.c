@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 void model_init(struct model *model, uint64_t hash_seed) {
     *model = (struct model){.hash_seed = hash_seed};
@@ -33,6 +34,7 @@ void model_done(struct model *model) {
     tally_map_done(&model->keys);
     tally_map_done(&model->purchases);
     arena_done(&model->texts);
+    memory_free(model->rules);
 }
 
 static bool misfit(struct model *model, const char *why) {
@@ -70,6 +72,26 @@ static struct currency_account *currency_of(struct model *model, const struct cu
     struct currency_account *account = &model->currencies[model->currency_count++];
     *account = (struct currency_account){.currency = *currency};
     return account;
+}
+
+// Where is counted what somebody usually does; made when it is the first that counts.
+static struct habits *habits_of(struct model *model, struct model_wallet *item) {
+    if (item->habits == NULL) {
+        item->habits = arena_take(&model->texts, sizeof(*item->habits));
+        memset(item->habits, 0, sizeof(*item->habits));
+    }
+    return item->habits;
+}
+
+static void find_habits(struct model *model, const struct record *record,
+                        struct model_wallet *payer, struct model_wallet *payee,
+                        struct docket *docket) {
+    if (!record->judged)
+        return;
+    if (habits_concern_payer(record))
+        docket->habits = habits_of(model, payer);
+    if (habits_concern_payee(record))
+        docket->counterparty_habits = habits_of(model, payee);
 }
 
 // ---- by kind ----------------------------------------------------------------------------------
@@ -149,6 +171,7 @@ static bool take_transaction(struct model *model, uint64_t position, const struc
         return misfit(model, "no wallet has its currency");
     if (!find_subject(model, position, facts, docket, &purchase))
         return false;
+    find_habits(model, record, debit != NULL ? debit : credit, credit, docket);
     bool was_open = docket->hold != NULL && docket->hold->status == HOLD_OPEN;
     apply(record, docket);
     if (docket->unaccounted != 0)
@@ -183,6 +206,7 @@ static bool take_hold(struct model *model, uint64_t position, const struct recor
         item->closed = position;
         model->hold_open_count--;
     }
+    find_habits(model, record, wallet, NULL, docket);
     apply(record, docket);
     return true;
 }
@@ -202,6 +226,7 @@ static bool take_withdrawal(struct model *model, uint64_t position, const struct
         item->opened = position;
     else
         item->closed = position;
+    find_habits(model, record, wallet, NULL, docket);
     apply(record, docket);
     return true;
 }
@@ -242,6 +267,13 @@ static bool take_parked(struct model *model, uint64_t position, const struct rec
     return true;
 }
 
+static bool take_rules(struct model *model, uint64_t position, const struct rules_facts *facts) {
+    model->rules = memory_resize(model->rules, (model->rules_count + 1) * sizeof(*model->rules));
+    model->rules[model->rules_count++] = (struct model_rules){
+        .version = facts->version, .position = position, .rules = keep(model, facts->rules)};
+    return true;
+}
+
 bool model_take(struct model *model, uint64_t position, const struct record *record) {
     struct docket docket = {.owner_seed = model->hash_seed};
     model->record_count++;
@@ -256,7 +288,7 @@ bool model_take(struct model *model, uint64_t position, const struct record *rec
         docket.cursor = &model->cursors[cursor_index(record->cursor.kind, record->cursor.slot)];
         apply(record, &docket);
         return true;
-    case RECORD_RULES: // the configuration's: the next start brings them into force again
+    case RECORD_RULES: return take_rules(model, position, &record->rules);
     case RECORD_ALARM:
     case RECORD_REFUSAL:
     case RECORD_BATCH:

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "ledger/decide.h"
+#include "ledger/habits.h"
 #include "ledger/history.h"
 #include "ledger/record.h"
 #include "watch/tally_map.h"
@@ -21,6 +22,7 @@ struct model_wallet {
     uint64_t details, last, levels[HISTORY_LEVELS];
     uint64_t transaction_count;
     struct slice owner;
+    struct habits *habits; // NULL: nothing was counted yet
 };
 struct model_hold {
     struct hold hold;
@@ -47,13 +49,22 @@ struct model_purchase {
     uint64_t reserved;
 };
 
+struct model_rules {
+    uint32_t version;
+    uint64_t position;
+    struct slice rules;
+};
+
 struct model {
     uint64_t hash_seed;
     struct tally_map wallets, holds, withdrawals, parked, keys, purchases;
     struct currency_account currencies[MODEL_CURRENCIES_MAX];
     uint32_t currency_count;
     struct cursor cursors[CURSOR_COUNT];
-    struct arena texts; // owners, orders, bank ids, principals
+    struct arena texts; // owners, orders, bank ids, principals; and habits
+    // The sets of rules that were in force, the last one is.
+    struct model_rules *rules; // owned
+    uint32_t rules_count;
     uint64_t record_count, transaction_count, hold_open_count, key_record_count;
     const char *why; // when a record did not fit
 };

@@ -182,7 +182,10 @@ static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
     column_add_bytes(&columns[17], item->owner);
     column_add(&columns[18], wallet->currency);
     column_add(&columns[19], wallet->kind);
-    column_add_null(&columns[20]); // what rules count begins anew
+    if (item->habits == NULL || item->habits->version == 0)
+        column_add_null(&columns[20]);
+    else
+        column_add_bytes(&columns[20], slice_of(item->habits, sizeof(*item->habits)));
 }
 
 static void add_hold(struct rows_out *out, const struct model_hold *item) {
@@ -334,10 +337,45 @@ static void add_cursors(struct rows_out *out, const struct model *model) {
     send(out, &out->now, SQL_CHANGE_CURSORS, 9, 0);
 }
 
+static void add_rules(struct rows_out *out, const struct model *model) {
+    struct column *columns = out->now.columns;
+    begin(&out->now, COLUMN_BIT(2));
+    for (uint32_t i = 0; i < model->rules_count; i++) {
+        column_add(&columns[0], model->rules[i].version);
+        column_add(&columns[1], (int64_t)(model->rules[i].position / 8));
+        column_add_bytes(&columns[2], model->rules[i].rules);
+    }
+    send(out, &out->now, SQL_MOVE_RULES, 3, COLUMN_BIT(2));
+}
+
+void rows_out_data_keys(struct rows_out *out, const struct data_keys_copy *copy, uint32_t from,
+                        uint32_t to) {
+    struct column *columns = out->now.columns;
+    begin(&out->now, COLUMN_BIT(2));
+    for (uint32_t i = from; i < to; i++) {
+        const struct vault_key *key = &copy->keys[i];
+        column_add(&columns[0], (int64_t)key->number);
+        column_add(&columns[1], (int64_t)key->owner);
+        if (copy->destroyed[i])
+            column_add_null(&columns[2]);
+        else
+            column_add_bytes(&columns[2], slice_of(key->wrapped, sizeof(key->wrapped)));
+    }
+    send(out, &out->now, SQL_MOVE_DATA_KEYS, 3, COLUMN_BIT(2));
+}
+
+void rows_out_encryption(struct rows_out *out, const struct data_keys_copy *copy) {
+    struct parameters parameters = {0};
+    parameter_number(&parameters, (int64_t)copy->plain_until_ms);
+    parameter_bytes(&parameters, slice_of(copy->proof, sizeof(copy->proof)));
+    link_send(out->link, SQL_MOVE_ENCRYPTION, &parameters);
+}
+
 void rows_out_currencies(struct rows_out *out, const struct model *model) {
     begin(&out->now, CURRENCY_BYTES);
     for (uint32_t i = 0; i < model->currency_count; i++)
         currency_row_add(out->now.columns, i, &model->currencies[i], &out->scratch);
     send(out, &out->now, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS, CURRENCY_BYTES);
     add_cursors(out, model);
+    add_rules(out, model);
 }

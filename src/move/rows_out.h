@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rows on their way into a database, gathered in columns until they are worth a flight.
 #pragma once
+#include "engine/embedded/data_keys_copy.h"
 #include "engine/postgres/link.h"
 #include "move/model.h"
 #include "move/source.h"
@@ -59,4 +60,8 @@ void rows_out_send_heads(struct rows_out *out, uint64_t round);
 // index to go on behind, 0: that was all.
 uint32_t rows_out_table(struct rows_out *out, const struct model *model, enum rows_out_table table,
                         uint32_t index);
-void rows_out_currencies(struct rows_out *out, const struct model *model); // and places in logs
+// And places in logs, and sets of rules.
+void rows_out_currencies(struct rows_out *out, const struct model *model);
+void rows_out_encryption(struct rows_out *out, const struct data_keys_copy *copy);
+void rows_out_data_keys(struct rows_out *out, const struct data_keys_copy *copy, uint32_t from,
+                        uint32_t to);

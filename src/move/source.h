@@ -3,12 +3,15 @@
 // the number that it has in a database and with positions of 8 x number. Nothing is written here.
 //
 // A number: the milliseconds of its time shifted by 17 bits, and an eighth of its place in the
-// journal; of a transaction that is what its id says. So numbers grow from record to record.
+// journal; of a transaction that is what its id says. So numbers grow from record to record. Of what
+// moved into a journal earlier only the ids of transactions say numbers: what is between has the
+// next one each, which is at most the one that it had.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/disk.h"
+#include "engine/embedded/data_keys_copy.h"
 #include "move/model.h"
 #include "move/places.h"
 
@@ -21,13 +24,22 @@ struct move_birth {
     uint8_t seal_key[16];
     uint64_t hash_seed, created_ms;
 };
+#define MOVE_HEX_BYTES 33
+static inline void move_hex(struct id books, char ret_text[MOVE_HEX_BYTES]) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < sizeof(books.bytes); i++) {
+        ret_text[2 * i] = digits[books.bytes[i] >> 4];
+        ret_text[2 * i + 1] = digits[books.bytes[i] & 15];
+    }
+    ret_text[MOVE_HEX_BYTES - 1] = '\0';
+}
 
 struct move_record {
     uint64_t number;
     uint64_t round_time_ms;
     bool begins_round;
     struct record record; // with positions of 8 x number; slices live until the next
-    struct slice bytes;   // the same, encoded
+    struct slice bytes;   // the same, encoded; free texts as they are sealed
 };
 
 // Where a source ends.
@@ -41,6 +53,7 @@ struct move_source {
     struct move_birth birth;
     struct id_seal seal;
     uint64_t bytes_total, bytes_done; // or records, for a bar
+    uint64_t last_number; // of a database: that of its last record
     char why[MOVE_WHY_BYTES];
     // STATUS_ok: the next record; STATUS_end: there is none, and `end` stands.
     enum status (*next)(struct move_source *source, struct move_record *ret_record);
@@ -52,6 +65,19 @@ struct move_source {
 // wrong unless STATUS_ok. Thread: one per source, here and below.
 MUST_CHECK enum status source_folder_open(struct disk *disk, char *ret_why,
                                           struct move_source **ret_source);
+// A database that nobody writes to meanwhile, which the caller sees to. Reads it as it stood when it
+// was opened, as its owner.
+MUST_CHECK enum status source_postgres_open(const char *url, char *ret_why,
+                                            struct move_source **ret_source);
+// When API keys were last used, as far as it says; and the wrapped data keys. STATUS_not_found: its
+// texts are plain.
+MUST_CHECK enum status source_postgres_uses(struct move_source *source,
+                                            void (*each)(void *context, struct id key,
+                                                         uint64_t last_used_ms),
+                                            void *context);
+MUST_CHECK enum status source_postgres_keys(struct move_source *source,
+                                            struct data_keys_copy *ret_keys);
+
 // When API keys of the folder were last used, as far as it says: calls `each` for those known.
 void source_folder_uses(struct disk *disk,
                         void (*each)(void *context, struct id key, uint64_t last_used_ms),

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "engine/embedded/folder.h"
+#include "ledger/seal.h"
 #include "move/source.h"
 #include "watch/journal_reader.h"
 
@@ -18,6 +19,7 @@ struct source_folder {
     struct slice rest;      // of the round
     uint64_t position;      // of the next record in it
     uint64_t last_number;
+    uint64_t moved_ms;      // what is older moved here from a database; 0: nothing did
     struct places places;   // from positions to 8 x numbers
     struct buffer bytes, scratch;
     bool begins_round;
@@ -32,6 +34,13 @@ static enum status fail(struct source_folder *folder, enum status status, const 
 
 // See the top of source.h.
 static uint64_t number_of(const struct source_folder *folder, const struct record *record) {
+    uint64_t locator, first = record->time_ms << NUMBER_TIME_SHIFT;
+    if (record->time_ms < folder->moved_ms) {
+        if (record->kind == RECORD_TRANSACTION)
+            return id_open(&folder->source.seal, record->transaction.id, &locator) ? first + locator
+                                                                                   : 0;
+        return folder->last_number >= first ? folder->last_number + 1 : first;
+    }
     return (record->time_ms << NUMBER_TIME_SHIFT) + folder->position / 8;
 }
 
@@ -49,7 +58,7 @@ static bool is_found(const struct source_folder *folder, const struct record *re
 static bool is_as_written(struct source_folder *folder, const struct record *record,
                           struct slice bytes) {
     buffer_reset(&folder->bytes);
-    record_encode(record, &folder->bytes);
+    record_encode_again(record, bytes, &folder->bytes);
     return slice_equal(buffer_slice(&folder->bytes), bytes);
 }
 
@@ -70,7 +79,7 @@ static enum status take(struct source_folder *folder, struct slice bytes,
     if (!places_rewrite(&folder->places, record, &folder->scratch))
         return fail(folder, STATUS_damaged, "it names a record that is not there");
     buffer_reset(&folder->bytes);
-    record_encode(record, &folder->bytes);
+    record_encode_again(record, bytes, &folder->bytes);
     ret_record->number = number;
     ret_record->bytes = buffer_slice(&folder->bytes);
     ret_record->round_time_ms = folder->round.time_ms;
@@ -119,10 +128,11 @@ enum status source_folder_open(struct disk *disk, char *ret_why, struct move_sou
     struct source_folder *folder = memory_take_zeroed(sizeof(*folder));
     struct journal_reader_stand stand;
     struct birth birth;
+    struct origin_of_books origin = {0};
     folder->source.engine = "embedded";
     folder->source.next = next;
     folder->source.close = close_folder;
-    enum status status = folder_birth_read(disk, &birth);
+    enum status status = folder_birth_read(disk, &birth, &origin);
     if (status != STATUS_ok)
         (void)snprintf(ret_why, MOVE_WHY_BYTES, "the file \"books\" cannot be read (%s)",
                        status_name(status));
@@ -133,6 +143,7 @@ enum status source_folder_open(struct disk *disk, char *ret_why, struct move_sou
         return status;
     }
     journal_reader_stand(folder->reader, &stand);
+    folder->moved_ms = origin.moved_ms;
     folder->source.bytes_total = stand.journal_bytes;
     folder->source.birth = (struct move_birth){.books = birth.id,
                                                .hash_seed = birth.hash_seed,

@@ -10,21 +10,15 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/signal_gate.h"
 #include "engine/postgres/link.h"
 #include "engine/postgres/number.h"
 #include "engine/postgres/postgres.h"
+#include "move/nodes.h"
 #include "move/rows_out.h"
 
 #define WAIT_NS        UINT64_C(3600000000000) // of one flight; building indexes may take long
 #define FLIGHT_BYTES   ((size_t)4 << 20)
-#define COUNT_TRIES    30
-#define COUNT_PAUSE_NS UINT64_C(100000000)
-
-static const char settings[] =
-    "SET client_min_messages = warning; SET lock_timeout = '120s'; SET statement_timeout = 0; "
-    "SET idle_in_transaction_session_timeout = 0; SET timezone = 'UTC'; SET synchronous_commit = "
-    "on; SET jit = off; SET search_path = florin, pg_catalog";
+#define KEYS_IN_FLIGHT 5000
 
 struct head { // of a slot's chain
     struct sha256 chain;
@@ -63,71 +57,20 @@ static enum status fail(struct target_postgres *target, enum status status, cons
 
 // ---- opening ----------------------------------------------------------------------------------
 
-static enum status ask_number(struct link *link, const char *query, char *ret_why,
-                              uint64_t *ret_number) {
-    char text[LINK_WHY_BYTES] = "";
-    *ret_number = 0;
-    link->deadline_ns = clock_monotonic_ns() + WAIT_NS;
-    if (link_ask(link, query, text, sizeof(text)) != LINK_OK) {
-        (void)snprintf(ret_why, MOVE_WHY_BYTES, "%s", link->why);
-        return STATUS_busy;
-    }
-    for (const char *at = text; *at >= '0' && *at <= '9'; at++)
-        *ret_number = *ret_number * 10 + (uint64_t)(*at - '0');
-    return STATUS_ok;
-}
-
-// Connections of nodes. One that was closed a moment ago, as the one that migrated, may still be
-// there for the server; those of a node stay.
-static enum status count_nodes(struct link *link, char *ret_why, uint64_t *ret_count) {
-    struct signal_gate never;
-    enum status status = STATUS_ok;
-    signal_gate_init(&never, 0, 0);
-    *ret_count = 1;
-    for (int tries = 0; status == STATUS_ok && *ret_count != 0 && tries < COUNT_TRIES; tries++) {
-        if (tries != 0)
-            (void)signal_gate_wait(&never, 1, COUNT_PAUSE_NS);
-        status = ask_number(link,
-                            "SELECT count(*) FROM pg_stat_activity WHERE datname = "
-                            "current_database() AND application_name = 'florin' AND "
-                            "pid <> pg_backend_pid()",
-                            ret_why, ret_count);
-    }
-    return status;
-}
-
-static enum status open_plain(const char *url, char *ret_why, struct link *link) {
-    *link = (struct link){0};
-    if (link_open(link, url, settings, SQL_TURN_BACK, SQL_TURN, WAIT_NS) == LINK_OK)
-        return STATUS_ok;
-    (void)snprintf(ret_why, MOVE_WHY_BYTES, "No connection: %s", link->why);
-    link_done(link);
-    return STATUS_busy;
-}
-
 // Empty, or half filled by an earlier move of the same books.
 static enum status check_empty(struct link *link, const struct move_birth *birth, bool again,
                                char *ret_why) {
-    uint64_t nodes, others, ours;
-    char text[LINK_WHY_BYTES], mine[40], query[512];
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof(birth->books.bytes); i++)
-        at += (size_t)snprintf(mine + at, sizeof(mine) - at, "%02x", birth->books.bytes[i]);
-    enum status status = count_nodes(link, ret_why, &nodes);
+    uint64_t others, ours;
+    char text[LINK_WHY_BYTES], mine[MOVE_HEX_BYTES], query[512];
+    move_hex(birth->books, mine);
+    enum status status = nodes_refuse(link, ret_why);
     if (status != STATUS_ok)
         return status;
-    if (nodes != 0) {
-        (void)snprintf(ret_why, MOVE_WHY_BYTES,
-                       "%" PRIu64 " connections of Florin are open to the database: stop the "
-                       "nodes that serve it",
-                       nodes);
-        return STATUS_busy;
-    }
     (void)snprintf(query, sizeof(query),
                    "SELECT count(*) FROM florin.books WHERE filling LIKE '%%%s%%'", mine);
-    status = ask_number(link, query, ret_why, &ours);
+    status = plain_number(link, query, ret_why, &ours);
     if (status == STATUS_ok)
-        status = ask_number(link,
+        status = plain_number(link,
                             "SELECT count(*) FROM florin.books WHERE filling IS NOT NULL OR "
                             "moved_to IS NOT NULL OR record_count <> 0",
                             ret_why, &others);
@@ -151,10 +94,8 @@ static enum status check_empty(struct link *link, const struct move_birth *birth
 
 static enum status note_filling(struct link *link, const struct move_birth *birth,
                                 char *ret_why) {
-    char query[256], mine[40];
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof(birth->books.bytes); i++)
-        at += (size_t)snprintf(mine + at, sizeof(mine) - at, "%02x", birth->books.bytes[i]);
+    char query[256], mine[MOVE_HEX_BYTES];
+    move_hex(birth->books, mine);
     (void)snprintf(query, sizeof(query), "UPDATE florin.books SET filling = 'books %s'", mine);
     if (link_run(link, query) == LINK_OK)
         return STATUS_ok;
@@ -187,7 +128,7 @@ static enum status prepare(struct target_postgres *target, const struct move_bir
     uint32_t applied;
     enum status status = postgres_migrate(target->url, ret_why, MOVE_WHY_BYTES, &applied);
     if (status == STATUS_ok)
-        status = open_plain(target->url, ret_why, &plain);
+        status = plain_open(target->url, ret_why, &plain);
     if (status != STATUS_ok)
         return status;
     status = check_empty(&plain, birth, again, ret_why);
@@ -198,7 +139,7 @@ static enum status prepare(struct target_postgres *target, const struct move_bir
     link_done(&plain);
     if (status != STATUS_ok)
         return status;
-    if (link_open(&target->link, target->url, settings, SQL_TURN, SQL_MOVE_LAST, WAIT_NS) ==
+    if (link_open(&target->link, target->url, plain_settings, SQL_TURN, SQL_MOVE_LAST, WAIT_NS) ==
         LINK_OK)
         return STATUS_ok;
     (void)snprintf(ret_why, MOVE_WHY_BYTES, "No connection: %s", target->link.why);
@@ -323,6 +264,19 @@ void target_postgres_use(struct target_postgres *target, struct id key, uint64_t
         rows_out_use(&target->out, number, last_used_ms);
 }
 
+enum status target_postgres_keys(struct target_postgres *target,
+                                 const struct data_keys_copy *keys) {
+    enum status status = STATUS_ok;
+    rows_out_encryption(&target->out, keys);
+    for (uint32_t from = 0; status == STATUS_ok && from < keys->count; from += KEYS_IN_FLIGHT) {
+        uint32_t left = keys->count - from;
+        rows_out_data_keys(&target->out, keys, from,
+                           from + (left < KEYS_IN_FLIGHT ? left : KEYS_IN_FLIGHT));
+        status = flush(target);
+    }
+    return status == STATUS_ok ? flush(target) : status;
+}
+
 static enum status write_now(struct target_postgres *target) {
     const struct model *model = &target->model;
     enum status status = STATUS_ok;
@@ -375,11 +329,9 @@ static void write_books(struct target_postgres *target, const char *moved_from) 
 }
 
 enum status target_postgres_end(struct target_postgres *target) {
-    char moved_from[128];
-    size_t at = (size_t)snprintf(moved_from, sizeof(moved_from), "%s books ", target->plan.engine);
-    for (size_t i = 0; i < sizeof(target->birth.books.bytes); i++)
-        at += (size_t)snprintf(moved_from + at, sizeof(moved_from) - at, "%02x",
-                               target->birth.books.bytes[i]);
+    char moved_from[128], books[MOVE_HEX_BYTES];
+    move_hex(target->birth.books, books);
+    (void)snprintf(moved_from, sizeof(moved_from), "%s books %s", target->plan.engine, books);
     end_round(target);
     enum status status = flush(target);
     if (status == STATUS_ok)
@@ -397,7 +349,7 @@ enum status target_postgres_end(struct target_postgres *target) {
 
 enum status target_postgres_release(struct target_postgres *target) {
     struct link plain;
-    enum status status = open_plain(target->url, target->why, &plain);
+    enum status status = plain_open(target->url, target->why, &plain);
     if (status != STATUS_ok)
         return status;
     plain.deadline_ns = clock_monotonic_ns() + WAIT_NS;

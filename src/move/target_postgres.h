@@ -3,6 +3,7 @@
 // written in one transaction, so there is never half of it; and until it has been checked and
 // opened nobody serves it.
 #pragma once
+#include "engine/embedded/data_keys_copy.h"
 #include "move/source.h"
 
 struct target_postgres;
@@ -30,6 +31,9 @@ MUST_CHECK enum status target_postgres_take(struct target_postgres *target,
                                             const struct move_record *record);
 // When a key was last used. Before the end.
 void target_postgres_use(struct target_postgres *target, struct id key, uint64_t last_used_ms);
+// The data keys of encrypted texts. Before the end.
+MUST_CHECK enum status target_postgres_keys(struct target_postgres *target,
+                                            const struct data_keys_copy *keys);
 // All records were taken: what stands now is written, and everything committed.
 MUST_CHECK enum status target_postgres_end(struct target_postgres *target);
 // Now nodes may serve it.

@@ -70,6 +70,8 @@ static void print_report(const char *folder, const struct verify_report *report)
         printf("  unfinished   %" PRIu64
                " bytes of a round that nobody was answered for; the next start cuts them\n",
                report->unfinished_bytes);
+    if (report->goes_on)
+        print_chain(&report->first_chain, "goes on from");
     print_chain(&report->chain, "chain");
     print_checks(books);
 }

@@ -93,6 +93,11 @@ static struct slice record_at(void *context, uint64_t position) {
     return auditor->found;
 }
 
+static uint64_t find_position(void *context, struct id transaction) {
+    struct engine *engine = ((struct auditor *)context)->engine;
+    return engine->port->position_of(engine, transaction);
+}
+
 static void compare_wallet(struct auditor *auditor, const struct tally_wallet *wallet,
                            const struct ahead *live) {
     if (live->balance == wallet->balance && live->held == wallet->held &&
@@ -520,6 +525,8 @@ struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_m
     struct tally_source source = {
         .seal = &engine->seal,
         .locator_time_shift = engine->locator_time_shift,
+        .moved_ms = engine->moved_ms,
+        .find_position = find_position,
         .record_at = record_at,
         .wallet_changed = wallet_changed,
         .hold_changed = hold_changed,

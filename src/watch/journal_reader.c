@@ -28,7 +28,8 @@ enum {
     S_SEQUENCE = 64,
     S_TIME = 72,
     S_CHAIN = 80,
-    S_ZERO = 112,
+    S_FLAGS = 112,
+    S_ZERO = 116,
     S_END = 128
 };
 // Offsets in a round header.
@@ -69,6 +70,8 @@ struct journal_reader {
     uint64_t window_start;
     uint64_t limit;          // 0: none
     uint64_t number, offset; // where the next round is expected
+    bool goes_on; // from other books, whose chain ended at:
+    struct sha256 first_chain;
     // What the last round said:
     struct sha256 chain;
     uint64_t sequence, time_ms, last_round, synced;
@@ -150,6 +153,8 @@ static const char *header_check(struct journal_reader *reader, uint64_t number,
         return "J2: the segment header's checksum does not agree";
     if (u32_at(block, S_VERSION) != 1 || !is_zero(block + S_ZERO, BLOCK - S_ZERO))
         return "J2: the segment header has a version or bytes that are not known";
+    if (u32_at(block, S_FLAGS) > (number == 0 ? 1 : 0))
+        return "J2: the segment has a flag that is not known";
     if (number == 0) {
         memcpy(reader->books, block + S_BOOKS, sizeof(reader->books));
         reader->segment_bytes = u64_at(block, S_SIZE);
@@ -236,6 +241,10 @@ static enum status reader_begin(struct journal_reader *reader, char *ret_why) {
     reader->chain = sha256_of(slice_of(seed, sizeof(seed)));
     reader->offset = BLOCK;
     const uint8_t *header = reader->segments[0].header;
+    reader->goes_on = u32_at(header, S_FLAGS) == 1;
+    if (reader->goes_on)
+        memcpy(&reader->chain, header + S_CHAIN, sizeof(reader->chain));
+    reader->first_chain = reader->chain;
     if (!is_zero(header + S_PREVIOUS_END, S_CHAIN - S_PREVIOUS_END) ||
         memcmp(header + S_CHAIN, &reader->chain, sizeof(reader->chain)) != 0)
         return damaged(0, 0, "J3: the first segment says that there were rounds before it",
@@ -341,6 +350,8 @@ void journal_reader_stand(const struct journal_reader *reader,
         .round_count = reader->round_count,
         .time_ms = reader->time_ms,
         .chain = reader->chain,
+        .goes_on = reader->goes_on,
+        .first_chain = reader->first_chain,
         .is_closed = reader->is_closed,
         .unfinished_bytes = reader->unfinished_bytes,
     };

@@ -29,6 +29,8 @@ struct journal_reader_stand {
     uint64_t segment_count, round_count;
     uint64_t time_ms;
     struct sha256 chain;
+    bool goes_on;              // the first segment says so: from other books, which moved here
+    struct sha256 first_chain; // where the chain begins
     bool is_closed;            // the last round is a closing one
     uint64_t unfinished_bytes; // behind the last round; known at the end
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "ledger/seal.h"
 #include "watch/tally_map.h"
 
 #define FEED_BYTES ((size_t)1 << 20)
@@ -161,7 +162,10 @@ static bool take_record(void *context, const struct feed_record *fed) {
     if (!name_record(hashing, &record))
         return true;
     buffer_reset(&hashing->buffer);
-    record_encode(&record, &hashing->buffer);
+    if (hashing->ignores_names)
+        record_encode(&record, &hashing->buffer);
+    else
+        record_encode_again(&record, fed->bytes, &hashing->buffer);
     sha256_add(hashing->records, buffer_slice(&hashing->buffer));
     if (hashing->count == hashing->capacity) {
         hashing->capacity = hashing->capacity == 0 ? 1024 : hashing->capacity * 2;

@@ -78,6 +78,8 @@ struct tally_source {
     // Of the books' ids; or NULL, and find_position tells where a transaction stands (0: nowhere).
     const struct id_seal *seal;
     uint64_t (*find_position)(void *context, struct id transaction);
+    // Of books that were moved: with a seal, `find_position` tells of ids that are older. 0: none.
+    uint64_t moved_ms;
     uint32_t locator_time_shift; // as in struct engine
     // The bytes of an earlier record; empty: there is none at that position. They live until the
     // next call.

@@ -270,7 +270,7 @@ static bool take_capture(struct tally *tally, const struct transaction_facts *fa
 static uint64_t position_of(const struct tally *tally, struct id id) {
     uint32_t shift = tally->source.locator_time_shift;
     uint64_t locator;
-    if (tally->source.seal == NULL)
+    if (tally->source.seal == NULL || id_time_ms(id) < tally->source.moved_ms)
         return tally->source.find_position(tally->source.context, id);
     if (!id_open(tally->source.seal, id, &locator))
         return 0;

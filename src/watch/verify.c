@@ -17,10 +17,24 @@
 #define BOOKS_NAME     "books"
 #define PROGRESS_BYTES (UINT64_C(4) << 20)
 
+#define MOVED_TIME_SHIFT 17 // of the numbers that books in a database have
+
+struct moved_transaction {
+    uint64_t number, position;
+};
+
+struct books_said {
+    struct id_seal seal;
+    uint64_t moved_ms; // 0: they were born here
+    struct sha256 moved_chain;
+};
+
 struct verification {
     struct disk *disk;
     struct journal_reader *reader; // owned
-    struct id_seal seal;
+    struct books_said said;        // by the file "books"
+    struct moved_transaction *moved; // owned; in their order
+    uint64_t moved_count, moved_capacity;
     struct tally tally;
     void (*progress)(void *context, const struct verify_progress *progress);
     void *context;
@@ -33,9 +47,9 @@ static struct slice record_at(void *context, uint64_t position) {
 }
 
 // The file "books" (described in engine/embedded/folder.c): magic, version, checksum, id, key of
-// the ids' permutation.
-static enum status read_seal(struct disk *disk, char *ret_why, struct id_seal *ret_seal) {
-    uint8_t bytes[64];
+// the ids' permutation; in version 2 at its end where books that were moved come from.
+static enum status read_books(struct disk *disk, char *ret_why, struct books_said *ret_said) {
+    uint8_t bytes[104];
     uint32_t version, crc;
     struct disk_file *file;
     size_t got = 0;
@@ -51,13 +65,73 @@ static enum status read_seal(struct disk *disk, char *ret_why, struct id_seal *r
     }
     memcpy(&version, bytes + 8, sizeof(version));
     memcpy(&crc, bytes + 12, sizeof(crc));
-    if (got != sizeof(bytes) || memcmp(bytes, "florinbk", 8) != 0 || version != 1 ||
-        crc != crc32c(slice_of(bytes + 16, sizeof(bytes) - 16))) {
+    bool has_moved = got == 104 && version == 2;
+    if ((!has_moved && (got != 64 || version != 1)) || memcmp(bytes, "florinbk", 8) != 0 ||
+        crc != crc32c(slice_of(bytes + 16, got - 16))) {
         (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" does not hold");
         return STATUS_damaged;
     }
-    *ret_seal = id_seal_make(bytes + 32);
+    *ret_said = (struct books_said){.seal = id_seal_make(bytes + 32)};
+    if (has_moved) {
+        memcpy(&ret_said->moved_ms, bytes + 64, sizeof(ret_said->moved_ms));
+        memcpy(&ret_said->moved_chain, bytes + 72, sizeof(ret_said->moved_chain));
+    }
     return STATUS_ok;
+}
+
+// The journal begins where the file "books" says.
+static enum status check_origin(const struct journal_reader_stand *stand,
+                                const struct books_said *said, char *ret_why) {
+    bool fits = stand->goes_on == (said->moved_ms != 0) &&
+                (!stand->goes_on || memcmp(&stand->first_chain, &said->moved_chain,
+                                           sizeof(said->moved_chain)) == 0);
+    if (fits)
+        return STATUS_ok;
+    (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES,
+                   "J3: the journal goes on from other books than the file \"books\" says");
+    return STATUS_damaged;
+}
+
+// ---- what moved in ----------------------------------------------------------------------------
+
+// Numbers of transactions that moved grow from record to record; so each id leads to one place.
+static void note_moved(struct verification *verification, uint64_t position, struct slice bytes) {
+    struct record record;
+    const char *broken;
+    uint64_t locator;
+    if (record_decode(bytes, &record, &broken) != STATUS_ok ||
+        record.kind != RECORD_TRANSACTION ||
+        id_time_ms(record.transaction.id) >= verification->said.moved_ms ||
+        !id_open(&verification->said.seal, record.transaction.id, &locator))
+        return;
+    uint64_t number = (id_time_ms(record.transaction.id) << MOVED_TIME_SHIFT) + locator;
+    if (verification->moved_count != 0 &&
+        verification->moved[verification->moved_count - 1].number >= number)
+        return; // it leads elsewhere, which the tally tells
+    if (verification->moved_count == verification->moved_capacity) {
+        verification->moved_capacity = verification->moved_capacity * 2 + 4096;
+        verification->moved = memory_resize(
+            verification->moved, verification->moved_capacity * sizeof(*verification->moved));
+    }
+    verification->moved[verification->moved_count++] =
+        (struct moved_transaction){.number = number, .position = position};
+}
+
+static uint64_t find_moved(void *context, struct id transaction) {
+    const struct verification *verification = context;
+    uint64_t locator, low = 0, high = verification->moved_count;
+    if (!id_open(&verification->said.seal, transaction, &locator))
+        return 0;
+    uint64_t number = (id_time_ms(transaction) << MOVED_TIME_SHIFT) + locator;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (verification->moved[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there = low < verification->moved_count && verification->moved[low].number == number;
+    return is_there ? verification->moved[low].position : 0;
 }
 
 static void tell_progress(struct verification *verification, bool is_end) {
@@ -81,6 +155,8 @@ static bool take_round(struct verification *verification,
     while (rest.size != 0) {
         size_t size = record_size(rest);
         CHECK(size != 0); // the reader has walked over it
+        if (round->time_ms < verification->said.moved_ms)
+            note_moved(verification, position, slice_of(rest.bytes, size));
         if (!tally_take(&verification->tally, position, slice_of(rest.bytes, size), round->time_ms))
             return false;
         rest = slice_of(rest.bytes + size, rest.size - size);
@@ -156,14 +232,21 @@ static enum status verify_open(struct verification *verification, struct verify_
     char why[JOURNAL_READER_WHY_BYTES] = "";
     enum status status = journal_reader_open(verification->disk, why, &verification->reader);
     if (status == STATUS_ok)
-        status = read_seal(verification->disk, why, &verification->seal);
+        status = read_books(verification->disk, why, &verification->said);
+    if (status == STATUS_ok) {
+        journal_reader_stand(verification->reader, &stand);
+        status = check_origin(&stand, &verification->said, why);
+    }
     if (status != STATUS_ok) {
         tell_damage(report, why);
         return status;
     }
-    journal_reader_stand(verification->reader, &stand);
+    report->goes_on = stand.goes_on;
+    report->first_chain = stand.first_chain;
     struct tally_source source = {
-        .seal = &verification->seal,
+        .seal = &verification->said.seal,
+        .moved_ms = verification->said.moved_ms,
+        .find_position = find_moved,
         .record_at = record_at,
         .context = verification,
         .record_count_max = stand.journal_bytes / RECORD_BYTES_MIN,
@@ -188,6 +271,7 @@ enum status verify_disk(struct disk *disk,
     }
     ret_report->books.took_us = (clock_monotonic_ns() - started_ns) / 1000;
     journal_reader_close(verification->reader);
+    memory_free(verification->moved);
     memory_free(verification);
     // Damage is a finding about books that are there.
     return status == STATUS_damaged ? STATUS_ok : status;

@@ -14,6 +14,8 @@ struct verify_report {
     uint64_t journal_bytes;        // of all segments' files
     uint64_t segment_count, round_count;
     uint64_t last_time_ms;     // of the last round
+    bool goes_on;              // these books were moved here, and go on from
+    struct sha256 first_chain; // where the others ended
     struct sha256 chain;       // after the last round: proves everything before it
     bool is_closed;            // the server was stopped cleanly
     uint64_t unfinished_bytes; // of a round that a crash interrupted; the next start cuts them

@@ -10,7 +10,9 @@ import time
 
 import differential
 import florin
+import rules
 import run
+import sealed
 
 RULES = {
     "approvals": {"above": {"USD": 90_000}},
@@ -44,12 +46,127 @@ class Server(florin.Server):
         self.url = url
         self.data = os.path.join(florin.folder(), "data")
 
+    def new_folder(self, data=None):
+        """From now on the books are in that folder, without the file of the first key."""
+        self.url = None
+        self.data = data or os.path.join(florin.folder(), "data")
+        return self.data
+
     def move_words(self, target):
-        return ["migrate-engine", "--from-data", self.data, *target]
+        source = ["--from-postgres", self.url] if self.url else ["--from-data", self.data]
+        return ["migrate-engine", *source, *target]
 
 
 def to_postgres(url):
     return ["--to-postgres", url]
+
+
+def to_folder(path):
+    return ["--to-data", path]
+
+
+def everything(server):
+    """A configuration with all that books can hold: rules that count and hold, encrypted texts."""
+    kept = [rules.rule("large-points", "hold", amount=600_000, currencies=["POINTS"],
+                       operations=["transfer"]),
+            rules.rule("third-points", count_in_hour=3, currencies=["POINTS"],
+                       operations=["withdrawal"]),
+            rules.rule("many-payments", count_in_hour=20, operations=["transfer"])]
+    return {**RULES, **rules.config(kept),
+            "encryption": {"master_key_file": sealed.key_file(server, "master.key")}}
+
+
+class Watched:
+    """What rules count and hold, and owners whose data keys live and were destroyed."""
+    def __init__(self, server, secret):
+        self.server, self.secret, self.count = server, secret, 0
+        with self.client() as client:
+            self.payer, self.payee = [client.post("/v1/wallets", {
+                "owner": f"watched-{kind}", "currency": "POINTS", "kind": kind}).json["id"]
+                for kind in ("customer", "merchant")]
+            self.deposit(client, 5_000_000)
+            # Who asks does not decide.
+            service = client.post("/v1/keys", {"name": "till", "role": "service"})["secret"]
+            with self.server.client(service) as till:
+                self.held = [self.large(till) for _ in range(3)]
+            self.withdraw(client)
+            self.withdraw(client)
+        self.keeps = self.owner("keeps")
+        self.forgotten = self.owner("goes")
+        with self.client() as client:
+            gone = client.delete("/v1/owners/goes/data")
+            if gone.status not in (200, 204):
+                raise AssertionError(gone)
+            self.forgotten.told = self.forgotten.read(client)
+
+    def owner(self, name):
+        view = Secret(self.server, self.secret)
+        return sealed.Life(view, name)
+
+    def client(self):
+        return self.server.client(self.secret)
+
+    def deposit(self, client, amount):
+        self.count += 1
+        client.post("/v1/deposits", {"wallet": self.payer, "amount": amount,
+                                     "bank_transaction_id": f"watched-{self.count}"})
+
+    def large(self, client):
+        answer = client.post("/v1/transfers",
+                             {"from": self.payer, "to": self.payee, "amount": 700_000})
+        if answer.status != 202:
+            raise AssertionError(f"was not held: {answer!r}")
+        return answer["id"]
+
+    def withdraw(self, client):
+        return client.post("/v1/withdrawals", {"wallet": self.payer, "amount": 10})
+
+    def anomalies(self, client):
+        return [item["id"] for item in client.get(
+            f"/v1/anomalies?wallet={self.payer}&limit=200")["items"]]
+
+    def show(self):
+        shown = {}
+        with self.client() as client:
+            for item in self.anomalies(client):
+                shown[item] = client.get(f"/v1/anomalies/{item}").body.decode()
+            for name, life in (("keeps", self.keeps), ("goes", self.forgotten)):
+                shown[f"texts of {name}"] = json.dumps(life.read(client))
+        return shown
+
+    def prove(self, report, when):
+        """Texts are read, those that went stay away, what waits is decided, counters go on."""
+        with self.client() as client:
+            report.equal(f"{when}: texts that are kept", self.keeps.read(client), self.keeps.told)
+            report.equal(f"{when}: texts that are gone", self.forgotten.read(client),
+                         self.forgotten.told)
+            held = self.held.pop()
+            before = client.get(f"/v1/wallets/{self.payer}")
+            done = client.post(f"/v1/anomalies/{held}/approve", {"reason": "known"})
+            after = client.get(f"/v1/wallets/{self.payer}")
+            report.equal(f"{when}: a held payment is decided", done.get("status"), "approved",
+                         done)
+            report.equal(f"{when}: and its money moves",
+                         (after["balance"], after["held"]),
+                         (before["balance"] - 700_000, before["held"] - 700_000))
+            found = len(self.anomalies(client))
+            self.withdraw(client)
+            report.equal(f"{when}: the third withdrawal in an hour is seen",
+                         len(self.anomalies(client)), found + 1)
+            # New texts are sealed under the same owner's key.
+            self.keeps.post(client, "/v1/deposits", wallet=self.keeps.wallet, amount=3,
+                            bank_transaction_id=self.keeps.number("bank"),
+                            reference=sealed.text(when))
+            self.keeps.told = self.keeps.read(client)
+
+
+class Secret:
+    """The server to those who hold another key than that of the file."""
+    def __init__(self, server, secret):
+        self.server, self.secret = server, secret
+
+    def client(self, secret=None):
+        return self.server.client(secret or self.secret)
 
 
 class House:

@@ -33,6 +33,7 @@ struct books {
     struct state state;
     uint64_t
         hash_seed; // of the index's fingerprints: secret, so nobody can choose what falls together
+    struct sha256 moved_chain; // where the books ended that moved here (engine.moved_ms)
     struct journal *journal;
     struct index *index;
     struct data_keys *data_keys; // NULL: texts are plain
@@ -122,6 +123,10 @@ uint64_t owner_fingerprint(const struct books *books, struct slice owner);
 // The record under the same idempotency key, if there is one. Thread: the writer.
 bool fetch_earlier(struct books *books, const struct command *command, struct record *ret_record,
                    uint64_t *ret_position);
+// Where the transaction with that id stands, or would: 0: nowhere. `open` as below.
+uint64_t fetch_transaction_place(struct books *books, struct id id, bool open);
+// A transaction that moved in is put where the line above finds it.
+void fetch_index_moved(struct books *books, struct id transaction, uint64_t position);
 // The transaction with that id, decoded. `open` also looks into the open round (the writer only).
 bool fetch_transaction(struct books *books, struct id id, bool open, struct record *ret_record,
                        uint64_t *ret_position);

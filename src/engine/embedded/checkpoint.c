@@ -308,6 +308,7 @@ static void state_refresh(struct state *state) {
     for (uint32_t i = 1; i < state->holds.count; i++)
         state_hold_list(state, state_hold_at(state, i));
     state_refunds_refresh(state);
+    state_moved_refresh(state);
 }
 
 enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) {
@@ -362,9 +363,7 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
         state_refresh(state);
         *ret_landmark = footer.landmark;
     } else {
-        struct id_seal seal = state->seal;
-        state_done(state);
-        state_init(state, &seal);
+        state_empty(state);
     }
     return status;
 }

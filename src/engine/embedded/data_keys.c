@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The file "data_keys", little endian, in slots of 128 bytes so that none crosses a sector:
-//
-//   slot 0    magic "florindk", version (u32), CRC32C of what follows (u32), time until when texts
-//             were plain (u64), proof of the master key (72), time until when records may name keys
-//             that are not here, because somebody gave up their texts (u64), zero
-//   slot n    CRC32C of what follows (u32), state (u32: 1 in use, 2 destroyed), number (u64: n
-//             below, 31 random bits above), mark of the owner (u64), wrapped key (72), zero
-//
-// A slot is written before the first record that needs it is durable, and overwritten once, after
-// the record that destroys it is. One that does not hold was never needed, or is being destroyed:
-// either way it has no key. Numbers are never used twice, not even by a folder that was put back
-// from a backup: its next keys have other random bits.
+// Data keys in memory, and the file that data_keys_file.h describes.
 #include "engine/embedded/data_keys.h"
+#include "engine/embedded/data_keys_file.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,28 +11,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-#define NAME     "data_keys"
-#define NEW_NAME "data_keys.new"
-static const char magic[8] = "florindk";
+#define NEW_NAME DATA_KEYS_NAME ".new"
 
-enum slot_state { SLOT_IN_USE = 1, SLOT_DESTROYED = 2 };
-
-struct head_bytes {
-    char magic[8];
-    uint32_t version, crc;
-    uint64_t plain_until_ms;
-    uint8_t proof[VAULT_WRAPPED_BYTES];
-    uint64_t lost_until_ms;
-    uint8_t zero[24];
-};
-static_assert(sizeof(struct head_bytes) == 128, "no padding");
-
-struct slot {
-    uint32_t crc, state;
-    struct vault_key key;
-    uint8_t zero[32];
-};
-static_assert(sizeof(struct slot) == 128, "no padding");
 static_assert(VAULT_OVERHEAD == SEAL_OVERHEAD && XAES_NONCE_BYTES == SEAL_NONCE_BYTES,
               "the ledger leaves as much room as the vault needs");
 
@@ -58,6 +28,9 @@ struct data_keys {
     uint32_t count, capacity;
     uint32_t *table; // open addressing by owner: the newest slot in use, 0: free
     uint32_t table_size, table_used;
+    uint32_t moved;        // the first slots, with numbers of other books
+    uint32_t *moved_table; // open addressing by number, 0: free; NULL: none moved
+    uint32_t moved_mask;
     uint32_t durable; // slots before this one are in the file
     uint32_t *destroyed; // slots that are not yet destroyed in the file
     uint32_t destroyed_count, destroyed_capacity;
@@ -69,10 +42,6 @@ static void lock(struct data_keys *keys) {
 
 static void unlock(struct data_keys *keys) {
     CHECK(pthread_mutex_unlock(&keys->lock) == 0);
-}
-
-static uint32_t crc_of(const struct slot *slot) {
-    return crc32c(slice_of(&slot->state, sizeof(*slot) - offsetof(struct slot, state)));
 }
 
 // ---- finding ------------------------------------------------------------------------------------
@@ -121,9 +90,35 @@ static void slot_enter(struct data_keys *keys, uint32_t index) {
     *place = index;
 }
 
+static uint32_t *moved_place(const struct data_keys *keys, uint64_t number) {
+    uint32_t at = (uint32_t)(number * UINT64_C(0x9E3779B97F4A7C15) >> 32) & keys->moved_mask;
+    while (keys->moved_table[at] != 0 && keys->slots[keys->moved_table[at]].key.number != number)
+        at = (at + 1) & keys->moved_mask;
+    return &keys->moved_table[at];
+}
+
+static void moved_enter(struct data_keys *keys) {
+    uint32_t size = 16;
+    if (keys->moved == 0)
+        return;
+    while (size < 2 * (uint64_t)keys->moved)
+        size *= 2;
+    keys->moved_mask = size - 1;
+    keys->moved_table = memory_take_zeroed(size * sizeof(*keys->moved_table));
+    for (uint32_t i = 1; i <= keys->moved && i < keys->count; i++)
+        if (keys->slots[i].state != 0)
+            *moved_place(keys, keys->slots[i].key.number) = i;
+}
+
+// Where the slot with that number is, or would be; 0: there is none.
+static uint32_t slot_index(const struct data_keys *keys, uint64_t number) {
+    uint32_t moved = keys->moved_table == NULL ? 0 : *moved_place(keys, number);
+    return moved != 0 ? moved : (uint32_t)number > keys->moved ? (uint32_t)number : 0;
+}
+
 // The slot with that number, in use; NULL: there is none, or it was destroyed.
 static struct slot *slot_find(const struct data_keys *keys, uint64_t number) {
-    uint32_t index = (uint32_t)number;
+    uint32_t index = slot_index(keys, number);
     if (index == 0 || index >= keys->count)
         return NULL;
     struct slot *slot = &keys->slots[index];
@@ -141,7 +136,10 @@ uint64_t data_keys_plain_until_ms(const struct data_keys *keys) {
 }
 
 bool data_keys_lacks(const struct data_keys *keys, uint64_t number, uint64_t time_ms) {
-    return keys == NULL || ((uint32_t)number >= keys->count && time_ms >= keys->lost_until_ms);
+    if (keys == NULL)
+        return true;
+    uint32_t index = slot_index(keys, number);
+    return (index == 0 || index >= keys->count) && time_ms >= keys->lost_until_ms;
 }
 
 void data_keys_give_up(struct data_keys *keys, uint64_t now_ms) {
@@ -173,7 +171,7 @@ static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
     slot->key.number = (uint64_t)(random >> 1) << 32 | index;
     slot->key.owner = owner;
     vault_make(keys->vault, &slot->key);
-    slot->crc = crc_of(slot);
+    slot->crc = slot_crc(slot);
     slot_enter(keys, index);
     number = slot->key.number;
     unlock(keys);
@@ -216,10 +214,10 @@ void data_keys_forget(struct data_keys *keys, uint64_t number) {
             keys->destroyed = memory_resize(keys->destroyed, keys->destroyed_capacity *
                                                                  sizeof(*keys->destroyed));
         }
-        keys->destroyed[keys->destroyed_count++] = (uint32_t)number;
+        keys->destroyed[keys->destroyed_count++] = slot_index(keys, number);
         slot->state = SLOT_DESTROYED;
         explicit_bzero(slot->key.wrapped, sizeof(slot->key.wrapped));
-        slot->crc = crc_of(slot);
+        slot->crc = slot_crc(slot);
     }
     unlock(keys);
     if (keys->vault != NULL)
@@ -229,12 +227,13 @@ void data_keys_forget(struct data_keys *keys, uint64_t number) {
 // ---- the file -----------------------------------------------------------------------------------
 
 static enum status write_head(struct data_keys *keys, struct disk_file *file) {
-    struct head_bytes head = {.version = 1, .plain_until_ms = keys->plain_until_ms,
-                              .lost_until_ms = keys->lost_until_ms};
-    memcpy(head.magic, magic, sizeof(magic));
+    struct head_bytes head = {.version = 1,
+                              .plain_until_ms = keys->plain_until_ms,
+                              .lost_until_ms = keys->lost_until_ms,
+                              .moved = keys->moved};
+    memcpy(head.magic, data_keys_magic, sizeof(data_keys_magic));
     vault_prove(keys->vault, head.proof);
-    const size_t at = offsetof(struct head_bytes, plain_until_ms);
-    head.crc = crc32c(slice_of((const uint8_t *)&head + at, sizeof(head) - at));
+    head.crc = head_crc(&head);
     return file->driver->write(file, 0, slice_of(&head, sizeof(head)));
 }
 
@@ -288,13 +287,13 @@ static enum status write_all(struct data_keys *keys) {
         status = driver->sync(file);
     driver->close(file);
     if (status == STATUS_ok)
-        status = driver->rename(keys->disk, NEW_NAME, NAME);
+        status = driver->rename(keys->disk, NEW_NAME, DATA_KEYS_NAME);
     if (status != STATUS_ok)
         return status;
     driver->close(keys->file);
     keys->file = NULL;
     set_durable(keys);
-    return driver->open(keys->disk, NAME, false, &keys->file);
+    return driver->open(keys->disk, DATA_KEYS_NAME, false, &keys->file);
 }
 
 enum status data_keys_begin(struct data_keys *keys, bool have_past, uint64_t now_ms, char *ret_why,
@@ -314,7 +313,7 @@ enum status data_keys_begin(struct data_keys *keys, bool have_past, uint64_t now
     if (status == STATUS_ok)
         status = data_keys_settle(keys); // what the replay found destroyed
     if (status != STATUS_ok)
-        (void)snprintf(ret_why, why_bytes, "the file \"" NAME "\" cannot be written (%s)",
+        (void)snprintf(ret_why, why_bytes, "the file \"" DATA_KEYS_NAME "\" cannot be written (%s)",
                        status_name(status));
     return status;
 }
@@ -327,11 +326,11 @@ static enum status read_head(struct data_keys *keys, struct head_bytes *ret_head
     enum status status = driver->read(keys->file, 0, ret_head, sizeof(*ret_head), &size);
     if (status != STATUS_ok)
         return status;
-    const size_t at = offsetof(struct head_bytes, plain_until_ms);
-    if (size != sizeof(*ret_head) || memcmp(ret_head->magic, magic, sizeof(magic)) != 0 ||
-        ret_head->version != 1 ||
-        ret_head->crc != crc32c(slice_of((const uint8_t *)ret_head + at, sizeof(*ret_head) - at)))
+    if (size != sizeof(*ret_head) ||
+        memcmp(ret_head->magic, data_keys_magic, sizeof(data_keys_magic)) != 0 ||
+        ret_head->version != 1 || ret_head->crc != head_crc(ret_head))
         return STATUS_damaged;
+    keys->moved = ret_head->moved;
     keys->plain_until_ms = ret_head->plain_until_ms;
     keys->lost_until_ms = ret_head->lost_until_ms;
     return STATUS_ok;
@@ -346,13 +345,15 @@ static enum status read_slots(struct data_keys *keys) {
         size_t size = 0;
         struct slot *slot = slot_add(keys);
         status = driver->read(keys->file, i * sizeof(*slot), slot, sizeof(*slot), &size);
-        if (status == STATUS_ok && (size != sizeof(*slot) || slot->crc != crc_of(slot) ||
-                                    (uint32_t)slot->key.number != i))
+        if (status == STATUS_ok && (size != sizeof(*slot) || slot->crc != slot_crc(slot) ||
+                                    (i > keys->moved && (uint32_t)slot->key.number != i)))
             memset(slot, 0, sizeof(*slot));
         if (slot->state != 0)
             slot_enter(keys, (uint32_t)i);
     }
     set_durable(keys);
+    if (status == STATUS_ok)
+        moved_enter(keys);
     return status;
 }
 
@@ -368,7 +369,7 @@ static enum status exchange(struct data_keys *keys, const struct master_key *old
             continue;
         if (!vault_rewrap(keys->vault, old, &slot->key))
             status = STATUS_damaged;
-        slot->crc = crc_of(slot);
+        slot->crc = slot_crc(slot);
         done++;
     }
     vault_close(old);
@@ -390,12 +391,12 @@ static enum status load(struct data_keys *keys, const struct vault_masters *mast
         status = masters->has_old ? exchange(keys, &masters->old, &head) : STATUS_invalid_request;
     if (status == STATUS_invalid_request)
         (void)snprintf(ret_why, why_bytes,
-                       "the master key is not the one that the file \"" NAME "\" is under; give "
+                       "the master key is not the one that the file \"" DATA_KEYS_NAME "\" is under; give "
                        "the right one%s",
                        masters->has_old ? ", the old master key is not it either" : "");
     else if (status != STATUS_ok)
         (void)snprintf(ret_why, why_bytes,
-                       "the file \"" NAME "\" does not hold or cannot be read (%s); without it "
+                       "the file \"" DATA_KEYS_NAME "\" does not hold or cannot be read (%s); without it "
                        "encrypted texts are lost: restore it from a backup",
                        status_name(status));
     return status;
@@ -406,9 +407,9 @@ enum status data_keys_open(struct disk *disk, const struct vault_masters *master
                            struct data_keys **ret_keys) {
     struct disk_file *file = NULL;
     *ret_keys = NULL;
-    enum status status = disk->driver->open(disk, NAME, false, &file);
+    enum status status = disk->driver->open(disk, DATA_KEYS_NAME, false, &file);
     if (status != STATUS_ok && status != STATUS_not_found) {
-        (void)snprintf(ret_why, why_bytes, "the file \"" NAME "\" cannot be opened (%s)",
+        (void)snprintf(ret_why, why_bytes, "the file \"" DATA_KEYS_NAME "\" cannot be opened (%s)",
                        status_name(status));
         return status;
     }
@@ -446,6 +447,7 @@ void data_keys_close(struct data_keys *keys) {
     (void)pthread_mutex_destroy(&keys->lock); // nobody holds it
     memory_free(keys->slots);
     memory_free(keys->table);
+    memory_free(keys->moved_table);
     memory_free(keys->destroyed);
     memory_free(keys);
 }

@@ -361,6 +361,7 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
         index_put(books->index, INDEX_IDEMPOTENCY, key_fingerprint(books, record->key), position);
     if (record->kind == RECORD_TRANSACTION) {
         const struct transaction_facts *facts = &record->transaction;
+        fetch_index_moved(books, facts->id, position);
         if (facts->bank_id.size != 0)
             index_put(books->index, INDEX_BANK,
                       bank_fingerprint(books, &facts->currency, facts->bank_id), position);
@@ -379,10 +380,19 @@ void effect_index(struct books *books, uint64_t position, const struct record *r
 
 // The item of an id, added when its place is the next one: records come in the order in which
 // things were made.
-static void *replay_item(struct books *books, struct table *table, struct id id) {
+static void *replay_item(struct books *books, struct table *table, struct moved_ids *moved,
+                         struct id id) {
     uint64_t locator;
-    if (!id_open(&books->state.seal, id, &locator) || locator == 0 || locator > table->count)
+    if (id_time_ms(id) < books->state.moved_ms && !id_is_zero(id)) {
+        locator = moved_ids_find(moved, id);
+        if (locator == 0) {
+            locator = table_add(table);
+            moved_ids_add(moved, id, (uint32_t)locator);
+        }
+    } else if (!id_open(&books->state.seal, id, &locator) || locator == 0 ||
+               locator > table->count) {
         return NULL;
+    }
     if (locator == table->count)
         CHECK(table_add(table) == locator);
     uint8_t *item = table_at(table, (uint32_t)locator);
@@ -393,7 +403,8 @@ static void *replay_item(struct books *books, struct table *table, struct id id)
 
 static bool replay_hold(struct books *books, const struct record *record, struct touched *touched) {
     const struct state *state = &books->state;
-    touched->hold = replay_item(books, &books->state.holds, record->hold.id);
+    touched->hold = replay_item(books, &books->state.holds, &books->state.moved_holds,
+                                record->hold.id);
     touched->debit = state_wallet(state, record->hold.wallet);
     const struct wallet_item *merchant = state_wallet(state, record->hold.merchant);
     if (touched->hold == NULL || touched->debit == NULL || merchant == NULL)
@@ -407,7 +418,6 @@ static bool replay_transaction(struct books *books, const struct record *record,
                                struct touched *touched) {
     struct state *state = &books->state;
     const struct transaction_facts *facts = &record->transaction;
-    uint64_t locator;
     if (!id_is_zero(facts->debit.wallet) &&
         (touched->debit = state_wallet(state, facts->debit.wallet)) == NULL)
         return false;
@@ -415,7 +425,8 @@ static bool replay_transaction(struct books *books, const struct record *record,
         (touched->credit = state_wallet(state, facts->credit.wallet)) == NULL)
         return false;
     if (facts->type == TRANSACTION_WITHDRAWAL) {
-        touched->withdrawal = replay_item(books, &state->withdrawals, facts->subject);
+        touched->withdrawal = replay_item(books, &state->withdrawals, &state->moved_withdrawals,
+                                          facts->subject);
         if (touched->withdrawal == NULL || touched->debit == NULL)
             return false;
         touched->withdrawal->wallet = state_wallet_index(state, touched->debit);
@@ -424,9 +435,10 @@ static bool replay_transaction(struct books *books, const struct record *record,
         if ((touched->hold = state_hold(state, facts->subject)) == NULL)
             return false;
     if (facts->type == TRANSACTION_REFUND) {
-        if (!id_open(&state->seal, facts->subject, &locator) || locator == 0)
+        uint64_t purchase = fetch_transaction_place(books, facts->subject, true);
+        if (purchase == 0)
             return false;
-        touched->refund = state_refund_item(state, locator * 8);
+        touched->refund = state_refund_item(state, purchase);
     }
     return true;
 }
@@ -452,12 +464,14 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
                         struct touched *touched) {
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET:
-        touched->debit = replay_item(books, &books->state.wallets, record->wallet.id);
+        touched->debit = replay_item(books, &books->state.wallets, &books->state.moved_wallets,
+                                     record->wallet.id);
         return touched->debit != NULL;
     case RECORD_TRANSACTION: return replay_transaction(books, record, touched);
     case RECORD_HOLD: return replay_hold(books, record, touched);
     case RECORD_WITHDRAWAL:
-        touched->withdrawal = replay_item(books, &books->state.withdrawals, record->withdrawal.id);
+        touched->withdrawal = replay_item(books, &books->state.withdrawals,
+                                          &books->state.moved_withdrawals, record->withdrawal.id);
         touched->debit = state_wallet(&books->state, record->withdrawal.wallet);
         if (touched->withdrawal == NULL || touched->debit == NULL)
             return false;
@@ -465,7 +479,8 @@ static bool replay_find(struct books *books, uint64_t position, const struct rec
         return true;
     case RECORD_KEY: return replay_key(books, position, record, touched);
     case RECORD_PARKED:
-        touched->parked = replay_item(books, &books->state.parked, record->parked.id);
+        touched->parked = replay_item(books, &books->state.parked, &books->state.moved_parked,
+                                      record->parked.id);
         touched->debit = state_wallet(&books->state, record->parked.wallet);
         return touched->parked != NULL && touched->debit != NULL;
     case RECORD_CURSOR:

@@ -95,6 +95,14 @@ static uint32_t books_currencies(struct engine *engine, struct currency_account 
     return count;
 }
 
+static uint64_t books_position_of(struct engine *engine, struct id transaction) {
+    struct record record;
+    uint64_t position;
+    return fetch_transaction((struct books *)engine, transaction, false, &record, &position)
+               ? position
+               : 0;
+}
+
 static bool books_find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
                            struct key *ret_key, bool *ret_live) {
     return state_key_find(&((struct books *)engine)->state, secret_hash, now_ms, ret_key, ret_live);
@@ -198,6 +206,7 @@ static const struct engine_port books_port = {
     .holds = books_holds,
     .withdrawals = books_withdrawals,
     .currencies = books_currencies,
+    .position_of = books_position_of,
     .find_key = books_find_key,
     .key_by_id = books_key_by_id,
     .stats = books_stats,
@@ -314,9 +323,7 @@ static enum status replay(struct books *books, const struct embedded_options *op
     if (landmark.position > covered.position) {
         log_line(LOG_WARNING, "index",
                  "it does not reach the checkpoint; replaying the whole journal instead");
-        struct id_seal seal = books->state.seal;
-        state_done(&books->state);
-        state_init(&books->state, &seal);
+        state_empty(&books->state);
         landmark = (struct landmark){0};
     }
     struct replaying replaying = {.books = books, .why = ret_why, .why_bytes = why_bytes};
@@ -326,6 +333,8 @@ static enum status replay(struct books *books, const struct embedded_options *op
         .free_bytes_min = options->free_bytes_min,
         .segment_ended = segment_ended,
         .context = books,
+        .moved_ms = books->engine.moved_ms,
+        .moved_chain = books->moved_chain,
     };
     struct journal_replay journal_replay = {
         .from = landmark.position,
@@ -405,11 +414,15 @@ static enum status open_books(struct books *books, const struct embedded_options
     enum status status = open_folder(books, options, ret_why, why_bytes);
     if (status != STATUS_ok)
         return status;
-    status = folder_birth(books->disk, clock_now_ms(), ret_why, why_bytes, &birth);
+    struct origin_of_books origin;
+    status = folder_birth(books->disk, clock_now_ms(), ret_why, why_bytes, &birth, &origin);
     if (status != STATUS_ok)
         return status;
     books->engine.seal = id_seal_make(birth.seal_key);
+    books->engine.moved_ms = origin.moved_ms;
+    books->moved_chain = origin.chain;
     books->state.seal = books->engine.seal;
+    books->state.moved_ms = origin.moved_ms;
     books->hash_seed = birth.hash_seed;
     status = data_keys_open(books->disk, options->masters, options->without_texts, ret_why,
                             why_bytes, &books->data_keys);

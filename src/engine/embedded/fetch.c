@@ -57,13 +57,52 @@ uint64_t owner_fingerprint(const struct books *books, struct slice owner) {
     return hash64(owner, books->hash_seed + 3);
 }
 
+static uint64_t moved_fingerprint(const struct books *books, struct id transaction) {
+    return hash64(slice_of(&transaction, sizeof(transaction)), books->hash_seed + 4);
+}
+
+void fetch_index_moved(struct books *books, struct id transaction, uint64_t position) {
+    if (id_time_ms(transaction) < books->engine.moved_ms)
+        index_put(books->index, INDEX_BANK, moved_fingerprint(books, transaction), position);
+}
+
+// Of two transactions that fall together one has another id, which is told by its record.
+static uint64_t moved_place(struct books *books, struct id id, bool open) {
+    struct index_snapshot snapshot;
+    struct index_cursor cursor;
+    struct record record;
+    const char *why;
+    uint64_t position, place = 0;
+    if (!open)
+        index_snapshot_open(books->index, journal_published(books->journal), &snapshot);
+    enum status status = index_find_first(open ? index_own(books->index) : &snapshot, INDEX_BANK,
+                                          moved_fingerprint(books, id), &cursor, &position);
+    for (; status == STATUS_ok && place == 0; status = index_find_next(&cursor, &position)) {
+        // While the journal is replayed nothing can be read of it: 64 bits must do there.
+        struct slice bytes = books->journal == NULL ? (struct slice){0}
+                                                    : journal_read(books->journal, position);
+        if (books->journal == NULL ||
+            (record_decode(bytes, &record, &why) == STATUS_ok &&
+             record.kind == RECORD_TRANSACTION && id_equal(record.transaction.id, id)))
+            place = position;
+    }
+    if (!open)
+        index_snapshot_close(&snapshot);
+    CHECK(place != 0 || status == STATUS_end);
+    return place;
+}
+
+uint64_t fetch_transaction_place(struct books *books, struct id id, bool open) {
+    uint64_t locator;
+    if (id_time_ms(id) < books->engine.moved_ms)
+        return moved_place(books, id, open);
+    return id_open(&books->state.seal, id, &locator) ? locator * 8 : 0;
+}
+
 bool fetch_transaction(struct books *books, struct id id, bool open, struct record *ret_record,
                        uint64_t *ret_position) {
-    uint64_t locator;
     const char *why;
-    if (!id_open(&books->state.seal, id, &locator))
-        return false;
-    uint64_t position = locator * 8;
+    uint64_t position = fetch_transaction_place(books, id, open);
     struct slice bytes =
         open ? journal_read_open(books->journal, position) : journal_read(books->journal, position);
     if (bytes.size == 0 || record_decode(bytes, ret_record, &why) != STATUS_ok)
@@ -371,7 +410,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
 // Opening an id costs as much as the rest of finding its wallet, so the place is kept for fetch.
 static uint64_t prefetch_wallet(const struct state *state, struct id id) {
     uint64_t locator;
-    if (id_is_zero(id) || !id_open(&state->seal, id, &locator) ||
+    if (id_is_zero(id) || !state_place(state, &state->moved_wallets, id, &locator) ||
         !table_has(&state->wallets, locator))
         return 0;
     const uint8_t *item = state->wallets.bytes + locator * sizeof(struct wallet_item);

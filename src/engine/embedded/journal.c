@@ -74,6 +74,7 @@ static void segment_header_fill(const struct journal *journal, uint64_t number,
         .previous_sequence = journal->sequence,
         .previous_time_ms = journal->time_ms,
         .chain = journal->chain,
+        .flags = number == 0 && journal->options.moved_ms != 0 ? JOURNAL_SEGMENT_GOES_ON : 0,
     };
     journal_segment_header_seal(ret_header);
 }
@@ -283,13 +284,18 @@ static void journal_free(struct journal *journal) {
 
 static enum status journal_create(struct journal *journal) {
     random_fill(&journal->books, sizeof(journal->books));
-    journal->chain = journal_chain_first(&journal->books);
+    journal->chain = journal_chain_begin(journal);
     enum status status = journal_take_segment(journal);
     if (status == STATUS_ok) {
         journal->synced = journal->place;
         atomic_store(&journal->published, journal->place);
     }
     return status;
+}
+
+struct sha256 journal_chain_begin(const struct journal *journal) {
+    return journal->options.moved_ms != 0 ? journal->options.moved_chain
+                                          : journal_chain_first(&journal->books);
 }
 
 // Goes on in the last segment that there is.
@@ -346,7 +352,10 @@ static void journal_write_closing(struct journal *journal) {
     bool is_closed_already = journal->is_new && (journal->is_closed || journal->last_round == 0);
     if (is_closed_already)
         return;
-    journal_round_begin(journal, journal->time_ms, 0);
+    // Behind what moved in, so that nothing which is made here can be as old.
+    uint64_t moved_ms = journal->options.is_moving_in ? journal->options.moved_ms : 0;
+    CHECK(moved_ms == 0 || moved_ms >= journal->time_ms);
+    journal_round_begin(journal, moved_ms != 0 ? moved_ms : journal->time_ms, 0);
     journal->is_open = false;
     if (journal->failure == STATUS_ok)
         round_commit(journal, JOURNAL_ROUND_CLOSING);

@@ -32,6 +32,11 @@ struct journal_options {
     // seals its tables.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
     void *context;
+    // Of books that were moved here: their chain goes on from another one, and no round of theirs
+    // that is made here is earlier. 0: they were born here.
+    uint64_t moved_ms;
+    struct sha256 moved_chain;
+    bool is_moving_in; // those that move are being written, which are earlier
 };
 
 // What to do with what is found while opening.

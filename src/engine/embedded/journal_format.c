@@ -62,6 +62,9 @@ const char *journal_segment_header_read(const uint8_t *block,
         return "J2: the segment header's checksum does not agree";
     if (header.version != JOURNAL_FORMAT_VERSION)
         return "J2: the segment has a version that is not known";
+    if ((header.flags & ~(uint32_t)JOURNAL_SEGMENT_GOES_ON) != 0 ||
+        (header.flags != 0 && header.number != 0))
+        return "J2: the segment has a flag that is not known";
     if (!journal_is_zero(header.zero, sizeof(header.zero)) ||
         !journal_is_zero(block + sizeof(header), JOURNAL_BLOCK_BYTES - sizeof(header)))
         return "J2: the segment header is not followed by zeros";

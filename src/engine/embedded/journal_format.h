@@ -17,7 +17,8 @@
 //    64   8  its sequence
 //    72   8  its time
 //    80  32  its chain
-//   112  16  zero
+//   112   4  flags: 1 = only in segment 0: these books go on from others
+//   116  12  zero
 //   128      zero to the block's end
 //
 //   round
@@ -39,7 +40,8 @@
 //   148  12  zero
 //   160      records (ledger/record.c), then zero to the block's end
 //
-// The chain of the first round begins at SHA-256 of "florin journal" and the books' id; the first
+// The chain of the first round begins at SHA-256 of "florin journal" and the books' id; or, of books
+// that were moved here, where that of the others ended, which the file "books" says too. The first
 // segment's header holds it. A record never looks like the beginning of a round: read as its size,
 // "FLOR" is too large.
 //
@@ -83,6 +85,7 @@
 #define JOURNAL_SPARE_NAME         "journal/next.spare"
 
 enum { JOURNAL_ROUND_CLOSING = 1 };
+enum { JOURNAL_SEGMENT_GOES_ON = 1 };
 
 struct journal_books {
     uint8_t bytes[16];
@@ -100,7 +103,8 @@ struct journal_segment_header {
     uint64_t previous_sequence;
     uint64_t previous_time_ms;
     struct sha256 chain;
-    uint8_t zero[16];
+    uint32_t flags;
+    uint8_t zero[12];
 };
 
 struct journal_round_header {

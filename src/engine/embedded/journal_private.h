@@ -63,6 +63,8 @@ static inline void journal_add_segment(struct journal *journal, struct disk_file
 
 // journal.c: takes the next segment, whose header repeats the journal's last round. Sets `place`.
 MUST_CHECK enum status journal_take_segment(struct journal *journal);
+// Where the chain of the first round begins.
+struct sha256 journal_chain_begin(const struct journal *journal);
 
 // journal_recover.c: reads what is there; the journal stands behind its last round then.
 // STATUS_not_found: there are no segments at all.

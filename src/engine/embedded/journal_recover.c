@@ -206,13 +206,14 @@ static enum status scan_begin(struct scan *scan) {
                             "J1: a checkpoint names a place that the journal does not have");
     if (offset == JOURNAL_BLOCK_BYTES) {
         struct journal_segment_header header = segment_header(journal, number);
-        struct sha256 first = journal_chain_first(&journal->books);
-        struct journal_segment_header expected = {.chain = first};
+        struct journal_segment_header expected = {.chain = journal_chain_begin(journal)};
         state_of_segment(journal, &header);
+        bool goes_on = journal->options.moved_ms != 0;
         if (number == 0 && (!state_matches_segment(journal, &expected, header.previous_end) ||
-                            header.previous_end != 0))
+                            header.previous_end != 0 || (header.flags != 0) != goes_on))
             return scan_damaged(scan, 0, 0,
-                                "J3: the first segment says that there were rounds before it");
+                                "J3: the first segment says that there were rounds before it, or "
+                                "others than the file \"books\" says");
     } else {
         struct journal_round_header header;
         if (!journal_round_before(journal, from, &header) ||

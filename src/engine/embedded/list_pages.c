@@ -15,7 +15,8 @@ void books_settle(struct books *books) {
 uint64_t list_owner(const struct books *books, struct id wallet) {
     uint64_t locator;
     struct wallet_item item;
-    if (id_is_zero(wallet) || !id_open(&books->state.seal, wallet, &locator) || locator == 0 ||
+    if (id_is_zero(wallet) ||
+        !state_place(&books->state, &books->state.moved_wallets, wallet, &locator) || locator == 0 ||
         locator >= table_count(&books->state.wallets))
         return 0;
     table_copy(&books->state.wallets, (uint32_t)locator, offsetof(struct wallet_item, sequence),

@@ -39,7 +39,7 @@ static bool owned_wallet(struct books *books, const struct list_query *query, ui
     struct wallet_item item;
     (void)position;
     if (record->kind != RECORD_WALLET || !slice_equal(record->wallet.owner, query->owner) ||
-        !id_open(&books->state.seal, record->wallet.id, &locator) ||
+        !state_place(&books->state, &books->state.moved_wallets, record->wallet.id, &locator) ||
         locator >= table_count(&books->state.wallets))
         return false;
     copy_wallet(books, locator, &item);
@@ -114,7 +114,7 @@ static bool ordered_hold(struct books *books, const struct list_query *query, ui
     struct hold_item item;
     (void)position;
     if (record->kind != RECORD_HOLD || !slice_equal(record->hold.order, query->order) ||
-        !id_open(&books->state.seal, record->hold.id, &locator) ||
+        !state_place(&books->state, &books->state.moved_holds, record->hold.id, &locator) ||
         locator >= table_count(&books->state.holds))
         return false;
     copy_hold(books, locator, &item);
@@ -181,7 +181,8 @@ static bool banked_withdrawal(struct books *books, const struct list_query *quer
     (void)position;
     if (record->kind != RECORD_TRANSACTION || record->transaction.type != TRANSACTION_WITHDRAWAL ||
         !slice_equal(record->transaction.bank_id, query->bank_id) ||
-        !id_open(&books->state.seal, record->transaction.subject, &locator) ||
+        !state_place(&books->state, &books->state.moved_withdrawals, record->transaction.subject,
+                     &locator) ||
         locator >= table_count(&books->state.withdrawals))
         return false;
     copy_withdrawal(books, locator, &item);

@@ -36,7 +36,7 @@ enum status books_list(struct engine *engine, const struct list_query *query,
 // A wallet as it is now, once that is durable. False when there is none.
 static bool wallet_copy(struct books *books, struct id id, struct wallet_item *ret_item) {
     uint64_t locator;
-    if (!id_open(&books->state.seal, id, &locator) || locator == 0 ||
+    if (!state_place(&books->state, &books->state.moved_wallets, id, &locator) || locator == 0 ||
         locator >= table_count(&books->state.wallets))
         return false;
     table_copy(&books->state.wallets, (uint32_t)locator, offsetof(struct wallet_item, sequence),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Finding things in memory. An id's locator is the thing's index in its table, so no map from ids
-// exists.
+// exists but of things that moved in from another engine.
 #include "engine/embedded/state.h"
 
 #include "base/memory.h"
@@ -18,6 +18,10 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->parked, sizeof(struct parked_item), HOLDS_MAX);
     table_init(&state->spending, sizeof(struct spending_item), WALLETS_MAX);
     table_init(&state->habits, sizeof(struct habits_item), WALLETS_MAX);
+    moved_ids_init(&state->moved_wallets, &state->wallets);
+    moved_ids_init(&state->moved_holds, &state->holds);
+    moved_ids_init(&state->moved_withdrawals, &state->withdrawals);
+    moved_ids_init(&state->moved_parked, &state->parked);
     CHECK(pthread_mutex_init(&state->rules_lock, NULL) == 0);
     CHECK(pthread_rwlock_init(&state->keys_lock, NULL) == 0);
     arena_init(&state->key_texts, 4096);
@@ -34,6 +38,10 @@ void state_done(struct state *state) {
     table_done(&state->parked);
     table_done(&state->spending);
     table_done(&state->habits);
+    moved_ids_done(&state->moved_wallets);
+    moved_ids_done(&state->moved_holds);
+    moved_ids_done(&state->moved_withdrawals);
+    moved_ids_done(&state->moved_parked);
     (void)pthread_mutex_destroy(&state->rules_lock);
     memory_free(state->keys);
     memory_free(state->key_items);
@@ -43,6 +51,40 @@ void state_done(struct state *state) {
     (void)pthread_rwlock_destroy(&state->keys_lock);
     (void)pthread_mutex_destroy(&state->refunds_lock);
     (void)pthread_mutex_destroy(&state->cursors_lock);
+}
+
+void state_empty(struct state *state) {
+    struct id_seal seal = state->seal;
+    uint64_t moved_ms = state->moved_ms;
+    state_done(state);
+    state_init(state, &seal);
+    state->moved_ms = moved_ms;
+}
+
+bool state_place(const struct state *state, const struct moved_ids *moved, struct id id,
+                 uint64_t *ret_place) {
+    if (id_time_ms(id) >= state->moved_ms)
+        return id_open(&state->seal, id, ret_place);
+    *ret_place = moved_ids_find(moved, id);
+    return *ret_place != 0;
+}
+
+static void moved_refresh(const struct state *state, struct moved_ids *moved) {
+    const struct table *table = moved->table;
+    moved_ids_done(moved);
+    for (uint32_t i = 1; state->moved_ms != 0 && i < table->count; i++) {
+        struct id id;
+        memcpy(&id, table_at(table, i), sizeof(id));
+        if (!id_is_zero(id) && id_time_ms(id) < state->moved_ms)
+            moved_ids_add(moved, id, i);
+    }
+}
+
+void state_moved_refresh(struct state *state) {
+    moved_refresh(state, &state->moved_wallets);
+    moved_refresh(state, &state->moved_holds);
+    moved_refresh(state, &state->moved_withdrawals);
+    moved_refresh(state, &state->moved_parked);
 }
 
 void state_cursors_name(struct state *state) {
@@ -56,7 +98,8 @@ void state_cursors_name(struct state *state) {
 
 struct wallet_item *state_wallet(const struct state *state, struct id id) {
     uint64_t locator;
-    if (!id_open(&state->seal, id, &locator) || !table_has(&state->wallets, locator))
+    if (!state_place(state, &state->moved_wallets, id, &locator) ||
+        !table_has(&state->wallets, locator))
         return NULL;
     struct wallet_item *item = state_wallet_at(state, (uint32_t)locator);
     return id_equal(item->wallet.id, id) ? item : NULL;
@@ -64,7 +107,8 @@ struct wallet_item *state_wallet(const struct state *state, struct id id) {
 
 struct parked_item *state_parked(const struct state *state, struct id id) {
     uint64_t locator;
-    if (!id_open(&state->seal, id, &locator) || !table_has(&state->parked, locator))
+    if (!state_place(state, &state->moved_parked, id, &locator) ||
+        !table_has(&state->parked, locator))
         return NULL;
     struct parked_item *item = table_at(&state->parked, (uint32_t)locator);
     return id_equal(item->parked.id, id) ? item : NULL;
@@ -72,7 +116,8 @@ struct parked_item *state_parked(const struct state *state, struct id id) {
 
 struct hold_item *state_hold(const struct state *state, struct id id) {
     uint64_t locator;
-    if (!id_open(&state->seal, id, &locator) || !table_has(&state->holds, locator))
+    if (!state_place(state, &state->moved_holds, id, &locator) ||
+        !table_has(&state->holds, locator))
         return NULL;
     struct hold_item *item = state_hold_at(state, (uint32_t)locator);
     return id_equal(item->hold.id, id) ? item : NULL;
@@ -80,7 +125,8 @@ struct hold_item *state_hold(const struct state *state, struct id id) {
 
 struct withdrawal_item *state_withdrawal(const struct state *state, struct id id) {
     uint64_t locator;
-    if (!id_open(&state->seal, id, &locator) || !table_has(&state->withdrawals, locator))
+    if (!state_place(state, &state->moved_withdrawals, id, &locator) ||
+        !table_has(&state->withdrawals, locator))
         return NULL;
     struct withdrawal_item *item = state_withdrawal_at(state, (uint32_t)locator);
     return id_equal(item->withdrawal.id, id) ? item : NULL;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "engine/embedded/moved_ids.h"
 #include "engine/embedded/table.h"
 #include "ledger/decide.h"
 #include "ledger/habits.h"
@@ -100,6 +101,7 @@ struct due {
 
 struct state {
     struct id_seal seal;
+    uint64_t moved_ms; // of things that are older the id does not say the place; 0: there are none
     struct table wallets;     // struct wallet_item
     struct table holds;       // struct hold_item
     struct table withdrawals; // struct withdrawal_item
@@ -107,6 +109,9 @@ struct state {
     struct table parked;      // struct parked_item
     struct table spending;    // struct spending_item
     struct table habits;      // struct habits_item
+
+    // Where things are that moved in. Complete before others see the state, and never changed then.
+    struct moved_ids moved_wallets, moved_holds, moved_withdrawals, moved_parked;
 
     // Keys are few and asked for at every request: arrays behind a lock, the rules see `keys` as
     // one array.
@@ -144,6 +149,14 @@ struct state {
 // Thread: one, before others see it.
 void state_init(struct state *state, const struct id_seal *seal);
 void state_done(struct state *state);
+void state_empty(struct state *state); // as it was after state_init; its books stay
+
+// Where in its table a thing is that has this id; false when no such id was ever made. What is
+// there may be another thing, or nothing. Thread: any.
+bool state_place(const struct state *state, const struct moved_ids *moved, struct id id,
+                 uint64_t *ret_place);
+// What moved in is found again after tables were loaded. Thread: one, at the start.
+void state_moved_refresh(struct state *state);
 
 // Items by id: NULL when there is none (a forged id too). Thread: the writer.
 struct wallet_item *state_wallet(const struct state *state, struct id id);

@@ -391,6 +391,11 @@ static const char *const texts[SQL_COUNT] = {
         "$4::bigint[], $5::bigint[], $6::bytea[])",
     [SQL_MOVE_USES] = "UPDATE keys k SET last_used_ms = n.used FROM unnest($1::bigint[], "
                       "$2::bigint[]) n(number, used) WHERE k.number = n.number",
+    [SQL_MOVE_RULES] = "INSERT INTO rule_sets SELECT * FROM unnest($1::bigint[], $2::bigint[], "
+                       "$3::bytea[])",
+    [SQL_MOVE_ENCRYPTION] = "INSERT INTO encryption VALUES (true, 1, $1::bigint, $2::bytea)",
+    [SQL_MOVE_DATA_KEYS] = "INSERT INTO data_keys SELECT * FROM unnest($1::bigint[], "
+                           "$2::bigint[], $3::bytea[])",
     [SQL_MOVE_BOOKS] =
         "UPDATE books SET seal_key = $1::bytea, hash_seed = $2::bigint, created_ms = $3::bigint, "
         "time_ms = $4::bigint, round_count = $5::bigint, record_count = $6::bigint, "
