@@ -40,7 +40,8 @@ static size_t finish(uint8_t *record, uint8_t *place, struct frame *frame) {
 }
 
 // What is authenticated: all that stands before the texts, as it is when they are sealed, but for
-// size and checksum, which are there when all is done, and positions. These are put aside meanwhile.
+// size and checksum, which are there when all is done, and positions, which are put aside
+// meanwhile.
 struct head {
     struct slice bytes;
     uint32_t count;

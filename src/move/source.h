@@ -3,9 +3,9 @@
 // the number that it has in a database and with positions of 8 x number. Nothing is written here.
 //
 // A number: the milliseconds of its time shifted by 17 bits, and an eighth of its place in the
-// journal; of a transaction that is what its id says. So numbers grow from record to record. Of what
-// moved into a journal earlier only the ids of transactions say numbers: what is between has the
-// next one each, which is at most the one that it had.
+// journal; of a transaction that is what its id says. So numbers grow from record to record. Of
+// what moved into a journal earlier only ids say numbers, and only those of transactions exactly:
+// what is between has the least one that fits, which is at most the one that it had.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,8 +65,8 @@ struct move_source {
 // wrong unless STATUS_ok. Thread: one per source, here and below.
 MUST_CHECK enum status source_folder_open(struct disk *disk, char *ret_why,
                                           struct move_source **ret_source);
-// A database that nobody writes to meanwhile, which the caller sees to. Reads it as it stood when it
-// was opened, as its owner.
+// A database that nobody writes to meanwhile, which the caller sees to. Reads it as it stood when
+// it was opened, as its owner.
 MUST_CHECK enum status source_postgres_open(const char *url, char *ret_why,
                                             struct move_source **ret_source);
 // When API keys were last used, as far as it says; and the wrapped data keys. STATUS_not_found: its

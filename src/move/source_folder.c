@@ -32,14 +32,31 @@ static enum status fail(struct source_folder *folder, enum status status, const 
     return status;
 }
 
+// The number that the id of what a record makes says: of a transaction it is the record's, of other
+// things the record's is no less. 0: it makes nothing.
+static uint64_t number_said(const struct source_folder *folder, const struct record *record) {
+    uint64_t locator;
+    struct id id = {{0}};
+    if (record->kind == RECORD_TRANSACTION)
+        id = record->transaction.id;
+    else if (record->kind == RECORD_WALLET)
+        id = record->wallet.id;
+    else if (record->kind == RECORD_HOLD)
+        id = record->hold.id;
+    else if (record->kind == RECORD_WITHDRAWAL)
+        id = record->withdrawal.id;
+    if (id_is_zero(id) || !id_open(&folder->source.seal, id, &locator))
+        return 0;
+    return (id_time_ms(id) << NUMBER_TIME_SHIFT) + locator;
+}
+
 // See the top of source.h.
 static uint64_t number_of(const struct source_folder *folder, const struct record *record) {
-    uint64_t locator, first = record->time_ms << NUMBER_TIME_SHIFT;
+    uint64_t first = record->time_ms << NUMBER_TIME_SHIFT;
     if (record->time_ms < folder->moved_ms) {
-        if (record->kind == RECORD_TRANSACTION)
-            return id_open(&folder->source.seal, record->transaction.id, &locator) ? first + locator
-                                                                                   : 0;
-        return folder->last_number >= first ? folder->last_number + 1 : first;
+        uint64_t said = number_said(folder, record);
+        uint64_t least = folder->last_number >= first ? folder->last_number + 1 : first;
+        return record->kind == RECORD_TRANSACTION || said > least ? said : least;
     }
     return (record->time_ms << NUMBER_TIME_SHIFT) + folder->position / 8;
 }

@@ -48,7 +48,8 @@ bool rows_link_open(struct rows_link *link, const char *url) {
         return false;
     }
     return run(link, "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; "
-                     "SET lock_timeout = '20s'; SET jit = off; SET cursor_tuple_fraction = 1; "
+                     "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = 0; "
+                     "SET jit = off; SET cursor_tuple_fraction = 1; "
                      "SET client_min_messages = warning") &&
            run(link, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }

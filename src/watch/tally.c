@@ -280,14 +280,14 @@ static bool take_key(struct tally *tally, const struct key_facts *facts) {
     return true;
 }
 
-// What an atomic batch did itself stands right in front of it, in order; what it found done before,
-// anywhere earlier.
+// What an atomic batch did itself stands right in front of it, in order, with what rules found in
+// it between; what it found done before, anywhere earlier.
 static bool take_batch(struct tally *tally, const struct batch_facts *facts) {
     uint64_t own = 0, own_seen = 0;
     tally->batch_count++;
     for (uint32_t i = 0; i < facts->count; i++)
         own += (facts->positions.bytes[i * 8] & 1) == 0;
-    if (own > tally->record_count)
+    if (own > tally->recent_count)
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a batch says that it did more than there is");
     for (uint32_t i = 0; i < facts->count; i++) {
@@ -306,7 +306,7 @@ static bool take_batch(struct tally *tally, const struct batch_facts *facts) {
                     i, (unsigned long long)position);
             continue;
         }
-        uint64_t expected = tally->recent[(tally->record_count - own + own_seen++) % TALLY_RECENT];
+        uint64_t expected = tally->recent[(tally->recent_count - own + own_seen++) % TALLY_RECENT];
         if (position != expected)
             return tally_differs(
                 tally, INTEGRITY_POSTINGS,
@@ -434,7 +434,9 @@ bool tally_take(struct tally *tally, uint64_t position, struct slice bytes,
     tally->record = &record;
     bool holds = take_record(tally, &record) && take_idempotency_key(tally);
     tally->record = NULL;
-    tally->recent[tally->record_count % TALLY_RECENT] = position;
+    bool is_finding = record.kind == RECORD_PARKED && record.parked.cause == PARKED_FLAGGED;
+    if (!is_finding)
+        tally->recent[tally->recent_count++ % TALLY_RECENT] = position;
     tally->record_count++;
     return holds;
 }

@@ -101,7 +101,10 @@ struct tally {
     struct tally_currency *currencies; // owned, TALLY_CURRENCIES_MAX
     uint32_t currency_count;
     struct tally_seen bank_ids, idempotency_keys;
-    uint64_t *recent; // owned, TALLY_RECENT: positions of the last records, by record_count
+    // Positions of the last records that answer something, by recent_count: findings about what was
+    // done stand between them.
+    uint64_t *recent; // owned, TALLY_RECENT
+    uint64_t recent_count;
     uint64_t record_count, transaction_count, hold_count, withdrawal_count, refund_count,
         version_count, key_count, batch_count, refusal_count, note_count,
         note_record_count; // notes of the audit, and the records that have them

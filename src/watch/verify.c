@@ -49,7 +49,7 @@ static struct slice record_at(void *context, uint64_t position) {
 // The file "books" (described in engine/embedded/folder.c): magic, version, checksum, id, key of
 // the ids' permutation; in version 2 at its end where books that were moved come from.
 static enum status read_books(struct disk *disk, char *ret_why, struct books_said *ret_said) {
-    uint8_t bytes[104];
+    uint8_t bytes[104] = {0};
     uint32_t version, crc;
     struct disk_file *file;
     size_t got = 0;
@@ -65,9 +65,10 @@ static enum status read_books(struct disk *disk, char *ret_why, struct books_sai
     }
     memcpy(&version, bytes + 8, sizeof(version));
     memcpy(&crc, bytes + 12, sizeof(crc));
-    bool has_moved = got == 104 && version == 2;
-    if ((!has_moved && (got != 64 || version != 1)) || memcmp(bytes, "florinbk", 8) != 0 ||
-        crc != crc32c(slice_of(bytes + 16, got - 16))) {
+    bool has_moved = version == 2;
+    size_t size = has_moved ? 104 : 64;
+    if (got < size || version < 1 || version > 2 || memcmp(bytes, "florinbk", 8) != 0 ||
+        crc != crc32c(slice_of(bytes + 16, size - 16))) {
         (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" does not hold");
         return STATUS_damaged;
     }

@@ -391,13 +391,14 @@ static enum status load(struct data_keys *keys, const struct vault_masters *mast
         status = masters->has_old ? exchange(keys, &masters->old, &head) : STATUS_invalid_request;
     if (status == STATUS_invalid_request)
         (void)snprintf(ret_why, why_bytes,
-                       "the master key is not the one that the file \"" DATA_KEYS_NAME "\" is under; give "
-                       "the right one%s",
+                       "the master key is not the one that the file \"" DATA_KEYS_NAME
+                       "\" is under; give the right one%s",
                        masters->has_old ? ", the old master key is not it either" : "");
     else if (status != STATUS_ok)
         (void)snprintf(ret_why, why_bytes,
-                       "the file \"" DATA_KEYS_NAME "\" does not hold or cannot be read (%s); without it "
-                       "encrypted texts are lost: restore it from a backup",
+                       "the file \"" DATA_KEYS_NAME
+                       "\" does not hold or cannot be read (%s); without it encrypted"
+                       "  texts are lost: restore it from a backup",
                        status_name(status));
     return status;
 }

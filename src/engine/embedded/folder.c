@@ -132,11 +132,11 @@ static enum status birth_read(struct disk *disk, const char *name, struct birth 
         return status;
     const struct books_file *first = &content.first;
     size_t expected = first->version == 1 ? sizeof(content.first) : sizeof(content);
-    if (size != expected || memcmp(first->magic, books_magic, sizeof(books_magic)) != 0 ||
-        first->version < 1 || first->version > 2 || first->crc != crc_of(&content, size))
+    if (size < expected || memcmp(first->magic, books_magic, sizeof(books_magic)) != 0 ||
+        first->version < 1 || first->version > 2 || first->crc != crc_of(&content, expected))
         return STATUS_damaged;
     *ret_birth = first->birth;
-    *ret_origin = content.origin;
+    *ret_origin = first->version == 1 ? (struct origin_of_books){0} : content.origin;
     return STATUS_ok;
 }
 

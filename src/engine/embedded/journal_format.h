@@ -40,10 +40,10 @@
 //   148  12  zero
 //   160      records (ledger/record.c), then zero to the block's end
 //
-// The chain of the first round begins at SHA-256 of "florin journal" and the books' id; or, of books
-// that were moved here, where that of the others ended, which the file "books" says too. The first
-// segment's header holds it. A record never looks like the beginning of a round: read as its size,
-// "FLOR" is too large.
+// The chain of the first round begins at SHA-256 of "florin journal" and the books' id; or, of
+// books that were moved here, where that of the others ended, which the file "books" says too. The
+// first segment's header holds it. A record never looks like the beginning of a round: read as its
+// size, "FLOR" is too large.
 //
 // A journal is whole if and only if
 //   J1  segments are numbered densely from 0 and each file has exactly the segment size

@@ -16,8 +16,8 @@ uint64_t list_owner(const struct books *books, struct id wallet) {
     uint64_t locator;
     struct wallet_item item;
     if (id_is_zero(wallet) ||
-        !state_place(&books->state, &books->state.moved_wallets, wallet, &locator) || locator == 0 ||
-        locator >= table_count(&books->state.wallets))
+        !state_place(&books->state, &books->state.moved_wallets, wallet, &locator) ||
+        locator == 0 || locator >= table_count(&books->state.wallets))
         return 0;
     table_copy(&books->state.wallets, (uint32_t)locator, offsetof(struct wallet_item, sequence),
                &item);

@@ -76,8 +76,9 @@ static void test_a_damaged_birth_is_refused(void **state) {
 // A first start: birth, first segment, settled.
 static bool start(struct disk *disk, uint64_t now_ms, struct birth *ret_birth) {
     struct disk_file *file = NULL;
+    struct origin_of_books origin;
     char why[512];
-    if (folder_birth(disk, now_ms, why, sizeof(why), ret_birth) != STATUS_ok ||
+    if (folder_birth(disk, now_ms, why, sizeof(why), ret_birth, &origin) != STATUS_ok ||
         disk->driver->open(disk, "journal/0.segment", true, &file) != STATUS_ok)
         return false;
     enum status status = disk->driver->sync(file);
@@ -111,11 +112,73 @@ static void test_books_are_born_whole_or_not_at_all(void **state) {
     assert_true(born > 0 && born < 39 * 19);
 }
 
+static void write_text(struct disk *disk, const char *name) {
+    struct disk_file *file = NULL;
+    assert_int_equal(disk->driver->open(disk, name, true, &file), STATUS_ok);
+    assert_int_equal(disk->driver->write(file, 0, slice_of("x", 1)), STATUS_ok);
+    disk->driver->close(file);
+}
+
+// Books that move in keep servers away until they are whole, and then say where they come from.
+static void test_books_move_in(void **state) {
+    struct disk *disk = fake_disk_open(1);
+    const struct folder_filling note = {.from = {{1}}, .here = {{2}}};
+    const struct origin_of_books origin = {.moved_ms = 77, .chain = {{3}}};
+    const struct birth birth = {
+        .id = {{2}}, .seal_key = {4}, .hash_seed = 5, .created_ms = 6};
+    struct folder_filling again;
+    struct origin_of_books read_origin;
+    struct birth read;
+    char why[512];
+    (void)state;
+    assert_false(folder_filling_read(disk, &again));
+    assert_int_equal(folder_filling_write(disk, &note), STATUS_ok);
+    assert_true(folder_filling_read(disk, &again));
+    assert_memory_equal(&again, &note, sizeof(note));
+    assert_int_equal(folder_birth_write(disk, &birth, &origin), STATUS_ok);
+    write_text(disk, "journal/00000000000000000000.segment");
+    assert_int_equal(folder_birth(disk, 9, why, sizeof(why), &read, &read_origin),
+                     STATUS_invalid_request);
+    assert_non_null(strstr(why, "not whole yet"));
+    assert_int_equal(folder_filling_end(disk), STATUS_ok);
+    assert_int_equal(folder_birth(disk, 9, why, sizeof(why), &read, &read_origin), STATUS_ok);
+    assert_memory_equal(&read, &birth, sizeof(birth));
+    assert_memory_equal(&read_origin, &origin, sizeof(origin));
+    disk->driver->done(disk);
+}
+
+// Only what a move has made itself is removed, and only when it is known to be of that move.
+static void test_a_folder_is_emptied_for_a_move(void **state) {
+    struct disk *disk = fake_disk_open(1);
+    struct disk_file *file = NULL;
+    char why[512];
+    (void)state;
+    assert_int_equal(folder_empty(disk, false, why, sizeof(why)), STATUS_ok);
+    write_text(disk, "lock");
+    assert_int_equal(folder_empty(disk, false, why, sizeof(why)), STATUS_ok);
+    write_text(disk, "books");
+    write_text(disk, "journal/00000000000000000000.segment");
+    assert_int_equal(folder_empty(disk, false, why, sizeof(why)), STATUS_invalid_request);
+    assert_non_null(strstr(why, "books"));
+    write_text(disk, "letters");
+    assert_int_equal(folder_empty(disk, true, why, sizeof(why)), STATUS_invalid_request);
+    assert_non_null(strstr(why, "letters"));
+    assert_int_equal(disk->driver->open(disk, "books", false, &file), STATUS_ok);
+    disk->driver->close(file);
+    assert_int_equal(disk->driver->remove(disk, "letters"), STATUS_ok);
+    assert_int_equal(folder_empty(disk, true, why, sizeof(why)), STATUS_ok);
+    assert_int_equal(disk->driver->open(disk, "books", false, &file), STATUS_not_found);
+    assert_int_equal(folder_empty(disk, false, why, sizeof(why)), STATUS_ok);
+    disk->driver->done(disk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_folder_has_one_owner),
         cmocka_unit_test(test_a_damaged_birth_is_refused),
         cmocka_unit_test(test_books_are_born_whole_or_not_at_all),
+        cmocka_unit_test(test_books_move_in),
+        cmocka_unit_test(test_a_folder_is_emptied_for_a_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
