@@ -30,6 +30,10 @@ struct disk_driver {
     // no copy, and no dirty page that the sync of other bytes would have to wait for. Memory,
     // offset and size are multiples of 4096.
     enum status (*write_past_cache)(struct disk_file *file, uint64_t offset, struct slice bytes);
+    // Takes the disk's place for these bytes, so that writing them cannot fail for want of room.
+    // They read as before, or as zeros where nothing was written, and the file does not become
+    // shorter.
+    enum status (*allocate)(struct disk_file *file, uint64_t offset, uint64_t size);
     enum status (*truncate)(struct disk_file *file, uint64_t size);
     enum status (*sync)(struct disk_file *file); // data and what is needed to read it back
     // Maps the first `size` bytes for reading, shared with later writes; stays valid until close.

@@ -248,6 +248,17 @@ static enum status disk_posix_write_past_cache(struct disk_file *port, uint64_t 
                                                            : status;
 }
 
+static enum status disk_posix_allocate(struct disk_file *port, uint64_t offset, uint64_t size) {
+    struct disk_posix_file *file = disk_posix_file_of(port);
+    int error;
+    // Where the file system cannot, the library touches every block.
+    do
+        error = posix_fallocate(file->descriptor, (off_t)offset, (off_t)size);
+    while (error == EINTR);
+    errno = error; // it does not set it
+    return error == 0 ? STATUS_ok : disk_posix_status(error);
+}
+
 static enum status disk_posix_truncate(struct disk_file *port, uint64_t size) {
     struct disk_posix_file *file = disk_posix_file_of(port);
     while (ftruncate(file->descriptor, (off_t)size) != 0)
@@ -415,6 +426,7 @@ static const struct disk_driver disk_posix_driver = {
     .read = disk_posix_read,
     .write = disk_posix_write,
     .write_past_cache = disk_posix_write_past_cache,
+    .allocate = disk_posix_allocate,
     .truncate = disk_posix_truncate,
     .sync = disk_posix_sync,
     .map = disk_posix_map,

@@ -196,6 +196,40 @@ def full(report, binary):
         server.discard()
 
 
+def taken(report, binary):
+    """Somebody else takes all that was free, in no time: what was promised is kept, what was not is
+    refused, and nobody notices anything else."""
+    disk = MoodyDisk()
+    server = disk.server(binary)
+    try:
+        server.start()
+        shop = Shop(server, 4, 1)
+        with server.client(timeout=30) as client:
+            disk.set("taken")
+            refused = fill(client, shop, 60.0)
+            report.check("taken disk: writes are refused in the end", refused is not None,
+                         "no 507 within 60 s of writing")
+            if refused is not None:
+                report.equal("taken disk: status", (refused.status, refused.code),
+                             (507, "storage_full"))
+            report.equal("taken disk: reads go on",
+                         client.get(f"/v1/wallets/{shop.customers[0]}").status, 200)
+            disk.set(None)
+            answer, until = None, time.monotonic() + 20
+            while time.monotonic() < until and (answer is None or answer.status != 201):
+                answer = client.post("/v1/transfers", transfer(shop), key="after")
+                time.sleep(0.1)
+            report.equal("taken disk: with room, writes go on", answer.status, 201, f"{answer!r}")
+            books = Books(client)
+            report.check("taken disk: sums", not books.wrong(),
+                         lambda: "\n".join(books.wrong()[:10]))
+        report.equal("taken disk: exit status", server.stop(), 0, server.log()[-2000:])
+        report.equal("taken disk: verify", server.verify().returncode, 0)
+    finally:
+        disk.set(None)
+        server.discard()
+
+
 def restarts_full(report, server, shop):
     try:
         server.start()

@@ -24,8 +24,8 @@ class MoodyDisk:
                              environment={"LD_PRELOAD": self.library, "FLORIN_SHIM": self.folder})
 
     def set(self, mood):
-        """"hang" or "full"; None is a good disk."""
-        for name in ("hang", "full"):
+        """"hang", "full" or "taken" (full, and nobody has noticed yet); None is a good disk."""
+        for name in ("hang", "full", "taken"):
             path = os.path.join(self.folder, name)
             if name == mood:
                 with open(path, "w", encoding="utf-8"):

@@ -446,6 +446,25 @@ static enum status fake_write(struct disk_file *file, uint64_t offset, struct sl
     return status;
 }
 
+// Its files hold all the place that they reach over, so only growing needs any.
+static enum status fake_allocate(struct disk_file *file, uint64_t offset, uint64_t size) {
+    struct fake_handle *handle = fake_handle_of(file);
+    struct fake_disk *fake = handle->disk;
+    bool breaks;
+    pthread_mutex_lock(&fake->lock);
+    enum status status = fake_enter(fake, FAKE_CHANGES, &breaks);
+    uint64_t now = handle->file->now.size, end = offset + size;
+    if (status == STATUS_ok && end > now && fake_bytes_used(fake) + end - now > fake->bytes_limit)
+        status = STATUS_storage_full;
+    if (end > now && (status == STATUS_ok || (breaks && fake_random(&fake->random) % 2 == 0))) {
+        fake_file_add_change(handle->file,
+                             (struct fake_change){.is_truncation = true, .offset = end});
+        fake_content_resize(&handle->file->now, end);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    return status;
+}
+
 static enum status fake_truncate(struct disk_file *file, uint64_t size) {
     struct fake_handle *handle = fake_handle_of(file);
     struct fake_disk *fake = handle->disk;
@@ -585,6 +604,7 @@ static const struct disk_driver fake_driver = {
     .read = fake_read,
     .write = fake_write,
     .write_past_cache = fake_write,
+    .allocate = fake_allocate,
     .truncate = fake_truncate,
     .sync = fake_sync,
     .map = fake_map,

@@ -252,6 +252,12 @@ static enum status sim_write_past_cache(struct disk_file *port, uint64_t offset,
     return end(file->disk, dies, file->inner->driver->write_past_cache(file->inner, offset, bytes));
 }
 
+static enum status sim_allocate(struct disk_file *port, uint64_t offset, uint64_t size) {
+    struct sim_file *file = (struct sim_file *)port;
+    bool dies = begin(file->disk);
+    return end(file->disk, dies, file->inner->driver->allocate(file->inner, offset, size));
+}
+
 static enum status sim_truncate(struct disk_file *port, uint64_t size) {
     struct sim_file *file = (struct sim_file *)port;
     bool dies = begin(file->disk);
@@ -317,6 +323,7 @@ static const struct disk_driver sim_driver = {
     .read = sim_read,
     .write = sim_write,
     .write_past_cache = sim_write_past_cache,
+    .allocate = sim_allocate,
     .truncate = sim_truncate,
     .sync = sim_sync,
     .map = sim_map,

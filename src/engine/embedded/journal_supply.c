@@ -19,9 +19,7 @@
 #define CHUNK_BYTES_MAX (UINT64_C(1) << 20)
 #define AHEAD_BYTES_MIN (UINT64_C(8) << 20)
 #define SAMPLE_NS       (UINT64_C(100) * 1000 * 1000)
-// More than anybody writes between two looks; with less, room is taken before it is promised, which
-// may make the writer wait for the thread.
-#define PLENTY_BYTES    (UINT64_C(4) << 30)
+#define RESERVE_BYTES   (UINT64_C(8) << 20)  // taken at once where the thread has not been yet
 #define NS_PER_S        UINT64_C(1000000000)
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -61,21 +59,14 @@ static uint64_t supply_piece(const struct journal_supply *supply, uint64_t front
     return least(PIECE_CHUNKS * supply->chunk_bytes, supply->segment_bytes - frontier);
 }
 
-// Takes the place, but does not make it durable.
-static enum status supply_put_zeros(struct journal_supply *supply, struct disk_file *file,
-                                    uint64_t offset, uint64_t size) {
+static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
+                                      uint64_t offset, uint64_t size) {
     enum status status = STATUS_ok;
     for (uint64_t end = offset + size; status == STATUS_ok && offset < end;) {
         uint64_t chunk = least(supply->chunk_bytes, end - offset);
         status = file->driver->write_past_cache(file, offset, slice_of(supply->zeros, chunk));
         offset += chunk;
     }
-    return status;
-}
-
-static enum status supply_write_zeros(struct journal_supply *supply, struct disk_file *file,
-                                      uint64_t offset, uint64_t size) {
-    enum status status = supply_put_zeros(supply, file, offset, size);
     return status == STATUS_ok ? file->driver->sync(file) : status;
 }
 
@@ -84,7 +75,8 @@ static void supply_drop_spare(struct journal_supply *supply) {
         return;
     supply->spare->driver->close(supply->spare);
     supply->spare = NULL;
-    supply->spare_frontier = 0;
+    supply->spare_frontier = supply->spare_reserved = 0;
+    atomic_store(&supply->spare_secured, 0);
     atomic_store(&supply->has_spare, false);
     // Left over it costs space until the next start removes it; nobody takes it for a segment.
     (void)supply->disk->driver->remove(supply->disk, JOURNAL_SPARE_NAME);
@@ -139,6 +131,11 @@ static void supply_step_current(struct journal_supply *supply) {
         atomic_store(&supply->frontier, frontier + size);
 }
 
+static void supply_note_secured(struct journal_supply *supply) {
+    uint64_t frontier = supply->spare_frontier, reserved = supply->spare_reserved;
+    atomic_store(&supply->spare_secured, frontier > reserved ? frontier : reserved);
+}
+
 static void supply_step_spare(struct journal_supply *supply) {
     struct disk_file *file = supply->spare;
     uint64_t frontier = supply->spare_frontier;
@@ -150,7 +147,8 @@ static void supply_step_spare(struct journal_supply *supply) {
     supply_lock(supply);
     supply_note(supply, status);
     if (status != STATUS_ok) {
-        supply_drop_spare(supply);
+        if (supply->spare_reserved == 0) // else somebody counts on it
+            supply_drop_spare(supply);
         return;
     }
     if (is_new) {
@@ -158,6 +156,7 @@ static void supply_step_spare(struct journal_supply *supply) {
         atomic_store(&supply->has_spare, true);
     } else {
         supply->spare_frontier = frontier + size;
+        supply_note_secured(supply);
     }
 }
 
@@ -277,25 +276,38 @@ static void supply_interrupt(struct journal_supply *supply) {
     }
 }
 
-// Lock held, the thread rests: place in the present segment and at the next one's front.
-static enum status supply_secure(struct journal_supply *supply, uint64_t end, uint64_t spare_end) {
-    uint64_t frontier = atomic_load(&supply->frontier);
-    enum status status = STATUS_ok;
-    if (end > frontier) {
-        status = supply_put_zeros(supply, supply->current, frontier, end - frontier);
-        if (status == STATUS_ok)
-            atomic_store(&supply->frontier, end);
+// Up to `end` at least; more at once when there is more.
+static enum status supply_reserve(const struct journal_supply *supply, struct disk_file *file,
+                                  uint64_t from, uint64_t end, uint64_t *ret_reserved) {
+    uint64_t generous = least(from + RESERVE_BYTES, supply->segment_bytes);
+    uint64_t wanted = end > generous ? end : generous;
+    enum status status = file->driver->allocate(file, from, wanted - from);
+    if (status == STATUS_storage_full && wanted > end) {
+        wanted = end;
+        status = file->driver->allocate(file, from, wanted - from);
     }
-    if (status == STATUS_ok && spare_end != 0 && supply->spare == NULL) {
+    if (status == STATUS_ok)
+        *ret_reserved = wanted;
+    return status;
+}
+
+// Place at the next segment's front. The thread may go on writing behind it.
+static enum status supply_secure_spare(struct journal_supply *supply, uint64_t end) {
+    enum status status = STATUS_ok;
+    supply_lock(supply);
+    if (supply->spare == NULL)
+        supply_interrupt(supply); // it may be about to make one
+    if (supply->spare == NULL) {
         status = supply_make_spare(supply, &supply->spare);
         atomic_store(&supply->has_spare, status == STATUS_ok);
     }
-    if (status == STATUS_ok && spare_end > supply->spare_frontier) {
-        uint64_t size = spare_end - supply->spare_frontier;
-        status = supply_put_zeros(supply, supply->spare, supply->spare_frontier, size);
-        if (status == STATUS_ok)
-            supply->spare_frontier = spare_end;
-    }
+    if (status == STATUS_ok && end > supply->spare_reserved)
+        status = supply_reserve(supply, supply->spare, 0, end, &supply->spare_reserved);
+    supply_note_secured(supply);
+    supply_note(supply, status);
+    supply->writer_waits = false;
+    (void)pthread_cond_signal(&supply->wake); // never fails
+    supply_unlock(supply);
     return status;
 }
 
@@ -306,18 +318,17 @@ enum status journal_supply_secure(struct journal_supply *supply, uint64_t head, 
         spare_end = least(journal_block_up(bytes) + 3 * JOURNAL_BLOCK_BYTES, supply->segment_bytes);
         end = supply->segment_bytes;
     }
-    if (spare_end == 0 && end <= atomic_load(&supply->frontier))
-        return STATUS_ok;
-    uint64_t free_bytes = atomic_load(&supply->free_bytes);
-    if (free_bytes >= PLENTY_BYTES && free_bytes - PLENTY_BYTES >= supply->free_bytes_min)
-        return STATUS_ok;
-    supply_lock(supply);
-    supply_interrupt(supply);
-    enum status status = supply_secure(supply, end, spare_end);
-    supply_note(supply, status);
-    supply->writer_waits = false;
-    (void)pthread_cond_signal(&supply->wake); // never fails
-    supply_unlock(supply);
+    uint64_t frontier = atomic_load(&supply->frontier);
+    uint64_t there = frontier > supply->reserved ? frontier : supply->reserved;
+    enum status status = STATUS_ok;
+    if (end > there) {
+        status = supply_reserve(supply, supply->current, there, end, &supply->reserved);
+        supply_lock(supply);
+        supply_note(supply, status);
+        supply_unlock(supply);
+    }
+    if (status == STATUS_ok && spare_end > atomic_load(&supply->spare_secured))
+        status = supply_secure_spare(supply, spare_end);
     return status;
 }
 
@@ -331,8 +342,10 @@ enum status journal_supply_take(struct journal_supply *supply, struct disk_file 
     if (status == STATUS_ok) {
         *ret_file = supply->spare;
         *ret_frontier = supply->spare_frontier;
+        supply->reserved = supply->spare_reserved;
         supply->spare = NULL;
-        supply->spare_frontier = 0;
+        supply->spare_frontier = supply->spare_reserved = 0;
+        atomic_store(&supply->spare_secured, 0);
         atomic_store(&supply->has_spare, false);
     }
     supply_unlock(supply);

@@ -39,12 +39,17 @@ struct journal_supply {
     uint64_t head_at_first;  // where the writer stood when it began with `current`
     struct disk_file *spare; // owned; the next segment, NULL: none yet
     uint64_t spare_frontier;
+    uint64_t spare_reserved; // of it the disk has promised so much: it is not given up
     uint64_t sampled_ns; // when the free space was looked at
     bool may_retry;      // there seems to be space again after a shortage
+
+    // The writer's: offset in `current` up to where the disk has given its place, written or not.
+    uint64_t reserved;
 
     _Atomic uint64_t head;       // offset in `current` of what the writer has used
     _Atomic uint64_t frontier;   // offset in `current` up to where zeros were written
     _Atomic uint64_t free_bytes; // of the disk, some 100 ms old
+    _Atomic uint64_t spare_secured; // what of the spare's place is there
     _Atomic bool has_spare;
     _Atomic bool is_full; // work ran out of space, and none has succeeded since
     _Atomic int failure;  // enum status of what else went wrong
@@ -75,9 +80,9 @@ void journal_supply_use(struct journal_supply *supply, struct disk_file *file, u
 void journal_supply_claim(struct journal_supply *supply, uint64_t end);
 // Sees to it that the disk has given the place for `bytes` more from offset `head` of the present
 // segment on, and at the front of the next one when they may not fit: then whoever fills the disk
-// meanwhile cannot make a round fail. Does nothing while there is plenty (4 GiB beyond the
-// reserve). Writes zeros itself where the thread has not been yet. STATUS_storage_full, or what
-// else failed: nothing may be decided.
+// meanwhile, however quickly, cannot make a round fail. Where the thread has not been yet it takes
+// the place without writing, some MiB at once. STATUS_storage_full, or what else failed: nothing may
+// be decided.
 MUST_CHECK enum status journal_supply_secure(struct journal_supply *supply, uint64_t head,
                                              uint64_t bytes);
 // What lies before `head` has been used.

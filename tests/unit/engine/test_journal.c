@@ -391,6 +391,22 @@ static void test_room_is_taken_before_it_is_promised(void **state) {
     bench_free(bench);
 }
 
+// The same from plenty to nothing, between two looks.
+static void test_room_is_taken_while_there_is_plenty_too(void **state) {
+    struct bench *bench = bench_new();
+    assert_int_equal(journal_room(bench->journal, TEST_SEGMENT_BYTES - 10000), STATUS_ok);
+    fake_disk_limit(bench->disk, 0);
+    for (uint32_t i = 0; i < 8; i++) // into the next segment
+        assert_int_equal(bench_round(bench, 1, 1, 4000), STATUS_ok);
+    struct journal_stats stats;
+    journal_stats(bench->journal, &stats);
+    assert_int_equal(stats.segments, 2);
+    assert_int_equal(journal_room(bench->journal, TEST_SEGMENT_BYTES - 2000),
+                     STATUS_storage_full);
+    fake_disk_limit(bench->disk, UINT64_MAX);
+    bench_free(bench);
+}
+
 static void test_too_little_free_space_refuses(void **state) {
     struct bench *bench = memory_take(sizeof(*bench));
     bench_init(bench, fake_disk_open(1));
@@ -519,6 +535,7 @@ int main(void) {
         cmocka_unit_test(test_replay_may_refuse),
         cmocka_unit_test(test_a_full_disk_is_noticed_ahead),
         cmocka_unit_test(test_room_is_taken_before_it_is_promised),
+        cmocka_unit_test(test_room_is_taken_while_there_is_plenty_too),
         cmocka_unit_test(test_too_little_free_space_refuses),
         cmocka_unit_test(test_a_round_on_its_way_is_readable_by_the_writer_only),
         cmocka_unit_test(test_rounds_on_their_way_roll_segments),
