@@ -2,6 +2,7 @@
 """What clients do to a server's connections: ambiguity, slowness, crowds, pipelines, answers that
 nobody reads."""
 
+import http.client
 import json
 import os
 import socket
@@ -362,6 +363,22 @@ def own_address():
     return None if address.startswith("127.") else address
 
 
+def metrics_status(address, port):
+    """What is answered once there is room for another connection of that address."""
+    deadline = time.monotonic() + 20
+    while True:
+        connection = http.client.HTTPConnection(address, port, timeout=20)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        finally:
+            connection.close()
+
+
 def one_address(report, binary):
     """Somebody else's address has its limit; this machine has none."""
     address = own_address()
@@ -393,6 +410,10 @@ def one_address(report, binary):
         report.check("counted", "florin_http_connections_refused_total 7\n" in page, page[-2000:])
         for one in near + far:
             one.close()
+        # What anybody on this machine may read, nobody else may without a key.
+        report.equal("metrics, without a key, of this machine and from elsewhere",
+                     [metrics_status(own, server.port) for own in ("127.0.0.1", address)],
+                     [200, 401])
         report.equal("exit status", server.stop(), 0)
 
 
