@@ -211,7 +211,8 @@ void router_refuse(void *context, struct http_request *request, int code) {
         break;
     case 431:
         answers_refuse(&asking, STATUS_request_too_large,
-                       "The request's head is larger than allowed.");
+                       "The request's head is larger than allowed (request_head_bytes of the "
+                       "configuration).");
         break;
     case 503: answers_refuse(&asking, STATUS_busy, NULL); break;
     default:

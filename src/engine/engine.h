@@ -64,10 +64,11 @@ struct submission {
     bool guarded; // `batch` is a COMMAND_CURSOR_MOVE that must hold, else nothing is done; it
                   // ends behind the last command that was done before one that must wait
     bool again; // submitted again: only what was set aside is still to be decided
+    uint64_t bytes_max; // the engine's: what its records may take
+    struct submission *next;
     struct command batch; // of an atomic batch: origin, key and request digest of its own
     struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it
                                   // (refusal.operation); of a guarded one: what became of `batch`
-    struct submission *next;
 };
 
 // Of a guarded submission whose first `done` commands were done: `record` is what its guard was

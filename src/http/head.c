@@ -170,7 +170,7 @@ static bool head_leaves_room(struct http_request *request) {
     size_t notes = (size_t)MHD_get_connection_values(request->handle, kinds, NULL, NULL);
     size_t cookie_copy = http_header(request, "Cookie").size;
     size_t used = request->head_bytes + notes * HEAD_NOTE_BYTES + cookie_copy;
-    return used + HTTP_ANSWER_HEAD_BYTES_MAX <= HTTP_POOL_BYTES;
+    return used <= request->loop->server->options.head_bytes_max;
 }
 
 static int head_check_framing(struct http_request *request, const struct head_framing *framing,

@@ -19,10 +19,7 @@
 #include "http/server.h"
 #include "http/tls_internal.h"
 
-// The library clears a connection's whole pool after each request, so a large one costs time. This
-// one takes heads of about 9 KiB and leaves room for the head of the answer; 4,096 connections hold
-// 48 MiB.
-#define HTTP_POOL_BYTES            ((size_t)12 * 1024)
+// Of a connection's pool, beside what the head of the request takes.
 #define HTTP_ANSWER_HEAD_BYTES_MAX 2048
 // Connections beyond connections_max for when everybody waits for an outcome: health must still get
 // in.

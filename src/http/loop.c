@@ -55,10 +55,11 @@ enum status loop_open(struct http_server *server, unsigned index) {
     MHD_set_panic_func(loop_panic, NULL);
     // The limit is ours (listener.c); the library's own must never be met.
     unsigned limit = server->options.connections_max + HTTP_RESERVE + HTTP_ACCEPTS_PER_PASS;
+    intptr_t pool_bytes = (intptr_t)(server->options.head_bytes_max + HTTP_ANSWER_HEAD_BYTES_MAX);
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)limit, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)HTTP_POOL_BYTES, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_complete, loop},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notify, loop},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, loop},

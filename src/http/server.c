@@ -16,6 +16,7 @@
 #define SERVER_REQUEST_MS_MAX   10000
 #define SERVER_ANSWER_MS_MAX    30000
 #define SERVER_SUSPEND_AFTER_MS 20
+#define SERVER_HEAD_BYTES_MAX   ((size_t)10 * 1024)
 #define SERVER_BODIES_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 static struct http_options server_complete_options(struct http_options options) {
@@ -29,6 +30,8 @@ static struct http_options server_complete_options(struct http_options options) 
         options.answer_ms_max = SERVER_ANSWER_MS_MAX;
     if (options.suspend_after_ms == 0)
         options.suspend_after_ms = SERVER_SUSPEND_AFTER_MS;
+    if (options.head_bytes_max == 0)
+        options.head_bytes_max = SERVER_HEAD_BYTES_MAX;
     if (options.bodies_bytes_max == 0)
         options.bodies_bytes_max = SERVER_BODIES_BYTES_MAX;
     return options;

@@ -90,6 +90,9 @@ struct http_options {
     uint32_t answer_ms_max;
     // A request that waits longer is taken out of the loop until it is answered; at least 1 [20].
     uint32_t suspend_after_ms;
+    // Room for a request's head: its bytes, and 64 for each header [10 KiB]. A connection holds as
+    // much, and the library clears it after each request, so a large one costs every request time.
+    size_t head_bytes_max;
     // Memory for bodies above 64 KiB that are being received; more is refused with 503 [512 MiB].
     size_t bodies_bytes_max;
     // Must outlive the server. NULL: plain HTTP.

@@ -35,6 +35,9 @@ static const struct setting settings[] = {
     INTEGER(connections_per_address, 0, 1000000, 1024,
             "Connections of one address at most; more are closed at once. Not of this machine or "
             "of trusted_proxies. 0: no limit."),
+    INTEGER(request_head_bytes, 2048, 1 << 20, 4096,
+            "Room for a request's head: its bytes, and 64 for each header. Where `tokens` are "
+            "configured at least 10240."),
     INTEGER(storage_free_bytes_min, 16 << 20, UINT64_C(1) << 50, 256 << 20,
             "Below so many free bytes on the disk writes are refused as `storage_full`, while "
             "reads go on."),

@@ -37,6 +37,7 @@ struct config {
     uint64_t http_threads;
     uint64_t connections_max;
     uint64_t connections_per_address;
+    uint64_t request_head_bytes;
     uint64_t storage_free_bytes_min;
     uint64_t audit_window_s;
     uint64_t recount_mib_per_s, recount_pause_s, alarm_stops_payments, slow_request_ms;

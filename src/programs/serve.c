@@ -39,6 +39,7 @@
 #include "programs/version.h"
 
 #define WHY_BYTES            512
+#define HEAD_BYTES_FOR_TOKENS ((size_t)10 * 1024)
 #define STOP_MS_MAX          9500 // of the ten seconds that are promised
 #define STOP_HTTP_MS_MAX     8000
 #define STOP_OUTCOMES_MS_MAX 7000
@@ -215,6 +216,12 @@ static uint32_t find_dependencies(void *context, struct api_dependency *ret_foun
     return serve_kafka_dependencies(&serving->kafka, ret_found, max);
 }
 
+// Tokens are long.
+static size_t head_bytes_max(const struct config *config) {
+    size_t least = config->issuer_count != 0 ? HEAD_BYTES_FOR_TOKENS : 0;
+    return config->request_head_bytes > least ? config->request_head_bytes : least;
+}
+
 // Behind a proxy everybody has its address; and on this machine nobody is kept out.
 static bool is_exempt(const void *context, const uint8_t address[16]) {
     static const struct network loopback[] = {
@@ -274,6 +281,7 @@ static bool open_server(struct serving *serving) {
         .loops = (unsigned)serving->config.http_threads,
         .connections_max = (unsigned)serving->config.connections_max,
         .connections_per_address_max = (unsigned)serving->config.connections_per_address,
+        .head_bytes_max = head_bytes_max(&serving->config),
         .is_exempt = is_exempt,
         .exempt_context = &serving->config.edge,
         .tls = serving->tls,

@@ -417,6 +417,26 @@ def one_address(report, binary):
         report.equal("exit status", server.stop(), 0)
 
 
+def large_heads(report, binary):
+    """There is room for the heads that are promised, and what is larger is told so."""
+    rooms = (({}, 3000, 5000), ({"request_head_bytes": 16384}, 12000, 20000))
+    for config, fits, too_large in rooms:
+        with florin.serving(florin=binary, config=config) as server:
+            for size, expected in ((fits, 200), (too_large, 431), (200000, 431)):
+                raw = Raw(server)
+                try:
+                    raw.send(f"GET /v1/wallets HTTP/1.1\r\n{raw.head}"
+                             f"X-Note: {'n' * size}\r\n\r\n")
+                except OSError:
+                    pass  # it was refused before all of it was sent
+                answer = raw.answer()
+                report.check(f"a head of {size} bytes, {config}",
+                             answer is not None and answer.status == expected
+                             or answer is None and size == 200000, lambda: f"{answer!r:.300}")
+                raw.close()
+            report.equal("exit status", server.stop(), 0)
+
+
 def all_connections(report, binary):
     with florin.serving(florin=binary) as server:
         world = World(server)
@@ -426,5 +446,6 @@ def all_connections(report, binary):
         report.check("log", not server.trouble(), lambda: server.log()[-4000:])
     report.run("a crowd", crowd, binary)
     report.run("one address", one_address, binary)
+    report.run("large heads", large_heads, binary)
     report.run("many", many, binary)
     report.run("slow", slow, binary)

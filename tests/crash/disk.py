@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A disk that hangs for ten seconds, and one that is full, under load."""
 
+import os
 import re
 import threading
 import time
@@ -196,6 +197,15 @@ def full(report, binary):
         server.discard()
 
 
+def is_prepared(server):
+    """Whether the journal has taken all the place that it wants for so little."""
+    first = os.path.join(server.data, "journal", "0" * 20 + ".segment")
+    until = time.monotonic() + 20
+    while os.stat(first).st_blocks * 512 < 16 << 20 and time.monotonic() < until:
+        time.sleep(0.05)
+    return time.monotonic() < until
+
+
 def taken(report, binary):
     """Somebody else takes all that was free, in no time: what was promised is kept, what was not is
     refused, and nobody notices anything else."""
@@ -205,8 +215,10 @@ def taken(report, binary):
         server.start()
         shop = Shop(server, 4, 1)
         with server.client(timeout=30) as client:
+            report.check("taken disk: the journal is prepared ahead", is_prepared(server))
             disk.set("taken")
-            refused = fill(client, shop, 60.0)
+            # Batches as large as can be: a round of one is larger than what is prepared ahead.
+            refused = fill(client, shop, 60.0, 10000, 3)
             report.check("taken disk: writes are refused in the end", refused is not None,
                          "no 507 within 60 s of writing")
             if refused is not None:
@@ -248,15 +260,16 @@ def transfer(shop):
     return {"from": shop.customers[0], "to": shop.customers[1], "amount": 1}
 
 
-def fill(client, shop, seconds):
-    """Writes batches until the first 507; that answer, or None."""
+def fill(client, shop, seconds, count=800, texts=32):
+    """Writes batches of so many operations with so many texts until the first 507; that answer, or
+    None."""
     until = time.monotonic() + seconds
     operation = {
         "type": "transfer", "from": shop.customers[0], "to": shop.customers[1], "amount": 1,
-        "metadata": {f"n{n}": "x" * 500 for n in range(32)}
+        "metadata": {f"n{n}": "x" * 500 for n in range(texts)}
     }
     back = {**operation, "from": shop.customers[1], "to": shop.customers[0]}
-    body = {"operations": [operation, back] * 400}
+    body = {"operations": [operation, back] * (count // 2)}
     while time.monotonic() < until:
         answer = client.post("/v1/batches", body)
         if answer.status == 507:

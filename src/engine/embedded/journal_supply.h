@@ -81,8 +81,8 @@ void journal_supply_claim(struct journal_supply *supply, uint64_t end);
 // Sees to it that the disk has given the place for `bytes` more from offset `head` of the present
 // segment on, and at the front of the next one when they may not fit: then whoever fills the disk
 // meanwhile, however quickly, cannot make a round fail. Where the thread has not been yet it takes
-// the place without writing, some MiB at once. STATUS_storage_full, or what else failed: nothing may
-// be decided.
+// the place without writing, some MiB at once. STATUS_storage_full, or what else failed: nothing
+// may be decided.
 MUST_CHECK enum status journal_supply_secure(struct journal_supply *supply, uint64_t head,
                                              uint64_t bytes);
 // What lies before `head` has been used.

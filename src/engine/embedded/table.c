@@ -36,11 +36,12 @@ void table_cut(struct table *table, uint32_t count) {
     __atomic_store_n(&table->count, count, __ATOMIC_RELEASE);
 }
 
-// The thread sanitizer is told to look away. The writer's stores are plain ones, each between an odd
-// and an even sequence: a copy that met any of them, whole or in part, is thrown away, so it does
-// not matter what it read. Atomic stores would cost every payment what only copies need.
-__attribute__((no_sanitize("thread"))) void table_copy(const struct table *table, uint32_t index,
-                                                       uint32_t sequence_offset, void *ret_item) {
+// The thread sanitizer is told to look away. The writer's stores are plain ones, each between an
+// odd and an even sequence: a copy that met any of them, whole or in part, is thrown away, so it
+// does not matter what it read. Atomic stores would cost every payment what only copies need.
+__attribute__((no_sanitize("thread")))
+void table_copy(const struct table *table, uint32_t index, uint32_t sequence_offset,
+                void *ret_item) {
     CHECK(index >= 1 && index < table->count_max);
     const uint64_t *item = (const uint64_t *)(table->bytes + (uint64_t)index * table->item_bytes);
     const uint32_t *sequence = (const uint32_t *)((const uint8_t *)item + sequence_offset);

@@ -38,13 +38,11 @@ static size_t bytes_of(const struct command *command) {
 // What a rule may find in it.
 #define FINDING_BYTES_MAX 1280
 
-static size_t bytes_of_submission(const struct books *books,
-                                  const struct submission *submission) {
+// Without findings. Another thread wrote the commands a moment ago, so they are walked once.
+static void measure(struct submission *submission) {
     size_t bytes = 4096 + (submission->atomic ? submission->count * sizeof(uint64_t) : 0);
     for (uint32_t i = 0; i < submission->count; i++) {
         bytes += bytes_of(&submission->commands[i]);
-        if (books->state.rules.count != 0)
-            bytes += FINDING_BYTES_MAX;
         if (submission->commands[i].type == COMMAND_APPROVE ||
             submission->commands[i].type == COMMAND_ANOMALY_APPROVE) // and what it lets go
             bytes += LIMIT_RECORD_BYTES_MAX;
@@ -52,7 +50,14 @@ static size_t bytes_of_submission(const struct books *books,
             bytes += LIMIT_TEXT_BYTES_MAX +
                      LIMIT_METADATA_BYTES_MAX; // what it keeps stands in its record too
     }
-    return bytes;
+    submission->bytes_max = bytes;
+}
+
+// Rules may come within the very batch.
+static size_t bytes_of_submission(const struct books *books,
+                                  const struct submission *submission) {
+    bool has_rules = books->state.rules.count != 0;
+    return submission->bytes_max + (has_rules ? submission->count * FINDING_BYTES_MAX : 0);
 }
 
 static void refuse_full(struct outcome *outcome) {
@@ -124,6 +129,7 @@ static size_t prefetch_all(struct books *books, struct inbox_node *first) {
             commands += submission->count;
             for (uint32_t i = 0; i < submission->count && i < FETCH_AHEAD; i++)
                 fetch_prefetch(books, &submission->commands[i]);
+            measure(submission);
             bytes += bytes_of_submission(books, submission);
         }
     }
