@@ -211,6 +211,8 @@ class World:
         one = self.random.choice(some[-12:])
         verb = self.random.choice(["dismiss", "approve"] if one["action"] == "flag" else
                                   ["approve", "approve", "reject", "dismiss"])
+        if verb == "approve" and self.random.random() < 0.3:
+            self.freeze(one["wallet"])
         answer = self.admin.post(f"/v1/anomalies/{self.ids[one['id']]}/{verb}", {})
         self.ledger.expire(max(self.now(), self.ledger.now))
         if answer.status == 200 and answer.get("decided_at"):
@@ -234,9 +236,10 @@ class World:
                       "wdl": self.ledger.withdrawals}[made.split("_")[0]]
             self.learn(list(things)[-1], made)
 
-    def freeze(self):
-        """Somebody is stopped; what waits for him is refused then."""
-        ours = self.random.choice(list(self.ledger.wallets))
+    def freeze(self, ours=None):
+        """Somebody is stopped, or goes on; what waits for who is stopped is refused then."""
+        stopped = [id_ for id_, one in self.ledger.wallets.items() if one["status"] == "frozen"]
+        ours = ours or self.random.choice(stopped or list(self.ledger.wallets))
         frozen = self.ledger.wallets[ours]["status"] == "frozen"
         status = "active" if frozen else "frozen"
         answer = self.admin.patch(f"/v1/wallets/{self.ids[ours]}", {"status": status})
