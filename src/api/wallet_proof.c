@@ -2,8 +2,8 @@
 // GET /v1/wallets/{id}/integrity: one wallet proved alone, in memory that does not grow with its
 // life. Its postings are walked from the newest to its opening, page by page; each must leave what
 // the one before it left plus its own amount, the first must begin at nothing, and the newest must
-// have left what the wallet has now. What is held must be what open holds and pending withdrawals
-// have left. Payments go on meanwhile: the wallet is as it was at one version, and postings that
+// have left what the wallet has now. What is held must be what open holds, pending withdrawals and
+// payments that wait for review have left. Payments go on meanwhile: the wallet is as it was at one version, and postings that
 // came after it are passed over.
 #include "api/parts.h"
 
@@ -22,6 +22,7 @@ struct proof {
     struct wire_proof shown;
     char message[INTEGRITY_MESSAGE_BYTES];
     bool broken;
+    uint64_t review_count;   // payments that wait for review
     uint64_t versions_below; // the next older posting's version is less
     uint32_t number;         // of the posting that was looked at last; 0: none yet
     int64_t balance;         // that the next older posting must have left
@@ -103,6 +104,21 @@ static void take_withdrawal(struct proof *proof, const struct outcome *item) {
     proof->shown.held += item->withdrawal.amount;
 }
 
+// Its end frees the money, not its time.
+static void take_review(struct proof *proof, const struct outcome *item) {
+    struct record record;
+    const char *broken;
+    if (item->parked.status != PARKED_PENDING || item->parked.cause != PARKED_FOR_REVIEW)
+        return;
+    if (record_decode(item->record, &record, &broken) != STATUS_ok ||
+        record.kind != RECORD_PARKED) {
+        differs(proof, ID_ANOMALY, item->parked.id, "has a record that cannot be read");
+        return;
+    }
+    proof->review_count++;
+    proof->shown.held += record.parked.held;
+}
+
 static void take_posting(struct proof *proof, const struct outcome *item) {
     struct record record;
     const char *broken;
@@ -149,12 +165,15 @@ static enum status prove_held(struct proof *proof, struct job *job, struct walle
         struct list_query holds = {.kind = LIST_HOLDS, .wallet = id, .status = HOLD_OPEN};
         struct list_query withdrawals = {
             .kind = LIST_WITHDRAWALS, .wallet = id, .status = WITHDRAWAL_PENDING};
+        struct list_query reviews = {.kind = LIST_ANOMALIES, .wallet = id, .status = -1};
         proof->shown.held = 0;
-        proof->shown.hold_count = proof->shown.withdrawal_count = 0;
+        proof->shown.hold_count = proof->shown.withdrawal_count = proof->review_count = 0;
         if (status == STATUS_ok)
             status = walk(proof, job, &holds, take_hold);
         if (status == STATUS_ok)
             status = walk(proof, job, &withdrawals, take_withdrawal);
+        if (status == STATUS_ok)
+            status = walk(proof, job, &reviews, take_review);
         if (status == STATUS_ok)
             status = read_wallet(proof, id, &after, &proof->shown.currency);
         if (status != STATUS_ok)
@@ -166,7 +185,8 @@ static enum status prove_held(struct proof *proof, struct job *job, struct walle
         if (after.version != ret_wallet->version)
             continue;
         differs(proof, ID_WALLET, id,
-                "has %lld in open holds and pending withdrawals, but its held money is %lld",
+                "has %lld in open holds, pending withdrawals and payments that wait for review, but "
+                "its held money is %lld",
                 (long long)proof->shown.held, (long long)ret_wallet->held);
         return STATUS_ok;
     }
@@ -234,10 +254,12 @@ static void render(struct job *job, struct proof *proof) {
     else
         (void)snprintf(proof->message, sizeof(proof->message),
                        "The wallet is right: %llu postings since its opening add up to its "
-                       "balance, and what is held is in %llu holds and %llu withdrawals.",
+                       "balance, and what is held is in %llu holds, %llu withdrawals and %llu "
+                       "payments that wait for review.",
                        (unsigned long long)proof->shown.posting_count,
                        (unsigned long long)proof->shown.hold_count,
-                       (unsigned long long)proof->shown.withdrawal_count);
+                       (unsigned long long)proof->shown.withdrawal_count,
+                       (unsigned long long)proof->review_count);
     proof->shown.message = slice_of_text(proof->message);
     wire_render_proof(&job->body, &proof->shown);
     job->http = 200;

@@ -267,6 +267,9 @@ class World:
             wanted = [wallet["balance"], wallet["held"], wallet["version"]]
             if [got["balance"], got["held"], got["version"]] != wanted:
                 raise Different(f"{ours} ({self.ids[ours]}): expected {wanted}, got {got!r:.500}")
+            proof = self.admin.get(f"/v1/wallets/{self.ids[ours]}/integrity")
+            if proof.get("consistent") is not True or proof["held"] != wallet["held"]:
+                raise Different(f"{ours} is not proved: {proof!r:.700}")
         found = self.admin.list("/v1/anomalies?limit=1000")[::-1]
         mine = list(self.ledger.anomalies.values())
         for one, got in zip(mine, found):

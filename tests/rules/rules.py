@@ -255,6 +255,9 @@ def holds(report, server):
         "amount", "created_at", "currency", "expires_at", "id", "status", "wallet"])
     world.equal("its money is held", world.money(ann), (10_000, 4000, 3))
     world.equal("and not paid", world.money(bob)[0], 0)
+    proof = world.admin.get(f"/v1/wallets/{ann}/integrity")
+    world.equal("the wallet's proof counts it", (proof["consistent"], proof["held"]), (True, 4000),
+                proof)
     world.equal("it cannot be spent", world.transfer(ann, bob, 6001).code, "insufficient_funds")
     again = world.transfer(ann, bob, 4000, key="held-1")
     world.equal("a retry", (again.status, again.body, again.replayed), (202, asked.body, True))
