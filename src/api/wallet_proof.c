@@ -3,8 +3,8 @@
 // life. Its postings are walked from the newest to its opening, page by page; each must leave what
 // the one before it left plus its own amount, the first must begin at nothing, and the newest must
 // have left what the wallet has now. What is held must be what open holds, pending withdrawals and
-// payments that wait for review have left. Payments go on meanwhile: the wallet is as it was at one version, and postings that
-// came after it are passed over.
+// payments that wait for review have left. Payments go on meanwhile: the wallet is as it was at one
+// version, and postings that came after it are passed over.
 #include "api/parts.h"
 
 #include <stdarg.h>
@@ -185,8 +185,8 @@ static enum status prove_held(struct proof *proof, struct job *job, struct walle
         if (after.version != ret_wallet->version)
             continue;
         differs(proof, ID_WALLET, id,
-                "has %lld in open holds, pending withdrawals and payments that wait for review, but "
-                "its held money is %lld",
+                "has %lld in open holds, pending withdrawals and payments that wait for review, "
+                "but its held money is %lld",
                 (long long)proof->shown.held, (long long)ret_wallet->held);
         return STATUS_ok;
     }
