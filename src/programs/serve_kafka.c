@@ -107,7 +107,10 @@ static bool open_workers(struct serve_kafka *kafka, const struct config *config,
 static bool open_queue(struct serve_kafka *kafka, const struct engine *engine) {
     char why[KAFKA_WHY_BYTES] = "";
     struct queue_options options = {
-        .engine = engine, .access = &kafka->access, .topic = kafka->config->commands_topic};
+        .engine = engine,
+        .access = &kafka->access,
+        .topic = kafka->config->commands_topic,
+        .partitions = (uint32_t)kafka->config->partitions};
     if (queue_open(&options, why, sizeof(why), &kafka->queue) == STATUS_ok)
         return true;
     fprintf(stderr, "florin: commands cannot be queued: %s\n", why);

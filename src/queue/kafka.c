@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "queue/kafka_private.h"
+#include "queue/partition.h"
 
 #define STUCK_NS       UINT64_C(2000000000) // nothing acknowledged for so long: the broker is away
 #define PROBE_NS       UINT64_C(500000000)
@@ -171,6 +172,9 @@ enum status kafka_produce(struct kafka_producer *producer, const char *topic,
                                       (ssize_t)message->headers[i].value.size) ==
                   RD_KAFKA_RESP_ERR_NO_ERROR);
     }
+    int32_t partition = message->partitions == 0
+                            ? RD_KAFKA_PARTITION_UA
+                            : (int32_t)partition_of_key(message->key, message->partitions);
     if (__atomic_fetch_add(&producer->pending, 1, __ATOMIC_RELAXED) == 0)
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
     rd_kafka_vu_t parts[] = {
@@ -181,9 +185,10 @@ enum status kafka_produce(struct kafka_producer *producer, const char *topic,
          .u.mem = {.ptr = (void *)(uintptr_t)message->value.bytes, .size = message->value.size}},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = handle},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(producer->handle, parts, headers != NULL ? 6 : 5);
+    rd_kafka_error_t *error = rd_kafka_produceva(producer->handle, parts, headers != NULL ? 7 : 6);
     if (error == NULL)
         return STATUS_ok;
     __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
@@ -339,6 +344,16 @@ enum status kafka_topic_look(struct kafka_producer *producer, const char *topic,
         look_at_partitions(producer, topic, wait_ms, ret_facts, ret_why, why_bytes);
     if (status == STATUS_ok && ret_facts->exists)
         look_at_settings(producer, topic, wait_ms, ret_facts);
+    return status;
+}
+
+enum status kafka_topic_count(struct kafka_producer *producer, const char *topic,
+                              uint32_t wait_ms, uint32_t *ret_partitions) {
+    struct kafka_topic_facts facts = {0};
+    char why[KAFKA_WHY_BYTES];
+    enum status status =
+        look_at_partitions(producer, topic, wait_ms, &facts, why, sizeof(why));
+    *ret_partitions = facts.partitions;
     return status;
 }
 

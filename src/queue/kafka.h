@@ -37,6 +37,7 @@ struct kafka_message {
     struct slice key, value;
     struct kafka_header headers[KAFKA_HEADERS_MAX];
     uint32_t header_count;
+    uint32_t partitions; // it goes to the key's of so many; 0: of as many as the topic has
 };
 
 // Adds headers of W3C trace context, as struct origin keeps it; none when it is empty.
@@ -83,6 +84,9 @@ struct kafka_topic_facts {
 MUST_CHECK enum status kafka_topic_look(struct kafka_producer *producer, const char *topic,
                                         uint32_t wait_ms, struct kafka_topic_facts *ret_facts,
                                         char *ret_why, size_t why_bytes);
+// How many partitions it has; 0: there is no such topic.
+MUST_CHECK enum status kafka_topic_count(struct kafka_producer *producer, const char *topic,
+                                         uint32_t wait_ms, uint32_t *ret_partitions);
 // Makes a topic: deleting, no unclean leaders, retention in ms.
 MUST_CHECK enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
                                         uint32_t partitions, uint32_t replicas,

@@ -16,6 +16,17 @@ static rd_kafka_topic_partition_list_t *one(const struct kafka_consumer *consume
     return list;
 }
 
+// What we can have places for; a topic that grew beyond it is stopped for that.
+static rd_kafka_topic_partition_list_t *
+within_bounds(const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *kept = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].partition < KAFKA_PARTITIONS_MAX)
+            (void)rd_kafka_topic_partition_list_add(kept, list->elems[i].topic,
+                                                    list->elems[i].partition);
+    return kept;
+}
+
 static uint32_t numbers_of(const rd_kafka_topic_partition_list_t *list,
                            int32_t ret_partitions[KAFKA_PARTITIONS_MAX]) {
     CHECK(list->cnt <= KAFKA_PARTITIONS_MAX);
@@ -24,12 +35,11 @@ static uint32_t numbers_of(const rd_kafka_topic_partition_list_t *list,
     return (uint32_t)list->cnt;
 }
 
-static void assign(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list) {
+static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *ours) {
     int32_t partitions[KAFKA_PARTITIONS_MAX];
     int64_t offsets[KAFKA_PARTITIONS_MAX];
-    uint32_t count = numbers_of(list, partitions);
+    uint32_t count = numbers_of(ours, partitions);
     consumer->member.assigned(consumer->member.context, partitions, count, offsets);
-    rd_kafka_topic_partition_list_t *ours = rd_kafka_topic_partition_list_copy(list);
     rd_kafka_topic_partition_list_t *paused = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < ours->cnt; i++) {
         // One that cannot begin is ours all the same, so that nobody else trips over it.
@@ -45,24 +55,29 @@ static void assign(struct kafka_consumer *consumer, const rd_kafka_topic_partiti
     if (paused->cnt != 0)
         (void)rd_kafka_pause_partitions(consumer->handle, paused);
     rd_kafka_topic_partition_list_destroy(paused);
-    rd_kafka_topic_partition_list_destroy(ours);
+}
+
+static void unassign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *ours) {
+    int32_t partitions[KAFKA_PARTITIONS_MAX];
+    uint32_t count = numbers_of(ours, partitions);
+    bool lost = rd_kafka_assignment_lost(consumer->handle) != 0;
+    consumer->member.revoked(consumer->member.context, partitions, count, lost);
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->handle, ours);
+    if (error != NULL)
+        rd_kafka_error_destroy(error); // it was gone already
 }
 
 static void rebalance_cb(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     struct kafka_consumer *consumer = opaque;
+    (void)handle;
     consumer->turn++;
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        assign(consumer, list);
-        return;
-    }
-    int32_t partitions[KAFKA_PARTITIONS_MAX];
-    uint32_t count = numbers_of(list, partitions);
-    bool lost = rd_kafka_assignment_lost(handle) != 0;
-    consumer->member.revoked(consumer->member.context, partitions, count, lost);
-    rd_kafka_error_t *error = rd_kafka_incremental_unassign(handle, list);
-    if (error != NULL)
-        rd_kafka_error_destroy(error); // it was gone already
+    rd_kafka_topic_partition_list_t *ours = within_bounds(list);
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        assign(consumer, ours);
+    else
+        unassign(consumer, ours);
+    rd_kafka_topic_partition_list_destroy(ours);
 }
 
 static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque) {
@@ -89,6 +104,8 @@ static rd_kafka_t *open_handle(const struct kafka_access *access, const char *gr
     kafka_conf_put(conf, "session.timeout.ms", "6000");
     kafka_conf_put(conf, "heartbeat.interval.ms", "1000");
     kafka_conf_put(conf, "max.poll.interval.ms", "60000");
+    // A question about marks waits for this alone, within the group's callback.
+    kafka_conf_put(conf, "socket.timeout.ms", "10000");
     kafka_conf_put(conf, "fetch.wait.max.ms", "50");
     kafka_conf_put(conf, "fetch.error.backoff.ms", "100");
     // What is read ahead is bounded: some 32 MiB over all partitions.

@@ -16,6 +16,7 @@ struct queue {
     struct kafka_producer *producer;
     struct sha256 node_key;
     char topic[256];
+    uint32_t partitions;
     pthread_t thread;
     bool stopping;                    // atomic
     uint64_t sent, delivered, failed; // atomic
@@ -42,6 +43,7 @@ enum status queue_open(const struct queue_options *options, char *ret_why, size_
     struct queue *queue = memory_take_zeroed(sizeof(*queue));
     CHECK(strlen(options->topic) < sizeof(queue->topic));
     memcpy(queue->topic, options->topic, strlen(options->topic) + 1);
+    queue->partitions = options->partitions;
     queue->node_key = proof_node_key(&options->engine->seal);
     enum status status = kafka_producer_open(options->access, delivered, queue, ret_why, why_bytes,
                                              &queue->producer);
@@ -98,6 +100,7 @@ enum status queue_send(struct queue *queue, struct queue_order *order) {
                     {"florin-proof",
                      slice_of(proof, proof_make(PROOF_NODE, &queue->node_key, &parts, proof))}},
         .header_count = 4,
+        .partitions = queue->partitions,
     };
     kafka_add_trace(&message, order->origin->trace);
     enum status status = kafka_produce(queue->producer, queue->topic, &message, order);

@@ -25,6 +25,7 @@ struct queue_options {
     const struct engine *engine;       // its seal
     const struct kafka_access *access; // borrowed while it opens
     const char *topic;                 // copied
+    uint32_t partitions;               // of the topic, by contract
 };
 struct queue_stats {
     uint64_t sent, delivered, failed, pending;

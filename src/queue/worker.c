@@ -47,7 +47,7 @@ static void failed(void *context, int32_t partition, const char *why) {
         return;
     }
     if (worker->partitions[partition].ours && !worker->partitions[partition].stopped)
-        worker_stop_partition(worker, (uint32_t)partition, why);
+        worker_suspend_partition(worker, (uint32_t)partition, why); // a look tells what it is
 }
 
 // ---- stats ------------------------------------------------------------------------------------

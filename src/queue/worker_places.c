@@ -14,6 +14,7 @@
 #define CURSORS_AT_ONCE 256
 #define LOOK_NS         UINT64_C(2000000000) // the books are asked about a stopped partition
 #define FENCED_NS       UINT64_C(5000000000) // a group that has moved on has told us by then
+#define AGAIN_NS        UINT64_C(2000000000) // what time may cure is tried again
 
 static struct command command_of(enum command_type type, const struct cursor_wish *wish) {
     return (struct command){.type = (uint8_t)type,
@@ -43,8 +44,9 @@ static void submit(struct worker *worker, enum command_type type, struct cursor_
 
 // ---- assigned ---------------------------------------------------------------------------------
 
-static bool claim_slots(struct worker *worker, uint32_t partition, char *ret_why,
-                        size_t why_bytes) {
+// STATUS_busy: time may cure it; STATUS_out_of_place: a person must.
+static enum status claim_slots(struct worker *worker, uint32_t partition, char *ret_why,
+                               size_t why_bytes) {
     struct cursor_wish wishes[CURSORS_AT_ONCE];
     struct outcome outcomes[CURSORS_AT_ONCE];
     for (uint32_t slot = 0; slot < LIMIT_SLOTS;) {
@@ -68,30 +70,31 @@ static bool claim_slots(struct worker *worker, uint32_t partition, char *ret_why
                                          "number of partitions"
                                        : "slot %u cannot be claimed",
                                wishes[i].cursor.slot);
-                return false;
+                return foreign ? STATUS_out_of_place : STATUS_busy;
             }
             own->cursor = outcomes[i].cursor;
             own->stopped = false;
             own->first = own->last = -1;
         }
     }
-    return true;
+    return STATUS_ok;
 }
 
 // The last record that the books know of must be the one that is there.
-static bool last_is_known(struct worker *worker, uint32_t partition, const struct cursor *last,
-                          int64_t low, char *ret_why, size_t why_bytes) {
+static enum status last_is_known(struct worker *worker, uint32_t partition,
+                                 const struct cursor *last, int64_t low, char *ret_why,
+                                 size_t why_bytes) {
     struct kafka_record record;
     int64_t offset = (int64_t)last->next - 1;
     if (last->next == 0 || last->checksum == 0 || offset < low)
-        return true; // nothing to compare
+        return STATUS_ok; // nothing to compare
     enum status status =
         kafka_fetch_one(&worker->access, worker->commands_name, (int32_t)partition, offset,
                         FETCH_MS, &record);
     if (status == STATUS_busy) {
         (void)snprintf(ret_why, why_bytes, "record %" PRId64 " cannot be read to compare it",
                        offset);
-        return false;
+        return STATUS_busy;
     }
     bool same = status == STATUS_ok && order_checksum(&record) == last->checksum;
     if (status == STATUS_ok)
@@ -101,7 +104,7 @@ static bool last_is_known(struct worker *worker, uint32_t partition, const struc
                        "record %" PRId64 " is not the one that was carried out: the topic was "
                        "made anew or cut",
                        offset);
-    return same;
+    return same ? STATUS_ok : STATUS_out_of_place;
 }
 
 bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high, char *ret_why,
@@ -115,8 +118,9 @@ bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high,
     return false;
 }
 
-// Where it begins; negative: it must not.
-static int64_t begin(struct worker *worker, uint32_t partition, char *ret_why, size_t why_bytes) {
+// Where it begins; negative: nothing may come in it.
+static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret_offset,
+                         char *ret_why, size_t why_bytes) {
     struct worker_partition *own = &worker->partitions[partition];
     const struct cursor *last = NULL;
     uint64_t smallest = UINT64_MAX;
@@ -130,45 +134,82 @@ static int64_t begin(struct worker *worker, uint32_t partition, char *ret_why, s
         if (last == NULL || cursor->next > last->next)
             last = cursor;
     }
+    *ret_offset = -1;
     if (last == NULL)
-        return -1; // no slot has this partition, and nothing may come in it
+        return STATUS_ok; // no slot has this partition
     if (kafka_consumer_marks(worker->consumer, (int32_t)partition, MARKS_MS, &low, &high) !=
         STATUS_ok) {
         (void)snprintf(ret_why, why_bytes, "the broker does not tell where its log begins");
-        return -1;
+        return STATUS_busy;
     }
     if (!worker_places_fit(smallest, last->next, low, high, ret_why, why_bytes))
-        return -1;
-    if (!last_is_known(worker, partition, last, low, ret_why, why_bytes))
-        return -1;
+        return STATUS_out_of_place;
+    enum status status = last_is_known(worker, partition, last, low, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
     own->consumed = last->next;
     own->checksum = last->checksum;
     own->settled = smallest;
-    return (int64_t)smallest;
+    *ret_offset = (int64_t)smallest;
+    return STATUS_ok;
+}
+
+void worker_suspend_partition(struct worker *worker, uint32_t partition, const char *why) {
+    struct worker_partition *own = &worker->partitions[partition];
+    char text[320];
+    (void)snprintf(text, sizeof(text), "%s (it is tried again until it can go on)", why);
+    worker_stop_partition(worker, partition, text);
+    own->passes = true;
+    worker->again_ns = clock_monotonic_ns() + AGAIN_NS;
 }
 
 // Where a partition begins that is ours from now on; negative: it stops, or nothing may come in it.
 static int64_t take_over(struct worker *worker, uint32_t partition) {
+    struct worker_partition *own = &worker->partitions[partition];
+    bool was_said = own->passes;
     char why[256] = "";
     int64_t offset = -1;
-    worker->partitions[partition] = (struct worker_partition){
-        .ours = true, .turn = kafka_consumer_turn(worker->consumer)};
-    if (partition >= worker->reader.partitions)
-        (void)snprintf(why, sizeof(why), "the topic has more partitions than are configured");
-    else if (claim_slots(worker, partition, why, sizeof(why)))
-        offset = begin(worker, partition, why, sizeof(why));
-    if (offset < 0 && why[0] != '\0')
+    *own = (struct worker_partition){.ours = true, .turn = kafka_consumer_turn(worker->consumer)};
+    enum status status = STATUS_out_of_place;
+    if (partition >= worker->reader.partitions && worker->count <= partition)
+        worker->count = partition + 1; // at least
+    if (worker->count != 0 && worker->count != worker->reader.partitions)
+        worker_say_count(worker, why, sizeof(why));
+    else
+        status = claim_slots(worker, partition, why, sizeof(why));
+    if (status == STATUS_ok)
+        status = begin(worker, partition, &offset, why, sizeof(why));
+    if (status == STATUS_busy && was_said) {
+        own->stopped = own->passes = true;
+        (void)snprintf(own->why, sizeof(own->why), "%s", why);
+        worker->again_ns = clock_monotonic_ns() + AGAIN_NS;
+    } else if (status == STATUS_busy) {
+        worker_suspend_partition(worker, partition, why);
+    } else if (status != STATUS_ok) {
         worker_stop_partition(worker, partition, why);
-    else if (offset >= 0)
+    } else if (offset >= 0) {
         log_line(LOG_INFO, "queue", "Partition %u from %" PRId64 " on.", partition, offset);
+    }
     return offset;
 }
 
 void worker_assigned(void *context, const int32_t *partitions, uint32_t count,
                      int64_t *ret_offsets) {
     struct worker *worker = context;
-    for (uint32_t i = 0; i < count; i++)
-        ret_offsets[i] = take_over(worker, (uint32_t)partitions[i]);
+    bool is_away = false; // whom one question waits for in vain is not asked the next one here
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t partition = (uint32_t)partitions[i];
+        struct worker_partition *own = &worker->partitions[partition];
+        ret_offsets[i] = -1;
+        if (is_away) {
+            *own = (struct worker_partition){.ours = true,
+                                             .turn = kafka_consumer_turn(worker->consumer)};
+            worker_suspend_partition(worker, partition, "nobody tells where it begins");
+            continue;
+        }
+        ret_offsets[i] = take_over(worker, partition);
+        is_away = own->passes;
+    }
 }
 
 // ---- looking again ----------------------------------------------------------------------------
@@ -224,7 +265,9 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
     if (!own->ours)
         return;
     bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
-    if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
+    if (own->passes)
+        again = now_ns >= worker->again_ns; // one of them at a time
+    else if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
         // Held against our own claim, not against a first look: a person moves many places one
         // after the other, and we may have claimed in the middle of it.
         if (own->epochs == 0)
@@ -237,14 +280,16 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
     }
     if (!again)
         return;
-    log_line(LOG_INFO, "queue", "Partition %u begins again: its places were moved.", partition);
+    if (!own->passes)
+        log_line(LOG_INFO, "queue", "Partition %u begins again: its places were moved.",
+                 partition);
     int64_t offset = take_over(worker, partition);
     if (offset < 0)
         return;
     if (kafka_consumer_restart(worker->consumer, (int32_t)partition, offset))
         own->turn = kafka_consumer_turn(worker->consumer);
     else
-        worker_stop_partition(worker, partition, "it cannot be read from there");
+        worker_suspend_partition(worker, partition, "it cannot be read from there");
 }
 
 // ---- settling ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ struct worker_slot {
 struct worker_partition {
     bool ours;
     bool stopped;      // waits for a person
+    bool passes;       // or for what time may cure, which is tried again
     char why[160];     // it is stopped
     uint64_t turn;     // when it was given to us: records of before are not to be done
     uint64_t consumed; // behind the last record that was seen to
@@ -71,6 +72,9 @@ struct worker {
     uint32_t limit;            // commands per round; smaller while one is looked for that fails
     uint32_t letters_failed;
     uint64_t settled_ns;
+    uint64_t counted_ns; // when the topic's partitions were
+    uint32_t count;      // of them; 0: not yet
+    uint64_t again_ns; // when one of the partitions is tried again that may go on
     uint64_t idle_ns; // since when no partition is ours, or the last look at the group; 0: some is
 
     pthread_mutex_t lock; // stats and stops
@@ -85,6 +89,8 @@ bool worker_is_stopping(const struct worker *worker);
 void worker_pause(struct worker *worker, uint64_t ns);
 // Says loudly that a person must look; the partition brings nothing more.
 void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why);
+// The same, but it is tried again by itself.
+void worker_suspend_partition(struct worker *worker, uint32_t partition, const char *why);
 
 // Brings the stats up to date.
 void worker_note(struct worker *worker);
@@ -107,8 +113,11 @@ void worker_fenced(struct worker *worker, uint32_t slot);
 void worker_settle(struct worker *worker, uint32_t partition);
 
 // worker_group.c
-// Of a worker without partitions: makes the group share out what it left to nobody.
+// Of a worker without partitions: makes the group share out what it left to nobody. Of all: stops
+// when the number of partitions is another.
 void worker_look_at_group(struct worker *worker);
+// Why nothing may go on when it is.
+void worker_say_count(const struct worker *worker, char *ret_why, size_t why_bytes);
 
 // worker_batch.c
 // Carries out what was read, until each record is seen to or no longer ours.

@@ -221,6 +221,12 @@ class Cluster:
         admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=configs)])
         admin.close()
 
+    def add_partitions(self, name, count):
+        from kafka.admin import NewPartitions
+        admin = self.admin()
+        admin.create_partitions({name: NewPartitions(count)})
+        admin.close()
+
     def change_topic(self, name, **settings):
         from kafka.admin import ConfigResource, ConfigResourceType
         configs = {key.replace("_", "."): str(value) for key, value in settings.items()}

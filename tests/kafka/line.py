@@ -17,6 +17,7 @@ class Line:
         self.open.set()
         self.silent = threading.Event()  # set: bytes stay where they are
         self.delay = 0.0  # seconds, of each piece
+        self.swallowed = set()  # requests that nobody gets through, by their number (api_key)
         self.listener = socket.create_server(("127.0.0.1", port), backlog=50)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -46,8 +47,21 @@ class Line:
         client.close()
         server.close()
 
+    def pass_on(self, pieces):
+        """The requests in these bytes that get through, and the bytes behind the last whole one."""
+        passed = b""
+        while len(pieces) >= 6:
+            size = 4 + int.from_bytes(pieces[:4], "big")
+            if len(pieces) < size:
+                break
+            if int.from_bytes(pieces[4:6], "big") not in self.swallowed:
+                passed += pieces[:size]
+            pieces = pieces[size:]
+        return passed, pieces
+
     def shuttle(self, client, server):
         others = {client: server, server: client}
+        begun = b""  # a request
         while True:
             for ready in select.select([client, server], [], [], 0.5)[0]:
                 while self.silent.is_set():
@@ -57,6 +71,8 @@ class Line:
                     return
                 if self.delay:
                     time.sleep(self.delay)
+                if ready is client:
+                    piece, begun = self.pass_on(begun + piece)
                 others[ready].sendall(piece)
 
     def cut(self):

@@ -206,6 +206,116 @@ def unsafe_topics(report):
         shop.server.stop()
 
 
+def cured_by_time(report):
+    """A partition whose log cannot be held against the books now is tried again by itself, with an
+    alarm until it goes on."""
+    shop = world()
+    payers, till = payers_of(shop)
+    load = Load(shop, payers, till)
+    load.more(20)
+    settle(report, "before", shop, payers, till, load)
+    fetch, offsets = 1, 2
+    done, before = 0, shop.balance(till)
+    for said, number in (("where its log begins", offsets), ("cannot be read to compare", fetch)):
+        shop.server.stop()
+        LINE.swallowed = {number}
+        shop.server.start()
+        shop.wait_for(lambda: said in shop.server.log(), what=said)  # pylint: disable=W0640
+        shop.wait_for(lambda: shop.metric("worker_stopped") >= 1, what="an alarm")
+        with shop.client() as client:
+            body = {"from": payers[0], "to": till, "amount": 1}
+            queued = shop.queue(client, "/v1/transfers", body)
+            report.equal("queued meanwhile", queued.status, 202, queued)
+            report.equal("it waits", client.get(queued.headers["location"])["status"], "queued")
+        LINE.swallowed = set()
+        shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
+        done += 1
+        report.equal("it goes on", shop.outcome(queued["id"])["status"], "done")
+    report.equal("once each", shop.balance(till), before + done)
+    shop.server.stop()
+
+
+def more_partitions(report):
+    """Somebody adds partitions while workers run: they stop and say how to go on; what the door
+    queues stays where it belongs."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        first = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("done", shop.outcome(first["id"])["status"], "done")
+        CLUSTER.add_partitions(shop.topic, PARTITIONS * 2)
+        shop.wait_for(lambda: shop.metric("worker_stopped") >= PARTITIONS, what="alarms")
+        said = "has 8 partitions, but 4 are configured"
+        report.check("it says why", said in shop.server.log(), shop.server.log()[-900:])
+        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})
+        report.equal("queued", queued.status, 202)
+    found = CLUSTER.read(shop.topic, lambda records: len(records) >= 2)
+    report.equal("all in the partition that was agreed on",
+                 {record.partition for record in found},
+                 {shops.partition_of(str(shops.slot_of(ann)).encode(), PARTITIONS)})
+    report.equal("not carried out", shop.balance(bob), 1)
+    shop.server.restart()
+    shop.wait_for(lambda: said in shop.server.log().rpartition("listening")[2],
+                  what="the same at the next start")
+    report.equal("no letters", CLUSTER.read(f"dead.{shop.topic.rpartition('.')[2]}"), [])
+    shop.server.stop()
+
+
+def another_cluster(report):
+    """A cluster that is not the one whose places the books keep has the same topic."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        first = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("done", shop.outcome(first["id"])["status"], "done")
+    other = broker.Cluster().start()
+    shop.server.config["kafka"]["brokers"] = other.line
+    shop.server.restart()
+    shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) == PARTITIONS, what="alarms")
+    report.check("it says why", "from another cluster" in shop.server.log(),
+                 shop.server.log()[-900:])
+    with shop.client() as client:
+        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})
+        report.equal("queued", queued.status, 202)
+        time.sleep(1)
+        report.equal("not carried out", shop.balance(bob), 1)
+    shop.server.config["kafka"]["brokers"] = CLUSTER.line
+    shop.server.restart()
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
+    report.equal("the right one goes on", shop.metric("worker_stopped"), 0)
+    other.kill()
+    shop.server.stop()
+
+
+def other_records(report):
+    """A topic that was made anew and is as long as the old one, with other records in it."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        for number in range(5):
+            queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("done", shop.outcome(queued["id"])["status"], "done")
+    shop.server.stop()
+    records = CLUSTER.read(shop.topic)
+    admin = CLUSTER.admin()
+    admin.delete_topics([shop.topic])
+    admin.close()
+    shop.wait_for(lambda: shop.topic not in CLUSTER.topics(), what="the topic to go")
+    CLUSTER.make_topic(shop.topic, PARTITIONS, retention_ms=3_600_000)
+    producer = CLUSTER.producer()
+    for number, record in enumerate(records):  # only the last one is another
+        value = record.value if number + 1 < len(records) else record.value[:-1] + b" }"
+        producer.send(shop.topic, value, key=record.key, partition=record.partition,
+                      headers=record.headers)
+    producer.flush()
+    shop.server.start()
+    shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) >= 1, what="an alarm")
+    report.check("it says why", "is not the one that was carried out" in shop.server.log(),
+                 shop.server.log()[-900:])
+    report.equal("nothing moved", shop.balance(bob), 5)
+    shop.server.stop()
+
+
 def left_to_nobody(report):
     """A group that rests while its partitions are nobody's is made to share them out again."""
     chosen = settings()
@@ -256,6 +366,10 @@ def main():
     report.run("handed over", handed_over)
     report.run("shorter than the lag", shorter_than_the_lag)
     report.run("unsafe topics", unsafe_topics)
+    report.run("cured by time", cured_by_time)
+    report.run("more partitions", more_partitions)
+    report.run("another cluster", another_cluster)
+    report.run("other records", other_records)
     report.run("left to nobody", left_to_nobody)
     report.run("full disk", full_disk)
     CLUSTER.kill()
