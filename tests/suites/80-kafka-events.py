@@ -248,6 +248,38 @@ def findings(report):
     world.server.stop()
 
 
+def delivered_not(report):
+    """The broker refuses an event for good (the topic takes nothing of its size): it is told again
+    behind the last one that was acknowledged, until it is taken."""
+    world = World(events_topic="florin.narrow")
+    world.deposit(1000)
+    events_of(world.versions, "florin.narrow")
+    with world.server.client(world.key) as client:
+        report.equal("no delivery was begun again", metric(client, "events_rewinds_total"), 0)
+        safe = {"cleanup_policy": "delete", "unclean_leader_election_enable": "false"}
+        CLUSTER.change_topic("florin.narrow", max_message_bytes=100, **safe)
+        for _ in range(5):
+            world.purchase(1)
+        deadline = time.monotonic() + 60
+        while metric(client, "events_rewinds_total") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        report.check("it begins again", metric(client, "events_rewinds_total") >= 2)
+        report.check("and stands where it stood",
+                     metric(client, "events_position") < metric(client, "events_feed_end"))
+        CLUSTER.change_topic("florin.narrow", **safe)
+    check_dense(report, "refused by the broker", world.versions,
+                events_of(world.versions, "florin.narrow"), repeats=True)
+    world.server.stop()
+
+
+def metric(client, name):
+    """A number of /metrics; -1: there is none."""
+    for line in client.get("/metrics").body.decode().splitlines():
+        if line.startswith(f"florin_{name} "):
+            return int(line.split()[1])
+    return -1
+
+
 def broker_away(report):
     world = World(events_topic="florin.away")
     world.deposit(1000)
@@ -285,6 +317,7 @@ report = Report("kafka events")
 report.run("every kind", every_kind)
 report.run("traces", traces)
 report.run("findings", findings)
+report.run("not delivered", delivered_not)
 report.run("broker away", broker_away)
 report.run("killed while publishing", killed_while_publishing)
 report.finish()
