@@ -13,7 +13,7 @@ void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *value);
 struct kafka_consumer {
     rd_kafka_t *handle;
     struct kafka_member member;
-    char topic[256], group[256];
+    char topic[256], group[512];
     uint64_t turn;
 };
 
