@@ -267,8 +267,13 @@ def killed_behind_a_letter(report):
     place = f"SELECT next FROM cursors WHERE kind = 1 AND slot = {slot}"
     report.check("the books do not have its place", int(home.sql(place)) <= sent.offset)
     shop.server.kill()
-    home.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
-             "'%pg_sleep(600)%' AND pid <> pg_backend_pid()")
+    # What it was about to commit goes with it, before the lock does.
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    mine = f"{others} AND query LIKE '%pg_sleep(600)%'"
+    killed = f"{others} AND query NOT LIKE '%pg_sleep(600)%'"
+    home.sql(f"SELECT pg_terminate_backend(pid) {killed}")
+    shop.wait_for(lambda: home.sql(f"SELECT count(*) {killed}") == "0", what="its sessions to end")
+    home.sql(f"SELECT pg_terminate_backend(pid) {mine}")
     holder.join()
     shop.server.start()
     letters = KAFKA.read(dead, lambda letters: len(letters) >= 2)
