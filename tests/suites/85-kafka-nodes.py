@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 import uuid
 
@@ -233,61 +232,6 @@ def engine_fails(report):
     home.stop()
 
 
-def killed_behind_a_letter(report):
-    """A worker is killed when the broker has the dead letter and the books do not have its place:
-    it is written again, and what is behind it is done once."""
-    home = house()
-    shop, dead = home.shop, home.settings["dead_letter_topic"]
-    shop.wait_for(home.has(shop.server, PARTITIONS), what="partitions")
-    ann, bob = shop.open("ann", money=100), shop.open("bob")
-    with shop.client() as client:
-        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
-    slot = next(slot for slot in range(1024) if slot != shops.slot_of(ann))
-    text, value = str(slot).encode(), json.dumps({
-        "type": "transfer", "idempotency_key": "d1", "from": ann, "to": bob, "amount": 1}).encode()
-
-    def held():
-        """Nobody moves a place until this is ended."""
-        try:
-            home.sql("BEGIN; LOCK TABLE cursors IN SHARE MODE; SELECT pg_sleep(600)")
-        except RuntimeError:
-            pass
-    holder = threading.Thread(target=held)
-    holder.start()
-    shop.wait_for(lambda: home.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND "
-                                   "granted AND relation = 'cursors'::regclass") == "1",
-                  what="the lock")
-    sent = KAFKA.producer().send(
-        home.settings["commands_topic"], value, key=text,
-        partition=shops.partition_of(text, PARTITIONS),
-        headers=shops.headers_of(service["secret"], service["id"], text, value,
-                                 home.settings["commands_topic"])).get(30)
-    report.equal("the broker has the letter",
-                 len(KAFKA.read(dead, lambda letters: len(letters) >= 1)), 1)
-    place = f"SELECT next FROM cursors WHERE kind = 1 AND slot = {slot}"
-    report.check("the books do not have its place", int(home.sql(place)) <= sent.offset)
-    shop.server.kill()
-    # What it was about to commit goes with it, before the lock does.
-    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    mine = f"{others} AND query LIKE '%pg_sleep(600)%'"
-    killed = f"{others} AND query NOT LIKE '%pg_sleep(600)%'"
-    home.sql(f"SELECT pg_terminate_backend(pid) {killed}")
-    shop.wait_for(lambda: home.sql(f"SELECT count(*) {killed}") == "0", what="its sessions to end")
-    home.sql(f"SELECT pg_terminate_backend(pid) {mine}")
-    holder.join()
-    shop.server.start()
-    letters = KAFKA.read(dead, lambda letters: len(letters) >= 2)
-    report.equal("it is written again",
-                 [dict(letter.headers)["florin-offset"] for letter in letters],
-                 [str(sent.offset).encode()] * 2)
-    shop.wait_for(lambda: int(home.sql(place)) == sent.offset + 1, what="its place")
-    with shop.client() as client:
-        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 5})
-        report.equal("what comes next is done", shop.outcome(queued["id"])["status"], "done")
-    report.equal("and nothing else", shop.balance(bob), 5)
-    home.stop()
-
-
 def begun_again(report):
     """A topic that was made anew stops its partitions; a person lets them begin again, without a
     restart."""
@@ -329,7 +273,6 @@ def main():
     report.run("stopped and woken", stopped_and_woken)
     report.run("another publisher", another_publisher)
     report.run("engine fails", engine_fails)
-    report.run("killed behind a letter", killed_behind_a_letter)
     report.run("begun again", begun_again)
     report.finish()
 
