@@ -102,6 +102,28 @@ static void files_are_private_and_kept(void **state) {
     driver->close(file);
 }
 
+static void place_is_taken_without_writing(void **state) {
+    struct folder *folder = *state;
+    const struct disk_driver *driver = folder->disk->driver;
+    struct disk_file *file = open_new(folder, "a");
+    static uint8_t bytes[65536];
+    uint64_t size;
+    size_t got;
+    assert_int_equal(driver->write(file, 4096, SLICE("kept")), STATUS_ok);
+    assert_int_equal(driver->truncate(file, sizeof(bytes)), STATUS_ok);
+    assert_int_equal(driver->allocate(file, 0, sizeof(bytes)), STATUS_ok);
+    assert_int_equal(driver->size(file, &size), STATUS_ok);
+    assert_int_equal(size, sizeof(bytes)); // it was as long before
+    assert_int_equal(driver->read(file, 0, bytes, sizeof(bytes), &got), STATUS_ok);
+    assert_int_equal(got, sizeof(bytes));
+    assert_memory_equal(bytes + 4096, "kept", 4);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        assert_true(bytes[i] == 0 || (i >= 4096 && i < 4100));
+    // More than any disk has.
+    assert_int_not_equal(driver->allocate(file, 0, UINT64_C(1) << 60), STATUS_ok);
+    driver->close(file);
+}
+
 static void what_is_absent_is_not_found(void **state) {
     struct folder *folder = *state;
     const struct disk_driver *driver = folder->disk->driver;
@@ -248,6 +270,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_is_written_is_read),
         IN_FOLDER(files_are_private_and_kept),
+        IN_FOLDER(place_is_taken_without_writing),
         IN_FOLDER(what_is_absent_is_not_found),
         IN_FOLDER(renames_replace),
         IN_FOLDER(listings_are_in_order_of_names),

@@ -239,6 +239,10 @@ static void test_full(void **state) {
     assert_int_equal(size, 1000);
     assert_int_equal(file->driver->write(file, 500, slice_of(bytes, 500)), STATUS_ok);
     assert_int_equal(file->driver->write(file, 1000, slice_of(bytes, 500)), STATUS_ok);
+    assert_int_equal(file->driver->allocate(file, 0, 1500), STATUS_ok);
+    assert_int_equal(file->driver->allocate(file, 0, 1501), STATUS_storage_full);
+    assert_int_equal(file->driver->size(file, &size), STATUS_ok);
+    assert_int_equal(size, 1500);
     file_close(file);
     disk->driver->done(disk);
 }
