@@ -167,7 +167,7 @@ def silent_line(report, binary, cluster):
                 began = time.monotonic()
                 answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
                 took = time.monotonic() - began
-            report.check(f"the other node writes: {key}", answer.status == 201 and took < 9,
+            report.check(f"the other node writes: {key}", answer.status == 201 and took < 12,
                          f"{answer!r} after {took:.1f} s")
             answer, took = waiting()
             report.check("the one of the line, too", answer.status == 201 and took < 15,

@@ -93,7 +93,6 @@ def an_hour_apart(report):
             ends = one.post("/v1/holds", {"wallet": anna, "merchant": shop, "amount": 5,
                                           "expires_in": 2})
             held = f"/v1/wallets/{anna}"
-            report.equal("both are held", two.get(held)["held"], 12)
             report.check("the short one expires", wait_for(
                 lambda: two.get(f"/v1/holds/{ends['id']}")["status"] == "expired"))
             for name, client in (("early", one), ("late", two)):
@@ -139,7 +138,7 @@ def jumps_back(report):
                                          "bank_transaction_id": "b1"})
             body = {"wallet": anna, "merchant": shop, "amount": 1}
             before = client.post("/v1/purchases", body, key="before")
-            hold = client.post("/v1/holds", {**body, "amount": 9, "expires_in": 3})
+            hold = client.post("/v1/holds", {**body, "amount": 9, "expires_in": HOUR // 2})
             time_ms = int(PAIR.primary.sql("SELECT time_ms FROM florin.books", database))
             PAIR.primary.stop(signal.SIGKILL)
             PAIR.promote()
