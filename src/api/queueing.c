@@ -251,7 +251,11 @@ bool queueing_wants(const struct asking *asking, const struct call *call) {
         return false;
     if (call->command.type == COMMAND_NONE)
         return false;
-    return options->queue_writes || wire_prefers_async(asking->headers.prefer);
+    if (!queue_can_write(options->queue, wire_queue_version(asking->operation)))
+        return false; // a worker is there that would not understand it
+    // Who freezes a wallet means now, ahead of what waits; unless he says otherwise.
+    bool is_urgent = call->command.type == COMMAND_WALLET_CHANGE && call->command.has_status;
+    return (options->queue_writes && !is_urgent) || wire_prefers_async(asking->headers.prefer);
 }
 
 // A request without a key gets one, so that a second delivery of its record changes nothing.
@@ -292,6 +296,7 @@ bool queueing_request(struct asking *asking, struct call *call) {
                        call->command.if_match, http_body(asking->request));
     call->order = (struct queue_order){.delivered = delivered,
                                        .slot = slot,
+                                       .version = wire_queue_version(asking->operation),
                                        .principal = call->command.origin.principal,
                                        .value = buffer_slice(value),
                                        .principal_key = call->command.principal_key,

@@ -110,6 +110,7 @@ static bool open_queue(struct serve_kafka *kafka, const struct engine *engine) {
         .engine = engine,
         .access = &kafka->access,
         .topic = kafka->config->commands_topic,
+        .group = kafka->config->group,
         .partitions = (uint32_t)kafka->config->partitions};
     if (queue_open(&options, why, sizeof(why), &kafka->queue) == STATUS_ok)
         return true;

@@ -101,6 +101,11 @@ MUST_CHECK enum status kafka_producer_marks(struct kafka_producer *producer, con
                                             int32_t partition, uint32_t wait_ms,
                                             int64_t *ret_low, int64_t *ret_high);
 
+// What all members of a group of workers read: the least of the versions that they came with
+// (kafka_consumer_open); those of before versions count as 1. 0: it has no members.
+MUST_CHECK enum status kafka_group_reads(struct kafka_producer *producer, const char *group,
+                                        uint32_t wait_ms, uint32_t *ret_version);
+
 // ---- consuming --------------------------------------------------------------------------------
 
 struct kafka_consumer;
@@ -127,7 +132,8 @@ struct kafka_member {
 };
 
 MUST_CHECK enum status kafka_consumer_open(const struct kafka_access *access, const char *group,
-                                           const char *topic, const struct kafka_member *member,
+                                           const char *topic, uint32_t version,
+                                           const struct kafka_member *member,
                                            char *ret_why, size_t why_bytes,
                                            struct kafka_consumer **ret_consumer);
 // Waits up to `wait_ms` for a first record and takes what else is there, up to `count_max`.

@@ -89,7 +89,7 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
 }
 
 static rd_kafka_t *open_handle(const struct kafka_access *access, const char *group,
-                               struct kafka_consumer *consumer, char *ret_why, size_t why_bytes) {
+                               uint32_t version, struct kafka_consumer *consumer, char *ret_why, size_t why_bytes) {
     rd_kafka_conf_t *conf = kafka_conf_of(access, ret_why, why_bytes);
     if (conf == NULL)
         return NULL;
@@ -113,6 +113,9 @@ static rd_kafka_t *open_handle(const struct kafka_access *access, const char *gr
     kafka_conf_put(conf, "queued.max.messages.kbytes", "32768");
     kafka_conf_put(conf, "fetch.message.max.bytes", "1048576");
     if (consumer != NULL) {
+        char client[32];
+        (void)snprintf(client, sizeof(client), KAFKA_CLIENT_WORD "%u", version);
+        kafka_conf_put(conf, "client.id", client);
         rd_kafka_conf_set_opaque(conf, consumer);
         rd_kafka_conf_set_rebalance_cb(conf, rebalance_cb);
         rd_kafka_conf_set_error_cb(conf, error_cb);
@@ -129,15 +132,15 @@ static rd_kafka_t *open_handle(const struct kafka_access *access, const char *gr
 }
 
 enum status kafka_consumer_open(const struct kafka_access *access, const char *group,
-                                const char *topic, const struct kafka_member *member,
-                                char *ret_why, size_t why_bytes,
+                                const char *topic, uint32_t version,
+                                const struct kafka_member *member, char *ret_why, size_t why_bytes,
                                 struct kafka_consumer **ret_consumer) {
     struct kafka_consumer *consumer = memory_take_zeroed(sizeof(*consumer));
     CHECK(strlen(topic) < sizeof(consumer->topic) && strlen(group) < sizeof(consumer->group));
     memcpy(consumer->topic, topic, strlen(topic) + 1);
     memcpy(consumer->group, group, strlen(group) + 1);
     consumer->member = *member;
-    consumer->handle = open_handle(access, group, consumer, ret_why, why_bytes);
+    consumer->handle = open_handle(access, group, version, consumer, ret_why, why_bytes);
     if (consumer->handle == NULL) {
         memory_free(consumer);
         return STATUS_invalid_request;
@@ -277,7 +280,7 @@ enum status kafka_fetch_one(const struct kafka_access *access, const char *topic
                             int32_t partition, int64_t offset, uint32_t wait_ms,
                             struct kafka_record *ret_record) {
     char why[KAFKA_WHY_BYTES];
-    rd_kafka_t *handle = open_handle(access, "florin-look", NULL, why, sizeof(why));
+    rd_kafka_t *handle = open_handle(access, "florin-look", 0, NULL, why, sizeof(why));
     if (handle == NULL)
         return STATUS_busy;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -321,7 +324,7 @@ enum status kafka_read_range(const struct kafka_access *access, const char *topi
                              bool (*each)(void *context, const struct kafka_record *record),
                              void *context) {
     char why[KAFKA_WHY_BYTES];
-    rd_kafka_t *handle = open_handle(access, "florin-look", NULL, why, sizeof(why));
+    rd_kafka_t *handle = open_handle(access, "florin-look", 0, NULL, why, sizeof(why));
     if (handle == NULL)
         return STATUS_busy;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -396,7 +399,7 @@ static enum status read_begin(rd_kafka_t *handle, const char *topic, uint32_t wa
 enum status kafka_read_all(const struct kafka_access *access, const char *topic, uint32_t wait_ms,
                            bool (*each)(void *context, const struct kafka_record *record),
                            void *context, char *ret_why, size_t why_bytes) {
-    rd_kafka_t *handle = open_handle(access, "florin-look", NULL, ret_why, why_bytes);
+    rd_kafka_t *handle = open_handle(access, "florin-look", 0, NULL, ret_why, why_bytes);
     if (handle == NULL)
         return STATUS_invalid_request;
     struct reading *reading = memory_take_zeroed(sizeof(*reading));

@@ -5,6 +5,8 @@
 
 #include "queue/kafka.h"
 
+#define KAFKA_CLIENT_WORD "florin-reads-" // and a version: the client's name of a worker
+
 // A configuration for these brokers; NULL: a setting makes no sense (`ret_why`, without secrets).
 rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why, size_t why_bytes);
 // Sets one more; the names are ours, so failing is our mistake.

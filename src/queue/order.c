@@ -186,7 +186,7 @@ static bool read_principal(const struct order_reader *reader, const struct kafka
 
 static bool version_is_known(const struct kafka_record *record, struct order *order) {
     struct slice version = header(record, "florin-version");
-    if (slice_equal(version, SLICE("1")))
+    if (slice_equal(version, SLICE("1")) || slice_equal(version, SLICE("2")))
         return true;
     bool is_number = version.size != 0 && version.size <= 6;
     for (size_t i = 0; i < version.size && is_number; i++)

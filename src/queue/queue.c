@@ -7,17 +7,23 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/signal_gate.h"
+#include "base/thread.h"
 #include "queue/partition.h"
 
 #define POLL_MS       20
+#define LOOK_NS       UINT64_C(2000000000)
+#define LOOK_WAIT_MS  1000
 #define CONTEXT_BYTES 256
 
 struct queue {
     struct kafka_producer *producer;
     struct sha256 node_key;
-    char topic[256];
+    char topic[256], group[512];
     uint32_t partitions;
-    pthread_t thread;
+    pthread_t thread, looker;
+    struct signal_gate stop;
+    uint32_t version;                 // atomic: what all workers read; 0: not known
     bool stopping;                    // atomic
     uint64_t sent, delivered, failed; // atomic
 };
@@ -38,12 +44,31 @@ static void *run(void *context) {
     return NULL;
 }
 
+// Asks now and then who works. What is not known counts as old.
+static void *look(void *context) {
+    struct queue *queue = context;
+    do {
+        uint32_t version = 0;
+        if (kafka_group_reads(queue->producer, queue->group, LOOK_WAIT_MS, &version) != STATUS_ok)
+            version = 0;
+        __atomic_store_n(&queue->version, version, __ATOMIC_RELAXED);
+    } while (!signal_gate_wait(&queue->stop, 1, LOOK_NS));
+    return NULL;
+}
+
+bool queue_can_write(const struct queue *queue, uint32_t version) {
+    return version == 1 || version <= __atomic_load_n(&queue->version, __ATOMIC_RELAXED);
+}
+
 enum status queue_open(const struct queue_options *options, char *ret_why, size_t why_bytes,
                        struct queue **ret_queue) {
     struct queue *queue = memory_take_zeroed(sizeof(*queue));
     CHECK(strlen(options->topic) < sizeof(queue->topic));
     memcpy(queue->topic, options->topic, strlen(options->topic) + 1);
     queue->partitions = options->partitions;
+    CHECK(strlen(options->group) < sizeof(queue->group));
+    memcpy(queue->group, options->group, strlen(options->group) + 1);
+    signal_gate_init(&queue->stop, 0, 0);
     queue->node_key = proof_node_key(&options->engine->seal);
     enum status status = kafka_producer_open(options->access, delivered, queue, ret_why, why_bytes,
                                              &queue->producer);
@@ -52,6 +77,7 @@ enum status queue_open(const struct queue_options *options, char *ret_why, size_
         return status;
     }
     CHECK(pthread_create(&queue->thread, NULL, run, queue) == 0);
+    thread_start(&queue->looker, "queue look", look, queue);
     *ret_queue = queue;
     return STATUS_ok;
 }
@@ -94,7 +120,7 @@ enum status queue_send(struct queue *queue, struct queue_order *order) {
     struct kafka_message message = {
         .key = parts.key,
         .value = order->value,
-        .headers = {{"florin-version", SLICE("1")},
+        .headers = {{"florin-version", order->version == 1 ? SLICE("1") : SLICE("2")},
                     {"florin-principal", parts.principal},
                     {"florin-context", parts.context},
                     {"florin-proof",
@@ -123,6 +149,8 @@ void queue_close(struct queue *queue) {
     if (queue == NULL)
         return;
     __atomic_store_n(&queue->stopping, true, __ATOMIC_RELEASE);
+    signal_gate_publish(&queue->stop, 1);
+    CHECK(pthread_join(queue->looker, NULL) == 0);
     CHECK(pthread_join(queue->thread, NULL) == 0);
     kafka_producer_close(queue->producer);
     explicit_bzero(&queue->node_key, sizeof(queue->node_key));

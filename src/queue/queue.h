@@ -14,6 +14,7 @@ struct queue_order {
     void (*delivered)(struct queue_order *order, bool ok);
     // Copied by queue_send.
     uint32_t slot;
+    uint32_t version; // of the record: queue_can_write
     struct slice principal; // as in command.origin
     struct slice value;     // wire_render_queued
     struct id principal_key;
@@ -24,7 +25,7 @@ struct queue_order {
 struct queue_options {
     const struct engine *engine;       // its seal
     const struct kafka_access *access; // borrowed while it opens
-    const char *topic;                 // copied
+    const char *topic, *group;         // copied; the group is that of the workers
     uint32_t partitions;               // of the topic, by contract
 };
 struct queue_stats {
@@ -36,6 +37,9 @@ MUST_CHECK enum status queue_open(const struct queue_options *options, char *ret
                                   size_t why_bytes, struct queue **ret_queue);
 // Whether orders would be taken and acknowledged now, as far as is known. Thread: any; quick.
 bool queue_is_up(struct queue *queue);
+// Whether every worker that is there reads records of that version. What only newer ones read goes
+// without the queue until the last old worker has gone. Thread: any; quick.
+bool queue_can_write(const struct queue *queue, uint32_t version);
 // STATUS_busy: nothing was taken. Thread: any; quick.
 MUST_CHECK enum status queue_send(struct queue *queue, struct queue_order *order);
 void queue_stats(struct queue *queue, struct queue_stats *ret_stats);

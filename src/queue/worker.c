@@ -181,8 +181,8 @@ static bool join_group(struct worker *worker) {
                                   .assigned = worker_assigned,
                                   .revoked = worker_revoked,
                                   .failed = failed};
-    if (kafka_consumer_open(&worker->access, worker->group, worker->commands_name, &member, why,
-                            sizeof(why), &worker->consumer) == STATUS_ok)
+    if (kafka_consumer_open(&worker->access, worker->group, worker->commands_name, QUEUE_VERSION,
+                            &member, why, sizeof(why), &worker->consumer) == STATUS_ok)
         return true;
     log_line(LOG_ERROR, "queue", "ALARM: no command is carried out: %s", why);
     return false;

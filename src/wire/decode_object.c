@@ -90,8 +90,9 @@ static void decode_key(struct decoding *decoding, struct slice name, struct json
 // An id in place of a path's: of the wrong form it names nothing, as in a path.
 static void decode_id(struct decoding *decoding, struct json_value value) {
     const struct field *field = operation_batch_id_field(decoding->operation);
+    struct id id;
     if (json_kind(value) == JSON_TEXT &&
-        !operation_parse_id(field->id_type, json_text(value), &decoding->command->subject))
+        !operation_parse_id(field->id_type, json_text(value), &id))
         decoding->extras->id_is_unknown = true;
     else
         (void)decode_value(decoding->context, field, value, decoding->command,
@@ -134,7 +135,10 @@ static bool decode_extra(struct decoding *decoding, struct slice name, struct js
 static void decode_member(struct decoding *decoding, const struct field *field,
                           struct json_value value) {
     const struct wire_context *context = decoding->context;
-    if ((context->closed_guards & 1u << field->guard) != 0) {
+    bool is_closed = (context->closed_guards & 1u << field->guard) != 0;
+    if (is_closed && decoding->extras != NULL && decoding->extras->takes_if_match) {
+        decoding->extras->guard_is_closed = true; // who lost a right meanwhile is refused, not dead
+    } else if (is_closed) {
         struct buffer sentence = {0};
         buffer_add_format(&sentence, "is not yours to give: it needs the permission %s",
                           field_guard_permission((enum field_guard)field->guard));

@@ -8,9 +8,10 @@
 // What an operation of a batch has besides the fields of its body.
 struct decode_extras {
     struct slice idempotency_key; // empty: none
-    bool takes_if_match;          // in: `if_match` is understood too
+    bool takes_if_match;          // in: it is from the queue, `if_match` is understood too
     bool has_if_match;
     uint64_t if_match;
+    bool guard_is_closed;         // of one from the queue: a field is not his to give
     bool id_is_unknown;           // the id in place of a path's has a form that no such thing has
 };
 

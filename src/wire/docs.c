@@ -141,7 +141,7 @@ static void add_operation(struct buffer *buffer, const struct operation *operati
         buffer_add_format(buffer, " Permission: `%s`.", operation->permission);
     if (operation->batch_type != NULL)
         buffer_add_format(buffer, " In batches: `\"type\":\"%s\"`", operation->batch_type);
-    if (operation->batch_id != NULL)
+    if (operation->batch_type != NULL && operation->batch_id != NULL)
         buffer_add_format(buffer, " with the id as `%s`", operation->batch_id);
     buffer_add_text(buffer, operation->batch_type != NULL ? ".\n" : "\n");
     add_fields(buffer, "query", operation->query, operation->query_count);

@@ -151,10 +151,18 @@ const struct operation *operation_of_batch_type(struct slice type) {
     return NULL;
 }
 
+const struct operation *operation_of_queue_type(struct slice type) {
+    const struct operation *change = &operations_table[OPERATION_WALLET_CHANGE];
+    return word_is(change->queue_type, type) ? change : operation_of_batch_type(type);
+}
+
 const struct field *operation_batch_id_field(const struct operation *operation) {
     CHECK(operation->batch_id != NULL);
-    CHECK(operation->id_type == ID_HOLD || operation->id_type == ID_WITHDRAWAL);
-    return operation->id_type == ID_HOLD ? &operations_hold_field : &operations_withdrawal_field;
+    switch ((enum id_type)operation->id_type) {
+    case ID_HOLD: return &operations_hold_field;
+    case ID_WITHDRAWAL: return &operations_withdrawal_field;
+    default: CHECK(operation->id_type == ID_WALLET); return &operations_wallet_field;
+    }
 }
 
 #define MAY(status) STATUS_BIT(STATUS_##status)

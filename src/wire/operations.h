@@ -171,7 +171,8 @@ struct operation {
     const char *summary;    // one sentence
     const char *permission; // a word of access/permissions.h; "none": any live key
     const char *batch_type; // `type` in a batch; NULL: batches do not take it
-    const char *batch_id;   // the name of the path's id in a batch; NULL: has none
+    const char *batch_id;   // the name of the path's id in a batch or the queue; NULL: has none
+    const char *queue_type; // `type` in the queue of what batches do not take; NULL: as in a batch
     const struct field *const *body;
     const struct field *const *query;
     status_set refusals;    // what the ledger may refuse
@@ -207,6 +208,8 @@ struct route {
 const struct operation *operation_at(enum operation_code code);
 // The operation behind `type` of a batch's operation; NULL: no such type.
 const struct operation *operation_of_batch_type(struct slice type);
+// The same of a record of the queue, which takes more.
+const struct operation *operation_of_queue_type(struct slice type);
 // The operation that makes commands of this type; NULL for COMMAND_NONE, EXPIRE and INVALID.
 const struct operation *operation_of_command(enum command_type type);
 // The field that a path's id becomes in a batch; only for operations with a `batch_id`.

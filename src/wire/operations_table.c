@@ -13,6 +13,9 @@
 const struct field operations_owner_field = {
     NAMED("owner"), .kind = FIELD_TEXT, .required = true, COMMAND(owner),
     .sentence = "Whose data."};
+const struct field operations_wallet_field = {
+    NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),
+    .sentence = "The wallet."};
 const struct field operations_hold_field = {
     NAMED("hold"), .kind = FIELD_ID, .id_type = ID_HOLD, .required = true, COMMAND(subject),
     .sentence = "The hold."};
@@ -161,6 +164,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .path = "/v1/wallets/{id}", .action = "", .tag = "Wallets",
         .permission = "wallets:change", .http = 200, .answer = ANSWER_WALLET,
         .command = COMMAND_WALLET_CHANGE,
+        .queue_type = "wallet_change", .batch_id = "wallet",
         WITH_ID(ID_WALLET, wallet), CHANGES_WALLET, BODY(wallet_change_body),
         .refusals = MAY_CONCERN_WALLET | MAY(wallet_not_empty) | MAY(credit_limit_in_use),
         .summary = "Changes what is given of a wallet.",

@@ -8,7 +8,9 @@ void wire_render_queued(struct buffer *buffer, const struct operation *operation
                         struct slice idempotency_key, bool has_if_match, uint64_t if_match,
                         struct slice body) {
     CHECK(wire_is_queueable(operation));
-    buffer_add_format(buffer, "{\"type\":\"%s\",\"idempotency_key\":", operation->batch_type);
+    buffer_add_format(buffer, "{\"type\":\"%s\",\"idempotency_key\":",
+                      operation->batch_type != NULL ? operation->batch_type
+                                                    : operation->queue_type);
     json_write_text(buffer, idempotency_key);
     if (operation->batch_id != NULL) {
         char text[ID_TEXT_BYTES_MAX];
@@ -41,10 +43,10 @@ static const struct operation *operation_of(const struct wire_context *context,
     const struct operation *operation = NULL;
     while (operation == NULL && json_next_member(&cursor, &name, &value))
         if (slice_equal(name, SLICE("type")) && json_kind(value) == JSON_TEXT)
-            operation = operation_of_batch_type(json_text(value));
+            operation = operation_of_queue_type(json_text(value));
     if (operation == NULL)
         wire_fault_add(context->arena, faults, SLICE("/type"),
-                       SLICE("must be there, and be the type of an operation of a batch"));
+                       SLICE("must be there, and be a type of docs/kafka.md"));
     return operation;
 }
 
@@ -76,7 +78,8 @@ enum status wire_decode_queued(const struct wire_context *context, struct slice 
     ret_command->if_match = extras.if_match;
     ret_command->key = wire_key_digest(context->origin.principal, extras.idempotency_key);
     decode_finish(context, ret_command, true);
-    bool may = (context->allowed_commands & UINT64_C(1) << operation->command) != 0;
+    bool may = (context->allowed_commands & UINT64_C(1) << operation->command) != 0 &&
+               !extras.guard_is_closed;
     if (may && !extras.id_is_unknown)
         return STATUS_ok;
     ret_command->type = COMMAND_INVALID;

@@ -7,7 +7,13 @@
 
 // Whether an operation can be queued.
 static inline bool wire_is_queueable(const struct operation *operation) {
-    return operation->batch_type != NULL;
+    return operation->batch_type != NULL || operation->queue_type != NULL;
+}
+
+// The version of records of the queue that an operation needs: 1 is what batches take, 2 knows
+// changes of wallets too.
+static inline uint32_t wire_queue_version(const struct operation *operation) {
+    return operation->batch_type != NULL ? 1 : 2;
 }
 
 // Appends the document for a request that has been decoded without faults: `body` is what came,

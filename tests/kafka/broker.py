@@ -259,6 +259,21 @@ class Cluster:
         finally:
             producer.close()
 
+    def join(self, group, topic, **settings):
+        """Somebody who is in a group of workers, but wants another topic. To be closed."""
+        from kafka import KafkaConsumer
+        from kafka.coordinator.assignors.range import RangePartitionAssignor
+
+        class Assignor(RangePartitionAssignor):
+            name = "cooperative-sticky"
+        consumer = KafkaConsumer(topic, bootstrap_servers=self.line.split(","), group_id=group,
+                                 enable_auto_commit=False, partition_assignment_strategy=[Assignor],
+                                 **settings)
+        deadline = time.monotonic() + 60
+        while not consumer.assignment() and time.monotonic() < deadline:
+            consumer.poll(timeout_ms=100)
+        return consumer
+
     def read(self, topic, enough=None, timeout=30.0):
         """All records of a topic, in order per partition: until `enough(records)` is true, or
         until the end that is there now."""

@@ -104,9 +104,10 @@ def every_type(report):
     shop = world()
     ann, seller = shop.open("ann", money=1000), shop.open("seller", "merchant")
     with shop.client() as client:
-        def run(path, body=None, **more):
-            answer = client.post(path, body if body is not None else {}, key=str(uuid.uuid4()),
-                                 headers={"Prefer": "respond-async"}, **more)
+        def run(path, body=None, method="POST", **more):
+            answer = client.request(method, path, body if body is not None else {},
+                                    key=str(uuid.uuid4()), headers={"Prefer": "respond-async"},
+                                    **more)
             report.equal(path, answer.status, 202, answer)
             return shop.outcome(answer["id"])
         made = run("/v1/wallets", {"owner": "new", "currency": "EUR"})
@@ -132,6 +133,15 @@ def every_type(report):
         stale = run("/v1/deposits", {"wallet": ann, "amount": 5, "bank_transaction_id": "B11"},
                     if_match=1)
         report.equal("stale", stale["problem"]["code"], "version_mismatch")
+        changed = run(f"/v1/wallets/{ann}", {"credit_limit": 70, "metadata": {"tier": "gold"}},
+                      method="PATCH")
+        report.equal("change", (changed["type"], changed["result"]["credit_limit"]),
+                     ("wallet_change", 70), changed)
+        frozen = run(f"/v1/wallets/{ann}", {"status": "frozen"}, method="PATCH")
+        report.equal("freeze, asked for", frozen["result"]["status"], "frozen")
+        gone = run("/v1/wallets/wallet_00000000000000000000000000", {"status": "frozen"},
+                   method="PATCH")
+        report.equal("no such wallet", gone["problem"]["code"], "not_found")
         report.equal("batches go directly", client.post(
             "/v1/batches", {"operations": [{"type": "transfer", "from": ann, "to": seller,
                                             "amount": 1}]},
@@ -170,6 +180,18 @@ def every_write_queued(report):
                       what="it to be counted as queued")
         poor = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w2")
         report.equal("the real refusal", (poor.status, poor.code), (422, "insufficient_funds"))
+        sent = shop.metric("queue_sent_total")
+        shop.wait_for(lambda: client.patch(f"/v1/wallets/{ann}", {"metadata": {"a": "b"}}).status ==
+                      200 and shop.metric("queue_sent_total") > sent, what="a change in the queue")
+        sent = shop.metric("queue_sent_total")
+        raised = client.patch(f"/v1/wallets/{ann}", {"credit_limit": 30})
+        report.equal("a change is answered as ever", (raised.status, raised.get("credit_limit"),
+                                                      "etag" in raised.headers), (200, 30, True))
+        report.equal("and was queued", shop.metric("queue_sent_total"), sent + 1)
+        frozen = client.patch(f"/v1/wallets/{ann}", {"status": "frozen"})
+        report.equal("a freeze does not wait", (frozen.status, frozen.get("status")),
+                     (200, "frozen"))
+        report.equal("behind anything", shop.metric("queue_sent_total"), sent + 1)
         report.equal("has", poor["spendable"] if "spendable" in poor.json else 40, 40)
     shop.server.stop()
 
@@ -494,6 +516,29 @@ def begun_anew_over_http(report):
     shop.server.stop()
 
 
+def older_workers(report):
+    """What only newer workers read is not written to the queue while an older one is there: it goes
+    without."""
+    shop = world()
+    ann = shop.open("ann")
+
+    def is_queued():
+        with shop.client() as client:
+            answer = client.request("PATCH", f"/v1/wallets/{ann}", {"metadata": {"a": "b"}},
+                                    headers={"Prefer": "respond-async"})
+            report.check("done or queued", answer.status in (200, 202), answer)
+            return answer.status == 202
+    shop.wait_for(is_queued, what="all workers to be known as new")
+    old = CLUSTER.join(shop.server.config["kafka"]["group"], shop.dead, client_id="florin")
+    shop.wait_for(lambda: not is_queued(), what="the old one to be seen")
+    with shop.client() as client:
+        report.equal("what it reads is queued", shop.queue(client, "/v1/deposits", {
+            "wallet": ann, "amount": 1, "bank_transaction_id": "B1"}).status, 202)
+    old.close()
+    shop.wait_for(is_queued, what="the old one to be gone")
+    shop.server.stop()
+
+
 report = Report("kafka queue")
 report.run("accepted and done", accepted_and_done)
 report.run("traced", traced)
@@ -506,4 +551,5 @@ report.run("own topic", own_topic)
 report.run("revoked while queued", revoked_while_queued)
 report.run("newer version", newer_version)
 report.run("begun anew over HTTP", begun_anew_over_http)
+report.run("older workers", older_workers)
 report.finish()
