@@ -89,7 +89,8 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
 }
 
 static rd_kafka_t *open_handle(const struct kafka_access *access, const char *group,
-                               uint32_t version, struct kafka_consumer *consumer, char *ret_why, size_t why_bytes) {
+                               uint32_t version, struct kafka_consumer *consumer, char *ret_why,
+                               size_t why_bytes) {
     rd_kafka_conf_t *conf = kafka_conf_of(access, ret_why, why_bytes);
     if (conf == NULL)
         return NULL;

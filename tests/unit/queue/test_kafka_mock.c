@@ -211,8 +211,8 @@ static void a_group_that_is_thrown_about_reads_all_in_order(void **state) {
     rd_kafka_mock_push_request_errors(mock.cluster, JOIN_GROUP, 2,
                                       RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
                                       RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-    assert_int_equal(kafka_consumer_open(&mock.access, "workers", TOPIC, 1, &member, why, sizeof(why),
-                                         &consumer),
+    assert_int_equal(kafka_consumer_open(&mock.access, "workers", TOPIC, 1, &member, why,
+                                         sizeof(why), &consumer),
                      STATUS_ok);
     consume_until(&mock, consumer, 30);
     rd_kafka_mock_push_request_errors(
