@@ -515,72 +515,6 @@ def begun_anew_over_http(report):
     shop.server.stop()
 
 
-def letter_before_place(report):
-    """The place passes a dead record only when its letter is acknowledged; its operation ends as
-    refused, and what is behind it is done."""
-    shop = world()
-    ann, bob = shop.open("ann", money=100), shop.open("bob")
-    with shop.client() as client:
-        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
-    CLUSTER.change_topic(shop.dead, min_insync_replicas=2)  # of one: no letter is acknowledged
-    producer, text = CLUSTER.producer(), str(shops.slot_of(ann)).encode()
-    partition = shops.partition_of(text, PARTITIONS)
-
-    def send(name, amount):
-        value = shops.payment(ann, bob, amount, name)
-        return producer.send(shop.topic, value, key=text, partition=partition,
-                             headers=shops.headers_of(service["secret"], service["id"], text, value,
-                                                      shop.topic)).get(30).offset
-
-    def place():
-        with shop.client() as client:
-            return {one["partition"]: one for one in client.get("/v1/queue")["partitions"]
-                    }[partition]["last"]
-    bad = send("bad", -5)
-    send("good", 7)
-    for _ in range(2):
-        shop.wait_for(lambda: f"Dead letter {partition}/{bad}" in shop.server.log(),
-                      what="the letter to be sent")
-        report.equal("the place stands before it", place(), bad)
-        report.equal("and nothing behind it is done", shop.balance(bob), 0)
-        shop.server.kill()
-        shop.server.start()
-    CLUSTER.change_topic(shop.dead, min_insync_replicas=1)
-    shop.wait_for(lambda: shop.balance(bob) == 7, what="what is behind it")
-    report.check("the letter is there", any(letter.value == shops.payment(ann, bob, -5, "bad")
-                                            for letter in CLUSTER.read(shop.dead)))
-    with shop.server.client(service["secret"]) as client:
-        asked = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 5,
-                                                     "reference": "bad"}, key="bad")
-    ended = shop.outcome(asked["id"])
-    report.equal("its operation ended as refused", (ended["status"], ended["problem"]["code"]),
-                 ("refused", "invalid_request"))
-    shop.server.stop()
-
-
-def older_workers(report):
-    """What only newer workers read is not written to the queue while an older one is there: it goes
-    without."""
-    shop = world()
-    ann = shop.open("ann")
-
-    def is_queued():
-        with shop.client() as client:
-            answer = client.request("PATCH", f"/v1/wallets/{ann}", {"metadata": {"a": "b"}},
-                                    headers={"Prefer": "respond-async"})
-            report.check("done or queued", answer.status in (200, 202), answer)
-            return answer.status == 202
-    shop.wait_for(is_queued, what="all workers to be known as new")
-    old = CLUSTER.join(shop.server.config["kafka"]["group"], shop.dead, client_id="florin")
-    shop.wait_for(lambda: not is_queued(), what="the old one to be seen")
-    with shop.client() as client:
-        report.equal("what it reads is queued", shop.queue(client, "/v1/deposits", {
-            "wallet": ann, "amount": 1, "bank_transaction_id": "B1"}).status, 202)
-    old.close()
-    shop.wait_for(is_queued, what="the old one to be gone")
-    shop.server.stop()
-
-
 report = Report("kafka queue")
 report.run("accepted and done", accepted_and_done)
 report.run("traced", traced)
@@ -593,6 +527,4 @@ report.run("own topic", own_topic)
 report.run("revoked while queued", revoked_while_queued)
 report.run("newer version", newer_version)
 report.run("begun anew over HTTP", begun_anew_over_http)
-report.run("letter before place", letter_before_place)
-report.run("older workers", older_workers)
 report.finish()
