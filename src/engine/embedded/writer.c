@@ -121,6 +121,17 @@ static struct round *round_of(struct inbox_node *node) {
     return (struct round *)((uint8_t *)node - offsetof(struct round, node));
 }
 
+// By now the wallets of the first commands are on their way, and they name their habits.
+static void prefetch_habits_all(const struct books *books, const struct inbox_node *first) {
+    if (books->state.rules.count == 0)
+        return;
+    for (const struct inbox_node *node = first; node != NULL; node = node->next)
+        for (const struct submission *submission = round_of((struct inbox_node *)node)->first;
+             submission != NULL; submission = submission->next)
+            for (uint32_t i = 0; i < submission->count && i < HABITS_AHEAD; i++)
+                fetch_prefetch_habits(books, &submission->commands[i]);
+}
+
 static size_t prefetch_all(struct books *books, struct inbox_node *first) {
     size_t commands = 0, bytes = 0;
     for (struct inbox_node *node = first; node != NULL; node = node->next) {
@@ -133,6 +144,7 @@ static size_t prefetch_all(struct books *books, struct inbox_node *first) {
             bytes += bytes_of_submission(books, submission);
         }
     }
+    prefetch_habits_all(books, first);
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
     return bytes;
 }
