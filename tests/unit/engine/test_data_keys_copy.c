@@ -67,9 +67,9 @@ static void test_the_engine_goes_on_with_them(void **state) {
     assert_int_equal(data_keys_begin(keys, true, 5, why, sizeof(why)), STATUS_ok);
     for (uint32_t i = 0; i < KEYS; i++) {
         assert_int_equal(data_keys_of(keys, 1000 + i), i % 10 == 9 ? 0 : number_of(i));
-        assert_false(data_keys_lacks(keys, number_of(i)));
+        assert_false(data_keys_lacks(keys, number_of(i), 5));
     }
-    assert_true(data_keys_lacks(keys, (UINT64_C(5) << 32) | 50000));
+    assert_true(data_keys_lacks(keys, (UINT64_C(5) << 32) | 50000, 5));
     struct text_vault *texts = data_keys_vault(keys);
     uint64_t made = texts->key_of(texts, 5);
     assert_int_equal((uint32_t)made, KEYS + 1);
