@@ -161,6 +161,9 @@ bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int
 // right now. STATUS_busy: nobody told in time.
 MUST_CHECK enum status kafka_group_look(struct kafka_consumer *consumer, uint32_t wait_ms,
                                         uint32_t *ret_partitions);
+// How many partitions of a topic are in an assignment, as members of a group are sent it. Pure;
+// what is no assignment has none.
+uint32_t kafka_group_partitions(struct slice assignment, const char *topic);
 // Leaves the group and joins it as somebody new. False: it cannot now.
 bool kafka_group_join_again(struct kafka_consumer *consumer);
 // Reads one record of a partition by its offset, beside the group. STATUS_not_found: it is gone.

@@ -20,47 +20,64 @@ bool kafka_group_join_again(struct kafka_consumer *consumer) {
            kafka_join(consumer) == NULL;
 }
 
-static uint32_t shared_out(const rd_kafka_ConsumerGroupDescription_t *group, const char *topic) {
+// Takes `size` bytes; NULL: there are not so many.
+static const uint8_t *take(struct slice *rest, size_t size) {
+    if (rest->size < size)
+        return NULL;
+    const uint8_t *taken = rest->bytes;
+    *rest = slice_of(rest->bytes + size, rest->size - size);
+    return taken;
+}
+
+// A big-endian number of that many bytes; -1: there are not so many, or it is negative.
+static int64_t take_number(struct slice *rest, size_t size) {
+    const uint8_t *bytes = take(rest, size);
+    uint64_t number = 0;
+    for (size_t i = 0; bytes != NULL && i < size; i++)
+        number = number << 8 | bytes[i];
+    return bytes == NULL || number >> (8 * size - 1) != 0 ? -1 : (int64_t)number;
+}
+
+uint32_t kafka_group_partitions(struct slice assignment, const char *topic) {
+    struct slice rest = assignment;
     uint32_t partitions = 0;
-    size_t members = rd_kafka_ConsumerGroupDescription_member_count(group);
-    for (size_t i = 0; i < members; i++) {
-        const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(
-            rd_kafka_ConsumerGroupDescription_member(group, i));
-        const rd_kafka_topic_partition_list_t *list =
-            assignment == NULL ? NULL : rd_kafka_MemberAssignment_partitions(assignment);
-        for (int j = 0; list != NULL && j < list->cnt; j++)
-            partitions += strcmp(list->elems[j].topic, topic) == 0;
+    if (take(&rest, 2) == NULL) // its version
+        return 0;
+    for (int64_t topics = take_number(&rest, 4); topics > 0; topics--) {
+        int64_t size = take_number(&rest, 2);
+        const uint8_t *name = size < 0 ? NULL : take(&rest, (size_t)size);
+        int64_t count = name == NULL ? -1 : take_number(&rest, 4);
+        if (count < 0 || take(&rest, (size_t)count * 4) == NULL)
+            return partitions;
+        if (slice_equal(slice_of(name, (size_t)size), slice_of_text(topic)))
+            partitions += (uint32_t)count;
     }
     return partitions;
 }
 
 enum status kafka_group_look(struct kafka_consumer *consumer, uint32_t wait_ms,
                              uint32_t *ret_partitions) {
-    const char *name = consumer->group;
-    CHECK(wait_ms > 0 && name[0] != '\0');
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->handle);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(
-        consumer->handle, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    char why[128];
-    CHECK(rd_kafka_AdminOptions_set_request_timeout(options, (int)wait_ms, why, sizeof(why)) ==
-          RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_DescribeConsumerGroups(consumer->handle, &name, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)wait_ms);
+    const struct rd_kafka_group_list *list = NULL;
+    CHECK(wait_ms > 0 && consumer->group[0] != '\0');
+    // Not rd_kafka_DescribeConsumerGroups: in librdkafka 2.0.2 that ends the process when the
+    // coordinator's broker goes away in the wrong moment.
+    rd_kafka_resp_err_t error =
+        rd_kafka_list_groups(consumer->handle, consumer->group, &list, (int)wait_ms);
     enum status status = STATUS_busy;
-    size_t count = 0;
-    const rd_kafka_ConsumerGroupDescription_t **groups = NULL;
-    if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        groups = rd_kafka_DescribeConsumerGroups_result_groups(
-            rd_kafka_event_DescribeConsumerGroups_result(event), &count);
-    if (count == 1 && rd_kafka_ConsumerGroupDescription_error(groups[0]) == NULL) {
-        bool rests = rd_kafka_ConsumerGroupDescription_state(groups[0]) ==
-                     RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
-        *ret_partitions = rests ? shared_out(groups[0], consumer->topic) : UINT32_MAX;
+    bool is_told = error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__PARTIAL;
+    if (is_told && list->group_cnt == 1 && list->groups[0].err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const struct rd_kafka_group_info *group = &list->groups[0];
+        uint32_t partitions = 0;
+        for (int i = 0; i < group->member_cnt; i++) {
+            const struct rd_kafka_group_member_info *member = &group->members[i];
+            partitions += kafka_group_partitions(
+                slice_of(member->member_assignment, (size_t)member->member_assignment_size),
+                consumer->topic);
+        }
+        *ret_partitions = strcmp(group->state, "Stable") == 0 ? partitions : UINT32_MAX;
         status = STATUS_ok;
     }
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
+    if (list != NULL)
+        rd_kafka_group_list_destroy(list);
     return status;
 }

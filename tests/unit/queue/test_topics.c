@@ -51,7 +51,23 @@ static void test_conditions(void **state) {
     expect(facts, "retention.ms");
 }
 
+static void test_assignments(void **state) {
+    static const uint8_t two[] = {0, 1, 0, 0, 0, 2,                        // version, topics
+                                  0, 1, 'a', 0, 0, 0, 1, 0, 0, 0, 9,       // one of a
+                                  0, 1, 'b', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1,
+                                  0, 0, 0, 0};                             // no user data
+    static const uint8_t endless[] = {0, 1, 0x7f, 0xff, 0xff, 0xff, 0, 1, 'a', 0xff, 0, 0, 0};
+    (void)state;
+    assert_int_equal(kafka_group_partitions(slice_of(two, sizeof(two)), "a"), 1);
+    assert_int_equal(kafka_group_partitions(slice_of(two, sizeof(two)), "b"), 2);
+    assert_int_equal(kafka_group_partitions(slice_of(two, sizeof(two)), "c"), 0);
+    for (size_t size = 0; size < 17; size++) // cut short
+        assert_int_equal(kafka_group_partitions(slice_of(two, size), "a"), 0);
+    assert_int_equal(kafka_group_partitions(slice_of(endless, sizeof(endless)), "a"), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_conditions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_conditions),
+                                       cmocka_unit_test(test_assignments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
