@@ -27,7 +27,7 @@ ALTER TABLE keys ADD COLUMN IF NOT EXISTS last_used_ms bigint NOT NULL DEFAULT 0
 COMMENT ON COLUMN holds.opened IS 'The record that opened it; 0: the one with its number.';
 COMMENT ON COLUMN withdrawals.opened IS 'The record that opened it; 0: the one with its number.';
 COMMENT ON COLUMN approvals.opened IS 'The record that opened it; 0: the one with its number.';
-COMMENT ON COLUMN keys.last_used_ms IS 'When it had last been used before the books moved in.';
+COMMENT ON COLUMN keys.last_used_ms IS 'When it was last used, as far as nodes have told.';
 
 -- Empty books get the partitions that moved records need: by months, the last up to where new ones
 -- begin. Nothing is written into them again, so keys that were used anew after their time may

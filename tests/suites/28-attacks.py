@@ -96,6 +96,8 @@ def amounts(report, world):
         "hold": ("/v1/holds", {"wallet": world.ann, "merchant": world.shop}),
         "refund": ("/v1/refunds", {"purchase": buy["id"]}),
         "capture": (f"/v1/holds/{hold['id']}/capture", {}),
+        "adjustment": ("/v1/adjustments", {"wallet": world.ann, "direction": "credit",
+                                           "reason": "r"}),
     }
     wrong = ["0", "-1", str(LIMIT + 1), str(2**63 - 1), str(2**63), str(2**64), str(2**64 + 1),
              str(-2**63), "1.5", "1.0", "1e2", '"1"', "null", "true", "[1]", "01", "+1", "0x10",
@@ -106,10 +108,9 @@ def amounts(report, world):
             text = json.dumps({**body, "amount": "@"}).replace('"@"', amount)
             answer = client.post(path, text)
             report.equal(f"{name} of {amount[:24]}", answer.status, 400, answer)
-    for field in ("credit_limit",):
-        for amount in ["-1", str(LIMIT + 1), str(2**64), "1.5"]:
-            answer = client.patch(f"/v1/wallets/{world.ann}", f'{{"{field}": {amount}}}')
-            report.equal(f"{field} of {amount}", answer.status, 400, answer)
+    for amount in ["-1", str(LIMIT + 1), str(2**64), "1.5"]:
+        answer = client.patch(f"/v1/wallets/{world.ann}", f'{{"credit_limit": {amount}}}')
+        report.equal(f"credit_limit of {amount}", answer.status, 400, answer)
     report.equal("nothing moved", [world.balance(wallet) for wallet in
                                    (world.ann, world.bob, world.shop)], before)
     rich = world.wallet("rich")
@@ -203,6 +204,25 @@ def log_injection(report, world):
     world.client.post("/v1/wallets", {"owner": f"a\n{forged}", "currency": "USD"})
     report.check("no client can forge a line of the log", forged not in world.server.log()
                  and "\x1b" not in world.server.log())
+
+
+def log_in_json(report, binary):
+    """Whatever a client sends, a line of the log is one object that says who wrote it."""
+    with florin.serving(florin=binary, environment={"FLORIN_LOG": "json"},
+                        config={"slow_request_ms": 1}) as server:
+        with server.client() as client:
+            for number in range(5):
+                client.post("/v1/batches", {"operations": [
+                    {"type": "transfer", "from": '"}\n{"level": "forged', "to": "x",
+                     "amount": 1}] * 2000}, headers={"X-Request-Id": f'r{number}"}},{{"a": "b'})
+                client.get('/v1/%22%7D%0A%7B%22level%22:%22forged%22')
+        server.stop()
+        with open(server.log_path, encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("{")]
+        read = [json.loads(line) for line in lines]
+        report.check("every line is an object with its own members", read and all(
+            set(line) == {"time", "level", "component", "message"} and line["level"] != "forged"
+            for line in read), read[:3])
 
 
 def together(count, work):
@@ -307,9 +327,10 @@ def main():
         for attack in (bombs, amounts, ids, cursors, borrowed_keys, log_injection,
                        double_spending, races):
             report.run(attack.__name__, lambda told, attack=attack: attack(told, world))
+        report.run("log in JSON", log_in_json, server.florin)
         world.client.close()
         report.equal("a clean stop", server.stop(), 0)
-        done = server.command_line("verify", server.data)
+        done = server.verify()
         report.equal("florin verify agrees", done.returncode, 0, done.stdout + done.stderr)
     report.finish()
 

@@ -13,7 +13,7 @@
 struct key_ring {
     pthread_rwlock_t lock;
     struct key *keys;       // owned
-    uint64_t *last_used_ms; // owned; by place; of this node since its start
+    uint64_t *last_used_ms; // owned; by place; what the database knew, or this node has seen
     uint32_t count;
     uint64_t version;
 };
@@ -66,6 +66,7 @@ struct books {
     struct feeds feeds;
 
     pthread_t tidier;
+    uint64_t uses_told_ms;  // uses of keys up to this time are in the database; the tidier's
     bool partitions_wanted; // atomic; the writer has run out of them
     pthread_t watcher;
     bool has_watcher;
@@ -88,6 +89,9 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
 bool key_ring_by_id(struct books *books, struct id id, uint64_t now_ms, struct key *ret_key,
                     bool *ret_live);
 uint64_t key_ring_last_used(struct books *books, uint64_t number);
+// Tells the database when keys were used since the last time; what fails is told later.
+// Thread: the tidier.
+void key_uses_tell(struct books *books, uint64_t wait_ns);
 
 // postgres_sealing.c
 // At the start: looks whether the books are encrypted and whether this is their master key, and

@@ -305,7 +305,9 @@ static enum link_result list_keys(struct books *books, struct link *link,
         outcome->record = arena_copy(&page->arena, row_bytes(result, i, is_rotated ? 2 : 1));
         if (is_rotated)
             outcome->opening = arena_copy(&page->arena, row_bytes(result, i, 1));
-        outcome->last_used_at_ms = key_ring_last_used(books, (uint64_t)row_number(result, i, 0));
+        uint64_t here_ms = key_ring_last_used(books, (uint64_t)row_number(result, i, 0));
+        uint64_t told_ms = (uint64_t)row_number(result, i, 3); // by any node
+        outcome->last_used_at_ms = here_ms > told_ms ? here_ms : told_ms;
     }
     end_page(page, result, rows, 0);
     return LINK_OK;

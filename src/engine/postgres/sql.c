@@ -528,7 +528,8 @@ static const char *const texts[SQL_COUNT] = {
                               "$6::bytea) AND "
                               "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") AND "
                               STILL_THERE("w") "ORDER BY w.number DESC LIMIT $7::bigint",
-    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes) "
+    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes), "
+                      "k.last_used_ms "
                       "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
                       "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
                       "LEFT JOIN records l ON k.rotated <> 0 AND l.slot = 0 AND "
@@ -567,6 +568,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
     [SQL_READ_DATA_KEYS] = DATA_KEYS,
+    [SQL_KEY_USES] =
+        "UPDATE keys k SET last_used_ms = n.used_ms FROM unnest($1::bigint[], $2::bigint[]) "
+        "n(number, used_ms) WHERE k.number = n.number AND k.last_used_ms < n.used_ms",
     [SQL_ADD_OPENINGS] =
         "INSERT INTO openings SELECT $1::bigint, what, slot, number, bytes FROM "
         "unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) "

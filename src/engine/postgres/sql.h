@@ -126,6 +126,8 @@ enum sql {
     SQL_MOVE_LAST = SQL_MOVE_MARK,
     // Of whoever archives history.
     SQL_ADD_OPENINGS,
+    // The tidier's.
+    SQL_KEY_USES,
     SQL_SYNC, // no statement: the end of a unit of a flight
     SQL_COUNT = SQL_SYNC
 };

@@ -11,6 +11,9 @@
 
 #define TIDY_EVERY_NS UINT64_C(600000000000)
 #define TIDY_AGAIN_NS UINT64_C(20000000000) // after a failure
+#define USES_EVERY_NS UINT64_C(60000000000)
+#define USES_WAIT_NS  UINT64_C(3000000000)
+#define USES_STOP_NS  UINT64_C(700000000) // a stop does not wait for a database that is away
 #define TIDY_LOOK_NS  UINT64_C(250000000)
 #define TIDY_WAIT_NS  UINT64_C(90000000000)
 
@@ -39,12 +42,18 @@ static bool tidy_once(struct books *books) {
 void *tidier_of_postgres(void *context) {
     struct books *books = context;
     uint64_t next_ns = clock_monotonic_ns() + TIDY_EVERY_NS; // the start has just done it
+    uint64_t uses_ns = clock_monotonic_ns() + USES_EVERY_NS;
     while (!signal_gate_wait(&books->stop, 1, TIDY_LOOK_NS)) {
+        if (clock_monotonic_ns() >= uses_ns) {
+            key_uses_tell(books, USES_WAIT_NS);
+            uses_ns = clock_monotonic_ns() + USES_EVERY_NS;
+        }
         bool is_wanted = __atomic_exchange_n(&books->partitions_wanted, false, __ATOMIC_ACQ_REL);
         if (!is_wanted && clock_monotonic_ns() < next_ns)
             continue;
         bool is_done = tidy_once(books);
         next_ns = clock_monotonic_ns() + (is_done ? TIDY_EVERY_NS : TIDY_AGAIN_NS);
     }
+    key_uses_tell(books, USES_STOP_NS);
     return NULL;
 }
