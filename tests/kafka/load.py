@@ -15,7 +15,9 @@ class Load:
         self.acknowledged = {payer: [] for payer in payers}
         self.busy = 0
         self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(payer,)) for payer in payers]
+        # Of a test that has failed: they end with the suite, however long nobody answers them.
+        self.threads = [threading.Thread(target=self.run, args=(payer,), daemon=True)
+                        for payer in payers]
         for thread in self.threads:
             thread.start()
 
