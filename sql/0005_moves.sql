@@ -52,6 +52,8 @@ BEGIN
         suffix := partition_add(least(until_ms,
             (extract(epoch FROM ends AT TIME ZONE 'UTC') * 1000)::bigint));
         EXECUTE format('DROP INDEX %I', 'idempotency_' || suffix || '_once');
+        EXECUTE format('CREATE INDEX %I ON %I (key)', 'idempotency_' || suffix || '_key',
+                       'idempotency_' || suffix);
         EXIT WHEN (extract(epoch FROM ends AT TIME ZONE 'UTC') * 1000)::bigint >= until_ms;
     END LOOP;
 END $$;
