@@ -108,9 +108,17 @@ def amounts(report, world):
             text = json.dumps({**body, "amount": "@"}).replace('"@"', amount)
             answer = client.post(path, text)
             report.equal(f"{name} of {amount[:24]}", answer.status, 400, answer)
-    for amount in ["-1", str(LIMIT + 1), str(2**64), "1.5"]:
-        answer = client.patch(f"/v1/wallets/{world.ann}", f'{{"credit_limit": {amount}}}')
-        report.equal(f"credit_limit of {amount}", answer.status, 400, answer)
+    for amount in ["-1", str(LIMIT + 1), str(2**64), "1.5", "1e400"]:
+        for send, path, text in (
+                (client.patch, f"/v1/wallets/{world.ann}", f'{{"credit_limit": {amount}}}'),
+                (client.post, "/v1/wallets", '{"owner": "o", "currency": "USD", '
+                 f'"credit_limit": {amount}}}'),
+                (client.post, "/v1/batches", '{"operations": [{"type": "transfer", "from": '
+                 f'"{world.ann}", "to": "{world.bob}", "amount": {amount}}}]}}')):
+            answer = send(path, text)
+            refused = answer.status == 400 or (
+                answer.status == 200 and answer["results"][0].get("status") == 400)
+            report.check(f"{path} with {amount}", refused, answer)
     report.equal("nothing moved", [world.balance(wallet) for wallet in
                                    (world.ann, world.bob, world.shop)], before)
     rich = world.wallet("rich")
@@ -194,6 +202,34 @@ def borrowed_keys(report, world):
                      and "idempotent-replayed" not in second.headers, second)
         third = client.post("/v1/transfers", {**body, "amount": 8}, key="shared")
         report.equal("and its own is its own", third.code, "idempotency_key_reused")
+    stolen = {"/v1/wallets": {"owner": "carl", "currency": "USD", "metadata": {"pin": "secret"}},
+              "/v1/deposits": {"wallet": world.ann, "amount": 3, "bank_transaction_id": "stolen",
+                               "reference": "secret"},
+              "/v1/withdrawals": {"wallet": world.ann, "amount": 3, "reference": "secret"},
+              "/v1/holds": {"wallet": world.ann, "merchant": world.shop, "amount": 3,
+                            "reference": "secret"},
+              "/v1/purchases": {"wallet": world.ann, "merchant": world.shop, "amount": 3,
+                                "reference": "secret"},
+              "/v1/batches": {"operations": [{"type": "transfer", "from": world.ann,
+                                              "to": world.bob, "amount": 3,
+                                              "reference": "secret"}]},
+              "/v1/keys": {"name": "secret", "role": "service"}}
+    thief = world.server.key("customer", owner="bob")
+    with world.server.client(thief["secret"]) as client:
+        for path, body in stolen.items():
+            own = world.client.post(path, body, key=f"stolen {path}")
+            report.check(f"{path}: the owner's", own.status < 300, own)
+            before, own_id = world.balance(world.ann), (own.get("results") or [own.json])[0]["id"]
+            # The same key with the same body, and with one of his own.
+            for what in (body, {}):
+                taken = client.post(path, what, key=f"stolen {path}")
+                status = (taken.get("results") or [{"status": taken.status}])[0].get("status", 200)
+                report.check(f"{path}: a key tells its thief nothing", status >= 400 and "secret"
+                             not in str(taken.json) and own_id not in str(taken.json), taken)
+            report.equal(f"{path}: and moves nothing", world.balance(world.ann), before)
+            again = world.client.post(path, body, key=f"stolen {path}")
+            report.check(f"{path}: the owner's answer stays", own_id in str(again.json) and
+                         (again.replayed or again["results"][0]["replayed"]), again)
 
 
 def log_injection(report, world):

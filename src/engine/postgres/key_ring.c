@@ -36,6 +36,15 @@ void key_ring_refresh(struct books *books) {
     CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
 }
 
+// A use that is noted later may have begun earlier, and the books' time may be set back a little.
+static void note_use(uint64_t *last_used_ms, uint64_t now_ms) {
+    uint64_t known_ms = __atomic_load_n(last_used_ms, __ATOMIC_RELAXED);
+    while (known_ms < now_ms &&
+           !__atomic_compare_exchange_n(last_used_ms, &known_ms, now_ms, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
 bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64_t now_ms,
                    struct key *ret_key, bool *ret_live) {
     struct key_ring *ring = &books->ring;
@@ -48,7 +57,7 @@ bool key_ring_find(struct books *books, const struct sha256 *secret_hash, uint64
         found = true;
         *ret_key = ring->keys[i];
         *ret_live = in_time && key_is_live(&ring->keys[i], ring->keys, ring->count, now_ms);
-        __atomic_store_n(&ring->last_used_ms[i], now_ms, __ATOMIC_RELAXED);
+        note_use(&ring->last_used_ms[i], now_ms);
     }
     CHECK(pthread_rwlock_unlock(&ring->lock) == 0);
     return found;
