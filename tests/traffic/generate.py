@@ -173,15 +173,12 @@ class Town:
 
     def mule(self, at, fraud):
         who = self.stranger(at - 5 * DAY)
-        total = 0
         for victim in self.random.sample(self.customers, self.random.randint(10, 14)):
             amount = self.cents(20, 60)
-            total += amount
             self.add(at + self.random.randint(0, 30000), fraud, type="transfer", wallet=victim,
                      to=who, amount=amount)
-        for step in range(2):
-            self.add(at + 33000 + step * 1800, fraud, type="withdrawal", wallet=who,
-                     amount=total * 47 // 100)
+        for step, share in enumerate((0.47, 0.9)):  # of what is there
+            self.add(at + 33000 + step * 1800, fraud, type="withdrawal", wallet=who, share=share)
 
     def fan_out(self, at, fraud):
         who = self.stranger(at - 4 * DAY)
