@@ -2,7 +2,19 @@
 """One of the workers' group that shares partitions out, and leaves them all to nobody at first,
 as one does that has not heard of a topic that was just made."""
 
+import struct
 import threading
+
+
+class Owner:
+    """What a member says of itself in version 1, which has the partitions it owns: none. Of one
+    that says nothing of them librdkafka 2.0.2, when it leads, reads the list all the same."""
+    def __init__(self, topics):
+        self.topics = [topic.encode() for topic in topics]
+
+    def encode(self):
+        named = b"".join(struct.pack(">h", len(topic)) + topic for topic in self.topics)
+        return struct.pack(">hi", 1, len(self.topics)) + named + struct.pack(">ii", 0, 0)
 
 
 class Leader:
@@ -32,8 +44,7 @@ class Leader:
     # ---- what kafka-python asks of one that shares out ----
 
     def metadata(self, topics):
-        from kafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-        return ConsumerProtocolMemberMetadata(0, list(topics), b"")
+        return Owner(topics)
 
     def on_assignment(self, _):
         self.leads.set()

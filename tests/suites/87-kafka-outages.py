@@ -332,7 +332,8 @@ def left_to_nobody(report):
         queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 7})
     report.equal("commands are carried out", shop.outcome(queued["id"])["status"], "done")
     leader.close()
-    shop.server.stop()
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions alone")
+    report.equal("ends", shop.server.stop(), 0)
 
 
 def full_disk(report):
