@@ -133,6 +133,8 @@ def every_type(report):
         stale = run("/v1/deposits", {"wallet": ann, "amount": 5, "bank_transaction_id": "B11"},
                     if_match=1)
         report.equal("stale", stale["problem"]["code"], "version_mismatch")
+        shop.wait_for(lambda: client.patch(f"/v1/wallets/{ann}", {"metadata": {}}, headers={
+            "Prefer": "respond-async"}).status == 202, what="all workers to be known as new")
         changed = run(f"/v1/wallets/{ann}", {"credit_limit": 70, "metadata": {"tier": "gold"}},
                       method="PATCH")
         report.equal("change", (changed["type"], changed["result"]["credit_limit"]),
