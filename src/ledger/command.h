@@ -58,6 +58,9 @@ enum command_type {
     COMMAND_READ_OPERATION = 42,
     // Destroys the data key of `owner` (seal.h).
     COMMAND_OWNER_FORGET = 43,
+    // The system's own: the books differ, or are right again, or somebody lets payments go on;
+    // `reason` says how.
+    COMMAND_ALARM = 48,
     // Findings of rules (review.h): written by whoever watches, and what people decide about them.
     COMMAND_FINDING = 52,
     COMMAND_ANOMALY_APPROVE = 53,
@@ -66,9 +69,6 @@ enum command_type {
     COMMAND_READ_ANOMALY = 56,
     // The system's own: another set of rules, `metadata` has its bytes (rules.h).
     COMMAND_RULES = 57,
-    // The system's own: the books differ, or are right again, or somebody lets payments go on;
-    // `reason` says how.
-    COMMAND_ALARM = 72,
     COMMAND_TYPE_COUNT
 };
 

@@ -179,6 +179,7 @@ static enum status rung_state(const struct command *command, const struct docket
         ret_refusal->has = docket->hold->status;
         return STATUS_hold_not_open;
     }
+    CHECK(command->type != COMMAND_EXPIRE || docket->hold->expires_at_ms <= docket->now_ms);
     // The hold's time may have run out in this very round, before the system's own command came to
     // it.
     if (command->type == COMMAND_CAPTURE && docket->hold->expires_at_ms <= docket->now_ms) {

@@ -365,11 +365,15 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
 }
 
-// Holds and held payments whose time is over end before anything else is decided.
+// Holds and held payments whose time is over end before anything else is decided. The statement
+// that finds them looks at the clock a little after the round's time was taken: what is over only
+// since then is left for the next round.
 uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
     uint32_t ended = 0;
     for (uint32_t i = 0; i < desk->due.count; i++) {
         const struct hold_row *hold = desk->due.items[i];
+        if (hold->hold.expires_at_ms > desk->now_ms)
+            continue;
         struct command command = {
             .type = COMMAND_EXPIRE,
             .subject = hold->hold.id,
@@ -383,6 +387,8 @@ uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
     // Nobody came to decide about a payment in time: the system turns it down.
     for (uint32_t i = 0; i < desk->due_reviews.count; i++) {
         const struct parked_row *row = desk->due_reviews.items[i];
+        if (row->parked.expires_at_ms > desk->now_ms)
+            continue;
         struct command command = {
             .type = COMMAND_ANOMALY_REJECT,
             .subject = row->parked.id,

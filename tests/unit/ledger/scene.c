@@ -48,6 +48,8 @@ static void docket_link(struct scene *scene, enum command_type type) {
     }
     if (type == COMMAND_CAPTURE || type == COMMAND_VOID || type == COMMAND_EXPIRE)
         docket->hold = &scene->hold;
+    if (type == COMMAND_EXPIRE)
+        scene->hold.expires_at_ms = scene->now_ms;
     if (type == COMMAND_SETTLE || type == COMMAND_FAIL)
         docket->withdrawal = &scene->withdrawal;
     if (type == COMMAND_REFUND)

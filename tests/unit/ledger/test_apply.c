@@ -46,6 +46,8 @@ static void follow(struct scene *scene, const enum command_type *types, size_t c
         next.withdrawal = scene->withdrawal;
         next.purchase = scene->purchase;
         next.keys[1] = scene->keys[1];
+        if (types[i] == COMMAND_EXPIRE)
+            next.now_ms = next.docket.now_ms = next.hold.expires_at_ms;
         if (types[i] == COMMAND_CAPTURE)
             next.command.keep_open = true;
         next.command.amount = types[i] == COMMAND_HOLD ? 50 : 5;
