@@ -277,6 +277,17 @@ class Cluster:
     def read(self, topic, enough=None, timeout=30.0):
         """All records of a topic, in order per partition: until `enough(records)` is true, or
         until the end that is there now."""
+        for _ in range(3):
+            records, starts = self._read_once(topic, enough, timeout)
+            first = {}
+            for record in records:
+                first.setdefault(record.partition, record.offset)
+            if all(offset == starts[part] for part, offset in first.items()):
+                break
+            print(f"{topic} was not read from its beginning, {first}: read again", flush=True)
+        return records
+
+    def _read_once(self, topic, enough, timeout):
         from kafka import KafkaConsumer, TopicPartition
         consumer = KafkaConsumer(bootstrap_servers=self.line.split(","), enable_auto_commit=False,
                                  auto_offset_reset="earliest", consumer_timeout_ms=1000)
@@ -288,10 +299,11 @@ class Cluster:
                 parts = consumer.partitions_for_topic(topic)
                 time.sleep(0 if parts else 0.2)
             if not parts:
-                return records
+                return records, {}
             places = [TopicPartition(topic, part) for part in sorted(parts)]
             consumer.assign(places)
-            for place, start in consumer.beginning_offsets(places).items():
+            starts = consumer.beginning_offsets(places)
+            for place, start in starts.items():
                 consumer.seek(place, start)  # seek_to_beginning forgets it at times
             while time.monotonic() < deadline:
                 for batch in consumer.poll(timeout_ms=200, max_records=5000).values():
@@ -305,4 +317,4 @@ class Cluster:
                     break
         finally:
             consumer.close()
-        return records
+        return records, {place.partition: start for place, start in starts.items()}

@@ -186,6 +186,11 @@ def journal_byte(server, content, byte):
         file.write(byte)
 
 
+# Another suite runs this one with books elsewhere.
+damage_of_engine = globals().get("damage_of_engine") or (
+    lambda server: journal_byte(server, (90210).to_bytes(8, "little"), b"\x63"))
+
+
 def findings(report):
     """What rules find, what becomes of it, and that the books differ: who listens hears of it."""
     settings = rules.config([
@@ -209,7 +214,7 @@ def findings(report):
         done += [admin.post(f"/v1/anomalies/{approved}/approve", {"comment": "hers"}).status,
                  admin.post(f"/v1/anomalies/{rejected}/reject", {}).status]
         report.equal("findings: decided", done, [200, 200, 200])
-        journal_byte(world.server, (90210).to_bytes(8, "little"), b"\x63")
+        damage_of_engine(world.server)
         full = admin.get("/check-integrity?depth=full")
         report.equal("findings: the books differ", full["consistent"], False, full)
         for _ in range(3):

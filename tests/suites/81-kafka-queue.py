@@ -178,7 +178,7 @@ def every_write_queued(report):
         before = shop.metric("worker_commands_total")
         answer = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w1")
         report.equal("the real answer", (answer.status, answer.get("type")), (201, "transfer"))
-        shop.wait_for(lambda: shop.metric("worker_commands_total") == before + 1,
+        shop.wait_for(lambda: shop.metric("worker_commands_total") >= before + 1,
                       what="it to be counted as queued")
         poor = client.post("/v1/transfers", {"from": ann, "to": bob, "amount": 60}, key="w2")
         report.equal("the real refusal", (poor.status, poor.code), (422, "insufficient_funds"))
@@ -378,7 +378,7 @@ def own_topic(report):
         report.equal("revoked", client.delete(f"/v1/keys/{payroll['id']}").status, 204)
     done = shop.metric("worker_commands_total")
     send("o7", 100)
-    shop.wait_for(lambda: shop.metric("worker_commands_total") == done + 1, what="its refusal")
+    shop.wait_for(lambda: shop.metric("worker_commands_total") >= done + 1, what="its refusal")
     report.equal("a revoked key pays nothing", shop.balance(bob), 315)
     # The books know which topic is the first: another one in its place stops.
     shop.server.config["kafka"]["topics"][0]["topic"] = topic + ".other"

@@ -13,5 +13,14 @@ import broker  # noqa: E402
 import cluster  # noqa: E402
 
 broker.need_client()  # before the database is started: this may begin another python
-cluster.serve_from(cluster.Cluster())
-runpy.run_path(os.path.join(HERE, "80-kafka-events.py"))
+CLUSTER = cluster.Cluster()
+cluster.serve_from(CLUSTER)
+
+
+def damage_of_engine(server):
+    """Somebody changes a balance by hand."""
+    CLUSTER.sql("UPDATE florin.wallets SET balance = balance + 7 WHERE owner = 'ann'::bytea",
+                CLUSTER.database_for(server.data))
+
+
+runpy.run_path(os.path.join(HERE, "80-kafka-events.py"), {"damage_of_engine": damage_of_engine})
