@@ -35,13 +35,27 @@ static void send_problem(struct api_loop *loop, struct http_request *request,
                  buffer_slice(http_body_out(request)));
 }
 
-void answers_refuse(struct asking *asking, enum status status, const char *detail) {
+static void render_refused(struct asking *asking, enum status status, const char *detail) {
     struct buffer *body = http_body_out(asking->request);
     notes_door(asking, status);
     limits_tell(asking);
     answers_tell_request_id(asking->request, asking->request_id);
     buffer_reset(body);
     problem_render_door(body, status, detail, PROBLEM_NO_OPERATION);
+}
+
+void answers_refuse_delayed(struct asking *asking, enum status status, const char *detail) {
+    uint32_t code =
+        asking->operation != NULL ? asking->operation->code : METRICS_OPERATION_UNKNOWN;
+    render_refused(asking, status, detail);
+    metrics_count_answer(&asking->loop->metrics, code, status_http(status),
+                         clock_monotonic_ns() - asking->started_ns);
+    http_answer_delayed(asking->request, status_http(status), PROBLEM_CONTENT_TYPE,
+                        buffer_slice(http_body_out(asking->request)));
+}
+
+void answers_refuse(struct asking *asking, enum status status, const char *detail) {
+    render_refused(asking, status, detail);
     send_problem(asking->loop, asking->request, asking->operation, asking->started_ns, status);
 }
 

@@ -131,6 +131,7 @@ struct api *api_open(const struct api_options *options) {
         uint64_t seed;
         random_fill(&seed, sizeof(seed));
         api->limiter = rate_limiter_open(options->rate_limits, options->rate_limit_count, seed);
+        api->patience = limits_open_patience(seed);
         if (options->rate_limits_redis != NULL)
             api->rate_share =
                 rate_share_open(api->limiter, options->rate_limits_redis, tell_share, NULL);
@@ -211,6 +212,7 @@ void api_close(struct api *api) {
     positions_close(api->positions);
     rate_share_close(api->rate_share);
     rate_limiter_close(api->limiter);
+    rate_limiter_close(api->patience);
     buffer_done(&api->openapi);
     memory_free(api);
 }

@@ -9,12 +9,36 @@
 // A batch counts as its operations. How many it has is known only when it has been decoded, so it
 // comes in with one token and the others are taken afterwards, also when they are not there yet: a
 // batch larger than the bucket is possible, and whoever sent it waits until it is paid.
+//
+// A refusal costs a good part of what a payment costs, so whoever goes on asking without listening
+// would slow everybody. Each key and each stranger's address is refused at once so many times a
+// second; beyond that the answer is held back, and nothing more is read of that connection until it
+// has been sent. What a flood costs is then a matter of how many connections it has, not of how
+// fast it asks.
 #include "api/parts.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 #define SECOND_NS UINT64_C(1000000000)
+#define PATIENCE_REFUSALS 100 // a second, answered at once
+
+struct rate_limiter *limits_open_patience(uint64_t seed) {
+    struct rate_limit_rule rule = {.classes = RATE_ANY,
+                                   .requests = PATIENCE_REFUSALS,
+                                   .burst = PATIENCE_REFUSALS,
+                                   .seconds = 1};
+    struct rate_limit_rule rules[] = {rule, rule};
+    rules[0].scope = RATE_PER_KEY;
+    rules[1].scope = RATE_PER_ADDRESS;
+    return rate_limiter_open(rules, 2, seed);
+}
+
+static bool has_patience(const struct asking *asking) {
+    struct rate_verdict verdict;
+    rate_limiter_admit(asking->loop->api->patience, &asking->asker, asking->started_ns, &verdict);
+    return !verdict.refused;
+}
 
 static uint64_t seconds_up(uint64_t span_ns) {
     return (span_ns + SECOND_NS - 1) / SECOND_NS;
@@ -46,7 +70,10 @@ static void refuse(struct asking *asking) {
              "The limit %s allows %u requests in %u s and %u at once. Send it again in %llu s.",
              rate_limiter_rule_name(limiter, verdict->refused_by), rule->requests, rule->seconds,
              rule->burst, wait_s);
-    answers_refuse(asking, STATUS_rate_limited, detail);
+    if (has_patience(asking))
+        answers_refuse(asking, STATUS_rate_limited, detail);
+    else
+        answers_refuse_delayed(asking, STATUS_rate_limited, detail);
 }
 
 static bool admit(struct asking *asking) {

@@ -394,6 +394,8 @@ static void add_http(const struct api *api, struct buffer *buffer) {
                  "Requests that were not complete in time.", stats.requests_timed_out);
     metric_value(buffer, "http_answers_timed_out_total", "counter",
                  "Answers that were not taken in time.", stats.answers_timed_out);
+    metric_value(buffer, "http_answers_delayed_total", "counter",
+                 "Refusals held back because too many were asked for.", stats.answers_delayed);
     metric_value(buffer, "http_answers_dropped_total", "counter", "Answers whose client had left.",
                  stats.answers_dropped);
 }

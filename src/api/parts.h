@@ -230,6 +230,7 @@ struct api {
     struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
+    struct rate_limiter *patience; // how often somebody is refused at once; NULL like limiter
     struct rate_share *rate_share; // NULL: not shared with other nodes
     struct buffer openapi;
     uint64_t opened_ns;
@@ -268,6 +269,7 @@ bool headers_is_loopback(const uint8_t address[16]);
 // False: he has been answered.
 bool limits_admit(struct asking *asking);
 bool limits_admit_stranger(struct asking *asking);
+struct rate_limiter *limits_open_patience(uint64_t seed);
 // Takes tokens for `operations` more than the one that he was admitted with.
 void limits_pay(struct asking *asking, uint32_t operations);
 // Adds what is left to the coming answer, once.
@@ -396,6 +398,8 @@ void answers_stream(struct asking *asking, const char *content_type);
 void answers_tell_request_id(struct http_request *request, struct slice request_id);
 // A refusal without numbers; `detail` is NULL for the status's own sentence.
 void answers_refuse(struct asking *asking, enum status status, const char *detail);
+// The same, but held back for a while (http_answer_delayed).
+void answers_refuse_delayed(struct asking *asking, enum status status, const char *detail);
 void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults);
 void answers_busy(struct api_loop *loop, struct http_request *request,
                   const struct operation *operation, uint64_t started_ns);

@@ -167,9 +167,13 @@ static void connection_spare_unread(struct http_loop *loop) {
 
 bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
     // Idle ones first, then half-sent requests, then answers that nobody takes; never one that
-    // waits.
+    // waits for an outcome.
     static const enum connection_state order[] = {CONNECTION_IDLE, CONNECTION_RECEIVING,
                                                   CONNECTION_SENDING};
+    if (delay_evict(loop)) { // who was refused is missed least
+        atomic_fetch_add(&loop->server->evicted, 1);
+        return true;
+    }
     connection_spare_unread(loop);
     for (size_t index = 0; index < sizeof(order) / sizeof(order[0]); index++) {
         struct connection *oldest = loop->lists[order[index]].first;
@@ -187,5 +191,7 @@ bool connection_evict(struct http_loop *loop, uint64_t grace_ns) {
 
 uint64_t connection_oldest_idle_ns(const struct http_loop *loop) {
     const struct connection *oldest = loop->lists[CONNECTION_IDLE].first;
+    if (loop->delayed_first != NULL)
+        return 0; // missed less than any
     return oldest == NULL ? UINT64_MAX : oldest->since_ns;
 }

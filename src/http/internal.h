@@ -90,6 +90,7 @@ enum request_phase {
 struct http_request {
     struct http_request *next_free;
     struct http_request *next_all; // every request object of the loop, for the end
+    struct http_request *next_delayed;
     struct http_loop *loop;
     struct connection *connection; // NULL once the client has left
     struct MHD_Connection *handle; // of the library; NULL like connection
@@ -111,6 +112,10 @@ struct http_request {
     size_t bodies_counted; // of this request in server->bodies_bytes
     struct buffer body;
     struct buffer out;
+    uint64_t delayed_until_ns; // delay.c, as these three
+    int delayed_code;
+    const char *delayed_type;
+    struct slice delayed_body;
     size_t streamed; // of `out`, of an answer in pieces
     struct ready_answer *ready; // that it is being answered with; NULL: another kind of answer
     struct arena arena;
@@ -172,6 +177,7 @@ struct http_loop {
     uint64_t tick_ns;  // next time
     size_t unanswered; // handed over and not answered, with or without a client
     size_t suspended;
+    struct http_request *delayed_first, *delayed_last; // whose answers are held back
     size_t left_waiting;     // handed over in this pass and not answered yet
     uint64_t polled_ns;      // when listener and wake descriptor were looked at
     bool run_again;          // answers are queued: another pass at once
@@ -220,7 +226,7 @@ struct http_server {
     atomic_size_t connections_closing;
     atomic_size_t bodies_bytes;
     atomic_uint_least64_t accepted, evicted, handed, refused, requests_timed_out, answers_timed_out,
-        dropped;
+        dropped, delayed;
 };
 
 // crowd.c. False: the address has as many connections as it may, and is not let in. Thread: any.
@@ -260,6 +266,12 @@ void linger_end_all(struct http_loop *loop);
 void deadlines_sweep(struct http_loop *loop);
 // A connection becomes idle: what came until now is no part of a request to come.
 void deadlines_note_idle(struct connection *connection);
+
+// delay.c
+uint64_t delay_next_ns(const struct http_loop *loop); // UINT64_MAX: nobody waits
+void delay_expire(struct http_loop *loop);
+// Shuts the connection that has waited longest; false: there is none.
+bool delay_evict(struct http_loop *loop);
 
 // ready.c
 struct ready_answers *ready_open(void);

@@ -146,6 +146,9 @@ static int loop_timeout_ms(const struct http_loop *loop) {
     if (loop_wants_tick(loop) &&
         (timeout_ms < 0 || timeout_ms > loop_ms_until(loop, loop->tick_ns)))
         timeout_ms = loop_ms_until(loop, loop->tick_ns);
+    if (timeout_ms > 0 && loop->delayed_first != NULL &&
+        timeout_ms > loop_ms_until(loop, delay_next_ns(loop)))
+        timeout_ms = loop_ms_until(loop, delay_next_ns(loop));
     bool ending = loop->drain_until_ns != 0 || loop->lingering_count > 0;
     return ending && (timeout_ms < 0 || timeout_ms > 10) ? 10 : timeout_ms;
 }
@@ -227,6 +230,7 @@ static void loop_keep_times(struct http_loop *loop) {
         if (loop_wants_tick(loop))
             handler->tick(handler->context, loop->index);
     }
+    delay_expire(loop);
     if (loop->lingering_count > 0)
         linger_expire(loop);
     if (loop->server->loop_count > 1)

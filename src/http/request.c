@@ -177,7 +177,7 @@ static enum MHD_Result request_hand_over(struct http_request *request) {
     atomic_fetch_add_explicit(&loop->server->handed, 1, memory_order_relaxed);
     size_t unanswered = loop->unanswered;
     loop->server->handler.request(loop->server->handler.context, request);
-    if (loop->unanswered == unanswered)
+    if (loop->unanswered == unanswered && loop->delayed_last != request)
         loop->left_waiting++;
     return MHD_YES;
 }

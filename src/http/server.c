@@ -17,6 +17,7 @@
 #define SERVER_ANSWER_MS_MAX    30000
 #define SERVER_SUSPEND_AFTER_MS 20
 #define SERVER_HEAD_BYTES_MAX   ((size_t)10 * 1024)
+#define SERVER_DELAY_MS         1000
 #define SERVER_BODIES_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 static struct http_options server_complete_options(struct http_options options) {
@@ -32,6 +33,8 @@ static struct http_options server_complete_options(struct http_options options) 
         options.suspend_after_ms = SERVER_SUSPEND_AFTER_MS;
     if (options.head_bytes_max == 0)
         options.head_bytes_max = SERVER_HEAD_BYTES_MAX;
+    if (options.delay_ms == 0)
+        options.delay_ms = SERVER_DELAY_MS;
     if (options.bodies_bytes_max == 0)
         options.bodies_bytes_max = SERVER_BODIES_BYTES_MAX;
     return options;
@@ -156,5 +159,6 @@ struct http_stats http_server_stats(const struct http_server *server) {
         .requests_timed_out = atomic_load(&server->requests_timed_out),
         .answers_timed_out = atomic_load(&server->answers_timed_out),
         .answers_dropped = atomic_load(&server->dropped),
+        .answers_delayed = atomic_load(&server->delayed),
     };
 }

@@ -93,6 +93,8 @@ struct http_options {
     // Room for a request's head: its bytes, and 64 for each header [10 KiB]. A connection holds as
     // much, and the library clears it after each request, so a large one costs every request time.
     size_t head_bytes_max;
+    // How long an answer of http_answer_delayed is held back [1,000].
+    uint32_t delay_ms;
     // Memory for bodies above 64 KiB that are being received; more is refused with 503 [512 MiB].
     size_t bodies_bytes_max;
     // Must outlive the server. NULL: plain HTTP.
@@ -109,6 +111,7 @@ struct http_stats {
     uint64_t requests_timed_out;  // not complete in time
     uint64_t answers_timed_out;   // not taken in time
     uint64_t answers_dropped;     // the client had left
+    uint64_t answers_delayed;     // held back
 };
 
 #define HTTP_LOOPS_MAX                64
@@ -197,6 +200,12 @@ bool http_has_answer_header(const struct http_request *request, const char *name
 // http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
 void http_answer(struct http_request *request, int code, const char *content_type,
                  struct slice body);
+
+// In place of http_answer, inside the handler's request(): answers after delay_ms, and until then
+// reads nothing more of that connection; at once when it is going to be closed anyway. The
+// request's own body is gone from here on.
+void http_answer_delayed(struct http_request *request, int code, const char *content_type,
+                         struct slice body);
 
 // In place of http_answer: 200 with a body that comes in pieces, each sent as soon as it is there,
 // such as events of a server. Nothing times it out until it ends. `content_type` is static. Thread:

@@ -91,6 +91,9 @@ static void fixture_request(void *context, struct http_request *request) {
         atomic_fetch_add(&fixture->later_total, 1);
     } else if (slice_equal(path, SLICE("/now")) || slice_equal(path, SLICE("/large"))) {
         fixture_answer(fixture, request);
+    } else if (slice_equal(path, SLICE("/delayed"))) {
+        struct slice body = arena_copy(http_arena(request), http_body(request));
+        http_answer_delayed(request, 429, "text/plain", body);
     } else {
         fixture->pass[loop][fixture->pass_count[loop]++] = request;
     }

@@ -4,6 +4,7 @@
 //   /now    is answered inside request()        /pass   inside pass_end()
 //   /later  when the test calls fixture_release, from the test's thread
 //   /echo   inside pass_end(), with everything that the request said
+//   /delayed is answered 429 with its body, when it has been held back
 //   /large  inside request(), with fixture->large_bytes bytes
 #pragma once
 #include <pthread.h>
