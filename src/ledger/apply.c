@@ -88,6 +88,7 @@ static void apply_wallet(const struct wallet_facts *facts, struct docket *docket
     if (facts->version <= wallet->version)
         return;
     wallet->status = facts->status;
+    wallet->tier = facts->tier & 15;
     wallet->credit_limit = facts->credit_limit;
     (void)set_money(wallet, facts->balance, facts->held, facts->version);
 }

@@ -103,6 +103,7 @@ struct command {
     bool has_if_match;
     bool has_amount;         // else "what is left" (refund, capture)
     bool has_credit_limit;   // of a change
+    bool has_tier;           // of a change
     bool has_status;         // of a change
     bool has_metadata;       // of a change: an empty object was given or not
     bool keep_open;          // of a capture: "final" is false
@@ -110,6 +111,7 @@ struct command {
     uint8_t direction;       // of an adjustment: enum adjustment_direction
     bool queued;             // it came through the queue: whatever it ends in is remembered
     uint8_t wallet_kind;     // of an opening
+    uint8_t wallet_tier;     // of an opening or a change
     uint8_t wallet_status;   // of a change
     uint8_t alarm;           // enum alarm_status
     bool stops;              // of an alarm: payments are stopped

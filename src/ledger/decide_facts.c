@@ -174,6 +174,7 @@ static void facts_of_opening(const struct command *command, const struct docket 
         .id = docket->new_id,
         .currency = command->currency,
         .kind = command->wallet_kind,
+        .tier = command->wallet_tier,
         .status = WALLET_ACTIVE,
         .credit_limit = command->credit_limit,
         .version = 1,
@@ -188,13 +189,15 @@ static void facts_of_change(const struct command *command, const struct docket *
     uint8_t status = command->has_status ? command->wallet_status : wallet->status;
     int64_t credit_limit = command->has_credit_limit ? command->credit_limit : wallet->credit_limit;
     struct slice metadata = command->has_metadata ? command->metadata : docket->metadata;
+    uint8_t tier = command->has_tier ? command->wallet_tier : wallet->tier;
     bool unchanged = status == wallet->status && credit_limit == wallet->credit_limit &&
-                     slice_equal(metadata, docket->metadata);
+                     tier == wallet->tier && slice_equal(metadata, docket->metadata);
     record->kind = RECORD_WALLET;
     record->wallet = (struct wallet_facts){
         .id = wallet->id,
         .currency = docket->currency->currency,
         .kind = wallet->kind,
+        .tier = tier,
         .status = status,
         .unchanged = unchanged,
         .balance = wallet->balance,

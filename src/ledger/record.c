@@ -97,7 +97,7 @@ static uint8_t *put_transaction(uint8_t *place, const struct transaction_facts *
 static uint8_t *put_wallet(uint8_t *place, const struct wallet_facts *facts) {
     struct wallet_bytes bytes = {
         .id = facts->id,
-        .kind = facts->kind,
+        .kind_and_tier = (uint8_t)(facts->kind | facts->tier << 4),
         .status = facts->status,
         .unchanged = facts->unchanged,
         .balance = facts->balance,
@@ -357,12 +357,14 @@ static const char *take_wallet(struct reader *reader, struct wallet_facts *facts
     struct wallet_bytes bytes;
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
-    if (bytes.kind > WALLET_MERCHANT || bytes.status > WALLET_CLOSED || bytes.unchanged > 1)
+    uint8_t kind = bytes.kind_and_tier & 15;
+    if (kind > WALLET_MERCHANT || bytes.status > WALLET_CLOSED || bytes.unchanged > 1)
         return "R6: a wallet of no kind or status";
     *facts = (struct wallet_facts){
         .id = bytes.id,
         .currency = currency_join(bytes.code, bytes.exponent),
-        .kind = bytes.kind,
+        .kind = kind,
+        .tier = bytes.kind_and_tier >> 4,
         .status = bytes.status,
         .unchanged = bytes.unchanged,
         .balance = bytes.balance,

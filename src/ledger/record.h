@@ -56,7 +56,7 @@ struct posting_side {
 struct wallet_facts {
     struct id id;
     struct currency currency;
-    uint8_t kind, status;
+    uint8_t kind, status, tier;
     bool unchanged; // a PATCH that changed nothing
     int64_t balance, held, credit_limit;
     uint64_t version;

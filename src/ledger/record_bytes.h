@@ -21,7 +21,7 @@ static_assert(sizeof(struct spent_bytes) == 32, "");
 struct wallet_bytes {
     struct id id;
     char code[12];
-    uint8_t exponent, kind, status, unchanged;
+    uint8_t exponent, kind_and_tier, status, unchanged; // kind | tier << 4
     int64_t balance, held, credit_limit;
     uint64_t version;
 };

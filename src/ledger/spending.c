@@ -43,11 +43,19 @@ static const struct spending_limit *limit_of(const struct command *command,
     default: return NULL;
     }
     const struct spending_limits *limits = docket->limits;
-    for (uint32_t i = 0; limits != NULL && i < limits->count; i++)
-        if (limits->items[i].kind == docket->wallet->kind &&
-            currency_equal(&limits->items[i].currency, &docket->currency->currency))
-            return &limits->items[i];
-    return NULL;
+    const struct wallet *wallet = docket->wallet;
+    const struct spending_limit *of_kind = NULL;
+    for (uint32_t i = 0; limits != NULL && i < limits->count; i++) {
+        const struct spending_limit *limit = &limits->items[i];
+        if (limit->kind != wallet->kind ||
+            !currency_equal(&limit->currency, &docket->currency->currency))
+            continue;
+        if (limit->has_tier && limit->tier == wallet->tier)
+            return limit;
+        if (!limit->has_tier)
+            of_kind = limit;
+    }
+    return of_kind;
 }
 
 static bool exceeds(int64_t limit, int64_t sum, int64_t amount) {

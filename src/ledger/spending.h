@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Limits on what wallets may spend: per transaction, per day and per month, by kind and currency.
+// Limits on what wallets may spend: per transaction, per day and per month, by kind, tier and
+// currency.
 // What counts is what a wallet's owner lets go: withdrawals, purchases, transfers and holds, when
 // they are asked for; what a hold or withdrawal frees again on the same day, or in the same month,
 // counts no more. Days and months are those of UTC, by the time of the round. Each record that
@@ -12,7 +13,9 @@
 
 struct spending_limit {
     struct currency currency;
-    uint8_t kind;                               // enum wallet_kind
+    uint8_t kind;                                // enum wallet_kind
+    bool has_tier; // only for wallets of `tier`; else for those whose tier has no limit of its own
+    uint8_t tier;
     int64_t per_transaction, per_day, per_month; // minor units; 0: no limit
 };
 

@@ -16,6 +16,8 @@
 #include "ledger/money.h"
 
 enum wallet_kind { WALLET_CUSTOMER, WALLET_MERCHANT };
+// What its limits on spending go by, beside its kind; 0: none.
+#define WALLET_TIER_MAX 15
 enum wallet_status { WALLET_ACTIVE, WALLET_FROZEN, WALLET_CLOSED };
 
 struct wallet {
@@ -25,7 +27,7 @@ struct wallet {
     int64_t credit_limit; // >= 0
     uint64_t version;     // starts at 1, grows by one per committed change
     uint16_t currency;    // index into the books' currency accounts
-    uint8_t kind;         // enum wallet_kind
+    uint8_t kind : 4, tier : 4; // enum wallet_kind; at most WALLET_TIER_MAX
     uint8_t status;       // enum wallet_status
     uint32_t counters;    // room for the counters of limits; 0: none
     uint64_t owner;       // mark of the owner (owner.h)

@@ -190,11 +190,12 @@ static void postgres_wallets(struct engine *engine,
     struct rows rows;
     rows_open(&rows, &((struct cold_postgres *)engine)->link, "wallets_to_hash",
               "SELECT id, currency::bigint, kind::bigint, status::bigint, balance, held, "
-              "credit_limit, version FROM wallets");
+              "credit_limit, version, tier::bigint FROM wallets");
     for (; rows.is_there; rows_next(&rows))
         each(context, &(struct wallet){.id = rows_id(&rows, 0),
                                        .currency = (uint16_t)rows_number(&rows, 1),
-                                       .kind = (uint8_t)rows_number(&rows, 2),
+                                       .kind = rows_number(&rows, 2) & 15,
+                                       .tier = rows_number(&rows, 8) & 15,
                                        .status = (uint8_t)rows_number(&rows, 3),
                                        .balance = rows_number(&rows, 4),
                                        .held = rows_number(&rows, 5),

@@ -186,6 +186,7 @@ static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
         column_add_null(&columns[20]);
     else
         column_add_bytes(&columns[20], slice_of(item->habits, sizeof(*item->habits)));
+    column_add(&columns[21], wallet->tier);
 }
 
 static void add_hold(struct rows_out *out, const struct model_hold *item) {
@@ -269,7 +270,7 @@ struct table {
 static struct table table_of(const struct model *model, enum rows_out_table table) {
     switch (table) {
     case ROWS_OUT_WALLETS:
-        return (struct table){&model->wallets, SQL_ADD_WALLETS, 21,
+        return (struct table){&model->wallets, SQL_ADD_WALLETS, 22,
                               COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20)};
     case ROWS_OUT_HOLDS:
         return (struct table){&model->holds, SQL_MOVE_HOLDS, 12,

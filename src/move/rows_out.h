@@ -17,7 +17,7 @@ enum rows_out_table {
     ROWS_OUT_TABLES
 };
 
-#define ROWS_OUT_COLUMNS 21
+#define ROWS_OUT_COLUMNS 22
 
 struct rows_out_columns {
     struct column columns[ROWS_OUT_COLUMNS];

@@ -65,6 +65,8 @@ FIELD(kind, .name = "kind", .help = "customer (the default) or merchant",
       .place = CLIENT_IN_BODY);
 FIELD(credit_limit, .name = "credit_limit", .help = "how far below zero it may go",
       .kind = CLIENT_AMOUNT, .place = CLIENT_IN_BODY);
+FIELD(tier, .name = "tier", .help = "which limits on spending it has, 0 to 15",
+      .kind = CLIENT_NUMBER, .place = CLIENT_IN_BODY);
 FIELD(status, .name = "status", .help = "active, frozen or closed", .place = CLIENT_IN_BODY);
 FIELD(metadata, .name = "metadata", .help = "NAME=VALUE of your own; may be given again",
       .kind = CLIENT_METADATA, .place = CLIENT_IN_BODY);
@@ -127,7 +129,7 @@ FIELD(by_outcome, .name = "outcome", .help = "only ok, refused, or a code such a
 static const struct client_verb table[] = {
     {"wallet", "create", "POST", "/v1/wallets", NULL,
      "opens a wallet", CLIENT_SHOW_OBJECT, false,
-     {&owner, &wallet_currency, &kind, &credit_limit, &metadata}},
+     {&owner, &wallet_currency, &kind, &credit_limit, &tier, &metadata}},
     {"wallet", "show", "GET", "/v1/wallets/{wallet}", NULL,
      "shows a wallet", CLIENT_SHOW_OBJECT, false,
      {&wallet_in_path}},
@@ -151,7 +153,7 @@ static const struct client_verb table[] = {
      {&wallet_in_path, &reason}},
     {"wallet", "change", "PATCH", "/v1/wallets/{wallet}", NULL,
      "changes status, credit limit or metadata", CLIENT_SHOW_OBJECT, true,
-     {&wallet_in_path, &status, &credit_limit, &metadata, &no_metadata, &reason}},
+     {&wallet_in_path, &status, &credit_limit, &tier, &metadata, &no_metadata, &reason}},
     {"deposit", NULL, "POST", "/v1/deposits", NULL,
      "books money that came in by bank", CLIENT_SHOW_OBJECT, true,
      {&receiving_wallet, &amount, &bank_id_required, &currency, &reference, &metadata}},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads limits on spending, each for one kind of wallet in one currency.
+// Reads limits on spending, each for one kind of wallet, or one tier of it, in one currency.
 #include "programs/config_limits.h"
 
 #include <stdio.h>
@@ -8,7 +8,8 @@
 static const char shape[] =
     "spending_limits must be like [{\"kind\": \"customer\", \"currency\": \"USD\", "
     "\"per_transaction\": 50000, \"per_day\": 100000, \"per_month\": 1000000}], up to 64, each "
-    "kind and currency once, amounts from 1 to 9007199254740991";
+    "kind, tier and currency once (tier, 0 to 15, may be left out), "
+    "amounts from 1 to 9007199254740991";
 
 static bool read_amount(struct json_value value, int64_t *ret_amount) {
     return json_kind(value) == JSON_INTEGER && json_integer(value, ret_amount) &&
@@ -22,6 +23,13 @@ static bool read_member(struct slice name, struct json_value value, struct spend
         *has_kind = slice_equal(text, SLICE("customer")) || slice_equal(text, SLICE("merchant"));
         limit->kind = slice_equal(text, SLICE("merchant")) ? WALLET_MERCHANT : WALLET_CUSTOMER;
         return *has_kind;
+    }
+    if (slice_equal(name, SLICE("tier"))) {
+        int64_t tier;
+        limit->has_tier = json_kind(value) == JSON_INTEGER && json_integer(value, &tier) &&
+                          tier >= 0 && tier <= WALLET_TIER_MAX;
+        limit->tier = limit->has_tier ? (uint8_t)tier : 0;
+        return limit->has_tier;
     }
     if (slice_equal(name, SLICE("currency"))) {
         if (text.size < 3 || text.size > sizeof(limit->currency.code))
@@ -51,7 +59,8 @@ static bool read_limit(struct json_value value, struct spending_limits *limits) 
     if (!has_kind || !currency_is_given(&limit.currency))
         return false;
     for (uint32_t i = 0; i < limits->count; i++)
-        if (limits->items[i].kind == limit.kind &&
+        if (limits->items[i].kind == limit.kind && limits->items[i].has_tier == limit.has_tier &&
+            limits->items[i].tier == limit.tier &&
             currency_equal(&limits->items[i].currency, &limit.currency))
             return false;
     limits->items[limits->count++] = limit;

@@ -146,7 +146,7 @@ static void tell_wallets(struct telling *telling, const struct tally_map *number
             put_number(&item, wallet->levels[i]);
         put_number(&item, wallet->number);
         put_number(&item, wallet->currency);
-        put_number(&item, wallet->kind);
+        put_number(&item, wallet->kind | (uint64_t)wallet->tier << 4);
         put_number(&item, wallet->status);
         tell(telling, OPENING_WALLET, id_slot(wallet->id), numbered->number, &item);
     }
@@ -311,7 +311,9 @@ static bool take_wallet(struct tally *tally, struct tally_map *numbers, uint64_t
         read.levels[i] = get_number(from);
     read.number = (uint32_t)get_number(from);
     read.currency = (uint16_t)get_number(from);
-    read.kind = (uint8_t)get_number(from);
+    uint64_t kind_and_tier = get_number(from);
+    read.kind = kind_and_tier & 15;
+    read.tier = (uint8_t)(kind_and_tier >> 4);
     read.status = (uint8_t)get_number(from);
     if (from->is_short || !is_free(&tally->wallets, read.id) ||
         read.currency >= tally->currency_count)

@@ -232,7 +232,7 @@ static void take_wallet(void *context, const struct wallet *wallet) {
     numbers[6] = (uint64_t)wallet->held;
     numbers[7] = (uint64_t)wallet->credit_limit;
     numbers[8] = wallet->version;
-    numbers[9] = wallet->kind;
+    numbers[9] = wallet->kind | (uint64_t)wallet->tier << 4;
     numbers[10] = wallet->status;
     add_thing(hashing, numbers, 11);
     hashing->result->wallet_count++;

@@ -195,6 +195,7 @@ static bool take_opening(struct tally *tally, const struct wallet_facts *facts) 
     struct tally_wallet *wallet = tally_wallet_at(tally, tally_map_add(&tally->wallets, facts->id));
     wallet->currency = currency;
     wallet->kind = facts->kind;
+    wallet->tier = facts->tier;
     wallet->status = facts->status;
     wallet->credit_limit = facts->credit_limit;
     return tally_wallet_set(tally, wallet, 0, 0, 0, 0, 1);
@@ -216,7 +217,8 @@ static bool take_change(struct tally *tally, const struct wallet_facts *facts) {
                                    "was closed with balance %lld and %lld held",
                                    (long long)wallet->balance, (long long)wallet->held);
     if (facts->unchanged) {
-        if (facts->status != wallet->status || facts->credit_limit != wallet->credit_limit)
+        if (facts->status != wallet->status || facts->credit_limit != wallet->credit_limit ||
+            facts->tier != wallet->tier)
             return tally_differs_about(tally, INTEGRITY_WALLETS, ID_WALLET, facts->id,
                                        "changed in a change that says it is none");
         return tally_expect(tally, INTEGRITY_VERSIONS, "version", facts->id,
@@ -227,6 +229,7 @@ static bool take_change(struct tally *tally, const struct wallet_facts *facts) {
                             facts->held);
     }
     wallet->status = facts->status;
+    wallet->tier = facts->tier;
     wallet->credit_limit = facts->credit_limit;
     return tally_wallet_set(tally, wallet, 0, 0, facts->balance, facts->held, facts->version);
 }

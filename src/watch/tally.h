@@ -30,7 +30,7 @@ struct tally_wallet {
     uint64_t levels[3]; // of its last whose number is a multiple of 64, 4096, 262144
     uint32_t number;    // of its last transaction
     uint16_t currency;
-    uint8_t kind, status;
+    uint8_t kind, status, tier;
 };
 
 // An open hold.

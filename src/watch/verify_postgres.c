@@ -436,7 +436,7 @@ static bool meet_wallet(struct examination *examination, const struct rows *rows
     const struct opening_numbered *numbered =
         tally_map_at(&examination->numbers, tally_map_find(&examination->numbers, id));
     const char *const names[] = {"slot",         "number",  "balance", "held",
-                                 "credit_limit", "version", "status",  "kind",
+                                 "credit_limit", "version", "status",  "kind and tier",
                                  "transactions", "last"};
     const int64_t derived[] = {id_slot(id),
                                (int64_t)numbered->number,
@@ -445,7 +445,7 @@ static bool meet_wallet(struct examination *examination, const struct rows *rows
                                wallet->credit_limit,
                                (int64_t)wallet->version,
                                wallet->status,
-                               wallet->kind,
+                               wallet->kind | wallet->tier << 4,
                                wallet->number,
                                (int64_t)(wallet->last / 8)};
     for (int i = 0; i < 10; i++)
@@ -619,7 +619,8 @@ static void meet_now(struct examination *examination) {
                      "WHERE gap < 7 * 86400000::bigint << 17") &&
            meet_all(examination, "wallets",
                     "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "
-                    "status::bigint, kind::bigint, transaction_count, last FROM wallets",
+                    "status::bigint, (kind + 16 * tier)::bigint, transaction_count, last "
+                    "FROM wallets",
                     tally->wallets.count, meet_wallet) &&
            meet_all(examination, "open holds",
                     "SELECT id, amount, captured, expires_at_ms, wallet, merchant FROM holds "

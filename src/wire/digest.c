@@ -17,12 +17,13 @@ enum { TEXT_COUNT = 7 };
 
 struct digest_fixed {
     uint8_t type;
-    uint8_t flags; // 1 amount, 2 credit limit, 4 status, 8 metadata given; 16 keep open
+    uint8_t flags; // 1 amount, 2 credit limit, 4 status, 8 metadata, 32 tier given; 16 keep open
     uint8_t wallet_kind;
     uint8_t wallet_status;
     uint8_t key_role;
     uint8_t direction; // of an adjustment; 0 of all else
-    uint8_t zero[2];
+    uint8_t wallet_tier;
+    uint8_t zero;
     uint32_t expires_in_s;
     uint8_t code[LIMIT_CURRENCY_CODE_BYTES_MAX];
     struct id wallet;
@@ -48,9 +49,10 @@ struct digest128 digest_command(const struct command *command, struct arena *are
         .type = command->type,
         .flags = (uint8_t)(command->has_amount | command->has_credit_limit << 1 |
                            command->has_status << 2 | command->has_metadata << 3 |
-                           command->keep_open << 4),
+                           command->keep_open << 4 | command->has_tier << 5),
         .wallet_kind = command->wallet_kind,
         .wallet_status = command->wallet_status,
+        .wallet_tier = command->wallet_tier,
         .key_role = command->key_role,
         .direction = command->direction,
         .expires_in_s = command->expires_in_s,

@@ -95,7 +95,7 @@ enum field_kind {
 enum field_guard {
     GUARD_NONE,
     GUARD_FREEZE, // a wallet's status
-    GUARD_CREDIT, // a wallet's credit limit
+    GUARD_CREDIT, // a wallet's credit limit and tier
     GUARD_SETTLE, // what the bank did
     GUARD_COUNT
 };

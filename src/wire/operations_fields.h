@@ -56,6 +56,10 @@ static const struct field field_credit_limit = {
     NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX, STANDARD(0),
     .guard = GUARD_CREDIT, COMMAND(credit_limit),
     .sentence = "How far the wallet may be spent below zero."};
+#define TIER \
+    NAMED("tier"), .kind = FIELD_INTEGER, .maximum = WALLET_TIER_MAX, .guard = GUARD_CREDIT, \
+    .sentence = "Which limits on spending the wallet has, beside its kind; 0: no tier."
+static const struct field field_tier = {TIER, STANDARD(0), COMMAND(wallet_tier)};
 static const struct field field_metadata = {
     NAMED("metadata"), .kind = FIELD_METADATA, COMMAND(metadata),
     .sentence = "Texts of yours, by name."};
@@ -68,6 +72,7 @@ static const struct field field_new_credit_limit = {
     NAMED("credit_limit"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX,
     .guard = GUARD_CREDIT, COMMAND_FLAGGED(credit_limit, has_credit_limit),
     .sentence = "How far the wallet may be spent below zero."};
+static const struct field field_new_tier = {TIER, COMMAND_FLAGGED(wallet_tier, has_tier)};
 static const struct field field_new_metadata = {
     NAMED("metadata"), .kind = FIELD_METADATA, COMMAND_FLAGGED(metadata, has_metadata),
     .sentence = "Replaces all metadata; {} removes it."};

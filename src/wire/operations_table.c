@@ -26,10 +26,11 @@ const struct field operations_withdrawal_field = {
 // ---- lists of fields ----
 
 static const struct field *const wallet_open_body[] = {
-    &field_owner, &field_wallet_currency, &field_kind, &field_credit_limit, &field_metadata,
+    &field_owner, &field_wallet_currency, &field_kind, &field_credit_limit, &field_tier,
+    &field_metadata,
 };
 static const struct field *const wallet_change_body[] = {
-    &field_new_status, &field_new_credit_limit, &field_new_metadata, &field_reason,
+    &field_new_status, &field_new_credit_limit, &field_new_tier, &field_new_metadata, &field_reason,
 };
 static const struct field *const deposit_body[] = {
     &field_payee, &field_amount, &field_currency, &field_bank_id, &field_reference,

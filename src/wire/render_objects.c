@@ -47,6 +47,8 @@ void wire_render_wallet(struct buffer *buffer, const struct record *record,
     buffer_add_i64(buffer, balance - held);
     BUFFER_ADD(buffer, ",\"credit_limit\":");
     buffer_add_i64(buffer, live != NULL ? live->credit_limit : facts->credit_limit);
+    BUFFER_ADD(buffer, ",\"tier\":");
+    buffer_add_u64(buffer, live != NULL ? live->tier : facts->tier);
     BUFFER_ADD(buffer, ",\"version\":");
     buffer_add_u64(buffer, live != NULL ? live->version : facts->version);
     BUFFER_ADD(buffer, ",\"created_at\":");

@@ -137,6 +137,8 @@ class Generator:
             fields["kind"] = self.random.choice(["merchant", "merchant", "customer"])
         if self.chance(20):
             fields["credit_limit"] = self.random.choice([0, 100, 1000, AMOUNT_MAX])
+        if self.chance(15):
+            fields["tier"] = self.random.choice([0, 1, 15])
         if self.chance(20):
             fields["metadata"] = self.metadata()
         return None, fields
@@ -151,6 +153,8 @@ class Generator:
             fields["status"] = self.random.choice(["frozen", "closed", "active"])
         if self.chance(30):
             fields["credit_limit"] = self.random.choice([0, 1, 50, 100, 1000, self.amount()])
+        if self.chance(15):
+            fields["tier"] = self.random.choice([0, 1, 2, 15])
         if self.chance(30):
             fields["metadata"] = self.metadata()
         if self.chance(20) or not fields:
@@ -340,7 +344,7 @@ class Generator:
         if kind == "field" and fields:
             name = self.random.choice(list(fields))
             bad = bad_numbers if isinstance(fields[name], int) else bad_texts
-            if name == "credit_limit":
+            if name in ("credit_limit", "tier"):
                 bad = bad_numbers[1:]
             if name == "final":
                 bad = [0, 1, "true", []]

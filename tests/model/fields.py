@@ -109,6 +109,7 @@ def number_text(low, high):
 
 AMOUNT = integer(1, AMOUNT_MAX)
 CREDIT = integer(0, AMOUNT_MAX)
+TIER = integer(0, 15)
 SECONDS = integer(1, 366 * 24 * 3600)
 NOTES = (("reference", text, None), ("metadata", metadata, None))
 
@@ -121,11 +122,13 @@ def operations(currencies):
     return {
         "wallet": (("owner", text, REQUIRED), ("currency", currency, REQUIRED),
                    ("kind", choice("customer", "merchant"),
-                    "customer"), ("credit_limit", CREDIT, 0), ("metadata", metadata, None)),
+                    "customer"), ("credit_limit", CREDIT, 0), ("tier", TIER, 0),
+                   ("metadata", metadata, None)),
         "change": (
             ("status", choice("active", "frozen", "closed"), None), ("credit_limit", CREDIT, None),
-            ("metadata", metadata, None), ("reason", text, None)), "deposit": (
-                ("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, REQUIRED), *NOTES),
+            ("tier", TIER, None), ("metadata", metadata, None), ("reason", text, None)),
+        "deposit": (("wallet", text, REQUIRED), *paid,
+                    ("bank_transaction_id", text, REQUIRED), *NOTES),
         "withdrawal": (("wallet", text, REQUIRED), *paid, ("bank_transaction_id", text, None),
                        *NOTES), "settle": (("bank_transaction_id", text, REQUIRED), ),
         "fail": (("reason", text, None), ), "purchase": (

@@ -181,8 +181,8 @@ class Ledger:
         self.wallets[id_] = {
             "id": id_, "owner": fields["owner"], "kind": fields["kind"],
             "currency": fields["currency"], "status": "active", "balance": 0, "held": 0,
-            "credit_limit": fields["credit_limit"], "version": 1, "created_at": self.now,
-            "metadata": fields["metadata"] or {}
+            "credit_limit": fields["credit_limit"], "tier": fields["tier"], "version": 1,
+            "created_at": self.now, "metadata": fields["metadata"] or {}
         }
         return 201, self.wallet_view(self.wallets[id_])
 
@@ -191,6 +191,7 @@ class Ledger:
         self.version_is(wallet, if_match)
         status = fields["status"] or wallet["status"]
         limit = wallet["credit_limit"] if fields["credit_limit"] is None else fields["credit_limit"]
+        tier = wallet["tier"] if fields["tier"] is None else fields["tier"]
         metadata = wallet["metadata"] if fields["metadata"] is None else fields["metadata"]
         if status == "closed" and (wallet["balance"] != 0 or wallet["held"] != 0):
             raise Refusal(
@@ -198,9 +199,9 @@ class Ledger:
                 f"and {wallet['held']} is held.")
         if limit < wallet["credit_limit"] and wallet["balance"] - wallet["held"] + limit < 0:
             raise Refusal("credit_limit_in_use", f"Wallet {wallet['id']} uses more than {limit}.")
-        if (status, limit, metadata) != (wallet["status"], wallet["credit_limit"],
-                                         wallet["metadata"]):
-            wallet.update(status=status, credit_limit=limit, metadata=metadata)
+        if (status, limit, tier, metadata) != (wallet["status"], wallet["credit_limit"],
+                                               wallet["tier"], wallet["metadata"]):
+            wallet.update(status=status, credit_limit=limit, tier=tier, metadata=metadata)
             wallet["version"] += 1
         return 200, self.wallet_view(wallet)
 
@@ -456,7 +457,8 @@ class Ledger:
                              currency=wallet["currency"], status=wallet["status"],
                              balance=wallet["balance"], held=wallet["held"],
                              available=wallet["balance"] - wallet["held"],
-                             credit_limit=wallet["credit_limit"], version=wallet["version"],
+                             credit_limit=wallet["credit_limit"], tier=wallet["tier"],
+                             version=wallet["version"],
                              created_at=time_text(wallet["created_at"]),
                              metadata=dict(wallet["metadata"] or {}))
 

@@ -92,11 +92,12 @@ class Requests:
                 "owner": f"owner-{self.random.randrange(30)}",
                 "currency": self.random.choice(["USD", "USD", "JPY"]),
                 "kind": self.random.choice(["customer", "merchant"]),
-                "credit_limit": self.random.choice([0, 0, 300])}, key
+                "credit_limit": self.random.choice([0, 0, 300]),
+                "tier": self.random.choice([0, 0, 3])}, key
         if kind == 1:
             return "PATCH", "/v1/wallets/" + self.some("wallet"), self.random.choice([
                 {"status": "frozen"}, {"status": "active"}, {"status": "closed"},
-                {"credit_limit": 50}, {"metadata": {"a": "b"}}]), key
+                {"credit_limit": 50}, {"tier": 15}, {"tier": 0}, {"metadata": {"a": "b"}}]), key
         if kind == 2:
             return "POST", f"/v1/holds/{self.some('hold')}/" + self.random.choice(
                 ["capture", "void"]), {}, key

@@ -108,12 +108,65 @@ def months(report, server):
     refused(report, "a month", world.transfer("ann", "bob", 101), "month", 100, 101)
 
 
+TIERS = {"spending_limits": [
+    {"kind": "customer", "currency": "USD", "per_day": 100},
+    {"kind": "customer", "tier": 1, "currency": "USD", "per_day": 400},
+    {"kind": "customer", "tier": 0, "currency": "EUR", "per_day": 50},
+    {"kind": "merchant", "tier": 1, "currency": "USD", "per_transaction": 2000}]}
+
+
+def tiers(report, server):
+    """A tier has limits of its own in a currency, or those of its kind."""
+    world = World(server, report)
+    ann = f"/v1/wallets/{world.wallets['ann']}"
+
+    def tier(number, who="ann"):
+        answer = world.admin.request("PATCH", f"/v1/wallets/{world.wallets[who]}",
+                                     {"tier": number})
+        report.equal(f"{who} is of tier {number}", (answer.status, answer["tier"]), (200, number))
+
+    report.equal("of no tier at first", world.admin.get(ann)["tier"], 0)
+    refused(report, "no tier", world.transfer("ann", "bob", 101), "day", 100, 101)
+    report.equal("so much goes", world.transfer("ann", "bob", 100).status, 201)
+    tier(1)
+    refused(report, "what was spent stays spent", world.transfer("ann", "bob", 301), "day", 300,
+            301)
+    report.equal("more goes", world.transfer("ann", "bob", 300).status, 201)
+    tier(2)
+    refused(report, "a tier without limits of its own has its kind's",
+            world.transfer("ann", "bob", 1), "day", 0, 1)
+    report.equal("merchants of no tier have none", world.transfer("shop", "bob", 2001).status, 201)
+    tier(1, "shop")
+    refused(report, "those of a tier have", world.transfer("shop", "bob", 2001), "transaction",
+            2000, 2001)
+    euros = world.make("/v1/wallets", owner="eve", currency="EUR", tier=3)
+    other = world.make("/v1/wallets", owner="eve", currency="EUR")["id"]
+    report.equal("opened with a tier", (euros["tier"], world.admin.get(
+        f"/v1/wallets/{euros['id']}")["tier"]), (3, 3))
+    for wallet in (euros["id"], other):
+        report.equal("euros", world.admin.post("/v1/deposits", {
+            "wallet": wallet, "amount": 1000, "bank_transaction_id": wallet}).status, 201)
+    pay = {"from": euros["id"], "to": other, "amount": 51}
+    back = {"from": other, "to": euros["id"], "amount": 51}
+    report.equal("a limit of tier 0 is for those of no tier",
+                 (world.admin.post("/v1/transfers", pay).status,
+                  world.admin.post("/v1/transfers", back).code), (201, "limit_exceeded"))
+    for stop in (server.kill, server.stop):
+        stop()
+        server.start()
+        world.admin.close()
+        report.equal("a restart knows tiers", (world.admin.get(ann)["tier"], world.admin.get(
+            f"/v1/wallets/{euros['id']}")["tier"]), (2, 3))
+        refused(report, "and goes by them", world.transfer("shop", "bob", 2001), "transaction",
+                2000, 2001)
+
+
 def run_all(suite, binary):
     from report import Report
     report = Report(suite)
     monthly = {"spending_limits": [{"kind": "customer", "currency": "USD", "per_month": 400}]}
     for name, function, config in (("sums", sums, LIMITS), ("given back", given_back, LIMITS),
                                    ("batches and restarts", batches_and_restarts, LIMITS),
-                                   ("months", months, monthly)):
+                                   ("months", months, monthly), ("tiers", tiers, TIERS)):
         lives.run(report, name, function, binary, config)
     report.finish()

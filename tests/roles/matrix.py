@@ -366,13 +366,16 @@ def fields_and_sides(report, server):
     inside = customer.post("/v1/batches", {"operations": [
         {"type": "withdrawal", "wallet": ann, "amount": 5, "bank_transaction_id": "mine"}]})
     report.equal("nor in a batch", inside.json["results"][0]["code"], "invalid_request", inside)
-    for field, value in (("status", "frozen"), ("credit_limit", 5)):
+    for field, value in (("status", "frozen"), ("credit_limit", 5), ("tier", 5)):
         report.equal(f"no {field} from customers",
                      customer.request("PATCH", f"/v1/wallets/{ann}", {field: value}).code,
                      "forbidden")
     report.equal("operators give no credit",
                  operator.request("PATCH", f"/v1/wallets/{bob}", {"credit_limit": 5}).code,
                  "invalid_request")
+    tier = operator.request("PATCH", f"/v1/wallets/{bob}", {"tier": 5})
+    report.equal("nor a tier", (tier.code, tier.json["errors"][0]["pointer"]),
+                 ("invalid_request", "/tier"), tier)
     report.equal("but they freeze",
                  operator.request("PATCH", f"/v1/wallets/{bob}", {"status": "frozen"}).status, 200)
 

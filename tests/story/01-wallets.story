@@ -6,13 +6,13 @@
 anna: POST /v1/wallets {"owner": "anna", "currency": "USD"}
   201 {"id": "<wallet id>", "owner": "anna", "kind": "customer", "currency": "USD", "status": "active",
        "balance": 0, "held": 0, "available": 0, "credit_limit": 0, "version": 1, "created_at": "<time>"}
-  fields id owner kind currency status balance held available credit_limit version created_at
+  fields id owner kind currency status balance held available credit_limit tier version created_at
   < ETag: "1"
   < Content-Type: application/json
 
 GET /v1/wallets/$anna.id
   200 {"id": $anna.id, "owner": "anna", "balance": 0, "version": 1, "created_at": $anna.created_at}
-  fields id owner kind currency status balance held available credit_limit version created_at
+  fields id owner kind currency status balance held available credit_limit tier version created_at
   < ETag: "1"
 
 shop: POST /v1/wallets
@@ -20,7 +20,7 @@ shop: POST /v1/wallets
      "metadata": {"city": "Firenze", "sign": "fiore d'oro ✿"}}
   201 {"kind": "merchant", "credit_limit": 500, "balance": 0, "available": 0, "version": 1,
        "metadata": {"city": "Firenze", "sign": "fiore d'oro ✿"}}
-  fields id owner kind currency status balance held available credit_limit version created_at metadata
+  fields id owner kind currency status balance held available credit_limit tier version created_at metadata
 
 == An owner may have many wallets, also in one currency
 

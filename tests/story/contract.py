@@ -12,10 +12,10 @@ import florin
 
 # The API, operation by operation: method, path, fields of the body or query, the required ones.
 TABLE = """
-POST /v1/wallets: owner! currency! kind credit_limit metadata
+POST /v1/wallets: owner! currency! kind credit_limit tier metadata
 GET /v1/wallets: owner kind status currency limit cursor
 GET /v1/wallets/{id}:
-PATCH /v1/wallets/{id}: status credit_limit metadata reason
+PATCH /v1/wallets/{id}: status credit_limit tier metadata reason
 GET /v1/wallets/{id}/transactions: type from to limit cursor
 GET /v1/wallets/{id}/balance: at
 POST /v1/deposits: wallet! amount! bank_transaction_id! currency reference metadata

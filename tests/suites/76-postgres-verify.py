@@ -129,6 +129,7 @@ EDITS = {
     "held money": "UPDATE wallets SET held = held + 1 WHERE balance > 1000",
     "a version": "UPDATE wallets SET version = version + 1",
     "a credit limit": "UPDATE wallets SET credit_limit = 1",
+    "a tier": "UPDATE wallets SET tier = 1",
     "a frozen wallet": "UPDATE wallets SET status = 1",
     "no wallet": "DELETE FROM wallets WHERE owner = 'berta'",
     "a posting's amount": "UPDATE postings SET amount = amount + 1 WHERE amount > 0",

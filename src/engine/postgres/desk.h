@@ -212,7 +212,7 @@ struct desk {
     struct saved *saved; // owned
     uint32_t saved_count, saved_capacity;
     struct buffer scratch; // for encoding
-    struct column out[21]; // what is being written
+    struct column out[22]; // what is being written
 };
 
 // What a command names, found.

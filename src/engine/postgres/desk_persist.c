@@ -30,7 +30,7 @@ static struct slice habits_of(const struct wallet_row *row) {
 }
 
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, added ? 21 : 18,
+    begin(desk, added ? 22 : 19,
           added ? COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20) : COLUMN_BIT(17));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
@@ -56,6 +56,7 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         if (!added) {
             column_add(&out[16], (int64_t)row->version_before);
             column_add_text(&out[17], habits_of(row));
+            column_add(&out[18], wallet->tier);
             continue;
         }
         column_add_id(&out[16], wallet->id);
@@ -63,8 +64,9 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
         column_add(&out[18], wallet->currency);
         column_add(&out[19], wallet->kind);
         column_add_text(&out[20], habits_of(row));
+        column_add(&out[21], wallet->tier);
     }
-    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 21 : 18);
+    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 22 : 19);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {

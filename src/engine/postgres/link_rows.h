@@ -8,7 +8,8 @@ static inline void row_wallet(const struct pg_result *result, int row, struct wa
     *ret_wallet = (struct wallet){
         .id = row_id(result, row, 2),
         .currency = (uint16_t)row_number(result, row, 3),
-        .kind = (uint8_t)row_number(result, row, 4),
+        .kind = row_number(result, row, 4) & 15,
+        .tier = row_number(result, row, 4) >> 4 & 15,
         .status = (uint8_t)row_number(result, row, 5),
         .balance = row_number(result, row, 6),
         .held = row_number(result, row, 7),

@@ -10,9 +10,9 @@
 #include "base/check.h"
 
 #define WALLET_COLUMNS                                                                             \
-    "w.slot::bigint, w.number, w.id, w.currency::bigint, w.kind::bigint, w.status::bigint, "       \
-    "w.balance, w.held, w.credit_limit, w.version, w.transaction_count, w.details, w.last, "       \
-    "w.level_64, w.level_4096, w.level_262144"
+    "w.slot::bigint, w.number, w.id, w.currency::bigint, (w.kind + 16 * w.tier)::bigint, "         \
+    "w.status::bigint, w.balance, w.held, w.credit_limit, w.version, w.transaction_count, "        \
+    "w.details, w.last, w.level_64, w.level_4096, w.level_262144"
 #define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum, w.habits"
 // The record that made a thing: the one with its number, unless it moved in.
 #define OPENED_BY(thing) "coalesce(nullif(" thing ".opened, 0), " thing ".number)"
@@ -232,15 +232,16 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ADD_WALLETS] =
         "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, spent_day, spent_day_sum, spent_month_sum, habits FROM unnest($1::bigint[], "
+        "level_262144, spent_day, spent_day_sum, spent_month_sum, habits, tier "
+        "FROM unnest($1::bigint[], "
         "$2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
         "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
         "$17::bytea[], $18::bytea[], $19::bigint[], "
-        "$20::bigint[], $21::bytea[]) n(slot, number, status, balance, "
+        "$20::bigint[], $21::bytea[], $22::bigint[]) n(slot, number, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
         "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind, "
-        "habits)",
+        "habits, tier)",
     [SQL_CHANGE_WALLETS] =
         "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
         "held = n.held, credit_limit = n.credit_limit, version = n.version, "
@@ -248,14 +249,14 @@ static const char *const texts[SQL_COUNT] = {
         "last = n.last, level_64 = n.level_64, "
         "level_4096 = n.level_4096, level_262144 = n.level_262144, spent_day = n.spent_day, "
         "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum, "
-        "habits = n.habits "
+        "habits = n.habits, tier = n.tier "
         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
         "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
         "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], "
-        "$18::bytea[]) "
+        "$18::bytea[], $19::bigint[]) "
         "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "
         "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "
-        "version_before, habits) WHERE w.slot = n.slot AND w.number = n.number AND "
+        "version_before, habits, tier) WHERE w.slot = n.slot AND w.number = n.number AND "
         "w.version = n.version_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =

@@ -167,6 +167,11 @@ void http_answer(struct http_request *request, int code, const char *content_typ
     buffer_room(&request->answer, 1)[0] = '\0';
 }
 
+void http_answer_delayed(struct http_request *request, int code, const char *content_type,
+                         struct slice body) {
+    http_answer(request, code, content_type, body);
+}
+
 void http_stream_begin(struct http_request *request, const char *content_type) {
     CHECK(request->content_type == NULL);
     request->content_type = content_type;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attacks http/delay.c: what is held back comes in the end, nothing is read meanwhile, and it stands
-// in nobody's way: not in a newcomer's, a neighbour's or the end's.
+// Attacks http/delay.c: what is held back comes in the end, nothing is read meanwhile, and it
+// stands in nobody's way: not in a newcomer's, a neighbour's or the end's.
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>

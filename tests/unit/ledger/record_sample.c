@@ -157,6 +157,7 @@ static void make_wallet(struct maker *maker, struct wallet_facts *facts) {
         .id = some_id(maker),
         .currency = currency(maker),
         .kind = (uint8_t)number(maker, WALLET_MERCHANT),
+        .tier = (uint8_t)number(maker, WALLET_TIER_MAX),
         .status = (uint8_t)number(maker, WALLET_CLOSED),
         .unchanged = number(maker, 1) == 1,
         .balance = balance(maker),

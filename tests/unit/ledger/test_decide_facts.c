@@ -225,6 +225,21 @@ static void test_a_wallet_opens_and_changes(void **state) {
         assert_int_equal(facts->balance, 1000);
         assert_int_equal(facts->held, 140);
         assert_true(slice_equal(facts->owner, SLICE("owner")));
+        assert_int_equal(facts->tier, 0);
+    }
+    for (uint8_t tier = 0; tier <= WALLET_TIER_MAX; tier++) {
+        scene_make(&scene, COMMAND_WALLET_CHANGE);
+        scene.payer.tier = 3;
+        scene.command.has_credit_limit = false;
+        scene.command.has_tier = true;
+        scene.command.wallet_tier = tier;
+        facts = &decided(&scene)->wallet;
+        assert_int_equal(facts->tier, tier);
+        assert_int_equal(facts->unchanged, tier == 3);
+        assert_int_equal(facts->version, tier == 3 ? 5 : 6);
+        scene_apply(&scene, &scene.record);
+        assert_int_equal(scene.payer.tier, tier);
+        assert_int_equal(scene.payer.kind, WALLET_CUSTOMER);
     }
 }
 

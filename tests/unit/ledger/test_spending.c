@@ -68,6 +68,29 @@ static void days_and_months_add_up_and_begin_anew(void **state) {
     assert_int_equal(spent.month_sum, 50);
 }
 
+// The limit of a tier goes before that of its kind, wherever it stands.
+static void tiers_have_limits_of_their_own(void **state) {
+    static const struct spending_limits by_tier = {
+        .items = {{.currency = {.code = "USD", .exponent = 2}, .has_tier = true, .tier = 1,
+                   .per_transaction = 70},
+                  {.currency = {.code = "USD", .exponent = 2}, .per_transaction = 50},
+                  {.currency = {.code = "USD", .exponent = 2}, .has_tier = true,
+                   .per_transaction = 20},
+                  {.currency = {.code = "USD", .exponent = 2}, .kind = WALLET_MERCHANT,
+                   .has_tier = true, .tier = 2, .per_transaction = 1}},
+        .count = 4};
+    static const int64_t most[] = {20, 70, 50, 50};
+    for (uint8_t tier = 0; tier < 4; tier++)
+        for (int64_t more = 0; more < 2; more++) {
+            struct scene scene;
+            struct spent spent = {0};
+            scene_limited(&scene, &spent, most[tier] + more, 20454);
+            scene.docket.limits = &by_tier;
+            scene.payer.tier = tier & 15;
+            assert_int_equal(scene_decide(&scene), more ? STATUS_limit_exceeded : STATUS_ok);
+        }
+}
+
 static void refusals_name_the_period_and_what_is_left(void **state) {
     struct scene scene;
     struct spent spent = {.version = 1, .day = 20454, .day_sum = 70, .month_sum = 120};
@@ -105,6 +128,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(months_are_those_of_the_calendar),
         cmocka_unit_test(days_and_months_add_up_and_begin_anew),
+        cmocka_unit_test(tiers_have_limits_of_their_own),
         cmocka_unit_test(refusals_name_the_period_and_what_is_left),
         cmocka_unit_test(other_wallets_and_old_records_change_nothing),
     };

@@ -57,7 +57,10 @@ static void defaults_are_filled_in(void **state) {
     expect_same(OPERATION_CAPTURE, "", "{'final':true}");
     expect_other(OPERATION_CAPTURE, "", "{'final':false}");
     expect_same(OPERATION_WALLET_OPEN, "{'owner':'a','currency':'USD'}",
-                "{'owner':'a','currency':'USD','kind':'customer','credit_limit':0}");
+                "{'owner':'a','currency':'USD','kind':'customer','credit_limit':0,'tier':0}");
+    expect_other(OPERATION_WALLET_OPEN, "{'owner':'a','currency':'USD'}",
+                 "{'owner':'a','currency':'USD','tier':1}");
+    expect_other(OPERATION_WALLET_CHANGE, "{'credit_limit':0}", "{'credit_limit':0,'tier':0}");
     expect_same(OPERATION_WALLET_OPEN, "{'owner':'a','currency':'USD'}",
                 "{'owner':'a','currency':'USD','metadata':{}}");
 }

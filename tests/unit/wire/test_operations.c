@@ -114,8 +114,9 @@ static void check_field(const struct field *field) {
     assert_int_equal(field->kind == FIELD_WORD, field->words != NULL);
     if (field->kind == FIELD_INTEGER) {
         assert_true(field->minimum < field->maximum);
-        assert_true(field->size == 8 || field->size == 4);
+        assert_true(field->size == 8 || field->size == 4 || field->size == 1);
         assert_true(field->size == 8 || field->maximum <= UINT32_MAX);
+        assert_true(field->size != 1 || field->maximum <= UINT8_MAX);
         if (field->has_standard)
             assert_true(field->standard >= field->minimum && field->standard <= field->maximum);
     } else if (field->kind == FIELD_WORD || field->kind == FIELD_BOOL) {

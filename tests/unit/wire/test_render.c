@@ -68,7 +68,7 @@ static void a_wallet(void **state) {
     struct record record = wallet_record();
     assert_int_equal(render(COMMAND_WALLET_OPEN, &record, NULL, (struct wire_found){0}), 201);
     expect_json("{'id':'#W1','owner':'ann \\'the\\' first','kind':'merchant','currency':'USD',"
-                "'status':'active','balance':0,'held':0,'available':0,'credit_limit':0,"
+                "'status':'active','balance':0,'held':0,'available':0,'credit_limit':0,'tier':0,"
                 "'version':1," MADE "1Z'}");
 }
 
@@ -76,12 +76,12 @@ static void a_wallet_as_it_is_now(void **state) {
     struct record record = wallet_record();
     record.wallet.metadata = SLICE("\x01\x01\0a1\x02\x02\0b\"\xc3\xa9");
     struct wallet live = {.id = desk_id(&desk, 1), .balance = -50, .held = 25,
-                          .credit_limit = 100, .version = 9, .status = WALLET_FROZEN};
+                          .credit_limit = 100, .tier = 7, .version = 9, .status = WALLET_FROZEN};
     assert_int_equal(
         render(COMMAND_READ_WALLET, &record, NULL, (struct wire_found){.wallet = &live}), 200);
     expect_json("{'id':'#W1','owner':'ann \\'the\\' first','kind':'merchant','currency':'USD',"
                 "'status':'frozen','balance':-50,'held':25,'available':-75,'credit_limit':100,"
-                "'version':9," MADE "1Z','metadata':{'a':'1','b\\'':'\xc3\xa9'}}");
+                "'tier':7,'version':9," MADE "1Z','metadata':{'a':'1','b\\'':'\xc3\xa9'}}");
 }
 
 static struct record transaction_record(enum command_type operation, enum transaction_type type) {
