@@ -11,3 +11,4 @@ CREATE OR REPLACE VIEW balances AS
            (ARRAY['customer', 'merchant'])[w.kind + 1] AS kind,
            to_timestamp((w.number >> 17) / 1000.0) AS opened_at, w.slot, w.number, w.tier
     FROM wallets w JOIN currencies c ON c.number = w.currency;
+COMMENT ON COLUMN balances.tier IS 'Which limits on spending it has; 0: those of its kind.';
