@@ -258,12 +258,25 @@ def full_disk(report, server, place):
                  "the target cannot be filled" in done.stderr, done.stderr)
 
 
+def launched(server, place, has_read_all):
+    """A mover that has got so far. One before it may end at once: sessions of who served the
+    source are still there for a moment."""
+    for _ in range(20):
+        process = moving.launch(server, moving.to_folder(place))
+        while process.poll() is None:
+            if has_read_all():
+                return process
+            time.sleep(0.02)
+        said = process.communicate()[1]
+        time.sleep(0.5)
+    raise AssertionError(f"never got so far: {said}")
+
+
 def while_moving(report, server, place):
     """A node that comes while books move out writes nothing, and they move all the same."""
     name = re.search(r"dbname=(\w+)", server.url).group(1)
     session = Session(name, "LOCK TABLE florin.encryption IN ACCESS EXCLUSIVE MODE")
-    process = moving.launch(server, moving.to_folder(place))
-    wait_for("it has read all", lambda: CLUSTER.sql(
+    process = launched(server, place, lambda: CLUSTER.sql(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
         "application_name LIKE 'florin%' AND query LIKE '%encryption%'", name) != "0")
     second = moving.move(server, moving.to_folder(place))
