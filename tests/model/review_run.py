@@ -78,7 +78,7 @@ class World:
                       "kind": kind}
             made = self.admin.post("/v1/wallets", fields)
             _, body, _ = self.ledger.execute("wallet", {
-                **fields, "credit_limit": 0, "metadata": None}, "admin")
+                **fields, "credit_limit": 0, "tier": 0, "metadata": None}, "admin")
             self.learn(body["id"], made["id"])
 
     def now(self):
@@ -245,7 +245,7 @@ class World:
         answer = self.admin.patch(f"/v1/wallets/{self.ids[ours]}", {"status": status})
         self.ledger.expire(max(self.now(), self.ledger.now))
         self.ledger.execute("change", {"wallet": ours, "status": status, "credit_limit": None,
-                                       "metadata": None}, "admin")
+                                       "tier": None, "metadata": None}, "admin")
         if answer.status != 200:
             raise Different(f"{status}: {answer!r:.300}")
 

@@ -36,16 +36,24 @@ def play(stories, bug=""):
     return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
 
 
-def live(bug=""):
-    """The model test against the naive server; one seed that is known to notice each mistake."""
+def live_one(bug, seed):
     done = subprocess.run([
         sys.executable,
         os.path.join(TESTS, "model", "run.py"), "--florin",
-        os.path.join(TESTS, "model", "serve.py"), "--seed", "5", "--steps", "500"
+        os.path.join(TESTS, "model", "serve.py"), "--seed", str(seed), "--steps", "500"
     ], capture_output=True, text=True, timeout=120, env=dict(os.environ, NAIVE_BUG=bug),
                           check=False)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
+
+
+def live(bug=""):
+    """The model test against the naive server. Not every life comes by every mistake: a few may."""
+    for seed in range(5, 10 if bug else 6):
+        passes, output = live_one(bug, seed)
+        if not passes:
+            break
+    return passes, output
 
 
 def main():

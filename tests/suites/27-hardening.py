@@ -87,7 +87,7 @@ def the_document(report):
     names = set(re.findall(r"`([\w/.-]+\.(?:py|c|story))`", text))
     report.check("it names tests", len(names) >= 20, names)
     there = {os.path.relpath(os.path.join(folder, name), os.path.join(TESTS, ".."))
-             for top in ("tests", "src") for folder, _, files in
+             for top in ("tests", "src", "bench") for folder, _, files in
              os.walk(os.path.join(TESTS, "..", top)) for name in files}
     for name in sorted(names):
         report.check(f"{name} is there",
