@@ -65,6 +65,10 @@ static enum status lazy_write(struct disk_file *file, uint64_t offset, struct sl
     return real_file(file)->driver->write(real_file(file), offset, bytes);
 }
 
+static enum status lazy_allocate(struct disk_file *file, uint64_t offset, uint64_t size) {
+    return real_file(file)->driver->allocate(real_file(file), offset, size);
+}
+
 static enum status lazy_truncate(struct disk_file *file, uint64_t size) {
     return real_file(file)->driver->truncate(real_file(file), size);
 }
@@ -110,6 +114,7 @@ static const struct disk_driver lazy_driver = {
     .read = lazy_read,
     .write = lazy_write,
     .write_past_cache = lazy_write, // the cache is what makes it fast
+    .allocate = lazy_allocate,
     .truncate = lazy_truncate,
     .sync = lazy_sync,
     .map = lazy_map,

@@ -268,6 +268,8 @@ def launched(server, place, has_read_all):
                 return process
             time.sleep(0.02)
         said = process.communicate()[1]
+        if process.returncode < 0:
+            raise AssertionError(f"killed by signal {-process.returncode}: {said}")
         time.sleep(0.5)
     raise AssertionError(f"never got so far: {said}")
 
