@@ -54,7 +54,6 @@ static void resolve_role(struct api *api, const struct role_row *role) {
     CHECK(role->number < ROLES_MAX);
     for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
         uint8_t command = operation_at((enum operation_code)i)->command;
-        CHECK(command < 64); // a bit each; what only the house does has none
         if (command != COMMAND_NONE &&
             roles_allow(&api->roles, role->number, api->permissions[i]))
             api->allowed_commands[role->number] |= UINT64_C(1) << command;
@@ -91,6 +90,7 @@ static void resolve_permissions(struct api *api) {
 }
 
 static_assert(ROLES_MAX == ROLE_MAX + 1 && ROLES_CUSTOM_FIRST == ROLE_CUSTOM, "one range of roles");
+static_assert(COMMAND_TYPE_COUNT <= 64, "a type of command has a bit");
 
 static void tell_share(void *context, const char *why) {
     (void)context;
@@ -124,7 +124,6 @@ struct api *api_open(const struct api_options *options) {
     });
     if (options->pulse_ms != 0)
         api->pulse = pulse_open(options->engine, api->recount, options->pulse_ms);
-    api->last_used = last_used_open();
     if (options->engine->port->read != NULL)
         api->positions = positions_open();
     if (options->rate_limit_count != 0) {
@@ -208,7 +207,6 @@ void api_close(struct api *api) {
     for (unsigned i = 0; i < api->options.loops; i++)
         loop_close(&api->loops[i]);
     memory_free(api->loops_memory);
-    last_used_close(api->last_used);
     positions_close(api->positions);
     rate_share_close(api->rate_share);
     rate_limiter_close(api->limiter);

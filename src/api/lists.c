@@ -100,17 +100,6 @@ static void refuse_cursor(struct job *job) {
     job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
-// What this process has seen, or what the engine remembers from before.
-static void note_key_use(const struct job *job, const struct outcome *item,
-                         struct wire_found *found) {
-    struct record record;
-    const char *invariant;
-    if (record_decode(found->record, &record, &invariant) != STATUS_ok || record.kind != RECORD_KEY)
-        return;
-    uint64_t seen_ms = last_used_get(job->api->last_used, record.api_key.id);
-    found->last_used_at_ms = seen_ms > item->last_used_at_ms ? seen_ms : item->last_used_at_ms;
-}
-
 // Confines a list to the owner whom the asker is bound to. An owner that is not his has no wallets.
 static enum status bind(struct job *job, struct list_query *query) {
     struct engine *engine = job->api->engine;
@@ -132,15 +121,15 @@ static enum status bind(struct job *job, struct list_query *query) {
 }
 
 // The commands that an operation makes; what the house does itself is asked for by its own name.
-static struct command_set commands_of(struct slice operation) {
-    struct command_set commands = {0};
+static uint64_t commands_of(struct slice operation) {
+    uint64_t commands = 0;
     for (int type = COMMAND_NONE + 1; operation.size != 0 && type < COMMAND_TYPE_COUNT; type++) {
         if (!command_type_is_known((enum command_type)type))
             continue;
         const struct operation *row = operation_of_command((enum command_type)type);
         const char *name = row != NULL ? row->name : command_type_name((enum command_type)type);
         if (slice_equal(slice_of_text(name), operation))
-            command_set_add(&commands, type);
+            commands |= UINT64_C(1) << type;
     }
     return commands;
 }
@@ -207,7 +196,7 @@ void lists_run(struct job *job) {
         }
         struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
         if (kind == LIST_KEYS) {
-            note_key_use(job, &job->page.items[i].outcome, &found);
+            found.last_used_at_ms = job->page.items[i].outcome.last_used_at_ms;
             found.role_name = keys_role_name(job->api, found.record);
         }
         int http;

@@ -227,7 +227,6 @@ struct api {
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct recount *recount;
     struct pulse *pulse; // NULL: nobody looks
-    struct last_used *last_used;
     struct positions *positions;  // NULL: the engine has no other place to read from
     struct rate_limiter *limiter; // NULL: no limits
     struct rate_limiter *patience; // how often somebody is refused at once; NULL like limiter
@@ -428,12 +427,5 @@ void reads_run(struct job *job);
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
-void proof_run(struct job *job);
-void console_run(struct job *job); // wallet_proof.c
-
-// last_used.c: when a key was last seen, in memory only.
-struct last_used *last_used_open(void);
-void last_used_close(struct last_used *last_used);
-void last_used_note(struct last_used *last_used, struct id key,
-                    uint64_t now_ms);                               // any thread, waits for nothing
-uint64_t last_used_get(struct last_used *last_used, struct id key); // 0: not seen
+void proof_run(struct job *job);   // wallet_proof.c
+void console_run(struct job *job); // queue_console.c

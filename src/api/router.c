@@ -98,8 +98,6 @@ static bool door_pass(struct asking *asking) {
             answers_refuse(asking, known, why);
         return false;
     }
-    if (asking->principal.token_until_ms == 0)
-        last_used_note(api->last_used, asking->principal.key, now_ms);
     if (!limits_admit(asking))
         return false;
     if (found != STATUS_ok) {

@@ -32,7 +32,7 @@ static bool is_wanted(const struct list_query *query, const struct audit_entry *
         return true;
     if (entry->command == COMMAND_NOTE)
         return slice_equal(query->operation, entry->operation);
-    return command_set_has(&query->commands, entry->command);
+    return (query->commands >> entry->command & 1) != 0;
 }
 
 uint64_t audit_page_below(const struct list_query *query, uint64_t end) {

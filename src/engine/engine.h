@@ -181,7 +181,7 @@ struct list_query {
     // it makes, as bits 1 << enum command_type; an enum status or OUTCOME_REFUSED.
     struct id resource;
     struct slice operation;
-    struct command_set commands;
+    uint64_t commands;
     int outcome;
     uint64_t from_ms, to_ms; // created_at >= from, < to
     uint64_t cursor;         // 0: from the newest; else what the last page said: one that cannot be

@@ -2,7 +2,6 @@
 // What somebody asks the books to do, decoded and authorised, not yet decided. Texts are slices
 // into the asker's arena and live until the round is released.
 #pragma once
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -73,17 +72,6 @@ enum command_type {
 };
 
 enum adjustment_direction { ADJUSTMENT_CREDIT, ADJUSTMENT_DEBIT };
-
-struct command_set {
-    uint64_t bits[2];
-};
-static_assert(COMMAND_TYPE_COUNT <= 128, "each has a bit");
-static inline void command_set_add(struct command_set *set, uint32_t type) {
-    set->bits[type / 64] |= UINT64_C(1) << type % 64;
-}
-static inline bool command_set_has(const struct command_set *set, uint32_t type) {
-    return (set->bits[type / 64] >> type % 64 & 1) != 0;
-}
 
 // Who asks, from where. Written into every record, so a write's audit entry is its record.
 struct origin {
