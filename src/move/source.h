@@ -12,6 +12,7 @@
 
 #include "base/disk.h"
 #include "engine/embedded/data_keys_copy.h"
+#include "engine/embedded/key_uses_file.h"
 #include "move/model.h"
 #include "move/places.h"
 
@@ -72,13 +73,8 @@ MUST_CHECK enum status source_postgres_open(const char *url, char *ret_why,
 // When API keys were last used, as far as it says; and the wrapped data keys. STATUS_not_found: its
 // texts are plain.
 MUST_CHECK enum status source_postgres_uses(struct move_source *source,
-                                            void (*each)(void *context, struct id key,
-                                                         uint64_t last_used_ms),
+                                            void (*each)(void *context,
+                                                         const struct key_use *use),
                                             void *context);
 MUST_CHECK enum status source_postgres_keys(struct move_source *source,
                                             struct data_keys_copy *ret_keys);
-
-// When API keys of the folder were last used, as far as it says: calls `each` for those known.
-void source_folder_uses(struct disk *disk,
-                        void (*each)(void *context, struct id key, uint64_t last_used_ms),
-                        void *context);

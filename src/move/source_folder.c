@@ -10,8 +10,6 @@
 #include "move/source.h"
 #include "watch/journal_reader.h"
 
-#define USES_BYTES_MAX    (UINT64_C(64) << 20)
-
 struct source_folder {
     struct move_source source; // first
     struct journal_reader *reader;
@@ -169,36 +167,4 @@ enum status source_folder_open(struct disk *disk, char *ret_why, struct move_sou
     folder->source.seal = id_seal_make(birth.seal_key);
     *ret_source = &folder->source;
     return STATUS_ok;
-}
-
-// The file "keys.used" (described in engine/embedded/key_uses.c): magic, count, checksum, and for
-// each key its id and the time. It proves nothing, so one that does not hold is passed over.
-void source_folder_uses(struct disk *disk,
-                        void (*each)(void *context, struct id key, uint64_t last_used_ms),
-                        void *context) {
-    struct disk_file *file;
-    uint64_t size = 0;
-    size_t got = 0;
-    if (disk->driver->open(disk, "keys.used", false, &file) != STATUS_ok)
-        return;
-    uint8_t *bytes = NULL;
-    if (file->driver->size(file, &size) == STATUS_ok && size >= 16 && size <= USES_BYTES_MAX) {
-        uint32_t count, crc;
-        bytes = memory_take((size_t)size);
-        bool holds = file->driver->read(file, 0, bytes, (size_t)size, &got) == STATUS_ok &&
-                     got == size && memcmp(bytes, "florinku", 8) == 0;
-        memcpy(&count, bytes + 8, sizeof(count));
-        memcpy(&crc, bytes + 12, sizeof(crc));
-        holds = holds && size - 16 == (uint64_t)count * 24 &&
-                crc == crc32c(slice_of(bytes + 16, (size_t)size - 16));
-        for (uint32_t i = 0; holds && i < count; i++) {
-            struct id key;
-            uint64_t used_ms;
-            memcpy(&key, bytes + 16 + (size_t)i * 24, sizeof(key));
-            memcpy(&used_ms, bytes + 32 + (size_t)i * 24, sizeof(used_ms));
-            each(context, key, used_ms);
-        }
-    }
-    memory_free(bytes);
-    file->driver->close(file);
 }

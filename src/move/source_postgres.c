@@ -134,15 +134,17 @@ enum status source_postgres_open(const char *url, char *ret_why,
 }
 
 enum status source_postgres_uses(struct move_source *source,
-                                 void (*each)(void *context, struct id key,
-                                              uint64_t last_used_ms),
+                                 void (*each)(void *context, const struct key_use *use),
                                  void *context) {
     struct source_postgres *postgres = (struct source_postgres *)source;
     struct rows rows;
     rows_open(&rows, &postgres->link, "uses_to_move",
               "SELECT id, last_used_ms FROM keys WHERE last_used_ms > 0 ORDER BY number");
-    for (; rows.is_there; rows_next(&rows))
-        each(context, rows_id(&rows, 0), (uint64_t)rows_number(&rows, 1));
+    for (; rows.is_there; rows_next(&rows)) {
+        const struct key_use use = {.key = rows_id(&rows, 0),
+                                    .last_used_ms = (uint64_t)rows_number(&rows, 1)};
+        each(context, &use);
+    }
     rows_close(&rows);
     return postgres->link.why[0] == '\0' ? STATUS_ok : lost(postgres, source->why);
 }

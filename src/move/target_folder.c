@@ -17,7 +17,6 @@
 #include "move/lazy_disk.h"
 
 #define ROUND_BYTES_MAX ((size_t)4 << 20)
-#define USES_NAME       "keys.used"
 
 struct target_folder {
     struct disk *disk, *lazy; // owned
@@ -159,28 +158,15 @@ enum status target_folder_take(struct target_folder *target, const struct move_r
     return STATUS_ok;
 }
 
-void target_folder_use(struct target_folder *target, struct id key, uint64_t last_used_ms) {
-    buffer_add(&target->uses, &key, sizeof(key));
-    buffer_add(&target->uses, &last_used_ms, sizeof(last_used_ms));
+void target_folder_use(struct target_folder *target, const struct key_use *use) {
+    buffer_add(&target->uses, use, sizeof(*use));
 }
 
-// The file "keys.used" (described in engine/embedded/key_uses.c).
-static enum status write_uses(struct target_folder *target) {
-    struct disk_file *file;
-    struct slice entries = buffer_slice(&target->uses);
-    uint32_t head[2] = {(uint32_t)(entries.size / 24), crc32c(entries)};
-    if (entries.size == 0)
+static enum status write_uses(const struct target_folder *target) {
+    uint32_t count = (uint32_t)(target->uses.size / sizeof(struct key_use));
+    if (count == 0)
         return STATUS_ok;
-    enum status status = target->disk->driver->open(target->disk, USES_NAME, true, &file);
-    if (status != STATUS_ok)
-        return status;
-    status = file->driver->write(file, 0, slice_of("florinku", 8));
-    if (status == STATUS_ok)
-        status = file->driver->write(file, 8, slice_of(head, sizeof(head)));
-    if (status == STATUS_ok)
-        status = file->driver->write(file, 16, entries);
-    file->driver->close(file);
-    return status;
+    return key_uses_file_write(target->disk, (const struct key_use *)target->uses.bytes, count);
 }
 
 enum status target_folder_keys(struct target_folder *target, const struct data_keys_copy *keys) {

@@ -24,7 +24,7 @@ MUST_CHECK enum status target_folder_begin(struct target_folder *target,
                                            const struct sha256 *chain);
 MUST_CHECK enum status target_folder_take(struct target_folder *target,
                                           const struct move_record *record);
-void target_folder_use(struct target_folder *target, struct id key, uint64_t last_used_ms);
+void target_folder_use(struct target_folder *target, const struct key_use *use);
 MUST_CHECK enum status target_folder_keys(struct target_folder *target,
                                           const struct data_keys_copy *keys);
 // All records were taken: the journal is closed and everything durable.

@@ -258,10 +258,11 @@ enum status target_postgres_take(struct target_postgres *target,
 
 // ---- what stands now ----------------------------------------------------------------------------
 
-void target_postgres_use(struct target_postgres *target, struct id key, uint64_t last_used_ms) {
+void target_postgres_use(struct target_postgres *target, const struct key_use *use) {
     uint64_t number;
-    if (tally_map_find(&target->model.keys, key) != 0 && id_open(&target->seal, key, &number))
-        rows_out_use(&target->out, number, last_used_ms);
+    if (tally_map_find(&target->model.keys, use->key) != 0 &&
+        id_open(&target->seal, use->key, &number))
+        rows_out_use(&target->out, number, use->last_used_ms);
 }
 
 enum status target_postgres_keys(struct target_postgres *target,

@@ -30,7 +30,7 @@ MUST_CHECK enum status target_postgres_begin(struct target_postgres *target,
 MUST_CHECK enum status target_postgres_take(struct target_postgres *target,
                                             const struct move_record *record);
 // When a key was last used. Before the end.
-void target_postgres_use(struct target_postgres *target, struct id key, uint64_t last_used_ms);
+void target_postgres_use(struct target_postgres *target, const struct key_use *use);
 // The data keys of encrypted texts. Before the end.
 MUST_CHECK enum status target_postgres_keys(struct target_postgres *target,
                                             const struct data_keys_copy *keys);

@@ -47,8 +47,8 @@ static bool take_record(struct moving *moving, const struct move_record *record)
     return target_folder_take(moving->folder, record) == STATUS_ok || stop_target(moving);
 }
 
-static void take_use(void *context, struct id key, uint64_t last_used_ms) {
-    target_folder_use(((struct moving *)context)->folder, key, last_used_ms);
+static void take_use(void *context, const struct key_use *use) {
+    target_folder_use(((struct moving *)context)->folder, use);
 }
 
 static bool fill_keys(struct moving *moving) {

@@ -162,8 +162,8 @@ static bool hash_folder(struct moving *moving) {
 
 // ---- the target: a database -------------------------------------------------------------------
 
-static void take_use(void *context, struct id key, uint64_t last_used_ms) {
-    target_postgres_use(((struct moving *)context)->postgres, key, last_used_ms);
+static void take_use(void *context, const struct key_use *use) {
+    target_postgres_use(((struct moving *)context)->postgres, use);
 }
 
 static bool stop_target(struct moving *moving) {
@@ -202,7 +202,7 @@ static bool fill_postgres(struct moving *moving) {
         return stop_target(moving);
     if (!moving_records(moving, take_record) || !fill_keys(moving))
         return false;
-    source_folder_uses(moving->disk, take_use, moving);
+    (void)key_uses_file_read(moving->disk, take_use, moving);
     return target_postgres_end(moving->postgres) == STATUS_ok || stop_target(moving);
 }
 

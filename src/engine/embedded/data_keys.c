@@ -326,9 +326,7 @@ static enum status read_head(struct data_keys *keys, struct head_bytes *ret_head
     enum status status = driver->read(keys->file, 0, ret_head, sizeof(*ret_head), &size);
     if (status != STATUS_ok)
         return status;
-    if (size != sizeof(*ret_head) ||
-        memcmp(ret_head->magic, data_keys_magic, sizeof(data_keys_magic)) != 0 ||
-        ret_head->version != 1 || ret_head->crc != head_crc(ret_head))
+    if (size != sizeof(*ret_head) || !head_holds(ret_head))
         return STATUS_damaged;
     keys->moved = ret_head->moved;
     keys->plain_until_ms = ret_head->plain_until_ms;
@@ -345,8 +343,8 @@ static enum status read_slots(struct data_keys *keys) {
         size_t size = 0;
         struct slot *slot = slot_add(keys);
         status = driver->read(keys->file, i * sizeof(*slot), slot, sizeof(*slot), &size);
-        if (status == STATUS_ok && (size != sizeof(*slot) || slot->crc != slot_crc(slot) ||
-                                    (i > keys->moved && (uint32_t)slot->key.number != i)))
+        if (status == STATUS_ok &&
+            (size != sizeof(*slot) || !slot_holds(slot, i, keys->moved)))
             memset(slot, 0, sizeof(*slot));
         if (slot->state != 0)
             slot_enter(keys, (uint32_t)i);
@@ -397,8 +395,8 @@ static enum status load(struct data_keys *keys, const struct vault_masters *mast
     else if (status != STATUS_ok)
         (void)snprintf(ret_why, why_bytes,
                        "the file \"" DATA_KEYS_NAME
-                       "\" does not hold or cannot be read (%s); without it encrypted"
-                       "  texts are lost: restore it from a backup",
+                       "\" does not hold or cannot be read (%s); without it encrypted texts are "
+                       "lost: restore it from a backup",
                        status_name(status));
     return status;
 }

@@ -39,9 +39,8 @@ static enum status read_slots(struct disk_file *file, uint32_t moved,
     for (uint64_t i = 1; status == STATUS_ok && i < count; i++) {
         struct slot slot;
         status = read_all(file, i * sizeof(slot), &slot, sizeof(slot));
-        bool holds = status == STATUS_ok && slot.crc == slot_crc(&slot) &&
-                     (slot.state == SLOT_IN_USE || slot.state == SLOT_DESTROYED) &&
-                     (i <= moved || (uint32_t)slot.key.number == i);
+        bool holds = status == STATUS_ok && slot_holds(&slot, i, moved) &&
+                     (slot.state == SLOT_IN_USE || slot.state == SLOT_DESTROYED);
         if (holds)
             data_keys_copy_add(copy, &slot.key, slot.state == SLOT_DESTROYED);
     }
@@ -56,9 +55,7 @@ enum status data_keys_copy_read(struct disk *disk, struct data_keys_copy *ret_co
     if (status != STATUS_ok)
         return status;
     status = read_all(file, 0, &head, sizeof(head));
-    if (status == STATUS_ok &&
-        (memcmp(head.magic, data_keys_magic, sizeof(data_keys_magic)) != 0 || head.version != 1 ||
-         head.crc != head_crc(&head)))
+    if (status == STATUS_ok && !head_holds(&head))
         status = STATUS_damaged;
     if (status == STATUS_ok) {
         ret_copy->plain_until_ms = head.plain_until_ms;

@@ -15,7 +15,10 @@
 // from a backup: its next keys have other random bits.
 #pragma once
 #include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "vault/vault.h"
@@ -50,4 +53,14 @@ static inline uint32_t slot_crc(const struct slot *slot) {
 static inline uint32_t head_crc(const struct head_bytes *head) {
     const size_t at = offsetof(struct head_bytes, plain_until_ms);
     return crc32c(slice_of((const uint8_t *)head + at, sizeof(*head) - at));
+}
+
+static inline bool head_holds(const struct head_bytes *head) {
+    return memcmp(head->magic, data_keys_magic, sizeof(data_keys_magic)) == 0 &&
+           head->version == 1 && head->crc == head_crc(head);
+}
+
+// The slot at place `index` of a file whose head says so many `moved`.
+static inline bool slot_holds(const struct slot *slot, uint64_t index, uint32_t moved) {
+    return slot->crc == slot_crc(slot) && (index <= moved || (uint32_t)slot->key.number == index);
 }

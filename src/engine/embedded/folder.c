@@ -18,6 +18,8 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "engine/embedded/data_keys_file.h"
+#include "engine/embedded/key_uses_file.h"
 
 #define BOOKS_NAME     "books"
 #define BOOKS_NEW_NAME "books.new"
@@ -206,8 +208,8 @@ struct emptying {
 
 static void note_to_empty(void *context, const char *name) {
     struct emptying *emptying = context;
-    static const char *const made[] = {"journal/", "index/", "checkpoint", BOOKS_NAME, "data_keys",
-                                       "keys.used"};
+    static const char *const made[] = {"journal/", "index/",        "checkpoint",
+                                       BOOKS_NAME, DATA_KEYS_NAME, KEY_USES_NAME};
     if (strcmp(name, "lock") == 0 || strcmp(name, MOVING_NAME) == 0)
         return;
     bool is_made = false;
