@@ -5,17 +5,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+static void count(struct api_loop *loop, const struct operation *operation, uint64_t started_ns,
+                  int http) {
+    uint32_t code = operation != NULL ? operation->code : METRICS_OPERATION_UNKNOWN;
+    metrics_count_answer(&loop->metrics, code, http, clock_monotonic_ns() - started_ns);
+}
+
 void answers_send(struct api_loop *loop, struct http_request *request,
                   const struct operation *operation, uint64_t started_ns, int http,
                   const char *content_type, struct slice body) {
-    uint32_t code = operation != NULL ? operation->code : METRICS_OPERATION_UNKNOWN;
-    metrics_count_answer(&loop->metrics, code, http, clock_monotonic_ns() - started_ns);
+    count(loop, operation, started_ns, http);
     http_answer(request, http, content_type, body);
 }
 
 void answers_stream(struct asking *asking, const char *content_type) {
-    metrics_count_answer(&asking->loop->metrics, asking->operation->code, 200,
-                         clock_monotonic_ns() - asking->started_ns);
+    count(asking->loop, asking->operation, asking->started_ns, 200);
     http_stream_begin(asking->request, content_type);
 }
 
@@ -45,11 +49,8 @@ static void render_refused(struct asking *asking, enum status status, const char
 }
 
 void answers_refuse_delayed(struct asking *asking, enum status status, const char *detail) {
-    uint32_t code =
-        asking->operation != NULL ? asking->operation->code : METRICS_OPERATION_UNKNOWN;
     render_refused(asking, status, detail);
-    metrics_count_answer(&asking->loop->metrics, code, status_http(status),
-                         clock_monotonic_ns() - asking->started_ns);
+    count(asking->loop, asking->operation, asking->started_ns, status_http(status));
     http_answer_delayed(asking->request, status_http(status), PROBLEM_CONTENT_TYPE,
                         buffer_slice(http_body_out(asking->request)));
 }

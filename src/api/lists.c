@@ -87,12 +87,9 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
-// A cursor of another list, or of the books' time in the other engine.
-static void refuse_cursor(struct job *job) {
+void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why) {
     struct wire_faults faults = {0};
-    wire_fault_add(&job->arena, &faults, SLICE("/cursor"),
-                   SLICE("must be the next_cursor of a page of this list; cursors end when books "
-                         "move to another engine: begin with the first page"));
+    wire_fault_add(&job->arena, &faults, pointer, why);
     buffer_reset(&job->body);
     problem_render_faults(&job->body, &faults, PROBLEM_NO_OPERATION);
     job->status = STATUS_invalid_request;
@@ -176,7 +173,10 @@ void lists_run(struct job *job) {
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
     if (status == STATUS_invalid_request) {
-        refuse_cursor(job);
+        // A cursor of another list, or of the books' time in the other engine.
+        jobs_refuse_field(job, SLICE("/cursor"),
+                          SLICE("must be the next_cursor of a page of this list; cursors end when "
+                                "books move to another engine: begin with the first page"));
         return;
     }
     if (status != STATUS_ok && status != STATUS_end) {

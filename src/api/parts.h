@@ -425,6 +425,7 @@ void lists_run(struct job *job);
 void balances_run(struct job *job);
 void reads_run(struct job *job);
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
+void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
 void proof_run(struct job *job);   // wallet_proof.c

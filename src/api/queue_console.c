@@ -21,15 +21,6 @@ static void refuse(struct job *job, enum status status, const char *why) {
     job->status = shown;
 }
 
-static void refuse_field(struct job *job, const char *pointer, const char *why) {
-    struct wire_faults faults = {0};
-    wire_fault_add(&job->arena, &faults, slice_of_text(pointer), slice_of_text(why));
-    buffer_reset(&job->body);
-    problem_render_faults(&job->body, &faults, PROBLEM_NO_OPERATION);
-    job->http = status_http(STATUS_invalid_request);
-    job->status = STATUS_invalid_request;
-}
-
 static void done(struct job *job) {
     job->http = 200;
     job->content_type = "application/json";
@@ -138,7 +129,7 @@ static void decide(struct job *job, const struct console *console) {
         done(job);
     } else if (status == STATUS_invalid_request || status == STATUS_out_of_place ||
                (status == STATUS_not_found && why[0] != '\0')) {
-        refuse_field(job, is_reset ? "/to" : "/record", why);
+        jobs_refuse_field(job, is_reset ? SLICE("/to") : SLICE("/record"), slice_of_text(why));
     } else {
         refuse(job, status, why);
     }

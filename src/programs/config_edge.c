@@ -5,19 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool copy_text(struct json_value value, char *ret_text, size_t bytes_max) {
-    if (json_kind(value) != JSON_TEXT)
-        return false;
-    struct slice text = json_text(value);
-    if (text.size == 0 || text.size > bytes_max)
-        return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.bytes[i] < ' ' || text.bytes[i] == 0x7f)
-            return false;
-    memcpy(ret_text, text.bytes, text.size);
-    ret_text[text.size] = '\0';
-    return true;
-}
+#include "programs/config_text.h"
 
 bool config_read_tls(struct json_value value, struct config_edge *edge, char *ret_why,
                      size_t why_bytes) {
@@ -41,7 +29,7 @@ bool config_read_tls(struct json_value value, struct config_edge *edge, char *re
         for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
             if (slice_equal(name, slice_of_text(members[i].name)))
                 known = members[i].place[0] == '\0' &&
-                        copy_text(item, members[i].place, TLS_PATH_BYTES_MAX);
+                        config_text_read(item, members[i].place, TLS_PATH_BYTES_MAX);
         if (!known)
             return false;
     }
@@ -81,7 +69,7 @@ bool config_read_origins(struct json_value value, struct config_edge *edge, char
         if (edge->cors_origin_count == CONFIG_ORIGINS_MAX)
             return false;
         char *origin = edge->cors_origins[edge->cors_origin_count];
-        if (!copy_text(item, origin, CONFIG_ORIGIN_BYTES_MAX) ||
+        if (!config_text_read(item, origin, CONFIG_ORIGIN_BYTES_MAX) ||
             (strncmp(origin, "https://", 8) != 0 && strncmp(origin, "http://", 7) != 0) ||
             strchr(strstr(origin, "://") + 3, '/') != NULL || strchr(origin, '*') != NULL)
             return false;

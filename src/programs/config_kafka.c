@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "programs/config_text.h"
+
 struct kafka_setting {
     const char *name;
     enum { KAFKA_TEXT, KAFKA_INTEGER, KAFKA_BOOL } kind;
@@ -127,18 +129,6 @@ static bool read_one(struct config_kafka *kafka, const struct kafka_setting *set
 
 // ---- topics of producers' own -----------------------------------------------------------------
 
-static bool take_text(struct json_value value, char *place, size_t place_bytes) {
-    struct slice text = {0};
-    if (json_kind(value) != JSON_TEXT)
-        return false;
-    text = json_text(value);
-    if (text.size == 0 || text.size >= place_bytes || memchr(text.bytes, 0, text.size) != NULL)
-        return false;
-    memcpy(place, text.bytes, text.size);
-    place[text.size] = '\0';
-    return true;
-}
-
 // NULL, or what is wrong with it.
 static const char *read_topic(struct json_value value, struct config_kafka_topic *topic) {
     struct json_cursor members;
@@ -151,10 +141,10 @@ static const char *read_topic(struct json_value value, struct config_kafka_topic
     members = json_members(value);
     while (json_next_member(&members, &name, &member)) {
         if (slice_equal(name, SLICE("topic"))) {
-            if (!take_text(member, topic->name, sizeof(topic->name)))
+            if (!config_text_read(member, topic->name, sizeof(topic->name) - 1))
                 return "has a name of 1 to 255 bytes as \"topic\"";
         } else if (slice_equal(name, SLICE("principal"))) {
-            if (!take_text(member, topic->principal, sizeof(topic->principal)) ||
+            if (!config_text_read(member, topic->principal, sizeof(topic->principal) - 1) ||
                 !id_parse(ID_KEY, slice_of_text(topic->principal), &id))
                 return "has the id of an API key as \"principal\"";
         } else if (slice_equal(name, SLICE("partitions"))) {
@@ -201,6 +191,19 @@ int config_kafka_topic_find(const struct config_kafka *kafka, struct slice name)
         if (slice_equal(slice_of_text(kafka->topics[i].name), name))
             return (int)i + 1;
     return -1;
+}
+
+struct console_topic config_kafka_topic_at(const struct config_kafka *kafka, uint32_t number) {
+    CHECK(number <= kafka->topic_count);
+    if (number == 0)
+        return (struct console_topic){.name = kafka->commands_topic,
+                                      .partitions = (uint32_t)kafka->partitions,
+                                      .places = CURSOR_QUEUE};
+    const struct config_kafka_topic *own = &kafka->topics[number - 1];
+    return (struct console_topic){.name = own->name,
+                                  .principal = own->principal,
+                                  .partitions = own->partitions,
+                                  .places = CURSOR_OWN_TOPIC + number - 1};
 }
 
 // No topic stands for two things, and all have partitions.

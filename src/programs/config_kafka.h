@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "ledger/cursor.h"
+#include "queue/console.h"
 #include "queue/kafka.h"
 
 #define CONFIG_KAFKA_TEXT_BYTES 512
@@ -59,5 +60,7 @@ bool config_kafka_access(struct config_kafka *kafka, struct kafka_access *ret_ac
 // The number of a topic of commands: 0 the common one, 1 and on those of producers' own; -1: it is
 // none of them.
 int config_kafka_topic_find(const struct config_kafka *kafka, struct slice name);
+// And what it is; without a worker. Texts are the configuration's.
+struct console_topic config_kafka_topic_at(const struct config_kafka *kafka, uint32_t number);
 // Adds the table as lines of text.
 void config_kafka_describe(struct buffer *buffer);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "programs/config_text.h"
 
 #define LEEWAY_S_STANDARD  30
 #define REFRESH_S_STANDARD 300
@@ -37,21 +38,6 @@ static const char *const expected[MEMBER_COUNT] = {
     [LEEWAY_S] = "must be an integer from 0 to 300",
     [REFRESH_S] = "must be an integer from 10 to 86400",
 };
-
-static bool copy_text(struct slice text, char *ret_text, size_t size_max) {
-    if (text.size == 0 || text.size > size_max)
-        return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.bytes[i] < ' ' || text.bytes[i] == 0x7f)
-            return false;
-    memcpy(ret_text, text.bytes, text.size);
-    ret_text[text.size] = '\0';
-    return true;
-}
-
-static bool read_text(struct json_value value, char *ret_text, size_t size_max) {
-    return json_kind(value) == JSON_TEXT && copy_text(json_text(value), ret_text, size_max);
-}
 
 static bool read_number(struct json_value value, uint32_t minimum, uint32_t maximum,
                         uint32_t *ret_number) {
@@ -89,8 +75,8 @@ static bool read_roles(struct json_value value, struct token_issuer *issuer) {
         if (issuer->role_count == TOKEN_ROLES_MAX)
             return false;
         struct token_role *role = &issuer->roles[issuer->role_count++];
-        if (!copy_text(name, role->value, TOKEN_WORD_BYTES_MAX) ||
-            !read_text(item, role->role, TOKEN_WORD_BYTES_MAX))
+        if (!config_text_copy(name, role->value, TOKEN_WORD_BYTES_MAX) ||
+            !config_text_read(item, role->role, TOKEN_WORD_BYTES_MAX))
             return false;
     }
     return issuer->role_count != 0;
@@ -99,14 +85,14 @@ static bool read_roles(struct json_value value, struct token_issuer *issuer) {
 static bool read_member(enum member member, struct json_value value, struct token_issuer *issuer) {
     switch (member) {
     case ISSUER:
-        return read_text(value, issuer->issuer, 200) && strchr(issuer->issuer, '|') == NULL;
-    case AUDIENCE: return read_text(value, issuer->audience, TOKEN_NAME_BYTES_MAX);
-    case KEYS: return read_text(value, issuer->keys, sizeof(issuer->keys) - 1);
+        return config_text_read(value, issuer->issuer, 200) && strchr(issuer->issuer, '|') == NULL;
+    case AUDIENCE: return config_text_read(value, issuer->audience, TOKEN_NAME_BYTES_MAX);
+    case KEYS: return config_text_read(value, issuer->keys, sizeof(issuer->keys) - 1);
     case ALGORITHMS: return read_algorithms(value, &issuer->algorithms);
-    case ROLE_CLAIM: return read_text(value, issuer->role_claim, TOKEN_WORD_BYTES_MAX);
+    case ROLE_CLAIM: return config_text_read(value, issuer->role_claim, TOKEN_WORD_BYTES_MAX);
     case ROLES: return read_roles(value, issuer);
-    case ROLE: return read_text(value, issuer->role, TOKEN_WORD_BYTES_MAX);
-    case OWNER_CLAIM: return read_text(value, issuer->owner_claim, TOKEN_WORD_BYTES_MAX);
+    case ROLE: return config_text_read(value, issuer->role, TOKEN_WORD_BYTES_MAX);
+    case OWNER_CLAIM: return config_text_read(value, issuer->owner_claim, TOKEN_WORD_BYTES_MAX);
     case LEEWAY_S: return read_number(value, 0, TOKEN_LEEWAY_S_MAX, &issuer->leeway_s);
     case REFRESH_S: return read_number(value, REFRESH_S_MIN, REFRESH_S_MAX, &issuer->refresh_s);
     case MEMBER_COUNT: break;

@@ -8,10 +8,10 @@
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_options.h"
+#include "queue/letter.h"
 
 #define WHY_BYTES 512
 #define READ_MS   10000
-#define POLL_MS   50
 
 // They may hold anything, and a terminal obeys control characters.
 static void print_line(const char *name, struct slice bytes) {
@@ -102,22 +102,13 @@ static void delivered(void *context, void *message, bool ok, int32_t partition, 
 
 // The record as it came, back to where it came from.
 static bool send_back(void *context, const struct kafka_record *record) {
-    static const char *const kept[] = {"florin-version", "florin-principal", "florin-context",
-                                       "florin-proof"};
     struct letters *letters = context;
-    struct kafka_message message = {.key = record->key, .value = record->value};
     struct kafka_producer *producer;
     struct slice topic = {0};
     char why[WHY_BYTES] = "", name[CONFIG_KAFKA_TEXT_BYTES];
     letters->found = record->offset == letters->offset;
     if (!letters->found)
         return false;
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        struct slice value = {0};
-        if (kafka_record_header(record, kept[i], &value))
-            message.headers[message.header_count++] =
-                (struct kafka_header){.name = kept[i], .value = value};
-    }
     letters->why = "it does not say where it came from.";
     if (!kafka_record_header(record, "florin-topic", &topic) || topic.size == 0 ||
         topic.size >= sizeof(name))
@@ -132,9 +123,8 @@ static bool send_back(void *context, const struct kafka_record *record) {
         STATUS_ok)
         return false;
     letters->failed = true;
-    if (kafka_produce(producer, name, &message, NULL) == STATUS_ok)
-        for (int i = 0; i < READ_MS / POLL_MS && kafka_producer_pending(producer) != 0; i++)
-            (void)kafka_producer_poll(producer, POLL_MS);
+    if (letter_send_back(producer, name, record) == STATUS_ok)
+        (void)kafka_producer_drain(producer, READ_MS);
     if (!letters->failed)
         letters->why = NULL;
     kafka_producer_close(producer);

@@ -22,7 +22,7 @@ struct wish {
     const char *folder, *postgres, *config_path, *brokers;
     const char *partition, *to, *record, *reason, *topic, *verb;
     bool yes;
-    int number; // of the topic: 0 the common one
+    struct console_topic queue; // that of --topic, or the common one
     struct config config;
     struct kafka_access access;
     struct wire_currencies currencies;
@@ -81,13 +81,14 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
                        "settings of Kafka.");
         return false;
     }
-    wish->number = wish->topic == NULL ? 0
-                                       : config_kafka_topic_find(&wish->config.kafka,
-                                                                 slice_of_text(wish->topic));
-    if (wish->number < 0) {
+    int number = wish->topic == NULL ? 0
+                                     : config_kafka_topic_find(&wish->config.kafka,
+                                                               slice_of_text(wish->topic));
+    if (number < 0) {
         (void)complain("--topic is no topic of commands in the configuration.");
         return false;
     }
+    wish->queue = config_kafka_topic_at(&wish->config.kafka, (uint32_t)number);
     if (!config_kafka_access(&wish->config.kafka, &wish->access, why, sizeof(why))) {
         (void)complain(why);
         return false;
@@ -133,11 +134,6 @@ static bool open_books(struct wish *wish) {
     return false;
 }
 
-static uint64_t partitions_of(const struct wish *wish) {
-    const struct config_kafka *kafka = &wish->config.kafka;
-    return wish->number == 0 ? kafka->partitions : kafka->topics[wish->number - 1].partitions;
-}
-
 static bool open_decision(struct wish *wish) {
     char why[WHY_BYTES] = "";
     const struct passwd *user = getpwuid(getuid());
@@ -145,17 +141,14 @@ static bool open_decision(struct wish *wish) {
                    user == NULL ? "somebody" : user->pw_name);
     wish->currencies = (struct wire_currencies){.customs = wish->config.currencies,
                                                 .custom_count = wish->config.currency_count};
-    const struct config_kafka_topic *own =
-        wish->number == 0 ? NULL : &wish->config.kafka.topics[wish->number - 1];
     const struct decision_options options = {
         .engine = wish->engine,
         .access = &wish->access,
-        .commands = own == NULL ? wish->config.kafka.commands_topic : own->name,
+        .commands = wish->queue.name,
         .dead_letters = wish->config.kafka.dead_letter_topic,
-        .partitions = (uint32_t)partitions_of(wish),
-        .places = own == NULL ? CURSOR_QUEUE
-                              : (enum cursor_kind)(CURSOR_OWN_TOPIC + wish->number - 1),
-        .principal = own == NULL ? NULL : own->principal,
+        .partitions = wish->queue.partitions,
+        .places = wish->queue.places,
+        .principal = wish->queue.principal,
         .currencies = &wish->currencies,
         .who = {.principal = slice_of_text(wish->who),
                 .request_id = slice_of_text(wish->reason == NULL ? "" : wish->reason),
@@ -172,7 +165,7 @@ static bool open_decision(struct wish *wish) {
 static int show_status(struct wish *wish) {
     uint64_t behind = 0;
     printf("partition  books stand at        log has               state\n");
-    for (uint32_t i = 0; i < partitions_of(wish); i++) {
+    for (uint32_t i = 0; i < wish->queue.partitions; i++) {
         struct decision_place place;
         char books[48], log[48] = "?";
         enum status status = decision_look(wish->decision, i, &place);
@@ -257,7 +250,7 @@ static int reset_one(struct wish *wish, uint32_t partition) {
 }
 
 static int reset(struct wish *wish) {
-    uint64_t partition = 0, count = partitions_of(wish);
+    uint64_t partition = 0, count = wish->queue.partitions;
     bool all = wish->partition != NULL && strcmp(wish->partition, "all") == 0;
     if (wish->to == NULL || !has_reason(wish) ||
         (!all && !serve_number_read(wish->partition, count - 1, &partition)))
@@ -272,7 +265,7 @@ static int reset(struct wish *wish) {
 static int skip(struct wish *wish) {
     char why[WHY_BYTES] = "";
     uint64_t partition, record;
-    if (!serve_number_read(wish->partition, partitions_of(wish) - 1, &partition) ||
+    if (!serve_number_read(wish->partition, wish->queue.partitions - 1, &partition) ||
         !serve_number_read(wish->record, INT64_MAX, &record) || !has_reason(wish))
         return complain("skip needs --partition NUMBER, --record OFFSET, and --reason TEXT of up "
                         "to 64 plain characters.");

@@ -33,7 +33,7 @@ static bool open_publisher(struct serve_kafka *kafka, struct engine *engine, boo
 }
 
 static void furnish_console(struct serve_kafka *kafka, const struct config *config,
-                         struct engine *engine) {
+                            struct engine *engine) {
     const struct config_kafka *settings = kafka->config;
     kafka->currencies = (struct wire_currencies){.customs = config->currencies,
                                                  .custom_count = config->currency_count};
@@ -43,46 +43,35 @@ static void furnish_console(struct serve_kafka *kafka, const struct config *conf
                                 .dead_letters = settings->dead_letter_topic,
                                 .currencies = &kafka->currencies,
                                 .topic_count = 1 + settings->topic_count};
-    console->topics[0] = (struct console_topic){.name = settings->commands_topic,
-                                                .partitions = (uint32_t)settings->partitions,
-                                                .places = CURSOR_QUEUE};
-    for (uint32_t i = 0; i < settings->topic_count; i++) {
-        const struct config_kafka_topic *own = &settings->topics[i];
-        console->topics[i + 1] = (struct console_topic){.name = own->name,
-                                                        .principal = own->principal,
-                                                        .partitions = own->partitions,
-                                                        .places = CURSOR_OWN_TOPIC + i};
-    }
+    for (uint32_t i = 0; i < console->topic_count; i++)
+        console->topics[i] = config_kafka_topic_at(settings, i);
 }
 
 static void admit(void *context, uint8_t role, struct slice owner, struct wire_context *wire) {
     api_admit(context, role, owner, wire);
 }
 
-// Of the common topic (0), or of one of producers' own (1 and on).
 static bool open_worker(struct serve_kafka *kafka, const struct config *config,
                         struct engine *engine, struct api *api, uint32_t number) {
+    const struct console_topic *topic = &kafka->console.topics[number];
     char why[KAFKA_WHY_BYTES] = "", group[2 * CONFIG_KAFKA_TEXT_BYTES];
     struct worker_options options = {
         .engine = engine,
         .access = &kafka->access,
-        .commands = topic_wish_of(kafka->config, kafka->config->commands_topic),
+        .commands = topic_wish_of(kafka->config, topic->name),
         .dead_letters = topic_wish_of(kafka->config, kafka->config->dead_letter_topic),
         .group = kafka->config->group,
-        .places = CURSOR_QUEUE,
+        .places = topic->places,
+        .principal = topic->principal,
         .currencies = &kafka->currencies,
         .admit = admit,
         .context = api,
     };
-    if (number != 0) {
-        const struct config_kafka_topic *own = &kafka->config->topics[number - 1];
-        (void)snprintf(group, sizeof(group), "%.255s.%s", kafka->config->group, own->name);
-        options.commands.name = own->name;
-        options.commands.partitions = own->partitions;
+    if (topic->principal != NULL) {
+        (void)snprintf(group, sizeof(group), "%.255s.%s", kafka->config->group, topic->name);
         options.group = group;
-        options.places = CURSOR_OWN_TOPIC + number - 1;
-        options.principal = own->principal;
     }
+    options.commands.partitions = topic->partitions;
     options.commands.partitions_exactly = true;
     // A command must not outlive the memory of its key: a repeat of it would count as new.
     options.commands.retention_ms_max = config->idempotency_days * DAY_MS;

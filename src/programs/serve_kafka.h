@@ -27,9 +27,9 @@ bool serve_kafka_prepare(struct serve_kafka *kafka, struct config *config, struc
 // Starts the publisher and the worker. `alone`: no other process has these books.
 bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct engine *engine,
                       struct api *api, bool alone);
-// For /metrics. Thread: any.
 // For struct api_options: whether brokers answer. Thread: any.
 uint32_t serve_kafka_dependencies(void *context, struct api_dependency *ret_found, uint32_t max);
+// For /metrics. Thread: any.
 void serve_kafka_metrics(void *kafka, struct buffer *buffer);
 // Before the engine closes. Accepts what was never opened.
 void serve_kafka_close(struct serve_kafka *kafka);

@@ -10,7 +10,6 @@
 #include "queue/letter.h"
 
 #define READ_MS 10000
-#define POLL_MS 50
 
 static enum status open_decision(const struct console *console, const struct console_topic *topic,
                                  const struct origin *who, char *ret_why, size_t why_bytes,
@@ -92,19 +91,6 @@ enum status console_partitions(const struct console *console, struct arena *aren
     return STATUS_ok;
 }
 
-static bool read_number(struct slice text, uint64_t *ret_number) {
-    uint64_t number = 0;
-    if (text.size == 0 || text.size > 18 || (text.size > 1 && text.bytes[0] == '0'))
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.bytes[i] < '0' || text.bytes[i] > '9')
-            return false;
-        number = number * 10 + (text.bytes[i] - '0');
-    }
-    *ret_number = number;
-    return true;
-}
-
 const struct console_topic *console_find(const struct console *console, struct slice name,
                                          uint32_t *ret_partition) {
     const uint8_t *dash = name.size == 0 ? NULL : memrchr(name.bytes, '-', name.size);
@@ -112,7 +98,7 @@ const struct console_topic *console_find(const struct console *console, struct s
     if (dash == NULL)
         return NULL;
     size_t size = (size_t)(dash - name.bytes);
-    if (!read_number(slice_of(dash + 1, name.size - size - 1), &partition))
+    if (!slice_number(slice_of(dash + 1, name.size - size - 1), &partition))
         return NULL;
     for (uint32_t i = 0; i < console->topic_count; i++) {
         const struct console_topic *topic = &console->topics[i];
@@ -147,7 +133,7 @@ enum status console_reset(const struct console *console, const struct console_to
         else if (slice_equal(to, SLICE("end")))
             *ret_next = (uint64_t)place.high;
         else
-            is_place = read_number(to, ret_next) && (int64_t)*ret_next >= place.low &&
+            is_place = slice_number(to, ret_next) && (int64_t)*ret_next >= place.low &&
                        (int64_t)*ret_next <= place.high;
         if (!is_place) {
             (void)snprintf(ret_why, why_bytes,
@@ -309,8 +295,7 @@ static bool send_back(void *context, const struct kafka_record *record) {
         return false;
     (void)snprintf(retrying->why, retrying->why_bytes, "No broker took it.");
     if (letter_send_back(producer, topic, record) == STATUS_ok)
-        for (int i = 0; i < READ_MS / POLL_MS && kafka_producer_pending(producer) != 0; i++)
-            (void)kafka_producer_poll(producer, POLL_MS);
+        (void)kafka_producer_drain(producer, READ_MS);
     kafka_producer_close(producer);
     return false;
 }

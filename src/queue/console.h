@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What an operator sees of the queue and decides there: partitions with where they stand, what
-// waits for a person and why, and dead letters. The command line and the API ask here.
+// waits for a person and why, and dead letters. The API asks here; the command line, which opens
+// the books itself, shares `console_state`, decision.h and letter.h.
 #pragma once
 #include "base/arena.h"
 #include "queue/decision.h"

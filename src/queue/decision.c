@@ -16,7 +16,6 @@
 #include "queue/proof.h"
 
 #define WAIT_MS 10000
-#define POLL_MS 50
 
 struct decision {
     struct decision_options options;
@@ -194,11 +193,8 @@ static enum status send_letter(struct decision *decision, const struct kafka_rec
                    (const char *)decision->options.who.request_id.bytes);
     enum status status = letter_send(decision->producer, decision->options.dead_letters,
                                      decision->options.commands, record, reason);
-    for (int i = 0; i < WAIT_MS / POLL_MS && kafka_producer_pending(decision->producer) != 0; i++)
-        (void)kafka_producer_poll(decision->producer, POLL_MS);
-    bool sent = status == STATUS_ok && kafka_producer_pending(decision->producer) == 0 &&
-                decision->failed == 0;
-    return sent ? STATUS_ok : STATUS_busy;
+    bool drained = kafka_producer_drain(decision->producer, WAIT_MS);
+    return status == STATUS_ok && drained && decision->failed == 0 ? STATUS_ok : STATUS_busy;
 }
 
 // The operation behind the record, if it is one, ends as refused.

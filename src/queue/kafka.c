@@ -16,6 +16,7 @@
 #define STUCK_NS       UINT64_C(2000000000) // nothing acknowledged for so long: the broker is away
 #define PROBE_NS       UINT64_C(500000000)
 #define PROBE_WAIT_MS  1000
+#define DRAIN_POLL_MS  50
 #define PENDING_MAX    "100000" // messages
 #define PENDING_KB_MAX "131072"
 
@@ -224,6 +225,16 @@ int kafka_producer_poll(struct kafka_producer *producer, uint32_t wait_ms) {
     return served;
 }
 
+bool kafka_producer_drain(struct kafka_producer *producer, uint32_t wait_ms) {
+    for (uint32_t i = 0; i < wait_ms / DRAIN_POLL_MS && kafka_producer_pending(producer) != 0; i++)
+        (void)kafka_producer_poll(producer, DRAIN_POLL_MS);
+    return kafka_producer_pending(producer) == 0;
+}
+
+rd_kafka_t *kafka_producer_handle(const struct kafka_producer *producer) {
+    return producer->handle;
+}
+
 uint64_t kafka_producer_pending(const struct kafka_producer *producer) {
     return __atomic_load_n(&producer->pending, __ATOMIC_RELAXED);
 }
@@ -419,35 +430,5 @@ enum status kafka_source(struct kafka_producer *producer, const char *topic, uin
     uint64_t source = hash64(slice_of_text(topic), hash64(slice_of_text(cluster), 0));
     rd_kafka_mem_free(producer->handle, cluster);
     *ret_source = source == 0 ? 1 : source;
-    return STATUS_ok;
-}
-
-// "florin-reads-2"; whatever else is the name of somebody older.
-static uint32_t version_of_client(const char *client) {
-    static const char word[] = KAFKA_CLIENT_WORD;
-    size_t size = sizeof(word) - 1;
-    uint64_t version = client != NULL && strncmp(client, word, size) == 0 && client[size] != '\0'
-                           ? number_of(client + size)
-                           : 1;
-    return version == 0 || version > 1000 ? 1 : (uint32_t)version;
-}
-
-enum status kafka_group_reads(struct kafka_producer *producer, const char *group, uint32_t wait_ms,
-                             uint32_t *ret_version) {
-    const struct rd_kafka_group_list *list = NULL;
-    if (rd_kafka_list_groups(producer->handle, group, &list, (int)wait_ms) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (list != NULL)
-            rd_kafka_group_list_destroy(list);
-        return STATUS_busy;
-    }
-    *ret_version = 0;
-    for (int i = 0; i < list->group_cnt; i++)
-        for (int k = 0; k < list->groups[i].member_cnt; k++) {
-            uint32_t version = version_of_client(list->groups[i].members[k].client_id);
-            if (*ret_version == 0 || version < *ret_version)
-                *ret_version = version;
-        }
-    rd_kafka_group_list_destroy(list);
     return STATUS_ok;
 }

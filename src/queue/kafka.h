@@ -61,6 +61,8 @@ MUST_CHECK enum status kafka_produce(struct kafka_producer *producer, const char
                                      const struct kafka_message *message, void *handle);
 // Calls `delivered` for what is known, waiting up to that long for a first. Returns how many.
 int kafka_producer_poll(struct kafka_producer *producer, uint32_t wait_ms);
+// Polls until nothing is pending, for that long at most. False: something still is.
+bool kafka_producer_drain(struct kafka_producer *producer, uint32_t wait_ms);
 // Messages handed over and not yet delivered.
 uint64_t kafka_producer_pending(const struct kafka_producer *producer);
 // Whether a broker would take a message now, as far as is known: one can be reached, and what was

@@ -12,6 +12,9 @@ rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why,
 // Sets one more; the names are ours, so failing is our mistake.
 void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *value);
 
+// kafka.c
+rd_kafka_t *kafka_producer_handle(const struct kafka_producer *producer);
+
 struct kafka_consumer {
     rd_kafka_t *handle;
     struct kafka_member member;

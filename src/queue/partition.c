@@ -53,16 +53,9 @@ size_t partition_key_of_slot(uint32_t slot, char ret_text[8]) {
 }
 
 bool partition_slot_of_key(struct slice key, uint32_t *ret_slot) {
-    uint32_t slot = 0;
-    if (key.size == 0 || key.size > 4 || (key.size > 1 && key.bytes[0] == '0'))
+    uint64_t slot;
+    if (!slice_number(key, &slot) || slot >= LIMIT_SLOTS)
         return false;
-    for (size_t i = 0; i < key.size; i++) {
-        if (key.bytes[i] < '0' || key.bytes[i] > '9')
-            return false;
-        slot = slot * 10 + (key.bytes[i] - '0');
-    }
-    if (slot >= LIMIT_SLOTS)
-        return false;
-    *ret_slot = slot;
+    *ret_slot = (uint32_t)slot;
     return true;
 }
