@@ -9,6 +9,7 @@ import time
 import florin
 from moody_disk import MoodyDisk
 from shop import Books, Shop, in_parallel
+from wait import within
 
 DEADLINE_MS = 2000
 
@@ -164,6 +165,23 @@ def judge_blocked(report, server, payers, health, span):
     report.check("blocked disk: sums", not books.wrong(), lambda: "\n".join(books.wrong()[:10]))
 
 
+def goes_on(report, name, client, shop):
+    """With room again, writes are taken, and the books are right."""
+    answer = within(20, lambda: accepted(client, shop))
+    report.check(f"{name}: with room, writes go on", answer)
+    books = Books(client)
+    report.check(f"{name}: sums", not books.wrong(), lambda: "\n".join(books.wrong()[:10]))
+
+
+def accepted(client, shop):
+    return client.post("/v1/transfers", transfer(shop), key="after").status == 201
+
+
+def ended_well(report, name, server):
+    report.equal(f"{name}: exit status", server.stop(), 0, server.log()[-2000:])
+    report.equal(f"{name}: verify", server.verify().returncode, 0)
+
+
 def full(report, binary):
     disk = MoodyDisk()
     server = disk.server(binary)
@@ -179,16 +197,8 @@ def full(report, binary):
             if refused is not None:
                 judge_full(report, client, shop, refused, before)
             disk.set(None)
-            answer, until = None, time.monotonic() + 10
-            while time.monotonic() < until and (answer is None or answer.status != 201):
-                answer = client.post("/v1/transfers", transfer(shop), key="after")
-                time.sleep(0.1)
-            report.equal("full disk: with room, writes go on", answer.status, 201, f"{answer!r}")
-            books = Books(client)
-            report.check("full disk: sums", not books.wrong(),
-                         lambda: "\n".join(books.wrong()[:10]))
-        report.equal("full disk: exit status", server.stop(), 0, server.log()[-2000:])
-        report.equal("full disk: verify", server.verify().returncode, 0)
+            goes_on(report, "full disk", client, shop)
+        ended_well(report, "full disk", server)
         # A restart on a full disk still reads.
         disk.set("full")
         restarts_full(report, server, shop)
@@ -200,10 +210,7 @@ def full(report, binary):
 def is_prepared(server):
     """Whether the journal has taken all the place that it wants for so little."""
     first = os.path.join(server.data, "journal", "0" * 20 + ".segment")
-    until = time.monotonic() + 20
-    while os.stat(first).st_blocks * 512 < 16 << 20 and time.monotonic() < until:
-        time.sleep(0.05)
-    return time.monotonic() < until
+    return within(20, lambda: os.stat(first).st_blocks * 512 >= 16 << 20)
 
 
 def taken(report, binary):
@@ -229,16 +236,8 @@ def taken(report, binary):
             report.equal("taken disk: reads go on",
                          client.get(f"/v1/wallets/{shop.customers[0]}").status, 200)
             disk.set(None)
-            answer, until = None, time.monotonic() + 20
-            while time.monotonic() < until and (answer is None or answer.status != 201):
-                answer = client.post("/v1/transfers", transfer(shop), key="after")
-                time.sleep(0.1)
-            report.equal("taken disk: with room, writes go on", answer.status, 201, f"{answer!r}")
-            books = Books(client)
-            report.check("taken disk: sums", not books.wrong(),
-                         lambda: "\n".join(books.wrong()[:10]))
-        report.equal("taken disk: exit status", server.stop(), 0, server.log()[-2000:])
-        report.equal("taken disk: verify", server.verify().returncode, 0)
+            goes_on(report, "taken disk", client, shop)
+        ended_well(report, "taken disk", server)
     finally:
         disk.set(None)
         server.discard()

@@ -14,6 +14,7 @@ from client import Client, Unreachable
 from faults import FaultKiller
 from proxy import Proxy
 from shop import Shop, Worker
+from wait import within
 
 
 class Pair:
@@ -28,7 +29,7 @@ class Pair:
     def synchronous(self, wanted=True):
         self.primary.setting("synchronous_standby_names", "*" if wanted else "")
         if wanted:
-            wait_for(lambda: self.primary.sql(
+            within(30, lambda: self.primary.sql(
                 "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
                 "postgres") == "1")
 
@@ -44,15 +45,6 @@ class Pair:
             self.standby.stop(signal.SIGKILL)
         self.standby.copy(self.primary)
         self.standby.start()
-
-
-def wait_for(what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def try_to_pay(client, wallet, name):
@@ -90,8 +82,8 @@ class Failover(FaultKiller):
         fault()
         time.sleep(1)
         before = sum(len(worker.sent) for worker in workers)
-        self.report.check(f"{name}: service is back", wait_for(
-            lambda: sum(len(worker.sent) for worker in workers) > before + 20))
+        self.report.check(f"{name}: service is back", within(
+            30, lambda: sum(len(worker.sent) for worker in workers) > before + 20))
         for worker in workers:
             worker.quit.set()
         for worker in workers:
@@ -289,8 +281,8 @@ def readers_wait_for_the_writer(report, binary, seed, pair):
                 report.equal(f"not yet: {path}", client.get(path).status, 503)
             report.equal("no write either", try_to_pay(client, wallet, "meanwhile"), 503)
             pair.primary.setting("synchronous_standby_names", "")
-            report.check("then it goes on", wait_for(
-                lambda: try_to_pay(client, wallet, "meanwhile") == 201))
+            report.check("then it goes on", within(
+                30, lambda: try_to_pay(client, wallet, "meanwhile") == 201))
             report.equal("reads, too", client.get("/v1/transactions?limit=1").status, 200)
             items = client.list(f"/v1/wallets/{wallet}/transactions?limit=100")
             paid = [item.get("bank_transaction_id") for item in items]
@@ -329,7 +321,7 @@ def without_standby(report, binary, seed, pair):
         report.equal("nothing is acknowledged", statuses, [503] * 4)
         pair.standby.start()
         with play.server.client() as client:
-            report.check("back", wait_for(lambda: try_to_pay(client, wallet, "back") == 201))
+            report.check("back", within(30, lambda: try_to_pay(client, wallet, "back") == 201))
             for name in names:
                 report.equal("the same key again", try_to_pay(client, wallet, name), 201)
             items = client.list(f"/v1/wallets/{wallet}/transactions?limit=100")
@@ -349,9 +341,9 @@ def read_only(report, binary, seed, pair):
         wallet = play.shop.customers[0]
         pair.primary.setting("default_transaction_read_only", "on")
         with play.server.client() as client:
-            report.check("busy", wait_for(lambda: try_to_pay(client, wallet, "ro") == 503))
+            report.check("busy", within(30, lambda: try_to_pay(client, wallet, "ro") == 503))
             reset(pair.primary, "default_transaction_read_only")
-            report.check("back", wait_for(lambda: try_to_pay(client, wallet, "ro") == 201))
+            report.check("back", within(30, lambda: try_to_pay(client, wallet, "ro") == 201))
         play.end()
     finally:
         play.server.discard()

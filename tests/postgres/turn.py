@@ -15,26 +15,8 @@ import florin
 from client import Client
 from faults import FaultKiller, both_write
 from proxy import Proxy
+from psql import Psql
 from shop import Shop
-
-
-class Psql:
-    """Somebody's psql that has forgotten its transaction."""
-    def __init__(self, cluster, database, statement):
-        self.process = subprocess.Popen(
-            [*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-A", "-t",
-             "-v", "ON_ERROR_STOP=1", "-d", cluster.url(database)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(f"BEGIN; {statement}; SELECT 'locked';\n")
-        self.process.stdin.flush()
-        line = "1"
-        while line.strip() != "locked":
-            line = self.process.stdout.readline()
-            assert line != "", "psql has ended"
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(20)
 
 
 def metric(client, name):

@@ -5,10 +5,10 @@ the money. The same on both engines."""
 import json
 import os
 import threading
-import time
 
 import florin
 import lives
+from wait import within
 
 
 def written(rules, path=None):
@@ -66,16 +66,6 @@ class World:
 
     def equal(self, name, got, wanted, detail=""):
         self.report.equal(name, got, wanted, detail)
-
-
-def until(condition, seconds=60):
-    """Whether it comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 EVERY = [
@@ -349,7 +339,7 @@ def expiry(report, server):
     world.equal("held", world.money(ann)[:2], (10_000, 4000))
     server.crash()
     world.admin, world.service = server.client(), server.client(server.key("service")["secret"])
-    world.report.check("freed in time", until(lambda: world.money(ann)[1] == 0), asked)
+    world.report.check("freed in time", within(60, lambda: world.money(ann)[1] == 0), asked)
     item = world.admin.get(f"/v1/anomalies/{asked['id']}")
     world.equal("expired", (item["status"], item["decided_by"]), ("expired", "system"), item)
     world.equal("too late", world.admin.post(f"/v1/anomalies/{asked['id']}/approve", {}).code,
@@ -403,15 +393,15 @@ def reload(report, server):
     thread = threading.Thread(target=load)
     thread.start()
     written([rule("other", amount=400)], path)
-    changed = until(lambda: world.transfer(ann, bob, 450).status == 201 and
+    changed = within(60, lambda: world.transfer(ann, bob, 450).status == 201 and
                     world.found(ann)[0]["rule"] == "other")
     written([rule("broken", amount=0)], path)
-    closed = until(lambda: world.transfer(ann, bob, 1).code == "rules_not_loaded")
+    closed = within(60, lambda: world.transfer(ann, bob, 1).code == "rules_not_loaded")
     world.equal("deposits and reads go on", (world.deposit(ann, 5).status,
                                              world.admin.get(f"/v1/wallets/{ann}").status),
                 (201, 200))
     written([], path)
-    opened = until(lambda: world.transfer(ann, bob, 1).status == 201)
+    opened = within(60, lambda: world.transfer(ann, bob, 1).status == 201)
     before = len(world.found(ann))
     world.transfer(ann, bob, 450)
     done.set()

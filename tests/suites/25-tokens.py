@@ -18,6 +18,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib")]
 import florin  # noqa: E402
 import tokens  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 ISSUER = "https://id.example"
 
@@ -26,16 +27,6 @@ def issuer(keys, **more):
     return {"issuer": ISSUER, "audience": "florin", "keys": keys, "role_claim": "groups",
             "roles": {"wallet-admin": "admin", "wallet-till": "service", "reader": "auditor",
                       "buyer": "customer"}, "owner_claim": "shop", **more}
-
-
-def within(seconds, what):
-    """Tries until it is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def what_opens(report, server, keys):

@@ -18,6 +18,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib")]
 import florin  # noqa: E402
 from client import Client, Unreachable  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 OLD = {"TLS 1.0": "-tls1", "TLS 1.1": "-tls1_1"}
 
@@ -78,15 +79,6 @@ def serving(binary, authority, config, certificate=None):
     TlsClient.context = context_of(authority, certificate)
     florin.Client = TlsClient
     return florin.serving(florin=binary, config=config)
-
-
-def within(seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def shown(server):

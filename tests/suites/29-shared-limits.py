@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib")]
 
 import florin  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 NEVER = {"Authorization": "Bearer nothing"}
 
@@ -39,15 +40,6 @@ class Redis:
             self.process.terminate()
             self.process.wait(20)
             self.process = None
-
-
-def within(seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def shared(server):

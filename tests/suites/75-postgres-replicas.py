@@ -18,6 +18,7 @@ import cluster  # noqa: E402
 import florin  # noqa: E402
 from client import Client  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 PRIMARY = cluster.Cluster()
 STANDBY = cluster.Cluster(PRIMARY)
@@ -40,25 +41,16 @@ def is_used(client):
     return re.search(r"florin_postgres_replica_used\{[^}]*\} (\d)", text).group(1) == "1"
 
 
-def wait_for(what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def pause(paused):
     STANDBY.sql(f"SELECT pg_wal_replay_{'pause' if paused else 'resume'}()", "postgres")
     wanted = "paused" if paused else "not paused"
-    assert wait_for(lambda: STANDBY.sql("SELECT pg_get_wal_replay_pause_state()",
+    assert within(20, lambda: STANDBY.sql("SELECT pg_get_wal_replay_pause_state()",
                                         "postgres") == wanted)
 
 
 def caught_up():
     here = PRIMARY.sql("SELECT pg_current_wal_flush_lsn()", "postgres")
-    return wait_for(lambda: STANDBY.sql(f"SELECT pg_last_wal_replay_lsn() >= '{here}'",
+    return within(20, lambda: STANDBY.sql(f"SELECT pg_last_wal_replay_lsn() >= '{here}'",
                                         "postgres") == "t")
 
 
@@ -89,7 +81,7 @@ def routing(report):
     server = serve()
     with server.client() as client, server.client(server.key("auditor")["secret"]) as other:
         wallet, position = open_wallet(client)
-        report.check("used", wait_for(lambda: is_used(client)))
+        report.check("used", within(20, lambda: is_used(client)))
         caught_up()
         paths = [f"/v1/wallets/{wallet}", f"/v1/wallets/{wallet}/balance",
                  f"/v1/wallets/{wallet}/transactions", "/v1/wallets?owner=anna",
@@ -149,7 +141,7 @@ def paused(report):
     server = serve()
     with server.client() as client, server.client(server.key("auditor")["secret"]) as other:
         wallet, position = open_wallet(client)
-        wait_for(lambda: is_used(client))
+        within(20, lambda: is_used(client))
         caught_up()
         pause(True)
         try:
@@ -182,22 +174,22 @@ def lagging(report):
     server = serve(postgres_replica_lag_ms=1000)
     with server.client() as client, server.client(server.key("auditor")["secret"]) as other:
         wallet, position = open_wallet(client)
-        wait_for(lambda: is_used(client))
+        within(20, lambda: is_used(client))
         pause(True)
         client.post("/v1/wallets", {"owner": "later", "currency": "USD"})
-        report.check("left out", wait_for(lambda: not is_used(client)))
+        report.check("left out", within(20, lambda: not is_used(client)))
         before = replica_reads(client)
         report.equal("by the primary", balance(other, wallet, HOURS), 1000)
         report.equal("not by the replica", replica_reads(client), before)
         pause(False)
-        report.check("used again", wait_for(lambda: is_used(client)))
+        report.check("used again", within(20, lambda: is_used(client)))
         STANDBY.stop(signal.SIGKILL)
         for _ in range(5):
             report.equal("without the replica",
                          balance(other, wallet, {"Florin-Position": position}), 1000)
-        report.check("left out when it is dead", wait_for(lambda: not is_used(client)))
+        report.check("left out when it is dead", within(20, lambda: not is_used(client)))
         STANDBY.start()
-        report.check("used when it is back", wait_for(lambda: is_used(client)))
+        report.check("used when it is back", within(20, lambda: is_used(client)))
         before = replica_reads(client)
         report.equal("read", balance(other, wallet, {"Florin-Position": position}), 1000)
         report.equal("by the replica", replica_reads(client), before + 1)
@@ -211,7 +203,7 @@ def own_writes(report):
     with server.client() as client:
         wallets = [open_wallet(client, f"o{n}")[0] for n in range(6)]
         secrets = [server.key("service")["secret"] for _ in wallets]
-        wait_for(lambda: is_used(client))
+        within(20, lambda: is_used(client))
     quit_, wrong, done = threading.Event(), [], [0]
 
     def work(wallet, secret):

@@ -7,7 +7,6 @@ import random
 import re
 import resource
 import signal
-import subprocess
 import sys
 import time
 
@@ -17,7 +16,9 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "model", "postgres
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+import moves  # noqa: E402
 import moving  # noqa: E402
+from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
@@ -30,32 +31,9 @@ def database():
     return CLUSTER.url(CLUSTER.database_for(str(len(CLUSTER.databases))))
 
 
-def move(report, when, server, is_still=True):
-    """Moves a stopped server's books to the other engine; it serves them there from then on.
-    `is_still`: no hold ends meanwhile, which whoever opens the books to hash them would write
-    down."""
-    hash_before = server.state_hash() if is_still else ""
-    old = moving.Server(florin=BINARY, config=server.config, data=server.data)
-    old.url = server.url
-    place = os.path.join(florin.folder(), "data") if server.url else database()
-    target = moving.to_folder(place) if server.url else moving.to_postgres(place)
-    done = moving.move(server, target)
-    if not report.equal(f"{when}: moves", done.returncode, 0, done.stdout + done.stderr):
-        raise AssertionError(when)
-    report.check(f"{when}: says the hash", hash_before in done.stdout, done.stdout)
-    refused = old.refused()
-    report.check(f"{when}: nobody serves the old books", refused is not None and
-                 "have moved to" in refused[1], refused)
-    if server.url:
-        server.new_folder(place)
-    else:
-        server.new_place(place)
-    verified = server.verify()
-    report.equal(f"{when}: verify", verified.returncode, 0, verified.stdout + verified.stderr)
-    report.check(f"{when}: verify says where they came from", "goes on from" in verified.stdout,
-                 verified.stdout)
-    if is_still:
-        report.equal(f"{when}: the state hash", server.state_hash(), hash_before)
+def other(server):
+    """A place in the engine where its books are not."""
+    return moves.folder() if server.url else database()
 
 
 def show(house, watched):
@@ -77,7 +55,7 @@ def round_trip(report):
         before = show(house, watched)
         last_use = house.last_use("support")
         report.equal("stops", server.stop(), 0)
-        move(report, stage, server)
+        moves.move(report, stage, server, other(server))
         house.wake()
         if "there" in stage:  # a node keeps that in memory
             report.equal(f"{stage}: an unused key remembers its last use",
@@ -122,7 +100,7 @@ def life(report):
         world.go_on(STEPS)
         for stage in ("a life there", "a life back"):
             report.equal("stops", world.stop(), 0)
-            move(report, stage, world.server, False)
+            moves.move(report, stage, world.server, other(world.server), False)
             world.wake()
             world.go_on(STEPS)
         world.let_expire()
@@ -133,32 +111,6 @@ def life(report):
         report.fail("a life", world.obituary(error))
     finally:
         world.server.discard()
-
-
-class Session:
-    """A psql that holds locks for as long as it is open."""
-    def __init__(self, database_name, text):
-        self.process = subprocess.Popen(
-            [*CLUSTER.user, os.path.join(CLUSTER.bin, "psql"), "-X", "-q", "-A", "-t", "-d",
-             CLUSTER.url(database_name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            cwd=CLUSTER.home)
-        self.process.stdin.write(f"BEGIN; {text};\n\\echo locked\n")
-        self.process.stdin.flush()
-        while self.process.stdout.readline().strip() != "locked":
-            pass
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(20)
-        self.process.stdout.close()
-
-
-def wait_for(what, holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never: {what}")
-        time.sleep(0.02)
 
 
 def refused(report, what, server, target, words):
@@ -179,19 +131,14 @@ STEPS_BACK = [
 def broken_off(report, server, place):
     """kill -9 at four steps: the database is served as before, the folder by nobody."""
     name = re.search(r"dbname=(\w+)", server.url).group(1)
-    blocked = lambda like: CLUSTER.sql(  # noqa: E731
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-        f"application_name LIKE 'florin%' AND query LIKE '{like}'", name) != "0"
     for step, (lock, waits, is_there, has_note) in enumerate(STEPS_BACK):
-        session = Session(name, lock)
+        session = Psql(CLUSTER, name, lock)
         process = moving.launch(server, moving.to_folder(place))
-        wait_for(waits, lambda like=waits: blocked(like))
+        moves.reached(CLUSTER, name, waits)
         process.kill()
         process.communicate()
-        session.close()
-        wait_for("the mover's sessions end", lambda: CLUSTER.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'florin%' AND "
-            "datname = current_database()", name) == "0")
+        session.end()
+        moves.gone(CLUSTER, name)
         report.equal(f"the folder after step {step}",
                      (os.path.isdir(place), os.path.exists(os.path.join(place, "moving"))),
                      (is_there, has_note))
@@ -277,7 +224,7 @@ def launched(server, place, has_read_all):
 def while_moving(report, server, place):
     """A node that comes while books move out writes nothing, and they move all the same."""
     name = re.search(r"dbname=(\w+)", server.url).group(1)
-    session = Session(name, "LOCK TABLE florin.encryption IN ACCESS EXCLUSIVE MODE")
+    session = Psql(CLUSTER, name, "LOCK TABLE florin.encryption IN ACCESS EXCLUSIVE MODE")
     process = launched(server, place, lambda: CLUSTER.sql(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
         "application_name LIKE 'florin%' AND query LIKE '%encryption%'", name) != "0")
@@ -287,7 +234,7 @@ def while_moving(report, server, place):
     node.url = server.url
     node.launch()
     time.sleep(0.5)
-    session.close()
+    session.end()
     out, told = process.communicate(timeout=120)
     node.kill()
     report.equal("they move", process.returncode, 0, out + told)

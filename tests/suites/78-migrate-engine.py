@@ -7,7 +7,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "model", "postgres", "rules", "roles",
@@ -15,8 +14,11 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "model", "postgres
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+import moves  # noqa: E402
 import moving  # noqa: E402
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
@@ -26,28 +28,6 @@ STEPS = 250
 
 def database():
     return CLUSTER.url(CLUSTER.database_for(str(len(CLUSTER.databases))))
-
-
-def move(report, when, server, url, is_still=True):
-    """Moves a stopped server's books; it serves them there from then on. `is_still`: no hold ends
-    meanwhile, which whoever opens the books to hash them would write down."""
-    hash_before = server.state_hash() if is_still else ""
-    old = moving.Server(florin=BINARY, config=server.config, data=server.data)
-    old.url = server.url
-    done = moving.move(server, moving.to_postgres(url))
-    if not report.equal(f"{when}: moves", done.returncode, 0, done.stdout + done.stderr):
-        raise AssertionError(when)
-    report.check(f"{when}: says the hash", hash_before in done.stdout, done.stdout)
-    refused = old.refused()
-    report.check(f"{when}: nobody serves the old books", refused is not None and
-                 "have moved to" in refused[1], refused)
-    server.new_place(url)
-    if is_still:
-        report.equal(f"{when}: the state hash", server.state_hash(), hash_before)
-    verified = server.verify()
-    report.equal(f"{when}: verify", verified.returncode, 0, verified.stdout + verified.stderr)
-    report.check(f"{when}: verify says where they came from", "goes on from" in verified.stdout,
-                 verified.stdout)
 
 
 def there(report):
@@ -63,7 +43,7 @@ def there(report):
     last_use = house.last_use("support")
     report.check("which was used", last_use)
     report.equal("stops", server.stop(), 0)
-    move(report, "to PostgreSQL", server, database())
+    moves.move(report, "to PostgreSQL", server, database())
     house.wake()
     report.equal("an unused key remembers its last use", house.last_use("support"), last_use)
     moving.compare(report, "on PostgreSQL", before, house.show())
@@ -106,7 +86,7 @@ def faults(report):
     report.equal("and they are as they were", other.start().stop(), 0)
     broken_off(report, server, url)
     report.equal("the source is as it was", server.state_hash(), hash_before)
-    move(report, "again from the beginning", server, url)
+    moves.move(report, "again from the beginning", server, url)
     server.start()
     with server.client(house.secret) as client:
         for path, cursor in cursors.items():
@@ -122,71 +102,34 @@ def faults(report):
                  "have moved already" in done.stderr, done.stderr)
 
 
-class Session:
-    """A psql that holds locks for as long as it is open."""
-    def __init__(self, database_name, text, waits=True):
-        self.process = subprocess.Popen(
-            [*CLUSTER.user, os.path.join(CLUSTER.bin, "psql"), "-X", "-q", "-A", "-t", "-d",
-             CLUSTER.url(database_name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            cwd=CLUSTER.home)
-        self.process.stdin.write(f"BEGIN; {text};\n\\echo locked\n")
-        self.process.stdin.flush()
-        if waits:
-            self.locked()
-
-    def locked(self):
-        while self.process.stdout.readline().strip() != "locked":
-            pass
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(20)
-        self.process.stdout.close()
-
-
-def wait_for(what, holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never: {what}")
-        time.sleep(0.02)
-
-
 def broken_off(report, server, url):
     """kill -9 at four places, each found by what the mover waits for there: before anything is
     written, before all of it is committed, before it is checked, and when the source is marked."""
     name = re.search(r"dbname=(\w+)", url).group(1)
     subprocess.run([BINARY, "migrate", "--postgres", url], check=True, capture_output=True)
-    blocked = lambda like: lambda: CLUSTER.sql(  # noqa: E731
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-        f"application_name LIKE 'florin%' AND query LIKE '{like}'", name) != "0"
     for stage, last in enumerate(("%move_partitions%", "UPDATE books%", "%refunds%", "ANALYZE%")):
-        begun = Session(name, "SELECT 1 FROM florin.extent FOR UPDATE")
+        begun = Psql(CLUSTER, name, "SELECT 1 FROM florin.extent FOR UPDATE")
         process = moving.launch(server, moving.to_postgres(url))
-        wait_for("it has begun", blocked("%move_partitions%"))
+        moves.reached(CLUSTER, name, "%move_partitions%")
         sessions = []
         if stage == 1:
-            sessions.append(Session(name, "SELECT 1 FROM florin.books FOR UPDATE"))
+            sessions.append(Psql(CLUSTER, name, "SELECT 1 FROM florin.books FOR UPDATE"))
         if stage == 2:
-            sessions.append(Session(name, "LOCK TABLE florin.refunds IN ACCESS EXCLUSIVE MODE",
-                                    False))
+            sessions.append(Psql(
+                CLUSTER, name, "LOCK TABLE florin.refunds IN ACCESS EXCLUSIVE MODE", False))
         if stage == 3:
-            sessions.append(Session(
-                name, "LOCK TABLE florin.bank_ids IN SHARE UPDATE EXCLUSIVE MODE", False))
+            sessions.append(Psql(
+                CLUSTER, name, "LOCK TABLE florin.bank_ids IN SHARE UPDATE EXCLUSIVE MODE", False))
         if stage > 1:
-            wait_for("the queue", lambda: CLUSTER.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                "application_name = 'psql'", name) != "0")
+            assert within(60, lambda: waiting(CLUSTER, name, "application_name = 'psql'"))
         if stage > 0:
-            begun.close()
-        wait_for(last, blocked(last))
+            begun.end()
+        moves.reached(CLUSTER, name, last)
         process.kill()
         process.communicate()
         for session in sessions if stage > 0 else [begun]:
-            session.close()
-        wait_for("the mover's session ends", lambda: CLUSTER.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'florin%' AND "
-            "datname = current_database()", name) == "0")
+            session.end()
+        moves.gone(CLUSTER, name)
         half = moving.Server(florin=BINARY)
         half.url = url
         refused = half.refused()
@@ -207,7 +150,7 @@ def life(report):
         world.begin()
         world.go_on(STEPS)
         report.equal("stops", world.stop(), 0)
-        move(report, "a life", world.server, database(), False)
+        moves.move(report, "a life", world.server, database(), False)
         world.wake()
         world.go_on(STEPS)
         world.let_expire()

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import threading
-import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption", "postgres")]
@@ -15,6 +14,7 @@ import cluster  # noqa: E402
 import florin  # noqa: E402
 import sealed  # noqa: E402
 from client import Unreachable  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
@@ -72,15 +72,6 @@ def beside(server, **more):
     CLUSTER.databases[other.data] = CLUSTER.database_for(server.data)
     os.makedirs(other.data, mode=0o700)
     return other
-
-
-def within(seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 class Writer(threading.Thread):

@@ -15,9 +15,9 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "traffic"
 import failover  # noqa: E402
 import florin  # noqa: E402
 from client import Client  # noqa: E402
-from failover import wait_for  # noqa: E402
 from play import Clock  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 PAIR = failover.Pair()
@@ -64,7 +64,7 @@ def an_hour_apart(report):
         late.client = lambda secret=None, timeout=20.0: Client(
             late.port, secret or early.admin_secret, timeout)
         short = early.key("service", expires_in=600)["secret"]
-        wait_for(lambda: late.client(short).get("/v1/me").status == 200)
+        within(30, lambda: late.client(short).get("/v1/me").status == 200)
         for name, server in (("early", early), ("late", late)):
             with server.client(short) as client:
                 report.equal(f"{name}: a key of ten minutes opens the door",
@@ -93,8 +93,8 @@ def an_hour_apart(report):
             ends = one.post("/v1/holds", {"wallet": anna, "merchant": shop, "amount": 5,
                                           "expires_in": 2})
             held = f"/v1/wallets/{anna}"
-            report.check("the short one expires", wait_for(
-                lambda: two.get(f"/v1/holds/{ends['id']}")["status"] == "expired"))
+            report.check("the short one expires", within(
+                30, lambda: two.get(f"/v1/holds/{ends['id']}")["status"] == "expired"))
             for name, client in (("early", one), ("late", two)):
                 report.equal(f"{name}: the long one does not",
                              client.get(f"/v1/holds/{long['id']}")["status"], "open")

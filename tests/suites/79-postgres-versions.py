@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
@@ -16,8 +15,9 @@ import cluster  # noqa: E402
 import florin  # noqa: E402
 from load import Load  # noqa: E402
 from proxy import Proxy  # noqa: E402
+from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
-from turn import Psql  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 NEXT = os.environ.get("FLORIN_NEXT", os.path.join(
@@ -49,15 +49,6 @@ def ask(text, database, otherwise="0"):
         return otherwise  # the column is not there yet
 
 
-def wait_for(what, seconds=60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def many_wallets(server):
     """So many that they are filled in many slices; nobody uses them."""
     with server.client() as client:
@@ -87,11 +78,11 @@ def broken_off(report, database, load):
     CLUSTER.sql(GATE, database)
     psql = Psql(CLUSTER, database, "SELECT 1 FROM pg_advisory_lock(4711)")
     child = migrate(NEXT, database)
-    report.check("slices are filled", wait_for(lambda: int(ask(FILLED, database)) >= 20))
-    report.check("one of them waits for the lock", wait_for(lambda: ask(
+    report.check("slices are filled", within(60, lambda: int(ask(FILLED, database)) >= 20))
+    report.check("one of them waits for the lock", within(60, lambda: ask(
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = 4711", database) != "0"))
     before = len(load.answers)
-    report.check("payments go on meanwhile", wait_for(lambda: len(load.answers) > before + 5))
+    report.check("payments go on meanwhile", within(60, lambda: len(load.answers) > before + 5))
     child.send_signal(signal.SIGKILL)
     said(child)
     psql.end()
@@ -138,11 +129,11 @@ def neighbours(report):
         later.client = lambda secret=None, timeout=20.0: florin.Client(
             later.port, secret or present.admin_secret, timeout)
         other = Load(later, wallets=(load.anna, load.shop), name="later")
-        report.check("both write at once", wait_for(lambda: len(other.answers) > 30))
+        report.check("both write at once", within(60, lambda: len(other.answers) > 30))
         load.stop(report, "present")
         present.restart()  # rolled back by somebody who thought better of it
         again = Load(present, wallets=(load.anna, load.shop), name="again")
-        report.check("and once more", wait_for(lambda: len(again.answers) > 30))
+        report.check("and once more", within(60, lambda: len(again.answers) > 30))
         again.stop(report, "again")
         other.stop(report, "later")
         for name, server, answers in (("present", present, other.answers),
@@ -183,10 +174,10 @@ def refused(report, name, *words):
 def safe_servers(report):
     for name in ("fsync", "full_page_writes"):
         CLUSTER.setting(name, "off")
-        wait_for(lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "off")  # noqa: B023
+        within(60, lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "off")  # noqa: B023
         refused(report, name, name, "power cut")
         CLUSTER.setting(name, "on")
-        wait_for(lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "on")  # noqa: B023
+        within(60, lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "on")  # noqa: B023
     # The server's default does not matter, because sessions set their own.
     CLUSTER.setting("synchronous_commit", "off")
     with florin.serving(florin=BINARY) as server, server.client() as client:

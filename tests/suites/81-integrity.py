@@ -12,7 +12,6 @@ import re
 import struct
 import sys
 import threading
-import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -22,20 +21,11 @@ sys.path.insert(0, os.path.join(TESTS, "crash"))
 import florin  # noqa: E402
 from forge import crc32c  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CONFIG = {"recount_pause_s": 1, "recount_mib_per_s": 64, "alarm_stops_payments": 1}
 report = Report("integrity")
-
-
-def until(condition, seconds=30.0):
-    """Waits for it; what it said at last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > deadline:
-            return value
-        time.sleep(0.1)
 
 
 def metric(client, name):
@@ -55,7 +45,7 @@ def fill(client):
 
 def quiet(report, name, client):
     """Recounts of sound books."""
-    done = until(lambda: (metric(client, "integrity_recounts_total") or 0) >= 2)
+    done = within(30, lambda: (metric(client, "integrity_recounts_total") or 0) >= 2)
     report.check(f"{name}: recounts are made", done)
     report.equal(f"{name}: consistent", metric(client, "integrity_consistent"), 1)
     report.equal(f"{name}: no alarm", metric(client, "integrity_alarms_total"), 0)
@@ -71,11 +61,11 @@ def quiet(report, name, client):
 
 def alarmed(report, name, server, client, wallets, words):
     """After the damage."""
-    entries = until(lambda: client.list("/v1/audit?operation=alarm"))
+    entries = within(30, lambda: client.list("/v1/audit?operation=alarm"))
     report.check(f"{name}: the books remember that they were found to differ",
                  entries and entries[-1]["outcome"] == "ok", entries)
     report.check(f"{name}: the alarm is raised",
-                 until(lambda: metric(client, "integrity_alarms_total")), server.log()[-2000:])
+                 within(30, lambda: metric(client, "integrity_alarms_total")), server.log()[-2000:])
     report.equal(f"{name}: in the metrics", metric(client, "integrity_consistent"), 0)
     line = next((line for line in server.log().splitlines() if "THE BOOKS DIFFER" in line), "")
     report.check(f"{name}: the log says where", all(word in line for word in words), line)
@@ -97,7 +87,7 @@ def alarmed(report, name, server, client, wallets, words):
     again = client.post("/v1/transfers", transfer, key="again")
     if metric(client, "integrity_alarms_total") == before:  # else the next recount was quicker
         report.check(f"{name}: the retry is carried out", again.status == 201, again)
-    entries = until(lambda: client.list("/v1/audit?operation=resumePayments"))
+    entries = within(30, lambda: client.list("/v1/audit?operation=resumePayments"))
     report.check(f"{name}: the decision is in the audit",
                  {e["outcome"] for e in entries} >= {"ok", "forbidden"}, entries)
 
@@ -224,7 +214,7 @@ def fill_until(client, path):
             raise AssertionError(f"{answer!r:.1000}")
         if os.path.exists(path):
             return True
-    return until(lambda: os.path.exists(path))
+    return within(30, lambda: os.path.exists(path))
 
 
 def checkpoint(report):

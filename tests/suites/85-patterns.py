@@ -21,6 +21,7 @@ import generate  # noqa: E402
 import play  # noqa: E402
 import rules  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 PATTERNS = {"structuring", "circle", "fan-in", "fan-out", "shared-bank", "burst"}
@@ -128,7 +129,7 @@ def reloaded(report):
         return wallet
 
     def becomes(text):
-        return rules.until(lambda: text in server.log())
+        return within(60, lambda: text in server.log())
 
     file = rules.written([])
     with florin.serving(florin=BINARY, config={"rules": {"file": file}}) as server:
@@ -138,18 +139,19 @@ def reloaded(report):
             report.equal("reload: nobody looks", metric(client, "patterns_turns_total"), 0)
         say(patterns={"structuring": {"amount": 1000, "count": 2}})
         report.check("reload: what was before is found too",
-                     rules.until(lambda: len(world.found(first)) == 1), server.log()[-2000:])
+                     within(60, lambda: len(world.found(first)) == 1), server.log()[-2000:])
         second = paid_in()
-        report.check("reload: and what comes", rules.until(lambda: len(world.found(second)) == 1),
+        report.check("reload: and what comes", within(60, lambda: len(world.found(second)) == 1),
                      server.log()[-2000:])
         say(patterns={"structuring": {"amount": 1000, "count": 3}})
-        report.check("reload: it is read again", rules.until(
-            lambda: server.log().count("0 rules are in force.") >= 3) and wait_until_read(server))
+        report.check("reload: it is read again", within(
+            60, lambda: server.log().count("0 rules are in force.") >= 3) and
+                     wait_until_read(server))
         third = paid_in()
         report.check("reload: all is read", wait_until_read(server))
         report.equal("reload: two are not enough any more", world.found(third), [])
         world.deposit(third, 930)
-        report.check("reload: three are", rules.until(lambda: len(world.found(third)) == 1))
+        report.check("reload: three are", within(60, lambda: len(world.found(third)) == 1))
         report.equal("reload: with the numbers", ("3 " in world.found(third)[0]["sentence"],
                      world.found(third)[0]["rule"]), (True, "structuring"), world.found(third))
         say(patterns={"structuring": {"count": 1}})

@@ -178,6 +178,11 @@ void fixture_close(struct fixture *fixture) {
     free(fixture);
 }
 
+int fixture_teardown(void **state) {
+    fixture_close(*state);
+    return 0;
+}
+
 void fixture_release(struct fixture *fixture, size_t count) {
     atomic_fetch_add(&fixture->release_wanted, count);
     for (unsigned loop = 0; loop < atomic_load(&fixture->loops_started); loop++)

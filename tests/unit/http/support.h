@@ -47,6 +47,11 @@ struct fixture {
 // `listen` is filled in. The fixture is big and lives on the heap.
 struct fixture *fixture_open(struct http_options options);
 void fixture_close(struct fixture *fixture); // stops it, too, and frees it
+
+// A test with a fixture of its own, which the file's open_fixture opens with the file's options.
+int fixture_teardown(void **state);
+#define FIXTURE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, fixture_teardown)
+
 // Lets every loop answer up to `count` more of its /later requests, oldest first.
 void fixture_release(struct fixture *fixture, size_t count);
 void fixture_wait_later(struct fixture *fixture,

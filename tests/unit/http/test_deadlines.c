@@ -167,21 +167,14 @@ static int open_fixture(void **state) {
     return 0;
 }
 
-static int close_fixture(void **state) {
-    fixture_close(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_trickles),
-        TEST(test_stalls),
-        TEST(test_idle_connections_stay),
-        TEST(test_a_pipelined_half),
-        TEST(test_waiting_has_no_deadline),
-        TEST(test_unread_answers),
+        FIXTURE_TEST(test_trickles),
+        FIXTURE_TEST(test_stalls),
+        FIXTURE_TEST(test_idle_connections_stay),
+        FIXTURE_TEST(test_a_pipelined_half),
+        FIXTURE_TEST(test_waiting_has_no_deadline),
+        FIXTURE_TEST(test_unread_answers),
     };
     return cmocka_run_group_tests_name("http/deadlines", tests, NULL, NULL);
 }

@@ -306,23 +306,16 @@ static int open_fixture(void **state) {
     return 0;
 }
 
-static int close_fixture(void **state) {
-    fixture_close(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_ambiguous_heads_are_refused),
-        TEST(test_unusual_heads_are_accepted),
-        TEST(test_every_cut),
-        TEST(test_headers_are_all_visible),
-        TEST(test_many_and_long_headers),
-        TEST(test_every_size_of_head),
-        TEST(test_two_errors),
-        TEST(test_noise),
+        FIXTURE_TEST(test_ambiguous_heads_are_refused),
+        FIXTURE_TEST(test_unusual_heads_are_accepted),
+        FIXTURE_TEST(test_every_cut),
+        FIXTURE_TEST(test_headers_are_all_visible),
+        FIXTURE_TEST(test_many_and_long_headers),
+        FIXTURE_TEST(test_every_size_of_head),
+        FIXTURE_TEST(test_two_errors),
+        FIXTURE_TEST(test_noise),
     };
     return cmocka_run_group_tests_name("http/head", tests, NULL, NULL);
 }

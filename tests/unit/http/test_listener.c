@@ -388,20 +388,13 @@ static int open_fixture(void **state) {
     return 0;
 }
 
-static int close_fixture(void **state) {
-    fixture_close(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_longest_idle_goes),
-        TEST(test_idle_goes_before_half_sent_before_unread),
-        TEST(test_all_wait),
-        TEST(test_reserve_is_used_up),
-        TEST(test_a_flood),
+        FIXTURE_TEST(test_longest_idle_goes),
+        FIXTURE_TEST(test_idle_goes_before_half_sent_before_unread),
+        FIXTURE_TEST(test_all_wait),
+        FIXTURE_TEST(test_reserve_is_used_up),
+        FIXTURE_TEST(test_a_flood),
         cmocka_unit_test(test_two_loops_share_the_limit),
         cmocka_unit_test(test_descriptors_are_short),
         cmocka_unit_test(test_one_address_cannot_have_all),

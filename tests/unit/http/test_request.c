@@ -451,29 +451,22 @@ static int open_fixture(void **state) {
     return 0;
 }
 
-static int close_fixture(void **state) {
-    fixture_close(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pin_of_the_second_pass),
-        TEST(test_each_request_is_handed_over_once),
-        TEST(test_waiting_does_not_spin),
-        TEST(test_pipelining),
-        TEST(test_pipelined_behind_a_waiting_one),
-        TEST(test_bodies_of_every_size),
-        TEST(test_large_bodies_are_refused_unread),
-        TEST(test_chunked_bodies_are_refused_at_the_limit),
-        TEST(test_expectations),
-        TEST(test_head_and_versions),
-        TEST(test_a_half_closed_client_gets_its_answer),
-        TEST(test_many_wait_and_are_woken),
-        TEST(test_clients_that_leave),
-        TEST(test_large_answers),
+        FIXTURE_TEST(test_each_request_is_handed_over_once),
+        FIXTURE_TEST(test_waiting_does_not_spin),
+        FIXTURE_TEST(test_pipelining),
+        FIXTURE_TEST(test_pipelined_behind_a_waiting_one),
+        FIXTURE_TEST(test_bodies_of_every_size),
+        FIXTURE_TEST(test_large_bodies_are_refused_unread),
+        FIXTURE_TEST(test_chunked_bodies_are_refused_at_the_limit),
+        FIXTURE_TEST(test_expectations),
+        FIXTURE_TEST(test_head_and_versions),
+        FIXTURE_TEST(test_a_half_closed_client_gets_its_answer),
+        FIXTURE_TEST(test_many_wait_and_are_woken),
+        FIXTURE_TEST(test_clients_that_leave),
+        FIXTURE_TEST(test_large_answers),
         cmocka_unit_test(test_memory_for_bodies_is_bounded),
     };
     return cmocka_run_group_tests_name("http/request", tests, NULL, NULL);

@@ -116,15 +116,8 @@ static int open_fixture(void **state) {
     return 0;
 }
 
-static int close_fixture(void **state) {
-    fixture_close(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(test_targets), TEST(test_other_forms),
-                                       TEST(test_many_parameters)};
+    const struct CMUnitTest tests[] = {FIXTURE_TEST(test_targets), FIXTURE_TEST(test_other_forms),
+                                       FIXTURE_TEST(test_many_parameters)};
     return cmocka_run_group_tests_name("http/target", tests, NULL, NULL);
 }
