@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #define PLACES        8192
 #define PROBES_MAX    16
@@ -262,8 +263,7 @@ struct rate_share *rate_share_open(struct rate_limiter *limiter,
     CHECK(pthread_cond_init(&share->wake, &attributes) == 0);
     CHECK(pthread_mutex_init(&share->lock, NULL) == 0);
     pthread_condattr_destroy(&attributes);
-    CHECK(pthread_create(&share->thread, NULL, thread_main, share) == 0);
-    (void)pthread_setname_np(share->thread, "rate-share"); // only for people who look at threads
+    thread_start(&share->thread, "rate-share", thread_main, share);
     rate_limiter_share(limiter, share);
     return share;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #define SECOND_NS      UINT64_C(1000000000)
 #define FILE_LOOK_S    1   // how often a file is looked at
@@ -285,8 +286,7 @@ enum status token_keys_open(const struct token_issuer *issuers, uint32_t issuer_
         token_keys_close(keys);
         return status;
     }
-    CHECK(pthread_create(&keys->thread, NULL, thread_main, keys) == 0);
-    (void)pthread_setname_np(keys->thread, "token-keys"); // only for people who look at threads
+    thread_start(&keys->thread, "token-keys", thread_main, keys);
     keys->started = true;
     *ret_keys = keys;
     return STATUS_ok;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "wire/queued.h"
 
 #define PARKED_LOOK_NS UINT64_C(8000000)
@@ -390,7 +391,7 @@ void queueing_open(struct api *api) {
     CHECK(pthread_mutex_init(&api->queueing.lock, NULL) == 0);
     CHECK(pthread_cond_init(&api->queueing.filled, NULL) == 0);
     signal_gate_init(&api->queueing.stop, 0, 0);
-    CHECK(pthread_create(&api->queueing.thread, NULL, remind, api) == 0);
+    thread_start(&api->queueing.thread, "reminder", remind, api);
 }
 
 void queueing_close(struct api *api) {

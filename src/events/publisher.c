@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "engine/wait.h"
 #include "events/cloud_event.h"
 
@@ -339,7 +340,7 @@ enum status publisher_open(const struct publisher_options *options, char *ret_wh
     signal_gate_init(&publisher->stop, 0, 0);
     engine_wait_init(&publisher->wait, options->engine);
     CHECK(pthread_mutex_init(&publisher->lock, NULL) == 0);
-    CHECK(pthread_create(&publisher->thread, NULL, run, publisher) == 0);
+    thread_start(&publisher->thread, "publisher", run, publisher);
     *ret_publisher = publisher;
     return STATUS_ok;
 }

@@ -76,7 +76,7 @@ enum status queue_open(const struct queue_options *options, char *ret_why, size_
         memory_free(queue);
         return status;
     }
-    CHECK(pthread_create(&queue->thread, NULL, run, queue) == 0);
+    thread_start(&queue->thread, "queue", run, queue);
     thread_start(&queue->looker, "queue look", look, queue);
     *ret_queue = queue;
     return STATUS_ok;

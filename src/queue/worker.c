@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "queue/partition.h"
 #include "queue/proof.h"
 #include "queue/worker_private.h"
@@ -321,7 +322,7 @@ enum status worker_open(const struct worker_options *options, char *ret_why, siz
     signal_gate_init(&worker->stop, 0, 0);
     engine_wait_init(&worker->wait, options->engine);
     CHECK(pthread_mutex_init(&worker->lock, NULL) == 0);
-    CHECK(pthread_create(&worker->thread, NULL, run, worker) == 0);
+    thread_start(&worker->thread, "worker", run, worker);
     *ret_worker = worker;
     return STATUS_ok;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "engine/embedded/books.h"
 #include "engine/embedded/folder.h"
 
@@ -469,8 +470,8 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
         books_free(books);
         return status;
     }
-    CHECK(pthread_create(&books->writer, NULL, writer_run, books) == 0);
-    CHECK(pthread_create(&books->keeper, NULL, keeper_run, books) == 0);
+    thread_start(&books->writer, "writer", writer_run, books);
+    thread_start(&books->keeper, "keeper", keeper_run, books);
     *ret_engine = &books->engine;
     return STATUS_ok;
 }

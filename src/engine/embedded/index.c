@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "engine/embedded/index_state.h"
 
 // Puts of one round whose memory is kept for the next.
@@ -296,7 +297,7 @@ enum status index_open(const struct index_options *options, struct index_covered
     index_view_publish(index);
     index_own_refresh(index);
     if (!options->without_thread) {
-        CHECK(pthread_create(&index->thread, NULL, index_work_run, index) == 0);
+        thread_start(&index->thread, "index", index_work_run, index);
         index->has_thread = true;
     }
     *ret_covered = covered;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "engine/postgres/pooler.h"
 #include "engine/postgres/postgres_books.h"
 
@@ -308,11 +309,11 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
         books_free(books);
         return status;
     }
-    CHECK(pthread_create(&books->writer, NULL, writer_of_postgres, books) == 0);
-    CHECK(pthread_create(&books->tidier, NULL, tidier_of_postgres, books) == 0);
+    thread_start(&books->writer, "writer", writer_of_postgres, books);
+    thread_start(&books->tidier, "tidier", tidier_of_postgres, books);
     books->has_watcher = books->replicas.count != 0 || books->watched_urls.count > 1;
     if (books->has_watcher)
-        CHECK(pthread_create(&books->watcher, NULL, watcher_of_postgres, books) == 0);
+        thread_start(&books->watcher, "watcher", watcher_of_postgres, books);
     *ret_engine = &books->engine;
     return STATUS_ok;
 }
