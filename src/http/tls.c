@@ -41,6 +41,7 @@ struct tls {
 static bool read_text(const char *path, struct buffer *text, char ret_why[TLS_WHY_BYTES]) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t size = -1;
+    (void)buffer_room(text, FILE_BYTES_MAX + 2 * 4096); // never moved: nothing is left behind
     if (file >= 0) {
         do {
             size = read(file, buffer_room(text, 4096), 4096);
@@ -126,9 +127,13 @@ static struct tls_identity *identity_read(const struct tls_files *files, struct 
     return identity;
 }
 
-static void forget(struct buffer *secret) {
+static void wipe(struct buffer *secret) {
     if (secret->bytes != NULL)
-        explicit_bzero(secret->bytes, secret->capacity);
+        explicit_bzero(secret->bytes, secret->size);
+}
+
+static void forget(struct buffer *secret) {
+    wipe(secret);
     buffer_done(secret);
 }
 
@@ -145,6 +150,10 @@ enum status tls_open(const struct tls_files *files, char ret_why[TLS_WHY_BYTES],
     }
     *ret_tls = tls;
     return STATUS_ok;
+}
+
+void tls_forget_key_text(struct tls *tls) {
+    wipe(&tls->key); // the library has read it and still points there
 }
 
 void tls_close(struct tls *tls) {

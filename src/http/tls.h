@@ -26,6 +26,8 @@ struct tls;
 MUST_CHECK enum status tls_open(const struct tls_files *files, char ret_why[TLS_WHY_BYTES],
                                 struct tls **ret_tls);
 void tls_close(struct tls *tls); // accepts NULL; after the server that uses it
+// Wipes the text of the key, which nobody reads once the server was opened.
+void tls_forget_key_text(struct tls *tls);
 // Reads the files anew. When that fails nothing changes.
 MUST_CHECK enum status tls_reload(struct tls *tls, char ret_why[TLS_WHY_BYTES]);
 // Whether a file is another than when it was last read, or tried to be.

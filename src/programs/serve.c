@@ -202,6 +202,7 @@ static bool make_first_key(struct serving *serving, struct serve_secret *ret_sec
         return false;
     }
     *ret_secret = secret;
+    explicit_bzero(&secret, sizeof(secret));
     return true;
 }
 
@@ -293,6 +294,8 @@ static bool open_server(struct serving *serving) {
                 why);
         return false;
     }
+    if (serving->tls != NULL)
+        tls_forget_key_text(serving->tls);
     unsigned connections_max = http_server_connections_max(serving->server);
     if (connections_max < options.connections_max)
         log_line(LOG_WARNING, "serve", "Only %u connections: the system grants no more open files.",
@@ -310,6 +313,19 @@ static void tell_address(const struct serving *serving) {
            serving->tls != NULL ? "https" : "http", host_bytes, serving->listen,
            http_server_port(serving->server),
            serving->postgres != NULL ? "PostgreSQL" : serving->folder);
+}
+
+// Without the library's buffer, which would keep what went through it.
+static void tell_key(const struct serving *serving, const struct serve_secret *secret) {
+    char line[SECRET_BYTES_MAX + 32];
+    int size = snprintf(line, sizeof(line), "Admin API key: %.*s\n", (int)secret->size,
+                        secret->text);
+    CHECK(size > 0 && (size_t)size < sizeof(line));
+    fflush(stdout);
+    (void)setvbuf(stdout, NULL, _IONBF, 0);
+    (void)fwrite(line, 1, (size_t)size, stdout);
+    explicit_bzero(line, sizeof(line));
+    printf("It also lies in %s/admin.key\n", serving->folder);
 }
 
 static bool open_tls(struct serving *serving) {
@@ -450,8 +466,7 @@ static bool build_up(struct serving *serving) {
     http_server_start(serving->server);
     tell_address(serving);
     if (is_new)
-        printf("Admin API key: %.*s\nIt also lies in %s/admin.key\n", (int)secret.size, secret.text,
-               serving->folder);
+        tell_key(serving, &secret);
     explicit_bzero(&secret, sizeof(secret));
     fflush(stdout);
     return true;

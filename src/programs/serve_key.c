@@ -72,5 +72,6 @@ enum status serve_key_write(const char *folder, const struct serve_secret *secre
     if (status == STATUS_ok)
         status = disk->driver->rename(disk, KEY_FILE_PART, KEY_FILE);
     disk->driver->done(disk);
+    explicit_bzero(line, sizeof(line));
     return status;
 }

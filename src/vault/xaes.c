@@ -70,6 +70,9 @@ static void derive(struct xaes *xaes, const uint8_t *key, const uint8_t *nonce,
     }
     encrypt_blocks(xaes, ret_key, XAES_KEY_BYTES);
     explicit_bzero(subkey, sizeof(subkey));
+    // The library keeps the last key in memory of its own, which is not locked: not this one.
+    static const uint8_t none[XAES_KEY_BYTES];
+    CHECK(EVP_EncryptInit_ex2(xaes->block, NULL, none, NULL, NULL) == 1);
 }
 
 void xaes_seal(struct xaes *xaes, const uint8_t key[XAES_KEY_BYTES],
