@@ -91,8 +91,16 @@ static bool may_check(struct token_checker *checker) {
     return checker->window_checks++ < WINDOW_CHECKS;
 }
 
-static enum token_result refuse_unknown_key(struct token_checker *checker, const char **ret_why) {
-    if (token_keys_refresh(checker->keys, checker->parts.issuer)) {
+// While an issuer's keys were never read nothing can be said of its tokens.
+static enum token_result refuse_unknown_key(struct token_checker *checker, bool has_keys,
+                                            const char **ret_why) {
+    bool is_asked = token_keys_refresh(checker->keys, checker->parts.issuer);
+    if (!has_keys) {
+        *ret_why = "The keys of the token's issuer could not be read yet; that is tried again and "
+                   "again.";
+        return TOKEN_LATER;
+    }
+    if (is_asked) {
         *ret_why = "The token's key is not known yet; the issuer's keys are being read again.";
         return TOKEN_LATER;
     }
@@ -116,7 +124,7 @@ static enum token_result check_signature(struct token_checker *checker, uint64_t
         *ret_why = "The token's key is not for the algorithm that the token names.";
         result = TOKEN_REFUSED;
     } else if (key == NULL) {
-        result = refuse_unknown_key(checker, ret_why);
+        result = refuse_unknown_key(checker, set != NULL, ret_why);
     } else if (!jwk_verify(key, parts->signed_text, parts->signature)) {
         *ret_why = "The token's signature does not fit.";
         result = TOKEN_REFUSED;

@@ -31,6 +31,7 @@ struct source {
     bool is_file;
     struct jwk_set *set;  // under the lock
     bool wanted;          // under the lock
+    bool reading;         // under the lock
     uint64_t wanted_ns;   // when it was last wanted by a token; under the lock
     struct token_keys_state state; // under the lock
     uint64_t due_ns;      // the rest is the thread's
@@ -114,10 +115,13 @@ static bool fetch(const char *address, struct buffer *text, char *ret_why) {
     CURLcode result = curl_easy_perform(curl);
     if (result == CURLE_OK)
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
-    if (result != CURLE_OK)
+    if (result == CURLE_WRITE_ERROR)
+        snprintf(ret_why, WHY_BYTES, "It is larger than %d bytes.", JWK_SET_BYTES_MAX);
+    else if (result != CURLE_OK)
         snprintf(ret_why, WHY_BYTES, "It cannot be fetched: %s.", curl_easy_strerror(result));
     else if (code != 200)
-        snprintf(ret_why, WHY_BYTES, "It was answered with %ld.", code);
+        snprintf(ret_why, WHY_BYTES, "It was answered with %ld%s.", code,
+                 code / 100 == 3 ? ", and redirections are not followed" : "");
     curl_easy_cleanup(curl);
     return result == CURLE_OK && code == 200;
 }
@@ -157,6 +161,7 @@ static bool refresh(struct token_keys *keys, struct source *source, char ret_why
     struct jwk_set *set = read_keys(source, &hash, ret_why), *unused = set;
     bool is_read = set != NULL;
     CHECK(pthread_mutex_lock(&keys->lock) == 0);
+    source->reading = false;
     // Tokens that were checked with the same keys stay checked.
     if (is_read && (source->set == NULL || memcmp(&hash, &source->hash, sizeof(hash)) != 0)) {
         unused = source->set;
@@ -192,8 +197,15 @@ static bool take_wish(struct token_keys *keys, struct source *source) {
     CHECK(pthread_mutex_lock(&keys->lock) == 0);
     bool wanted = source->wanted;
     source->wanted = false;
+    source->reading = wanted;
     CHECK(pthread_mutex_unlock(&keys->lock) == 0);
     return wanted;
+}
+
+static void end_wish(struct token_keys *keys, struct source *source) {
+    CHECK(pthread_mutex_lock(&keys->lock) == 0);
+    source->reading = false;
+    CHECK(pthread_mutex_unlock(&keys->lock) == 0);
 }
 
 static void look_at(struct token_keys *keys, struct source *source) {
@@ -202,8 +214,10 @@ static void look_at(struct token_keys *keys, struct source *source) {
     if (!wanted && clock_monotonic_ns() < source->due_ns)
         return;
     // A file that stays as it is is not read for a wish either: nothing could come of it.
-    bool is_read = source->is_file && !file_changed(source) ? !source->failing
-                                                            : refresh(keys, source, why);
+    bool is_as_it_was = source->is_file && !file_changed(source);
+    bool is_read = is_as_it_was ? !source->failing : refresh(keys, source, why);
+    if (is_as_it_was)
+        end_wish(keys, source);
     set_due(source, is_read);
 }
 
@@ -336,8 +350,9 @@ bool token_keys_refresh(struct token_keys *keys, uint32_t issuer) {
         source->wanted_ns = now_ns;
         CHECK(pthread_cond_signal(&keys->wake) == 0);
     }
+    bool is_on_its_way = source->wanted || source->reading;
     CHECK(pthread_mutex_unlock(&keys->lock) == 0);
-    return is_new;
+    return is_on_its_way;
 }
 
 struct token_keys_state token_keys_state(struct token_keys *keys, uint32_t issuer) {

@@ -37,6 +37,7 @@ void token_keys_close(struct token_keys *keys); // accepts NULL
 // each change of any issuer's keys.
 struct jwk_set *token_keys_of(struct token_keys *keys, uint32_t issuer, uint64_t *ret_generation);
 uint64_t token_keys_generation(const struct token_keys *keys);
-// Asks for the issuer's keys to be read again. False: they were, a moment ago, and it is not done.
+// Asks for the issuer's keys to be read again. True: they will be, or are being read right now.
+// False: they were, a moment ago.
 bool token_keys_refresh(struct token_keys *keys, uint32_t issuer);
 struct token_keys_state token_keys_state(struct token_keys *keys, uint32_t issuer);
