@@ -389,6 +389,33 @@ GET /v1/wallets/$anna.id
   200
 as key $second.secret
 
+# Whoever revokes a key revokes both of its secrets, also one that overlaps, for good.
+both: POST /v1/keys/$rotating.id/rotate {"overlap": 3600}
+  200
+as key $last.secret
+GET /v1/wallets/$anna.id
+  200
+as key $second.secret
+DELETE /v1/keys/$rotating.id
+  204
+as key $last.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+as key $both.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+restart
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+as key $last.secret
+GET /v1/wallets/$anna.id
+  401 unauthenticated
+as key $second.secret
+POST /v1/keys/$rotating.id/rotate {"overlap": 60}
+  404 not_found
+rotating: POST /v1/keys {"name": "rotating once more", "role": "service"}
+  201
+
 POST /v1/keys/$rotating.id/rotate {"overlap": 2592001}
   400 invalid_request
   pointer /overlap

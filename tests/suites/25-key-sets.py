@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Key sets behind addresses that are down, slow, endless, elsewhere or wrong, at the start and
-later: the server starts, API keys work, tokens are answered "later" and never "wrong", and all heals
-by itself. Floods of unknown keys do not reach the issuer, rotation does."""
+later: the server starts, API keys work, tokens are answered "later" and never "wrong", and all
+heals by itself. Floods of unknown keys do not reach the issuer, rotation does."""
 
 import contextlib
 import http.server
