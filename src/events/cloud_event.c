@@ -69,6 +69,11 @@ static uint32_t changes_of(const struct record *record,
     }
 }
 
+bool cloud_event_is_told(const struct record *record) {
+    struct change changes[CLOUD_EVENTS_MAX];
+    return record->kind == RECORD_ALARM || changes_of(record, changes) != 0;
+}
+
 uint64_t cloud_event_opening(const struct record *record) {
     switch (record->kind) {
     case RECORD_TRANSACTION: return record->transaction.opening;

@@ -24,5 +24,7 @@ struct cloud_event {
 uint32_t cloud_events_of(const struct record *record, const struct record *opening,
                          uint64_t position, const char *source, struct buffer *buffer,
                          struct cloud_event ret_events[CLOUD_EVENTS_MAX]);
+// Whether there are any.
+bool cloud_event_is_told(const struct record *record);
 // Where the record that opened it stands; 0: it is its own.
 uint64_t cloud_event_opening(const struct record *record);

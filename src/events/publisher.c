@@ -98,9 +98,10 @@ static bool hand_over(struct publisher *publisher, const struct record *record,
     struct opening_read opening = {.publisher = publisher};
     struct cloud_event events[CLOUD_EVENTS_MAX];
     uint64_t at = cloud_event_opening(record), next;
-    if (at != 0)
-        (void)publisher->engine->port->feed(publisher->engine, at, 1, take_opening, &opening,
-                                            &next);
+    // Told without what its opening says it would be told wrongly: rather later.
+    if (at != 0 && publisher->engine->port->feed(publisher->engine, at, 1, take_opening, &opening,
+                                                 &next) != STATUS_ok)
+        return false;
     buffer_reset(&publisher->json);
     uint32_t count = cloud_events_of(record, opening.found ? &opening.record : NULL, position,
                                      publisher->source, &publisher->json, events);
@@ -246,8 +247,45 @@ static bool publish_chunk(struct publisher *publisher) {
 
 // ---- who --------------------------------------------------------------------------------------
 
+struct untold {
+    struct publisher *publisher;
+    uint64_t from; // before it nothing is to be told
+    bool found;
+};
+
+static bool take_untold(void *context, const struct feed_record *found) {
+    struct untold *untold = context;
+    struct record record;
+    const char *why;
+    arena_reset(&untold->publisher->plain);
+    struct slice bytes =
+        engine_reveal(untold->publisher->engine, found->bytes, &untold->publisher->plain);
+    untold->found = record_decode(bytes, &record, &why) != STATUS_ok ||
+                    cloud_event_is_told(&record);
+    if (!untold->found)
+        untold->from = found->next;
+    return !untold->found && !is_stopping(untold->publisher);
+}
+
+// Whether something waits behind the cursor to be told: the moves of cursors alone do not.
+static bool has_untold(struct untold *untold, const struct cursor *now) {
+    struct publisher *publisher = untold->publisher;
+    uint64_t next, begun;
+    if (untold->from < now->next)
+        untold->from = now->next;
+    untold->found = false;
+    do {
+        begun = untold->from;
+        if (publisher->engine->port->feed(publisher->engine, begun, CHUNK_BYTES, take_untold,
+                                          untold, &next) != STATUS_ok)
+            return false; // who cannot read could not tell either
+    } while (!untold->found && untold->from != begun && !is_stopping(publisher));
+    return untold->found;
+}
+
 // Waits until the cursor is free. False: the house is taken down.
 static bool stand_by(struct publisher *publisher) {
+    struct untold untold = {.publisher = publisher};
     struct cursor seen = {0};
     uint64_t since_ns = clock_monotonic_ns();
     bool first = true;
@@ -255,11 +293,10 @@ static bool stand_by(struct publisher *publisher) {
         struct cursor_wish wish = {.cursor = {.kind = CURSOR_EVENTS}};
         struct cursor now;
         if (engine_wait_cursor(&publisher->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok) {
-            uint64_t end = publisher->engine->port->published_end(publisher->engine);
             if (publisher->alone || now.epoch == 0)
                 return true;
             bool moved = first || now.epoch != seen.epoch || now.next != seen.next;
-            if (moved || now.next >= end)
+            if (moved || !has_untold(&untold, &now))
                 since_ns = clock_monotonic_ns();
             else if (clock_monotonic_ns() - since_ns > LEASE_NS)
                 return true;

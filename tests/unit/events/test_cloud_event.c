@@ -18,7 +18,9 @@ static struct id id_of(uint8_t number) {
 
 static uint32_t events_of(const struct record *record) {
     buffer_reset(&json);
-    return cloud_events_of(record, NULL, 4096, "/florin/x", &json, events);
+    uint32_t count = cloud_events_of(record, NULL, 4096, "/florin/x", &json, events);
+    assert_int_equal(cloud_event_is_told(record), count != 0);
+    return count;
 }
 
 static bool says(uint32_t index, const char *part) {
