@@ -29,14 +29,19 @@ void worker_pause(struct worker *worker, uint64_t ns) {
     (void)signal_gate_wait(&worker->stop, 1, ns);
 }
 
-void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why) {
+void worker_keep_stopped(struct worker *worker, uint32_t partition, const char *why) {
     struct worker_partition *own = &worker->partitions[partition];
     own->stopped = true;
+    own->trial_ns = 0;
     (void)snprintf(own->why, sizeof(own->why), "%s", why);
     if (worker->consumer != NULL)
         kafka_consumer_pause(worker->consumer, (int32_t)partition, true);
     worker->partitions[partition].look_ns = 0;
     worker->partitions[partition].epochs = 0;
+}
+
+void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why) {
+    worker_keep_stopped(worker, partition, why);
     log_line(LOG_ERROR, "queue", "ALARM: partition %u of %s stops: %s. See docs/kafka.md.",
              partition, worker->commands_name, why);
 }
@@ -68,7 +73,8 @@ static void note_stops(struct worker *worker) {
     worker->stop_count = 0;
     for (uint32_t i = 0; i < worker->reader.partitions; i++) {
         const struct worker_partition *own = &worker->partitions[i];
-        if (own->ours && own->stopped && worker->stop_count < WORKER_STOPS_MAX) {
+        bool is_alarm = own->stopped || own->trial_ns != 0;
+        if (own->ours && is_alarm && worker->stop_count < WORKER_STOPS_MAX) {
             struct worker_stop *stop = &worker->stops[worker->stop_count++];
             *stop = (struct worker_stop){.partition = i, .slot = LIMIT_SLOTS, .record = -1};
             memcpy(stop->why, own->why, sizeof(stop->why));
@@ -102,7 +108,7 @@ void worker_note(struct worker *worker) {
         if (!own->ours)
             continue;
         ours++;
-        stopped += own->stopped;
+        stopped += own->stopped || own->trial_ns != 0;
         if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) ||
             high <= (int64_t)own->consumed) {
             own->behind_ns = 0;

@@ -401,6 +401,7 @@ void worker_batch(struct worker *worker) {
             own->checksum = order_checksum(record);
             own->time_ms = record->time_ms;
             own->seen_ns = clock_monotonic_ns();
+            worker_goes_on(worker, (uint32_t)record->partition);
         }
         kafka_record_done(record);
     }

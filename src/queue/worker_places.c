@@ -15,6 +15,7 @@
 #define LOOK_NS         UINT64_C(2000000000) // the books are asked about a stopped partition
 #define FENCED_NS       UINT64_C(5000000000) // a group that has moved on has told us by then
 #define AGAIN_NS        UINT64_C(2000000000) // what time may cure is tried again
+#define TRIAL_NS        UINT64_C(5000000000) // and an error that lasts has come again by then
 
 static struct command command_of(enum command_type type, const struct cursor_wish *wish) {
     return (struct command){.type = (uint8_t)type,
@@ -158,7 +159,10 @@ void worker_suspend_partition(struct worker *worker, uint32_t partition, const c
     struct worker_partition *own = &worker->partitions[partition];
     char text[320];
     (void)snprintf(text, sizeof(text), "%s (it is tried again until it can go on)", why);
-    worker_stop_partition(worker, partition, text);
+    if (own->trial_ns != 0) // it was said when it began
+        worker_keep_stopped(worker, partition, text);
+    else
+        worker_stop_partition(worker, partition, text);
     own->passes = true;
     worker->again_ns = clock_monotonic_ns() + AGAIN_NS;
 }
@@ -166,7 +170,8 @@ void worker_suspend_partition(struct worker *worker, uint32_t partition, const c
 // Where a partition begins that is ours from now on; negative: it stops, or nothing may come in it.
 static int64_t take_over(struct worker *worker, uint32_t partition) {
     struct worker_partition *own = &worker->partitions[partition];
-    bool was_said = own->passes;
+    struct worker_partition before = *own;
+    bool was_said = before.passes || before.trial_ns != 0;
     char why[256] = "";
     int64_t offset = -1;
     *own = (struct worker_partition){.ours = true, .turn = kafka_consumer_turn(worker->consumer)};
@@ -179,18 +184,27 @@ static int64_t take_over(struct worker *worker, uint32_t partition) {
         status = claim_slots(worker, partition, why, sizeof(why));
     if (status == STATUS_ok)
         status = begin(worker, partition, &offset, why, sizeof(why));
-    if (status == STATUS_busy && was_said) {
-        own->stopped = own->passes = true;
-        (void)snprintf(own->why, sizeof(own->why), "%s", why);
-        worker->again_ns = clock_monotonic_ns() + AGAIN_NS;
-    } else if (status == STATUS_busy) {
+    if (was_said && (status == STATUS_ok || status == STATUS_busy))
+        own->trial_ns = clock_monotonic_ns(); // that it can be claimed is not yet that it goes on
+    if (status == STATUS_busy) {
         worker_suspend_partition(worker, partition, why);
     } else if (status != STATUS_ok) {
         worker_stop_partition(worker, partition, why);
     } else if (offset >= 0) {
-        log_line(LOG_INFO, "queue", "Partition %u from %" PRId64 " on.", partition, offset);
+        memcpy(own->why, before.why, sizeof(own->why));
+        if (!was_said)
+            log_line(LOG_INFO, "queue", "Partition %u from %" PRId64 " on.", partition, offset);
     }
     return offset;
+}
+
+void worker_goes_on(struct worker *worker, uint32_t partition) {
+    struct worker_partition *own = &worker->partitions[partition];
+    if (own->trial_ns == 0)
+        return;
+    own->trial_ns = 0;
+    log_line(LOG_INFO, "queue", "Partition %u of %s goes on again.", partition,
+             worker->commands_name);
 }
 
 void worker_assigned(void *context, const int32_t *partitions, uint32_t count,
@@ -264,6 +278,8 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
     uint64_t now_ns = clock_monotonic_ns();
     if (!own->ours)
         return;
+    if (own->trial_ns != 0 && now_ns - own->trial_ns > TRIAL_NS)
+        worker_goes_on(worker, partition);
     bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
     if (own->passes)
         again = now_ns >= worker->again_ns; // one of them at a time

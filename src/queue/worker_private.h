@@ -23,6 +23,7 @@ struct worker_partition {
     bool ours;
     bool stopped;      // waits for a person
     bool passes;       // or for what time may cure, which is tried again
+    uint64_t trial_ns; // since when it is read again after that; the alarm goes on. 0: no trial
     char why[160];     // it is stopped
     uint64_t turn;     // when it was given to us: records of before are not to be done
     uint64_t consumed; // behind the last record that was seen to
@@ -89,7 +90,10 @@ bool worker_is_stopping(const struct worker *worker);
 void worker_pause(struct worker *worker, uint64_t ns);
 // Says loudly that a person must look; the partition brings nothing more.
 void worker_stop_partition(struct worker *worker, uint32_t partition, const char *why);
-// The same, but it is tried again by itself.
+// The same without a word: it was said.
+void worker_keep_stopped(struct worker *worker, uint32_t partition, const char *why);
+// Stops it, but it is tried again by itself: read again, and when that goes well for a while, or
+// brings a record, the alarm ends.
 void worker_suspend_partition(struct worker *worker, uint32_t partition, const char *why);
 
 // Brings the stats up to date.
@@ -103,6 +107,8 @@ void worker_revoked(void *context, const int32_t *partitions, uint32_t count, bo
 // Of a partition that waits for a person, or whose slots another had for a moment: asks the books
 // now and then, and begins again where a person has put the places.
 void worker_look_again(struct worker *worker, uint32_t partition);
+// Ends the alarm of a partition on trial.
+void worker_goes_on(struct worker *worker, uint32_t partition);
 // What the books and the log say of each other; true: they fit. `first` and `last` are the smallest
 // and greatest places of its slots.
 bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high, char *ret_why,
