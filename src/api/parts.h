@@ -177,6 +177,7 @@ struct api_loop {
     struct flight *aside; // published, but some of their calls are to be submitted again
     struct job *jobs_first, *jobs_last;          // on their way, oldest first
     struct call *sent, *parked;                  // on their way through the queue
+    uint64_t parked_ask_ns; // the books are not asked about those before
     struct flight *free_flights;
     struct call *free_calls;
     struct call *free_batches;

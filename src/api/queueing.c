@@ -16,7 +16,8 @@
 #include "base/thread.h"
 #include "wire/queued.h"
 
-#define PARKED_LOOK_NS UINT64_C(8000000)
+#define PARKED_LOOK_NS UINT64_C(4000000)
+#define PARKED_REST_NS UINT64_C(3000000) // a loop that is awake asks no more often
 #define WAIT_S_MAX     60
 
 static struct call *call_of_order(struct queue_order *order) {
@@ -137,6 +138,9 @@ void queueing_look(struct api_loop *loop) {
     uint64_t now_ns = clock_monotonic_ns();
     bool any = false;
     struct call *call = loop->parked;
+    if (call == NULL || now_ns < loop->parked_ask_ns)
+        return;
+    loop->parked_ask_ns = now_ns + PARKED_REST_NS;
     while (call != NULL) {
         struct call *next = call->next_queued;
         unpark(loop, call);
