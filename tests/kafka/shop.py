@@ -20,7 +20,8 @@ def config(cluster, **more):
              "min_insync": min(2, len(cluster.brokers)), "partitions": 4}
     kafka.update(more)
     settings = {"kafka": kafka}
-    for name in ("request_deadline_ms", "idempotency_days", "spending_limits"):
+    for name in ("request_deadline_ms", "idempotency_days", "spending_limits", "rate_limits",
+                 "postgres_turn", "http_threads"):
         if name in kafka:
             settings[name] = kafka.pop(name)
     return settings

@@ -6,6 +6,8 @@ refused, whoever wrote them."""
 import json
 import os
 import sys
+import threading
+import time
 import uuid
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -13,6 +15,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
 
 import broker  # noqa: E402
 import florin  # noqa: E402
+import forgetful  # noqa: E402
 import schema  # noqa: E402
 import shop as shops  # noqa: E402
 from report import Report  # noqa: E402
@@ -32,6 +35,12 @@ def world(**more):
     shop.topic, shop.dead = settings["commands_topic"], settings["dead_letter_topic"]
     shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
     return shop
+
+
+def command_schema():
+    with open(os.path.join(TESTS, "..", "docs", "schemas", "command.json"),
+              encoding="utf-8") as file:
+        return json.load(file)
 
 
 def accepted_and_done(report):
@@ -144,10 +153,95 @@ def every_type(report):
         gone = run("/v1/wallets/wallet_00000000000000000000000000", {"status": "frozen"},
                    method="PATCH")
         report.equal("no such wallet", gone["problem"]["code"], "not_found")
+        described = command_schema()
+        queued = CLUSTER.read(shop.topic)
+        report.equal("schema", [misfit for record in queued for misfit in schema.Description(
+            described).misfit(described, json.loads(record.value))], [])
+        report.equal("all types", {json.loads(record.value)["type"] for record in queued}, {
+            "wallet", "deposit", "purchase", "refund", "hold", "capture", "void", "withdrawal",
+            "fail", "settle", "wallet_change"})
         report.equal("batches go directly", client.post(
             "/v1/batches", {"operations": [{"type": "transfer", "from": ann, "to": seller,
                                             "amount": 1}]},
             headers={"Prefer": "respond-async"}).status, 200)
+    shop.server.stop()
+
+
+def at_the_door(report):
+    """Rate limits, permissions and the form are looked at before anything is handed over; and the
+    audit knows of what was queued who asked for it, from where and in which request."""
+    shop = world(rate_limits=[{"per": "key", "class": "money", "requests": 1, "seconds": 3600,
+                               "burst": 3}])
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    body, sent = {"from": ann, "to": bob, "amount": 1}, shop.metric("queue_sent_total")
+    with shop.client() as admin:
+        service = admin.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+        auditor = admin.post("/v1/keys", {"name": "reader", "role": "auditor"}).json
+        with shop.server.client(auditor["secret"]) as client:
+            report.equal("no right", shop.queue(client, "/v1/transfers", body).code, "forbidden")
+        with shop.server.client("florin_service_nonsense") as client:
+            report.equal("no key", shop.queue(client, "/v1/transfers", body).status, 401)
+        report.equal("no form", shop.queue(admin, "/v1/transfers", {}).code, "invalid_request")
+        report.equal("nothing of it was handed over", shop.metric("queue_sent_total"), sent)
+        with shop.server.client(service["secret"]) as client:
+            answers = [shop.queue(client, "/v1/transfers", body if number else dict(
+                body, amount=5000), **{"X-Request-Id": f"door-{number}"}) for number in range(5)]
+        report.equal("the limit", [answer.status for answer in answers],
+                     [202, 202, 202, 429, 429])
+        report.check("when to come again", "retry-after" in answers[-1].headers, answers[-1])
+        report.equal("what was over it was not handed over", shop.metric("queue_sent_total"),
+                     sent + 3)
+        ended = [shop.outcome(answer["id"])["status"] for answer in answers[:3]]
+        report.equal("what was not is done", ended, ["refused", "done", "done"])
+
+        def audit():
+            return {(entry["principal"], entry["role"], entry["address"], entry["request_id"],
+                     entry["outcome"]) for entry in admin.get("/v1/audit?limit=200")["items"]
+                    if entry.get("operation") == "transfer" and "principal" in entry}
+        who = (service["id"], "service", "127.0.0.1")
+        wanted = {(*who, "door-0", "insufficient_funds"), (*who, "door-1", "ok"),
+                  (*who, "door-2", "ok"), (*who, "door-3", "rate_limited")}
+        shop.wait_for(lambda: wanted <= audit() and
+                      "forbidden" in {entry[-1] for entry in audit()}, what="the audit")
+    report.equal("once", (shop.balance(ann), shop.balance(bob)), (998, 2))
+    shop.server.stop()
+
+
+def waiting_together(report):
+    """Many wait for outcomes: the books are asked for all of them at once. How long may be waited
+    has bounds, and what is no number of seconds does not wait."""
+    topic = f"commands.{uuid.uuid4().hex[:8]}"
+    CLUSTER.make_topic(topic, PARTITIONS)
+    shop = shops.Shop(CLUSTER, BINARY, commands_topic=topic, events=False, work=False,
+                      http_threads=1)
+    shop.wait_for(lambda: shop.metric("queue_broker_up") == 1, what="the broker")
+    ann = shop.open("ann")
+    with shop.client() as client:
+        places = [shop.queue(client, "/v1/deposits", {
+            "wallet": ann, "amount": 1, "bank_transaction_id": f"W{number}"}).headers["location"]
+                  for number in range(40)]
+        for wait in ("wait=0", "wait=-5", "wait=abc", "wait", "respond-async", "wait=1"):
+            begun = time.monotonic()
+            told = client.get(places[0], headers={"Prefer": wait})
+            report.equal(f"{wait}: queued", told["status"], "queued")
+            report.check(f"{wait}: it waits not longer", time.monotonic() - begun < 30)
+    begun, answers = time.monotonic(), []
+
+    def ask(place):
+        with shop.client() as client:
+            answers.append(client.get(place, headers={"Prefer": "wait=5"})["status"])
+    threads = [threading.Thread(target=ask, args=(place,)) for place in places]
+    for thread in threads:
+        thread.start()
+    shop.wait_for(lambda: shop.metric("requests_waiting") >= len(places), what="all to wait")
+    rounds, since = shop.metric("engine_rounds_total"), time.monotonic()
+    for thread in threads:
+        thread.join()
+    rounds, took = shop.metric("engine_rounds_total") - rounds, time.monotonic() - since
+    report.equal("all are told", answers, ["queued"] * len(places))
+    report.check("they waited", time.monotonic() - begun >= 5)
+    # Each alone would be 40 times as many. Others (notes of the audit, a lease) are few.
+    report.check("one question for all that wait", 10 < rounds < 100 + 400 * took, (rounds, took))
     shop.server.stop()
 
 
@@ -206,9 +300,7 @@ def other_producers(report):
         service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
         auditor = client.post("/v1/keys", {"name": "reader", "role": "auditor"}).json
     producer = CLUSTER.producer()
-    with open(os.path.join(TESTS, "..", "docs", "schemas", "command.json"),
-              encoding="utf-8") as file:
-        described = json.load(file)
+    described = command_schema()
 
     def send(key, body, secret=None, slot=None, partition=None, version=None, tamper=None):
         value = json.dumps(body).encode()
@@ -417,6 +509,41 @@ def revoked_while_queued(report):
     shop.server.stop()
 
 
+def rotated_while_queued(report):
+    """What the old secret signed is good while that still opens doors, and never afterwards; the
+    new one is good at once."""
+    shop = world()
+    ann, bob = shop.open("ann", money=1000), shop.open("bob")
+    producer, text = CLUSTER.producer(), str(shops.slot_of(ann)).encode()
+
+    def send(key, secret, amount, name):
+        value = shops.payment(ann, bob, amount, name)
+        producer.send(shop.topic, value, key=text, partition=shops.partition_of(text, PARTITIONS),
+                      headers=shops.headers_of(secret, key["id"], text, value, shop.topic)).get(30)
+    with shop.client() as client:
+        keys = [client.post("/v1/keys", {"name": name, "role": "service"}).json
+                for name in ("overlapping", "at once")]
+        shop.server.config["kafka"]["work"] = False
+        shop.server.restart()
+        for key, amount in zip(keys, (1, 10)):
+            send(key, key["secret"], amount, f"old{amount}")
+    with shop.client() as client:
+        new = [client.post(f"/v1/keys/{key['id']}/rotate", {"overlap": overlap})["secret"]
+               for key, overlap in zip(keys, (3600, 0))]
+    for key, secret, amount in zip(keys, new, (100, 200)):
+        send(key, secret, amount, f"new{amount}")
+    shop.server.config["kafka"]["work"] = True
+    shop.server.restart()
+    shop.wait_for(lambda: shop.balance(bob) >= 300, what="what the new ones signed")
+    report.equal("and the old one that still opens doors", shop.balance(bob), 301)
+    letters = CLUSTER.read(shop.dead, lambda records: len(records) >= 1)
+    report.equal("the other is unproved", [
+        (json.loads(letter.value)["idempotency_key"],
+         dict(letter.headers)["florin-reason"].decode().partition(":")[0]) for letter in letters],
+        [("old10", "unproved")])
+    shop.server.stop()
+
+
 def newer_version(report):
     shop = world()
     ann, bob = shop.open("ann", money=100), shop.open("bob")
@@ -517,16 +644,99 @@ def begun_anew_over_http(report):
     shop.server.stop()
 
 
+def letter_before_place(report):
+    """The place passes a dead record only when its letter is acknowledged, whoever is killed while
+    it is not; its operation ends as refused, and what is behind it is done."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    safe = {"cleanup_policy": "delete", "unclean_leader_election_enable": "false"}
+    CLUSTER.change_topic(shop.dead, max_message_bytes=100, **safe)  # no letter is taken
+    producer, text = CLUSTER.producer(), str(shops.slot_of(ann)).encode()
+    partition = shops.partition_of(text, PARTITIONS)
+
+    def send(name, amount):
+        value = shops.payment(ann, bob, amount, name)
+        return producer.send(shop.topic, value, key=text, partition=partition,
+                             headers=shops.headers_of(service["secret"], service["id"], text, value,
+                                                      shop.topic)).get(30).offset
+
+    def place():
+        with shop.client() as client:
+            return {one["partition"]: one for one in client.get("/v1/queue")["partitions"]
+                    }[partition]["last"]
+
+    def refused():
+        return shop.server.log().count("A dead letter was not delivered")
+    bad = send("bad", -5)
+    send("good", 7)
+    before = 0
+    for _ in range(2):
+        shop.wait_for(lambda: refused() > before,  # pylint: disable=W0640
+                      what="the letter to be refused")
+        report.equal("the place stands before it", place(), bad)
+        report.equal("and nothing behind it is done", shop.balance(bob), 0)
+        shop.server.kill()
+        before = refused()
+        shop.server.start()
+    CLUSTER.change_topic(shop.dead, **safe)
+    shop.wait_for(lambda: shop.balance(bob) == 7, what="what is behind it")
+    report.check("the letter is there", any(letter.value == shops.payment(ann, bob, -5, "bad")
+                                            for letter in CLUSTER.read(shop.dead)))
+    with shop.server.client(service["secret"]) as client:
+        asked = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 5,
+                                                     "reference": "bad"}, key="bad")
+    ended = shop.outcome(asked["id"])
+    report.equal("its operation ended as refused", (ended["status"], ended["problem"]["code"]),
+                 ("refused", "invalid_request"))
+    shop.server.stop()
+
+
+def older_workers(report):
+    """What only newer workers read is not written to the queue while an older one is there: it
+    goes without. When the older one has gone it is queued again, and nothing has been lost."""
+    shop = world()
+    ann = shop.open("ann")
+    queued = []
+
+    def is_queued():
+        with shop.client() as client:
+            answer = client.patch(f"/v1/wallets/{ann}", {"metadata": {"a": str(len(queued))}},
+                                  headers={"Prefer": "respond-async"})
+            report.check("done or queued", answer.status in (200, 202), answer)
+            if answer.status == 202:
+                queued.append(answer["id"])
+            return answer.status == 202
+    shop.wait_for(is_queued, what="all workers to be known as new")
+    old = forgetful.Leader(CLUSTER, shop.topic, shop.server.config["kafka"]["group"], PARTITIONS)
+    shop.wait_for(lambda: not is_queued(), what="the old one to be seen")
+    with shop.client() as client:
+        deposit = shop.queue(client, "/v1/deposits", {"wallet": ann, "amount": 1,
+                                                      "bank_transaction_id": "B1"})
+        report.equal("what it reads is queued", deposit.status, 202, deposit)
+    old.close()
+    shop.wait_for(is_queued, what="the old one to be gone")
+    report.equal("all that was queued is done", {shop.outcome(one)["status"]
+                                                 for one in queued + [deposit["id"]]}, {"done"})
+    shop.server.stop()
+
+
 report = Report("kafka queue")
 report.run("accepted and done", accepted_and_done)
 report.run("traced", traced)
 report.run("every type", every_type)
+report.run("at the door", at_the_door)
+report.run("waiting together", waiting_together)
 report.run("in order", in_order)
 report.run("every write queued", every_write_queued)
 report.run("other producers", other_producers)
 report.run("forged and limited", forged_and_limited)
 report.run("own topic", own_topic)
 report.run("revoked while queued", revoked_while_queued)
+report.run("rotated while queued", rotated_while_queued)
 report.run("newer version", newer_version)
+report.run("older workers", older_workers)
+report.run("letter before place", letter_before_place)
 report.run("begun anew over HTTP", begun_anew_over_http)
 report.finish()

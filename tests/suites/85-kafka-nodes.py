@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
 
@@ -178,6 +179,187 @@ def another_publisher(report):
     home.stop()
 
 
+GATE = 7777  # of the database's advisory locks
+
+
+def closed_gate(home):
+    """Whoever changes a wallet that is called slow waits, in the middle of his transaction, until
+    this is opened (by what is returned), or for four seconds."""
+    def hold():
+        try:
+            home.sql(f"SELECT pg_advisory_lock({GATE}); SELECT pg_sleep(600)")
+        except RuntimeError:
+            pass  # its session is ended
+
+    def shut():
+        home.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                 "datname = current_database() AND query LIKE '%pg_sleep(600)%' AND "
+                 "pid <> pg_backend_pid()")
+        holder.join()
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    home.shop.wait_for(lambda: home.sql(f"SELECT count(*) FROM pg_locks WHERE objid = {GATE} AND "
+                                        "granted AND mode = 'ExclusiveLock'") == "1",
+                       what="the gate to be closed")
+    return shut
+
+
+INSIDE = ("FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' AND "
+          "query LIKE '%wallets%' AND query NOT LIKE '%pg_stat_activity%'")
+
+
+def waits(home, condition):
+    return home.sql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                    f"{condition}") != "0"
+
+
+def commits_late(report, turn):
+    """A transaction has its numbers when its session is lost; a later one of another node commits
+    and is told of, and then the earlier one, done again, commits: it is told of all the same, and
+    no version of a wallet is missing or out of order."""
+    name = "commits late" if turn else "commits late without the turn"
+    home = house(events=True, work=False, commands=False, postgres_turn=turn)
+    shop, other = home.shop, home.node().start()
+    slow, ann = shop.open("slow", money=1000), shop.open("ann", money=1000)
+    tills = {payer: shop.open("till", "merchant") for payer in (slow, ann)}  # nobody's lock but his
+    versions = {slow: 2, ann: 2, **{till: 1 for till in tills.values()}}
+    home.sql(f"""CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 FOR i IN 1 .. 400 LOOP
+                     EXIT WHEN pg_try_advisory_xact_lock_shared({GATE});
+                     PERFORM pg_sleep(0.01);
+                 END LOOP; RETURN NEW; END $$;
+                 CREATE TRIGGER wait_at_gate BEFORE UPDATE ON wallets FOR EACH ROW
+                 WHEN (NEW.id = (id_bytes('{slow}'))) EXECUTE FUNCTION wait_at_gate()""")
+
+    def pay(node, payer, done):
+        with node.client(home.secret) as client:
+            paid = client.post("/v1/transfers", {"from": payer, "to": tills[payer], "amount": 1})
+        done.append(paid.status)
+        versions[payer] += 1
+        versions[tills[payer]] += 1
+
+    def told(payer):
+        return lambda records: any(record.key.decode() == payer and int(json.loads(record.value)[
+            "sequence"]) == versions[payer] for record in records)
+
+    overtaken = 0
+    for round_number in range(8):
+        early, later = [], []
+        quick = other if home.metric(other, "events_publishing") == 1 else shop.server
+        node = shop.server if quick is other else other
+        open_gate = closed_gate(home)
+        earlier = threading.Thread(target=pay, args=(node, slow, early))
+        earlier.start()
+        shop.wait_for(lambda: home.sql(f"SELECT count(*) {INSIDE}") == "1",
+                      what="a transaction in the middle")
+        behind = threading.Thread(target=pay, args=(quick, ann, later))
+        behind.start()
+        shop.wait_for(lambda: later or early or waits(home, "wait_event_type = 'Lock'"),
+                      what="a later one behind it")  # pylint: disable=W0640
+        home.sql(f"SELECT pg_terminate_backend(pid) {INSIDE}")
+        behind.join()
+        KAFKA.read(home.settings["events_topic"], told(ann))
+        overtaken += not early  # it stands at the gate again
+        open_gate()
+        earlier.join()
+        report.equal(f"{name}: both are paid", early + later, [201, 201])
+        if round_number >= 1 and overtaken:
+            break
+    report.check(f"{name}: a later one was told of first", overtaken)
+
+    def all_told(records):
+        seen = {}
+        for record in records:
+            seen[record.key.decode()] = int(json.loads(record.value)["sequence"])
+        return all(seen.get(wallet, 0) >= version for wallet, version in versions.items())
+    found = {}
+    for record in KAFKA.read(home.settings["events_topic"], all_told, timeout=60):
+        found.setdefault(record.key.decode(), []).append(int(json.loads(record.value)["sequence"]))
+    for wallet, version in versions.items():
+        report.equal(f"{name}: each version, in order",
+                     list(dict.fromkeys(found.get(wallet, []))), list(range(1, version + 1)))
+    home.stop()
+
+
+def killed_behind_a_letter(report):
+    """A worker is killed when the broker has the dead letter and the books do not have its place:
+    it is written again, and what is behind it is done once."""
+    home = house()
+    shop, dead = home.shop, home.settings["dead_letter_topic"]
+    shop.wait_for(home.has(shop.server, PARTITIONS), what="partitions")
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    slot = next(slot for slot in range(1024) if slot != shops.slot_of(ann))
+    text, value = str(slot).encode(), shops.payment(ann, bob, 1, "d1")
+
+    def hold():
+        """Nobody moves a place until this is ended."""
+        try:
+            home.sql("BEGIN; LOCK TABLE cursors IN SHARE MODE; SELECT pg_sleep(600)")
+        except RuntimeError:
+            pass
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    shop.wait_for(lambda: home.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND "
+                                   "granted AND relation = 'cursors'::regclass") == "1",
+                  what="the lock")
+    sent = KAFKA.producer().send(
+        home.settings["commands_topic"], value, key=text,
+        partition=shops.partition_of(text, PARTITIONS),
+        headers=shops.headers_of(service["secret"], service["id"], text, value,
+                                 home.settings["commands_topic"])).get(30)
+    report.equal("the broker has the letter",
+                 len(KAFKA.read(dead, lambda letters: len(letters) >= 1)), 1)
+    place = f"SELECT next FROM cursors WHERE kind = 1 AND slot = {slot}"
+    report.check("the books do not have its place", int(home.sql(place)) <= sent.offset)
+    shop.server.kill()
+    # What it was about to commit goes with it, before the lock does.
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    mine = f"{others} AND query LIKE '%pg_sleep(600)%'"
+    killed = f"{others} AND query NOT LIKE '%pg_sleep(600)%'"
+    home.sql(f"SELECT pg_terminate_backend(pid) {killed}")
+    shop.wait_for(lambda: home.sql(f"SELECT count(*) {killed}") == "0", what="its sessions to end")
+    home.sql(f"SELECT pg_terminate_backend(pid) {mine}")
+    holder.join()
+    shop.server.start()
+    letters = KAFKA.read(dead, lambda letters: len(letters) >= 2)
+    report.equal("it is written again",
+                 [dict(letter.headers)["florin-offset"] for letter in letters],
+                 [str(sent.offset).encode()] * 2)
+    shop.wait_for(lambda: int(home.sql(place)) == sent.offset + 1, what="its place")
+    with shop.client() as client:
+        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 5})
+        report.equal("what comes next is done", shop.outcome(queued["id"])["status"], "done")
+    report.equal("and nothing else", shop.balance(bob), 5)
+    home.stop()
+
+
+def nothing_to_tell(report, home):
+    """While nothing happens, nobody takes the events over from who publishes: a move of the
+    position is itself in the feed, but nothing that anybody would be told."""
+    shop, (_, other) = home.shop, home.nodes
+    shop.wait_for(lambda: time.monotonic() > home.rests + 20, what="two leases to be over")
+    report.equal("one published all the time",
+                 home.sql("SELECT epoch FROM cursors WHERE kind = 0 AND slot = 0"), "1")
+    with other.client(home.secret) as client:
+        report.equal("something is told", client.post(
+            "/v1/wallets", {"owner": "bob", "currency": "EUR", "kind": "customer"}).status, 201)
+    found = KAFKA.read(home.settings["events_topic"], lambda records: len(records) >= 2)
+    report.equal("once each", len(found), 2)
+    home.stop()
+
+
+def resting():
+    """Two nodes that have told one thing, and have nothing more to tell."""
+    home = house(events=True, work=False, commands=False)
+    home.shop.open("ann")
+    KAFKA.read(home.settings["events_topic"], lambda records: len(records) >= 1)
+    home.node().start()  # one that finds a publisher there
+    home.rests = time.monotonic()
+    return home
+
+
 def engine_fails(report):
     """The database fails on one command: halved until it stands alone, its slot stops, everybody
     else goes on, and a person sends it off."""
@@ -243,6 +425,26 @@ def engine_fails(report):
     home.stop()
 
 
+def database_killed(report):
+    """The database is killed under workers and load, twice: they wait in order, skip nothing, bury
+    nothing, and go on."""
+    home = house()
+    shop = home.shop
+    worker = home.node("work").start()
+    shop.wait_for(home.has(worker, 2), what="half of the partitions")
+    payers = [shop.open(f"payer{i}", money=1_000_000) for i in range(4)]
+    till = shop.open("till", "merchant")
+    load = Load(shop, payers, till, pause=0.01)
+    for _ in range(2):
+        load.more(30)
+        POSTGRES.crash()
+    load.more(30)
+    settle(report, "the database killed", shop, payers, till, load)
+    report.equal("nothing of it is dead", [home.metric(node, "worker_dead_letters_total")
+                                           for node in (shop.server, worker)], [0, 0])
+    home.stop()
+
+
 def begun_again(report):
     """A topic that was made anew stops its partitions; a person lets them begin again, without a
     restart."""
@@ -279,12 +481,18 @@ def begun_again(report):
 
 def main():
     report = Report("kafka nodes")
+    quiet = resting()  # until the end
     report.run("from the other node", from_the_other_node)
     report.run("moving partitions", moving_partitions)
     report.run("stopped and woken", stopped_and_woken)
     report.run("another publisher", another_publisher)
+    report.run("commits late", commits_late, 1)
+    report.run("commits late without the turn", commits_late, 0)
+    report.run("killed behind a letter", killed_behind_a_letter)
     report.run("engine fails", engine_fails)
+    report.run("database killed", database_killed)
     report.run("begun again", begun_again)
+    report.run("nothing to tell", nothing_to_tell, quiet)
     report.finish()
 
 

@@ -6,6 +6,7 @@ what is wrong lets nothing through, is said, and no secret is ever printed."""
 import os
 import subprocess
 import sys
+import time
 import uuid
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -138,7 +139,17 @@ def works(report, name, listener, environment=None, **kafka):
 
 
 def tells_no_secret(report, name, shop):
-    told = shop.server.log()
+    """Not in the log, the metrics, the queue's state, the words of the process, or the help."""
+    told = shop.server.log() + str(shop.server.command_line("help"))
+    with shop.client() as client:
+        told += str(client.get("/metrics").body) + str(client.get("/readyz").json)
+        if shop.metric("queue_broker_up") == 1:
+            told += str(client.get("/v1/queue").json) + str(shop.server.command_line(
+                "dead-letter", "list", "--config", os.path.join(shop.server.home, "config.json")))
+    with open(f"/proc/{shop.server.process.pid}/cmdline", "rb") as file:
+        told += file.read().decode()
+    report.check(f"{name}: something is told", "florin_queue_broker_up" in told and
+                 "--kafka" in told, told)
     for secret in [*PASSWORDS.values(), KEY_PASSWORD, "a wrong one"]:
         report.check(f"{name}: no secret is told", secret not in told, secret)
 
@@ -227,6 +238,39 @@ def own_topic(report):
     shop.server.stop()
 
 
+def not_let_read(report):
+    """A topic that we may look at but not read: one alarm that lasts as long as it does, however
+    often it is tried again; and it goes on by itself when we may."""
+    shop = shop_at("BARE", security="SASL_PLAINTEXT", mechanism="PLAIN", username="florin",
+                   environment={"FLORIN_KAFKA_PASSWORD": PASSWORDS["PLAIN"]})
+    ann, bob = shop.open("ann", money=10), shop.open("bob")
+    with shop.client() as client:
+        key = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    topic = "payroll." + uuid.uuid4().hex[:8]
+    CLUSTER.make_topic(topic, 1)
+    CLUSTER.allow(topic, payroll=["WRITE"], florin=["DESCRIBE", "DESCRIBE_CONFIGS"])
+    shop.server.config["kafka"]["topics"] = [
+        {"topic": topic, "principal": key["id"], "partitions": 1}]
+    shop.server.restart()
+    shop.wait_for(lambda: (shop.metric("worker_stopped") or 0) == 1, what="an alarm")
+    seen, until = set(), time.monotonic() + 9
+    while time.monotonic() < until:
+        seen.add(shop.metric("worker_stopped"))
+        time.sleep(0.02)
+    report.equal("the alarm does not go on and off", seen, {1})
+    alarms = [line for line in shop.server.log().splitlines()
+              if "ALARM" in line and topic in line]
+    report.check("it is said once, and why", len(alarms) == 1 and "authorization" in alarms[0],
+                 shop.server.log()[-2000:])
+    CLUSTER.allow(topic, florin=["READ"])
+    report.equal("a command", CLUSTER.send_as(
+        "payroll", PASSWORDS["PLAIN"], "BARE", topic, shops.payment(ann, bob, 3, "r1"),
+        key=str(shops.slot_of(ann)).encode(), headers=[("florin-version", b"1")]), None)
+    shop.wait_for(lambda: shop.balance(bob) == 3, what="the payment")
+    shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="the alarm to end")
+    shop.server.stop()
+
+
 def settings(report):
     """What makes no sense ends the start with a sentence."""
     for name, kafka, said in (
@@ -250,5 +294,6 @@ report.run("TLS", tls)
 report.run("client certificates", client_certificates)
 report.run("SASL", sasl)
 report.run("own topic", own_topic)
+report.run("not let read", not_let_read)
 report.run("settings", settings)
 report.finish()

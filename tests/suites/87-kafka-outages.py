@@ -52,7 +52,7 @@ def settings(**more):
 def world(**more):
     chosen = settings(**more)
     shop = shops.Shop(CLUSTER, BINARY, **chosen)
-    shop.topic = chosen["commands_topic"]
+    shop.topic, shop.dead = chosen["commands_topic"], chosen["dead_letter_topic"]
     shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
     return shop
 
@@ -187,22 +187,35 @@ def shorter_than_the_lag(report):
 
 
 def unsafe_topics(report):
-    """What a topic must not be like: no command is carried out, and the log says why."""
-    for said, topic, more in (
-            ("cleanup.policy=delete", {"cleanup_policy": "compact"}, {}),
-            ("unclean.leader.election.enable=false", {"unclean_leader_election_enable": "true"},
-             {}),
-            ("longer than idempotency keys", {"retention_ms": 40 * 86_400_000},
+    """What a topic must not be like: no command is carried out, no event told, and the log says
+    why."""
+    compact = {"cleanup_policy": "compact"}
+    for said, kind, topic, more in (
+            ("cleanup.policy=delete", "commands", compact, {}),
+            ("cleanup.policy=delete", "dead_letter", compact, {}),
+            ("cleanup.policy=delete", "events", compact, {"events": True}),
+            ("unclean.leader.election.enable=false", "commands",
+             {"unclean_leader_election_enable": "true"}, {}),
+            ("longer than idempotency keys", "commands", {"retention_ms": 40 * 86_400_000},
              {"idempotency_days": 30}),
-            ("8 partitions, but 4", {"partitions": 8}, {}),
-            ("1 replicas, fewer", {}, {"replicas": 3})):
+            ("longer than idempotency keys", "commands", {"retention_ms": -1}, {}),
+            ("8 partitions, but 4", "commands", {"partitions": 8}, {}),
+            ("min.insync.replicas=1, less than", "commands", {}, {"min_insync": 2}),
+            ("1 replicas, fewer", "commands", {}, {"replicas": 3})):
         chosen = settings(**more)
+        name = chosen.setdefault(f"{kind}_topic", f"{kind}.{uuid.uuid4().hex[:8]}")
         kept = {"retention_ms": 3_600_000, **topic}
-        CLUSTER.make_topic(chosen["commands_topic"], kept.pop("partitions", PARTITIONS), **kept)
+        CLUSTER.make_topic(name, kept.pop("partitions", PARTITIONS), **kept)
         shop = shops.Shop(CLUSTER, BINARY, **chosen)
         shop.wait_for(lambda: said in shop.server.log(), what=said)  # pylint: disable=W0640
-        report.check(f"{said}: an alarm", "ALARM: No command is carried out" in shop.server.log())
-        report.equal(f"{said}: no partition is taken", shop.metric("worker_partitions"), 0)
+        if kind == "events":
+            report.check(f"{said}: events wait", f"Events wait: The topic {name}" in
+                         shop.server.log(), shop.server.log())
+            report.equal(f"{said}: nobody publishes", shop.metric("events_publishing"), 0)
+        else:
+            report.check(f"{said}: an alarm",
+                         "ALARM: No command is carried out" in shop.server.log())
+            report.equal(f"{said}: no partition is taken", shop.metric("worker_partitions"), 0)
         shop.server.stop()
 
 
@@ -233,6 +246,45 @@ def cured_by_time(report):
         done += 1
         report.equal("it goes on", shop.outcome(queued["id"])["status"], "done")
     report.equal("once each", shop.balance(till), before + done)
+    shop.server.stop()
+
+
+def cut_before_the_letter(report):
+    """The line to the broker is cut before it has the dead letter, and the worker killed: the place
+    has not passed the record, and what is behind it is done once the letter is there."""
+    shop = world()
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    with shop.client() as client:
+        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    shop.server.stop()
+    producer, text = CLUSTER.producer(), str(shops.slot_of(ann)).encode()
+    partition = shops.partition_of(text, PARTITIONS)
+    for name, amount in (("bad", -5), ("good", 7)):
+        value = shops.payment(ann, bob, amount, name)
+        producer.send(shop.topic, value, key=text, partition=partition,
+                      headers=shops.headers_of(service["secret"], service["id"], text, value,
+                                               shop.topic)).get(30)
+    producer.close()
+    produce = 0
+    LINE.swallowed = {produce}
+    for restart in (False, True):
+        if restart:
+            shop.server.kill()
+        before = shop.server.log().count("Dead letter ")
+        shop.server.start()
+        shop.wait_for(lambda: shop.server.log().count("Dead letter ") >  # pylint: disable=W0640
+                      before, what="the letter to be sent")  # pylint: disable=W0640
+        LINE.cut()
+        with shop.client() as client:
+            places = {one["partition"]: one for one in client.get("/v1/queue")["partitions"]}
+        report.equal("the place stands before it", places[partition]["last"], 0, places)
+        report.equal("and nothing behind it is done", shop.balance(bob), 0)
+    report.equal("there is no letter", CLUSTER.read(shop.dead), [])
+    LINE.swallowed = set()
+    LINE.cut()
+    shop.wait_for(lambda: shop.balance(bob) == 7, what="what is behind it")
+    report.check("there is the letter", {letter.value for letter in CLUSTER.read(shop.dead)} ==
+                 {shops.payment(ann, bob, -5, "bad")})
     shop.server.stop()
 
 
@@ -369,6 +421,7 @@ def main():
     report.run("shorter than the lag", shorter_than_the_lag)
     report.run("unsafe topics", unsafe_topics)
     report.run("cured by time", cured_by_time)
+    report.run("cut before the letter", cut_before_the_letter)
     report.run("more partitions", more_partitions)
     report.run("another cluster", another_cluster)
     report.run("other records", other_records)
