@@ -19,6 +19,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NEWS_MAX 8
+#define PARTS_MAX 16
 static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
 
 struct recount {
@@ -111,20 +112,43 @@ static void set_present(struct recount *recount, struct auditor *auditor) {
     CHECK(pthread_mutex_unlock(&recount->lock) == 0);
 }
 
-static void recount_once(struct recount *recount) {
-    struct integrity_report report;
-    memset(&report, 0, sizeof(report));
-    uint64_t started_ns = clock_monotonic_ns();
-    struct auditor *auditor = auditor_open(recount->options.engine);
+// Books may have parts, which are examined one after the other.
+static uint32_t parts_of(const struct recount *recount, struct engine *ret_parts[PARTS_MAX]) {
+    struct engine *engine = recount->options.engine;
+    ret_parts[0] = engine;
+    return engine->port->parts == NULL ? 1 : engine->port->parts(engine, ret_parts, PARTS_MAX);
+}
+
+static enum status recount_part(struct recount *recount, struct engine *engine,
+                                struct integrity_report *report) {
+    struct integrity_report part;
+    memset(&part, 0, sizeof(part));
+    struct auditor *auditor = auditor_open(engine);
     auditor_pace(auditor, (uint64_t)recount->options.mib_per_s << 20);
     set_present(recount, auditor);
-    enum status status = auditor_check(auditor, &report);
+    enum status status = auditor_check(auditor, &part);
     set_present(recount, NULL);
     auditor_close(auditor);
+    if (status == STATUS_ok)
+        integrity_report_add(report, &part);
+    integrity_report_done(&part);
+    return status;
+}
+
+static void recount_once(struct recount *recount) {
+    struct integrity_report report;
+    struct engine *parts[PARTS_MAX];
+    memset(&report, 0, sizeof(report));
+    uint64_t started_ns = clock_monotonic_ns();
+    uint32_t count = parts_of(recount, parts);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
+        status = recount_part(recount, parts[i], &report);
     if (status != STATUS_ok) {
         if (!is_stopping(recount))
             log_line(LOG_WARNING, "integrity", "A recount could not be finished: %s.",
                      status_name(status));
+        integrity_report_done(&report);
         return;
     }
     atomic_store(&recount->took_ms, (clock_monotonic_ns() - started_ns) / 1000000);
@@ -169,9 +193,26 @@ static uint64_t record_count_max(const struct engine *engine, uint64_t end) {
     return engine->locator_time_shift == 0 ? end / 184 + 4096 : 0;
 }
 
+static enum status examine_part(struct recount *recount, const void *asker,
+                                struct engine *engine, struct integrity_report *report) {
+    struct integrity_report part;
+    memset(&part, 0, sizeof(part));
+    uint64_t end = engine->port->published_end(engine);
+    struct auditor *auditor = auditor_open_wide(engine, record_count_max(engine, end));
+    set_full(recount, asker, auditor);
+    enum status status = auditor_check(auditor, &part);
+    set_full(recount, NULL, NULL);
+    auditor_close(auditor);
+    if (status == STATUS_ok)
+        integrity_report_add(report, &part);
+    integrity_report_done(&part);
+    return status;
+}
+
 enum status recount_full(struct recount *recount, const void *asker,
                          struct integrity_report *ret_report) {
-    struct engine *engine = recount->options.engine;
+    struct engine *parts[PARTS_MAX];
+    uint32_t count = parts_of(recount, parts);
     const struct chain_prover *chain = &recount->options.chain;
     struct chain_walk *walk = &recount->walk;
     enum status status = STATUS_ok;
@@ -180,14 +221,8 @@ enum status recount_full(struct recount *recount, const void *asker,
     set_full(recount, asker, NULL);
     if (chain->prove != NULL)
         status = chain->prove(chain->context, walk);
-    if (status == STATUS_ok) {
-        uint64_t end = engine->port->published_end(engine);
-        struct auditor *auditor = auditor_open_wide(engine, record_count_max(engine, end));
-        set_full(recount, asker, auditor);
-        status = auditor_check(auditor, ret_report);
-        set_full(recount, NULL, NULL);
-        auditor_close(auditor);
-    }
+    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
+        status = examine_part(recount, asker, parts[i], ret_report);
     set_full(recount, NULL, NULL);
     if (status != STATUS_ok)
         return status;

@@ -69,6 +69,8 @@ bool audit_page_take(const struct list_query *query, uint64_t position, struct s
         item->outcome.status = STATUS_ok;
         item->outcome.record = bytes;
         item->note = count - 1 - i;
+        item->cursor =
+            i + 1 < count ? audit_cursor(position, i + 1) : audit_cursor(position - 8, 0);
     }
     return true;
 }

@@ -23,6 +23,7 @@ struct outcome {
     uint8_t status;   // enum status
     bool replayed;    // the first answer again
     bool aside;       // busy for now, nothing was done: a row is locked; may be submitted again
+    bool elsewhere;   // likewise: another shard is to decide it (engine/shards)
     bool has_version; // `version` is that of the wallet which the answer is
     uint8_t hidden;   // of a transaction, from somebody bound: bits of enum hidden
     uint64_t version;
@@ -142,6 +143,7 @@ static inline bool submission_is_aside(const struct submission *submission) {
 struct entry {
     struct outcome outcome; // status ok; like the outcome of the matching read
     uint32_t note; // of the audit: which entry of the outcome's record (ledger/audit.h)
+    uint64_t cursor; // where a page that goes on behind it begins; 0: the engine does not say
 };
 
 enum list_kind {
@@ -332,6 +334,9 @@ struct engine_port {
     bool (*key_by_id)(struct engine *engine, struct id id, uint64_t now_ms, struct key *ret_key,
                       bool *ret_live);
     void (*stats)(struct engine *engine, struct engine_stats *ret_stats);
+    // The engines whose books these are together, each with records, things and totals of its own,
+    // for whoever examines them. NULL: there is but one, this. Borrowed.
+    uint32_t (*parts)(struct engine *engine, struct engine **ret_parts, uint32_t count_max);
     // Everything submitted is decided, durable and published before it returns.
     void (*close)(struct engine *engine);
 };

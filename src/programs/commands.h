@@ -26,6 +26,7 @@ int migrate_engine_run(int argc, char **argv); // migrate_engine_command.c
 int partitions_run(int argc, char **argv); // partitions_command.c
 int dead_letter_run(int argc, char **argv); // dead_letter_command.c
 int state_hash_run(int argc, char **argv); // state_hash_command.c
+int shards_run(int argc, char **argv);     // shards_command.c
 int rules_run(int argc, char **argv);      // rules_command.c
 // keys_create.c: `florin keys create --data DIR ...`, for a server that does not run. main.c sends
 // `keys create` here when the words hold --data, and everything else of `keys` to the client's row.

@@ -88,6 +88,9 @@ static const struct setting settings[] = {
      "`permissions` and `bound` (to the key's owner; false)."},
     {"postgres_replicas", SETTING_REPLICAS, 0, 0, 0, 0,
      "Streaming standbys that reads may go to: an array of up to 8 connection strings."},
+    {"shards", SETTING_SHARDS, 0, 0, 0, 0,
+     "Books on several PostgreSQL servers: an array of up to 16 objects of `name` and `url`, a "
+     "connection string (docs/shards.md). In place of --postgres."},
     INTEGER(postgres_replica_lag_ms, 100, 600000, 30000,
             "A replica that is further behind is not read from, in milliseconds."),
     INTEGER(postgres_cache_wallets, 0, 10000000, 10000,
@@ -324,6 +327,7 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_APPROVALS:
         return config_read_approvals(value, &config->approvals, ret_why, why_bytes);
     case SETTING_ROLES: return true; // see read_roles_first
+    case SETTING_SHARDS: return config_read_shards(value, &config->shards, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
     case SETTING_REDIS:

@@ -21,6 +21,7 @@
 #include "ledger/spending.h"
 #include "programs/config_kafka.h"
 #include "programs/config_rules.h"
+#include "programs/config_shards.h"
 #include "watch/patterns.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -59,6 +60,7 @@ struct config {
     struct config_rules rules;
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
+    struct config_shards shards;
     bool has_patterns; // they are looked for
     struct pattern_setting patterns[PATTERN_COUNT];
 };
@@ -71,6 +73,7 @@ enum setting_kind {
     SETTING_FLAG, // true or false; false by default
     SETTING_ROLES,
     SETTING_REPLICAS,
+    SETTING_SHARDS,
     SETTING_KAFKA,
     SETTING_TOKENS,
     SETTING_REDIS,

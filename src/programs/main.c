@@ -42,6 +42,8 @@ static const struct subcommand server_subcommands[] = {
      migrate_engine_run},
     {"partitions", "--postgres URL [detach --before MONTH [--dry-run]]",
      "Shows a database's partitions, or lets old ones go", partitions_run},
+    {"shards", "[prepare] --config FILE",
+     "Shows how the books are spread over servers, or makes shards of them", shards_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},
     {0},

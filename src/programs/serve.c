@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "engine/embedded/embedded.h"
 #include "engine/postgres/postgres.h"
+#include "engine/shards/shards.h"
 #include "http/server.h"
 #include "http/tls.h"
 #include "programs/commands.h"
@@ -35,6 +36,7 @@
 #include "programs/serve_options.h"
 #include "programs/serve_patterns.h"
 #include "programs/serve_rules.h"
+#include "programs/serve_shards.h"
 #include "programs/serve_tokens.h"
 #include "programs/version.h"
 
@@ -110,6 +112,8 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
         fprintf(stderr, "florin %s: --kafka needs \"host:port,host:port\".\n", serving->word);
         return false;
     }
+    if (!serve_shards_fit(&serving->config, serving->word, &serving->postgres))
+        return false;
     if (serving->is_worker) {
         serving->config.kafka.work = 1;
         serving->config.kafka.commands = 0; // it has no door
@@ -126,6 +130,16 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
 static const struct approval_rules *approvals_of(const struct serving *serving) {
     const struct approval_rules *rules = &serving->config.approvals;
     return rules->count != 0 || rules->expires_in_s != 0 ? rules : NULL;
+}
+
+// The books are in one database, or in several.
+static bool is_in_databases(const struct serving *serving) {
+    return serving->postgres != NULL || serve_has_shards(&serving->config);
+}
+
+static bool is_new_in_databases(const struct serving *serving) {
+    return serve_has_shards(&serving->config) ? shards_is_new(serving->engine)
+                                              : postgres_is_new(serving->engine);
 }
 
 static bool open_postgres(struct serving *serving, const struct vault_masters *masters) {
@@ -149,7 +163,11 @@ static bool open_postgres(struct serving *serving, const struct vault_masters *m
         .masters = masters,
         .review_expires_s = serving->config.rules.expires_in_s,
     };
-    if (postgres_open(&options, why, sizeof(why), &serving->engine) == STATUS_ok)
+    enum status status =
+        serve_has_shards(&serving->config)
+            ? serve_shards_open(&serving->config, &options, why, sizeof(why), &serving->engine)
+            : postgres_open(&options, why, sizeof(why), &serving->engine);
+    if (status == STATUS_ok)
         return true;
     fprintf(stderr, "florin %s: cannot open the books in PostgreSQL: %s\n", serving->word, why);
     return false;
@@ -181,7 +199,7 @@ static bool open_engine(struct serving *serving) {
     struct vault_masters masters = {0};
     bool is_encrypted = false, is_open = false;
     if (serve_read_masters(&serving->config.encryption, &masters, &is_encrypted))
-        is_open = serving->postgres != NULL
+        is_open = is_in_databases(serving)
                       ? open_postgres(serving, is_encrypted ? &masters : NULL)
                       : open_embedded(serving, is_encrypted ? &masters : NULL);
     explicit_bzero(&masters, sizeof(masters));
@@ -236,7 +254,9 @@ static bool is_exempt(const void *context, const uint8_t address[16]) {
 
 static bool open_server(struct serving *serving) {
     serving->chain = (struct serve_chain){
-        .engine = serving->engine, .folder = serving->folder, .postgres = serving->postgres};
+        .engine = serving->engine,
+        .folder = serving->folder,
+        .is_in_databases = is_in_databases(serving)};
     struct api_options api_options = {
         .engine = serving->engine,
         .currencies = serving->config.currencies,
@@ -312,7 +332,7 @@ static void tell_address(const struct serving *serving) {
            serving->is_worker ? "carries the queue out and tells its health at" : "serves",
            serving->tls != NULL ? "https" : "http", host_bytes, serving->listen,
            http_server_port(serving->server),
-           serving->postgres != NULL ? "PostgreSQL" : serving->folder);
+           is_in_databases(serving) ? "PostgreSQL" : serving->folder);
 }
 
 // Without the library's buffer, which would keep what went through it.
@@ -450,18 +470,20 @@ static bool build_up(struct serving *serving) {
         !open_server(serving))
         return false;
     struct serve_secret secret;
-    bool is_new = !serving->is_worker && (serving->postgres != NULL
-                                              ? postgres_is_new(serving->engine)
+    bool is_new = !serving->is_worker && (is_in_databases(serving)
+                                              ? is_new_in_databases(serving)
                                               : embedded_is_new(serving->engine));
     if (is_new && !make_first_key(serving, &secret))
         return false;
     if (!serving->is_worker || serving->config.rules.file[0] != '\0')
         serve_rules_open(&serving->rules, &serving->config, serving->engine);
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
-                          serving->postgres == NULL))
+                          !is_in_databases(serving)))
         return false;
-    serving->patterns =
-        serve_patterns_open(&serving->config, serving->engine, serving->postgres == NULL);
+    // What looks for patterns follows one feed, and shards have several.
+    if (!serve_has_shards(&serving->config))
+        serving->patterns =
+            serve_patterns_open(&serving->config, serving->engine, !is_in_databases(serving));
     serve_rules_tell(&serving->rules, serving->patterns);
     http_server_start(serving->server);
     tell_address(serving);

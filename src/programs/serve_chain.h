@@ -5,8 +5,8 @@
 
 struct serve_chain {
     struct engine *engine;
-    const char *folder;   // of the journal; or
-    const char *postgres; // a connection string: where the books are
+    const char *folder;   // of the journal
+    bool is_in_databases; // and not in the folder
 };
 
 // `chain` must outlive the prover.

@@ -53,5 +53,8 @@ struct integrity_report {
     uint64_t took_us;
 };
 
+// Adds what an examination of another part of the same books found: counts and totals are summed,
+// and the first difference stays. `report` may be zeroed: then it becomes a copy.
+void integrity_report_add(struct integrity_report *report, const struct integrity_report *part);
 // Gives back what a report owns; accepts a zeroed one. Thread: any.
 void integrity_report_done(struct integrity_report *report);

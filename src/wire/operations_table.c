@@ -113,7 +113,8 @@ static const struct field *const audit_list_query[] = {
 
 #define MAY(status) STATUS_BIT(STATUS_##status)
 #define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
-#define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
+#define MAY_MOVE                                                                                   \
+    (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed) | MAY(across_shards))
 #define MAY_PAY                                                                                    \
     (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds) | MAY(refused_by_rule) |              \
      MAY(rules_not_loaded) | MAY(balance_limit_exceeded))

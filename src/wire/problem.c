@@ -64,15 +64,15 @@ const char *problem_advice(enum status status) {
         [STATUS_limit_exceeded] =
             "Ask for less, wait for the next day or month, or raise the limit.",
         [STATUS_cannot_pay] = "Ask who owns the wallet.",
-        [STATUS_history_archived] = "Ask for what is later, or whoever runs the books: archived "
-                                    "months lie with them.",
+        [STATUS_history_archived] =
+            "Ask for what is later, or whoever runs the books: archived months lie with them.",
+        [STATUS_across_shards] = "Use wallets of one shard, and ask who runs the servers.",
         [STATUS_payments_stopped] =
             "Look at /check-integrity; an admin decides with POST /check-integrity/resume.",
         [STATUS_owner_unknown] =
             "Check the owner's name; it is the one that wallets were opened with.",
         [STATUS_encryption_off] =
-            "Give the server a master key (setting encryption); texts written from then on can be "
-            "destroyed.",
+            "Give the server a master key (encryption); texts of then on can be destroyed.",
         [STATUS_refused_by_rule] = "Ask whoever looks after the rules; another try ends alike.",
         [STATUS_held_for_review] = "Send it alone: a payment that is held for review answers 202.",
         [STATUS_anomaly_not_pending] =

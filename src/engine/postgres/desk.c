@@ -13,6 +13,7 @@ void desk_init(struct desk *desk) {
     desk->keys_version = UINT64_MAX;
     CHECK(pthread_mutex_init(&desk->rules_lock, NULL) == 0);
     desk->heads_round = -1;
+    desk->slots_version = -1;
     desk->retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
 }
 
@@ -174,7 +175,8 @@ void desk_hide(const struct desk *desk, const struct command *command, const str
 }
 
 uint64_t desk_next_number(const struct desk *desk) {
-    uint64_t number = number_of_time(desk->now_ms);
+    uint64_t number =
+        number_of_time(desk->now_ms) + ((uint64_t)desk->shard_number << NUMBER_SHARD_SHIFT);
     return number > desk->counters.last_record ? number : desk->counters.last_record + 1;
 }
 

@@ -138,6 +138,7 @@ struct record_row {
 struct head {
     struct sha256 chain, before; // now; and as the last batch that was confirmed left it
     uint32_t added;              // by the batch that is being written
+    bool is_elsewhere;           // another shard owns the slot
     uint64_t last_record;        // the last of them
 };
 
@@ -205,6 +206,10 @@ struct desk {
     struct head heads[LIMIT_SLOTS];
     struct sha256 heads_chain;
     int64_t heads_round; // -1: none are known
+    // Which slots another shard owns, kept while the books' version of it is this.
+    int64_t slots_version;    // -1: not known
+    uint32_t elsewhere_count; // slots that another shard owns; 0: nobody needs to look
+    uint32_t shard_number;    // of struct books' server among the shards; 0: the only one
 
     struct wants wants;
     struct sealing sealing;
@@ -280,6 +285,20 @@ MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
                                        struct inbox_node *first, bool will_write);
 // desk_find.c: gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
+
+// desk_slots.c: what of a batch is on another shard.
+// The slot whose shard decides a command.
+uint32_t desk_home_slot(const struct command *command);
+// Whether another shard owns that slot.
+bool desk_is_elsewhere(const struct desk *desk, uint32_t slot);
+// Whether the command names something on another shard, or something on the desk that it is about
+// does: then it cannot be decided here.
+bool desk_reaches_across(const struct desk *desk, const struct command *command,
+                         const struct found *found);
+// The command's home is on another shard: whoever brought it has an old map.
+void desk_turn_away(struct outcome *outcome);
+// The same, of all that a submission is to be decided on. False: it is at home here.
+bool desk_turn_away_submission(const struct desk *desk, struct submission *submission);
 
 // desk_decide.c
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,

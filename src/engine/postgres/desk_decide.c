@@ -197,6 +197,10 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     uint64_t position;
     memset(outcome, 0, sizeof(*outcome));
     count(&stats->commands);
+    if (!in_atomic && desk_is_elsewhere(desk, desk_home_slot(command))) {
+        desk_turn_away(outcome);
+        return;
+    }
     if (command->has_key && desk_earlier(desk, command->key, &record, &position)) {
         outcome_replay(desk, command, &record, position, outcome, stats);
         return;
@@ -206,6 +210,10 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     if (command->type == COMMAND_RULES && desk_rules_are_in_force(desk, command))
         return;
     desk_find(desk, command, &found);
+    if (desk_reaches_across(desk, command, &found)) {
+        outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
+        return;
+    }
     if (is_blocked(&found)) {
         set_aside(outcome, stats);
         return;
@@ -346,6 +354,8 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
 
 void desk_decide_submission(struct desk *desk, struct submission *submission,
                             struct engine_stats *stats) {
+    if (desk_turn_away_submission(desk, submission))
+        return;
     if (submission->atomic) {
         decide_atomic(desk, submission, stats);
         return;
@@ -358,7 +368,9 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
         const struct command *command = &submission->commands[i];
         if (submission->again && !submission->outcomes[i].aside)
             continue; // it was decided the first time
-        if (command_is_read(command->type))
+        if (desk_is_elsewhere(desk, desk_home_slot(command)))
+            desk_turn_away(&submission->outcomes[i]);
+        else if (command_is_read(command->type))
             desk_read(desk, command, &submission->outcomes[i]);
         else
             desk_decide(desk, command, false, &submission->outcomes[i], stats);

@@ -300,6 +300,8 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
     desk->end_record = (uint64_t)row_number(result, 0, 16);
     desk->archived = (uint64_t)row_number(result, 0, 21);
     desk->sealing.generation_now = row_number(result, 0, 22);
+    desk->slots_version = row_number(result, 0, 23);
+    desk->shard_number = (uint32_t)row_number(result, 0, 24);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
@@ -317,6 +319,10 @@ static void take_head(struct desk *desk, const struct pg_result *result, int row
     CHECK(slot < LIMIT_SLOTS && chain.size == sizeof(desk->heads[slot].chain.bytes));
     memcpy(desk->heads[slot].chain.bytes, chain.bytes, chain.size);
     desk->heads[slot].before = desk->heads[slot].chain;
+    bool was_elsewhere = desk->heads[slot].is_elsewhere;
+    desk->heads[slot].is_elsewhere = row_number(result, row, 2) != 0;
+    desk->elsewhere_count += desk->heads[slot].is_elsewhere;
+    desk->elsewhere_count -= was_elsewhere;
 }
 
 static money_total total_of(struct slice text) {
@@ -731,6 +737,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     link_send(link, SQL_KEYS, &version);
     parameter_bytes(&heads, slice_of(&desk->heads_chain, sizeof(desk->heads_chain)));
     parameter_number(&heads, desk->heads_round);
+    parameter_number(&heads, desk->slots_version);
     link_send(link, SQL_HEADS, &heads);
     parameter_number(&due, DESK_DUE_MAX);
     link_send(link, desk->has_writes ? SQL_DUE_LOCKED : SQL_DUE, &due);
@@ -750,7 +757,9 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     if (result == LINK_OK && desk->answer_map.count != 0 &&
         desk_next_number(desk) >= desk->keys_end)
         return LINK_AGAIN; // keys may lie behind where they were looked for
-    if (result != LINK_OK)
+    if (result != LINK_OK) {
         desk->keys_version = UINT64_MAX;
+        desk->slots_version = -1;
+    }
     return result;
 }

@@ -9,6 +9,10 @@
 // What a round may have beyond the numbers of its millisecond before pruning by time would err; of
 // books that moved in it is more (books.number_slack).
 #define NUMBER_SLACK      (UINT64_C(1) << 24)
+// A round on the shard with number n begins so far into its millisecond, so two shards make the
+// same number only when one has made 8192 records in a millisecond. Nothing rests on it but the
+// order in which lists over both are cut into pages.
+#define NUMBER_SHARD_SHIFT 13
 #define NUMBER_TIME_MAX   (UINT64_C(1) << 43)
 
 // The smallest number of that time; saturates.

@@ -173,7 +173,14 @@ static void take_birth(void *context, enum sql statement, const struct pg_result
     books->desk.hash_seed = (uint64_t)row_number(result, 0, 2);
     books->number_slack = (uint64_t)row_number(result, 0, 17);
     struct slice filling = row_bytes(result, 0, 19), moved_to = row_bytes(result, 0, 20);
-    if (filling.size != 0)
+    struct slice shard = row_bytes(result, 0, 25);
+    struct slice wanted = books->shard == NULL ? (struct slice){0} : slice_of_text(books->shard);
+    if (!slice_equal(shard, wanted))
+        (void)snprintf(books->elsewhere, sizeof(books->elsewhere),
+                       "these books are the shard \"%.*s\" of several: serve all of them together, "
+                       "with the setting shards",
+                       (int)shard.size, (const char *)shard.bytes);
+    else if (filling.size != 0)
         (void)snprintf(books->elsewhere, sizeof(books->elsewhere),
                        "books are moving in here (%.*s) and are not whole yet: let "
                        "`florin migrate-engine` end, or begin it again",
@@ -293,6 +300,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     desk_init(&books->desk);
     if (options->idempotency_days != 0)
         books->desk.retention_ms = UINT64_C(24) * 3600 * 1000 * options->idempotency_days;
+    books->shard = options->shard;
     books->desk.approvals = options->approvals;
     books->desk.limits = options->limits;
     books->desk.review_expires_s = options->review_expires_s;

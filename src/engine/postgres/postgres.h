@@ -6,6 +6,7 @@
 struct vault_masters; // vault/vault.h
 
 struct postgres_options {
+    const char *shard; // what these books are called among several (shard.h); NULL: they are alone
     const char *url;                   // a libpq connection string
     const struct currency *currencies; // custom ones; their exponents must be those of the books
     uint32_t currency_count;

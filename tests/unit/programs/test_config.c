@@ -281,6 +281,30 @@ static void a_missing_file_is_told(void **state) {
     assert_int_equal(config_load("/", &config, why, sizeof(why)), STATUS_not_found);
 }
 
+static void shards_have_names_and_urls(void **state) {
+    struct config config;
+    assert_int_equal(parse("{\"shards\": [{\"name\": \"a-1\", \"url\": \"host=a\"}, "
+                           "{\"url\": \"host=b\", \"name\": \"b_2\"}]}",
+                           &config),
+                     STATUS_ok);
+    assert_int_equal(config.shards.count, 2);
+    assert_string_equal(config.shards.items[1].name, "b_2");
+    assert_string_equal(config.shards.items[1].url, "host=b");
+    refuses("{\"shards\": []}", "1 to 16");
+    refuses("{\"shards\": {\"name\": \"a\", \"url\": \"x\"}}", "shards must be like");
+    refuses("{\"shards\": [{\"name\": \"a\"}]}", "shards must be like");
+    refuses("{\"shards\": [{\"name\": \"A\", \"url\": \"x\"}]}", "small letters");
+    refuses("{\"shards\": [{\"name\": \"-a\", \"url\": \"x\"}]}", "beginning with");
+    refuses("{\"shards\": [{\"name\": \"a'b\", \"url\": \"x\"}]}", "small letters");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\", \"size\": 1}]}", "must be like");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\"}, {\"name\": \"a\", \"url\": "
+            "\"y\"}]}",
+            "each name once");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\"}, {\"name\": \"b\", \"url\": "
+            "\"x\"}]}",
+            "each name once");
+}
+
 static void replicas_are_connection_strings(void **state) {
     struct config config;
     assert_int_equal(parse("{\"postgres_replicas\": [\"host=a\", \"postgresql://b/c\"]}", &config),
@@ -308,6 +332,7 @@ int main(void) {
         cmocka_unit_test(rate_limits_keep_their_bounds),
         cmocka_unit_test(rate_limits_know_classes_and_own_roles),
         cmocka_unit_test(redis_may_ask_for_a_password),
+        cmocka_unit_test(shards_have_names_and_urls),
         cmocka_unit_test(replicas_are_connection_strings),
         cmocka_unit_test(there_is_an_end_to_currencies),
         cmocka_unit_test(a_missing_file_is_told),

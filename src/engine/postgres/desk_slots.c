@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Of books on several servers each owns some of the slots. The row of a slot is the truth about
+// that, read in the batch's own transaction whenever the books say that something has changed; so
+// whoever comes with an old map of the slots is turned away, and nothing is ever decided twice.
+#include "base/check.h"
+#include "engine/postgres/desk.h"
+
+uint32_t desk_home_slot(const struct command *command) {
+    if (command_is_of_cursor(command->type))
+        return command->cursor->cursor.slot;
+    return command_home_slot(command);
+}
+
+bool desk_is_elsewhere(const struct desk *desk, uint32_t slot) {
+    CHECK(slot < LIMIT_SLOTS);
+    return desk->elsewhere_count != 0 && desk->heads[slot].is_elsewhere;
+}
+
+static bool is_there(const struct desk *desk, struct id id) {
+    return !id_is_zero(id) && desk_is_elsewhere(desk, id_slot(id));
+}
+
+bool desk_reaches_across(const struct desk *desk, const struct command *command,
+                         const struct found *found) {
+    if (desk->elsewhere_count == 0)
+        return false;
+    if (is_there(desk, command->wallet) || is_there(desk, command->counterparty))
+        return true;
+    if (command->bank_id.size != 0 && desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id)))
+        return true;
+    if (found->hold != NULL &&
+        (is_there(desk, found->hold->hold.wallet) || is_there(desk, found->hold->hold.merchant)))
+        return true;
+    return found->transaction != NULL && (is_there(desk, found->purchase.wallet) ||
+                                          is_there(desk, found->purchase.merchant));
+}
+
+void desk_turn_away(struct outcome *outcome) {
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = outcome->refusal.status = STATUS_busy;
+    outcome->elsewhere = true;
+}
+
+// What is to be done together is at home where its first command is.
+bool desk_turn_away_submission(const struct desk *desk, struct submission *submission) {
+    if (desk->elsewhere_count == 0 || (!submission->atomic && !submission->guarded))
+        return false;
+    const struct command *first =
+        submission->guarded ? &submission->batch : &submission->commands[0];
+    if (!desk_is_elsewhere(desk, desk_home_slot(first)))
+        return false;
+    desk_turn_away(&submission->batch_outcome);
+    for (uint32_t i = 0; i < submission->count; i++)
+        desk_turn_away(&submission->outcomes[i]);
+    return true;
+}

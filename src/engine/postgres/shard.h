@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Books on several servers: what the databases know of each other. A shard is a database with the
+// whole schema, a name, and some of the slots; all shards of the same books have the same id and
+// seal, so that an id says its slot wherever it was made.
+//
+// Whoever owns slot 0 makes keys and sets of rules; the other shards have copies of them.
+#pragma once
+#include "base/limits.h"
+#include "engine/engine.h"
+
+#define SHARDS_MAX          16
+#define SHARD_NAME_BYTES    33 // with its end: small letters, digits, - and _
+#define SHARD_NOBODY        255
+#define SHARD_SHOWN_BYTES   4096
+
+struct shard_place {
+    const char *name, *url;
+};
+
+// Brings every database's schema up to date and makes shards of databases that are none yet: the
+// first may have books already and keeps all slots then; empty ones share them evenly. A further
+// empty database joins without slots. Whatever it breaks off at, and whoever else does the same,
+// no slot ever has two owners. STATUS_busy: some server cannot be reached; STATUS_invalid_request:
+// these are not all shards of one and the same books. `ret_why` has a sentence.
+MUST_CHECK enum status shards_prepare(const struct shard_place *places, uint32_t count,
+                                      char *ret_why, size_t why_bytes);
+
+// Looks at all shards and brings copies up to date; has a connection to each. `parts` are their
+// open engines, in the order of the configuration, and must outlive it. Thread: one.
+struct shard_carrier;
+struct shard_carrier *shard_carrier_open(struct engine *const *parts, uint32_t count);
+void shard_carrier_close(struct shard_carrier *carrier);
+// Asks every shard which slots it owns. Of a shard that cannot be asked `owners` stays as it is;
+// SHARD_NOBODY: none says so. STATUS_busy: somebody could not be asked.
+MUST_CHECK enum status shard_carrier_map(struct shard_carrier *carrier,
+                                         uint8_t owners[LIMIT_SLOTS]);
+// Brings keys and rules from the shard with that place to all others. STATUS_busy: not everywhere.
+MUST_CHECK enum status shard_carrier_carry(struct shard_carrier *carrier, uint32_t home);
+
+// One line for people: slots, wallets, records, what was written lately, and size on disk.
+// STATUS_busy or STATUS_invalid_request: `ret_line` says why.
+MUST_CHECK enum status shard_show(const struct shard_place *place,
+                                  char ret_line[SHARD_SHOWN_BYTES]);

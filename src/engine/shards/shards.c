@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// Opens the shards one after the other, and closes them again.
+#include "engine/shards/shards.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "engine/shards/shards_books.h"
+
+#define FOLDER_BYTES 4096
+
+static uint32_t shards_parts(struct engine *engine, struct engine **ret_parts,
+                             uint32_t count_max) {
+    struct shards *shards = shards_of(engine);
+    uint32_t count = shards->count < count_max ? shards->count : count_max;
+    for (uint32_t i = 0; i < count; i++)
+        ret_parts[i] = shards->parts[i];
+    return shards->count;
+}
+
+static void shards_free(struct shards *shards) {
+    if (shards->carrier != NULL)
+        shard_carrier_close(shards->carrier);
+    shards_free_flights(shards);
+    (void)pthread_mutex_destroy(&shards->lock);
+    memory_free(shards);
+}
+
+// What is under way is answered: first the keeper goes, then the shards, whose last rounds nobody
+// has to keep any more.
+static void shards_close(struct engine *engine) {
+    struct shards *shards = shards_of(engine);
+    signal_gate_publish(&shards->stop, 1);
+    if (shards->has_keeper)
+        CHECK(pthread_join(shards->keeper, NULL) == 0);
+    for (uint32_t i = 0; i < shards->count; i++)
+        if (shards->parts[i] != NULL)
+            shards->parts[i]->port->close(shards->parts[i]);
+    struct inbox_node *node = inbox_take_all(&shards->inbox, 0);
+    while (node != NULL) {
+        struct flight *flight = (struct flight *)node;
+        node = node->next;
+        flight_finish(flight);
+    }
+    shards_free(shards);
+}
+
+static const struct engine_port shards_port = {
+    .submit = shards_submit,
+    .list = shards_list,
+    .balance_at = shards_balance_at,
+    .owns = shards_owns,
+    .read = shards_read,
+    .feed = shards_feed,
+    .published_end = shards_end,
+    .wallets = shards_wallets,
+    .holds = shards_holds,
+    .withdrawals = shards_withdrawals,
+    .currencies = shards_currencies,
+    .find_key = shards_find_key,
+    .key_by_id = shards_key_by_id,
+    .stats = shards_stats,
+    .parts = shards_parts,
+    .close = shards_close,
+};
+
+bool shards_is_new(struct engine *engine) {
+    CHECK(engine->port == &shards_port);
+    return postgres_is_new(shards_part(shards_of(engine), 0));
+}
+
+// ---- opening ------------------------------------------------------------------------------------
+
+static enum status open_part(struct shards *shards, const struct shards_options *options,
+                             uint32_t place, char *ret_why, size_t why_bytes) {
+    char folder[FOLDER_BYTES], why[512] = "";
+    const struct shard_place *shard = &options->places[place];
+    struct postgres_options each = *options->each;
+    int size = snprintf(folder, sizeof(folder), "%s/shard-%s", options->folder, shard->name);
+    if (size < 0 || (size_t)size >= sizeof(folder) ||
+        (mkdir(folder, 0700) != 0 && errno != EEXIST)) {
+        (void)snprintf(ret_why, why_bytes, "the folder shard-%s cannot be made: %s", shard->name,
+                       strerror(errno));
+        return STATUS_disk_failed;
+    }
+    each.url = shard->url;
+    each.shard = shard->name;
+    each.folder = folder;
+    enum status status = postgres_open(&each, why, sizeof(why), &shards->parts[place]);
+    if (status != STATUS_ok)
+        (void)snprintf(ret_why, why_bytes, "the shard \"%s\": %s", shard->name, why);
+    return status;
+}
+
+// Amounts would mean another thing on each shard.
+static enum status judge_currencies(const struct shards *shards, char *ret_why,
+                                    size_t why_bytes) {
+    struct currency_account *all = memory_take_zeroed(2 * LIMIT_CURRENCIES_MAX * sizeof(*all));
+    struct currency_account *other = all + LIMIT_CURRENCIES_MAX;
+    uint32_t count = shards->parts[0]->port->currencies(shards->parts[0], all,
+                                                        LIMIT_CURRENCIES_MAX);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 1; i < shards->count; i++) {
+        uint32_t others = shards->parts[i]->port->currencies(shards->parts[i], other,
+                                                             LIMIT_CURRENCIES_MAX);
+        for (uint32_t k = 0; k < others * count; k++) {
+            const struct currency *one = &all[k % count].currency;
+            const struct currency *two = &other[k / count].currency;
+            if (strncmp(one->code, two->code, sizeof(one->code)) != 0 ||
+                one->exponent == two->exponent)
+                continue;
+            (void)snprintf(ret_why, why_bytes, "%.12s has another exponent on another shard",
+                           one->code);
+            status = STATUS_invalid_request;
+        }
+    }
+    memory_free(all);
+    return status;
+}
+
+static enum status open_all(struct shards *shards, const struct shards_options *options,
+                            char *ret_why, size_t why_bytes) {
+    enum status status = shards_prepare(options->places, options->count, ret_why, why_bytes);
+    for (uint32_t i = 0; i < options->count && status == STATUS_ok; i++)
+        status = open_part(shards, options, i, ret_why, why_bytes);
+    if (status == STATUS_ok)
+        status = judge_currencies(shards, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
+    shards->engine.seal = shards->parts[0]->seal;
+    shards->engine.locator_time_shift = shards->parts[0]->locator_time_shift;
+    shards->carrier = shard_carrier_open(shards->parts, shards->count);
+    status = shards_read_map(shards);
+    if (status == STATUS_ok)
+        status = shard_carrier_carry(shards->carrier, shards_owner(shards, 0));
+    if (status != STATUS_ok)
+        (void)snprintf(ret_why, why_bytes, "a shard was there and is away again");
+    return status;
+}
+
+enum status shards_open(const struct shards_options *options, char *ret_why, size_t why_bytes,
+                        struct engine **ret_engine) {
+    CHECK(options->count >= 2 && options->count <= SHARDS_MAX);
+    struct shards *shards = memory_take_zeroed(sizeof(*shards));
+    shards->engine.port = &shards_port;
+    shards->count = options->count;
+    memset(shards->owners, SHARD_NOBODY, sizeof(shards->owners));
+    inbox_init(&shards->inbox);
+    signal_gate_init(&shards->stop, 0, 0);
+    CHECK(pthread_mutex_init(&shards->lock, NULL) == 0);
+    enum status status = open_all(shards, options, ret_why, why_bytes);
+    if (status != STATUS_ok) {
+        shards_close(&shards->engine);
+        return status;
+    }
+    thread_start(&shards->keeper, "shards", shards_keeper, shards);
+    shards->has_keeper = true;
+    *ret_engine = &shards->engine;
+    return STATUS_ok;
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// A round is taken apart by the home slots of its commands, each shard gets a round of its own, and
+// the last one that is published puts the outcomes together again:
+//
+//   submit ─▶ parts ─▶ writers of the shards ─▶ landed ─▶ published
+//               ▲                                  │
+//               └── keeper reads the map again ◀───┘ turned away, or keys and rules to be copied
+//
+// What was decided stays: only what was turned away is sent again.
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "engine/shards/shards_books.h"
+
+#define FLIGHT_ARENA_BYTES 8192
+
+// ---- flights ------------------------------------------------------------------------------------
+
+static struct flight *take_flight(struct shards *shards) {
+    CHECK(pthread_mutex_lock(&shards->lock) == 0);
+    struct flight *flight = shards->spare;
+    if (flight != NULL)
+        shards->spare = flight->next;
+    CHECK(pthread_mutex_unlock(&shards->lock) == 0);
+    if (flight != NULL)
+        return flight;
+    flight = memory_take_zeroed(sizeof(*flight));
+    flight->shards = shards;
+    arena_init(&flight->arena, FLIGHT_ARENA_BYTES);
+    for (uint32_t i = 0; i < shards->count; i++) {
+        round_init(&flight->parts[i].round);
+        flight->parts[i].flight = flight;
+    }
+    return flight;
+}
+
+static void give_flight(struct flight *flight) {
+    struct shards *shards = flight->shards;
+    arena_reset(&flight->arena);
+    flight->pieces = NULL;
+    CHECK(pthread_mutex_lock(&shards->lock) == 0);
+    flight->next = shards->spare;
+    shards->spare = flight;
+    CHECK(pthread_mutex_unlock(&shards->lock) == 0);
+}
+
+void shards_free_flights(struct shards *shards) {
+    while (shards->spare != NULL) {
+        struct flight *flight = shards->spare;
+        shards->spare = flight->next;
+        for (uint32_t i = 0; i < shards->count; i++)
+            round_done(&flight->parts[i].round);
+        arena_done(&flight->arena);
+        memory_free(flight);
+    }
+}
+
+// ---- taking apart -------------------------------------------------------------------------------
+
+static uint32_t part_of(const struct flight *flight, const struct command *command) {
+    uint32_t slot = command_is_of_cursor(command->type) ? command->cursor->cursor.slot
+                                                        : command_home_slot(command);
+    return shards_owner(flight->shards, slot);
+}
+
+static bool goes_together(const struct submission *submission) {
+    return submission->atomic || submission->guarded || submission->count <= 1;
+}
+
+static uint32_t part_of_whole(const struct flight *flight, const struct submission *submission) {
+    if (submission->guarded)
+        return part_of(flight, &submission->batch);
+    return submission->count == 0 ? 0 : part_of(flight, &submission->commands[0]);
+}
+
+static bool was_turned_away(const struct submission *submission) {
+    if (submission->atomic || submission->guarded)
+        return submission->batch_outcome.elsewhere;
+    for (uint32_t i = 0; i < submission->count; i++)
+        if (submission->outcomes[i].elsewhere)
+            return true;
+    return false;
+}
+
+static void hang(struct flight *flight, struct piece *piece, struct submission *sent) {
+    struct part *part = &flight->parts[piece->part];
+    sent->next = NULL;
+    *part->end = sent;
+    part->end = &sent->next;
+    part->round.command_count += sent->count;
+}
+
+static struct piece *add_piece(struct flight *flight, struct submission *whole, uint32_t part) {
+    struct piece *piece = arena_take(&flight->arena, sizeof(*piece));
+    memset(piece, 0, sizeof(*piece));
+    piece->next = flight->pieces;
+    piece->whole = whole;
+    piece->part = part;
+    flight->pieces = piece;
+    return piece;
+}
+
+static void send_whole(struct flight *flight, struct submission *submission) {
+    // Who has been here before is decided only where something was set aside.
+    for (uint32_t i = 0; submission->again && !submission->atomic && i < submission->count; i++)
+        submission->outcomes[i].aside |= submission->outcomes[i].elsewhere;
+    struct piece *piece = add_piece(flight, submission, part_of_whole(flight, submission));
+    hang(flight, piece, submission);
+}
+
+// Those of its commands that are for one shard.
+static void send_some(struct flight *flight, struct submission *whole, uint32_t part,
+                      bool only_turned_away) {
+    struct piece *piece = NULL;
+    for (uint32_t i = 0; i < whole->count; i++) {
+        if ((only_turned_away && !whole->outcomes[i].elsewhere) ||
+            part_of(flight, &whole->commands[i]) != part)
+            continue;
+        if (piece == NULL) {
+            piece = add_piece(flight, whole, part);
+            piece->own = (struct submission){.is_batch = whole->is_batch, .again = whole->again};
+            piece->own.commands =
+                arena_take(&flight->arena, whole->count * sizeof(*whole->commands));
+            piece->own.outcomes =
+                arena_take(&flight->arena, whole->count * sizeof(*whole->outcomes));
+            piece->places = arena_take(&flight->arena, whole->count * sizeof(*piece->places));
+        }
+        uint32_t place = piece->own.count++;
+        piece->places[place] = i;
+        piece->own.commands[place] = whole->commands[i];
+        piece->own.outcomes[place] = whole->outcomes[i];
+        piece->own.outcomes[place].aside |= whole->outcomes[i].elsewhere;
+    }
+    if (piece != NULL)
+        hang(flight, piece, &piece->own);
+}
+
+static void send_apart(struct flight *flight, struct submission *submission,
+                       bool only_turned_away) {
+    for (uint32_t i = 0; i < flight->shards->count; i++)
+        send_some(flight, submission, i, only_turned_away);
+}
+
+// ---- putting together ---------------------------------------------------------------------------
+
+static void keep_outcome(struct flight *flight, struct outcome *outcome) {
+    if (outcome->record.bytes != NULL)
+        outcome->record = arena_copy(&flight->round->arena, outcome->record);
+    if (outcome->opening.bytes != NULL)
+        outcome->opening = arena_copy(&flight->round->arena, outcome->opening);
+}
+
+static bool is_for_all(const struct command *command, const struct outcome *outcome) {
+    return outcome->status == STATUS_ok &&
+           (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
+            command->type == COMMAND_KEY_ROTATE || command->type == COMMAND_RULES);
+}
+
+static void take_back(struct flight *flight, struct piece *piece) {
+    bool is_own = piece->places == NULL;
+    struct submission *sent = is_own ? piece->whole : &piece->own;
+    if (sent->atomic || sent->guarded)
+        keep_outcome(flight, &sent->batch_outcome);
+    for (uint32_t i = 0; i < sent->count; i++) {
+        struct outcome *outcome = &sent->outcomes[i];
+        keep_outcome(flight, outcome);
+        flight->is_carried |= is_for_all(&sent->commands[i], outcome);
+        if (!is_own)
+            piece->whole->outcomes[piece->places[i]] = *outcome;
+    }
+}
+
+// Every part has answered. Thread: the last one's, or the keeper.
+static void landed(struct flight *flight) {
+    struct shards *shards = flight->shards;
+    for (struct piece *piece = flight->pieces; piece != NULL; piece = piece->next)
+        take_back(flight, piece);
+    flight->pieces = NULL;
+    for (uint32_t i = 0; i < shards->count; i++) {
+        struct round_times times = flight->parts[i].round.times;
+        if (flight->parts[i].round.first != NULL && times.synced_ns > flight->times.synced_ns)
+            flight->times = times;
+        round_release(&flight->parts[i].round);
+    }
+    flight->is_stale = false;
+    for (uint32_t i = 0; i < flight->order_count; i++)
+        flight->is_stale = flight->is_stale || was_turned_away(flight->order[i]);
+    if ((flight->is_stale || flight->is_carried) && !shards_are_stopping(shards))
+        inbox_push(&shards->inbox, &flight->node);
+    else
+        flight_finish(flight);
+}
+
+static void part_published(struct round *round) {
+    struct flight *flight = ((struct part *)round->context)->flight;
+    if (__atomic_sub_fetch(&flight->left, 1, __ATOMIC_ACQ_REL) == 0)
+        landed(flight);
+}
+
+static void launch(struct flight *flight, bool only_turned_away) {
+    struct shards *shards = flight->shards;
+    uint32_t count = shards->count, sent = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct part *part = &flight->parts[i];
+        part->round.first = NULL;
+        part->round.command_count = 0;
+        part->round.times = (struct round_times){0};
+        part->round.published = part_published;
+        part->round.context = part;
+        part->end = &part->round.first;
+    }
+    for (uint32_t i = 0; i < flight->order_count; i++) {
+        struct submission *submission = flight->order[i];
+        if (only_turned_away && !was_turned_away(submission))
+            continue;
+        if (goes_together(submission))
+            send_whole(flight, submission);
+        else
+            send_apart(flight, submission, only_turned_away);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        sent |= (uint32_t)(flight->parts[i].round.first != NULL) << i;
+    // Once the last one is on its way the flight may be somebody else's already.
+    __atomic_store_n(&flight->left, (uint32_t)__builtin_popcount(sent), __ATOMIC_RELEASE);
+    if (sent == 0) {
+        landed(flight);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if ((sent >> i & 1) != 0)
+            shards->parts[i]->port->submit(shards->parts[i], &flight->parts[i].round);
+}
+
+// What the house says to the books it says to all of them.
+static void pass_flags(struct shards *shards) {
+    bool stopped = atomic_load_explicit(&shards->engine.payments_stopped, memory_order_relaxed);
+    bool failed = atomic_load_explicit(&shards->engine.rules_failed, memory_order_relaxed);
+    for (uint32_t i = 0; i < shards->count; i++) {
+        atomic_store_explicit(&shards->parts[i]->payments_stopped, stopped, memory_order_relaxed);
+        atomic_store_explicit(&shards->parts[i]->rules_failed, failed, memory_order_relaxed);
+    }
+}
+
+void shards_submit(struct engine *engine, struct round *round) {
+    struct shards *shards = shards_of(engine);
+    struct flight *flight = take_flight(shards);
+    uint32_t count = 0;
+    pass_flags(shards);
+    for (struct submission *s = round->first; s != NULL; s = s->next)
+        count++;
+    flight->round = round;
+    flight->order = arena_take(&flight->arena, (count + 1) * sizeof(struct submission *));
+    flight->order_count = 0;
+    for (struct submission *s = round->first; s != NULL; s = s->next)
+        flight->order[flight->order_count++] = s;
+    flight->begun_ns = clock_monotonic_ns();
+    flight->is_stale = flight->is_carried = false;
+    flight->times = (struct round_times){0};
+    launch(flight, false);
+}
+
+void flight_again(struct flight *flight) {
+    CHECK(flight->is_stale);
+    launch(flight, true);
+}
+
+void flight_finish(struct flight *flight) {
+    struct round *round = flight->round;
+    struct submission **end = &round->first;
+    for (uint32_t i = 0; i < flight->order_count; i++) {
+        struct submission *submission = flight->order[i];
+        submission->batch_outcome.elsewhere = false;
+        for (uint32_t k = 0; k < submission->count; k++)
+            submission->outcomes[k].elsewhere = false;
+        *end = submission;
+        end = &submission->next;
+    }
+    *end = NULL;
+    round->position = (struct position){0};
+    round->times = flight->times;
+    give_flight(flight);
+    round->published(round);
+}

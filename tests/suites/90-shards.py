@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Books on two PostgreSQL servers: becoming shards, routing, keys and rules on both, lists and
+totals over both, old maps, and what is refused."""
+
+import json
+import os
+import sys
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+
+import florin  # noqa: E402
+import shards  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+SHARDS = shards.Shards(2)
+report = Report("shards")
+WAIT_S = 30
+
+
+def until(ask):
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found = ask()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def slot_of(identifier):
+    """The slot that an id carries."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    number = 0
+    for letter in identifier.split("_")[1]:
+        number = number * 32 + alphabet.index(letter)
+    raw = number.to_bytes(16, "big")
+    return (raw[6] & 15) << 6 | raw[7] >> 2
+
+
+class World:
+    """A server on two shards with wallets on each of them."""
+    def __init__(self, wanted=3):
+        self.server = florin.Server(florin=BINARY).start()
+        self.client = self.server.client()
+        self.wallets = ([], [])
+        self.count = 0
+        while min(map(len, self.wallets)) < wanted:
+            self.open()
+
+    def open(self, kind="customer"):
+        self.count += 1
+        made = self.client.post("/v1/wallets", {"owner": f"owner-{self.count}", "currency": "EUR",
+                                                "kind": kind})
+        assert made.status == 201, made
+        self.wallets[self.place(made.json["id"])].append(made.json["id"])
+        return made.json["id"]
+
+    @staticmethod
+    def place(identifier):
+        return slot_of(identifier) * 2 // 1024
+
+    def deposit(self, wallet, amount, key=None):
+        """With a bank id whose slot is on the wallet's shard."""
+        for number in range(200):
+            answer = self.client.post("/v1/deposits", {
+                "wallet": wallet, "amount": amount,
+                "bank_transaction_id": f"bank-{self.count}-{number}"}, key=key)
+            self.count += answer.status == 201
+            if answer.status == 201:
+                return answer
+            assert answer.code in ("across_shards", "duplicate_bank_transaction"), answer
+        raise AssertionError("no bank id is on that shard")
+
+    def transfer(self, source, target, amount, **options):
+        return self.client.post("/v1/transfers",
+                                {"from": source, "to": target, "amount": amount}, **options)
+
+    def balance(self, wallet):
+        return self.client.get(f"/v1/wallets/{wallet}").json["balance"]
+
+
+def routing(_, world):
+    for place in (0, 1):
+        one, two = world.wallets[place][:2]
+        world.deposit(one, 1000)
+        made = world.transfer(one, two, 300, key=f"transfer-{place}")
+        report.equal(f"a transfer on shard {place}", made.status, 201, made)
+        again = world.transfer(one, two, 300, key=f"transfer-{place}")
+        report.equal("a key answers again", (again.json["id"], again.replayed),
+                     (made.json["id"], True))
+        report.equal("its id leads to it",
+                     world.client.get(f"/v1/transactions/{made.json['id']}").json["amount"], 300)
+        report.equal("both wallets have it", (world.balance(one), world.balance(two)), (700, 300))
+        rows = SHARDS.sql(place, "SELECT count(*) FROM records WHERE kind = 2", world.server.data)
+        report.equal("it lies on its own shard alone", rows, "2")
+        history = world.client.get(f"/v1/wallets/{two}/transactions").json["items"]
+        report.equal("its history has it", [item["id"] for item in history], [made.json["id"]])
+
+
+def refusals(_, world):
+    here, there = world.wallets[0][0], world.wallets[1][0]
+    refused = world.transfer(here, there, 1, key="across")
+    report.equal("a payment across shards is refused", (refused.status, refused.code),
+                 (501, "across_shards"))
+    report.equal("and not remembered", world.transfer(here, there, 1, key="across").replayed, False)
+    report.equal("nothing moved", (world.balance(here), world.balance(there)), (700, 700))
+    batch = world.client.post("/v1/batches", {"atomic": True, "operations": [
+        {"type": "transfer", "from": here, "to": world.wallets[0][1], "amount": 1},
+        {"type": "transfer", "from": there, "to": world.wallets[1][1], "amount": 1}]})
+    report.equal("an atomic batch across shards, too", batch.code, "across_shards", batch)
+    report.equal("nothing of it moved", (world.balance(here), world.balance(there)), (700, 700))
+
+
+def batches(_, world):
+    operations = []
+    for turn in range(10):
+        wallets = world.wallets[turn % 2]
+        operations.append({"type": "transfer", "from": wallets[0], "to": wallets[1],
+                           "amount": 1 + turn})
+    done = world.client.post("/v1/batches", {"operations": operations})
+    amounts = [item.get("amount") for item in done.json["results"]]
+    report.equal("a batch over both shards is done, in its order", amounts, list(range(1, 11)),
+                 done)
+
+
+def lists(_, world):
+    wallets = sorted(sum(world.wallets, []))
+    shown = [item["id"] for item in world.client.list("/v1/wallets?limit=2")]
+    report.equal("all wallets are listed once, page by page", sorted(shown), wallets)
+    times = [item["created_at"] for item in world.client.list("/v1/transactions?limit=3")]
+    report.equal("transactions of both come newest first", times, sorted(times, reverse=True))
+    report.equal("and all of them", len(times), 14)
+    entries = {limit: world.client.list(f"/v1/audit?limit={limit}&to={times[0]}")
+               for limit in (1, 4, 1000)}
+    report.equal("the audit is the same one by one", entries[1], entries[1000])
+    report.equal("and by four", entries[4], entries[1000])
+    rows = [int(SHARDS.sql(place, "SELECT count(*) FROM records WHERE kind = 1",
+                           world.server.data)) for place in (0, 1)]
+    opened = [item for item in entries[1000] if item["operation"] == "openWallet"]
+    report.equal("it has what was done on both", (len(opened), min(rows) > 0), (sum(rows), True),
+                 entries[1000][:1])
+    owner = world.client.list("/v1/wallets?owner=owner-2")
+    report.equal("an owner's wallets are found", len(owner), 1)
+
+
+def totals(_, world):
+    answer = world.client.get("/check-integrity")
+    found = {item["currency"]: item for item in answer.json["currencies"]}["EUR"]
+    report.equal("the totals are those of both",
+                 (answer.json["consistent"], found["deposits"], found["wallet_balances"],
+                  found["wallets"]), (True, 2000, 2000, sum(map(len, world.wallets))), answer)
+    full = world.client.get("/check-integrity?depth=full")
+    report.equal("a full check adds both up", full.json["consistent"], True, full)
+    counts = {check["check"]: check["count"] for check in full.json["checked"]}
+    report.equal("and looks at all transactions", counts.get("postings"), 14, counts)
+
+
+def keys(world):
+    other = florin.Server(florin=BINARY, data=world.server.data + "-other")
+    SHARDS_KEY[other.data] = world.server.data
+    other.start()
+    secret = world.client.post("/v1/keys", {"name": "payer", "role": "service"}).json
+    for place in (0, 1):
+        wallets = world.wallets[place]
+        with world.server.client(secret["secret"]) as payer:
+            made = payer.post("/v1/transfers", {"from": wallets[0], "to": wallets[1], "amount": 1})
+            report.equal(f"a new key pays on shard {place} at once", made.status, 201, made)
+        with other.client(secret["secret"]) as payer:
+            report.check("and on another node", until(lambda p=payer: p.get(
+                f"/v1/wallets/{wallets[0]}").status == 200))
+    world.client.delete(f"/v1/keys/{secret['id']}")
+    with world.server.client(secret["secret"]) as payer:
+        report.equal("a revoked one does nothing any more",
+                     payer.get(f"/v1/wallets/{world.wallets[1][0]}").status, 401)
+    with other.client(secret["secret"]) as payer:
+        started = time.monotonic()
+        gone = until(lambda: payer.get(f"/v1/wallets/{world.wallets[1][0]}").status == 401)
+        report.check("nor does it on another node", gone, time.monotonic() - started)
+    revoked = [SHARDS.sql(place, "SELECT count(*) FROM keys WHERE revoked", world.server.data)
+               for place in (0, 1)]
+    report.equal("every shard knows", revoked, ["1", "1"])
+    return other
+
+
+def old_map(_, world, other):
+    """Slots without anything in them change hands behind the backs of two nodes."""
+    owners = [f"late-{number}" for number in range(40)]
+    free = []
+    used = {slot_of(wallet) for wallet in sum(world.wallets, [])}
+    SHARDS.give(world.server.data, "slot BETWEEN 600 AND 1023 AND slot NOT IN "
+                f"({','.join(map(str, used | {0}))})", 1, 0)
+    for node in (world.server, other):
+        with node.client(world.server.admin_secret) as client:
+            for owner in owners:
+                made = client.post("/v1/wallets", {"owner": owner, "currency": "EUR"})
+                free.append(made.status)
+    report.equal("who has an old map is sent on", free, [201] * 80)
+    with other.client(world.server.admin_secret) as client:
+        report.equal("nothing is there twice",
+                     [len(client.list(f"/v1/wallets?owner={owner}")) for owner in owners],
+                     [2] * 40)
+    there = SHARDS.sql(1, "SELECT count(*) FROM wallets WHERE slot IN "
+                          "(SELECT slot FROM slots WHERE state = 1)", world.server.data)
+    report.equal("nobody wrote where the slots were before", there, "0")
+    both = SHARDS.sql(0, "SELECT count(*) FROM wallets WHERE slot >= 600", world.server.data)
+    report.check("but where they are now", int(both) > 0, both)
+
+
+def showing(_, world):
+    path = os.path.join(world.server.home, "config.json")
+    said = world.server.command_line("shards", "--config", path)
+    lines = said.stdout.splitlines()
+    report.equal("florin shards shows both", [line.split()[0] for line in lines],
+                 ["shard", "a", "b"], said)
+    report.equal("and all slots", sum(int(line.split()[1]) for line in lines[1:]), 1024, said)
+
+
+def starts(_, world):
+    """What must not be served."""
+    setting = SHARDS.setting(world.server.data)
+    usual = florin.Server.usual_command
+    command, florin.Server.command = florin.Server.command, usual
+    try:
+        for name, config, words in (
+                ("a shard alone", None, "are the shard"),
+                ("one that is missing", {"shards": [setting[0], {
+                    "name": "c", "url": SHARDS.clusters[1].url(
+                        SHARDS.clusters[1].database_for("empty"))}]}, "on none of these shards"),
+                ("one under another's name", {"shards": [
+                    dict(setting[0], name="b"), dict(setting[1], name="a")]}, "is called"),
+                ("shards with replicas", {"shards": setting, "postgres_replicas": ["host=x"]},
+                 "postgres_replicas does not go together"),
+                ("a name twice", {"shards": [setting[0], setting[0]]}, "each name once")):
+            server = florin.Server(florin=BINARY, config=config)
+            if config is None:
+                words_before = server.command
+                server.command = lambda w=words_before: w() + ["--postgres", setting[0]["url"]]
+            refused = server.refused()
+            report.check(f"{name} is refused", refused is not None and words in refused[1], refused)
+    finally:
+        florin.Server.command = command
+
+
+def one_shard(_):
+    """A list of one is the plain database."""
+    server = florin.Server(florin=BINARY, config={"shards": SHARDS.setting("alone")[:1]})
+    usual, florin.Server.command = florin.Server.command, florin.Server.usual_command
+    try:
+        server.start()
+        report.equal("one shard is a plain database", SHARDS.sql(
+            0, "SELECT shard IS NULL FROM books", "alone"), "t")
+        server.stop()
+    finally:
+        florin.Server.command = usual
+
+
+SHARDS_KEY = {}
+SETTING = SHARDS.setting
+SHARDS.setting = lambda key: SETTING(SHARDS_KEY.get(key, key))
+shards.serve_from(SHARDS)
+
+WORLD = World()
+for step in (routing, refusals, batches, lists, totals):
+    report.run(step.__name__, step, WORLD)
+if WORLD.server.process.poll() is not None:
+    print(WORLD.server.log())
+OTHER = keys(WORLD)
+report.run("old map", old_map, WORLD, OTHER)
+report.run("showing", showing, WORLD)
+for server in (WORLD.server, OTHER):
+    report.equal("it stops in order", server.stop(), 0, server.log())
+verified = WORLD.server.verify()
+report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
+report.run("starts", starts, WORLD)
+report.run("one shard", one_shard)
+WORLD.server.start()
+report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]),
+             700 - (2 + 4 + 6 + 8 + 10) - 1)
+report.equal("it stops again", WORLD.server.stop(), 0)
+report.finish()
