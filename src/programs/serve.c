@@ -253,10 +253,8 @@ static bool is_exempt(const void *context, const uint8_t address[16]) {
 }
 
 static bool open_server(struct serving *serving) {
-    serving->chain = (struct serve_chain){
-        .engine = serving->engine,
-        .folder = serving->folder,
-        .is_in_databases = is_in_databases(serving)};
+    serving->chain =
+        (struct serve_chain){serving->engine, serving->folder, is_in_databases(serving)};
     struct api_options api_options = {
         .engine = serving->engine,
         .currencies = serving->config.currencies,
