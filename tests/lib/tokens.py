@@ -8,6 +8,9 @@ import os
 import subprocess
 import time
 
+BYTES_MAX = 8192  # TOKEN_BYTES_MAX of src/access/token.h
+P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
+ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 KINDS = {"RS256": ("RSA", ["-pkeyopt", "rsa_keygen_bits:2048"]),
          "ES256": ("EC", ["-pkeyopt", "ec_paramgen_curve:P-256"]),
          "EdDSA": ("ED25519", [])}
@@ -66,8 +69,11 @@ class Key:
             with open(scratch, "wb") as file:
                 file.write(text)
             return openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.path, "-in", scratch)
-        signature = openssl("dgst", "-sha256", "-sign", self.path, data=text)
+        signature = self.sign_der(text)
         return raw_signature(signature) if self.algorithm == "ES256" else signature
+
+    def sign_der(self, text):
+        return openssl("dgst", "-sha256", "-sign", self.path, data=text)
 
     def token(self, claims, header=None):
         """`claims` and `header` are objects, or texts to be taken as they are; None leaves a

@@ -65,17 +65,50 @@ def what_opens(report, server, keys):
             ("an audience among several", {"aud": ["other", "florin"]}, 200),
             ("groups as a list", {"groups": ["nobody", "reader"]}, 200),
             ("groups as a scope", {"groups": "openid reader"}, 200),
+            ("an audience twice in its list", {"aud": ["florin", "florin"]}, 200),
             ("no nbf, no iat", {"nbf": None, "iat": None}, 200),
+            ("issued in the future", {"iat": int(time.time()) + 3600}, 200),
             ("expired within the leeway", {"exp": int(time.time()) - 5}, 200),
             ("valid soon, within the leeway", {"nbf": int(time.time()) + 5}, 200)]:
         token = keys[1].token(tokens.claims(ISSUER, **{"groups": "reader", **more}))
         with server.client(token) as client:
             answer = client.get("/v1/wallets")
             report.equal(name, answer.status, status, answer)
+    with server.client(keys[1].token(good, {"typ": "at+jwt"})) as client:
+        report.equal("another typ", client.get("/v1/wallets").status, 200)
+    with server.client(another_of(keys[1].token(good))) as client:
+        answer = client.post("/v1/deposits", again, key="k")
+        report.equal("whoever turns a signature around is nobody else",
+                     (answer.status, answer.headers.get("idempotent-replayed")), (201, "true"),
+                     answer)
+    for size, status in [(tokens.BYTES_MAX, 200), (tokens.BYTES_MAX + 1, 401)]:
+        with server.client(of_size(keys[1], size)) as client:
+            report.equal(f"a token of {size} bytes", client.get("/v1/wallets").status, status)
     bound_ones(report, server, keys[1], wallet)
     only = keys[2].token(good, {"kid": None})
     with server.client(only) as client:
         report.equal("no kid, and one key that fits", client.get("/v1/wallets").status, 200)
+
+
+def another_of(token):
+    """The other ES256 signature that fits: with n - s in place of s."""
+    head, body, signature = token.split(".")
+    raw = tokens.decode(signature)
+    other = tokens.P256_ORDER - int.from_bytes(raw[32:], "big")
+    return f"{head}.{body}.{tokens.encode(raw[:32] + other.to_bytes(32, 'big'))}"
+
+
+def of_size(key, size):
+    """A good token of just so many bytes."""
+    for fill in range(size):
+        claims = tokens.claims(ISSUER, groups="reader", x="y" * (size * 3 // 4 - 400 + fill))
+        token = key.token(claims)
+        # Three bytes are four characters: what is missing is found in the header.
+        for more in range(4):
+            if len(token) == size:
+                return token
+            token = key.token(claims, {"x": "y" * more})
+    raise AssertionError(f"no token has {size} bytes")
 
 
 def bound_ones(report, server, key, wallet):
@@ -104,7 +137,8 @@ def forged(keys, stranger):
                          ("the modulus as a secret", tokens.decode(rsa.jwk()["n"]))]:
         mac = hmac.new(secret, text.encode(), hashlib.sha256).digest()
         yield name, f"{text}.{tokens.encode(mac)}"
-    for algorithm in ["none", "None", "NONE", "", "HS256", "RS512", "rs256", "ES384", None]:
+    for algorithm in ["none", "None", "NONE", "", "HS256", "RS512", "PS256", "rs256", "ES384",
+                      "ES256K", "ES256 ", ["ES256"], 1, None]:
         yield f"alg {algorithm}", rsa.token(good, {"alg": algorithm})
     unsigned = f"{tokens.encode({'alg': 'none'})}.{tokens.encode(good)}"
     yield "none without a signature", unsigned + "."
@@ -118,20 +152,44 @@ def forged(keys, stranger):
         good, {"kid": curve.kid, "jwk": stranger.jwk()})
     yield "a stranger's key behind jku", stranger.token(
         good, {"kid": curve.kid, "jku": "http://127.0.0.1:1/keys"})
-    yield "crit", rsa.token(good, {"crit": ["b64"], "b64": False})
+    for crit in (["b64"], [], "b64", {}, ["exp"]):
+        yield f"crit {crit}", rsa.token(good, {"crit": crit, "b64": False})
+    yield "a kid that is a number", rsa.token(good, {"kid": 1})
+    yield "a kid that is a list", rsa.token(good, {"kid": [rsa.kid]})
+    yield "a kid beyond all keys'", rsa.token(good, {"kid": "k" * 1000})
+    yield "a token in a token", curve.token(curve.token(good), {"cty": "JWT"})
+    yield "a token in a token, as a text", curve.token(json.dumps(curve.token(good)),
+                                                       {"cty": "JWT"})
+    yield "encrypted", ".".join([tokens.encode({"alg": "RSA-OAEP", "enc": "A256GCM"}),
+                                 *[tokens.encode(b"a" * 32)] * 4])
+    yield "with its claims left out", rsa.token(good).split(".")[0] + ".." + \
+        rsa.token(good).split(".")[2]
     head, body, signature = curve.token(good).split(".")
     yield "other claims", ".".join([head, tokens.encode({**good, "sub": "eve"}), signature])
     yield "no signature", ".".join([head, body, ""])
     yield "a signature of zeros", ".".join([head, body, tokens.encode(bytes(64))])
     yield "a short signature", ".".join([head, body, signature[:-4]])
+    for name, wrong in wrong_signatures(curve, edwards, rsa, good):
+        yield name, wrong
     yield "a padded part", ".".join([head, body, signature + "=="])
     yield "stray bits", ".".join([head, body, signature[:-1] + ("B" if signature[-1] == "A"
                                                                 else chr(ord(signature[-1]) + 1))])
     for name, more in [("expired", {"exp": now - 60}), ("not valid yet", {"nbf": now + 60}),
+                       ("not valid yet, as a text", {"nbf": str(now - 60)}),
+                       ("expired just beyond the leeway", {"exp": now - 31}),
                        ("no exp", {"exp": None}), ("exp as a text", {"exp": str(now + 60)}),
                        ("exp with a fraction", {"exp": now + 60.5}), ("exp below 1", {"exp": -1}),
                        ("exp beyond all years", {"exp": 2**62}),
                        ("another audience", {"aud": "other"}), ("no audience", {"aud": None}),
+                       ("no audience in its list", {"aud": []}),
+                       ("an audience in a list of lists", {"aud": [["florin"]]}),
+                       ("an audience with a name", {"aud": {"florin": "florin"}}),
+                       ("audiences in one text", {"aud": "florin other"}),
+                       ("the beginning of the audience", {"aud": "flori"}),
+                       ("an audience that goes on", {"aud": "florin2"}),
+                       ("an audience in capitals", {"aud": "Florin"}),
+                       ("issuers in a list", {"iss": [ISSUER]}),
+                       ("a subject that is a number", {"sub": 7}),
                        ("another issuer", {"iss": "https://evil.example"}),
                        ("an issuer with a tail", {"iss": ISSUER + "/"}),
                        ("no issuer", {"iss": None}),
@@ -143,12 +201,47 @@ def forged(keys, stranger):
     twice = json.dumps(good)[:-1]
     yield "sub twice", curve.token(twice + ', "sub": "eve"}')
     yield "groups twice", curve.token(twice + ', "groups": "reader"}')
+    for name in ("iss", "exp", "nbf", "shop"):
+        again = json.dumps({name: {**good, "shop": "ann"}[name]})[1:-1]
+        yield f"{name} twice", curve.token(
+            json.dumps({**good, "shop": "ann"})[:-1] + f", {again}}}")
+    yield "sub twice, once escaped", curve.token(twice + ', "\\u0073ub": "eve"}')
+    yield "kid twice", curve.token(good, '{"alg": "ES256", "kid": "curve", "kid": "curve"}')
     yield "aud twice", curve.token(twice + ', "aud": "florin"}')
     yield "alg twice", curve.token(good, '{"alg": "none", "alg": "ES256", "kid": "curve"}')
     yield "claims that are a list", curve.token([good])
     yield "claims that are no JSON", curve.token("{")
     yield "claims behind claims", curve.token(json.dumps(good) + "{}")
     yield "deep claims", curve.token(twice + ', "x": ' + "[" * 500 + "]" * 500 + "}")
+
+
+def wrong_signatures(curve, edwards, rsa, good):
+    """Signatures in shapes that some libraries take, or that are the sum of a good one and
+    nothing."""
+    text = curve.token(good).rsplit(".", 1)[0]
+    raw = curve.sign(text.encode())
+    r, s, order = raw[:32], raw[32:], tokens.P256_ORDER.to_bytes(32, "big")
+    yield "a signature in ASN.1", f"{text}.{tokens.encode(curve.sign_der(text.encode()))}"
+    for name, wrong in [("r is 0", bytes(32) + s), ("s is 0", r + bytes(32)),
+                        ("r is the order", order + s), ("s is the order", r + order),
+                        ("r and s changed places", s + r), ("something behind", raw + b"\0"),
+                        ("something in front", b"\0" + raw), ("r twice", r + r)]:
+        yield f"ES256: {name}", f"{text}.{tokens.encode(wrong)}"
+    text = edwards.token(good).rsplit(".", 1)[0]
+    raw = edwards.sign(text.encode())
+    more = int.from_bytes(raw[32:], "little") + tokens.ED25519_ORDER
+    for name, wrong in [("s and the order", raw[:32] + more.to_bytes(32, "little")),
+                        ("s is 0", raw[:32] + bytes(32)),
+                        ("the neutral point", b"\1" + bytes(63)), ("half of it", raw[:32])]:
+        yield f"EdDSA: {name}", f"{text}.{tokens.encode(wrong)}"
+    text = rsa.token(good).rsplit(".", 1)[0]
+    raw = rsa.sign(text.encode())
+    modulus = int.from_bytes(tokens.decode(rsa.jwk()["n"]), "big")
+    more = int.from_bytes(raw, "big") + modulus
+    for name, wrong in [("a zero in front", b"\0" + raw), ("0", bytes(256)),
+                        ("1", bytes(255) + b"\1"), ("-1", (modulus - 1).to_bytes(256, "big")),
+                        ("itself and the modulus", more.to_bytes(257, "big"))]:
+        yield f"RS256: {name}", f"{text}.{tokens.encode(wrong)}"
 
 
 def what_does_not_open(report, server, keys, stranger):
@@ -167,6 +260,17 @@ def what_does_not_open(report, server, keys, stranger):
         report.check("a token beyond the limit",
                      client.get("/v1/wallets", headers={"Authorization": f"Bearer {long_one}"})
                      .status in (401, 413, 431))
+        huge = "a" * 200_000 + ".b.c"
+        report.check("one beyond all limits",
+                     client.get("/v1/wallets", headers={"Authorization": f"Bearer {huge}"})
+                     .status in (413, 431))
+        report.equal("and the server lives", client.get("/healthz").status, 200)
+        good = keys[1].token(tokens.claims(ISSUER, groups="reader"))
+        for name, header in [("two tokens", f"Bearer {good}, Bearer {good}"),
+                             ("a token and a word", f"Bearer {good} admin"),
+                             ("another scheme", f"DPoP {good}"), ("no scheme", good)]:
+            report.equal(name, client.get("/v1/wallets", headers={"Authorization": header}).status,
+                         401)
     page = metrics(server)
     report.check("refused ones are counted", page["florin_tokens_refused_total"] >= 40, page)
     report.check("and those remembered", page["florin_tokens_remembered_total"] >= 2, page)
