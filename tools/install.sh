@@ -16,6 +16,7 @@ curl
 openssl
 python3-venv
 redis-server
+systemd
 pgbouncer
 postgresql
 prometheus

@@ -37,6 +37,16 @@ static bool parse(const char *text, size_t size, const char *where, struct maste
     return is_key;
 }
 
+// systemd gives credentials to one service alone; where it does so by an access list the bits of
+// the group show that list's mask.
+static mode_t modes_of_others(const char *path) {
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    size_t size = folder == NULL ? 0 : strlen(folder);
+    bool is_credential = size != 0 && strncmp(path, folder, size) == 0 && path[size] == '/' &&
+                         strstr(path + size, "/../") == NULL;
+    return is_credential ? S_IWGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+}
+
 static bool read_file(const char *path, struct master_key *ret_key) {
     char text[HEX_BYTES + 8];
     struct stat found;
@@ -48,7 +58,7 @@ static bool read_file(const char *path, struct master_key *ret_key) {
             (void)close(file);
         return false;
     }
-    if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if ((found.st_mode & modes_of_others(path)) != 0) {
         fprintf(stderr,
                 "florin serve: others may read the master key in %s. Take that from them: "
                 "chmod 600 %s\n",

@@ -209,6 +209,18 @@ def wrong_keys(report, server, _):
     os.chmod(right, 0o640)
     told = (server.refused() or (0, "it runs"))[1]
     report.check("a key that others may read", "chmod 600" in told, told)
+    server.environment["CREDENTIALS_DIRECTORY"] = os.path.dirname(right)
+    for mode, name in ((0o444, "all"), (0o460, "a group that may write to it")):
+        os.chmod(right, mode)
+        told = (server.refused() or (0, "it runs"))[1]
+        report.check(f"a credential of {name}", "chmod 600" in told, told)
+    os.chmod(right, 0o440)
+    server.start()  # as systemd's lists show it
+    server.stop()
+    server.environment["CREDENTIALS_DIRECTORY"] = os.path.dirname(right) + "/elsewhere"
+    told = (server.refused() or (0, "it runs"))[1]
+    report.check("what lies beside the credentials is none", "chmod 600" in told, told)
+    del server.environment["CREDENTIALS_DIRECTORY"]
     os.chmod(right, 0o600)
     with open(right, encoding="utf-8") as file:
         key = file.read().strip()

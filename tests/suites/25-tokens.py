@@ -174,6 +174,11 @@ def forged(keys, stranger):
     yield "a padded part", ".".join([head, body, signature + "=="])
     yield "stray bits", ".".join([head, body, signature[:-1] + ("B" if signature[-1] == "A"
                                                                 else chr(ord(signature[-1]) + 1))])
+    yield from odd_claims(curve, now)
+    yield from odd_json(curve, good)
+
+
+def odd_claims(curve, now):
     for name, more in [("expired", {"exp": now - 60}), ("not valid yet", {"nbf": now + 60}),
                        ("not valid yet, as a text", {"nbf": str(now - 60)}),
                        ("expired just beyond the leeway", {"exp": now - 31}),
@@ -198,6 +203,10 @@ def forged(keys, stranger):
                        ("a subject beyond a principal", {"sub": "a" * 255}),
                        ("no role", {"groups": "guests"}), ("no groups", {"groups": None})]:
         yield name, curve.token(tokens.claims(ISSUER, **{"groups": "reader", **more}))
+
+
+def odd_json(curve, good):
+    """Whatever can be understood in two ways."""
     twice = json.dumps(good)[:-1]
     yield "sub twice", curve.token(twice + ', "sub": "eve"}')
     yield "groups twice", curve.token(twice + ', "groups": "reader"}')

@@ -18,6 +18,7 @@ from report import Report  # noqa: E402
 
 UNIT = os.path.join(TESTS, "..", "packaging", "florin.service")
 EXPOSURE_MAX = 1.5
+NOBODY = 65534
 
 
 def output(*words):
@@ -80,6 +81,75 @@ def the_unit(report):
                      score.group())
 
 
+def in_the_unit(report, binary):
+    """The server with what the packaged unit leaves it: no privilege, another user, its system
+    calls, no memory that is written and run."""
+    if shutil.which("systemd-analyze") is None or shutil.which("setpriv") is None or os.getuid():
+        report.skip("in the unit", "needs systemd-analyze, setpriv and root")
+        return
+    server = florin.Server(florin=binary, environment={"PYTHONDONTWRITEBYTECODE": "1"})
+    theirs, mine = os.path.join(server.home, "florin"), os.path.join(server.home, "unit")
+    shutil.copy(binary, theirs)  # they may not come to where it was built
+    shutil.copy(UNIT, mine)
+    shutil.copy(os.path.join(TESTS, "lib", "sandbox.py"), server.home)
+    key = os.path.join(server.home, "master.key")
+    with open(key, "w", encoding="ascii") as file:
+        file.write("5a" * 32)
+    os.chmod(key, 0o600)
+    words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+             "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", sys.executable,
+             os.path.join(server.home, "sandbox.py"), mine, theirs, "serve", "--data", "{data}",
+             "--listen", "{listen}"]
+    before = os.environ.get("FLORIN_SERVE")
+    os.environ["FLORIN_SERVE"] = " ".join(words)
+    server.config = {"encryption": {"master_key_file": key}, "http_threads": 2}
+    try:
+        server.command()  # writes the configuration, which is theirs, too
+        for name in ("", *os.listdir(server.home)):
+            os.chown(os.path.join(server.home, name), NOBODY, NOBODY)
+        server.start()
+        with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        report.equal("another user without any privilege",
+                     (status["Uid"].split(), status["CapEff"], status["CapBnd"],
+                      status["NoNewPrivs"], status["Seccomp"]),
+                     ([str(NOBODY)] * 4, "0" * 16, "0" * 16, "1", "2"))
+        works(report, server)
+        server.config["seccomp"] = True  # it may take more from itself
+        server.restart()
+        works(report, server)
+        server.stop()
+        with open(mine, encoding="utf-8") as file:
+            without = file.read().replace("SystemCallFilter=seccomp\n", "")
+        with open(mine, "w", encoding="utf-8") as file:
+            file.write(without)
+        told = server.refused() or (0, "it runs")
+        report.check("where it may not, it says so",
+                     told[0] == 1 and "allows the call seccomp" in told[1], told)
+        server.config["seccomp"] = False
+        server.start()
+        report.equal("complains of nothing", [line for line in server.log().splitlines()
+                                              if " warning " in line or " error " in line], [])
+        report.equal("and ends", server.stop(), 0)
+    finally:
+        os.environ.pop("FLORIN_SERVE")
+        if before is not None:
+            os.environ["FLORIN_SERVE"] = before
+        server.discard()
+
+
+def works(report, server):
+    with server.client() as client:
+        wallet = client.post("/v1/wallets", {"owner": "ann", "currency": "USD",
+                                             "metadata": {"note": "quiet"}})
+        paid = client.post("/v1/deposits", {"wallet": wallet["id"], "amount": 5,
+                                            "bank_transaction_id": wallet["id"]})
+        report.equal("it works there", (wallet.status, paid.status), (201, 201), paid)
+        report.equal("and reads", client.get(f"/v1/wallets/{wallet['id']}").get("metadata"),
+                     {"note": "quiet"})
+        report.check("the books agree", client.get("/check-integrity?depth=full")["consistent"])
+
+
 def the_document(report):
     """Whatever test docs/security.md names is there, and each risk and chapter names one."""
     with open(os.path.join(TESTS, "..", "docs", "security.md"), encoding="utf-8") as file:
@@ -105,6 +175,7 @@ def main():
     the_binary(report, binary)
     the_process(report, binary)
     the_unit(report)
+    report.run("in the unit", in_the_unit, binary)
     the_document(report)
     report.finish()
 
