@@ -306,6 +306,9 @@ bool queueing_request(struct asking *asking, struct call *call) {
                                        .value = buffer_slice(value),
                                        .principal_key = call->command.principal_key,
                                        .token_until_ms = call->command.token_until_ms,
+                                       .owner = call->command.token_until_ms == 0
+                                                    ? (struct slice){0}
+                                                    : call->command.bound_to,
                                        .origin = &call->command.origin};
     call->request = asking->request;
     call->principal = asking->principal.who;

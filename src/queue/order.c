@@ -74,10 +74,34 @@ static int digit_of(uint8_t byte) {
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
+// The bytes that those hexadecimal digits say, in place. False: they are none.
+static bool read_digits(struct slice digits, uint8_t *ret_bytes) {
+    for (size_t i = 0; i < digits.size / 2; i++) {
+        int high = digit_of(digits.bytes[2 * i]), low = digit_of(digits.bytes[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return digits.size % 2 == 0;
+}
+
+// Whom a token is bound to; a key's owner is in the books.
+static bool read_bound(struct slice digits, struct arena *arena, struct slice *ret_owner) {
+    if (slice_equal(digits, SLICE("-")))
+        return true;
+    if (digits.size == 0 || digits.size > 2 * LIMIT_TEXT_BYTES_MAX)
+        return false;
+    uint8_t *owner = arena_take(arena, digits.size / 2);
+    *ret_owner = slice_of(owner, digits.size / 2);
+    return read_digits(digits, owner);
+}
+
 // What a node said about who asked it; see proof.h.
-static bool read_context(struct slice context, struct wire_context *wire) {
+static bool read_context(struct slice context, struct arena *arena, struct wire_context *wire,
+                         struct slice *ret_owner) {
     struct slice key = next_word(&context), role = next_word(&context);
     struct slice until = next_word(&context), address = next_word(&context);
+    struct slice owner = next_word(&context);
     if (!slice_equal(key, SLICE("-")) && !id_parse(ID_KEY, key, &wire->principal_key))
         return false;
     if (role.size == 0 || role.size > 2 || until.size > 18 || address.size != 32 ||
@@ -95,12 +119,8 @@ static bool read_context(struct slice context, struct wire_context *wire) {
     }
     if (id_is_zero(wire->principal_key) && wire->token_until_ms == 0)
         return false; // the system queues nothing
-    for (size_t i = 0; i < 16; i++) {
-        int high = digit_of(address.bytes[2 * i]), low = digit_of(address.bytes[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        wire->origin.address[i] = (uint8_t)(high << 4 | low);
-    }
+    if (!read_digits(address, wire->origin.address) || !read_bound(owner, arena, ret_owner))
+        return false;
     wire->origin.request_id = context;
     return true;
 }
@@ -159,7 +179,8 @@ static bool read_principal(const struct order_reader *reader, const struct kafka
     wire->origin.principal = arena_copy(reader->arena, parts.principal);
     if (kind == PROOF_NODE) {
         struct slice context = arena_copy(reader->arena, parts.context);
-        if (proof_holds(proof, kind, &reader->node_key, &parts) && read_context(context, wire)) {
+        if (proof_holds(proof, kind, &reader->node_key, &parts) &&
+            read_context(context, reader->arena, wire, ret_owner)) {
             // Its role may have changed since it was let in.
             if (!id_is_zero(wire->principal_key) &&
                 reader->engine->port->key_by_id(reader->engine, wire->principal_key,

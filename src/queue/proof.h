@@ -4,9 +4,10 @@
 // Headers of a record:
 //   florin-version    1; 2: the value may be a wallet_change. What signs is the same for both
 //   florin-principal  whose command it is, such as "key_01j..."
-//   florin-context    only from nodes: "KEY ROLE UNTIL ADDRESS REQUEST": a key's id, "-" of one
-//                     who came with a token; a role's number; until when the token is good, in
-//                     milliseconds; 32 hexadecimal digits; the request's id. Empty otherwise
+//   florin-context    only from nodes: "KEY ROLE UNTIL ADDRESS OWNER REQUEST": a key's id, "-" of
+//                     one who came with a token; a role's number; until when the token is good, in
+//                     milliseconds; 32 hexadecimal digits; in such digits the owner that a token
+//                     is bound to, "-" of none; the request's id. Empty otherwise
 //   florin-proof      "key " or "node ", and HMAC-SHA256 in 64 hexadecimal digits
 //
 // Signed are these bytes, each part but the last followed by a line feed:

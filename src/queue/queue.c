@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/signal_gate.h"
 #include "base/thread.h"
@@ -14,7 +15,7 @@
 #define POLL_MS       20
 #define LOOK_NS       UINT64_C(2000000000)
 #define LOOK_WAIT_MS  1000
-#define CONTEXT_BYTES 256
+#define CONTEXT_BYTES (256 + 2 * LIMIT_TEXT_BYTES_MAX)
 
 struct queue {
     struct kafka_producer *producer;
@@ -86,22 +87,33 @@ bool queue_is_up(struct queue *queue) {
     return kafka_producer_is_up(queue->producer);
 }
 
+static size_t add_digits(char *text, const uint8_t *bytes, size_t size) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return 2 * size;
+}
+
 // What the books write down beside the principal: see proof.h.
 static size_t context_of(const struct queue_order *order, char ret_text[CONTEXT_BYTES]) {
-    static const char digits[] = "0123456789abcdef";
     const struct origin *origin = order->origin;
+    CHECK(order->owner.size <= LIMIT_TEXT_BYTES_MAX);
     size_t size = 1;
     ret_text[0] = '-';
     if (!id_is_zero(order->principal_key))
         size = id_format(ID_KEY, order->principal_key, ret_text);
     int added = snprintf(ret_text + size, CONTEXT_BYTES - size, " %u %llu ", origin->role,
                          (unsigned long long)order->token_until_ms);
-    CHECK(added > 0 && size + (size_t)added + 33 + origin->request_id.size <= CONTEXT_BYTES);
+    size_t more = 32 + 1 + 2 * order->owner.size + 1 + 1 + origin->request_id.size;
+    CHECK(added > 0 && size + (size_t)added + more <= CONTEXT_BYTES);
     size += (size_t)added;
-    for (size_t i = 0; i < sizeof(origin->address); i++) {
-        ret_text[size++] = digits[origin->address[i] >> 4];
-        ret_text[size++] = digits[origin->address[i] & 15];
-    }
+    size += add_digits(ret_text + size, origin->address, sizeof(origin->address));
+    ret_text[size++] = ' ';
+    if (order->owner.size == 0)
+        ret_text[size++] = '-';
+    size += add_digits(ret_text + size, order->owner.bytes, order->owner.size);
     ret_text[size++] = ' ';
     if (origin->request_id.size != 0)
         memcpy(ret_text + size, origin->request_id.bytes, origin->request_id.size);

@@ -19,6 +19,7 @@ struct queue_order {
     struct slice value;     // wire_render_queued
     struct id principal_key;
     uint64_t token_until_ms; // as in struct command
+    struct slice owner;      // whom it is bound to that came with a token; else empty
     const struct origin *origin;
 };
 

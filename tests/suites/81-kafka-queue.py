@@ -6,14 +6,13 @@ refused, whoever wrote them."""
 import json
 import os
 import sys
-import threading
-import time
 import uuid
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
 
 import broker  # noqa: E402
+import door  # noqa: E402
 import florin  # noqa: E402
 import forgetful  # noqa: E402
 import schema  # noqa: E402
@@ -164,84 +163,6 @@ def every_type(report):
             "/v1/batches", {"operations": [{"type": "transfer", "from": ann, "to": seller,
                                             "amount": 1}]},
             headers={"Prefer": "respond-async"}).status, 200)
-    shop.server.stop()
-
-
-def at_the_door(report):
-    """Rate limits, permissions and the form are looked at before anything is handed over; and the
-    audit knows of what was queued who asked for it, from where and in which request."""
-    shop = world(rate_limits=[{"per": "key", "class": "money", "requests": 1, "seconds": 3600,
-                               "burst": 3}])
-    ann, bob = shop.open("ann", money=1000), shop.open("bob")
-    body, sent = {"from": ann, "to": bob, "amount": 1}, shop.metric("queue_sent_total")
-    with shop.client() as admin:
-        service = admin.post("/v1/keys", {"name": "payroll", "role": "service"}).json
-        auditor = admin.post("/v1/keys", {"name": "reader", "role": "auditor"}).json
-        with shop.server.client(auditor["secret"]) as client:
-            report.equal("no right", shop.queue(client, "/v1/transfers", body).code, "forbidden")
-        with shop.server.client("florin_service_nonsense") as client:
-            report.equal("no key", shop.queue(client, "/v1/transfers", body).status, 401)
-        report.equal("no form", shop.queue(admin, "/v1/transfers", {}).code, "invalid_request")
-        report.equal("nothing of it was handed over", shop.metric("queue_sent_total"), sent)
-        with shop.server.client(service["secret"]) as client:
-            answers = [shop.queue(client, "/v1/transfers", body if number else dict(
-                body, amount=5000), **{"X-Request-Id": f"door-{number}"}) for number in range(5)]
-        report.equal("the limit", [answer.status for answer in answers],
-                     [202, 202, 202, 429, 429])
-        report.check("when to come again", "retry-after" in answers[-1].headers, answers[-1])
-        report.equal("what was over it was not handed over", shop.metric("queue_sent_total"),
-                     sent + 3)
-        ended = [shop.outcome(answer["id"])["status"] for answer in answers[:3]]
-        report.equal("what was not is done", ended, ["refused", "done", "done"])
-
-        def audit():
-            return {(entry["principal"], entry["role"], entry["address"], entry["request_id"],
-                     entry["outcome"]) for entry in admin.get("/v1/audit?limit=200")["items"]
-                    if entry.get("operation") == "transfer" and "principal" in entry}
-        who = (service["id"], "service", "127.0.0.1")
-        wanted = {(*who, "door-0", "insufficient_funds"), (*who, "door-1", "ok"),
-                  (*who, "door-2", "ok"), (*who, "door-3", "rate_limited")}
-        shop.wait_for(lambda: wanted <= audit() and
-                      "forbidden" in {entry[-1] for entry in audit()}, what="the audit")
-    report.equal("once", (shop.balance(ann), shop.balance(bob)), (998, 2))
-    shop.server.stop()
-
-
-def waiting_together(report):
-    """Many wait for outcomes: the books are asked for all of them at once. How long may be waited
-    has bounds, and what is no number of seconds does not wait."""
-    topic = f"commands.{uuid.uuid4().hex[:8]}"
-    CLUSTER.make_topic(topic, PARTITIONS)
-    shop = shops.Shop(CLUSTER, BINARY, commands_topic=topic, events=False, work=False,
-                      http_threads=1)
-    shop.wait_for(lambda: shop.metric("queue_broker_up") == 1, what="the broker")
-    ann = shop.open("ann")
-    with shop.client() as client:
-        places = [shop.queue(client, "/v1/deposits", {
-            "wallet": ann, "amount": 1, "bank_transaction_id": f"W{number}"}).headers["location"]
-                  for number in range(40)]
-        for wait in ("wait=0", "wait=-5", "wait=abc", "wait", "respond-async", "wait=1"):
-            begun = time.monotonic()
-            told = client.get(places[0], headers={"Prefer": wait})
-            report.equal(f"{wait}: queued", told["status"], "queued")
-            report.check(f"{wait}: it waits not longer", time.monotonic() - begun < 30)
-    begun, answers = time.monotonic(), []
-
-    def ask(place):
-        with shop.client() as client:
-            answers.append(client.get(place, headers={"Prefer": "wait=5"})["status"])
-    threads = [threading.Thread(target=ask, args=(place,)) for place in places]
-    for thread in threads:
-        thread.start()
-    shop.wait_for(lambda: shop.metric("requests_waiting") >= len(places), what="all to wait")
-    rounds, since = shop.metric("engine_rounds_total"), time.monotonic()
-    for thread in threads:
-        thread.join()
-    rounds, took = shop.metric("engine_rounds_total") - rounds, time.monotonic() - since
-    report.equal("all are told", answers, ["queued"] * len(places))
-    report.check("they waited", time.monotonic() - begun >= 5)
-    # Each alone would be 40 times as many. Others (notes of the audit, a lease) are few.
-    report.check("one question for all that wait", 10 < rounds < 100 + 400 * took, (rounds, took))
     shop.server.stop()
 
 
@@ -723,11 +644,13 @@ def older_workers(report):
 
 
 report = Report("kafka queue")
+report.run("vectors", door.vectors)
 report.run("accepted and done", accepted_and_done)
 report.run("traced", traced)
 report.run("every type", every_type)
-report.run("at the door", at_the_door)
-report.run("waiting together", waiting_together)
+report.run("at the door", door.at_the_door, world)
+report.run("tokens queued", door.tokens_queued, world)
+report.run("waiting together", door.waiting_together, CLUSTER, BINARY)
 report.run("in order", in_order)
 report.run("every write queued", every_write_queued)
 report.run("other producers", other_producers)

@@ -138,6 +138,7 @@ static void read_operation(const struct desk *desk, const struct command *comman
         return;
     }
     outcome_point(outcome, &record, position);
+    desk_hide(desk, command, &record, outcome);
 }
 
 void desk_read(struct desk *desk, const struct command *command, struct outcome *ret_outcome) {
