@@ -36,6 +36,51 @@ def house(**more):
     return nodes.House(KAFKA, POSTGRES, BINARY, uuid.uuid4().hex[:8], **more)
 
 
+GATE = 7777  # of the database's advisory locks
+
+
+def gate_for(home, wallet):
+    """Whoever changes the wallet waits in the middle of his transaction while the gate is closed,
+    but not longer than four seconds."""
+    home.sql(f"""CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 FOR i IN 1 .. 400 LOOP
+                     EXIT WHEN pg_try_advisory_xact_lock_shared({GATE});
+                     PERFORM pg_sleep(0.01);
+                 END LOOP; RETURN NEW; END $$;
+                 CREATE TRIGGER wait_at_gate BEFORE UPDATE ON wallets FOR EACH ROW
+                 WHEN (NEW.id = (id_bytes('{wallet}'))) EXECUTE FUNCTION wait_at_gate()""")
+
+
+def closed_gate(home):
+    """What is returned opens it."""
+    def hold():
+        try:
+            home.sql(f"SELECT pg_advisory_lock({GATE}); SELECT pg_sleep(600)")
+        except RuntimeError:
+            pass  # its session is ended
+
+    def shut():
+        home.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                 "datname = current_database() AND query LIKE '%pg_sleep(600)%' AND "
+                 "pid <> pg_backend_pid()")
+        holder.join()
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    home.shop.wait_for(lambda: home.sql(f"SELECT count(*) FROM pg_locks WHERE objid = {GATE} AND "
+                                        "granted AND mode = 'ExclusiveLock'") == "1",
+                       what="the gate to be closed")
+    return shut
+
+
+INSIDE = ("FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' AND "
+          "query LIKE '%wallets%' AND query NOT LIKE '%pg_stat_activity%'")
+
+
+def waits(home, condition):
+    return home.sql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                    f"{condition}") != "0"
+
+
 def from_the_other_node(report):
     """All partitions are another process's: the node that was asked never sees the outcome but in
     the books."""
@@ -126,6 +171,38 @@ def stopped_and_woken(report):
     home.stop()
 
 
+def woken_with_a_batch(report):
+    """A worker is stopped in the middle of a commit, and that is lost; another takes its partitions
+    over and does the command. The first one wakes and tries again: under its older epoch nothing
+    is done."""
+    home = house(work=False)
+    shop, sleeper = home.shop, home.node("work").start()
+    shop.wait_for(home.has(sleeper, PARTITIONS), what="the sleeper's partitions")
+    slow, till = shop.open("slow", money=1000), shop.open("till", "merchant")
+    gate_for(home, slow)
+    open_gate = closed_gate(home)
+    with shop.client() as client:
+        body = {"from": slow, "to": till, "amount": 3}
+        place = shop.queue(client, "/v1/transfers", body)["id"]
+        shop.wait_for(lambda: home.sql(f"SELECT count(*) {INSIDE}") == "1",
+                      what="a commit in the middle")
+        sleeper.process.send_signal(signal.SIGSTOP)
+        home.sql(f"SELECT pg_terminate_backend(pid) {INSIDE}")
+        open_gate()
+        heir = home.node("work").start()
+        shop.wait_for(home.has(heir, PARTITIONS), what="its partitions to be the other's")
+        report.equal("the other does it", shop.outcome(place)["status"], "done")
+        sleeper.process.send_signal(signal.SIGCONT)
+        shop.wait_for(lambda: home.metric(sleeper, "worker_fenced_total") >= 1,
+                      what="the first one to be fenced")
+        shop.wait_for(lambda: home.metric(sleeper, "worker_partitions") +
+                      home.metric(heir, "worker_partitions") == PARTITIONS, what="both to share")
+        last = shop.queue(client, "/v1/transfers", body)["id"]
+        report.equal("what comes next is done", shop.outcome(last)["status"], "done")
+    report.equal("once each", (shop.balance(slow), shop.balance(till)), (994, 6))
+    home.stop()
+
+
 def another_publisher(report):
     """The node that publishes is killed, the next one is stopped: every change is told, in
     order."""
@@ -179,40 +256,6 @@ def another_publisher(report):
     home.stop()
 
 
-GATE = 7777  # of the database's advisory locks
-
-
-def closed_gate(home):
-    """Whoever changes a wallet that is called slow waits, in the middle of his transaction, until
-    this is opened (by what is returned), or for four seconds."""
-    def hold():
-        try:
-            home.sql(f"SELECT pg_advisory_lock({GATE}); SELECT pg_sleep(600)")
-        except RuntimeError:
-            pass  # its session is ended
-
-    def shut():
-        home.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-                 "datname = current_database() AND query LIKE '%pg_sleep(600)%' AND "
-                 "pid <> pg_backend_pid()")
-        holder.join()
-    holder = threading.Thread(target=hold, daemon=True)
-    holder.start()
-    home.shop.wait_for(lambda: home.sql(f"SELECT count(*) FROM pg_locks WHERE objid = {GATE} AND "
-                                        "granted AND mode = 'ExclusiveLock'") == "1",
-                       what="the gate to be closed")
-    return shut
-
-
-INSIDE = ("FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' AND "
-          "query LIKE '%wallets%' AND query NOT LIKE '%pg_stat_activity%'")
-
-
-def waits(home, condition):
-    return home.sql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                    f"{condition}") != "0"
-
-
 def commits_late(report, turn):
     """A transaction has its numbers when its session is lost; a later one of another node commits
     and is told of, and then the earlier one, done again, commits: it is told of all the same, and
@@ -223,13 +266,7 @@ def commits_late(report, turn):
     slow, ann = shop.open("slow", money=1000), shop.open("ann", money=1000)
     tills = {payer: shop.open("till", "merchant") for payer in (slow, ann)}  # nobody's lock but his
     versions = {slow: 2, ann: 2, **{till: 1 for till in tills.values()}}
-    home.sql(f"""CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                 FOR i IN 1 .. 400 LOOP
-                     EXIT WHEN pg_try_advisory_xact_lock_shared({GATE});
-                     PERFORM pg_sleep(0.01);
-                 END LOOP; RETURN NEW; END $$;
-                 CREATE TRIGGER wait_at_gate BEFORE UPDATE ON wallets FOR EACH ROW
-                 WHEN (NEW.id = (id_bytes('{slow}'))) EXECUTE FUNCTION wait_at_gate()""")
+    gate_for(home, slow)
 
     def pay(node, payer, done):
         with node.client(home.secret) as client:
@@ -485,6 +522,7 @@ def main():
     report.run("from the other node", from_the_other_node)
     report.run("moving partitions", moving_partitions)
     report.run("stopped and woken", stopped_and_woken)
+    report.run("woken with a batch", woken_with_a_batch)
     report.run("another publisher", another_publisher)
     report.run("commits late", commits_late, 1)
     report.run("commits late without the turn", commits_late, 0)
