@@ -255,10 +255,26 @@ static void add_tokens(const struct api *api, struct buffer *buffer) {
             (unsigned long long)token_keys_state(api->options.token_keys, i).failures);
 }
 
+static void add_shards(const struct engine_stats *stats, struct buffer *buffer) {
+    if (stats->shard_count == 0)
+        return;
+    metric_value(buffer, "shards", "gauge", "Servers that the books lie on.", stats->shard_count);
+    metric_value(buffer, "legs_in_doubt", "gauge",
+                 "Prepared transactions of these books on any shard, when last looked at.",
+                 stats->legs_in_doubt);
+    metric_value(buffer, "legs_resolved_total", "counter",
+                 "Legs that another node had left behind and this one has finished.",
+                 stats->legs_resolved);
+    metric_value(buffer, "legs_missing", "gauge",
+                 "Legs that were decided and are nowhere; anything but 0 is an alarm.",
+                 stats->legs_missing);
+}
+
 static void add_engine(const struct api *api, struct buffer *buffer) {
     struct engine_stats stats;
     memset(&stats, 0, sizeof(stats));
     api->engine->port->stats(api->engine, &stats);
+    add_shards(&stats, buffer);
     metric_value(buffer, "engine_rounds_total", "counter", "Rounds decided.", stats.rounds);
     metric_value(buffer, "engine_commands_total", "counter", "Commands decided.", stats.commands);
     metric_value(buffer, "engine_refusals_total", "counter", "Commands refused.", stats.refusals);

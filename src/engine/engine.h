@@ -16,6 +16,7 @@
 #include "ledger/record.h"
 
 struct engine;
+struct legs;
 struct text_vault; // ledger/seal.h
 
 // What became of a command. Slices live until `round_release`.
@@ -118,6 +119,7 @@ struct round {
     uint32_t command_count;
     struct position position; // set before `published` by engines that read elsewhere, too
     struct round_times times; // set before `published`
+    struct legs *legs; // what it writes on other shards (postgres/crossing.h); NULL: nothing
     // Called once on the engine's thread when every outcome stands and is durable. Must be quick
     // and must not submit.
     void (*published)(struct round *round);
@@ -275,6 +277,9 @@ struct engine_stats {
     uint64_t reads_primary, reads_replica, reads_cached, cache_misses, cache_wallets;
     uint32_t rules_version, rule_count; // 0: no rules
     struct engine_rule rules[RULES_MAX];
+    // Of books on several servers: what is decided and not finished on all of them.
+    uint64_t legs_in_doubt, legs_resolved, legs_missing;
+    uint32_t shard_count; // 0: they lie on one
     uint32_t replica_count;
     struct engine_replica replicas[ENGINE_REPLICAS_MAX];
 };

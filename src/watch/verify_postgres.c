@@ -373,8 +373,8 @@ static bool open_bank_ids(struct examination *examination) {
     char select[256];
     uint64_t until = examination->span->until;
     (void)snprintf(select, sizeof(select),
-                   "SELECT record, bank_id, currency::bytea, id FROM bank_ids WHERE record < "
-                   "%" PRIu64 " ORDER BY record, currency",
+                   "SELECT record, bank_id, currency::bytea, id FROM bank_ids WHERE record > 0 AND "
+                   "record < %" PRIu64 " ORDER BY record, currency",
                    until != 0 ? until : INT64_MAX);
     memset(&examination->frame.bank_chain, 0, sizeof(examination->frame.bank_chain));
     rows_open(rows, &examination->link, "all_bank_ids", select);

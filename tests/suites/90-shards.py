@@ -62,17 +62,11 @@ class World:
     def place(identifier):
         return slot_of(identifier) * 2 // 1024
 
-    def deposit(self, wallet, amount, key=None):
-        """With a bank id whose slot is on the wallet's shard."""
-        for number in range(200):
-            answer = self.client.post("/v1/deposits", {
-                "wallet": wallet, "amount": amount,
-                "bank_transaction_id": f"bank-{self.count}-{number}"}, key=key)
-            self.count += answer.status == 201
-            if answer.status == 201:
-                return answer
-            assert answer.code in ("across_shards", "duplicate_bank_transaction"), answer
-        raise AssertionError("no bank id is on that shard")
+    def deposit(self, wallet, amount, bank=None, **options):
+        self.count += 1
+        return self.client.post("/v1/deposits", {
+            "wallet": wallet, "amount": amount,
+            "bank_transaction_id": bank or f"bank-{self.count}"}, **options)
 
     def transfer(self, source, target, amount, **options):
         return self.client.post("/v1/transfers",
@@ -85,7 +79,7 @@ class World:
 def routing(_, world):
     for place in (0, 1):
         one, two = world.wallets[place][:2]
-        world.deposit(one, 1000)
+        report.equal("a deposit", world.deposit(one, 1000).status, 201)
         made = world.transfer(one, two, 300, key=f"transfer-{place}")
         report.equal(f"a transfer on shard {place}", made.status, 201, made)
         again = world.transfer(one, two, 300, key=f"transfer-{place}")
@@ -126,13 +120,58 @@ def batches(_, world):
                  done)
 
 
+def bank_ids(_, world):
+    """Deposits and withdrawals whose bank id has its slot on either shard."""
+    for place in (0, 1):
+        wallet, other = world.wallets[place][1], world.wallets[1 - place][1]
+        before = world.balance(wallet)
+        ids = [f"tx-{place}-{number}" for number in range(24)]
+        made = [world.deposit(wallet, 10, bank, key=f"key-{bank}") for bank in ids]
+        report.equal(f"deposits on shard {place}", [item.status for item in made], [201] * 24)
+        report.equal("each counts once", world.balance(wallet), before + 240)
+        again = [world.deposit(wallet, 10, bank, key=f"key-{bank}") for bank in ids]
+        report.equal("retries are answered again",
+                     [(item.replayed, item.json["id"]) for item in again],
+                     [(True, item.json["id"]) for item in made])
+        twice = [world.deposit(other, 10, bank) for bank in ids]
+        report.equal("the bank's ids are unique over all shards",
+                     {item.code for item in twice}, {"duplicate_bank_transaction"})
+        found = [world.client.list(f"/v1/transactions?bank_transaction_id={bank}") for bank in ids]
+        report.equal("each is found by its bank's id",
+                     [[item["id"] for item in items] for items in found],
+                     [[item.json["id"]] for item in made])
+        asked = [world.client.post("/v1/withdrawals", {"wallet": wallet, "amount": 1}).json["id"]
+                 for _ in range(6)]
+        settled = [world.client.post(f"/v1/withdrawals/{wanted}/settle",
+                                     {"bank_transaction_id": f"out-{place}-{number}"})
+                   for number, wanted in enumerate(asked)]
+        report.equal("withdrawals are settled", [item.status for item in settled], [200] * 6,
+                     settled[0])
+        batch = world.client.post("/v1/batches", {"atomic": place == 1, "operations": [
+            operation for number in range(8) for operation in (
+                {"type": "deposit", "wallet": wallet, "amount": 7,
+                 "bank_transaction_id": f"batch-{place}-{number}"},
+                {"type": "transfer", "from": wallet, "to": world.wallets[place][0],
+                 "amount": 7})]})
+        report.equal("a batch of deposits that are spent at once", batch.status, 200, batch)
+    rows = [SHARDS.sql(place, "SELECT count(*) FROM bank_ids WHERE record = 0",
+                       world.server.data) for place in (0, 1)]
+    report.check("each shard has bank ids of the other's", min(map(int, rows)) > 0, rows)
+    prepared = [SHARDS.clusters[place].sql("SELECT count(*) FROM pg_prepared_xacts", "postgres")
+                for place in (0, 1)]
+    report.equal("nothing is left in doubt", prepared, ["0", "0"])
+    gone = until(lambda: all(SHARDS.sql(place, "SELECT count(*) FROM decisions",
+                                        world.server.data) == "0" for place in (0, 1)))
+    report.check("decisions go when their legs are finished", gone)
+
+
 def lists(_, world):
     wallets = sorted(sum(world.wallets, []))
     shown = [item["id"] for item in world.client.list("/v1/wallets?limit=2")]
     report.equal("all wallets are listed once, page by page", sorted(shown), wallets)
     times = [item["created_at"] for item in world.client.list("/v1/transactions?limit=3")]
     report.equal("transactions of both come newest first", times, sorted(times, reverse=True))
-    report.equal("and all of them", len(times), 14)
+    report.equal("and all of them", len(times), 14 + 2 * (24 + 6 + 16))
     entries = {limit: world.client.list(f"/v1/audit?limit={limit}&to={times[0]}")
                for limit in (1, 4, 1000)}
     report.equal("the audit is the same one by one", entries[1], entries[1000])
@@ -151,11 +190,11 @@ def totals(_, world):
     found = {item["currency"]: item for item in answer.json["currencies"]}["EUR"]
     report.equal("the totals are those of both",
                  (answer.json["consistent"], found["deposits"], found["wallet_balances"],
-                  found["wallets"]), (True, 2000, 2000, sum(map(len, world.wallets))), answer)
+                  found["wallets"]), (True, 2592, 2580, sum(map(len, world.wallets))), answer)
     full = world.client.get("/check-integrity?depth=full")
     report.equal("a full check adds both up", full.json["consistent"], True, full)
     counts = {check["check"]: check["count"] for check in full.json["checked"]}
-    report.equal("and looks at all transactions", counts.get("postings"), 14, counts)
+    report.equal("and looks at all transactions", counts.get("postings"), 14 + 2 * (24 + 6 + 16), counts)
 
 
 def keys(world):
@@ -263,7 +302,7 @@ SHARDS.setting = lambda key: SETTING(SHARDS_KEY.get(key, key))
 shards.serve_from(SHARDS)
 
 WORLD = World()
-for step in (routing, refusals, batches, lists, totals):
+for step in (routing, refusals, batches, bank_ids, lists, totals):
     report.run(step.__name__, step, WORLD)
 if WORLD.server.process.poll() is not None:
     print(WORLD.server.log())
@@ -278,6 +317,6 @@ report.run("starts", starts, WORLD)
 report.run("one shard", one_shard)
 WORLD.server.start()
 report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]),
-             700 - (2 + 4 + 6 + 8 + 10) - 1)
+             700 - (2 + 4 + 6 + 8 + 10) - 1 + 8 * 7)
 report.equal("it stops again", WORLD.server.stop(), 0)
 report.finish()

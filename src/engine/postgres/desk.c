@@ -50,7 +50,7 @@ void desk_clear(struct desk *desk) {
         const struct cursor_row *row = desk->cursors.items[i];
         desk->cursor_at[cursor_index(row->cursor.kind, row->cursor.slot)] = NULL;
     }
-    desk->cursors.count = 0;
+    desk->cursors.count = desk->legs.count = 0;
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     desk->currency_count = 0;
     desk->saved_count = 0;
@@ -79,6 +79,7 @@ void desk_done(struct desk *desk) {
     (void)pthread_mutex_destroy(&desk->rules_lock);
     memory_free(desk->parked.items);
     memory_free(desk->cursors.items);
+    memory_free(desk->legs.items);
     memory_free(desk->asked.items);
     memory_free(desk->asked_holds.items);
     memory_free(desk->asked_withdrawals.items);

@@ -76,6 +76,10 @@ struct answer_row {    // what an idempotency key has decided
 struct bank_row { // a bank id of a currency
     bool present;
     struct id transaction;
+    // Of the row of no currency, of one that another shard has: what came along (desk_legs.c).
+    struct legs *legs;
+    uint32_t part;
+    bool is_blocked;
 };
 
 struct key_row {
@@ -187,6 +191,7 @@ struct desk {
     struct rows wallets, holds, withdrawals, purchases, due, due_reviews, parked, cursors;
     struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
+    struct rows legs; // that came along with rounds; struct legs
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
     uint64_t archived;            // before this record history is, or is about to be, archived
@@ -295,10 +300,26 @@ bool desk_is_elsewhere(const struct desk *desk, uint32_t slot);
 // does: then it cannot be decided here.
 bool desk_reaches_across(const struct desk *desk, const struct command *command,
                          const struct found *found);
+// Whether another shard has its bank id, and nothing of that came along: who brought it has an old
+// map, too.
+bool desk_lacks_legs(const struct desk *desk, const struct command *command);
 // The command's home is on another shard: whoever brought it has an old map.
 void desk_turn_away(struct outcome *outcome);
 // The same, of all that a submission is to be decided on. False: it is at home here.
 bool desk_turn_away_submission(const struct desk *desk, struct submission *submission);
+
+// desk_legs.c: bank ids that another shard has.
+// While fetching: what came along with a round; NULL or spent: nothing.
+void desk_legs_take(struct desk *desk, struct legs *legs);
+// What came along about a bank id; NULL: nothing did.
+const struct bank_row *desk_legs_marker(const struct desk *desk, struct slice bank_id);
+// Whether a leg that is not finished, or is about to be made, may book that bank id.
+bool desk_bank_is_blocked(const struct desk *desk, struct slice bank_id);
+void desk_take_bank_lock(struct desk *desk, const struct pg_result *result, int row);
+// When all is decided: writes and prepares on other shards what was decided about them. False: the
+// batch is to be decided anew, without the rounds whose legs are spent.
+bool desk_legs_prepare(struct desk *desk);
+void desk_legs_decide(struct desk *desk, struct link *link); // into the flight
 
 // desk_decide.c
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,

@@ -82,8 +82,9 @@ static void remember_refusal(struct desk *desk, const struct command *command,
 }
 
 // Whether somebody else has locked a row that it may change.
-static bool is_blocked(const struct found *found) {
-    return (found->wallet != NULL && found->wallet->blocked) ||
+static bool is_blocked(const struct desk *desk, const struct command *command,
+                       const struct found *found) {
+    return desk_bank_is_blocked(desk, command->bank_id) || (found->wallet != NULL && found->wallet->blocked) ||
            (found->counterparty != NULL && found->counterparty->blocked) ||
            (found->hold != NULL && found->hold->blocked) ||
            (found->withdrawal != NULL && found->withdrawal->blocked);
@@ -112,7 +113,7 @@ static bool kept_is_blocked(struct desk *desk, const struct parked_row *row) {
     struct found found;
     kept_of(desk, row, &kept);
     desk_find(desk, &kept, &found);
-    return is_blocked(&found);
+    return is_blocked(desk, &kept, &found);
 }
 
 // The kept command is decided again, on what is now; its own record comes before the approval's.
@@ -124,8 +125,11 @@ static void decide_kept(struct desk *desk, const struct parked_row *row,
     struct refusal refusal;
     kept_of(desk, row, &kept);
     desk_find(desk, &kept, &found);
-    CHECK(!is_blocked(&found));
-    enum status status = decide(&kept, &found.docket, &record, &refusal);
+    CHECK(!is_blocked(desk, &kept, &found));
+    enum status status = STATUS_across_shards; // it was kept before its things came apart
+    refusal = (struct refusal){.status = STATUS_across_shards};
+    if (!desk_lacks_legs(desk, &kept) && !desk_reaches_across(desk, &kept, &found))
+        status = decide(&kept, &found.docket, &record, &refusal);
     if (status == STATUS_ok) {
         (void)desk_take(desk, &record, &found);
         count(&stats->records);
@@ -209,12 +213,16 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     struct refusal refusal;
     if (command->type == COMMAND_RULES && desk_rules_are_in_force(desk, command))
         return;
+    if (desk_lacks_legs(desk, command)) {
+        desk_turn_away(outcome);
+        return;
+    }
     desk_find(desk, command, &found);
     if (desk_reaches_across(desk, command, &found)) {
         outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
         return;
     }
-    if (is_blocked(&found)) {
+    if (is_blocked(desk, command, &found)) {
         set_aside(outcome, stats);
         return;
     }
@@ -224,6 +232,11 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
         outcome_refuse(outcome, &refusal, stats);
         if (!in_atomic && command_outcome_is_remembered(command, status))
             remember_refusal(desk, command, &refusal, outcome, stats);
+        return;
+    }
+    if (record.kind == RECORD_PARKED && desk_legs_marker(desk, command->bank_id) != NULL) {
+        // Whoever decides it later comes without legs.
+        outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
         return;
     }
     if (record.kind == RECORD_PARKED) {
@@ -345,6 +358,7 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     refusal.operation = i - 1;
     outcome_refuse(whole, &refusal, stats);
     whole->aside = submission->outcomes[i - 1].aside;
+    whole->elsewhere = submission->outcomes[i - 1].elsewhere;
     if (submission->batch.has_key && status_is_remembered(status)) {
         struct command batch = submission->batch;
         batch.type = submission->commands[i - 1].type;

@@ -174,7 +174,8 @@ static void want_of_command(struct desk *desk, const struct command *command) {
         want_answer(desk, command->key);
     if (command_is_of_cursor(command->type))
         want_cursor(desk, &command->cursor->cursor);
-    if (command->bank_id.size != 0) {
+    // What another shard has came along, or the command is refused.
+    if (command->bank_id.size != 0 && desk_legs_marker(desk, command->bank_id) == NULL) {
         column_add(&desk->wants.bank_slots, id_slot_of_owner(command->bank_id));
         column_add_bytes(&desk->wants.bank_ids, command->bank_id);
     }
@@ -211,6 +212,8 @@ static void want_of_command(struct desk *desk, const struct command *command) {
 }
 
 static void want_all(struct desk *desk, struct inbox_node *node) {
+    for (struct inbox_node *each = node; each != NULL; each = each->next)
+        desk_legs_take(desk, desk_round_of(each)->legs);
     for (; node != NULL; node = node->next)
         for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
              submission = submission->next) {
@@ -610,6 +613,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, true); break;
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
+        case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
@@ -659,6 +663,8 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     struct wants *wants = &desk->wants;
     bool lock = desk->has_writes;
     bool asked = ask_keys(desk, link);
+    if (lock && desk->elsewhere_count != 0) // nobody waits for another shard's decision
+        asked |= ask(link, SQL_BANK_LOCKS, &wants->bank_ids, NULL);
     asked |= ask(link, SQL_BANK, &wants->bank_slots, &wants->bank_ids);
     asked |= ask(link, SQL_TRANSACTIONS, &wants->transaction_slots, &wants->transactions);
     asked |=

@@ -366,6 +366,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_bank_ids(desk, link);
         write_idempotency(desk, link);
         write_round(desk, link, chains, token);
+        desk_legs_decide(desk, link);
     }
     link_send(link, SQL_COMMIT, NULL);
     link_sync(link);

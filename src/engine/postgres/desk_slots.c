@@ -20,13 +20,17 @@ static bool is_there(const struct desk *desk, struct id id) {
     return !id_is_zero(id) && desk_is_elsewhere(desk, id_slot(id));
 }
 
+bool desk_lacks_legs(const struct desk *desk, const struct command *command) {
+    return desk->elsewhere_count != 0 && command->bank_id.size != 0 &&
+           desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id)) &&
+           desk_legs_marker(desk, command->bank_id) == NULL;
+}
+
 bool desk_reaches_across(const struct desk *desk, const struct command *command,
                          const struct found *found) {
     if (desk->elsewhere_count == 0)
         return false;
     if (is_there(desk, command->wallet) || is_there(desk, command->counterparty))
-        return true;
-    if (command->bank_id.size != 0 && desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id)))
         return true;
     if (found->hold != NULL &&
         (is_there(desk, found->hold->hold.wallet) || is_there(desk, found->hold->hold.merchant)))

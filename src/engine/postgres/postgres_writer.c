@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/postgres/crossing.h"
 #include "engine/postgres/postgres_books.h"
 
 #define IDLE_WAIT_NS     UINT64_C(500000000) // keys and holds are looked at this often
@@ -108,6 +109,7 @@ static void drop_changed(struct books *books) {
     }
 }
 
+static void tell_legs(struct round *round);
 static void publish(struct books *books, struct inbox_node *first) {
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
     books->counters = books->desk.counters;
@@ -122,11 +124,18 @@ static void publish(struct books *books, struct inbox_node *first) {
              submission = submission->next)
             resolve_submission(books, round, submission);
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
+        tell_legs(round);
         round->position = books->position;
         round->times = books->times;
         round->times.synced_ns = clock_monotonic_ns();
         round->published(round);
     }
+}
+
+// What it has on other shards may be finished as it was decided.
+static void tell_legs(struct round *round) {
+    if (round->legs != NULL && round->legs->entry_count != 0)
+        round->legs->is_committed = true;
 }
 
 static void refuse(struct outcome *outcome, enum status status) {
@@ -167,13 +176,30 @@ static void roll_back(struct books *books) {
         link_close(link);
 }
 
+// Its legs were prepared and came to nothing: nothing of it is done, and it may come again.
+static void set_aside(struct submission *submission) {
+    if (submission->atomic || submission->guarded) {
+        refuse(&submission->batch_outcome, STATUS_busy);
+        submission->batch_outcome.aside = true;
+    }
+    for (uint32_t i = 0; i < submission->count; i++) {
+        if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
+            continue;
+        refuse(&submission->outcomes[i], STATUS_busy);
+        submission->outcomes[i].aside = true;
+    }
+}
+
 static void decide_all(struct books *books, struct inbox_node *first) {
     uint64_t commands = 0;
     for (struct inbox_node *node = first; node != NULL; node = node->next)
         for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
              submission = submission->next) {
             commands += submission->count;
-            desk_decide_submission(&books->desk, submission, &books->stats);
+            if (desk_round_of(node)->legs != NULL && desk_round_of(node)->legs->is_spent)
+                set_aside(submission);
+            else
+                desk_decide_submission(&books->desk, submission, &books->stats);
         }
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
 }
@@ -245,6 +271,8 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     books->times = (struct round_times){.taken_ns = batch->begun_ns,
                                         .decided_ns = clock_monotonic_ns()};
     books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
+    if (!desk_legs_prepare(desk))
+        return LINK_AGAIN;
     return commit(books, batch);
 }
 

@@ -64,6 +64,17 @@ static enum status connect(struct birth *birth, uint32_t place) {
         (void)snprintf(why, sizeof(why), "%s", link->why);
         status = STATUS_busy;
     }
+    if (status == STATUS_ok) {
+        char most[16] = "0";
+        link->deadline_ns = clock_monotonic_ns() + BIRTH_WAIT_NS;
+        if (link_ask(link, "SHOW max_prepared_transactions", most, sizeof(most)) != LINK_OK ||
+            strcmp(most, "0") == 0) {
+            (void)snprintf(why, sizeof(why),
+                           "max_prepared_transactions is 0 there: set it to 64 or more and start "
+                           "the server again");
+            status = STATUS_invalid_request;
+        }
+    }
     (void)snprintf(what, sizeof(what), "cannot be opened: %s", why);
     return status == STATUS_ok ? STATUS_ok : fail(birth, place, status, what);
 }

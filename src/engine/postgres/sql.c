@@ -156,6 +156,9 @@ static const char *const texts[SQL_COUNT] = {
                                             "x.record < $3::bigint", "") "i "
                         EACH("records", "x.slot = i.slot AND x.number = i.record", "") "r"
                         OPENING,
+    // The lock of a leg that is prepared stays until it is finished (crossing.c).
+    [SQL_BANK_LOCKS] = "SELECT n.bank_id FROM unnest($1::bytea[]) n(bank_id) WHERE NOT "
+                       "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.bank_id, 'hex')))",
     [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id "
                  "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "
                  EACH("bank_ids", "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b",
@@ -362,6 +365,11 @@ static const char *const texts[SQL_COUNT] = {
         "INSERT INTO idempotency SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])",
     [SQL_ADD_ROUND] = "INSERT INTO rounds VALUES ($1::bigint, $2::bytea, $3::bigint, $4::bigint, "
                       "$5::bigint, $6::bytea)",
+    // Somebody who gave up waiting may have decided that it is aborted.
+    [SQL_ADD_DECISION] =
+        "WITH written AS (INSERT INTO decisions VALUES (convert_from($1::bytea, 'UTF8'), true, "
+        "convert_from($2::bytea, 'UTF8'), $3::bigint) ON CONFLICT DO NOTHING RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), 1, 'decisions')",
     [SQL_CHANGE_BOOKS] =
         "WITH written AS (UPDATE books SET time_ms = $1::bigint, round_count = $2::bigint, "
         "record_count = $3::bigint, wallet_count = $4::bigint, hold_count = $5::bigint, "

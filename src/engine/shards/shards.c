@@ -39,6 +39,10 @@ static void shards_close(struct engine *engine) {
     signal_gate_publish(&shards->stop, 1);
     if (shards->has_keeper)
         CHECK(pthread_join(shards->keeper, NULL) == 0);
+    if (shards->has_resolver)
+        CHECK(pthread_join(shards->resolver, NULL) == 0);
+    for (uint32_t i = 0; i < shards->count; i++)
+        cross_close(shards->crosses[i]);
     for (uint32_t i = 0; i < shards->count; i++)
         if (shards->parts[i] != NULL)
             shards->parts[i]->port->close(shards->parts[i]);
@@ -150,6 +154,7 @@ enum status shards_open(const struct shards_options *options, char *ret_why, siz
     struct shards *shards = memory_take_zeroed(sizeof(*shards));
     shards->engine.port = &shards_port;
     shards->count = options->count;
+    memcpy(shards->places, options->places, options->count * sizeof(*options->places));
     memset(shards->owners, SHARD_NOBODY, sizeof(shards->owners));
     inbox_init(&shards->inbox);
     signal_gate_init(&shards->stop, 0, 0);
@@ -159,6 +164,10 @@ enum status shards_open(const struct shards_options *options, char *ret_why, siz
         shards_close(&shards->engine);
         return status;
     }
+    for (uint32_t i = 0; i < shards->count; i++)
+        shards->crosses[i] = cross_open(shards, i);
+    thread_start(&shards->resolver, "resolver", shards_resolver, shards);
+    shards->has_resolver = true;
     thread_start(&shards->keeper, "shards", shards_keeper, shards);
     shards->has_keeper = true;
     *ret_engine = &shards->engine;

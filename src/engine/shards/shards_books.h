@@ -7,6 +7,7 @@
 #include "engine/shards/shards.h"
 
 struct flight;
+struct cross;
 
 // Of a submission that goes to one shard: the caller's own, or one of those of its commands that
 // are for that shard.
@@ -15,7 +16,7 @@ struct piece {
     struct submission *whole; // the caller's
     struct submission own;    // a copy for one shard; unused when the caller's own is sent
     uint32_t *places;         // of the copied commands; NULL: the caller's own is sent
-    uint32_t part;
+    uint32_t part; // from SHARDS_MAX on: that shard's, with legs on others
 };
 
 struct part {
@@ -39,7 +40,7 @@ struct flight {
     bool is_stale;   // somebody was turned away: another shard owns a slot now
     bool is_carried; // what lies on every shard was changed
     struct round_times times;
-    struct part parts[SHARDS_MAX];
+    struct part parts[2 * SHARDS_MAX]; // straight to each shard; and through its crosser
 };
 
 struct shards {
@@ -57,6 +58,12 @@ struct shards {
     struct signal_gate stop; // 1: the house is being taken down
     struct inbox inbox;      // flights that wait for it
     struct shard_carrier *carrier;
+
+    struct shard_place places[SHARDS_MAX];
+    struct cross *crosses[SHARDS_MAX]; // of each shard: what it decides that others are needed for
+    pthread_t resolver;
+    bool has_resolver;
+    uint64_t legs_in_doubt, legs_resolved, legs_missing; // each atomic
 };
 
 static inline struct shards *shards_of(struct engine *engine) {
@@ -84,6 +91,14 @@ void flight_again(struct flight *flight);
 // Answers: what was turned away is busy. Thread: the keeper, or the last shard's.
 void flight_finish(struct flight *flight);
 void shards_free_flights(struct shards *shards);
+
+// shards_cross.c
+struct cross *cross_open(struct shards *shards, uint32_t home);
+void cross_close(struct cross *cross); // what it was given is answered; accepts NULL
+void cross_submit(struct cross *cross, struct round *round); // thread: any
+// Whether the command names a bank id whose slot another shard than its own has.
+bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command);
+void *shards_resolver(void *shards);
 
 // shards_keeper.c
 MUST_CHECK enum status shards_read_map(struct shards *shards); // thread: the carrier's

@@ -15,6 +15,7 @@
 #include "engine/shards/shards_books.h"
 
 #define FLIGHT_ARENA_BYTES 8192
+#define PARTS ((uint32_t)(2 * SHARDS_MAX))
 
 // ---- flights ------------------------------------------------------------------------------------
 
@@ -29,7 +30,7 @@ static struct flight *take_flight(struct shards *shards) {
     flight = memory_take_zeroed(sizeof(*flight));
     flight->shards = shards;
     arena_init(&flight->arena, FLIGHT_ARENA_BYTES);
-    for (uint32_t i = 0; i < shards->count; i++) {
+    for (uint32_t i = 0; i < PARTS; i++) {
         round_init(&flight->parts[i].round);
         flight->parts[i].flight = flight;
     }
@@ -50,7 +51,7 @@ void shards_free_flights(struct shards *shards) {
     while (shards->spare != NULL) {
         struct flight *flight = shards->spare;
         shards->spare = flight->next;
-        for (uint32_t i = 0; i < shards->count; i++)
+        for (uint32_t i = 0; i < PARTS; i++)
             round_done(&flight->parts[i].round);
         arena_done(&flight->arena);
         memory_free(flight);
@@ -84,7 +85,18 @@ static bool was_turned_away(const struct submission *submission) {
     return false;
 }
 
+// Together with what needs no other shard: the commands of a submission are decided in their order.
+static bool needs_others(const struct flight *flight, uint32_t home,
+                         const struct submission *submission) {
+    for (uint32_t i = 0; i < submission->count; i++)
+        if (cross_is_needed(flight->shards, home, &submission->commands[i]))
+            return true;
+    return false;
+}
+
 static void hang(struct flight *flight, struct piece *piece, struct submission *sent) {
+    if (needs_others(flight, piece->part, sent))
+        piece->part += SHARDS_MAX;
     struct part *part = &flight->parts[piece->part];
     sent->next = NULL;
     *part->end = sent;
@@ -178,7 +190,7 @@ static void landed(struct flight *flight) {
     for (struct piece *piece = flight->pieces; piece != NULL; piece = piece->next)
         take_back(flight, piece);
     flight->pieces = NULL;
-    for (uint32_t i = 0; i < shards->count; i++) {
+    for (uint32_t i = 0; i < PARTS; i++) {
         struct round_times times = flight->parts[i].round.times;
         if (flight->parts[i].round.first != NULL && times.synced_ns > flight->times.synced_ns)
             flight->times = times;
@@ -199,18 +211,29 @@ static void part_published(struct round *round) {
         landed(flight);
 }
 
-static void launch(struct flight *flight, bool only_turned_away) {
-    struct shards *shards = flight->shards;
-    uint32_t count = shards->count, sent = 0;
-    for (uint32_t i = 0; i < count; i++) {
+static void begin_parts(struct flight *flight) {
+    for (uint32_t i = 0; i < PARTS; i++) {
         struct part *part = &flight->parts[i];
         part->round.first = NULL;
         part->round.command_count = 0;
         part->round.times = (struct round_times){0};
+        part->round.legs = NULL;
         part->round.published = part_published;
         part->round.context = part;
         part->end = &part->round.first;
     }
+}
+
+static void send(struct shards *shards, uint32_t part, struct round *round) {
+    if (part < SHARDS_MAX)
+        shards->parts[part]->port->submit(shards->parts[part], round);
+    else
+        cross_submit(shards->crosses[part - SHARDS_MAX], round);
+}
+
+static void launch(struct flight *flight, bool only_turned_away) {
+    uint32_t sent = 0;
+    begin_parts(flight);
     for (uint32_t i = 0; i < flight->order_count; i++) {
         struct submission *submission = flight->order[i];
         if (only_turned_away && !was_turned_away(submission))
@@ -220,7 +243,7 @@ static void launch(struct flight *flight, bool only_turned_away) {
         else
             send_apart(flight, submission, only_turned_away);
     }
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < PARTS; i++)
         sent |= (uint32_t)(flight->parts[i].round.first != NULL) << i;
     // Once the last one is on its way the flight may be somebody else's already.
     __atomic_store_n(&flight->left, (uint32_t)__builtin_popcount(sent), __ATOMIC_RELEASE);
@@ -228,9 +251,10 @@ static void launch(struct flight *flight, bool only_turned_away) {
         landed(flight);
         return;
     }
-    for (uint32_t i = 0; i < count; i++)
+    struct shards *shards = flight->shards;
+    for (uint32_t i = 0; i < PARTS; i++)
         if ((sent >> i & 1) != 0)
-            shards->parts[i]->port->submit(shards->parts[i], &flight->parts[i].round);
+            send(shards, i, &flight->parts[i].round);
 }
 
 // What the house says to the books it says to all of them.

@@ -147,6 +147,10 @@ void shards_stats(struct engine *engine, struct engine_stats *ret_stats) {
     struct shards *shards = shards_of(engine);
     uint32_t home = shards_owner(shards, 0);
     shards->parts[home]->port->stats(shards->parts[home], ret_stats);
+    ret_stats->shard_count = shards->count;
+    ret_stats->legs_in_doubt = __atomic_load_n(&shards->legs_in_doubt, __ATOMIC_RELAXED);
+    ret_stats->legs_resolved = __atomic_load_n(&shards->legs_resolved, __ATOMIC_RELAXED);
+    ret_stats->legs_missing = __atomic_load_n(&shards->legs_missing, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < shards->count; i++) {
         struct engine_stats more;
         if (i == home)

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+// The other side of legs: transactions on the shards that do not decide. Statements are plain text,
+// since PREPARE TRANSACTION takes no parameters; whatever came from outside goes in as hexadecimal
+// digits.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/postgres/crossing.h"
+#include "engine/postgres/crossing_private.h"
+#include "engine/postgres/lineage.h"
+#include "engine/postgres/link.h"
+#include "engine/postgres/postgres.h"
+
+#define CONNECT_WAIT_NS UINT64_C(1500000000)
+#define ASK_WAIT_NS     UINT64_C(2000000000)
+#define AWAY_NS         UINT64_C(3000000000) // a shard that was away is left alone for so long
+#define TEXT_BYTES      ((size_t)2 * 1024 * 1024)
+
+static const char settings[] =
+    "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '1500ms'; "
+    "SET lock_timeout = '1s'; SET idle_in_transaction_session_timeout = '15s'; "
+    "SET client_min_messages = warning; SET synchronous_commit = on; SET jit = off; "
+    "SET tcp_user_timeout = '4s'";
+
+struct crossing {
+    uint32_t count, home;
+    struct engine *parts[SHARDS_MAX];
+    const struct shard_place *places;
+    struct link links[SHARDS_MAX];
+    uint64_t away_until_ns[SHARDS_MAX];
+    uint32_t begun;    // parts with a transaction under way: bit 1 << place
+    uint32_t prepared; // parts where PREPARE was tried
+    struct buffer query;
+    char *text;
+};
+
+struct crossing *crossing_open(struct engine *const *parts, const struct shard_place *places,
+                               uint32_t count, uint32_t home) {
+    struct crossing *crossing = memory_take_zeroed(sizeof(*crossing));
+    CHECK(count <= SHARDS_MAX && home < count);
+    crossing->count = count;
+    crossing->home = home;
+    crossing->places = places;
+    for (uint32_t i = 0; i < count; i++)
+        crossing->parts[i] = parts[i];
+    crossing->text = memory_take(TEXT_BYTES);
+    return crossing;
+}
+
+void crossing_close(struct crossing *crossing) {
+    for (uint32_t i = 0; i < crossing->count; i++)
+        link_done(&crossing->links[i]);
+    buffer_done(&crossing->query);
+    memory_free(crossing->text);
+    memory_free(crossing);
+}
+
+// ---- asking -------------------------------------------------------------------------------------
+
+static bool connect(struct crossing *crossing, uint32_t place) {
+    struct link *link = &crossing->links[place];
+    uint64_t now_ns = clock_monotonic_ns();
+    if (link_is_open(link))
+        return true;
+    if (now_ns < crossing->away_until_ns[place])
+        return false;
+    if (link_open(link, postgres_primary_url(crossing->parts[place]), settings, SQL_TURN_BACK,
+                  SQL_TURN, CONNECT_WAIT_NS) == LINK_OK)
+        return true;
+    log_line(LOG_WARNING, "shards", "The shard \"%s\" cannot be reached: %s",
+             crossing->places[place].name, link->why);
+    crossing->away_until_ns[place] = now_ns + CONNECT_WAIT_NS + AWAY_NS;
+    return false;
+}
+
+static bool ask(struct crossing *crossing, uint32_t place, const char *query) {
+    struct link *link = &crossing->links[place];
+    if (!connect(crossing, place))
+        return false;
+    link->deadline_ns = clock_monotonic_ns() + ASK_WAIT_NS;
+    crossing->text[0] = '\0';
+    enum link_result result = link_ask(link, query, crossing->text, TEXT_BYTES);
+    if (result == LINK_LOST) {
+        log_line(LOG_WARNING, "shards", "The shard \"%s\" did not answer: %s",
+                 crossing->places[place].name, link->why);
+        link_close(link);
+        crossing->away_until_ns[place] = clock_monotonic_ns() + AWAY_NS;
+    }
+    return result == LINK_OK;
+}
+
+static bool ask_query(struct crossing *crossing, uint32_t place) {
+    *buffer_room(&crossing->query, 1) = '\0';
+    return ask(crossing, place, (const char *)crossing->query.bytes);
+}
+
+static void add_hex(struct buffer *buffer, struct slice bytes) {
+    BUFFER_ADD(buffer, "'\\x");
+    for (size_t i = 0; i < bytes.size; i++)
+        buffer_add_format(buffer, "%02x", bytes.bytes[i]);
+    BUFFER_ADD(buffer, "'::bytea");
+}
+
+// ---- facts --------------------------------------------------------------------------------------
+
+// One line for each fact: its place, whether the slot is owned, whether nobody else has it, and
+// what is booked: currency=transaction,...
+static void write_facts_query(struct crossing *crossing, const struct legs *legs, uint32_t place) {
+    struct buffer *query = &crossing->query;
+    bool is_first = true;
+    buffer_reset(query);
+    BUFFER_ADD(query,
+               "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT coalesce(string_agg(format('%s %s %s %s', "
+               "n.i, CASE WHEN s.state = 0 THEN 1 ELSE 0 END, "
+               "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.b, 'hex')))::integer, "
+               "coalesce((SELECT string_agg(encode(convert_to(k.currency, 'UTF8'), 'hex') || '=' || "
+               "encode(k.id, 'hex'), ',') FROM bank_ids k WHERE k.slot = n.slot AND "
+               "k.bank_id = n.b), '-')), E'\\n' ORDER BY n.i), '') FROM (VALUES ");
+    for (uint32_t i = 0; i < legs->fact_count; i++) {
+        if (legs->facts[i].part != place)
+            continue;
+        buffer_add_format(query, "%s(%" PRIu32 ", %" PRIu32 ", ", is_first ? "" : ", ", i,
+                          id_slot_of_owner(legs->facts[i].bank_id));
+        add_hex(query, legs->facts[i].bank_id);
+        BUFFER_ADD(query, ")");
+        is_first = false;
+    }
+    BUFFER_ADD(query, ") n(i, slot, b) JOIN slots s ON s.slot = n.slot");
+}
+
+static int digit_of(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// Bytes of hexadecimal digits up to something else; false: more than there is room for.
+static bool take_hex(const char **text, uint8_t *ret_bytes, size_t most, size_t *ret_size) {
+    size_t size = 0;
+    while (digit_of((*text)[0]) >= 0 && digit_of((*text)[1]) >= 0) {
+        if (size == most)
+            return false;
+        ret_bytes[size++] = (uint8_t)(digit_of((*text)[0]) << 4 | digit_of((*text)[1]));
+        *text += 2;
+    }
+    *ret_size = size;
+    return true;
+}
+
+static bool take_known(const char **text, struct legs *legs, uint32_t fact) {
+    while (**text != '\n' && **text != '\0') {
+        size_t code_size, id_size;
+        if (legs->known_count == 2 * LEGS_FACTS_MAX)
+            return false;
+        struct leg_known *known = &legs->known[legs->known_count++];
+        memset(known, 0, sizeof(*known));
+        known->fact = fact;
+        if (!take_hex(text, (uint8_t *)known->code, sizeof(known->code), &code_size) ||
+            !lineage_take_word(text, "=") ||
+            !take_hex(text, known->transaction.bytes, sizeof(known->transaction.bytes), &id_size) ||
+            id_size != sizeof(known->transaction.bytes))
+            return false;
+        if (**text == ',')
+            (*text)++;
+    }
+    return true;
+}
+
+static bool take_facts(struct legs *legs, const char *text, uint32_t *ret_count) {
+    *ret_count = 0;
+    while (*text != '\0') {
+        uint64_t fact, is_owned, is_free;
+        if (!lineage_take_number(&text, &fact) || fact >= legs->fact_count ||
+            !lineage_take_word(&text, " ") || !lineage_take_number(&text, &is_owned) ||
+            !lineage_take_word(&text, " ") || !lineage_take_number(&text, &is_free) ||
+            !lineage_take_word(&text, " "))
+            return false;
+        legs->facts[fact].is_elsewhere = is_owned == 0;
+        legs->facts[fact].is_blocked = is_free == 0;
+        if (*text == '-')
+            text++;
+        else if (!take_known(&text, legs, (uint32_t)fact))
+            return false;
+        if (*text == '\n')
+            text++;
+        (*ret_count)++;
+    }
+    return true;
+}
+
+static bool begin_on(struct crossing *crossing, struct legs *legs, uint32_t place) {
+    uint32_t asked = 0, told = 0;
+    for (uint32_t i = 0; i < legs->fact_count; i++)
+        asked += legs->facts[i].part == place;
+    if (asked == 0)
+        return true;
+    crossing->begun |= 1u << place;
+    write_facts_query(crossing, legs, place);
+    return ask_query(crossing, place) && take_facts(legs, crossing->text, &told) && told == asked;
+}
+
+static void roll_back(struct crossing *crossing) {
+    for (uint32_t i = 0; i < crossing->count; i++)
+        if ((crossing->begun >> i & 1) != 0 && link_is_open(&crossing->links[i]) &&
+            !ask(crossing, i, "ROLLBACK"))
+            link_close(&crossing->links[i]);
+    crossing->begun = 0;
+}
+
+// ---- preparing ----------------------------------------------------------------------------------
+
+static bool prepare_on(struct crossing *crossing, const struct legs *legs, uint32_t place) {
+    struct buffer *query = &crossing->query;
+    buffer_reset(query);
+    buffer_add_format(query, "INSERT INTO legs VALUES ('%s', %" PRIu64 ")", legs->gid,
+                      clock_now_ms());
+    for (uint32_t i = 0; i < legs->entry_count; i++) {
+        const struct leg_entry *entry = &legs->entries[i];
+        if (entry->part != place)
+            continue;
+        buffer_add_format(query, "; INSERT INTO bank_ids (slot, bank_id, currency, record, id) "
+                                 "VALUES (%" PRIu32 ", ",
+                          id_slot_of_owner(entry->bank_id));
+        add_hex(query, entry->bank_id);
+        buffer_add_format(query, ", '%.12s', 0, ", entry->currency.code);
+        add_hex(query, slice_of(entry->transaction.bytes, sizeof(entry->transaction.bytes)));
+        BUFFER_ADD(query, ")");
+    }
+    buffer_add_format(query, "; PREPARE TRANSACTION '%s'", legs->gid);
+    return ask_query(crossing, place);
+}
+
+static bool prepare(struct legs *legs) {
+    struct crossing *crossing = legs->context;
+    uint32_t wanted = 0;
+    size_t used = 0;
+    for (uint32_t i = 0; i < legs->entry_count; i++)
+        wanted |= 1u << legs->entries[i].part;
+    for (uint32_t i = 0; i < crossing->count; i++) {
+        if ((wanted >> i & 1) == 0)
+            continue;
+        used += (size_t)snprintf(legs->names + used, sizeof(legs->names) - used, "%s%s",
+                                 used == 0 ? "" : ",", crossing->places[i].name);
+        CHECK((crossing->begun >> i & 1) != 0 && used < sizeof(legs->names));
+        crossing->prepared |= 1u << i;
+        if (!prepare_on(crossing, legs, i))
+            return false;
+        crossing->begun &= ~(1u << i);
+    }
+    return true;
+}
+
+// Of these books and this shard, so that whoever finds it knows whom to ask.
+static bool name(struct crossing *crossing, struct legs *legs) {
+    uint8_t random[16];
+    char books[40];
+    size_t used;
+    if (!ask(crossing, crossing->home, "SELECT encode(id, 'hex') FROM books") ||
+        strlen(crossing->text) != 32)
+        return false;
+    (void)snprintf(books, sizeof(books), "%.32s", crossing->text);
+    random_fill(random, sizeof(random));
+    used = (size_t)snprintf(legs->gid, sizeof(legs->gid), "florin:%s:%s:", books,
+                            crossing->places[crossing->home].name);
+    CHECK(used + 2 * sizeof(random) < sizeof(legs->gid));
+    for (size_t i = 0; i < sizeof(random); i++)
+        (void)snprintf(legs->gid + used + 2 * i, 3, "%02x", random[i]);
+    return true;
+}
+
+enum status crossing_begin(struct crossing *crossing, struct legs *legs) {
+    CHECK(crossing->begun == 0 && crossing->prepared == 0);
+    legs->known_count = legs->entry_count = 0;
+    legs->names[0] = '\0';
+    legs->is_spent = legs->is_committed = false;
+    legs->prepare = prepare;
+    legs->context = crossing;
+    bool ok = name(crossing, legs);
+    for (uint32_t i = 0; i < crossing->count && ok; i++)
+        ok = begin_on(crossing, legs, i);
+    if (!ok)
+        roll_back(crossing);
+    return ok ? STATUS_ok : STATUS_busy;
+}
+
+// ---- finishing ----------------------------------------------------------------------------------
+
+static bool finish_on(struct crossing *crossing, const struct legs *legs, uint32_t place,
+                      bool is_commit) {
+    char query[LEGS_GID_BYTES + 32];
+    (void)snprintf(query, sizeof(query), "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK",
+                   legs->gid);
+    if (ask(crossing, place, query))
+        return true;
+    // Somebody else was faster, or it was never prepared.
+    return link_is_open(&crossing->links[place]) &&
+           strcmp(crossing->links[place].state, "42704") == 0;
+}
+
+// Nobody presumes: what is not known to be committed is aborted where it is decided, or it is not.
+static bool is_decided(struct crossing *crossing, const struct legs *legs, bool *ret_is_commit) {
+    *ret_is_commit = legs->is_committed;
+    if (legs->is_committed)
+        return true;
+    legs_decide_query(&crossing->query, legs->gid);
+    if (!ask(crossing, crossing->home, (const char *)crossing->query.bytes))
+        return false;
+    *ret_is_commit = crossing->text[0] == 't';
+    return crossing->text[0] == 't' || crossing->text[0] == 'f';
+}
+
+enum status crossing_end(struct crossing *crossing, struct legs *legs) {
+    uint32_t prepared = crossing->prepared;
+    bool is_commit = false, all = true;
+    roll_back(crossing); // what was begun and not prepared
+    crossing->prepared = 0;
+    if (prepared == 0)
+        return STATUS_ok;
+    if (!is_decided(crossing, legs, &is_commit))
+        return STATUS_busy;
+    for (uint32_t i = 0; i < crossing->count; i++)
+        if ((prepared >> i & 1) != 0)
+            all = finish_on(crossing, legs, i, is_commit) && all;
+    return all ? STATUS_ok : STATUS_busy;
+}
