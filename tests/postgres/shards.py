@@ -11,6 +11,16 @@ import florin
 NAMES = "abcdefgh"
 
 
+def slot_of(identifier):
+    """The slot that an id carries."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    number = 0
+    for letter in identifier.split("_")[1]:
+        number = number * 32 + alphabet.index(letter)
+    raw = number.to_bytes(16, "big")
+    return (raw[6] & 15) << 6 | raw[7] >> 2
+
+
 class Shards:
     """Clusters, and the databases that a data folder's books lie in on each of them."""
     def __init__(self, count=2):
@@ -19,8 +29,14 @@ class Shards:
             one.setting("max_prepared_transactions", "20")
             one.crash()
 
-    def setting(self, key):
-        return [{"name": NAMES[i], "url": one.url(one.database_for(key))}
+        self.books = {}  # data folder of a further node -> that of whose books it serves
+        self.lines = {}  # data folder -> the folders of sockets in front of the clusters
+
+    def setting(self, data):
+        key = self.books.get(data, data)
+        lines = self.lines.get(data, [one.socket for one in self.clusters])
+        return [{"name": NAMES[i],
+                 "url": one.url(one.database_for(key)).replace(one.socket, lines[i])}
                 for i, one in enumerate(self.clusters)]
 
     def sql(self, place, text, key):

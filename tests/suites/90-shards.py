@@ -30,16 +30,6 @@ def until(ask):
         time.sleep(0.05)
 
 
-def slot_of(identifier):
-    """The slot that an id carries."""
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    number = 0
-    for letter in identifier.split("_")[1]:
-        number = number * 32 + alphabet.index(letter)
-    raw = number.to_bytes(16, "big")
-    return (raw[6] & 15) << 6 | raw[7] >> 2
-
-
 class World:
     """A server on two shards with wallets on each of them."""
     def __init__(self, wanted=3):
@@ -60,7 +50,7 @@ class World:
 
     @staticmethod
     def place(identifier):
-        return slot_of(identifier) * 2 // 1024
+        return shards.slot_of(identifier) * 2 // 1024
 
     def deposit(self, wallet, amount, bank=None, **options):
         self.count += 1
@@ -199,7 +189,7 @@ def totals(_, world):
 
 def keys(world):
     other = florin.Server(florin=BINARY, data=world.server.data + "-other")
-    SHARDS_KEY[other.data] = world.server.data
+    SHARDS.books[other.data] = world.server.data
     other.start()
     secret = world.client.post("/v1/keys", {"name": "payer", "role": "service"}).json
     for place in (0, 1):
@@ -228,7 +218,7 @@ def old_map(_, world, other):
     """Slots without anything in them change hands behind the backs of two nodes."""
     owners = [f"late-{number}" for number in range(40)]
     free = []
-    used = {slot_of(wallet) for wallet in sum(world.wallets, [])}
+    used = {shards.slot_of(wallet) for wallet in sum(world.wallets, [])}
     SHARDS.give(world.server.data, "slot BETWEEN 600 AND 1023 AND slot NOT IN "
                 f"({','.join(map(str, used | {0}))})", 1, 0)
     for node in (world.server, other):
@@ -267,7 +257,7 @@ def starts(_, world):
                 ("a shard alone", None, "are the shard"),
                 ("one that is missing", {"shards": [setting[0], {
                     "name": "c", "url": SHARDS.clusters[1].url(
-                        SHARDS.clusters[1].database_for("empty"))}]}, "on none of these shards"),
+                        SHARDS.clusters[1].database_for("empty"))}]}, "on none of these"),
                 ("one under another's name", {"shards": [
                     dict(setting[0], name="b"), dict(setting[1], name="a")]}, "is called"),
                 ("shards with replicas", {"shards": setting, "postgres_replicas": ["host=x"]},
@@ -296,9 +286,6 @@ def one_shard(_):
         florin.Server.command = usual
 
 
-SHARDS_KEY = {}
-SETTING = SHARDS.setting
-SHARDS.setting = lambda key: SETTING(SHARDS_KEY.get(key, key))
 shards.serve_from(SHARDS)
 
 WORLD = World()

@@ -46,7 +46,7 @@ struct legs {
     struct leg_entry entries[LEGS_FACTS_MAX];
     uint32_t fact_count, known_count, entry_count;
     char names[SHARDS_MAX * (SHARD_NAME_BYTES + 1)]; // of the shards that have legs
-    bool is_spent;     // preparing was tried; what then came to nothing is done anew with other legs
+    bool is_spent;     // preparing was tried; what comes to nothing is done anew with other legs
     bool is_committed; // the writer's, before the round is published: it is committed
     // The writer's call, when everything is decided and before anything of it is written. False:
     // not all are prepared.

@@ -84,7 +84,8 @@ static void remember_refusal(struct desk *desk, const struct command *command,
 // Whether somebody else has locked a row that it may change.
 static bool is_blocked(const struct desk *desk, const struct command *command,
                        const struct found *found) {
-    return desk_bank_is_blocked(desk, command->bank_id) || (found->wallet != NULL && found->wallet->blocked) ||
+    return desk_bank_is_blocked(desk, command->bank_id) ||
+           (found->wallet != NULL && found->wallet->blocked) ||
            (found->counterparty != NULL && found->counterparty->blocked) ||
            (found->hold != NULL && found->hold->blocked) ||
            (found->withdrawal != NULL && found->withdrawal->blocked);

@@ -6,7 +6,7 @@
 #include "engine/postgres/shard.h"
 
 struct shards_options {
-    const struct shard_place *places; // at least two, each name once; names and urls must outlive it
+    const struct shard_place *places; // at least two, each once; names and urls outlive it
     uint32_t count;
     // What all shards have in common. `url`, `shard` and `folder` are not looked at.
     const struct postgres_options *each;
