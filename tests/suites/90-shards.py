@@ -184,7 +184,8 @@ def totals(_, world):
     full = world.client.get("/check-integrity?depth=full")
     report.equal("a full check adds both up", full.json["consistent"], True, full)
     counts = {check["check"]: check["count"] for check in full.json["checked"]}
-    report.equal("and looks at all transactions", counts.get("postings"), 14 + 2 * (24 + 6 + 16), counts)
+    report.equal("and looks at all transactions", counts.get("postings"), 14 + 2 * (24 + 6 + 16),
+                 counts)
 
 
 def keys(world):

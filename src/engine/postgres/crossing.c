@@ -116,11 +116,11 @@ static void write_facts_query(struct crossing *crossing, const struct legs *legs
     bool is_first = true;
     buffer_reset(query);
     BUFFER_ADD(query,
-               "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT coalesce(string_agg(format('%s %s %s %s', "
-               "n.i, CASE WHEN s.state = 0 THEN 1 ELSE 0 END, "
+               "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT coalesce(string_agg(format("
+               "'%s %s %s %s', n.i, CASE WHEN s.state = 0 THEN 1 ELSE 0 END, "
                "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.b, 'hex')))::integer, "
-               "coalesce((SELECT string_agg(encode(convert_to(k.currency, 'UTF8'), 'hex') || '=' || "
-               "encode(k.id, 'hex'), ',') FROM bank_ids k WHERE k.slot = n.slot AND "
+               "coalesce((SELECT string_agg(encode(convert_to(k.currency, 'UTF8'), 'hex') || '=' "
+               "|| encode(k.id, 'hex'), ',') FROM bank_ids k WHERE k.slot = n.slot AND "
                "k.bank_id = n.b), '-')), E'\\n' ORDER BY n.i), '') FROM (VALUES ");
     for (uint32_t i = 0; i < legs->fact_count; i++) {
         if (legs->facts[i].part != place)
