@@ -14,6 +14,9 @@
 //   anomaly_not_pending · second_principal_needed · encryption_off · owner_unknown ·
 //   rules_not_loaded · refused_by_rule
 //
+// Somebody bound hears of his own troubles first, whatever their rung, and then that the other
+// cannot receive: so no request that fails anyway tells which wallets there are.
+//
 // What a rung asks of a command stands in `traits`; after the last rung the command must succeed,
 // and decide_facts.c writes down what it does.
 #include "ledger/decide.h"
@@ -312,8 +315,43 @@ static enum status decide_cursor(const struct command *command, const struct doc
     return STATUS_ok;
 }
 
+// The rungs that ask about the two sides of a payment.
+static enum status climb(const struct command *command, const struct docket *docket,
+                         const struct traits *traits, int64_t *ret_amount,
+                         struct refusal *ret_refusal) {
+    *ret_amount = 0;
+    enum status status = rung_found(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_parties(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_state(command, docket, traits, ret_refusal);
+    if (status == STATUS_ok)
+        status = rung_bounds(command, docket, ret_refusal);
+    if (status != STATUS_ok)
+        return status;
+    *ret_amount = amount_of(command, docket);
+    status = rung_money(command, docket, traits, *ret_amount, ret_refusal);
+    if (status == STATUS_ok)
+        status = spending_check(command, docket, *ret_amount, ret_refusal);
+    return status;
+}
+
+// The same, as if there were nobody to receive: what is the payer's own trouble.
+static enum status climb_alone(const struct command *command, const struct docket *docket,
+                               const struct traits *traits, struct refusal *refusal) {
+    struct traits alone = *traits;
+    struct refusal own;
+    int64_t amount;
+    alone.needs_counterparty = alone.needs_merchant = alone.credits_counterparty = false;
+    enum status status = climb(command, docket, &alone, &amount, &own);
+    if (status != STATUS_ok)
+        *refusal = own;
+    return status != STATUS_ok ? status : (enum status)refusal->status;
+}
+
 enum status decide(const struct command *command, const struct docket *docket,
                    struct record *ret_record, struct refusal *ret_refusal) {
+    int64_t amount = 0;
     CHECK(command->type > COMMAND_NONE && command->type < COMMAND_TYPE_COUNT);
     CHECK(!command_is_read(command->type));
     if (command->type == COMMAND_INVALID)
@@ -326,19 +364,11 @@ enum status decide(const struct command *command, const struct docket *docket,
         status = refuse(ret_refusal, STATUS_payments_stopped, ID_WALLET, command->wallet);
     if (status == STATUS_ok)
         status = bound_check(command, docket, ret_refusal);
-    if (status == STATUS_ok)
-        status = rung_found(command, docket, traits, ret_refusal);
-    if (status == STATUS_ok)
-        status = rung_parties(command, docket, traits, ret_refusal);
-    if (status == STATUS_ok)
-        status = rung_state(command, docket, traits, ret_refusal);
-    if (status == STATUS_ok)
-        status = rung_bounds(command, docket, ret_refusal);
-    int64_t amount = status == STATUS_ok ? amount_of(command, docket) : 0;
-    if (status == STATUS_ok)
-        status = rung_money(command, docket, traits, amount, ret_refusal);
-    if (status == STATUS_ok)
-        status = spending_check(command, docket, amount, ret_refusal);
+    if (status == STATUS_ok) {
+        status = climb(command, docket, traits, &amount, ret_refusal);
+        if (status != STATUS_ok && bound_blames_payee(command, docket, ret_refusal))
+            status = climb_alone(command, docket, traits, ret_refusal);
+    }
     if (status == STATUS_ok)
         status = rung_administration(command, docket, ret_refusal);
     if (status == STATUS_ok)

@@ -173,10 +173,9 @@ static void add_approval(struct buffer *buffer) {
 
 static void add_rule(struct buffer *buffer, const struct refusal *refusal) {
     bool refused = refusal->status == STATUS_refused_by_rule;
-    if (refused)
-        BUFFER_ADD(buffer, " may not pay this: the rule ");
-    else
-        BUFFER_ADD(buffer, ": the rule ");
+    buffer_add_text(buffer, refused ? " may not pay this: " : ": ");
+    bool is_told = rule_of(refusal).size != 0; // not to those who are bound to an owner
+    buffer_add_text(buffer, is_told ? "the rule " : "a rule");
     buffer_add_slice(buffer, rule_of(refusal));
     if (refused)
         BUFFER_ADD(buffer, " refuses it. Nothing was paid.");
@@ -335,6 +334,8 @@ void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
         return;
     case STATUS_refused_by_rule:
     case STATUS_held_for_review:
+        if (rule_of(refusal).size == 0)
+            return;
         BUFFER_ADD(buffer, ",\"rule\":");
         render_plain(buffer, rule_of(refusal));
         return;

@@ -438,6 +438,38 @@ def refunds_of_shops(report, server):
                  "not_found")
 
 
+def asking_what_fails_anyway(report, world, payees):
+    """Who asks for what he cannot pay learns nothing of the wallets of others."""
+    customer, admin, ann = world.clients["customer"], world.admin, world.wallets["ann"]
+    version = admin.get(f"/v1/wallets/{ann}")["version"]
+
+    def each(name, code, amount, **options):
+        for path, payer, payee in (("/v1/transfers", "from", "to"),
+                                   ("/v1/purchases", "wallet", "merchant")):
+            answers = [customer.post(path, {payer: ann, payee: other, "amount": amount, **more},
+                                     **options) for other in payees.values()]
+            bodies = {(answer.status, answer.body) for answer in answers}
+            report.equal(f"{name}: one answer for all, {path}", (len(bodies), answers[0].code),
+                         (1, code), bodies)
+            parts = [{"type": path[4:-1], payer: ann, payee: other, "amount": amount, **more}
+                     for other in payees.values()]
+            if not options:
+                whole = customer.post("/v1/batches", {"operations": parts})
+                report.equal(f"{name}: in a batch too, {path}", len({
+                    json.dumps(result) for result in whole["results"]}), 1, whole)
+
+    more = {}
+    each("too much", "insufficient_funds", 2**52)
+    each("another version", "version_mismatch", 1, if_match=version + 7)
+    more = {"currency": "JPY"}
+    each("another currency", "currency_mismatch", 1)
+    more = {}
+    for status in ("frozen", "active"):
+        admin.request("PATCH", f"/v1/wallets/{ann}", {"status": status})
+        if status == "frozen":
+            each("frozen", "wallet_frozen", 1)
+
+
 def what_others_cannot(report, server):
     """Whatever the other side's trouble is, one sentence."""
     world = World(server, report)
@@ -470,6 +502,10 @@ def what_others_cannot(report, server):
     report.equal("one's own trouble is told whole", customer.post(
         "/v1/transfers", {"from": ann, "to": bob, "amount": 2**52}).code, "insufficient_funds")
 
+    asking_what_fails_anyway(report, world, {"closed": closed, "euros": euros, "full": full,
+                                             "missing": another(bob), "no merchant": bob,
+                                             "right": world.wallets["rival"]})
+
     hold = world.hold("ann", "shop")
     version = admin.get(f"/v1/wallets/{world.wallets['shop']}")["version"]
     wrong = merchant.post(f"/v1/holds/{hold}/capture", {"amount": 1, "final": False},
@@ -477,6 +513,10 @@ def what_others_cannot(report, server):
     report.equal("If-Match speaks of the shop's wallet",
                  (wrong.code, wrong.get("wallet"), wrong.get("version")),
                  ("version_mismatch", world.wallets["shop"], version), wrong)
+    euro = merchant.post(f"/v1/holds/{hold}/capture", {"currency": "EUR"})
+    report.equal("a hold has its currency", (euro.code, euro.get("hold"), euro.get("wallet"),
+                                             euro.get("currency")),
+                 ("currency_mismatch", hold, None, "USD"), euro)
     right = merchant.post(f"/v1/holds/{hold}/capture", {"amount": 1, "final": False},
                           if_match=version)
     report.equal("and takes the right one", right.status, 201, right)

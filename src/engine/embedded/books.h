@@ -108,6 +108,9 @@ uint64_t fetch_owner(const struct books *books, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
 void fetch_hidden(const struct books *books, const struct command *command,
                   const struct record *record, struct outcome *outcome);
+// Whether somebody bound may be answered with that record; everybody else may.
+bool fetch_may_see(const struct books *books, const struct command *command,
+                   const struct record *record);
 // The record that opened a kept command, its texts revealed; in this round's scratch memory.
 void fetch_kept(struct books *books, const struct parked_item *item,
                 struct record *ret_record);

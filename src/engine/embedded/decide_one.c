@@ -3,6 +3,7 @@
 // that are taken at once, so that the next command is decided against them.
 #include "base/check.h"
 #include "engine/embedded/books.h"
+#include "ledger/bound.h"
 #include "ledger/parked.h"
 #include "ledger/review.h"
 
@@ -45,6 +46,12 @@ static void outcome_replay(struct books *books, const struct command *command,
     enum status status = decide_replay(command, earlier);
     if (status != STATUS_ok) {
         outcome_refuse(books, outcome, &(struct refusal){.status = (uint8_t)status});
+        return;
+    }
+    if (!fetch_may_see(books, command, earlier)) { // he asked as somebody else at that time
+        struct refusal refusal;
+        bound_lost(command, &refusal);
+        outcome_refuse(books, outcome, &refusal);
         return;
     }
     count(&books->stats.replays);
@@ -124,6 +131,7 @@ static void decide_parked(struct books *books, const struct command *command, bo
                                   .id = record->parked.wallet};
         if (record->parked.cause == PARKED_FOR_REVIEW)
             refusal = review_refusal_of_batch(record);
+        bound_hide_rule(command, &refusal);
         outcome_refuse(books, outcome, &refusal);
         return;
     }
@@ -222,6 +230,16 @@ void decide_guarded(struct books *books, struct submission *submission) {
 
 // ---- atomic batches ---------------------------------------------------------------------------
 
+// One of its answers is not the asker's to see any more.
+static void lose_batch(struct books *books, struct submission *submission, uint32_t index) {
+    struct refusal refusal;
+    bound_lost(&submission->commands[index], &refusal);
+    refusal.operation = index;
+    outcome_refuse(books, &submission->outcomes[index], &refusal);
+    outcome_refuse(books, &submission->batch_outcome, &refusal);
+    submission->batch_outcome.replayed = false;
+}
+
 // The batch's own key answers with every operation's record again.
 static void replay_batch(struct books *books, struct submission *submission,
                          const struct record *earlier, uint64_t position) {
@@ -241,6 +259,10 @@ static void replay_batch(struct books *books, struct submission *submission,
         CHECK(record_decode(bytes, &record, &why) == STATUS_ok);
         struct outcome *outcome = &submission->outcomes[i];
         memset(outcome, 0, sizeof(*outcome));
+        if (!fetch_may_see(books, &submission->commands[i], &record)) {
+            lose_batch(books, submission, i);
+            return;
+        }
         outcome->status = STATUS_ok;
         outcome->replayed = (at & 1) != 0;
         outcome_point(outcome, &record, at & ~UINT64_C(7));

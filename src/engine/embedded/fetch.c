@@ -4,6 +4,7 @@
 #include "base/ahead.h"
 #include "base/check.h"
 #include "engine/embedded/books.h"
+#include "ledger/bound.h"
 #include "ledger/new_ids.h"
 
 // The wallet with that id; `found` is where the prefetch saw it, or 0.
@@ -143,6 +144,15 @@ void fetch_hidden(const struct books *books, const struct command *command,
                                    fetch_owner(books, record->transaction.debit.wallet),
                                    fetch_owner(books, record->transaction.credit.wallet),
                                    command->origin.principal, record->origin.principal);
+}
+
+bool fetch_may_see(const struct books *books, const struct command *command,
+                   const struct record *record) {
+    struct id parties[2];
+    if (!command_is_bound(command) || !bound_parties(record, parties))
+        return true;
+    uint64_t own = owner_mark(books->hash_seed, command->bound_to);
+    return fetch_owner(books, parties[0]) == own || fetch_owner(books, parties[1]) == own;
 }
 
 static void fetch_bank_transaction(struct books *books, const struct command *command,

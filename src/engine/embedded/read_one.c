@@ -3,6 +3,7 @@
 // answered once that is durable.
 #include "base/check.h"
 #include "engine/embedded/books.h"
+#include "ledger/bound.h"
 
 static void read_missing(const struct command *command, enum id_type type,
                          struct outcome *outcome) {
@@ -88,7 +89,8 @@ static void read_operation(struct books *books, const struct command *command,
                            struct outcome *outcome) {
     struct record record;
     uint64_t position;
-    if (!fetch_earlier(books, command, &record, &position)) {
+    if (!fetch_earlier(books, command, &record, &position) ||
+        !bound_asked(command, &record) || !fetch_may_see(books, command, &record)) {
         outcome->status = outcome->refusal.status = STATUS_not_found;
         return;
     }

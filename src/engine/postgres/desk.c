@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "ledger/bound.h"
 
 void desk_init(struct desk *desk) {
     memset(desk, 0, sizeof(*desk));
@@ -173,6 +174,15 @@ void desk_hide(const struct desk *desk, const struct command *command, const str
                                    desk_owner(desk, facts->debit.wallet),
                                    desk_owner(desk, facts->credit.wallet),
                                    command->origin.principal, record->origin.principal);
+}
+
+bool desk_may_see(const struct desk *desk, const struct command *command,
+                  const struct record *record) {
+    struct id parties[2];
+    if (!command_is_bound(command) || !bound_parties(record, parties))
+        return true;
+    uint64_t own = owner_mark(desk->hash_seed, command->bound_to);
+    return desk_owner(desk, parties[0]) == own || desk_owner(desk, parties[1]) == own;
 }
 
 uint64_t desk_next_number(const struct desk *desk) {

@@ -272,6 +272,9 @@ uint64_t desk_owner(const struct desk *desk, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
 void desk_hide(const struct desk *desk, const struct command *command, const struct record *record,
                struct outcome *outcome);
+// Whether somebody bound may be answered with that record; everybody else may.
+bool desk_may_see(const struct desk *desk, const struct command *command,
+                  const struct record *record);
 uint64_t desk_next_number(const struct desk *desk); // of the next record
 // The number of the batch's first record, when it has one.
 static inline uint64_t desk_first_record(const struct desk *desk) {

@@ -3,6 +3,7 @@
 // taken at once, so that the next command is decided against them.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
+#include "ledger/bound.h"
 #include "ledger/parked.h"
 #include "ledger/review.h"
 
@@ -46,6 +47,12 @@ static void outcome_replay(const struct desk *desk, const struct command *comman
     enum status status = decide_replay(command, earlier);
     if (status != STATUS_ok) {
         outcome_refuse(outcome, &(struct refusal){.status = (uint8_t)status}, stats);
+        return;
+    }
+    if (!desk_may_see(desk, command, earlier)) { // he asked as somebody else at that time
+        struct refusal refusal;
+        bound_lost(command, &refusal);
+        outcome_refuse(outcome, &refusal, stats);
         return;
     }
     count(&stats->replays);
@@ -161,6 +168,7 @@ static void decide_parked(struct desk *desk, const struct command *command, bool
                                   .id = record->parked.wallet};
         if (record->parked.cause == PARKED_FOR_REVIEW)
             refusal = review_refusal_of_batch(record);
+        bound_hide_rule(command, &refusal);
         outcome_refuse(outcome, &refusal, stats);
         return;
     }
@@ -284,6 +292,16 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
 
 // ---- atomic batches ---------------------------------------------------------------------------
 
+// One of its answers is not the asker's to see any more.
+static void lose_batch(struct submission *submission, uint32_t index, struct engine_stats *stats) {
+    struct refusal refusal;
+    bound_lost(&submission->commands[index], &refusal);
+    refusal.operation = index;
+    outcome_refuse(&submission->outcomes[index], &refusal, stats);
+    outcome_refuse(&submission->batch_outcome, &refusal, stats);
+    submission->batch_outcome.replayed = false;
+}
+
 static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
@@ -301,6 +319,10 @@ static void replay_batch(struct desk *desk, struct submission *submission,
         CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
         struct outcome *outcome = &submission->outcomes[i];
         memset(outcome, 0, sizeof(*outcome));
+        if (!desk_may_see(desk, &submission->commands[i], &record)) {
+            lose_batch(submission, i, stats);
+            return;
+        }
         outcome->status = STATUS_ok;
         outcome->replayed = (at & 1) != 0;
         outcome_point(outcome, &record, at & ~UINT64_C(7));

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "engine/postgres/desk.h"
 #include "engine/postgres/link_rows.h"
+#include "ledger/bound.h"
 #include "ledger/parked.h"
 
 #define KEYS_AHEAD_MS 3600000 // a node that slept longer asks for keys once more
@@ -71,15 +72,16 @@ static void want_details(struct desk *desk, struct id wallet) {
     column_add(&desk->wants.detail_numbers, (int64_t)number);
 }
 
-// Whose they are decides what somebody bound may see of a transaction.
+// Whose they are decides what somebody bound may see of an answer.
 static void want_sides(struct desk *desk, struct slice bytes) {
     struct record record;
     const char *why;
+    struct id parties[2];
     if (!desk->has_bound || record_decode(bytes, &record, &why) != STATUS_ok ||
-        record.kind != RECORD_TRANSACTION)
+        !bound_parties(&record, parties))
         return;
-    want_wallet(desk, record.transaction.debit.wallet);
-    want_wallet(desk, record.transaction.credit.wallet);
+    want_wallet(desk, parties[0]);
+    want_wallet(desk, parties[1]);
 }
 
 static struct hold_row *hold_row_of(struct desk *desk, uint64_t number, bool *ret_is_new) {

@@ -3,6 +3,7 @@
 // get their bytes once the batch is committed.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
+#include "ledger/bound.h"
 
 static void read_missing(const struct command *command, enum id_type type,
                          struct outcome *outcome) {
@@ -133,7 +134,8 @@ static void read_operation(const struct desk *desk, const struct command *comman
                            struct outcome *outcome) {
     struct record record;
     uint64_t position;
-    if (!desk_earlier(desk, command->key, &record, &position)) {
+    if (!desk_earlier(desk, command->key, &record, &position) ||
+        !bound_asked(command, &record) || !desk_may_see(desk, command, &record)) {
         outcome->status = outcome->refusal.status = STATUS_not_found;
         return;
     }

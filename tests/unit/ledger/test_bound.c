@@ -109,6 +109,68 @@ static void the_others_trouble_is_one_word(void **state) {
     assert_int_equal(scene_decide(&scene), STATUS_wallet_closed);
 }
 
+static void trouble_payee(struct scene *scene, int trouble) {
+    switch (trouble) {
+    case 0: scene->docket.counterparty = NULL; return;
+    case 1: scene->shop.status = WALLET_CLOSED; return;
+    case 2: scene->shop.balance = LIMIT_AMOUNT_MAX; return;
+    case 3: scene->shop.currency = 1; return;
+    case 4: scene->shop.kind = WALLET_CUSTOMER; return; // of a purchase
+    default: return;
+    }
+}
+
+static enum status trouble_payer(struct scene *scene, int trouble) {
+    switch (trouble) {
+    case 0: scene->payer.status = WALLET_CLOSED; return STATUS_wallet_closed;
+    case 1: scene->payer.status = WALLET_FROZEN; return STATUS_wallet_frozen;
+    case 2: scene->payer.held = scene->payer.balance; return STATUS_insufficient_funds;
+    case 3:
+        scene->command.has_if_match = true;
+        scene->command.if_match = scene->payer.version + 1;
+        return STATUS_version_mismatch;
+    default:
+        scene->command.currency = (struct currency){.code = "EUR", .exponent = 2};
+        return STATUS_currency_mismatch;
+    }
+}
+
+// Whatever is wrong with the payee, or nothing at all: who cannot pay learns nothing of it.
+static void ones_own_trouble_comes_first(void **state) {
+    for (int own = 0; own < 5; own++) {
+        struct refusal alone = {0};
+        for (int other = 5; other >= 0; other--) {
+            struct scene scene;
+            scene_bound(&scene, COMMAND_PURCHASE, "ann");
+            trouble_payee(&scene, other);
+            enum status expected = trouble_payer(&scene, own);
+            assert_int_equal(scene_decide(&scene), expected);
+            if (other == 5)
+                alone = scene.refusal;
+            assert_memory_equal(&scene.refusal, &alone, sizeof(alone));
+        }
+    }
+}
+
+static void answers_are_about_their_wallets(void **state) {
+    struct id parties[2], one = {{1}}, two = {{2}}, none = {{0}};
+    struct record record = {.kind = RECORD_HOLD, .hold = {.wallet = one, .merchant = two}};
+    assert_true(bound_parties(&record, parties));
+    assert_true(id_equal(parties[0], one) && id_equal(parties[1], two));
+    record = (struct record){.kind = RECORD_WITHDRAWAL, .withdrawal = {.wallet = two}};
+    assert_true(bound_parties(&record, parties));
+    assert_true(id_equal(parties[0], two) && id_equal(parties[1], none));
+    record = (struct record){
+        .kind = RECORD_REFUSAL,
+        .refusal = {.status = STATUS_insufficient_funds, .id_type = ID_WALLET, .id = one}};
+    assert_true(bound_parties(&record, parties));
+    assert_true(id_equal(parties[0], one));
+    record.refusal.status = STATUS_cannot_receive;
+    assert_false(bound_parties(&record, parties));
+    record.kind = RECORD_BATCH;
+    assert_false(bound_parties(&record, parties));
+}
+
 static void if_match_speaks_of_the_askers_wallet(void **state) {
     struct scene scene;
     scene_bound(&scene, COMMAND_CAPTURE, "shop");
@@ -146,6 +208,8 @@ int main(void) {
         cmocka_unit_test(holds_and_sales_are_the_shops_to_end),
         cmocka_unit_test(what_is_no_purchase_is_told_to_its_sides),
         cmocka_unit_test(the_others_trouble_is_one_word),
+        cmocka_unit_test(ones_own_trouble_comes_first),
+        cmocka_unit_test(answers_are_about_their_wallets),
         cmocka_unit_test(if_match_speaks_of_the_askers_wallet),
         cmocka_unit_test(wallets_are_opened_for_oneself),
         cmocka_unit_test(sides_are_hidden_from_the_other),
