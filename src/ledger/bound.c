@@ -88,7 +88,8 @@ bool bound_blames_payee(const struct command *command, const struct docket *dock
     if (!command_is_bound(command) || !pays_another || refusal->id_type != ID_WALLET ||
         !id_equal(refusal->id, command->counterparty))
         return false;
-    return !owns(owner_mark(docket->owner_seed, command->bound_to), docket->counterparty);
+    uint64_t own = owner_mark(docket->owner_seed, command->bound_to);
+    return owns(own, docket->wallet) && !owns(own, docket->counterparty);
 }
 
 void bound_hide_rule(const struct command *command, struct refusal *refusal) {

@@ -10,10 +10,12 @@ import json
 from urllib.parse import quote
 
 from naive import AMOUNT_MAX, time_text
+from roles import NEEDS
 
 MISSING = {
     "wallet": "wallet_01h455vb4pex5vsknk084sn02q", "txn": "txn_01h455vb4pex5vsknk084sn02q",
-    "hold": "hold_01h455vb4pex5vsknk084sn02q", "wdl": "wdl_01h455vb4pex5vsknk084sn02q"
+    "hold": "hold_01h455vb4pex5vsknk084sn02q", "wdl": "wdl_01h455vb4pex5vsknk084sn02q",
+    "apr": "apr_01h455vb4pex5vsknk084sn02q"
 }
 CURRENCIES = ["USD", "USD", "USD", "EUR", "JPY", "POINTS"]
 PATHS = {
@@ -23,11 +25,16 @@ PATHS = {
     "purchase": ("POST", "/v1/purchases"), "refund": ("POST", "/v1/refunds"), "transfer":
         ("POST", "/v1/transfers"), "hold": ("POST", "/v1/holds"), "capture":
             ("POST", "/v1/holds/{}/capture"), "void": ("POST", "/v1/holds/{}/void"),
+    "adjustment": ("POST", "/v1/adjustments"), "approve": ("POST", "/v1/approvals/{}/approve"),
+    "reject": ("POST", "/v1/approvals/{}/reject"),
 }
 WEIGHTS = {
     "wallet": 3, "change": 9, "deposit": 14, "withdrawal": 9, "settle": 6, "fail": 3,
     "purchase": 15, "refund": 9, "transfer": 11, "hold": 11, "capture": 10, "void": 3
 }
+# And where somebody else has to look at things.
+GUARDED_WEIGHTS = {**WEIGHTS, "adjustment": 6, "approve": 14, "reject": 3}
+ALONE = ("change", "adjustment", "approve", "reject")  # not in batches
 
 
 class Request:
@@ -52,10 +59,13 @@ class Request:
 
 
 class Generator:
-    def __init__(self, random, ledger, writers, short_holds=True):
+    def __init__(self, random, ledger, writers, short_holds=True, people=None, roles=None):
         self.random = random
         self.ledger = ledger
         self.writers = writers  # how many keys may write
+        self.people = people  # of a guarded world: (role, owner or None, weight) of each key
+        self.roles = roles
+        self.owner = None  # whom the asker of the request that is being drawn is bound to
         self.short_holds = short_holds
         self.counter = 0
         self.keys = []  # requests that had a key, for retries
@@ -78,16 +88,31 @@ class Generator:
         count = self.random.choice([0, 1, 1, 2, 3, 32])
         return {f"n{index}": self.note() for index in range(count)}
 
-    def pick(self, things, kind, wanted=lambda thing: True):
+    def someone(self):
+        """Who asks next."""
+        if self.people is None:
+            return self.random.randrange(self.writers)
+        weights = [weight for _, _, weight in self.people]
+        who = self.random.choices(range(len(self.people)), weights)[0]
+        self.owner = self.people[who][1]
+        return who
+
+    def pick(self, things, kind, wanted=lambda thing: True, own=True):
         """The id of one of the things, usually one that is wanted; rarely one that is not there."""
         if not things or self.chance(1.5):
             return MISSING[kind]
+        if own and self.owner is not None and self.chance(75):
+            mine = [thing for thing in list(things.values())[-150:]
+                    if self.ledger.sees(self.owner, thing)]
+            good = [thing for thing in mine if wanted(thing)] or mine
+            if good:
+                return self.random.choice(good)["id"]
         recent = list(things.values())[-40:]
         good = [thing for thing in recent if wanted(thing)]
         return self.random.choice(good if good and not self.chance(10) else recent)["id"]
 
-    def wallet(self, wanted=lambda wallet: True):
-        return self.pick(self.ledger.wallets, "wallet", wanted)
+    def wallet(self, wanted=lambda wallet: True, own=True):
+        return self.pick(self.ledger.wallets, "wallet", wanted, own)
 
     def known(self, id_):
         return self.ledger.wallets.get(id_)
@@ -130,14 +155,16 @@ class Generator:
 
     def draw_wallet(self):
         fields = {
-            "owner": f"owner-{self.random.randint(1, 8)}",
+            "owner": f"owner-{self.random.randint(1, 8 if self.people is None else 5)}",
             "currency": self.random.choice(CURRENCIES)
         }
+        if self.owner is not None and self.chance(70):
+            fields["owner"] = self.owner
         if self.chance(40):
             fields["kind"] = self.random.choice(["merchant", "merchant", "customer"])
-        if self.chance(20):
+        if self.chance(20 if self.owner is None else 4):
             fields["credit_limit"] = self.random.choice([0, 100, 1000, AMOUNT_MAX])
-        if self.chance(15):
+        if self.chance(15 if self.owner is None else 4):
             fields["tier"] = self.random.choice([0, 1, 15])
         if self.chance(20):
             fields["metadata"] = self.metadata()
@@ -170,9 +197,20 @@ class Generator:
     def draw_withdrawal(self):
         id_ = self.wallet(lambda wallet: wallet["balance"] > 0)
         fields = {"wallet": id_, "amount": self.amount(self.spendable(id_))}
-        if self.chance(40):
+        if self.chance(40 if self.owner is None else 8):
             fields["bank_transaction_id"] = self.bank_id()
         return None, self.notes(fields)
+
+    def draw_adjustment(self):
+        fields = {"wallet": self.wallet(), "direction": self.random.choice(["credit", "debit"]),
+                  "amount": self.amount(), "reason": self.note()}
+        return None, self.notes(fields)
+
+    def draw_approve(self):
+        id_ = self.pick(self.ledger.approvals, "apr", lambda thing: thing["status"] == "pending")
+        return id_, {"reason": self.note()} if self.chance(50) else {}
+
+    draw_reject = draw_approve
 
     def withdrawal(self):
         return self.pick(self.ledger.withdrawals, "wdl", lambda thing: thing["status"] == "pending")
@@ -187,7 +225,7 @@ class Generator:
         payer = self.wallet(lambda wallet: self.ledger.spendable(wallet) > 0)
         currency = (self.known(payer) or {}).get("currency")
         payee = self.wallet(lambda wallet: wallet["currency"] == currency and wallet["id"] != payer
-                            and (not merchant or wallet["kind"] == "merchant"))
+                            and (not merchant or wallet["kind"] == "merchant"), own=False)
         return payer, payee, self.amount(self.spendable(payer))
 
     def draw_purchase(self):
@@ -239,8 +277,13 @@ class Generator:
 
     # Requests.
 
-    def choose(self):
-        return self.random.choices(list(WEIGHTS), WEIGHTS.values())[0]
+    def choose(self, who):
+        weights = WEIGHTS if self.people is None else GUARDED_WEIGHTS
+        allowed = list(weights)
+        if self.people is not None and not self.chance(10):
+            allowed = [name for name in weights
+                       if self.roles.allow(self.people[who][0], NEEDS[name])] or allowed
+        return self.random.choices(allowed, [weights[name] for name in allowed])[0]
 
     def encode(self, fields):
         """The same JSON in ever different clothes: order, white space, escapes."""
@@ -252,16 +295,16 @@ class Generator:
                           ensure_ascii=self.chance(50)).encode()
 
     def write(self, operation=None):
-        operation = operation or self.choose()
+        who = self.someone()
+        operation = operation or self.choose(who)
         id_, fields = self.draw(operation)
         method, path = PATHS[operation]
-        request = Request(operation, method, path.format(id_), self.encode(fields),
-                          who=self.random.randrange(self.writers))
+        request = Request(operation, method, path.format(id_), self.encode(fields), who=who)
         if self.chance(50):
             request.headers["Idempotency-Key"] = self.new_text("key")
             self.keys.append(request)
         wallet = self.matched(operation, id_, fields)
-        if operation != "wallet" and self.chance(8):
+        if operation not in ("wallet", "approve", "reject") and self.chance(8):
             version = wallet["version"] if wallet and self.chance(70) else self.random.randint(1, 9)
             request.headers["If-Match"] = f'"{version}"'
         return request
@@ -270,7 +313,7 @@ class Generator:
         """The wallet that an If-Match of this request means, when it is known."""
         ledger = self.ledger
         if operation in ("capture", "void"):
-            id_ = ledger.holds.get(id_, {}).get("wallet")
+            id_ = ledger.holds.get(id_, {}).get("wallet" if self.owner is None else "merchant")
         elif operation in ("settle", "fail"):
             id_ = ledger.withdrawals.get(id_, {}).get("wallet")
         elif operation == "refund":
@@ -278,10 +321,10 @@ class Generator:
             id_ = purchase and purchase["credit"]["account"]
         return self.known(id_ or fields.get("wallet") or fields.get("from"))
 
-    def batch_operation(self):
-        operation = self.choose()
-        while operation == "change":
-            operation = self.choose()
+    def batch_operation(self, who):
+        operation = self.choose(who)
+        while operation in ALONE:
+            operation = self.random.choice(list(WEIGHTS))
         id_, fields = self.draw(operation)
         fields = {"type": operation, **fields}
         if operation in ("settle", "fail"):
@@ -296,15 +339,16 @@ class Generator:
         return fields
 
     def batch(self):
-        operations = [self.batch_operation() for _ in range(self.random.choice([1, 2, 3, 5, 12]))]
+        who = self.someone()
+        operations = [self.batch_operation(who)
+                      for _ in range(self.random.choice([1, 2, 3, 5, 12]))]
         if self.chance(25):
             operations.append(dict(self.random.choice(operations)))
         body = {"operations": operations}
         atomic = self.chance(50)
         if atomic or self.chance(20):
             body["atomic"] = atomic
-        request = Request("batch", "POST", "/v1/batches", self.encode(body),
-                          who=self.random.randrange(self.writers))
+        request = Request("batch", "POST", "/v1/batches", self.encode(body), who=who)
         if self.chance(40):
             request.headers["Idempotency-Key"] = self.new_text("batch")
             (self.keys if atomic else self.batches).append(request)
@@ -401,18 +445,21 @@ class Generator:
 
     def read(self):
         """One thing by its id."""
-        kind = self.random.choice(["wallets", "holds", "withdrawals", "transactions", "balance"])
+        who = 0 if self.people is None else self.someone()
+        kind = self.random.choice(["wallets", "holds", "withdrawals", "transactions", "balance"] +
+                                  ["approvals"] * (self.people is not None))
         if kind == "balance":
             target = f"/v1/wallets/{self.wallet()}/balance"
             if self.chance(80):
                 target += "?at=" + quote(time_text(self.moment()))
-            return Request("balance", "GET", target)
+            return Request("balance", "GET", target, who=who)
         things = getattr(self.ledger, kind)
         prefix = {
-            "wallets": "wallet", "holds": "hold", "withdrawals": "wdl", "transactions": "txn"
+            "wallets": "wallet", "holds": "hold", "withdrawals": "wdl", "transactions": "txn",
+            "approvals": "apr"
         }[kind]
         id_ = self.random.choice(list(things)) if things and not self.chance(4) else MISSING[prefix]
-        return Request("read", "GET", f"/v1/{kind}/{id_}")
+        return Request("read", "GET", f"/v1/{kind}/{id_}", who=who)
 
     def moment(self):
         """A time when something happened, or a millisecond beside it."""
@@ -423,8 +470,10 @@ class Generator:
 
     def listing(self):
         """A list with random filters, to be read to its end."""
+        who = 0 if self.people is None else self.someone()
         kind = self.random.choice(
-            ["wallets", "transactions", "holds", "withdrawals", "history", "history"])
+            ["wallets", "transactions", "holds", "withdrawals", "history", "history"] +
+            ["approvals"] * (self.people is not None))
         draw = {
             "wallets": {
                 "owner": lambda: f"owner-{self.random.randint(1, 9)}",
@@ -443,7 +492,12 @@ class Generator:
                 "type": self.some_type, "order": lambda: f"order-{self.random.randint(1, 13)}",
                 "initiated_by": lambda: f"key_m{self.random.randint(1, self.writers)}",
                 "bank_transaction_id": self.some_bank_id, **self.times()
-            }, "history": {"type": self.some_type, **self.times()},
+            }, "history": {"type": self.some_type, **self.times()}, "approvals": {
+                "status": lambda: self.random.choice(["pending", "approved", "refused",
+                                                      "rejected", "expired"]),
+                "requested_by": lambda: f"key_m{self.random.randint(1, self.writers)}",
+                "wallet": self.wallet_that_is
+            }
         }[kind]
         chosen = [name for name in draw if self.chance(100 / (len(draw) + 1))]
         parts = [f"{name}={quote(str(draw[name]()))}" for name in chosen]
@@ -453,13 +507,14 @@ class Generator:
         path = "/v1/" + kind
         if kind == "history":
             path = f"/v1/wallets/{self.wallet_that_is()}/transactions"
-        return Request("list", "GET", path + ("?" + "&".join(parts) if parts else ""))
+        return Request("list", "GET", path + ("?" + "&".join(parts) if parts else ""), who=who)
 
     def wallet_that_is(self):
         return self.random.choice(list(self.ledger.wallets) or [MISSING["wallet"]])
 
     def some_type(self):
-        return self.random.choice(["deposit", "withdrawal", "purchase", "refund", "transfer"])
+        return self.random.choice(["deposit", "withdrawal", "purchase", "refund", "transfer",
+                                   "adjustment"])
 
     def some_bank_id(self):
         return self.random.choice([bank_id for _, bank_id in self.ledger.bank_ids] or ["none"])

@@ -10,7 +10,7 @@ problems.
 import json
 import re
 
-MODEL_ID = re.compile(r"\b(wallet|txn|hold|wdl|key)_m\d+\b")
+MODEL_ID = re.compile(r"\b(wallet|txn|hold|wdl|key|apr)_m\d+\b")
 SERVER_ID = re.compile(r"[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}\Z")
 
 

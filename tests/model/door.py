@@ -13,48 +13,56 @@ from urllib.parse import unquote, unquote_plus
 
 import fields as decoder
 from fields import Invalid, NAMED, QUERIES
-from naive import Ledger, Refusal, time_text
+from guarded import GuardedLedger
+from naive import Refusal, time_text
+from roles import GUARDED, NEEDS, Roles
 
-READERS = {"admin", "service", "auditor"}
-WRITERS = {"admin", "service"}
 PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
-# Method, path, what it does, who may; {} stands for one id.
-ROUTES = [("POST", "/v1/wallets", "wallet", WRITERS), ("GET", "/v1/wallets", "wallets", READERS),
-          ("GET", "/v1/wallets/{}", "wallet?", READERS),
-          ("PATCH", "/v1/wallets/{}", "change", WRITERS),
-          ("GET", "/v1/wallets/{}/transactions", "wallet_transactions", READERS),
-          ("GET", "/v1/wallets/{}/balance", "balance", READERS),
-          ("POST", "/v1/deposits", "deposit", WRITERS),
-          ("POST", "/v1/withdrawals", "withdrawal", WRITERS),
-          ("GET", "/v1/withdrawals", "withdrawals", READERS),
-          ("GET", "/v1/withdrawals/{}", "withdrawal?", READERS),
-          ("POST", "/v1/withdrawals/{}/settle", "settle", WRITERS),
-          ("POST", "/v1/withdrawals/{}/fail", "fail", WRITERS),
-          ("POST", "/v1/purchases", "purchase", WRITERS),
-          ("POST", "/v1/refunds", "refund", WRITERS),
-          ("POST", "/v1/transfers", "transfer", WRITERS), ("POST", "/v1/holds", "hold", WRITERS),
-          ("GET", "/v1/holds", "holds", READERS), ("GET", "/v1/holds/{}", "hold?", READERS),
-          ("POST", "/v1/holds/{}/capture", "capture", WRITERS),
-          ("POST", "/v1/holds/{}/void", "void", WRITERS), ("POST", "/v1/batches", "batch", WRITERS),
-          ("GET", "/v1/transactions", "transactions", READERS),
-          ("GET", "/v1/transactions/{}", "transaction?", READERS),
-          ("GET", "/check-integrity", "check", READERS), ("POST", "/v1/keys", "key", {"admin"}),
-          ("GET", "/v1/keys", "keys", {"admin", "auditor"}),
-          ("POST", "/v1/keys/{}/rotate", "rotate", {"admin"}),
-          ("DELETE", "/v1/keys/{}", "revoke", {"admin"}), ("GET", "/healthz", "public", READERS),
-          ("GET", "/readyz", "public", READERS), ("GET", "/metrics", "public", READERS),
-          ("GET", "/openapi.json", "public", READERS), ]
-PATTERNS = [(method, re.compile(path.replace("{}", "([^/]+)") + r"\Z"), name, roles)
-            for method, path, name, roles in ROUTES]
+# Method, path, what it does, the permission that it needs; {} stands for one id.
+ROUTES = [("GET", "/v1/wallets", "wallets", "wallets:read"),
+          ("GET", "/v1/wallets/{}", "wallet?", "wallets:read"),
+          ("GET", "/v1/wallets/{}/transactions", "wallet_transactions", "payments:read"),
+          ("GET", "/v1/wallets/{}/balance", "balance", "wallets:read"),
+          ("GET", "/v1/withdrawals", "withdrawals", "payments:read"),
+          ("GET", "/v1/withdrawals/{}", "withdrawal?", "payments:read"),
+          ("GET", "/v1/holds", "holds", "payments:read"),
+          ("GET", "/v1/holds/{}", "hold?", "payments:read"),
+          ("GET", "/v1/transactions", "transactions", "payments:read"),
+          ("GET", "/v1/transactions/{}", "transaction?", "payments:read"),
+          ("GET", "/v1/approvals", "approvals", "approvals:read"),
+          ("GET", "/v1/approvals/{}", "approval?", "approvals:read"),
+          ("GET", "/v1/keys", "keys", "keys:read"),
+          ("GET", "/check-integrity", "check", "books:read"),
+          ("GET", "/healthz", "public", None), ("GET", "/readyz", "public", None),
+          ("GET", "/metrics", "public", None), ("GET", "/openapi.json", "public", None)]
+ROUTES += [(method, path, name, NEEDS[name]) for method, path, name in (
+    ("POST", "/v1/wallets", "wallet"), ("PATCH", "/v1/wallets/{}", "change"),
+    ("POST", "/v1/deposits", "deposit"), ("POST", "/v1/withdrawals", "withdrawal"),
+    ("POST", "/v1/withdrawals/{}/settle", "settle"), ("POST", "/v1/withdrawals/{}/fail", "fail"),
+    ("POST", "/v1/purchases", "purchase"), ("POST", "/v1/refunds", "refund"),
+    ("POST", "/v1/transfers", "transfer"), ("POST", "/v1/holds", "hold"),
+    ("POST", "/v1/holds/{}/capture", "capture"), ("POST", "/v1/holds/{}/void", "void"),
+    ("POST", "/v1/batches", "batch"), ("POST", "/v1/adjustments", "adjustment"),
+    ("POST", "/v1/approvals/{}/approve", "approve"),
+    ("POST", "/v1/approvals/{}/reject", "reject"), ("POST", "/v1/keys", "key"),
+    ("POST", "/v1/keys/{}/rotate", "rotate"), ("DELETE", "/v1/keys/{}", "revoke"))]
+PATTERNS = [(method, re.compile(path.replace("{}", "([^/]+)") + r"\Z"), name, needed)
+            for method, path, name, needed in ROUTES]
+
+
+NOT_IN_BATCHES = ("change", "key", "rotate", "adjustment", "approve", "reject")
 
 
 class Door:
-    def __init__(self, make_id, make_secret, currencies=()):
-        self.ledger = Ledger(make_id)
+    def __init__(self, make_id, make_secret, currencies=(), config=None):
+        config = config or {}
+        self.ledger = GuardedLedger(make_id, **config.get("approvals", {}))
+        self.ledger.is_live = lambda id_: id_ in self.keys
         self.make_id = make_id
         self.make_secret = make_secret
-        self.operations = decoder.operations(currencies)
+        self.roles = Roles(config.get("roles"), config.get("separate_duties", False))
+        self.operations = decoder.operations(currencies, sorted(self.roles.sets))
         self.keys = {}  # id -> the key
         self.secrets = {}  # hash of the secret -> id of its key
 
@@ -129,15 +137,21 @@ class Door:
     def enter(self, method, path, query, headers, body, times):
         now = self.ledger.now
         key = None if path in PUBLIC else self.who(headers, now)
-        name, id_, roles = self.route(method, path)
+        name, id_, needed = self.route(method, path)
         if name == "public":
             return 200, {}, {}
-        if key["role"] not in roles:
+        if not self.roles.allow(key["role"], needed):
             raise Refusal("forbidden", f"A key with the role {key['role']} may not do this.")
         if len(body) > (16 * 1024 * 1024 if name == "batch" else 64 * 1024):
             raise Refusal("request_too_large", "The body is too large.")
+        owner = key["owner"] if key["role"] in self.roles.bound else None
         if method == "GET":
-            return self.read(name, id_, query)
+            status, more, body = self.read(name, id_, query, key["id"], owner)
+        else:
+            status, more, body = self.write(name, id_, headers, body, times, key, owner)
+        return status, more, body if owner is None else self.ledger.shown(body, key["id"], owner)
+
+    def write(self, name, id_, headers, body, times, key, owner):
         kind = headers.get("content-type", "").split(";")[0].strip().lower()
         if body and kind != "application/json":
             raise Refusal("unsupported_media_type", "The body must be application/json.")
@@ -146,26 +160,41 @@ class Door:
             return self.revoke(id_)
         given = decoder.parse(body) if body else {}
         if name == "batch":
-            return self.batch(given, key["id"], idempotency_key, times)
+            return self.batch(given, key, owner, idempotency_key, times)
         if name == "key":
             return self.new_key(decoder.decode(self.operations["key"], given), key["id"],
                                 idempotency_key)
-        fields = decoder.decode(self.operations[name], given)
+        fields = self.decode(name, self.operations[name], given, key["role"])
         if name == "rotate":
             return self.rotate(id_, fields, key["id"], idempotency_key)
         if name in NAMED:
             fields[NAMED[name]] = id_
         if name == "change":
             fields["wallet"] = id_
-        return self.answer(*self.ledger.execute(name, fields, key["id"], idempotency_key, if_match))
+        return self.answer(*self.ledger.execute(name, fields, key["id"], idempotency_key, if_match,
+                                                owner))
+
+    def decode(self, name, table, given, role):
+        """The fields of a body, of which some may not be the role's to give."""
+        guarded = [field for field, needed in GUARDED.get(name, {}).items()
+                   if isinstance(given, dict) and field in given
+                   and not self.roles.allow(role, needed)]
+        wrong = []
+        try:
+            fields = decoder.decode(table, given)
+        except Invalid as invalid:
+            wrong = invalid.pointers
+        if wrong or guarded:
+            raise Invalid(wrong + ["/" + field for field in guarded])
+        return fields
 
     @staticmethod
     def route(method, path):
         allowed = []
-        for allowed_method, pattern, name, roles in PATTERNS:
+        for allowed_method, pattern, name, needed in PATTERNS:
             match = pattern.match(path)
             if match and method == allowed_method:
-                return name, unquote(match[1]) if match.groups() else None, roles
+                return name, unquote(match[1]) if match.groups() else None, needed
             if match:
                 allowed.append(allowed_method)
         if allowed:
@@ -230,6 +259,8 @@ class Door:
         return 200, {}, {**view, "secret": secret}
 
     def new_key(self, fields, principal, idempotency_key):
+        if fields["role"] in self.roles.bound and fields["owner"] is None:
+            raise Invalid(["/owner"])
         remembered = self.ledger.remembered
         replay = self.replay(("key", fields), principal, idempotency_key)
         if replay is not None:
@@ -252,19 +283,23 @@ class Door:
 
     # Batches.
 
-    def batch(self, given, principal, idempotency_key, times):
+    def batch(self, given, key, owner, idempotency_key, times):
+        principal = key["id"]
         table = (("operations", list_of_operations, decoder.REQUIRED), ("atomic", decoder.boolean,
                                                                         False))
         fields = decoder.decode(table, given)
-        operations = [self.batch_operation(operation) for operation in fields["operations"]]
+        operations = [self.batch_operation(operation, key["role"])
+                      for operation in fields["operations"]]
         if fields["atomic"]:
             fields["operations"] = operations
-            return self.answer(*self.ledger.execute("batch", fields, principal, idempotency_key))
+            return self.answer(*self.ledger.execute("batch", fields, principal, idempotency_key,
+                                                    bound=owner))
         times = times or [self.ledger.now] * len(operations)
-        status, body = self.ledger.execute_batch(operations, principal, idempotency_key, times)
+        status, body = self.ledger.execute_batch(operations, principal, idempotency_key, times,
+                                                 owner)
         return status, {}, body
 
-    def batch_operation(self, given):
+    def batch_operation(self, given, role):
         """(name, fields, key) of a valid operation, the problem's body of an invalid one."""
         try:
             if not isinstance(given, dict):
@@ -272,8 +307,10 @@ class Door:
             rest = copy.copy(given)
             name = rest.pop("type", None)
             if (not isinstance(name, str) or name not in self.operations
-                    or name in ("change", "key", "rotate")):
+                    or name in NOT_IN_BATCHES):
                 raise Invalid(["/type"])
+            if not self.roles.allow(role, NEEDS[name]):
+                raise Refusal("forbidden", f"A key with the role {role} may not do this.")
             key = rest.pop("idempotency_key", None)
             if "idempotency_key" in given:
                 try:
@@ -283,31 +320,45 @@ class Door:
             table = self.operations[name]
             if name in NAMED:
                 table = (*table, (NAMED[name], decoder.text, decoder.REQUIRED))
-            return name, decoder.decode(table, rest), key
+            return name, self.decode(name, table, rest, role), key
         except Invalid as invalid:
             return self.invalid(invalid.pointers)
+        except Refusal as refusal:
+            return refusal.body
 
     # Reading.
 
-    def read(self, name, id_, query):
+    def read(self, name, id_, query, principal, owner):
         ledger = self.ledger
         things = {
             "wallet?": (ledger.wallets, ledger.wallet_view, "wallet"),
             "hold?": (ledger.holds, ledger.hold_view, "hold"),
             "withdrawal?": (ledger.withdrawals, ledger.withdrawal_view, "withdrawal"),
-            "transaction?": (ledger.transactions, ledger.transaction_view, "transaction")
+            "transaction?": (ledger.transactions, ledger.transaction_view, "transaction"),
+            "approval?": (ledger.approvals, ledger.approval_view, "approval")
         }
         if name not in QUERIES and query:
             raise Invalid(["/" + query.split("=")[0]])
         if name in things:
             where, view, what = things[name]
-            return self.answer(200, view(ledger.find(where, id_, what)), False)
+            found = ledger.find(where, id_, what)
+            if not self.may_see(found, principal, owner):
+                raise Refusal("not_found", f"There is no {what} {id_}.")
+            return self.answer(200, view(found), False)
         filters = decoder.decode(QUERIES[name], self.query(query))
         if name == "check":
             return 200, {}, self.check()
+        if name in ("balance", "wallet_transactions") and not self.may_see(
+                ledger.wallet(id_), principal, owner):
+            raise Refusal("not_found", f"There is no wallet {id_}.")
         if name == "balance":
             return 200, {}, ledger.balance_view(id_, filters["at"])
-        return 200, {}, self.page(name, id_, filters)
+        return 200, {}, self.page(name, id_, filters, principal, owner)
+
+    def may_see(self, thing, principal, owner):
+        if "requested_by" in thing:  # an approval is his who asked for it
+            return owner is None or thing["requested_by"] == principal
+        return owner is None or self.ledger.sees(owner, thing)
 
     @staticmethod
     def query(text):
@@ -324,7 +375,7 @@ class Door:
             given[field] = value
         return given
 
-    def page(self, name, id_, filters):
+    def page(self, name, id_, filters, principal, owner):
         ledger = self.ledger
         limit, cursor = filters.pop("limit"), filters.pop("cursor")
         if name == "wallet_transactions":
@@ -334,9 +385,14 @@ class Door:
             "withdrawals": (ledger.withdrawals, ledger.withdrawal_view),
             "holds": (ledger.holds, ledger.hold_view), "keys": (self.keys, self.key_view),
             "transactions": (ledger.transactions, ledger.transaction_view), "wallet_transactions":
-                (ledger.transactions, ledger.transaction_view)
+                (ledger.transactions, ledger.transaction_view),
+            "approvals": (ledger.approvals, ledger.approval_view)
         }[name]
-        items = ledger.listed(*source, filters)
+        things, view = source
+        if owner is not None:
+            things = {thing: value for thing, value in things.items()
+                      if self.may_see(value, principal, owner)}
+        items = ledger.listed(things, view, filters)
         start = 0
         if cursor is not None:
             ids = [item["id"] for item in items]

@@ -114,7 +114,7 @@ SECONDS = integer(1, 366 * 24 * 3600)
 NOTES = (("reference", text, None), ("metadata", metadata, None))
 
 
-def operations(currencies):
+def operations(currencies, roles=("admin", "service", "auditor")):
     """The table of writes: operation -> its fields."""
     known = ISO | set(currencies)
     currency = choice(*sorted(known))
@@ -139,8 +139,11 @@ def operations(currencies):
             ("wallet", text, REQUIRED), ("merchant", text, REQUIRED), *paid,
             ("expires_in", SECONDS, 7 * 24 * 3600), ("order", text, None), *NOTES), "capture": (
                 ("amount", AMOUNT, None), ("currency", currency, None), ("final", boolean, True)),
-        "void": (), "key": (("name", text, REQUIRED), ("role", choice("admin", "service",
-                                                                      "auditor"), REQUIRED),
+        "void": (), "adjustment": (
+            ("wallet", text, REQUIRED), ("direction", choice("credit", "debit"), REQUIRED), *paid,
+            ("reason", text, REQUIRED), *NOTES), "approve": (("reason", text, None), ),
+        "reject": (("reason", text, None), ),
+        "key": (("name", text, REQUIRED), ("role", choice(*roles), REQUIRED),
                             ("owner", text, None), ("expires_in", SECONDS, None)),
         "rotate": (("overlap", integer(0, 30 * 24 * 3600), 24 * 3600),
                    ("expires_in", SECONDS, None)),
@@ -148,11 +151,13 @@ def operations(currencies):
 
 
 # What a path's {id} becomes in a batch.
-NAMED = {"settle": "withdrawal", "fail": "withdrawal", "capture": "hold", "void": "hold"}
+NAMED = {"settle": "withdrawal", "fail": "withdrawal", "capture": "hold", "void": "hold",
+         "approve": "approval", "reject": "approval"}
 
 PAGE = (("limit", number_text(1, 1000), 50), ("cursor", text, None))
 TIMES = (("from", moment, None), ("to", moment, None))
-TYPE = ("type", choice("deposit", "withdrawal", "purchase", "refund", "transfer"), None)
+TYPE = ("type", choice("deposit", "withdrawal", "purchase", "refund", "transfer", "adjustment"),
+        None)
 
 QUERIES = {
     "wallets": (("owner", text, None), ("kind", choice("customer", "merchant"), None),
@@ -167,6 +172,8 @@ QUERIES = {
                                 "expired"), None), ("order", text, None), *PAGE),
     "transactions": (TYPE, ("initiated_by", text, None), ("bank_transaction_id", text, None),
                      ("order", text, None), *TIMES, *PAGE), "keys": PAGE,
+    "approvals": (("status", choice("pending", "approved", "refused", "rejected", "expired"), None),
+                  ("requested_by", text, None), ("wallet", text, None), *PAGE),
     "check": (("depth", choice("totals", "full"), "totals"), ),
 }
 

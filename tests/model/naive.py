@@ -24,14 +24,16 @@ STATUS = {
     "request_too_large": 413, "unsupported_media_type": 415, "insufficient_funds": 422,
     "currency_mismatch": 422, "same_wallet": 422, "not_a_merchant": 422, "not_a_purchase": 422,
     "refund_exceeds_purchase": 422, "capture_exceeds_hold": 422, "balance_limit_exceeded": 422,
-    "idempotency_key_reused": 422,
+    "idempotency_key_reused": 422, "cannot_receive": 422, "cannot_pay": 422,
+    "approval_required": 422, "approval_not_pending": 409, "second_principal_needed": 403,
 }
 
 
 class Refusal(Exception):
-    def __init__(self, code, detail="", **more):
+    def __init__(self, code, detail="", about=None, **more):
         super().__init__(code)
         self.code = code
+        self.about = about  # the wallet that causes it, where one side of a payment does
         self.body = {
             "type": "about:blank", "title": code.replace("_", " ").capitalize(),
             "status": STATUS[code], "code": code, "detail": detail or code, **more
@@ -57,6 +59,7 @@ class Ledger:
         self.bank_ids = {}  # (currency, bank id) -> id of the transaction that has it
         self.remembered = {}  # (principal, idempotency key) -> (request, status, body)
         self.now = 0
+        self.bound = None  # the owner whom the asker of the current request is bound to
 
     # Looking things up.
 
@@ -87,12 +90,13 @@ class Ledger:
     def not_closed(*wallets):
         for wallet in wallets:
             if wallet["status"] == "closed":
-                raise Refusal("wallet_closed", f"Wallet {wallet['id']} is closed.")
+                raise Refusal("wallet_closed", f"Wallet {wallet['id']} is closed.",
+                              about=wallet["id"])
 
     @staticmethod
     def not_frozen(payer):
         if payer["status"] == "frozen":
-            raise Refusal("wallet_frozen", f"Wallet {payer['id']} is frozen.")
+            raise Refusal("wallet_frozen", f"Wallet {payer['id']} is frozen.", about=payer["id"])
 
     @staticmethod
     def version_is(wallet, if_match):
@@ -110,21 +114,21 @@ class Ledger:
         if self.spendable(payer) < amount:
             raise Refusal(
                 "insufficient_funds", f"Wallet {payer['id']} can spend {self.spendable(payer)} "
-                f"{payer['currency']}, and {amount} was asked.")
+                f"{payer['currency']}, and {amount} was asked.", about=payer["id"])
 
     @staticmethod
     def can_hold(payer, amount):
         if payer["held"] + amount > AMOUNT_MAX:
             raise Refusal(
                 "balance_limit_exceeded", f"Wallet {payer['id']} holds {payer['held']} "
-                f"{payer['currency']}, and {amount} more was asked.")
+                f"{payer['currency']}, and {amount} more was asked.", about=payer["id"])
 
     @staticmethod
     def has_room(payee, amount):
         if payee["balance"] + amount > AMOUNT_MAX:
             raise Refusal(
                 "balance_limit_exceeded", f"Wallet {payee['id']} has {payee['balance']}; "
-                f"{amount} more is too much.")
+                f"{amount} more is too much.", about=payee["id"])
 
     # Moving money.
 
@@ -383,9 +387,13 @@ class Ledger:
 
     # Idempotency and batches.
 
-    def execute(self, operation, fields, principal, key=None, if_match=None):
+    def perform(self, operation, fields, principal, if_match):
+        return getattr(self, "do_" + operation)(fields, principal, if_match)
+
+    def execute(self, operation, fields, principal, key=None, if_match=None, bound=None):
         """Decides one operation: (status, body, replayed). Refusals come back as their problem's
         body."""
+        self.bound = bound
         request = (operation, fields)
         if key is not None and (principal, key) in self.remembered:
             first, status, body = self.remembered[principal, key]
@@ -397,7 +405,7 @@ class Ledger:
             if operation == "batch":
                 status, body = self.do_atomic(fields["operations"], principal)
             else:
-                status, body = getattr(self, "do_" + operation)(fields, principal, if_match)
+                status, body = self.perform(operation, fields, principal, if_match)
         except Refusal as refusal:
             status, body = STATUS[refusal.code], refusal.body
         worth_keeping = status < 300 or status in (404, 409,
@@ -407,7 +415,7 @@ class Ledger:
             self.remembered[principal, key] = (copy.deepcopy(request), status, copy.deepcopy(body))
         return status, body, False
 
-    def execute_batch(self, operations, principal, key, times):
+    def execute_batch(self, operations, principal, key, times, bound=None):
         """Not atomic: each operation for itself. An operation is (name, fields, its key) or an
         invalid one's problem; `times[i]` is when number i was decided."""
         results = []
@@ -419,7 +427,7 @@ class Ledger:
             name, fields, own_key = operation
             if own_key is None and key is not None:
                 own_key = (key, index)
-            _, body, replayed = self.execute(name, fields, principal, own_key)
+            _, body, replayed = self.execute(name, fields, principal, own_key, bound=bound)
             results.append(
                 {**copy.deepcopy(body), "replayed": True} if replayed else copy.deepcopy(body))
         return 200, {"results": results}
@@ -432,7 +440,8 @@ class Ledger:
                 body, replayed = operation, False
             else:
                 name, fields, own_key = operation
-                _, body, replayed = self.execute(name, fields, principal, own_key)
+                _, body, replayed = self.execute(name, fields, principal, own_key,
+                                                 bound=self.bound)
             if "code" in body:
                 self.restore(before)
                 refusal = Refusal(body["code"], body["detail"])

@@ -52,7 +52,8 @@ def time_of(operation, body):
         return None
     if operation in ("change", "fail", "void"):
         return None
-    name = "settled_at" if operation == "settle" else "created_at"
+    name = {"settle": "settled_at", "approve": "decided_at", "reject": "decided_at"}.get(
+        operation, "created_at")
     return moment(body[name]) if isinstance(body.get(name), str) else None
 
 
@@ -69,17 +70,42 @@ def times_of(request, body):
     ]
 
 
+OWN_ROLES = {
+    "cashier": {"number": 20, "bound": True,
+                "permissions": ["wallets:read", "wallets:open", "wallets:change", "payments:read",
+                                "holds:write", "holds:capture", "purchases:write"]},
+    "teller": {"number": 21, "permissions": ["wallets:read", "payments:read", "deposits:write",
+                                             "adjustments:write", "approvals:decide"]},
+}
+
+
+def guards(dice):
+    """(configuration, keys) of a world in which people are bound, and others look at things."""
+    above = {code: dice.choice([100, 300, 999, 1_000_000]) for code in ("USD", "JPY", "POINTS")
+             if dice.random() < 0.7}
+    config = {"roles": OWN_ROLES, "separate_duties": dice.random() < 0.5,
+              "approvals": {"above": above, "expires_in": 7 * 24 * 3600}}
+    people = [("service", None, 5), ("service", None, 3), ("operator", None, 5),
+              ("customer", "owner-1", 4), ("customer", "owner-2", 3), ("merchant", "owner-3", 4),
+              ("cashier", "owner-4", 3), ("teller", None, 2), ("support", None, 1),
+              ("auditor", None, 1), ("admin", None, 3)]
+    return config, people
+
+
 class World:
     """One server and one naive ledger, from nothing."""
     def __init__(self, seed, binary):
         self.seed = seed
         self.random = random.Random(seed)
-        self.server = florin.Server(florin=binary,
-                                    config={"currencies": {"POINTS": {"exponent": 0}}})
+        config, people = guards(self.random) if seed % 2 else ({}, None)
+        self.people = people or [("service", None, 1)] * (WRITERS - 1) + [("admin", None, 1)]
+        self.server = florin.Server(florin=binary, config={
+            "currencies": {"POINTS": {"exponent": 0}}, **config})
         self.names = Names()
         self.count = {}
-        self.door = Door(self.make_id, None, ["POINTS"])
-        self.generator = Generator(self.random, self.door.ledger, WRITERS)
+        self.door = Door(self.make_id, None, ["POINTS"], config)
+        self.generator = Generator(self.random, self.door.ledger, len(self.people),
+                                   people=people, roles=self.door.roles)
         self.first_bytes = {}  # (key's number, idempotency key) -> the first answer's bytes
         self.last = []  # the last requests, for the report
         self.secrets = []
@@ -95,16 +121,16 @@ class World:
 
     def begin(self):
         self.server.start()
-        for role in ["service"] * (WRITERS - 1):
-            key = self.server.key(role)
-            self.add_key(key["id"], role, key["secret"])
+        for role, owner, _ in self.people[:-1]:
+            key = self.server.key(role, **({} if owner is None else {"owner": owner}))
+            self.add_key(key["id"], role, key["secret"], owner)
         with self.server.client() as client:
             admin = [key for key in client.list("/v1/keys") if key["role"] == "admin"][0]
         self.add_key(admin["id"], "admin", self.server.admin_secret)
         self.connect()
 
-    def add_key(self, id_, role, secret):
-        key, _ = self.door.add_key(role, role, now_ms(), secret=secret)
+    def add_key(self, id_, role, secret, owner=None):
+        key, _ = self.door.add_key(role, role, now_ms(), owner, secret=secret)
         self.names.learn(key["id"], id_)
         self.secrets.append(secret)
 
@@ -201,7 +227,8 @@ class World:
             return []
         place = (request.who, request.key)
         if not answer.replayed:
-            if answer.code != "idempotency_key_reused":
+            # Who is turned away at the door has not used his key.
+            if answer.code not in ("idempotency_key_reused", "forbidden"):
                 self.first_bytes[place] = answer.body
             return []
         if self.first_bytes.get(place, answer.body) != answer.body:
@@ -238,7 +265,7 @@ class World:
         path, _, query = request.target.partition("?")
         parts = [part for part in query.split("&") if part and not part.startswith("limit=")]
         limit = [part[6:] for part in query.split("&") if part.startswith("limit=")]
-        headers = {"authorization": "Bearer " + self.secrets[0]}
+        headers = {"authorization": "Bearer " + self.secrets[request.who]}
         model_target = path + "?" + "&".join(parts + ["limit=1000"])
         expected, cursor = [], None
         while True:
@@ -256,7 +283,7 @@ class World:
             join = "&" if "?" in request.target else "?"
             target = self.names.translate(
                 request.target) + (f"{join}cursor={cursor}" if cursor else "")
-            answer = self.clients[0].get(target)
+            answer = self.clients[request.who].get(target)
             if answer.status != status:
                 raise Different(f"status: expected {status}, got {answer!r:.1000}")
             if status != 200:
@@ -270,8 +297,10 @@ class World:
             raise Different("\n".join(wrong[:20]))
 
     def compare_everything(self):
-        for name in ("wallets", "holds", "withdrawals", "transactions"):
-            self.ask_list(Request("list", "GET", f"/v1/{name}?limit=1000"))
+        for name in ("wallets", "holds", "withdrawals", "transactions", "approvals"):
+            for who, (_, owner, _) in enumerate(self.people):
+                if who == 0 or owner is not None:
+                    self.ask_list(Request("list", "GET", f"/v1/{name}?limit=1000", who=who))
         ledger = self.door.ledger
         for id_ in list(ledger.wallets):
             self.ask_list(Request("list", "GET", f"/v1/wallets/{id_}/transactions?limit=1000"))
@@ -295,6 +324,9 @@ class World:
         if dice < 0.004:
             self.restart(self.random.random() < 0.6)
             return
+        if dice < 0.008 and self.generator.people is not None:
+            self.pass_by()
+            return
         # Holds of a second are rationed, because each may cost a second of waiting.
         self.generator.short_holds = time.monotonic() > self.next_wait
         request = self.generator.next()
@@ -302,6 +334,25 @@ class World:
             self.ask_list(request)
         else:
             self.ask(request)
+
+    def pass_by(self):
+        """Somebody asks for what must wait, and is nobody any more when it is decided."""
+        key = self.server.key("operator")
+        self.add_key(key["id"], "operator", key["secret"])
+        self.clients.append(self.server.client(key["secret"]))
+        who, ours = len(self.secrets) - 1, self.names.model[key["id"]]
+        wallet = self.random.choice(list(self.door.ledger.wallets))
+        self.ask(Request("adjustment", "POST", "/v1/adjustments", json.dumps({
+            "wallet": wallet, "direction": "credit", "amount": 1, "reason": "gone"}).encode(),
+                         who=who))
+        admin = self.clients[len(self.people) - 1]
+        answer = admin.delete(f"/v1/keys/{key['id']}")
+        if answer.status != 204:
+            raise Different(f"a key is not revoked: {answer!r:.1000}")
+        self.door.revoke(ours)
+        self.ask(Request("read", "GET", f"/v1/wallets/{wallet}", who=who))
+        self.clients.pop().close()
+        self.secrets.pop()
 
     def restart(self, hard):
         for client in self.clients:

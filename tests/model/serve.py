@@ -137,12 +137,12 @@ class Naive(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 256
 
-    def __init__(self, address, data, exponents):
+    def __init__(self, address, data, exponents, config):
         super().__init__(address, Handler)
         self.lock = threading.Lock()
         self.path = os.path.join(data, "naive.pickle")
         os.makedirs(data, exist_ok=True)
-        self.door = Door(make_id, make_secret, exponents)
+        self.door = Door(make_id, make_secret, exponents, config)
         self.used = {}
         if os.path.exists(self.path):
             with open(self.path, "rb") as file:
@@ -162,7 +162,7 @@ class Naive(ThreadingHTTPServer):
         self.keep()
 
     def keep(self):
-        state = {name: getattr(self.door.ledger, name) for name in Ledger.STATE}
+        state = {name: getattr(self.door.ledger, name) for name in self.door.ledger.STATE}
         with open(self.path + ".new", "wb") as file:
             pickle.dump((state, self.door.keys, self.door.secrets, self.used), file)
         os.replace(self.path + ".new", self.path)
@@ -175,14 +175,15 @@ def main():
     parser.add_argument("--listen", required=True)
     parser.add_argument("--config")
     arguments = parser.parse_args()
-    exponents = {}
+    exponents, config = {}, {}
     if arguments.config:
         with open(arguments.config, encoding="utf-8") as file:
-            currencies = json.load(file).get("currencies", {})
+            config = json.load(file)
+        currencies = config.get("currencies", {})
         exponents = {code: currency["exponent"] for code, currency in currencies.items()}
     break_something(os.environ.get("NAIVE_BUG"))
     host, _, port = arguments.listen.rpartition(":")
-    server = Naive((host, int(port)), arguments.data, exponents)
+    server = Naive((host, int(port)), arguments.data, exponents, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.05)

@@ -40,6 +40,12 @@ static void who_pays_must_be_the_askers(void **state) {
         assert_int_equal(scene_decide(&missing), STATUS_not_found);
         assert_memory_equal(&foreign.refusal, &missing.refusal, sizeof(struct refusal));
     }
+    // Also where another's wallet would pay itself.
+    struct scene itself;
+    scene_bound(&itself, COMMAND_TRANSFER, "bob");
+    itself.command.counterparty = itself.command.wallet;
+    itself.docket.counterparty = itself.docket.wallet;
+    assert_int_equal(scene_decide(&itself), STATUS_not_found);
 }
 
 static void holds_and_sales_are_the_shops_to_end(void **state) {
