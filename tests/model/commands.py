@@ -34,6 +34,9 @@ WEIGHTS = {
 }
 # And where somebody else has to look at things.
 GUARDED_WEIGHTS = {**WEIGHTS, "adjustment": 6, "approve": 14, "reject": 3}
+# Those to whom keys of a guarded world are bound can pay from the beginning.
+HOUSEHOLDS = [("customer", "owner-1"), ("customer", "owner-2"), ("merchant", "owner-3"),
+              ("customer", "owner-4"), ("merchant", "owner-5")]
 ALONE = ("change", "adjustment", "approve", "reject")  # not in batches
 
 
@@ -101,7 +104,7 @@ class Generator:
         """The id of one of the things, usually one that is wanted; rarely one that is not there."""
         if not things or self.chance(1.5):
             return MISSING[kind]
-        if own and self.owner is not None and self.chance(75):
+        if own and self.owner is not None and self.chance(88):
             mine = [thing for thing in list(things.values())[-150:]
                     if self.ledger.sees(self.owner, thing)]
             good = [thing for thing in mine if wanted(thing)] or mine
@@ -172,6 +175,9 @@ class Generator:
 
     def draw_change(self):
         fields = {}
+        held = [hold["wallet"] for hold in self.ledger.holds.values() if hold["status"] == "open"]
+        if self.people is not None and held and self.chance(25):
+            return self.random.choice(held), {"status": "frozen"}
         id_ = self.wallet()
         wallet = self.known(id_)
         if wallet and wallet["status"] != "active" and self.chance(60):
@@ -247,9 +253,15 @@ class Generator:
 
     def hold(self):
         """Mostly one that is not about to end, so that some do end."""
+        troubled = self.troubled()
         return self.pick(
             self.ledger.holds, "hold", lambda thing: thing["status"] == "open" and thing[
-                "expires_at"] > thing["created_at"] + 1000)
+                "expires_at"] > thing["created_at"] + 1000 and (
+                    not troubled or self.known(thing["wallet"])["status"] != "active"))
+
+    def troubled(self):
+        """Whether somebody bound shall meet another's wallet that can't pay or receive."""
+        return self.owner is not None and self.chance(35)
 
     def draw_capture(self):
         id_ = self.hold()
@@ -266,7 +278,10 @@ class Generator:
         return self.hold(), {}
 
     def draw_refund(self):
-        id_ = self.pick(self.ledger.transactions, "txn", lambda thing: thing["type"] == "purchase")
+        troubled = self.troubled()
+        id_ = self.pick(
+            self.ledger.transactions, "txn", lambda thing: thing["type"] == "purchase" and (
+                not troubled or self.known(thing["debit"]["account"])["status"] == "closed"))
         purchase = self.ledger.transactions.get(id_, {})
         fields = {"purchase": id_}
         if self.chance(70):
@@ -321,6 +336,15 @@ class Generator:
             id_ = purchase and purchase["credit"]["account"]
         return self.known(id_ or fields.get("wallet") or fields.get("from"))
 
+    def large_deposit(self):
+        """Of a batch: what must wait for somebody else, and nothing else is wrong with it."""
+        above = self.ledger.above
+        id_ = self.wallet(lambda wallet: wallet["currency"] in above
+                          and wallet["status"] == "active")
+        currency = (self.known(id_) or {}).get("currency")
+        return {"type": "deposit", "wallet": id_, "amount": above.get(currency, 0) + 1,
+                "bank_transaction_id": self.bank_id()}
+
     def batch_operation(self, who):
         operation = self.choose(who)
         while operation in ALONE:
@@ -344,6 +368,8 @@ class Generator:
                       for _ in range(self.random.choice([1, 2, 3, 5, 12]))]
         if self.chance(25):
             operations.append(dict(self.random.choice(operations)))
+        if self.people is not None and self.chance(20):
+            operations = [self.large_deposit()]
         body = {"operations": operations}
         atomic = self.chance(50)
         if atomic or self.chance(20):
@@ -524,6 +550,10 @@ class Generator:
 
     def next(self):
         """The next request of a random life."""
+        if self.people is not None and len(self.ledger.wallets) < len(HOUSEHOLDS):
+            kind, owner = HOUSEHOLDS[len(self.ledger.wallets)]
+            return Request("wallet", "POST", "/v1/wallets", self.encode(
+                {"owner": owner, "currency": "USD", "kind": kind, "credit_limit": 20_000}))
         if len(self.ledger.wallets) < 4:
             return self.write("wallet")
         dice = self.random.random() * 100

@@ -21,7 +21,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import roles  # noqa: E402
 from door import Door  # noqa: E402
+from guarded import GuardedLedger  # noqa: E402
 from naive import Ledger  # noqa: E402
 
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -69,8 +71,122 @@ def break_something(name):
         Ledger.restore = lambda self, before: None
     elif name == "ladder":
         Ledger.not_closed = staticmethod(lambda *wallets: None)
+    elif name in GUARD_MISTAKES:
+        GUARD_MISTAKES[name]()
     elif name:
         raise SystemExit(f"no bug is called {name}")
+
+
+# Mistakes about who may do and see what, and what waits for a second person.
+
+
+def shows_both_sides():
+    GuardedLedger.shown = lambda self, body, principal, owner: body
+
+
+def reads_of_others():
+    Door.may_see = lambda self, thing, principal, owner: True
+
+
+def pays_with_anybodys():
+    original = GuardedLedger.must_be_his
+
+    def must_be_his(self, operation, fields, owner):
+        if operation != "withdrawal":
+            original(self, operation, fields, owner)
+
+    GuardedLedger.must_be_his = must_be_his
+
+
+def buyers_refund():
+    original = GuardedLedger.one_side
+
+    def one_side(self, thing, doer, owner, what, is_done_by_one):
+        original(self, thing, doer, owner, what, False)
+
+    GuardedLedger.one_side = one_side
+
+
+def tells_of_others():
+    GuardedLedger.told = lambda self, refusal, operation, owner: refusal
+
+
+def others_first():
+    GuardedLedger.own_troubles = lambda self, operation, payer, fields, if_match: None
+
+
+def guards_open():
+    roles.GUARDED.clear()
+
+
+def duties_together():
+    roles.MONEY.clear()
+
+
+def bound_by_none():
+    original = roles.Roles.__init__
+
+    def made(self, configured=None, separate_duties=False):
+        original(self, configured, separate_duties)
+        self.bound -= set(configured or {})
+
+    roles.Roles.__init__ = made
+
+
+def moves_at_once():
+    GuardedLedger.restore = lambda self, before: None if self.bound is None else Ledger.restore(
+        self, before)
+
+
+def approves_own():
+    original = GuardedLedger.pending
+    GuardedLedger.pending = lambda self, fields, principal: original(self, fields, None)
+
+
+def approves_twice():
+    original = GuardedLedger.decided
+
+    def decided(self, approval, fields, principal, status):
+        _, view = original(self, approval, fields, principal, status)
+        approval["status"] = "pending"
+        return 200, view
+
+    GuardedLedger.decided = decided
+
+
+def from_the_limit_on():
+    original = GuardedLedger.must_wait
+
+    def must_wait(self, operation, fields):
+        amount = fields.get("amount")
+        return original(self, operation, {**fields, "amount": amount + 1} if amount else fields)
+
+    GuardedLedger.must_wait = must_wait
+
+
+def all_or_nothing_waits():
+    GuardedLedger.do_atomic = Ledger.do_atomic
+
+
+def the_gone_still_ask():
+    original = GuardedLedger.do_approve
+
+    def do_approve(self, fields, principal, if_match):
+        self.is_live = lambda id_: True
+        return original(self, fields, principal, if_match)
+
+    GuardedLedger.do_approve = do_approve
+
+
+def adjusts_beside_the_totals():
+    GuardedLedger.totals = Ledger.totals
+
+
+GUARD_MISTAKES = {mistake.__name__: mistake for mistake in (
+    shows_both_sides, reads_of_others, pays_with_anybodys, buyers_refund, tells_of_others,
+    others_first, guards_open, duties_together, bound_by_none, moves_at_once,
+    approves_own, approves_twice, from_the_limit_on, all_or_nothing_waits, the_gone_still_ask,
+    adjusts_beside_the_totals)}
 
 
 class Handler(BaseHTTPRequestHandler):
