@@ -444,6 +444,28 @@ def rule_tests_exist(files):
             yield file.name, 1, f"there is no floor {match.group(1)}"
 
 
+def rule_named_tests_are_there(files):
+    """Tests that the documents name exist, and each row of a table of tests names one."""
+    tests = {name for file in files if file.name.startswith("tests/")
+             for name in (file.name, file.path.name)}
+    name_of_test = re.compile(r"`((?:tests/[\w./-]+/)?(?:\d\d-[\w-]+\.(?:py|story)"
+                              r"|test_\w+\.c)|tests/[\w/-]+\.py)`")
+    for file in (file for file in files if file.path.suffix == ".md"):
+        in_table = False
+        for number, line in enumerate(file.lines, 1):
+            named = name_of_test.findall(line)
+            for name in named:
+                if name not in tests:
+                    yield file.name, number, f"there is no test {name}"
+            if not line.startswith("|"):
+                in_table = False
+            elif re.search(r"\| tests? \|$", line):
+                in_table = True
+            elif in_table and not line.startswith("|--") and not (
+                    named or line.endswith("| the same |")):
+                yield file.name, number, "names no test"
+
+
 def rule_scripts_run(files):
     """Scripts with a first line for the kernel can be executed."""
     for file in files:
