@@ -92,7 +92,10 @@ def requests(report, server):
     with server.client() as client:
         answer = client.get("/v1/wallets")
         report.equal("a read", answer.status, 200, answer)
-        report.equal("HSTS", answer.headers.get("strict-transport-security"), "max-age=31536000")
+        for name, headers in (("an answer", {}), ("a refusal", {"Authorization": "Bearer x"})):
+            answer = client.get("/v1/wallets", headers=headers)
+            report.equal(f"HSTS with {name}", answer.headers.get("strict-transport-security"),
+                         "max-age=31536000", answer)
         ann, bob = [client.post("/v1/wallets", {"owner": owner, "currency": "USD"})["id"]
                     for owner in ("ann", "bob")]
         for i in range(50):
@@ -175,6 +178,42 @@ def exchange(report, server, authority, files):
     report.equal("and not taken", shown(server), third)
 
 
+def exchange_under_load(report, server, authority, files):
+    """While certificates come and go, nobody's request fails: not of those who are connected, nor of
+    those who just come."""
+    stop, codes, newcomers, wrong = threading.Event(), [], [], []
+
+    def stay():
+        with server.client() as client:
+            while not stop.is_set():
+                codes.append(client.get("/v1/wallets").status)
+
+    def come():
+        while not stop.is_set():
+            try:
+                newcomers.append(shown(server))
+            except (Unreachable, OSError) as error:
+                wrong.append(repr(error))
+
+    threads = [threading.Thread(target=what) for what in (stay, stay, come, come)]
+    for thread in threads:
+        thread.start()
+    serials = set()
+    for number in range(5):
+        before = shown(server)
+        for end, made in zip(("pem", "key"), authority.sign(f"load{number}")):
+            os.replace(made, files[end])
+        os.kill(server.process.pid, signal.SIGHUP)
+        report.check(f"exchange {number} under load", within(30, lambda: shown(server) != before))
+        serials.add(shown(server))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    report.equal("each was shown", len(serials), 5)
+    report.equal("nobody failed", (set(codes), wrong), ({200}, []))
+    report.check("and many came", len(newcomers) >= 5 and len(codes) >= 5, len(newcomers))
+
+
 def slow_ones(report, server):
     """Who does not shake hands, or trickles a request, is cut; who is idle is not."""
     silent = socket.create_connection(("127.0.0.1", server.port), 40)
@@ -209,11 +248,13 @@ def clients(report, binary, authority, home):
                       "key": os.path.join(home, "server2.key"),
                       "client_authority": authority.pem}}
     known = authority.sign("till", "clientAuth")
+    old = authority.sign("former", "clientAuth", days="0")
+    time.sleep(1.1)  # a certificate of no days ends with the second in which it begins
     with serving(binary, authority, config, known) as server:
         report.equal("a known certificate", server.client().get("/v1/wallets").status, 200)
         report.equal("and still a key", server.client("nothing").get("/v1/wallets").status, 401)
         for name, certificate in [("none", None), ("a stranger's", other.sign("eve", "clientAuth")),
-                                  ("a server's", authority.sign("server3"))]:
+                                  ("a server's", authority.sign("server3")), ("an old one", old)]:
             TlsClient.context = context_of(authority, certificate)
             try:
                 answer = server.client().get("/healthz")
@@ -239,7 +280,7 @@ def refused(report, binary, authority, home):
 
 def proxies_and_pages(report, binary):
     florin.Client = Client
-    config = {"trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"],
+    config = {"trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8", "2001:db8:1::/48"],
               "cors_origins": ["https://shop.example"],
               "rate_limits": [{"per": "address", "requests": 1, "seconds": 3600, "burst": 3}]}
     with florin.serving(florin=binary, config=config) as server, server.client("nothing") as client:
@@ -251,8 +292,16 @@ def proxies_and_pages(report, binary):
         report.equal("what the client wrote itself does not count",
                      knock("198.51.100.7, 192.0.2.1"), 429)
         report.equal("behind two proxies", knock("192.0.2.1, 10.1.2.3"), 429)
+        report.equal("behind four, one of them of IPv6",
+                     knock("192.0.2.1, 10.1.2.3,10.9.9.9 , [2001:db8:1::7]:443"), 429)
+        report.equal("a proxy that nobody trusts ends the search",
+                     knock("192.0.2.1, 198.51.100.9, 10.1.2.3"), 401)
+        report.equal("what is no address too", knock("192.0.2.1, unknown, 10.77.1.1"), 401)
         report.equal("with a port", knock("192.0.2.1:4711"), 429)
-        report.equal("an IPv6 client", knock("2001:db8::1"), 401)
+        report.equal("an IPv6 client", [knock(f"2001:db8::{i}") for i in range(1, 5)],
+                     [401, 401, 401, 429])
+        report.equal("one of its network is the same", knock("[2001:db8::99]:8443, 10.2.2.2"), 429)
+        report.equal("one of another is not", knock("2001:db8:0:1::1"), 401)
         report.equal("metrics stay on this machine",
                      client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status, 401)
         with server.client() as admin:
@@ -272,9 +321,14 @@ def proxies_and_pages(report, binary):
             report.check("others may not", answer.status != 204 and not any(
                 name.startswith("access-control") for name in answer.headers), answer)
     with florin.serving(florin=binary) as server, server.client() as client:
-        answer = client.get("/v1/wallets", headers={"Origin": "https://shop.example"})
-        report.check("without the setting nobody may", not any(
-            name.startswith("access-control") for name in answer.headers), answer.headers)
+        for method, path in (("GET", "/v1/wallets"), ("OPTIONS", "/v1/wallets"),
+                             ("GET", "/healthz"), ("GET", "/")):
+            answer = client.request(method, path, headers={
+                "Origin": "https://shop.example", "Access-Control-Request-Method": "GET"})
+            report.check(f"without the setting nobody may: {method} {path}", not any(
+                name.startswith("access-control") for name in answer.headers), answer.headers)
+            report.check(f"without TLS no HSTS: {method} {path}",
+                         "strict-transport-security" not in answer.headers, answer.headers)
         report.equal("and nobody's word counts", client.get(
             "/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status, 200)
     for name, setting in [("bits behind the prefix", {"trusted_proxies": ["10.0.0.1/8"]}),
@@ -297,6 +351,7 @@ def main():
         requests(report, server)
         protocols(report, server, authority)
         slow_ones(report, server)
+        exchange_under_load(report, server, authority, files)
         exchange(report, server, authority, files)
         report.equal("a clean stop", server.stop(), 0)
     clients(report, binary, authority, home)

@@ -400,6 +400,74 @@ def own_topic(report):
     shop.server.stop()
 
 
+def roles_in_the_queue(report):
+    """Who is bound to an owner asks for his own and is told of nobody else's; duties are separate;
+    large payments wait for a second person whichever way they came."""
+    shop = world(queue_writes=False)
+    ann, bob, seller = shop.open("ann", money=1000), shop.open("bob", money=9), shop.open(
+        "seller", "merchant")
+    shop.server.config.update(approvals={"above": {"EUR": 100}}, separate_duties=True)
+    made = {}
+    with shop.client() as client:
+        for name, role, owner in (("ann", "customer", "ann"), ("bob", "customer", "bob"),
+                                  ("service", "service", None), ("operator", "operator", None)):
+            made[name] = client.post("/v1/keys", {"name": name, "role": role, **(
+                {"owner": owner} if owner else {})}).json
+    shop.server.restart()
+    shop.wait_for(lambda: shop.metric("worker_partitions") == PARTITIONS, what="partitions")
+    clients = {name: shop.server.client(key["secret"]) for name, key in made.items()}
+    buy = {"wallet": ann, "merchant": seller, "amount": 30}
+
+    def outcome(name, answer):
+        return clients[name].get(f"/v1/operations/{answer['id']}", headers={"Prefer": "wait=30"})
+
+    bought = shop.queue(clients["ann"], "/v1/purchases", buy)
+    own = outcome("ann", bought)
+    report.equal("his side alone", (own["status"], sorted(own["result"]["debit"]),
+                                    own["result"]["credit"]),
+                 ("done", ["account", "balance", "version"], {"account": seller}), own)
+    report.equal("the house sees both", sorted(outcome("service", bought)["result"]["credit"]),
+                 ["account", "balance", "version"])
+    place = f"/v1/operations/{bought['id']}"
+    report.equal("what another asked for is not told", clients["bob"].get(place).json,
+                 {"id": bought["id"], "status": "queued"})
+    for name, body, code in (("foreign", {**buy, "wallet": bob}, "not_found"),
+                             ("no merchant", {**buy, "merchant": bob}, "cannot_receive"),
+                             ("too much", {**buy, "merchant": bob, "amount": 9000},
+                              "insufficient_funds")):
+        told = outcome("ann", shop.queue(clients["ann"], "/v1/purchases", body))
+        report.equal(f"refused: {name}", told["problem"]["code"], code, told)
+    report.equal("a field that is not his", shop.queue(clients["ann"], "/v1/withdrawals", {
+        "wallet": ann, "amount": 1, "bank_transaction_id": "mine"}).code, "invalid_request")
+
+    # The same written to the topic by hand, with his own proof.
+    value = json.dumps({"type": "withdrawal", "idempotency_key": "by-hand", "wallet": ann,
+                        "amount": 1, "bank_transaction_id": "mine"}).encode()
+    text, before = str(shops.slot_of(ann)).encode(), shop.metric("worker_dead_letters_total")
+    CLUSTER.producer().send(shop.topic, value, key=text,
+                            partition=shops.partition_of(text, PARTITIONS),
+                            headers=shops.headers_of(made["ann"]["secret"], made["ann"]["id"], text,
+                                                     value, shop.topic)).get(30)
+    after = outcome("ann", shop.queue(clients["ann"], "/v1/purchases", buy))
+    report.equal("what is behind it is done", after["status"], "done", after)
+    report.equal("nothing went out", clients["ann"].get(f"/v1/withdrawals?wallet={ann}")["items"],
+                 [])
+    report.equal("refused, and no dead letter", shop.metric("worker_dead_letters_total"), before)
+
+    with shop.client() as admin:
+        report.equal("separate duties", shop.queue(admin, "/v1/purchases", buy).code, "forbidden")
+    large = shop.queue(clients["ann"], "/v1/purchases", {**buy, "amount": 101})
+    waiting = outcome("ann", large)["result"]
+    report.equal("a large one waits", (waiting["status"], waiting["requested_by"]),
+                 ("pending", made["ann"]["id"]), waiting)
+    done = clients["operator"].post(f"/v1/approvals/{waiting['id']}/approve", {})
+    report.equal("and goes", done.get("status"), "approved", done)
+    report.equal("once", shop.balance(seller), 30 + 30 + 101)
+    for client in clients.values():
+        client.close()
+    shop.server.stop()
+
+
 def revoked_while_queued(report):
     """The refusal is the outcome, and what comes behind it is done."""
     shop = world()
@@ -656,6 +724,7 @@ report.run("every write queued", every_write_queued)
 report.run("other producers", other_producers)
 report.run("forged and limited", forged_and_limited)
 report.run("own topic", own_topic)
+report.run("roles in the queue", roles_in_the_queue)
 report.run("revoked while queued", revoked_while_queued)
 report.run("rotated while queued", rotated_while_queued)
 report.run("newer version", newer_version)
