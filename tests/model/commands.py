@@ -337,12 +337,13 @@ class Generator:
         return self.known(id_ or fields.get("wallet") or fields.get("from"))
 
     def large_deposit(self):
-        """Of a batch: what must wait for somebody else, and nothing else is wrong with it."""
+        """Of a batch: what must wait for somebody else, or only just need not."""
         above = self.ledger.above
         id_ = self.wallet(lambda wallet: wallet["currency"] in above
                           and wallet["status"] == "active")
         currency = (self.known(id_) or {}).get("currency")
-        return {"type": "deposit", "wallet": id_, "amount": above.get(currency, 0) + 1,
+        amount = max(1, above.get(currency, 0) + self.random.choice([0, 1, 1]))
+        return {"type": "deposit", "wallet": id_, "amount": amount,
                 "bank_transaction_id": self.bank_id()}
 
     def batch_operation(self, who):

@@ -10,10 +10,12 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "audit
 
 import florin  # noqa: E402
 import retention  # noqa: E402
+import tampered  # noqa: E402
 import walk  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
+DATABASE = []
 report = Report("audit")
 
 
@@ -34,7 +36,8 @@ def embedded(report):
 
 def postgres(report):
     import cluster  # pylint: disable=import-outside-toplevel
-    cluster.serve_from(cluster.Cluster())
+    DATABASE.append(cluster.Cluster())
+    cluster.serve_from(DATABASE[0])
     with florin.serving(florin=BINARY, config={"audit_window_s": 2}) as server:
         walk.walk(server, report)
         report.equal("exit status", server.stop(), 0)
@@ -42,6 +45,8 @@ def postgres(report):
 
 report.run("embedded", embedded)
 report.run("names and retention, embedded", retention.check, BINARY)
+report.run("tampered, embedded", tampered.embedded, BINARY)
 report.run("postgres", postgres)
 report.run("names and retention, postgres", retention.check, BINARY)
+report.run("tampered, postgres", tampered.postgres, BINARY, DATABASE[0])
 report.finish()
