@@ -17,6 +17,8 @@ CODES = {
     "method_not_allowed": 405, "wallet_frozen": 409, "wallet_closed": 409, "wallet_not_empty": 409,
     "duplicate_bank_transaction": 409, "hold_not_open": 409, "withdrawal_not_pending": 409,
     "credit_limit_in_use": 409, "last_admin_key": 409, "version_mismatch": 412,
+    "cannot_receive": 422, "cannot_pay": 422, "approval_required": 422,
+    "approval_not_pending": 409, "second_principal_needed": 403,
     "request_too_large": 413, "unsupported_media_type": 415, "insufficient_funds": 422,
     "currency_mismatch": 422, "same_wallet": 422, "not_a_merchant": 422, "not_a_purchase": 422,
     "refund_exceeds_purchase": 422, "capture_exceeds_hold": 422, "balance_limit_exceeded": 422,

@@ -18,7 +18,10 @@ from report import Report  # noqa: E402
 STORY_BUGS = [("refund_twice", "06-refunds"), ("hold_never_expires", "08-expiry"),
               ("overdraft", "07-holds"), ("forgets_keys", "12-idempotency"),
               ("bank_ids_shared", "03-deposits"), ("version_twice", "13-versions"),
-              ("half_atomic", "15-atomic-batches"), ("ladder", "20-ladder"), ]
+              ("half_atomic", "15-atomic-batches"), ("ladder", "20-ladder"),
+              ("shows_both_sides", "23-roles"), ("others_first", "23-roles"),
+              ("duties_together", "23-roles"), ("approves_own", "24-approvals"),
+              ("adjusts_beside_the_totals", "24-approvals"), ]
 # And those that a short random life notices.
 MODEL_BUGS = ["refund_twice", "overdraft", "forgets_keys", "version_twice", "half_atomic", "ladder"]
 # About who may do and see what, and what waits: only some lives (those of odd seeds) have those.
