@@ -85,6 +85,7 @@ GET /v1/wallets?owner=bert
 bought: POST /v1/purchases {"wallet": $anna.id, "merchant": $shop.id, "amount": 300}
   > Idempotency-Key: buy
   201 {"debit": {"account": $anna.id, "balance": 700, "version": 3}, "credit": {"account": $shop.id}}
+  no credit.balance credit.version
 POST /v1/purchases {"wallet": $anna.id, "merchant": $shop.id, "amount": 300}
   > Idempotency-Key: buy
   201
@@ -92,6 +93,7 @@ POST /v1/purchases {"wallet": $anna.id, "merchant": $shop.id, "amount": 300}
   replayed
 GET /v1/transactions/$bought.id
   200 {"debit": {"account": $anna.id, "balance": 700, "version": 3}, "credit": {"account": $shop.id}}
+  no credit.balance credit.version
 GET /v1/transactions
   200 {"items": [{"id": $bought.id, "credit": {"account": $shop.id}}, {"type": "deposit"}]}
   count 2
@@ -163,6 +165,7 @@ as key $merchant.secret
 
 POST /v1/refunds {"purchase": $bought.id, "amount": 100}
   201 {"debit": {"account": $shop.id, "balance": 200}, "credit": {"account": $anna.id}}
+  no credit.balance credit.version
 POST /v1/refunds {"purchase": $sold.id}
   404 not_found
 GET /v1/transactions/$sold.id
@@ -174,6 +177,7 @@ POST /v1/holds/$other.id/void {}
   404 not_found
 POST /v1/holds/$hold.id/capture {"amount": 15, "final": false}
   201 {"debit": {"account": $anna.id}, "credit": {"balance": 215}}
+  no debit.balance debit.version
 
 as service
 PATCH /v1/wallets/$anna.id {"status": "frozen"}

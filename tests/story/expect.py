@@ -166,6 +166,17 @@ def points_to(answer, pointer):
         for text in texts_of(answer.json))
 
 
+def left_out(document, path):
+    *outer, name = path.split(".")
+    for part in outer:
+        document = document.get(part)
+        if not isinstance(document, dict):
+            return [f"/{part}: expected an object, got {in_json(document)}"]
+    if name not in document:
+        return []
+    return [f"/{path}: expected to be left out, got {in_json(document[name])}"]
+
+
 def one(text, answer, variables, answers):
     """Judges one expectation line; a list of what is wrong."""
     word, _, rest = text.partition(" ")
@@ -183,10 +194,7 @@ def one(text, answer, variables, answers):
         got = answer.headers.get(rest.lower())
         return [] if got is None else [f"header {rest}: expected none, got {got}"]
     if word == "no":
-        return [
-            f"/{name}: expected to be left out, got {in_json(document[name])}"
-            for name in rest.split() if name in document
-        ]
+        return [line for name in rest.split() for line in left_out(document, name)]
     if word == "fields":
         wanted, got = set(rest.split()), set(document)
         return [] if wanted == got else [

@@ -6,7 +6,7 @@
     anna: POST /v1/wallets {"owner": "anna", "currency": "USD"}
       201 {"balance": 0, "version": 1}                status, and a part of the answer
       fields id owner kind currency                   exactly these fields
-      no metadata                                     these fields are left out
+      no metadata credit.balance                      these fields are left out
 
     POST /v1/purchases {"wallet": $anna.id, "merchant": $shop.id, "amount": 300}
       > Idempotency-Key: first                        a header of the request
