@@ -141,6 +141,10 @@ bool roles_add(struct role_table *table, struct slice name, uint8_t number, bool
         *ret_why = "a name has 1 to 32 of a-z, 0-9 and _";
         return false;
     }
+    if (slice_equal(name, SLICE("system")) || slice_equal(name, SLICE("custom"))) {
+        *ret_why = "the audit calls the house itself system, and roles that are no more custom";
+        return false;
+    }
     if (number < ROLES_CUSTOM_FIRST || number >= ROLES_MAX) {
         *ret_why = "its number must be from 16 to 63; keys store it, so it never changes";
         return false;

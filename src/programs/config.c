@@ -356,6 +356,33 @@ static bool read_roles_first(struct json_value root, struct config *config, char
     return true;
 }
 
+// A limit in a currency that there is not would limit nothing, and nobody would notice.
+static bool currency_is_there(const struct config *config, const struct currency *currency,
+                              const char *setting, char *ret_why, size_t why_bytes) {
+    struct currency found;
+    struct slice code = currency_code(currency);
+    bool is_there = currency_iso_find(code, &found);
+    for (uint32_t i = 0; !is_there && i < config->currency_count; i++)
+        is_there = currency_equal(&config->currencies[i], currency);
+    if (!is_there)
+        snprintf(ret_why, why_bytes,
+                 "%s: there is no currency \"%.*s\"; it is neither in ISO 4217 nor in currencies.",
+                 setting, SHOWN(code));
+    return is_there;
+}
+
+static bool currencies_are_there(const struct config *config, char *ret_why, size_t why_bytes) {
+    for (uint32_t i = 0; i < config->approvals.count; i++)
+        if (!currency_is_there(config, &config->approvals.items[i].currency, "approvals", ret_why,
+                               why_bytes))
+            return false;
+    for (uint32_t i = 0; i < config->limits.count; i++)
+        if (!currency_is_there(config, &config->limits.items[i].currency, "spending_limits",
+                               ret_why, why_bytes))
+            return false;
+    return true;
+}
+
 static bool read_settings(struct json_value root, struct config *config, char *ret_why,
                           size_t why_bytes) {
     if (!read_roles_first(root, config, ret_why, why_bytes))
@@ -382,7 +409,7 @@ static bool read_settings(struct json_value root, struct config *config, char *r
     }
     if (config->separate_duties)
         roles_separate_duties(&config->roles);
-    return true;
+    return currencies_are_there(config, ret_why, why_bytes);
 }
 
 enum status config_parse(struct slice text, struct config *ret_config, char *ret_why,

@@ -26,6 +26,11 @@ static bool read_amount(struct slice code, struct json_value value, struct appro
         return false;
     }
     memcpy(currency.code, code.bytes, code.size);
+    for (uint32_t i = 0; i < rules->count; i++)
+        if (currency_equal(&rules->items[i].currency, &currency)) {
+            snprintf(ret_why, why_bytes, "approvals: %.*s stands there twice.", SHOWN(code));
+            return false;
+        }
     rules->items[rules->count++] = (struct approval_rule){.currency = currency, .above = above};
     return true;
 }

@@ -179,8 +179,8 @@ def exchange(report, server, authority, files):
 
 
 def exchange_under_load(report, server, authority, files):
-    """While certificates come and go, nobody's request fails: not of those who are connected, nor of
-    those who just come."""
+    """While certificates come and go, nobody's request fails: neither of those who are connected
+    nor of those who just come."""
     stop, codes, newcomers, wrong = threading.Event(), [], [], []
 
     def stay():

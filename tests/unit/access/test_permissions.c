@@ -98,6 +98,8 @@ static void own_roles_are_checked(void **state) {
     assert_false(roles_add(&table, SLICE("other"), 64, false, some, &why));
     assert_false(roles_add(&table, SLICE("Other"), 17, false, some, &why)); // letters
     assert_false(roles_add(&table, SLICE(""), 17, false, some, &why));
+    assert_false(roles_add(&table, SLICE("system"), 17, false, some, &why)); // of the audit
+    assert_false(roles_add(&table, SLICE("custom"), 17, false, some, &why));
     assert_false(roles_add(&table, SLICE("other"), 17, true, much, &why)); // not to be confined
     assert_non_null(why);
     assert_int_equal(table.count, count);

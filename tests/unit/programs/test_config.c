@@ -208,6 +208,60 @@ static void rate_limits_know_classes_and_own_roles(void **state) {
             "\"money\"");
 }
 
+static void roles_are_declared(void **state) {
+    struct config config;
+    assert_int_equal(parse("{\"roles\": {\"teller\": {\"number\": 16, \"permissions\": "
+                           "[\"wallets:read\"]}}, \"separate_duties\": true}",
+                           &config),
+                     STATUS_ok);
+    assert_string_equal(roles_at(&config.roles, 16)->name, "teller");
+    assert_false(roles_allow(&config.roles, 1, PERMISSION_TRANSFERS_WRITE));
+    refuses("{\"roles\": {\"a\": {\"number\": 16, \"permissions\": [\"wallets:fly\"]}}}",
+            "wallets:fly");
+    static const char *const names[] = {"admin", "customer", "system", "custom", "A b", ""};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "{\"roles\": {\"%s\": {\"number\": 16, \"permissions\": []}}}",
+                 names[i]);
+        refuses(text, "roles: ");
+    }
+    static const char *const numbers[] = {"15", "64", "-1", "16.0", "\"16\""};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "{\"roles\": {\"a\": {\"number\": %s, \"permissions\": []}}}",
+                 numbers[i]);
+        refuses(text, "roles: ");
+    }
+    refuses("{\"roles\": {\"a\": {\"number\": 16, \"permissions\": []}, "
+            "\"b\": {\"number\": 16, \"permissions\": []}}}",
+            "its number");
+    refuses("{\"roles\": {\"a\": {\"number\": 16, \"bound\": true, "
+            "\"permissions\": [\"deposits:write\"]}}}",
+            "bound role");
+    refuses("{\"separate_duties\": 1}", "true or false");
+}
+
+static void approvals_are_declared(void **state) {
+    struct config config;
+    assert_int_equal(parse("{\"approvals\": {\"above\": {\"USD\": 0, \"GOLD\": 5}, "
+                           "\"expires_in\": 60}, \"currencies\": {\"GOLD\": {\"exponent\": 4}}}",
+                           &config),
+                     STATUS_ok);
+    assert_int_equal(config.approvals.count, 2);
+    assert_int_equal(config.approvals.expires_in_s, 60);
+    refuses("{\"approvals\": {\"above\": {\"GOLD\": 5}}}", "no currency \"GOLD\"");
+    refuses("{\"approvals\": {\"above\": {\"usd\": 5}}}", "no currency \"usd\"");
+    refuses("{\"approvals\": {\"above\": {\"USD\": 5, \"USD\": 6}}}", "twice");
+    refuses("{\"approvals\": {\"above\": {\"USD\": -1}}}", "USD");
+    refuses("{\"approvals\": {\"above\": {\"USD\": 1.5}}}", "USD");
+    refuses("{\"approvals\": {\"above\": 7}}", "object");
+    refuses("{\"approvals\": {\"expires_in\": 0}}", "expires_in");
+    refuses("{\"approvals\": {\"below\": {}}}", "below");
+    refuses("{\"spending_limits\": [{\"kind\": \"customer\", \"currency\": \"GOLD\", "
+            "\"per_day\": 5}]}",
+            "no currency \"GOLD\"");
+}
+
 static void redis_may_ask_for_a_password(void **state) {
     struct config config;
     assert_int_equal(parse("{\"rate_limits_redis\": \"redis.local:6379\"}", &config), STATUS_ok);
@@ -331,6 +385,8 @@ int main(void) {
         cmocka_unit_test(kafka_secrets_come_from_the_environment),
         cmocka_unit_test(rate_limits_keep_their_bounds),
         cmocka_unit_test(rate_limits_know_classes_and_own_roles),
+        cmocka_unit_test(roles_are_declared),
+        cmocka_unit_test(approvals_are_declared),
         cmocka_unit_test(redis_may_ask_for_a_password),
         cmocka_unit_test(shards_have_names_and_urls),
         cmocka_unit_test(replicas_are_connection_strings),
