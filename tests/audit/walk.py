@@ -3,6 +3,7 @@
 id that was sent with it. Works on either engine."""
 
 import json
+import random
 import re
 import time
 
@@ -293,6 +294,54 @@ class Walk:
             report.equal(f"refused: {query}", self.admin.get(f"/v1/audit?{query}").status, 400)
 
 
+def combinations(it, seed):
+    """Filters together, in pages of any size, find what all of them fit."""
+    dice = random.Random(seed)
+    whole = it.admin.list("/v1/audit?limit=1000")
+    until = whole[0]["at"]
+    whole = it.admin.list(f"/v1/audit?limit=1000&to={until}")
+    met = 0
+    for _ in range(40):
+        one = dice.choice(whole)
+        fits = {"principal": lambda e, v: e.get("principal") == v,
+                "operation": lambda e, v: e.get("operation") == v,
+                "outcome": lambda e, v: e["outcome"] == v or v == "refused" != e["outcome"] != "ok",
+                "from": lambda e, v: e.get("until", e["at"]) >= v}
+        values = {"principal": one.get("principal"), "operation": one.get("operation"),
+                  "outcome": dice.choice([one["outcome"], "ok", "refused"]), "from": one["at"]}
+        chosen = [name for name in values if values[name] and dice.random() < 0.6]
+        query = "".join(f"&{name}={values[name]}" for name in chosen)
+        wanted = [e for e in whole if all(fits[name](e, values[name]) for name in chosen)]
+        limit = dice.choice([1, 2, 7, 50])
+        got = it.admin.list(f"/v1/audit?limit={limit}&to={until}{query}") \
+            if len(wanted) / limit < 60 else wanted
+        met += len(got)
+        it.report.check(f"together, by {limit}: {query}", got == wanted,
+                        lambda got=got, wanted=wanted: f"{len(got)} for {len(wanted)}")
+    it.report.check("and there are some", met > 20, met)
+
+
+def second_person(it):
+    """Of an approval the audit shows who asked and who decided."""
+    report, server, wallet = it.report, it.server, it.things["wallet"]
+    asker, other = server.key("operator"), server.key("operator")
+    with server.client(asker["secret"]) as client:
+        asked = client.post("/v1/adjustments", {"wallet": wallet, "direction": "credit",
+                                                "amount": 3, "reason": "a quiet reason"})
+    with server.client(other["secret"]) as client:
+        done = client.post(f"/v1/approvals/{asked['id']}/approve", {"reason": "a quiet reason"})
+    report.equal("approved", done.get("status"), "approved", done)
+    about = [(e["operation"], e["principal"], e["outcome"])
+             for e in it.admin.list(f"/v1/audit?resource={asked['id']}")]
+    report.equal("both are there", sorted(about), sorted([
+        ("approve", other["id"], "ok"), ("adjust", asker["id"], "ok")]))
+    moved = [(e["operation"], e["principal"], e["role"])
+             for e in it.admin.list(f"/v1/audit?resource={done['transaction']}")]
+    report.check("and so are both of its transaction",
+                 {("approve", other["id"], "operator"), ("adjust", asker["id"], "operator")} <=
+                 set(moved), moved)
+
+
 def flood(server, report, seconds_window):
     """Ten thousand refusals of one address are a few notes."""
     with server.client(secret="nonsense") as client:
@@ -323,6 +372,8 @@ def walk(server, report):
     it.refused()
     found = it.compare(started_s)
     it.filters(found)
+    second_person(it)
+    combinations(it, 11)
     flood(server, report, 2)
     books = it.admin.get("/check-integrity?depth=full")
     report.equal("the books are right", books.get("consistent"), True, books)

@@ -278,6 +278,23 @@ def revoked(report, server):
                  ("refused", "unauthenticated"), done)
     report.equal("and nothing moved", money(world, "bob"), 1000)
 
+    # Who approved must have been somebody then, and need not be any more.
+    boss = server.key("operator")
+    service = world.clients["service"]
+    asked = [service.post("/v1/transfers", {"from": ann, "to": bob, "amount": 1001})
+             for _ in range(2)]
+    with server.client(boss["secret"]) as client:
+        first = client.post(f"/v1/approvals/{asked[0]['id']}/approve", {}, key="yes")
+        report.equal("approved", first.get("status"), "approved", first)
+        world.admin.delete(f"/v1/keys/{boss['id']}")
+        late = [client.post(f"/v1/approvals/{asked[i]['id']}/approve", {}, key=key)
+                for i, key in ((0, "yes"), (1, "also"))]
+    report.equal("a revoked one decides nothing", [answer.code for answer in late],
+                 ["unauthenticated"] * 2)
+    report.equal("what was approved stays", [world.admin.get(
+        f"/v1/approvals/{answer['id']}")["status"] for answer in asked], ["approved", "pending"])
+    report.equal("once", money(world, "bob"), 1000 + 1001)
+
 
 def command_line(report, server):
     """Asking, listing and approving by hand."""

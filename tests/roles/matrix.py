@@ -610,7 +610,33 @@ def custom_roles(report, server):
     server.config = config
 
 
+def rules_are_not_named(report, server):
+    """Which rule refuses, or wants a look first, is not for those whom it watches."""
+    world = World(server, report)
+    ann, bob = world.wallets["ann"], world.wallets["bob"]
+    for name, told in (("service", True), ("customer", False)):
+        client = world.clients[name]
+        pay = {"from": ann, "to": bob, "amount": 900}
+        single = client.post("/v1/transfers", pay)
+        atomic = client.post("/v1/batches", {"atomic": True, "operations": [
+            {"type": "transfer", **pay, "amount": 700}]})
+        report.equal(f"{name}: refused", (single.code, atomic.code),
+                     ("refused_by_rule", "held_for_review"), (single, atomic))
+        for answer, rule in ((single, "secret-limit"), (atomic, "secret-look")):
+            report.equal(f"{name}: {rule}", (answer.get("rule") == rule,
+                                             rule in answer.body.decode()), (told, told), answer)
+            report.check(f"{name}: a whole sentence", "  " not in answer["detail"], answer)
+
+
+SECRET_RULES = {"rules": [
+    {"name": "secret-limit", "action": "refuse", "operations": ["transfer"], "currencies": ["USD"],
+     "when": {"amount": 900}},
+    {"name": "secret-look", "action": "hold", "operations": ["transfer"], "currencies": ["USD"],
+     "when": {"amount": 700}}]}
+
+
 def run_all(suite, binary):
+    import claims
     import florin
     from report import Report
     report = Report(suite)
@@ -623,6 +649,8 @@ def run_all(suite, binary):
             ("what others cannot", what_others_cannot, None),
             ("keys of bound roles", keys_of_bound_roles, None),
             ("separate duties", separate_duties, {"separate_duties": True}),
+            ("rules are not named", rules_are_not_named,
+             {"rules": {"file": rule_file(SECRET_RULES)}}),
             ("custom roles", custom_roles, {"roles": {"teller": TELLER, "clerk": CLERK}})):
         def lived(report, function=function, config=config):
             with florin.serving(florin=binary, config=config) as server:
@@ -632,4 +660,5 @@ def run_all(suite, binary):
                     if books.status == 200:
                         report.check("the books are consistent", books.json["consistent"], books)
         report.run(name, lived)
+    report.run("changed claims", claims.changed, binary)
     report.finish()
