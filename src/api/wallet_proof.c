@@ -2,7 +2,9 @@
 // GET /v1/wallets/{id}/integrity: one wallet proved alone, in memory that does not grow with its
 // life. Its postings are walked from the newest to its opening, page by page; each must leave what
 // the one before it left plus its own amount, the first must begin at nothing, and the newest must
-// have left what the wallet has now. What is held must be what open holds, pending withdrawals and
+// have left what the wallet has now. Between two postings whose versions are not neighbours, and
+// above and below all of them, the records that made the other versions are looked for in the time
+// between: each version from 1 on must have exactly one. What is held must be what open holds, pending withdrawals and
 // payments that wait for review have left. Payments go on meanwhile: the wallet is as it was at one
 // version, and postings that came after it are passed over.
 #include "api/parts.h"
@@ -14,6 +16,7 @@
 #include "base/clock.h"
 #include "engine/wait.h"
 
+#define BEYOND UINT64_MAX
 #define PROOF_TRIES 20 // to see a busy wallet's holds between two of its changes
 
 struct proof {
@@ -24,6 +27,12 @@ struct proof {
     bool broken;
     uint64_t review_count;   // payments that wait for review
     uint64_t versions_below; // the next older posting's version is less
+    // Versions that no posting of the present page made: between these two, and likely others in
+    // between that postings made. gap_above 0: there are none.
+    uint64_t gap_above, gap_below;
+    uint64_t gap_from_ms, gap_to_ms; // when whatever is there was made
+    uint64_t above_ms;               // when the record was that made versions_below
+    struct page changes;             // memory of its own
     uint32_t number;         // of the posting that was looked at last; 0: none yet
     int64_t balance;         // that the next older posting must have left
     uint64_t oldest_ms;      // when the posting was that was looked at last
@@ -68,6 +77,64 @@ static enum status read_wallet(struct proof *proof, struct id id, struct wallet 
     return status;
 }
 
+// No posting made the versions between this one and the one above.
+static void meet_gap(struct proof *proof, uint64_t below, uint64_t from_ms) {
+    CHECK(below < proof->versions_below);
+    if (proof->gap_above == 0) {
+        proof->gap_above = proof->versions_below;
+        proof->gap_to_ms = proof->above_ms;
+    }
+    proof->gap_below = below;
+    proof->gap_from_ms = from_ms;
+}
+
+// Looks for the records of the gap, newest first. `is_whole`: all of them must be there; else only
+// those behind archived history.
+static enum status prove_gap(struct proof *proof, bool is_whole) {
+    struct engine *engine = proof->api->engine;
+    struct id wallet = proof->shown.wallet;
+    struct list_query query = {.kind = LIST_AUDIT,
+                               .wallet_kind = -1,
+                               .type = -1,
+                               .status = -1,
+                               .outcome = -1,
+                               .versions_of = wallet,
+                               .from_ms = proof->gap_from_ms,
+                               .to_ms = proof->gap_to_ms == BEYOND ? BEYOND : proof->gap_to_ms + 1,
+                               .limit = LIMIT_PAGE_MAX};
+    uint64_t wanted = proof->gap_above - 1;
+    if (proof->gap_above == 0 || proof->broken)
+        return STATUS_ok;
+    do {
+        arena_reset(&proof->changes.arena);
+        enum status status = engine->port->list(engine, &query, &proof->changes);
+        if (status != STATUS_ok)
+            return status;
+        for (uint32_t i = 0; i < proof->changes.item_count && !proof->broken; i++) {
+            uint64_t version = proof->changes.items[i].outcome.version;
+            if (version >= proof->gap_above || version <= proof->gap_below)
+                continue; // of the same milliseconds
+            if (version > wanted)
+                differs(proof, ID_WALLET, wallet, "has two records that made its version %llu",
+                        (unsigned long long)version);
+            else if (version < wanted)
+                differs(proof, ID_WALLET, wallet,
+                        "has no record that made its version %llu, and one that made version %llu",
+                        (unsigned long long)wanted, (unsigned long long)version);
+            wanted = version - 1;
+        }
+        query.cursor = proof->changes.next_cursor;
+    } while (query.cursor != 0 && !proof->broken &&
+             !atomic_load_explicit(&proof->api->stopping, memory_order_relaxed));
+    if (query.cursor != 0 && !proof->broken)
+        return STATUS_busy;
+    if (is_whole && wanted != proof->gap_below)
+        differs(proof, ID_WALLET, wallet, "has no record that made its version %llu",
+                (unsigned long long)wanted);
+    proof->gap_above = 0;
+    return STATUS_ok;
+}
+
 // Calls `take` for all items of a list, newest first. The page's memory is used again.
 static enum status walk(struct proof *proof, struct job *job, struct list_query *query,
                         void (*take)(struct proof *proof, const struct outcome *item)) {
@@ -85,6 +152,9 @@ static enum status walk(struct proof *proof, struct job *job, struct list_query 
         for (uint32_t i = 0; i < job->page.item_count; i++)
             take(proof, &job->page.items[i].outcome);
         query->cursor = job->page.next_cursor;
+        status = prove_gap(proof, true);
+        if (status != STATUS_ok)
+            return status;
     } while (query->cursor != 0 && !proof->broken &&
              !atomic_load_explicit(&proof->api->stopping, memory_order_relaxed));
     return query->cursor != 0 && !proof->broken ? STATUS_busy : STATUS_ok;
@@ -149,6 +219,9 @@ static void take_posting(struct proof *proof, const struct outcome *item) {
         differs(proof, ID_TRANSACTION, facts->id,
                 "left the wallet %lld, but %lld is what came after it began with",
                 (long long)side->balance, (long long)proof->balance);
+    if (side->version + 1 < proof->versions_below)
+        meet_gap(proof, side->version, record.time_ms);
+    proof->above_ms = record.time_ms;
     proof->number = side->number;
     proof->oldest_ms = record.time_ms;
     proof->versions_below = side->version;
@@ -217,7 +290,14 @@ static enum status prove_postings(struct proof *proof, struct job *job) {
     enum status status = walk(proof, job, &postings, take_posting);
     if (status != STATUS_ok || proof->broken)
         return status;
-    if (job->page.archived_before_ms != 0)
+    uint64_t line_ms = job->page.archived_before_ms, opened_ms = id_time_ms(proof->shown.wallet);
+    if (proof->versions_below > 1) { // what came before its first posting
+        meet_gap(proof, 0, line_ms > opened_ms ? line_ms : opened_ms);
+        status = prove_gap(proof, line_ms <= opened_ms);
+    }
+    if (status != STATUS_ok || proof->broken)
+        return status;
+    if (line_ms != 0)
         return prove_opening(proof, job);
     if (proof->number > 1)
         differs(proof, ID_WALLET, proof->shown.wallet, "has lost its first %u postings",
@@ -240,7 +320,8 @@ static enum status prove(struct proof *proof, struct job *job) {
     proof->shown.balance = wallet.balance;
     proof->shown.version = wallet.version;
     proof->balance = wallet.balance;
-    proof->versions_below = UINT64_MAX;
+    proof->versions_below = wallet.version + 1;
+    proof->above_ms = BEYOND;
     if (!proof->broken)
         status = prove_postings(proof, job);
     proof->shown.took_us = (clock_monotonic_ns() - started_ns) / 1000;
@@ -254,9 +335,10 @@ static void render(struct job *job, struct proof *proof) {
     else
         (void)snprintf(proof->message, sizeof(proof->message),
                        "The wallet is right: %llu postings since its opening add up to its "
-                       "balance, and what is held is in %llu holds, %llu withdrawals and %llu "
-                       "payments that wait for review.",
+                       "balance, each version up to %llu has its record, and what is held is in "
+                       "%llu holds, %llu withdrawals and %llu payments that wait for review.",
                        (unsigned long long)proof->shown.posting_count,
+                       (unsigned long long)proof->shown.version,
                        (unsigned long long)proof->shown.hold_count,
                        (unsigned long long)proof->shown.withdrawal_count,
                        (unsigned long long)proof->review_count);
@@ -270,6 +352,7 @@ void proof_run(struct job *job) {
     struct engine *engine = job->api->engine;
     struct engine_wait wait;
     struct proof proof = {.api = job->api, .wait = &wait};
+    arena_init(&proof.changes.arena, 16 * 1024);
     enum status status = STATUS_ok;
     engine_wait_init(&wait, engine);
     if (job->bound_to.size != 0)
@@ -280,6 +363,7 @@ void proof_run(struct job *job) {
         render(job, &proof);
     else
         jobs_refuse(job, status, ID_WALLET, job->wallet);
+    arena_done(&proof.changes.arena);
     engine_wait_done(&wait);
 }
 

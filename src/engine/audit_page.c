@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/audit.h"
+#include "ledger/versions.h"
 
 #define CURSOR_NUMBER ((UINT64_C(1) << AUDIT_CURSOR_SHIFT) - 1)
 
@@ -42,6 +43,29 @@ uint64_t audit_page_below(const struct list_query *query, uint64_t end) {
     return position + 8; // exclusive: its own record may have more
 }
 
+uint64_t audit_page_late_ms(const struct list_query *query) {
+    return id_is_zero(query->versions_of) ? AUDIT_LATE_MS : 0;
+}
+
+// False: the page is full.
+static bool take_version(const struct list_query *query, uint64_t position, struct slice bytes,
+                         const struct record *record, struct page *page) {
+    uint64_t version = record_makes_version(record, query->versions_of);
+    if (version == 0 || record->time_ms >= query->to_ms)
+        return true;
+    if (page->item_count == query->limit) {
+        page->next_cursor = audit_cursor(position, 0);
+        return false;
+    }
+    struct entry *item = &page->items[page->item_count++];
+    memset(item, 0, sizeof(*item));
+    item->outcome.status = STATUS_ok;
+    item->outcome.has_version = true;
+    item->outcome.version = version;
+    item->outcome.record = bytes;
+    return true;
+}
+
 bool audit_page_take(const struct list_query *query, uint64_t position, struct slice bytes,
                      struct page *page) {
     struct record record;
@@ -51,6 +75,8 @@ bool audit_page_take(const struct list_query *query, uint64_t position, struct s
         return true; // whoever checks the books tells
     if (record.time_ms < query->from_ms)
         return false;
+    if (!id_is_zero(query->versions_of))
+        return take_version(query, position, bytes, &record, page);
     uint32_t count = audit_entry_count(&record);
     uint32_t first = position / 8 == (query->cursor & CURSOR_NUMBER)
                          ? (uint32_t)(query->cursor >> AUDIT_CURSOR_SHIFT)

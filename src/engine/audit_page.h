@@ -16,6 +16,8 @@
 static inline uint64_t audit_cursor(uint64_t position, uint32_t index) {
     return position / 8 | (uint64_t)index << AUDIT_CURSOR_SHIFT;
 }
+// By how much records may be later than what the query looks for.
+uint64_t audit_page_late_ms(const struct list_query *query);
 // Where a page begins: below this position.
 uint64_t audit_page_below(const struct list_query *query, uint64_t end);
 // Adds the entries of the record that stands at `position` and that the query asks for. `bytes`

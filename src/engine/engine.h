@@ -187,6 +187,9 @@ struct list_query {
     struct slice operation;
     uint64_t commands;
     int outcome;
+    // Of the audit, in place of what stands above: every record that made a version of this wallet
+    // (ledger/versions.h), which is the outcome's, also those that are no entries.
+    struct id versions_of;
     uint64_t from_ms, to_ms; // created_at >= from, < to
     uint64_t cursor;         // 0: from the newest; else what the last page said: one that cannot be
                              // of this list is STATUS_invalid_request
@@ -286,6 +289,8 @@ struct engine_stats {
 
 // What every engine implements. All but submit and close may be called from any thread but the
 // engine's own and may wait for the disk. They see only what is published.
+struct habits;
+
 struct engine_port {
     void (*submit)(struct engine *engine, struct round *round); // any thread; never blocks
     // Decides, persists and publishes a round on the caller's thread: what costs least when nobody
@@ -321,6 +326,10 @@ struct engine_port {
     // moment.
     void (*wallets)(struct engine *engine, void (*each)(void *context, const struct wallet *wallet),
                     void *context);
+    // Likewise what each wallet usually does, where anything was counted yet.
+    void (*habits)(struct engine *engine,
+                   void (*each)(void *context, struct id wallet, const struct habits *habits),
+                   void *context);
     void (*holds)(struct engine *engine, void (*each)(void *context, const struct hold *hold),
                   void *context);
     void (*withdrawals)(struct engine *engine,

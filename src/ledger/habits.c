@@ -13,7 +13,7 @@ static const struct shape {
 } shapes[WINDOW_COUNT] = {
     [WINDOW_HOUR] = {600000, 0, 6},
     [WINDOW_DAY] = {4 * 3600000, 6, 6},
-    [WINDOW_WEEK] = {DAY_MS, 12, 7},
+    [WINDOW_WEEK] = {DAY_MS, HABIT_WEEK_FIRST, 7},
 };
 static_assert(HABIT_BUCKETS == 6 + 6 + 7, "every bucket belongs to a window");
 

@@ -20,6 +20,7 @@ enum habit_window { WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_COUNT };
 
 #define HABIT_KNOWN   12 // counterparties that a wallet remembers, the latest ones
 #define HABIT_BUCKETS 19 // 6 of ten minutes, 6 of four hours, 7 of a day
+#define HABIT_WEEK_FIRST 12 // bucket
 #define HABIT_UNITS   16 // mean and deviation count sixteenths of a minor unit
 
 struct habits {

@@ -87,6 +87,18 @@ static void folder_wallets(struct engine *engine,
         each(context, &((const struct model_wallet *)tally_map_at(map, i))->wallet);
 }
 
+static void folder_habits(struct engine *engine,
+                          void (*each)(void *context, struct id wallet,
+                                       const struct habits *habits),
+                          void *context) {
+    const struct tally_map *map = &((struct cold_folder *)engine)->model.wallets;
+    for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;) {
+        const struct model_wallet *item = tally_map_at(map, i);
+        if (item->habits != NULL && item->habits->version != 0)
+            each(context, item->wallet.id, item->habits);
+    }
+}
+
 static void folder_holds(struct engine *engine,
                          void (*each)(void *context, const struct hold *hold), void *context) {
     const struct tally_map *map = &((struct cold_folder *)engine)->model.holds;
@@ -107,6 +119,7 @@ static const struct engine_port folder_port = {
     .published_end = cold_end,
     .currencies = folder_currencies,
     .wallets = folder_wallets,
+    .habits = folder_habits,
     .holds = folder_holds,
     .withdrawals = folder_withdrawals,
 };
@@ -204,6 +217,23 @@ static void postgres_wallets(struct engine *engine,
     rows_close(&rows);
 }
 
+static void postgres_habits(struct engine *engine,
+                            void (*each)(void *context, struct id wallet,
+                                         const struct habits *habits),
+                            void *context) {
+    struct rows rows;
+    rows_open(&rows, &((struct cold_postgres *)engine)->link, "habits_to_hash",
+              "SELECT id, habits FROM wallets WHERE habits IS NOT NULL");
+    for (; rows.is_there; rows_next(&rows)) {
+        struct habits habits = {0};
+        struct slice bytes = rows_bytes(&rows, 1);
+        if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
+            memcpy(&habits, bytes.bytes, sizeof(habits));
+        each(context, rows_id(&rows, 0), &habits);
+    }
+    rows_close(&rows);
+}
+
 static void postgres_holds(struct engine *engine,
                            void (*each)(void *context, const struct hold *hold), void *context) {
     struct rows rows;
@@ -240,6 +270,7 @@ static const struct engine_port postgres_port = {
     .published_end = cold_end,
     .currencies = postgres_currencies,
     .wallets = postgres_wallets,
+    .habits = postgres_habits,
     .holds = postgres_holds,
     .withdrawals = postgres_withdrawals,
 };

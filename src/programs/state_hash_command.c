@@ -39,9 +39,10 @@ static void print(const struct state_hash *hash) {
     for (size_t i = 0; i < sizeof(hash->hash.bytes); i++)
         printf("%02x", hash->hash.bytes[i]);
     printf("\n");
-    fprintf(stderr, "%llu records, %llu wallets, %llu holds, %llu withdrawals\n",
+    fprintf(stderr, "%llu records, %llu wallets, %llu holds, %llu withdrawals, %llu habits\n",
             (unsigned long long)hash->record_count, (unsigned long long)hash->wallet_count,
-            (unsigned long long)hash->hold_count, (unsigned long long)hash->withdrawal_count);
+            (unsigned long long)hash->hold_count, (unsigned long long)hash->withdrawal_count,
+            (unsigned long long)hash->habits_count);
 }
 
 int state_hash_run(int argc, char **argv) {

@@ -238,6 +238,40 @@ static void take_wallet(void *context, const struct wallet *wallet) {
     hashing->result->wallet_count++;
 }
 
+// Of two books to which the same was done at different times: windows may have moved on and sums
+// faded between two payments, and counterparties have other marks. What is left must agree.
+static void blur(struct habits *habits) {
+    struct habits blurred = {.version = habits->version,
+                             .last_ms = habits->last_ms != 0,
+                             .deposit_ms = habits->deposit_ms != 0,
+                             .mean = habits->mean,
+                             .deviation = habits->deviation,
+                             .sold = habits->sold != 0,
+                             .refunded = habits->refunded != 0,
+                             .payments = habits->payments,
+                             .withdrawals = habits->withdrawals};
+    for (int i = 0; i < HABIT_KNOWN; i++)
+        blurred.known[0] += habits->known[i] != 0;
+    for (int i = 0; i < HABIT_BUCKETS; i++) { // all of the week: it is longer than such a life
+        blurred.counts[0] += i < HABIT_WEEK_FIRST ? 0 : habits->counts[i];
+        blurred.sums[0] += i < HABIT_WEEK_FIRST ? 0 : habits->sums[i];
+    }
+    *habits = blurred;
+}
+
+// Buckets are emptied when a payment comes, by its own time, so equal records make equal bytes.
+static void take_habits(void *context, struct id wallet, const struct habits *habits) {
+    struct hashing *hashing = context;
+    struct habits own = *habits;
+    uint64_t numbers[3 + sizeof(own) / 8] = {'u'};
+    if (hashing->ignores_names)
+        blur(&own);
+    put_id(hashing, &numbers[1], ID_WALLET, wallet);
+    memcpy(&numbers[3], &own, sizeof(own));
+    add_thing(hashing, numbers, 3 + sizeof(own) / 8);
+    hashing->result->habits_count++;
+}
+
 static void take_hold(void *context, const struct hold *hold) {
     struct hashing *hashing = context;
     uint64_t numbers[11] = {'h'};
@@ -295,6 +329,7 @@ enum status state_hash_make(struct engine *engine, bool ignores_names,
     if (status == STATUS_ok) {
         take_currencies(hashing, engine);
         engine->port->wallets(engine, take_wallet, hashing);
+        engine->port->habits(engine, take_habits, hashing);
         engine->port->holds(engine, take_hold, hashing);
         engine->port->withdrawals(engine, take_withdrawal, hashing);
         sha256_add(hashing->records, slice_of(hashing->sums, sizeof(hashing->sums)));

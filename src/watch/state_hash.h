@@ -12,6 +12,7 @@ struct state_hash {
     struct sha256 hash;
     uint64_t record_count;
     uint64_t wallet_count, hold_count, withdrawal_count;
+    uint64_t habits_count; // of wallets whose habits were counted
 };
 
 // `ignores_names`: ids count as the order in which they came, and times, who asked and notes of the

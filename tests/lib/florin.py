@@ -300,3 +300,12 @@ def integrity_problem(answer):
         if sums["wallet_balances"] != sums["deposits"] - sums["withdrawals"]:
             return f"sums of {currency} do not add up: {sums}"
     return None
+
+
+def wallets_problem(client, most=1000):
+    """Proves wallets one by one; what is wrong with the first that is not right."""
+    for wallet in client.list("/v1/wallets?limit=1000")[:most]:
+        answer = client.get(f"/v1/wallets/{wallet['id']}/integrity")
+        if answer.status != 200 or answer["consistent"] is not True:
+            return f"{wallet}: {answer!r}"
+    return None

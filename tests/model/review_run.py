@@ -314,7 +314,8 @@ class World:
             while self.steps < steps:
                 self.step()
             self.compare_everything()
-            problem = florin.integrity_problem(self.admin.get("/check-integrity?depth=full"))
+            problem = (florin.integrity_problem(self.admin.get("/check-integrity?depth=full")) or
+                       florin.wallets_problem(self.admin))
             if problem:
                 raise Different(problem)
             if self.server.stop() != 0:

@@ -8,10 +8,21 @@ import re
 import subprocess
 
 import florin
+import rules
 
-ID = re.compile(r"\b(wallet|txn|hold|wdl|key)_[0-9a-z]{26}\b")
+ID = re.compile(r"\b(wallet|txn|hold|wdl|key|anm)_[0-9a-z]{26}\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-LISTS = ("wallets", "transactions", "holds", "withdrawals")
+LISTS = ("wallets", "transactions", "holds", "withdrawals", "anomalies")
+# What a wallet usually does decides here, so counters that differ are seen in answers, too.
+RULES = [
+    rules.rule("many", count_in_week=12),
+    rules.rule("above-mean", percent_of_mean=400, payments_before=3),
+    rules.rule("large-week", "hold", sum_in_week=2000, operations=["withdrawal"]),
+    rules.rule("stranger", "refuse", new_counterparty=True, payments_before=9, amount=150,
+               operations=["transfer"]),
+    rules.rule("many-refunds", "refuse", percent_of_sales=60, payments_before=4,
+               operations=["refund"]),
+    rules.rule("drained", percent_of_available=90, shadow=True)]
 
 
 class Side:

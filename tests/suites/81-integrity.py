@@ -14,12 +14,13 @@ import sys
 import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "rules", "roles")]
 
 sys.path.insert(0, os.path.join(TESTS, "crash"))
 
 import florin  # noqa: E402
-from forge import crc32c  # noqa: E402
+import rules  # noqa: E402
+from forge import Forger, crc32c  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
@@ -274,7 +275,138 @@ def postgres(report):
                          "currencies_add_up" in str(refused), refused)
 
 
+WALLET_FACTS = 64  # a record's frame is as long; of one with a key, 32 bytes more
+VERSION_AT, UNCHANGED_AT = WALLET_FACTS + 56, WALLET_FACTS + 31
+
+
+def lived(server):
+    """A wallet's life with every kind of change; the wallet, and how many versions it has had."""
+    with server.client() as client, server.client(server.key("service")["secret"]) as service:
+        ann, shop = [client.post("/v1/wallets", {"owner": owner, "currency": "USD", "kind": kind})[
+            "id"] for owner, kind in (("ann", "customer"), ("shop", "merchant"))]
+
+        def asked(wanted, answer):
+            report.equal("lived", answer.status, wanted, answer)
+            return answer
+
+        def change(**fields):
+            return asked(200, client.patch(f"/v1/wallets/{ann}", fields))
+
+        def hold(amount):
+            return asked(201, service.post("/v1/holds", {
+                "wallet": ann, "merchant": shop, "amount": amount, "order": "o"}))["id"]
+
+        change(metadata={"seen": "before money"})
+        asked(201, client.post("/v1/deposits", {"wallet": ann, "amount": 90_000,
+                                                "bank_transaction_id": "b"}))
+        change(status="frozen", reason="who is it?")
+        change(status="active", reason="it is ann")
+        asked(200, client.post(f"/v1/holds/{hold(70)}/void", {}))
+        asked(201, client.post(f"/v1/holds/{hold(70)}/capture", {"amount": 30}))
+        pending = [asked(201, service.post("/v1/withdrawals", {"wallet": ann, "amount": 40}))["id"]
+                   for _ in range(2)]
+        asked(200, client.post(f"/v1/withdrawals/{pending[0]}/fail", {"reason": "no such iban"}))
+        asked(200, client.post(f"/v1/withdrawals/{pending[1]}/settle",
+                               {"bank_transaction_id": "c"}))
+        held = [asked(202, service.post("/v1/transfers", {"from": ann, "to": shop, "amount": 6000}))[
+            "id"] for _ in range(2)]
+        asked(200, client.post(f"/v1/anomalies/{held[0]}/approve", {"comment": "known"}))
+        asked(200, client.post(f"/v1/anomalies/{held[1]}/reject", {"comment": "unknown"}))
+        change(metadata={"seen": "the middle mark"})
+        purchase = asked(201, service.post("/v1/purchases", {
+            "wallet": ann, "merchant": shop, "amount": 25, "order": "p"}))["id"]
+        asked(201, service.post("/v1/refunds", {"purchase": purchase, "amount": 5}))
+        batch = [{"type": "transfer", "from": ann, "to": shop, "amount": 3}] * 4
+        asked(200, client.post("/v1/batches", {"operations": batch, "atomic": True}))
+        report.equal("nothing changes", client.patch(
+            f"/v1/wallets/{ann}", {"metadata": {"seen": "the middle mark"}}).status, 200)
+        change(credit_limit=7)
+        return ann, shop
+
+
+def proof_of(server, wallet):
+    with server.client() as client:
+        return client.get(f"/v1/wallets/{wallet}/integrity")
+
+
+def dense(report, name, server, ann, shop):
+    """Every version of sound wallets has its record, also of one without postings."""
+    with server.client() as client:
+        empty = client.post("/v1/wallets", {"owner": "empty", "currency": "USD"})["id"]
+        for number in range(3):
+            client.patch(f"/v1/wallets/{empty}", {"metadata": {"number": str(number)}})
+    for wallet, versions in ((ann, 26), (shop, 9), (empty, 4)):
+        proof = proof_of(server, wallet)
+        report.check(f"{name}: a wallet with a life", proof["consistent"], proof)
+        report.equal(f"{name}: its versions", proof["version"], versions, proof)
+
+
+VERSIONS = {**rules.config([rules.rule("large", "hold", amount=5000, operations=["transfer"])]),
+            "recount_mib_per_s": 0}
+
+
+def versions_in_journal(report):
+    """Who forges the journal and makes every checksum right is told by the versions."""
+    for what in ("edited", "removed"):
+        server = florin.Server(florin=BINARY, config=VERSIONS).start()
+        ann, shop = lived(server)
+        dense(report, "journal", server, ann, shop)
+        report.equal("journal: stopped", server.stop(), 0)
+        forger = Forger(server.data)
+        data, place = next(
+            (round_.segment.data, place) for round_ in forger.rounds
+            for place, size in round_.records()
+            if b"the middle mark" in round_.segment.data[place:place + size])
+        version, = struct.unpack_from("<Q", data, place + VERSION_AT)
+        if what == "edited":
+            struct.pack_into("<Q", data, place + VERSION_AT, version - 1)
+        else:
+            data[place + UNCHANGED_AT] = 1
+        Forger.fix_record(data, place)
+        forger.fix_chain()
+        forger.save()
+        server.start()
+        proof = proof_of(server, ann)
+        words = {"edited": f"no record that made its version {version},",
+                 "removed": f"no record that made its version {version}, and one that made version "
+                            f"{version - 1}"}[what]
+        report.check(f"journal: a change is {what}", not proof["consistent"] and
+                     ann in proof["message"] and words in proof["message"], proof)
+        report.check("journal: the other wallet is right", proof_of(server, shop)["consistent"])
+        server.stop()
+
+
+def versions_in_rows(report):
+    import cluster  # pylint: disable=import-outside-toplevel
+    database = cluster.Cluster()
+    cluster.serve_from(database)
+    with florin.serving(florin=BINARY, config=VERSIONS) as server:
+        name = database.database_for(server.data)
+        ann, shop = lived(server)
+        dense(report, "row", server, ann, shop)
+        found = ("FROM florin.records WHERE position('the middle mark'::bytea in bytes) > 0 AND "
+                 "substr(bytes, 9, 1) = '\\x01'::bytea ORDER BY number LIMIT 1")
+        number, text = database.sql(f"SELECT number, encode(bytes, 'hex') {found}", name).split("|")
+        data = bytearray.fromhex(text)
+        version, = struct.unpack_from("<Q", data, VERSION_AT)
+        struct.pack_into("<Q", data, VERSION_AT, version + 1)
+        struct.pack_into("<I", data, 4, crc32c(data[8:]))
+        database.sql(f"UPDATE florin.records SET bytes = '\\x{data.hex()}' WHERE number = {number}",
+                     name)
+        proof = proof_of(server, ann)
+        report.check("row: a change is edited", not proof["consistent"] and ann in proof["message"]
+                     and f"two records that made its version {version + 1}" in proof["message"],
+                     proof)
+        database.sql(f"DELETE FROM florin.records WHERE number = {number}", name)
+        proof = proof_of(server, ann)
+        report.check("row: a change is removed", not proof["consistent"] and
+                     f"no record that made its version {version}" in proof["message"], proof)
+        report.check("row: the other wallet is right", proof_of(server, shop)["consistent"])
+
+
 report.run("embedded", embedded)
+report.run("versions in the journal", versions_in_journal)
+report.run("versions in rows", versions_in_rows)
 report.run("checkpoint", checkpoint)
 report.run("postgres", postgres)
 report.finish()

@@ -63,6 +63,24 @@ static void books_wallets(struct engine *engine,
     books_settle(books);
 }
 
+static void books_habits(struct engine *engine,
+                         void (*each)(void *context, struct id wallet, const struct habits *habits),
+                         void *context) {
+    struct books *books = (struct books *)engine;
+    struct wallet_item item;
+    struct habits_item own;
+    for (uint32_t i = 1; i < table_count(&books->state.wallets); i++) {
+        table_copy(&books->state.wallets, i, offsetof(struct wallet_item, sequence), &item);
+        if (id_is_zero(item.wallet.id) || item.habits == 0)
+            continue;
+        table_copy(&books->state.habits, item.habits, offsetof(struct habits_item, sequence), &own);
+        CHECK(habits_are_valid(&own.habits));
+        if (own.habits.version != 0)
+            each(context, item.wallet.id, &own.habits);
+    }
+    books_settle(books);
+}
+
 static void books_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),
                         void *context) {
     struct books *books = (struct books *)engine;
@@ -204,6 +222,7 @@ static const struct engine_port books_port = {
     .feed = books_feed,
     .published_end = books_published_end,
     .wallets = books_wallets,
+    .habits = books_habits,
     .holds = books_holds,
     .withdrawals = books_withdrawals,
     .currencies = books_currencies,

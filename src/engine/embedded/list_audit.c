@@ -8,8 +8,9 @@ enum status list_audit(struct books *books, const struct list_query *query, stru
     uint64_t end = journal_published(books->journal), position;
     struct journal_walk walk;
     struct slice bytes;
-    if (query->to_ms < UINT64_MAX - AUDIT_LATE_MS) {
-        position = journal_find_time(books->journal, query->to_ms + AUDIT_LATE_MS);
+    uint64_t late_ms = audit_page_late_ms(query);
+    if (query->to_ms < UINT64_MAX - late_ms) {
+        position = journal_find_time(books->journal, query->to_ms + late_ms);
         end = position < end ? position : end;
     }
     journal_walk_init(&walk, books->journal, audit_page_below(query, end));

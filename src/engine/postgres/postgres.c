@@ -142,6 +142,7 @@ static const struct engine_port books_port = {
     .published_end = books_postgres_end,
     .opening = books_postgres_opening,
     .wallets = books_postgres_wallets,
+    .habits = books_postgres_habits,
     .holds = books_postgres_holds,
     .withdrawals = books_postgres_withdrawals,
     .currencies = books_postgres_currencies,

@@ -139,6 +139,10 @@ uint64_t books_postgres_end(struct engine *engine);
 enum status books_postgres_opening(struct engine *engine,
                                    bool (*each)(void *context, const struct opening_item *item),
                                    void *context, struct opening_mark *ret_mark);
+void books_postgres_habits(struct engine *engine,
+                           void (*each)(void *context, struct id wallet,
+                                        const struct habits *habits),
+                           void *context);
 void books_postgres_wallets(struct engine *engine,
                             void (*each)(void *context, const struct wallet *wallet),
                             void *context);

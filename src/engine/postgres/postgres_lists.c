@@ -323,8 +323,9 @@ static enum link_result list_keys(struct books *books, struct link *link,
 static enum link_result list_audit(struct books *books, struct link *link,
                                    const struct list_query *query, struct page *page) {
     int64_t before = bounded(audit_page_below(query, INT64_MAX - 7)) / 8;
+    uint64_t late_ms = audit_page_late_ms(query);
     uint64_t until_ms =
-        query->to_ms < UINT64_MAX - AUDIT_LATE_MS ? query->to_ms + AUDIT_LATE_MS : UINT64_MAX;
+        query->to_ms < UINT64_MAX - late_ms ? query->to_ms + late_ms : UINT64_MAX;
     for (int scanned = 0; scanned < AUDIT_SCAN_MAX; scanned += AUDIT_ROWS) {
         struct parameters parameters = {0};
         const struct pg_result *result;

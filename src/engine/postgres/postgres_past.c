@@ -176,6 +176,34 @@ void books_postgres_wallets(struct engine *engine,
     } while (rows != 0);
 }
 
+void books_postgres_habits(struct engine *engine,
+                           void (*each)(void *context, struct id wallet,
+                                        const struct habits *habits),
+                           void *context) {
+    struct books *books = (struct books *)engine;
+    int64_t slot = -1, number = 0;
+    int rows = 0;
+    do {
+        struct parameters parameters = {0};
+        const struct pg_result *result;
+        struct link *link = reader_take(books);
+        parameter_number(&parameters, slot);
+        parameter_number(&parameters, number);
+        bool ok = reader_ask(books, link, SQL_ALL_HABITS, &parameters, &result) == LINK_OK;
+        rows = ok ? row_count(result) : 0;
+        for (int i = 0; i < rows; i++) {
+            struct habits habits = {0};
+            struct slice bytes = row_bytes(result, i, 3);
+            slot = row_number(result, i, 0);
+            number = row_number(result, i, 1);
+            if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
+                memcpy(&habits, bytes.bytes, sizeof(habits));
+            each(context, row_id(result, i, 2), &habits);
+        }
+        reader_give(link);
+    } while (rows != 0);
+}
+
 void books_postgres_holds(struct engine *engine,
                           void (*each)(void *context, const struct hold *hold), void *context) {
     struct books *books = (struct books *)engine;

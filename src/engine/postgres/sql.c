@@ -493,6 +493,9 @@ static const char *const texts[SQL_COUNT] = {
                        "SELECT number, bytes FROM kept_records WHERE number = $1::bigint LIMIT 1",
     [SQL_ALL_WALLETS] = "SELECT " WALLET_COLUMNS " FROM wallets w WHERE (w.slot, w.number) > "
                         "($1::bigint, $2::bigint) ORDER BY w.slot, w.number LIMIT 5000",
+    [SQL_ALL_HABITS] = "SELECT w.slot::bigint, w.number, w.id, w.habits FROM wallets w "
+                       "WHERE (w.slot, w.number) > ($1::bigint, $2::bigint) AND "
+                       "w.habits IS NOT NULL ORDER BY w.slot, w.number LIMIT 5000",
     [SQL_ALL_HOLDS] = "SELECT h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, "
                       "h.expires_at_ms, h.status::bigint FROM holds h WHERE h.number > $1::bigint "
                       "ORDER BY h.number LIMIT 5000",
