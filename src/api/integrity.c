@@ -217,17 +217,3 @@ void totals_run(struct job *job) {
     render_report(job, &report, false);
     integrity_report_done(&report);
 }
-
-void integrity_resume_request(struct asking *asking) {
-    struct wire_context wire = router_wire_context(asking, http_arena(asking->request));
-    struct wire_faults faults = {0};
-    if (!wire_check_headers(&wire, asking->operation, &asking->headers.wire, &faults)) {
-        answers_refuse_faults(asking, &faults);
-        return;
-    }
-    bool was_stopped = recount_resume(asking->loop->api->recount);
-    notes_done(asking);
-    answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, 200,
-                 "application/json",
-                 was_stopped ? SLICE("{\"status\":\"resumed\"}") : SLICE("{\"status\":\"ok\"}"));
-}

@@ -98,7 +98,16 @@ struct flight {
     bool has_writes;
 };
 
-enum job_kind { JOB_LIST, JOB_BALANCE, JOB_READ, JOB_TOTALS, JOB_INTEGRITY, JOB_PROOF, JOB_QUEUE };
+enum job_kind {
+    JOB_LIST,
+    JOB_BALANCE,
+    JOB_READ,
+    JOB_TOTALS,
+    JOB_INTEGRITY,
+    JOB_PROOF,
+    JOB_RESUME,
+    JOB_QUEUE
+};
 
 struct notes;
 
@@ -116,6 +125,8 @@ struct job {
     enum job_kind kind;
     struct id wallet;        // of the path
     struct origin origin;    // texts are in `arena`
+    struct id principal_key; // as in a command, like the next
+    uint64_t token_until_ms;
     enum status status;      // what became of it
     struct wire_query query; // texts are in `arena`
     struct slice bound_to;   // the owner whom the asker is bound to
@@ -326,7 +337,8 @@ void balances_request_now(struct asking *asking); // commands.c
 // reads.c: whether a read is done beside the writer; then the call is gone.
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
-void integrity_resume_request(struct asking *asking);
+void integrity_resume_request(struct asking *asking); // resume.c
+void resume_run(struct job *job);
 // Tells whoever follows a check how far it is. Thread: the loop's.
 void integrity_tell_progress(struct job *job);
 // Ends what he follows with what came out, which may be a problem; or, while a reader still has the

@@ -16,6 +16,7 @@ static void job_run(struct job *job) {
     case JOB_TOTALS: totals_run(job); break;
     case JOB_INTEGRITY: integrity_run(job); break;
     case JOB_PROOF: proof_run(job); break;
+    case JOB_RESUME: resume_run(job); break;
     case JOB_QUEUE: console_run(job); break;
     }
 }
@@ -115,6 +116,8 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
     job->begun_ns = 0;
     job->told = 0;
     job->origin = router_origin(asking, &job->arena);
+    job->principal_key = asking->principal.key;
+    job->token_until_ms = asking->principal.token_until_ms;
     job->status = STATUS_ok;
     job->http = 500;
     job->content_type = PROBLEM_CONTENT_TYPE;

@@ -20,6 +20,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define NEWS_MAX 8
 #define PARTS_MAX 16
+#define NEWS_TURN_NS UINT64_C(20000000)
 static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
 
 struct recount {
@@ -41,14 +42,17 @@ struct recount {
 };
 
 // Of too many the later ones are left out: what they say stands in the log.
-static void add_news(struct recount *recount, enum alarm_status status, const char *message) {
+static void add_news(struct recount *recount, enum alarm_status status, bool stops,
+                     const char *message) {
     CHECK(pthread_mutex_lock(&recount->lock) == 0);
     bool is_known = status == ALARM_DIFFERS && strcmp(recount->told, message) == 0;
     if (!is_known && recount->news_count < NEWS_MAX) {
         struct recount_news *news = &recount->news[recount->news_count++];
         news->status = (uint8_t)status;
-        news->stops = status == ALARM_DIFFERS && recount->options.stops_payments;
+        news->stops = status == ALARM_DIFFERS && stops;
         (void)snprintf(news->message, sizeof(news->message), "%s", message);
+        if (news->stops) // until the books say so
+            atomic_store(&recount->options.engine->payments_stopped, true);
     }
     (void)snprintf(recount->told, sizeof(recount->told), "%s",
                    status == ALARM_DIFFERS ? message : "");
@@ -67,20 +71,31 @@ bool recount_news(struct recount *recount, struct recount_news *ret_news) {
 void recount_news_written(struct recount *recount) {
     CHECK(pthread_mutex_lock(&recount->lock) == 0);
     CHECK(recount->news_count != 0);
+    bool stopped = recount->news[0].stops, stops = false;
     recount->news_count--;
     memmove(recount->news, recount->news + 1, recount->news_count * sizeof(recount->news[0]));
+    for (uint32_t i = 0; i < recount->news_count; i++)
+        stops = stops || recount->news[i].stops;
+    if (stopped && !stops) // from now on the books say so
+        atomic_store(&recount->options.engine->payments_stopped, false);
     CHECK(pthread_mutex_unlock(&recount->lock) == 0);
 }
 
 void recount_alarm(struct recount *recount, const char *why) {
+    struct engine *engine = recount->options.engine;
+    struct alarm_state state = engine_alarm(engine);
+    bool stops = recount->options.stops_payments;
+    bool is_decided = stops && alarm_is_decided(&state, alarm_difference(slice_of_text(why)));
+    stops = stops && !is_decided;
     atomic_fetch_add(&recount->alarms, 1);
     atomic_store(&recount->differs, true);
-    bool stops = recount->options.stops_payments;
-    log_line(LOG_ERROR, "integrity", "THE BOOKS DIFFER: %s%s", why,
-             stops ? " Payments are stopped until POST /check-integrity/resume." : "");
-    if (stops)
-        atomic_store(&recount->options.engine->payments_stopped, true);
-    add_news(recount, ALARM_DIFFERS, why);
+    size_t size = strlen(why);
+    log_line(LOG_ERROR, "integrity", "THE BOOKS DIFFER: %s%s%s", why,
+             size != 0 && why[size - 1] == '.' ? "" : ".",
+             stops        ? " Payments are stopped until POST /check-integrity/resume."
+             : is_decided ? " Payments go on: somebody has decided so about this difference."
+                          : "");
+    add_news(recount, ALARM_DIFFERS, stops, why);
 }
 
 void recount_take(struct recount *recount, const struct integrity_report *report) {
@@ -96,7 +111,7 @@ void recount_take(struct recount *recount, const struct integrity_report *report
         recount_alarm(recount, report->message);
     else if (differed) {
         log_line(LOG_WARNING, "integrity", "The books are right again: %s", report->message);
-        add_news(recount, ALARM_RIGHT_AGAIN, report->message);
+        add_news(recount, ALARM_RIGHT_AGAIN, false, report->message);
     }
 }
 
@@ -297,20 +312,19 @@ void recount_state_of(const struct recount *recount, struct recount_state *ret_s
         .alarms = atomic_load(&mine->alarms),
         .examined_ms = atomic_load(&mine->examined_ms),
         .consistent = !atomic_load(&mine->differs),
-        .stopped = atomic_load(&mine->options.engine->payments_stopped),
+        .stopped = engine_is_stopped(mine->options.engine),
     };
     CHECK(pthread_mutex_lock(&mine->lock) == 0);
     ret_state->progress = mine->present == NULL ? 0 : auditor_progress(mine->present);
     CHECK(pthread_mutex_unlock(&mine->lock) == 0);
 }
 
-bool recount_resume(struct recount *recount) {
-    bool was = atomic_exchange(&recount->options.engine->payments_stopped, false);
-    if (was) {
-        log_line(LOG_WARNING, "integrity", "Somebody has decided that payments go on.");
-        add_news(recount, ALARM_RESUMED, "Somebody has decided that payments go on.");
-    }
-    return was;
+bool recount_wait_written(struct recount *recount, uint64_t timeout_ns) {
+    struct recount_news news;
+    uint64_t until_ns = clock_monotonic_ns() + timeout_ns;
+    while (recount_news(recount, &news) && !is_stopping(recount) && clock_monotonic_ns() < until_ns)
+        (void)signal_gate_wait(&recount->stop, 1, NEWS_TURN_NS);
+    return !recount_news(recount, &news);
 }
 
 void recount_metrics(const struct recount *recount, struct buffer *buffer) {

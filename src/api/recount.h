@@ -72,7 +72,8 @@ uint32_t recount_full_progress(struct recount *recount, const void *asker);
 void recount_cancel(struct recount *recount);
 // Thread: any; waits for nothing.
 void recount_state_of(const struct recount *recount, struct recount_state *ret_state);
-// Somebody has decided that payments go on. Thread: any. False: they were not stopped.
-bool recount_resume(struct recount *recount);
+// Waits until all news are in the books, so that a decision comes behind them. False: they are not
+// yet. Thread: any that may wait.
+bool recount_wait_written(struct recount *recount, uint64_t timeout_ns);
 // Adds lines to /metrics.
 void recount_metrics(const struct recount *recount, struct buffer *buffer);

@@ -4,9 +4,9 @@
 // the one before it left plus its own amount, the first must begin at nothing, and the newest must
 // have left what the wallet has now. Between two postings whose versions are not neighbours, and
 // above and below all of them, the records that made the other versions are looked for in the time
-// between: each version from 1 on must have exactly one. What is held must be what open holds, pending withdrawals and
-// payments that wait for review have left. Payments go on meanwhile: the wallet is as it was at one
-// version, and postings that came after it are passed over.
+// between: each version from 1 on must have exactly one. What is held must be what open holds,
+// pending withdrawals and payments that wait for review have left. Payments go on meanwhile: the
+// wallet is as it was at one version, and postings that came after it are passed over.
 #include "api/parts.h"
 
 #include <stdarg.h>
@@ -45,7 +45,13 @@ static void differs(struct proof *proof, enum id_type type, struct id id, const 
     if (proof->broken)
         return;
     proof->broken = true;
-    size_t used = id_format(type, id, proof->message);
+    size_t used = 0;
+    if (type != ID_WALLET) { // whatever it is about, the wallet is named first
+        used = id_format(ID_WALLET, proof->shown.wallet, proof->message);
+        proof->message[used++] = ':';
+        proof->message[used++] = ' ';
+    }
+    used += id_format(type, id, proof->message + used);
     proof->message[used++] = ' ';
     va_list arguments;
     va_start(arguments, format);

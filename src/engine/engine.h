@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/inbox.h"
 #include "base/status.h"
+#include "ledger/alarm.h"
 #include "ledger/command.h"
 #include "ledger/owner.h"
 #include "ledger/record.h"
@@ -369,10 +370,20 @@ struct engine {
     struct text_vault *vault;
     // While it is true whatever takes money is refused as rules_not_loaded. Thread: any.
     atomic_bool rules_failed;
-    // While it is true whatever moves money is refused as payments_stopped. Thread: any.
+    // While it is true whatever moves money is refused as payments_stopped: an alarm was raised
+    // here and is not written yet. Thread: any.
     atomic_bool payments_stopped;
+    // What the books say of that as far as is known here; see engine_alarm.
+    _Atomic uint64_t alarm[1 + ALARM_DIFFERENCES];
 };
 
 // A record as it was before its free texts were sealed: the same bytes, or others in `arena`. For
 // records of the feed; outcomes and pages have been through it. Thread: any, one per arena.
 struct slice engine_reveal(const struct engine *engine, struct slice bytes, struct arena *arena);
+
+// What the alarms in the books have come to. Whoever sets it holds the books. Thread: any; waits
+// for nothing.
+void engine_alarm_set(struct engine *engine, const struct alarm_state *state);
+struct alarm_state engine_alarm(const struct engine *engine);
+// Whether payments are stopped, by the books or by an alarm that is not written yet.
+bool engine_is_stopped(const struct engine *engine);

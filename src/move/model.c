@@ -289,7 +289,7 @@ bool model_take(struct model *model, uint64_t position, const struct record *rec
         apply(record, &docket);
         return true;
     case RECORD_RULES: return take_rules(model, position, &record->rules);
-    case RECORD_ALARM:
+    case RECORD_ALARM: alarm_take(&model->alarm, &record->alarm); return true;
     case RECORD_REFUSAL:
     case RECORD_BATCH:
     case RECORD_DATA_KEY:

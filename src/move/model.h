@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "ledger/decide.h"
+#include "ledger/alarm.h"
 #include "ledger/habits.h"
 #include "ledger/history.h"
 #include "ledger/record.h"
@@ -62,6 +63,7 @@ struct model {
     uint32_t currency_count;
     struct cursor cursors[CURSOR_COUNT];
     struct arena texts; // owners, orders, bank ids, principals; and habits
+    struct alarm_state alarm;
     // The sets of rules that were in force, the last one is.
     struct model_rules *rules; // owned
     uint32_t rules_count;

@@ -326,6 +326,7 @@ static void write_books(struct target_postgres *target, const char *moved_from) 
     parameter_bytes(&books, slice_of(moved_from, strlen(moved_from)));
     uint64_t slack = target->plan.slack < NUMBER_SLACK ? NUMBER_SLACK : target->plan.slack;
     parameter_number(&books, (int64_t)slack);
+    parameter_bytes(&books, slice_of(&target->model.alarm, sizeof(target->model.alarm)));
     link_send(&target->link, SQL_MOVE_BOOKS, &books);
 }
 

@@ -34,6 +34,7 @@ enum section {
     SECTION_CURRENCIES,
     SECTION_CURSORS,
     SECTION_RULES,
+    SECTION_ALARM,
     SECTION_COUNT
 };
 
@@ -141,6 +142,15 @@ static enum status rules_write(struct books *books, struct checkpoint_writer *wr
     return status;
 }
 
+static enum status alarm_write(struct books *books, struct checkpoint_writer *writer,
+                               struct section_entry *ret_entry) {
+    struct state *state = &books->state;
+    CHECK(pthread_mutex_lock(&state->rules_lock) == 0);
+    struct alarm_state copy = state->alarm;
+    CHECK(pthread_mutex_unlock(&state->rules_lock) == 0);
+    return array_write(writer, &copy, sizeof(copy), 1, ret_entry);
+}
+
 static enum status sections_write(struct books *books, struct checkpoint_writer *writer,
                                   struct footer *footer) {
     struct state *state = &books->state;
@@ -174,6 +184,8 @@ static enum status sections_write(struct books *books, struct checkpoint_writer 
         status = cursors_write(books, writer, &entries[SECTION_CURSORS]);
     if (status == STATUS_ok)
         status = rules_write(books, writer, &entries[SECTION_RULES]);
+    if (status == STATUS_ok)
+        status = alarm_write(books, writer, &entries[SECTION_ALARM]);
     return status;
 }
 
@@ -353,7 +365,12 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
     if (status == STATUS_ok)
         status = array_read(file, &offset, &state->rules, sizeof(state->rules),
                             &entries[SECTION_RULES]);
-    if (status == STATUS_ok && offset != end)
+    if (status == STATUS_ok && entries[SECTION_ALARM].count != 1)
+        status = STATUS_damaged;
+    if (status == STATUS_ok)
+        status = array_read(file, &offset, &state->alarm, sizeof(state->alarm),
+                            &entries[SECTION_ALARM]);
+    if (status == STATUS_ok && (offset != end || state->alarm.stopped > 1))
         status = STATUS_damaged;
     disk->driver->close(file);
     if (status == STATUS_ok) {
@@ -361,6 +378,7 @@ enum status checkpoint_load(struct books *books, struct landmark *ret_landmark) 
         state->transaction_count = footer.landmark.transaction_count;
         books->data_keys_expected = footer.data_keys;
         state_refresh(state);
+        engine_alarm_set(&books->engine, &state->alarm);
         *ret_landmark = footer.landmark;
     } else {
         state_empty(state);

@@ -186,6 +186,15 @@ static void find_habits(struct books *books, const struct record *record,
         touched->credit_habits = habits_of(&books->state, touched->credit);
 }
 
+// The keeper reads it beside the writer.
+static void take_alarm(struct books *books, const struct alarm_facts *facts) {
+    struct state *state = &books->state;
+    CHECK(pthread_mutex_lock(&state->rules_lock) == 0);
+    alarm_take(&state->alarm, facts);
+    CHECK(pthread_mutex_unlock(&state->rules_lock) == 0);
+    engine_alarm_set(&books->engine, &state->alarm);
+}
+
 // Money that came from nowhere: none, but where a replay meets things of different ages.
 static money_total take(struct books *books, uint64_t position, const struct record *record,
                         struct touched *touched) {
@@ -208,6 +217,10 @@ static money_total take(struct books *books, uint64_t position, const struct rec
     }
     if (record->kind == RECORD_RULES) {
         rules_take(books, &record->rules);
+        return 0;
+    }
+    if (record->kind == RECORD_ALARM) {
+        take_alarm(books, &record->alarm);
         return 0;
     }
     find_habits(books, record, touched);

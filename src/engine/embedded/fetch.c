@@ -358,8 +358,9 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     struct fetched *fetched = ret_fetched;
     memset(fetched, 0, sizeof(*fetched));
     fetched->docket.now_ms = books->now_ms;
-    fetched->docket.payments_stopped = atomic_load_explicit(&books->engine.payments_stopped,
-                                                            memory_order_relaxed);
+    fetched->docket.payments_stopped =
+        state->alarm.stopped != 0 ||
+        atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
     fetched->docket.owner_seed = books->hash_seed;
     fetched->docket.approvals = books->approvals;
     fetched->docket.limits = books->limits;

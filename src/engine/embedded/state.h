@@ -11,6 +11,7 @@
 #include "engine/embedded/moved_ids.h"
 #include "engine/embedded/table.h"
 #include "ledger/decide.h"
+#include "ledger/alarm.h"
 #include "ledger/habits.h"
 #include "ledger/history.h"
 
@@ -135,7 +136,8 @@ struct state {
     struct cursor cursors[CURSOR_COUNT];
 
     // The set of rules in force. The writer changes it under the lock, and reads without.
-    pthread_mutex_t rules_lock;
+    struct alarm_state alarm; // likewise
+    pthread_mutex_t rules_lock; // of both
     struct rule_set rules;
 
     struct due

@@ -11,6 +11,7 @@
 #include "engine/postgres/map.h"
 #include "engine/postgres/number.h"
 #include "ledger/decide.h"
+#include "ledger/alarm.h"
 #include "ledger/habits.h"
 #include "ledger/rules.h"
 #include "ledger/history.h"
@@ -169,6 +170,8 @@ struct desk {
     struct arena arena; // of the batch
     uint64_t now_ms;
     bool payments_stopped; // see struct engine
+    struct alarm_state alarm; // what the books say, with what this batch adds
+    bool alarm_changed;
     bool takes_turn; // a setting for tests: correctness does not rest on it
     bool has_writes;
     bool has_bound; // somebody bound to an owner asks: both wallets of transactions are fetched

@@ -289,6 +289,9 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_KEY: take_key(desk, record, found, position); break;
     case RECORD_DATA_KEY: desk_destroy_key(desk, record); break;
     case RECORD_ALARM:
+        alarm_take(&desk->alarm, &record->alarm);
+        desk->alarm_changed = true;
+        break;
     case RECORD_NOTES: break;
     case RECORD_RULES: take_rules(desk, record, position); break;
     case RECORD_PARKED: take_parked(desk, record, found, position); break;

@@ -307,6 +307,12 @@ static void take_books(struct desk *desk, const struct pg_result *result) {
     desk->sealing.generation_now = row_number(result, 0, 22);
     desk->slots_version = row_number(result, 0, 23);
     desk->shard_number = (uint32_t)row_number(result, 0, 24);
+    struct slice alarm = row_bytes(result, 0, 26);
+    CHECK(alarm.size == 0 || alarm.size == sizeof(desk->alarm));
+    memset(&desk->alarm, 0, sizeof(desk->alarm));
+    if (alarm.size != 0)
+        memcpy(&desk->alarm, alarm.bytes, sizeof(desk->alarm));
+    CHECK(desk->alarm.stopped <= 1);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);

@@ -187,6 +187,14 @@ static void write_rules(struct desk *desk, struct link *link) {
     link_send(link, SQL_ADD_RULES, &parameters);
 }
 
+static void write_alarm(struct desk *desk, struct link *link) {
+    struct parameters parameters = {0};
+    if (!desk->alarm_changed)
+        return;
+    parameter_bytes(&parameters, slice_of(&desk->alarm, sizeof(desk->alarm)));
+    link_send(link, SQL_CHANGE_ALARM, &parameters);
+}
+
 static void write_cursors(struct desk *desk, struct link *link) {
     begin(desk, 9, 0);
     struct column *out = desk->out;
@@ -360,6 +368,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_cursors(desk, link);
         desk_write_data_keys(desk, link);
         write_rules(desk, link);
+        write_alarm(desk, link);
         write_records(desk, link, chains);
         write_slots(desk, link);
         write_postings(desk, link);

@@ -245,6 +245,7 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     batch->is_expiring = false;
     desk->payments_stopped =
         atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
+    desk->alarm_changed = false;
     desk->rules_failed =
         atomic_load_explicit(&books->engine.rules_failed, memory_order_relaxed);
     link_forget(&books->link);
@@ -255,6 +256,7 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     if (result != LINK_OK)
         return result;
     books_note_now(books);
+    engine_alarm_set(&books->engine, &desk->alarm);
     if (desk->sealing.generation_now != desk->sealing.generation) {
         batch->lacks_master = true;
         return LINK_REFUSED;
@@ -273,7 +275,10 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
     if (!desk_legs_prepare(desk))
         return LINK_AGAIN;
-    return commit(books, batch);
+    result = commit(books, batch);
+    if (result == LINK_OK && desk->alarm_changed)
+        engine_alarm_set(&books->engine, &desk->alarm);
+    return result;
 }
 
 struct lookup {

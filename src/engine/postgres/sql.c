@@ -72,9 +72,8 @@
     "keys_version, chain, last_record, "                                                           \
     "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
     "moved_to::bytea, (SELECT archived FROM extent), "                                             \
-    "coalesce((SELECT generation FROM encryption), 0), slots_version, "      \
-    "shard_number::bigint, "                                                                       \
-    "shard::bytea FROM books"
+    "coalesce((SELECT generation FROM encryption), 0), slots_version, shard_number::bigint, "      \
+    "shard::bytea, alarm FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -380,6 +379,7 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
         "set_config('statement_timeout', '0', true)",
 
+    [SQL_CHANGE_ALARM] = "UPDATE books SET alarm = $1::bytea",
     [SQL_MOVE_BEGIN] = "SELECT move_partitions($1::bigint, $2::bigint)::text",
     [SQL_MOVE_SLOTS] = "UPDATE slots SET chain = $1::bytea, last_record = 0, record_count = 0, "
                        "round = 0",
@@ -417,7 +417,7 @@ static const char *const texts[SQL_COUNT] = {
         "hold_open_count = $10::bigint, withdrawal_count = $11::bigint, key_count = $12::bigint, "
         "transaction_count = $13::bigint, keys_version = $14::bigint, chain = $15::bytea, "
         "first_chain = $16::bytea, moved_from = convert_from($17::bytea, 'UTF8'), "
-        "moved_last = $7::bigint, number_slack = $18::bigint",
+        "moved_last = $7::bigint, number_slack = $18::bigint, alarm = $19::bytea",
     // What keeps nodes away: empty is none.
     [SQL_MOVE_MARK] = "UPDATE books SET filling = nullif(convert_from($1::bytea, 'UTF8'), ''), "
                       "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",

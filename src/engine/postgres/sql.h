@@ -72,6 +72,7 @@ enum sql {
     SQL_ADD_ROUND,
     SQL_ADD_DECISION,
     SQL_CHANGE_BOOKS,
+    SQL_CHANGE_ALARM,
     SQL_MARK,
     SQL_POSITION,
     SQL_IDENTITY, // the readers', too
