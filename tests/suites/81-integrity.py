@@ -260,7 +260,7 @@ def checkpoint(report):
                          last in proof["message"] and "90110" in proof["message"], proof)
             other = client.get(f"/v1/wallets/{wallets[1]}/integrity")
             report.equal("checkpoint: another wallet is right", other["consistent"], True, other)
-            report.check("checkpoint: it is written", within(30, 
+            report.check("checkpoint: it is written", within(30,
                 lambda: client.list("/v1/audit?operation=alarm")))
         server.kill()
         server.config = STOPPED
@@ -300,7 +300,7 @@ def nodes(report, server, client, wallets, database, name):
                      name)
         report.equal("nodes: one finds the difference",
                      client.get(f"/v1/wallets/{wallets[0]}/integrity")["consistent"], False)
-        report.check("nodes: the other stops", within(30, 
+        report.check("nodes: the other stops", within(30,
             lambda: there.post("/v1/transfers", transfer).code == "payments_stopped"))
         report.equal("nodes: so did the first", client.post("/v1/transfers", transfer).code,
                      "payments_stopped")
