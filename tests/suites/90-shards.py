@@ -287,6 +287,37 @@ def one_shard(_):
         florin.Server.command = usual
 
 
+def stops(_, world):
+    """What one shard's wallet shows stops payments on all of them, until somebody decides."""
+    def pay():
+        return [world.transfer(*pair, 1).code or 201 for pair in
+                (world.wallets[0][:2], world.wallets[1][:2])]
+
+    def begin(**config):
+        world.server.config = {"recount_mib_per_s": 0, **config}
+        world.server.start()
+        world.client = world.server.client()
+
+    begin(alarm_stops_payments=1)
+    for pair in world.wallets:
+        world.deposit(pair[0], 50)
+    report.equal("both pay", pay(), [201, 201])
+    wallet = world.client.get(f"/v1/wallets/{world.wallets[1][0]}")
+    SHARDS.sql(1, "UPDATE wallets SET balance = balance + 7 WHERE owner = "
+                  f"'{wallet['owner']}'::bytea", world.server.data)
+    report.equal("a wallet differs", world.client.get(
+        f"/v1/wallets/{wallet['id']}/integrity")["consistent"], False)
+    report.equal("all payments stop", pay(), ["payments_stopped"] * 2)
+    report.check("it is written", until(lambda: world.client.list("/v1/audit?operation=alarm")))
+    report.equal("it stops in order", world.server.stop(), 0)
+    begin(alarm_stops_payments=0)
+    report.equal("a restart decides nothing", pay(), ["payments_stopped"] * 2)
+    report.equal("somebody decides", world.client.post("/check-integrity/resume")["status"],
+                 "resumed")
+    report.equal("and all pay again", pay(), [201, 201])
+    report.equal("it stops in order", world.server.stop(), 0)
+
+
 shards.serve_from(SHARDS)
 
 WORLD = World()
@@ -307,4 +338,5 @@ WORLD.server.start()
 report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]),
              700 - (2 + 4 + 6 + 8 + 10) - 1 + 8 * 7)
 report.equal("it stops again", WORLD.server.stop(), 0)
+report.run("stops", stops, WORLD)
 report.finish()

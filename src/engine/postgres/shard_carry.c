@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What lies on every shard is made on one, and copied: keys and sets of rules. A copy is taken in
-// one transaction behind the row of books, so a batch has it or begins again.
+// What lies on every shard is made on one, and copied: keys, sets of rules, and whether payments
+// are stopped. A copy is taken in one transaction behind the row of books, so a batch has it or
+// begins again.
 #include "engine/postgres/shard.h"
 
 #include "base/check.h"
@@ -22,6 +23,7 @@ static const char settings[] =
 
 struct stand {
     int64_t keys, slots, rules; // versions
+    struct alarm_state alarm;
 };
 
 struct shard_carrier {
@@ -97,10 +99,15 @@ static bool ask(struct shard_carrier *carrier, uint32_t place, enum sql statemen
 static bool look_at(struct shard_carrier *carrier, uint32_t place, struct stand *ret_stand) {
     const struct pg_result *result;
     bool ok = ask(carrier, place, SQL_SHARD_STAND, NULL, &result) && row_count(result) == 1;
-    if (ok)
+    if (ok) {
+        struct slice alarm = row_bytes(result, 0, 3);
         *ret_stand = (struct stand){.keys = row_number(result, 0, 0),
                                     .slots = row_number(result, 0, 1),
                                     .rules = row_number(result, 0, 2)};
+        CHECK(alarm.size == 0 || alarm.size == sizeof(ret_stand->alarm));
+        if (alarm.size != 0)
+            memcpy(&ret_stand->alarm, alarm.bytes, alarm.size);
+    }
     link_forget(&carrier->links[place]);
     return ok;
 }
@@ -194,6 +201,20 @@ static bool carry_rules(struct shard_carrier *carrier, uint32_t home, uint32_t p
     return ok;
 }
 
+static bool carry_alarm(struct shard_carrier *carrier, uint32_t place,
+                        const struct alarm_state *alarm) {
+    struct link *link = &carrier->links[place];
+    const struct pg_result *result;
+    struct parameters parameters = {0};
+    if (!connect(carrier, place))
+        return false;
+    parameter_bytes(&parameters, slice_of(alarm, sizeof(*alarm)));
+    link_send(link, SQL_SHARD_TAKE_ALARM, &parameters);
+    bool ok = collect(link, &result);
+    link_forget(link);
+    return ok;
+}
+
 enum status shard_carrier_carry(struct shard_carrier *carrier, uint32_t home) {
     struct stand there, here;
     CHECK(home < carrier->count);
@@ -208,6 +229,8 @@ enum status shard_carrier_carry(struct shard_carrier *carrier, uint32_t home) {
             ok = carry_keys(carrier, home, i);
         if (ok && here.rules < there.rules)
             ok = carry_rules(carrier, home, i, here.rules);
+        if (ok && memcmp(&here.alarm, &there.alarm, sizeof(there.alarm)) != 0)
+            ok = carry_alarm(carrier, i, &there.alarm);
         all = all && ok;
     }
     return all ? STATUS_ok : STATUS_busy;

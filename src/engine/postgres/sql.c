@@ -423,7 +423,7 @@ static const char *const texts[SQL_COUNT] = {
                       "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",
 
     [SQL_SHARD_STAND] = "SELECT keys_version, slots_version, "
-                        "coalesce((SELECT max(version) FROM rule_sets), 0) FROM books",
+                        "coalesce((SELECT max(version) FROM rule_sets), 0), alarm FROM books",
     [SQL_SHARD_SLOTS] = "SELECT slot::bigint FROM slots WHERE state = 0",
     [SQL_SHARD_KEYS] =
         "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes), b.keys_version FROM books b, keys k "
@@ -452,6 +452,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SHARD_TAKE_RULES] =
         "INSERT INTO rule_sets SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) "
         "ON CONFLICT DO NOTHING",
+    [SQL_SHARD_TAKE_ALARM] = "UPDATE books SET alarm = $1::bytea",
     [SQL_SHARD_VERSION] = "UPDATE books SET keys_version = greatest(keys_version, $1::bigint)",
     [SQL_SHARD_COMMIT] = "COMMIT",
 

@@ -64,6 +64,7 @@ static const struct engine_port shards_port = {
     .feed = shards_feed,
     .published_end = shards_end,
     .wallets = shards_wallets,
+    .habits = shards_habits,
     .holds = shards_holds,
     .withdrawals = shards_withdrawals,
     .currencies = shards_currencies,
@@ -143,6 +144,10 @@ static enum status open_all(struct shards *shards, const struct shards_options *
     status = shards_read_map(shards);
     if (status == STATUS_ok)
         status = shard_carrier_carry(shards->carrier, shards_owner(shards, 0));
+    if (status == STATUS_ok) {
+        struct alarm_state alarm = engine_alarm(shards_part(shards, 0));
+        engine_alarm_set(&shards->engine, &alarm);
+    }
     if (status != STATUS_ok)
         (void)snprintf(ret_why, why_bytes, "a shard was there and is away again");
     return status;

@@ -119,6 +119,9 @@ enum status shards_feed(struct engine *engine, uint64_t position, size_t bytes_m
                         bool (*each)(void *context, const struct feed_record *record),
                         void *context, uint64_t *ret_next);
 uint64_t shards_end(struct engine *engine);
+void shards_habits(struct engine *engine,
+                   void (*each)(void *context, struct id wallet, const struct habits *habits),
+                   void *context);
 void shards_wallets(struct engine *engine,
                     void (*each)(void *context, const struct wallet *wallet), void *context);
 void shards_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),

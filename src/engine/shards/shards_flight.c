@@ -167,7 +167,8 @@ static void keep_outcome(struct flight *flight, struct outcome *outcome) {
 static bool is_for_all(const struct command *command, const struct outcome *outcome) {
     return outcome->status == STATUS_ok &&
            (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
-            command->type == COMMAND_KEY_ROTATE || command->type == COMMAND_RULES);
+            command->type == COMMAND_KEY_ROTATE || command->type == COMMAND_RULES ||
+            command->type == COMMAND_ALARM);
 }
 
 static void take_back(struct flight *flight, struct piece *piece) {
@@ -184,12 +185,19 @@ static void take_back(struct flight *flight, struct piece *piece) {
     }
 }
 
+// Alarms are written where slot 0 is; the others get them from there.
+static void take_alarm(struct shards *shards) {
+    struct alarm_state alarm = engine_alarm(shards_part(shards, 0));
+    engine_alarm_set(&shards->engine, &alarm);
+}
+
 // Every part has answered. Thread: the last one's, or the keeper.
 static void landed(struct flight *flight) {
     struct shards *shards = flight->shards;
     for (struct piece *piece = flight->pieces; piece != NULL; piece = piece->next)
         take_back(flight, piece);
     flight->pieces = NULL;
+    take_alarm(shards);
     for (uint32_t i = 0; i < PARTS; i++) {
         struct round_times times = flight->parts[i].round.times;
         if (flight->parts[i].round.first != NULL && times.synced_ns > flight->times.synced_ns)

@@ -85,6 +85,8 @@ static uint32_t slot_of(const struct list_query *query) {
         return 0;
     if (query->kind == LIST_WALLETS && query->owner.size != 0)
         return id_slot_of_owner(query->owner);
+    if (query->kind == LIST_AUDIT && !id_is_zero(query->versions_of))
+        return id_slot(query->versions_of);
     bool is_of_wallet = query->kind != LIST_AUDIT && query->kind != LIST_WALLETS;
     if (is_of_wallet && !id_is_zero(query->wallet))
         return id_slot(query->wallet);

@@ -54,6 +54,14 @@ void shards_wallets(struct engine *engine,
         shards->parts[i]->port->wallets(shards->parts[i], each, context);
 }
 
+void shards_habits(struct engine *engine,
+                   void (*each)(void *context, struct id wallet, const struct habits *habits),
+                   void *context) {
+    struct shards *shards = shards_of(engine);
+    for (uint32_t i = 0; i < shards->count; i++)
+        shards->parts[i]->port->habits(shards->parts[i], each, context);
+}
+
 void shards_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),
                   void *context) {
     struct shards *shards = shards_of(engine);
