@@ -55,13 +55,15 @@ void fault_of_name(struct arena *arena, struct wire_faults *faults, struct slice
         wire_fault_add(arena, faults, fault_pointer(arena, SLICE(""), name), sentence);
 }
 
-static void expect_words(struct buffer *buffer, const char *const *words) {
+static void expect_words(struct buffer *buffer, const char *const *words, bool open) {
     BUFFER_ADD(buffer, "must be ");
     for (size_t i = 0; words[i] != NULL; i++) {
         if (i != 0)
-            buffer_add_text(buffer, words[i + 1] == NULL ? " or " : ", ");
+            buffer_add_text(buffer, words[i + 1] == NULL && !open ? " or " : ", ");
         buffer_add_text(buffer, words[i]);
     }
+    if (open)
+        BUFFER_ADD(buffer, " or a role of the configuration");
 }
 
 static void expect_id(struct buffer *buffer, enum id_type type) {
@@ -101,7 +103,7 @@ static const char *expect_constant(enum field_kind kind) {
 struct slice fault_expectation(struct arena *arena, const struct field *field) {
     struct buffer buffer = {0};
     if (field->kind == FIELD_WORD)
-        expect_words(&buffer, field->words);
+        expect_words(&buffer, field->words, field->open);
     else if (field->kind == FIELD_ID)
         expect_id(&buffer, field->id_type);
     else if (field->kind == FIELD_INTEGER || field->kind == FIELD_OPERATIONS)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Four eyes: what waits for a second person, who may let it go, and what becomes of it."""
 
+import threading
 import time
 
 import lives
@@ -296,6 +297,39 @@ def revoked(report, server):
     report.equal("once", money(world, "bob"), 1000 + 1001)
 
 
+def at_once(report, server):
+    """Many decide about one request at the same time: one decision counts, and money moves once."""
+    world = World(server, report)
+    ann, bob, service = world.wallets["ann"], world.wallets["bob"], world.clients["service"]
+    secrets = [server.key("operator")["secret"] for _ in range(8)]
+    before = money(world, "bob")
+    for number in range(4):
+        for _ in range(2):
+            world.deposit("ann")
+        asked = service.post("/v1/transfers", {"from": ann, "to": bob, "amount": 1001})
+        answers, gate = [], threading.Barrier(len(secrets))
+
+        def decide(index, secret, number=number, asked=asked, answers=answers, gate=gate):
+            verb = "approve" if index % 2 or number % 2 else "reject"
+            with server.client(secret) as client:
+                gate.wait()
+                answers.append((verb, client.post(f"/v1/approvals/{asked['id']}/{verb}", {})))
+
+        threads = [threading.Thread(target=decide, args=one) for one in enumerate(secrets)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done = [(verb, answer) for verb, answer in answers if answer.status == 200]
+        report.equal("one decides", (len(done), {answer.code for _, answer in answers
+                                                 if answer.status != 200}),
+                     (1, {"approval_not_pending"}), answers)
+        verb, answer = done[0]
+        before += 1001 if verb == "approve" else 0
+        report.equal("and it is what was done", (answer["status"], money(world, "bob")), (
+            {"approve": "approved", "reject": "rejected"}[verb], before), answer)
+
+
 def command_line(report, server):
     """Asking, listing and approving by hand."""
     world = World(server, report)
@@ -329,6 +363,7 @@ def run_all(suite, binary):
                                    ("lists", lists_of_approvals, RULES),
                                    ("batches", batches, RULES), ("restarts", restarts, RULES),
                                    ("expiry", expiry, brief), ("revoked", revoked, RULES),
+                                   ("at once", at_once, RULES),
                                    ("command line", command_line, None)):
         lives.run(report, name, function, binary, config)
     report.finish()

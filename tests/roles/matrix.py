@@ -544,6 +544,33 @@ def keys_of_bound_roles(report, server):
                                     customer.get("/v1/wallets").json["items"]], [zoe])
 
 
+# What separate duties take from admins: whatever moves money, or lets it be moved.
+MONEY = {"deposit", "withdraw", "settleWithdrawal", "failWithdrawal", "purchase", "refund",
+         "transfer", "hold", "captureHold", "voidHold", "batch", "adjust", "approve", "reject",
+         "approveAnomaly", "rejectAnomaly", "dismissAnomaly"}
+
+
+def duties_apart(report, server):
+    """Every operation, asked by an admin before and after duties were separated."""
+    world = World(server, report)
+    asked = {name: requests_of(world, name, "admin", "own") for name in MAY}
+    server.config = {**(server.config or {}), "separate_duties": True}
+    world.admin.close()
+    for client in world.clients.values():
+        client.close()
+    server.restart()
+    may = set(world.admin.get("/v1/me")["permissions"])
+    for name, request in asked.items():
+        if name in ("revokeKey", "rotateKey", "createKey", "resumePayments", "eraseOwnerData"):
+            continue  # done below, or nothing to do with money
+        answer = ask(world.admin, request)
+        report.equal(f"duties apart: {name}", answer.code == "forbidden", name in MONEY, answer)
+    report.check("keys, the audit and the queue stay", {
+        "keys:write", "keys:read", "audit:read", "queue:decide", "owners:erase"} <= may, may)
+    report.equal("others may what they could", {ask(world.clients["operator"], asked[name]).code
+                                                for name in ("adjust", "deposit")}, {None})
+
+
 def separate_duties(report, server):
     with server.client() as admin:
         wallet = admin.post("/v1/wallets", {"owner": "o", "currency": "USD"})
@@ -648,6 +675,7 @@ def run_all(suite, binary):
             ("refunds of shops", refunds_of_shops, None),
             ("what others cannot", what_others_cannot, None),
             ("keys of bound roles", keys_of_bound_roles, None),
+            ("duties apart", duties_apart, {"rules": {"file": rule_file(EURO_RULES)}}),
             ("separate duties", separate_duties, {"separate_duties": True}),
             ("rules are not named", rules_are_not_named,
              {"rules": {"file": rule_file(SECRET_RULES)}}),
