@@ -140,6 +140,18 @@ static void retain(const struct job *job, struct list_query *query) {
         query->from_ms = now_ms - kept_ms;
 }
 
+// Whoever is not told who did something cannot find out by asking for what somebody did.
+static bool tells_who(const struct list_query *query, const struct outcome *outcome) {
+    return query->kind == LIST_TRANSACTIONS && query->initiated_by.size != 0 &&
+           (outcome->hidden & HIDDEN_WHO) != 0;
+}
+
+static void tell_of_key(const struct job *job, const struct outcome *outcome,
+                        struct wire_found *found) {
+    found->last_used_at_ms = outcome->last_used_at_ms;
+    found->role_name = keys_role_name(job->api, found->record);
+}
+
 void lists_run(struct job *job) {
     struct engine *engine = job->api->engine;
     const struct wire_query *asked = &job->query;
@@ -184,8 +196,10 @@ void lists_run(struct job *job) {
         return;
     }
     wire_page_begin(&job->body);
-    for (uint32_t i = 0; i < job->page.item_count; i++) {
-        wire_page_item(&job->body, i);
+    for (uint32_t i = 0, shown = 0; i < job->page.item_count; i++) {
+        if (tells_who(&query, &job->page.items[i].outcome))
+            continue;
+        wire_page_item(&job->body, shown++);
         if (kind == LIST_AUDIT) {
             const struct entry *item = &job->page.items[i];
             if (wire_render_audit(&job->body, &job->api->wire_roles, item->outcome.record,
@@ -195,10 +209,8 @@ void lists_run(struct job *job) {
             return;
         }
         struct wire_found found = answers_found(&job->page.items[i].outcome, read_of(kind));
-        if (kind == LIST_KEYS) {
-            found.last_used_at_ms = job->page.items[i].outcome.last_used_at_ms;
-            found.role_name = keys_role_name(job->api, found.record);
-        }
+        if (kind == LIST_KEYS)
+            tell_of_key(job, &job->page.items[i].outcome, &found);
         int http;
         if (wire_render_command(&job->body, read_of(kind), &found, &http) != STATUS_ok) {
             jobs_refuse(job, STATUS_internal, ID_WALLET, query.wallet);

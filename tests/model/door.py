@@ -393,6 +393,9 @@ class Door:
             things = {thing: value for thing, value in things.items()
                       if self.may_see(value, principal, owner)}
         items = ledger.listed(things, view, filters)
+        if owner is not None and name == "transactions" and filters["initiated_by"] is not None:
+            items = [item for item in items
+                     if "initiated_by" in ledger.shown(item, principal, owner)]
         start = 0
         if cursor is not None:
             ids = [item["id"] for item in items]

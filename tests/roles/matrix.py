@@ -398,6 +398,11 @@ def fields_and_sides(report, server):
     report.equal("the shop sees its own", shown(sold["credit"]), ["account", "balance", "version"])
     report.equal("and not the buyer's", sold["debit"], {"account": ann})
     report.check("nor who it was", "initiated_by" not in sold.json, sold)
+    who = world.admin.get(one)["initiated_by"]
+    for name, client, count in (("the shop", merchant, 0), ("the buyer", customer, 1),
+                                ("the house", world.admin, 1)):
+        found = client.list(f"/v1/transactions?initiated_by={who}&type=purchase")
+        report.equal(f"nor by asking who did what: {name}", len(found), count, found)
     report.equal("the house sees all", shown(world.admin.get(one)["debit"]),
                  ["account", "balance", "version"])
     both = customer.post("/v1/batches", {"atomic": True, "operations": [

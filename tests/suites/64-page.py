@@ -107,16 +107,20 @@ def total(client):
     return f"{books[0]['wallet_balances'] / 100:,.2f}"
 
 
+OWN_ROLES = {"teller": {"number": 16, "permissions": ["wallets:read", "deposits:write"]},
+             "machine": {"number": 17, "permissions": ["deposits:write"]}}
+
+
 def main():
     chromium = shutil.which("chromium")
     if chromium is None:
         skip("there is no chromium here")
     install_driver()
-    with serving(config=rules.config(RULES)) as server:
+    with serving(config={**rules.config(RULES), "roles": OWN_ROLES}) as server:
         client = Client(server.port, server.admin_secret)
         shop = make_shop(client)
         keys = {"admin": server.admin_secret}
-        for role in ("auditor", "service", "operator", "support"):
+        for role in ("auditor", "service", "operator", "support", *OWN_ROLES):
             keys[role] = post(client, "/v1/keys", {"name": f"page {role}", "role": role})["secret"]
         operator = Client(server.port, keys["operator"])
         shop["approval"] = post(operator, "/v1/adjustments", {

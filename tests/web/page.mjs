@@ -408,6 +408,23 @@ await attempt("each role has its pages", async () => {
   }
 });
 
+await attempt("roles of one's own have the pages that they may see", async () => {
+  for (const role of ["teller", "machine"]) {
+    const page = await open();
+    await page.goto(base + "/");
+    await page.fill("input[name=key]", keys[role]);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".who .role");
+    const links = await page.$$eval("nav a", (found) => found.map((link) => link.innerText));
+    check(`${role}: its pages`, links.join() === (role === "teller" ? "Wallets" : ""), links.join());
+    check(`${role} is told`, (await text(page, ".who .role")) === role);
+    if (role === "machine")
+      check("that it has nothing to see is said", (await text(page, "main")).includes("nothing to see here"));
+    check(`${role}: no trouble in the console`, page.troubles.length === 0, page.troubles.join("; "));
+    await page.context().close();
+  }
+});
+
 await attempt("the keyboard alone", async () => {
   const page = await open();
   await page.goto(base + "/");
