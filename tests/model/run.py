@@ -230,7 +230,8 @@ class World:
         place = (request.who, request.key)
         if not answer.replayed:
             # Who is turned away at the door has not used his key.
-            if answer.code not in ("idempotency_key_reused", "forbidden"):
+            if answer.code != "idempotency_key_reused" and (
+                    answer.status < 300 or answer.status in (404, 409, 422)):
                 self.first_bytes[place] = answer.body
             return []
         if self.first_bytes.get(place, answer.body) != answer.body:
