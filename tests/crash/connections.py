@@ -85,6 +85,29 @@ def ambiguous(report, world):
             (f"X-Note: a\r\n b\r\nContent-Length: {size}\r\n", body), "a bad chunk size":
                 ("Transfer-Encoding: chunked\r\n", f"{size:x}zz\r\n{body}\r\n0\r\n\r\n"
                  ), "two hosts": (f"Host: evil\r\nContent-Length: {size}\r\n", body),
+        "the same length twice": (f"Content-Length: {size}\r\nContent-Length: {size}\r\n", body),
+        "the same length twice in one": (f"Content-Length: {size}, {size}\r\n", body),
+        "something behind a length": (f"Content-Length: {size} 0\r\n", body),
+        "a length beyond 64 bits": (f"Content-Length: {2**64 + size}\r\n", body),
+        "chunked twice": ("Transfer-Encoding: chunked\r\n" * 2, chunked),
+        "a strange space before chunked": ("Transfer-Encoding:\x0bchunked\r\n", chunked),
+        "a folded coding": ("Transfer-Encoding:\r\n chunked\r\n", chunked),
+        "no coding and a length": (f"Transfer-Encoding:\r\nContent-Length: {size}\r\n", body),
+        "identity and a length": (
+            f"Transfer-Encoding: identity\r\nContent-Length: {size}\r\n", body),
+        "a chunk of less than nothing": ("Transfer-Encoding: chunked\r\n", "-1\r\n" + chunked),
+        "a chunk size in C": ("Transfer-Encoding: chunked\r\n", "0x" + chunked),
+        "a chunk size beyond 64 bits": ("Transfer-Encoding: chunked\r\n",
+                                        f"1{0:016x}{chunked}"),
+        "a chunk that goes on": ("Transfer-Encoding: chunked\r\n",
+                                 f"{size:x}\r\n{body}XX0\r\n\r\n"),
+        "lines that end with LF": (f"X: y\nContent-Length: {size}\r\n", body),
+        "CR in a header": (f"X: a\rContent-Length: 5\r\nContent-Length: {size}\r\n", body),
+        "a zero in a header": (f"X: a\0b\r\nContent-Length: {size}\r\n", body),
+        "a header without a name": (f": b\r\nContent-Length: {size}\r\n", body),
+        "a header without a colon": (f"X\r\nContent-Length: {size}\r\n", body),
+        "an expectation that is unknown": (f"Expect: miracle\r\nContent-Length: {size}\r\n",
+                                           body),
     }
     for name, (headers, content) in requests.items():
         raw = Raw(world.server, timeout=5)
@@ -96,6 +119,39 @@ def ambiguous(report, world):
         report.check(f"ambiguous: {name}: closed", raw.is_closed(), "the connection stays open")
         raw.close()
     report.equal("ambiguous: nothing took effect", world.balance(), 0)
+
+
+def hidden(report, world):
+    """A request in the body, in the trailer or in an extension of another is not one, and nobody
+    else's answer comes for it."""
+    before = world.balance()
+    inner_body, raw_head = world.deposit("hidden"), Raw(world.server).head
+    inner = (f"POST /v1/deposits HTTP/1.1\r\n{raw_head}{JSON}"
+             f"Content-Length: {len(inner_body)}\r\n\r\n{inner_body}")
+    chunks = (f"{len(inner):x};note=GET\r\n{inner}\r\n0\r\nContent-Length: 9\r\n"
+              "Host: evil\r\n\r\n")
+    for name, sent in {
+            "a body": f"Content-Length: {len(inner)}\r\n\r\n{inner}",
+            "a chunk": f"Transfer-Encoding: chunked\r\n\r\n{chunks}",
+    }.items():
+        for path in ("/healthz", "/v1/wallets"):
+            raw = Raw(world.server, timeout=5)
+            raw.send(f"GET {path} HTTP/1.1\r\n{raw.head}{sent}"
+                     f"GET /openapi.json HTTP/1.1\r\n{raw.head}\r\n")
+            answers = [raw.answer(), raw.answer()]
+            report.check(f"hidden in {name} of {path}", answers[0] is not None and (
+                answers[0].status >= 400 and answers[1] is None or answers[0].status == 200
+                and answers[1] is not None and answers[1].get("openapi")),
+                lambda answers=answers: f"{answers!r:.600}")
+            raw.close()
+    report.equal("hidden: nothing took effect", world.balance(), before)
+    for method in ("TRACE", "CONNECT", "PRI", "DELETE", "get"):
+        raw = Raw(world.server, timeout=5)
+        raw.send(f"{method} /healthz HTTP/1.1\r\n{raw.head}X-HTTP-Method-Override: GET\r\n\r\n")
+        answer = raw.answer()
+        report.check(f"hidden: {method} is no GET", answer is None or answer.status >= 400,
+                     lambda answer=answer: f"{answer!r:.300}")
+        raw.close()
 
 
 def doubled(report, world):
@@ -349,7 +405,7 @@ class Hog(threading.Thread):
         connection.close()
 
 
-PLAIN = (ambiguous, doubled, malformed, pipelined)
+PLAIN = (ambiguous, hidden, doubled, malformed, pipelined)
 
 
 def own_address():
