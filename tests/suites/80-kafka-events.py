@@ -304,6 +304,49 @@ def broker_away(report):
     world.server.stop()
 
 
+def destroyed_before_told(report):
+    """Texts whose owner's data key is destroyed while events wait are told to nobody; all else
+    is."""
+    path = os.path.join(florin.folder(), "master.key")
+    with open(path, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)
+              ) as file:
+        file.write("5a" * 32)
+    topic = "florin.destroyed"
+    world = World({"encryption": {"master_key_file": path}}, events_topic=topic)
+    bob = world.open("bob", "customer")
+
+    def deposit(wallet, words):
+        world.number += 1
+        world.post("/v1/deposits", {"wallet": wallet, "amount": 1, "reference": words,
+                                    "metadata": {"note": words},
+                                    "bank_transaction_id": f"B{world.number}"})
+        world.touched(wallet)
+
+    deposit(world.payer, "told before")
+    found = events_of(world.versions, topic)
+    report.check("destroyed: texts are told while there is a key",
+                 b"told before" in found[world.payer][-1].value)
+    CLUSTER.brokers[0].kill()
+    deposit(world.payer, "never told")
+    deposit(bob, "words of bob")
+    with world.server.client(world.key) as client:
+        client.patch(f"/v1/wallets/{world.payer}", {"metadata": {"note": "never told"}})
+        world.touched(world.payer)
+        gone = client.delete("/v1/owners/ann/data")
+        report.equal("destroyed: is done", (gone.status, gone.get("had_key")), (200, True), gone)
+    deposit(world.payer, "told later")
+    world.server.kill()
+    world.server.start()
+    CLUSTER.brokers[0].launch()
+    CLUSTER.brokers[0].wait()
+    found = events_of(world.versions, topic)
+    check_dense(report, "destroyed", world.versions, found, repeats=True)
+    words = b"".join(record.value for records in found.values() for record in records)
+    report.equal("destroyed: what is told", [text in words for text in (
+        b"never told", b"words of bob", b"told later")], [False, True, True])
+    world.server.stop()
+
+
 def killed_while_publishing(report):
     world = World(events_topic="florin.killed")
     world.deposit(100000)
@@ -324,5 +367,6 @@ report.run("traces", traces)
 report.run("findings", findings)
 report.run("not delivered", delivered_not)
 report.run("broker away", broker_away)
+report.run("destroyed before told", destroyed_before_told)
 report.run("killed while publishing", killed_while_publishing)
 report.finish()
