@@ -31,10 +31,10 @@
 #define LIMIT_METADATA_BYTES_MAX \
     (2 + LIMIT_METADATA_ENTRIES_MAX * \
              (4 + LIMIT_METADATA_NAME_BYTES_MAX + LIMIT_METADATA_VALUE_BYTES_MAX))
-// A record: its fixed part (below 1 KiB), at most eight texts, the metadata, and the positions of a
-// batch.
+// A record: its fixed part (below 1 KiB), at most eight texts (whose characters have up to
+// four bytes), the metadata, and the positions of a batch.
 #define LIMIT_RECORD_BYTES_MAX \
-    (1024 + 8 * 256 + LIMIT_METADATA_BYTES_MAX + LIMIT_BATCH_OPERATIONS_MAX * 9)
+    (1024 + 8 * 4 * 256 + LIMIT_METADATA_BYTES_MAX + LIMIT_BATCH_OPERATIONS_MAX * 9)
 
 static_assert(LIMIT_METADATA_BYTES_MAX < 32 * 1024, "metadata fits a record");
 static_assert(LIMIT_RECORD_BYTES_MAX < 128 * 1024, "a record fits its size field and a round");

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import secrets
+import time
 
 import florin
 
@@ -361,6 +362,44 @@ def crashes(report, server, _):
                      {owner: None if owner in gone else {"note": text(owner)} for owner in known})
 
 
+def exchange_cut_short(report, server, _):
+    """kill -9 somewhere in the start that exchanges the master key: one of the two opens all."""
+    lives = [Life(server, f"o{number}") for number in range(3)]
+    with server.client() as client:
+        for number in range(200):
+            client.post("/v1/wallets", {"owner": f"p{number}", "currency": "USD",
+                                        "metadata": {"note": text("p")}})
+    now = server.config["encryption"]["master_key_file"]
+    server.stop()
+    begun = time.monotonic()
+    server.start()
+    span = time.monotonic() - begun  # of a start, over which the kills are spread
+    server.stop()
+    for turn in range(12):
+        new = key_file(server, f"turn-{turn}.key")
+        server.config = {"encryption": {"master_key_file": new, "old_master_key_file": now}}
+        server.launch()
+        time.sleep(turn * span / 12)
+        server.kill()
+        if turn % 4 == 3:  # both are given, as the manual says
+            server.start()
+            with server.client() as client:
+                report.equal(f"turn {turn}: all texts are there",
+                             [life.read(client) for life in lives], [life.told for life in lives])
+            server.stop()
+            now = new
+            continue
+        server.config = {"encryption": {"master_key_file": new}}
+        if server.refused() is None:
+            now = new
+            server.stop()
+    server.config = {"encryption": {"master_key_file": now}}
+    server.start()
+    with server.client() as client:
+        report.equal("at the end", [life.read(client) for life in lives],
+                     [life.told for life in lives])
+
+
 HELD = {"rules": [{"name": "large", "action": "hold", "operations": ["transfer", "purchase"],
                    "currencies": ["USD"], "when": {"amount": 1000}}]}
 
@@ -421,7 +460,8 @@ def held(report, server, at_rest):
 
 TESTS = (("texts come back", texts_come_back), ("destroyed", destroyed),
          ("held", held), ("wrong keys", wrong_keys), ("rotation", rotation),
-         ("turned on later", later), ("crashes", crashes))
+         ("turned on later", later), ("crashes", crashes),
+         ("exchange cut short", exchange_cut_short))
 
 
 def finish(report, name, server):

@@ -64,6 +64,12 @@ def the_process(report, binary):
         server.start()
         report.equal("one that they can read is closed to them",
                      stat.S_IMODE(os.stat(server.data).st_mode), 0o700)
+        server.stop()
+        if os.getuid() == 0:
+            os.chown(server.data, NOBODY, NOBODY)
+            ended = server.refused()
+            report.check("one that belongs to somebody else is refused",
+                         ended is not None and "belongs to another user" in ended[1], ended)
 
 
 def the_unit(report):

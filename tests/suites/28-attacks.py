@@ -83,6 +83,54 @@ def bombs(report, world):
     world.alive(report, "bombs")
 
 
+def limits(report, world):
+    """Each bound of what a client controls, at the last that is taken and the first that is not.
+    Heads, connections and times are in 44-connections.py."""
+    client = world.client
+
+    def filled(body, size):
+        return body[:-1] + " " * (size - len(body)) + "}"
+
+    def wallet(**more):
+        return client.post("/v1/wallets", {"owner": "bounds", "currency": "USD", **more}).status
+
+    for depth, deep in ((16, False), (17, True), (900, True)):
+        answer = client.post("/v1/transfers", '{"x": ' + "[" * (depth - 1) + "]" * (depth - 1)
+                             + "}")
+        report.equal(f"JSON {depth} deep", (answer.status, "nested too deeply" in str(answer)),
+                     (400, deep), answer)
+    payment = json.dumps({"from": world.ann, "to": world.ann, "amount": 1})
+    batch = json.dumps({"operations": [{"type": "transfer", **json.loads(payment)}]})
+    for path, body, size, taken in (("/v1/transfers", payment, 2**16, 422),
+                                    ("/v1/batches", batch, 2**24, 200)):
+        for more, status in ((0, taken), (1, 413)):
+            answer = client.post(path, filled(body, size + more))
+            report.equal(f"{path}: a body of {size + more} bytes", answer.status, status)
+    for count, status in ((0, 400), (1, 200), (10_000, 200), (10_001, 400)):
+        answer = client.post("/v1/batches", {"operations": json.loads(batch)["operations"] * count})
+        report.equal(f"a batch of {count}", answer.status, status)
+    for path in ("/v1/wallets", "/v1/transactions", f"/v1/wallets/{world.ann}/transactions",
+                 "/v1/holds", "/v1/withdrawals", "/v1/approvals", "/v1/keys", "/v1/audit",
+                 "/v1/anomalies"):
+        for limit, status in ((0, 400), (1, 200), (1000, 200), (1001, 400), (2**64, 400),
+                              (-1, 400), ("1e3", 400)):
+            answer = client.get(f"{path}?limit={limit}")
+            report.equal(f"{path}: a page of {limit}", answer.status, status, answer)
+    for name, status in (("a" * 255, 201), ("a" * 256, 400), ("😀" * 255, 201), ("😀" * 256, 400),
+                         ("", 400)):
+        report.equal(f"an owner of {len(name)} characters, {len(name.encode())} bytes",
+                     wallet(owner=name), status)
+    for entries, name, value, status in ((32, 60, 512, 201), (33, 1, 1, 400), (1, 64, 1, 201),
+                                         (1, 65, 1, 400), (1, 1, 513, 400)):
+        metadata = {f"{i:0{name}}": "v" * value for i in range(entries)}
+        report.equal(f"metadata of {entries} times {name} and {value}", wallet(metadata=metadata),
+                     status)
+    for size, status in ((255, 201), (256, 400)):
+        answer = client.post("/v1/wallets", {"owner": "bounds", "currency": "USD"}, key="k" * size)
+        report.equal(f"an idempotency key of {size} bytes", answer.status, status, answer)
+    world.alive(report, "limits")
+
+
 def amounts(report, world):
     """Every amount of the API, at and beyond its bounds."""
     client = world.client
@@ -360,7 +408,7 @@ def main():
     report = Report("attacks")
     with florin.serving(florin=florin.binary(), config={"http_threads": 2}) as server:
         world = World(server)
-        for attack in (bombs, amounts, ids, cursors, borrowed_keys, log_injection,
+        for attack in (bombs, limits, amounts, ids, cursors, borrowed_keys, log_injection,
                        double_spending, races):
             report.run(attack.__name__, lambda told, attack=attack: attack(told, world))
         report.run("log in JSON", log_in_json, server.florin)

@@ -47,7 +47,7 @@ static void measure(struct submission *submission) {
             submission->commands[i].type == COMMAND_ANOMALY_APPROVE) // and what it lets go
             bytes += LIMIT_RECORD_BYTES_MAX;
         if (submission->commands[i].type == COMMAND_WALLET_CHANGE)
-            bytes += LIMIT_TEXT_BYTES_MAX +
+            bytes += 4 * LIMIT_TEXT_BYTES_MAX + // characters have up to 4 bytes
                      LIMIT_METADATA_BYTES_MAX; // what it keeps stands in its record too
     }
     submission->bytes_max = bytes;
