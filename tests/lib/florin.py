@@ -150,13 +150,19 @@ class Server:
                 raise NotStarted(status, self.log()[log_before:])
             try:
                 with Client(self.port, timeout=2.0) as client:
-                    if client.get("/readyz").status == 200:
+                    if client.get("/readyz").status == 200 and self._is_own(log_before):
                         return self
             except Unreachable:
                 pass
             time.sleep(0.01)
         self.kill()
         raise NotStarted("none (not ready in time)", self.log()[log_before:])
+
+    def _is_own(self, log_before):
+        """Whether it is this process that answers, and not a server of another suite which took
+        the port a moment before; the process ends then."""
+        return self.florin.endswith(".py") or \
+            f":{self.port} with its books" in self.log()[log_before:]
 
     def refused(self, timeout=20.0):
         """Starts the process and returns (exit status, what it said) when it refuses to; None
