@@ -15,6 +15,9 @@
 #include "base/thread.h"
 #include "engine/wait.h"
 
+// How often waiting anomalies are counted, and how far: who has more than a page of them knows it.
+#define WAITING_BEATS 10
+
 struct pulse {
     struct engine *engine;
     struct recount *recount;
@@ -29,6 +32,9 @@ struct pulse {
     pthread_mutex_t lock; // of what follows
     struct currency_account shown[PULSE_CURRENCIES_MAX];
     uint32_t shown_count;
+    uint32_t held, flagged; // anomalies that wait, at most LIMIT_PAGE_MAX in all
+    bool is_counted;        // at least once
+    struct page page;       // the thread's own
 };
 
 static void look_at_totals(struct pulse *pulse) {
@@ -78,6 +84,27 @@ static void tell_news(struct pulse *pulse) {
         recount_news_written(pulse->recount);
 }
 
+static void count_waiting(struct pulse *pulse) {
+    const struct list_query query = {.kind = LIST_ANOMALIES,
+                                     .status = PARKED_PENDING,
+                                     .wallet_kind = -1,
+                                     .type = -1,
+                                     .outcome = -1,
+                                     .to_ms = UINT64_MAX,
+                                     .limit = LIMIT_PAGE_MAX};
+    uint32_t held = 0;
+    arena_reset(&pulse->page.arena);
+    if (pulse->engine->port->list(pulse->engine, &query, &pulse->page) != STATUS_ok)
+        return;
+    for (uint32_t i = 0; i < pulse->page.item_count; i++)
+        held += pulse->page.items[i].outcome.parked.cause == PARKED_FOR_REVIEW;
+    CHECK(pthread_mutex_lock(&pulse->lock) == 0);
+    pulse->held = held;
+    pulse->flagged = pulse->page.item_count - held;
+    pulse->is_counted = true;
+    CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
+}
+
 static void beat(struct pulse *pulse) {
     const struct cursor_wish wish = {.cursor = {.kind = CURSOR_EVENTS}};
     struct cursor cursor;
@@ -90,6 +117,8 @@ static void beat(struct pulse *pulse) {
     if (!is_away) {
         look_at_totals(pulse);
         tell_news(pulse);
+        if (atomic_load(&pulse->beats) % WAITING_BEATS == 0)
+            count_waiting(pulse);
     }
     atomic_store(&pulse->is_away, is_away);
     atomic_store(&pulse->took_us, (clock_monotonic_ns() - began_ns) / 1000);
@@ -115,6 +144,7 @@ struct pulse *pulse_open(struct engine *engine, struct recount *recount, uint32_
     pulse->accounts = memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*pulse->accounts));
     signal_gate_init(&pulse->stop, 0, 0);
     engine_wait_init(&pulse->wait, engine);
+    arena_init(&pulse->page.arena, 16 * 1024);
     CHECK(pthread_mutex_init(&pulse->lock, NULL) == 0);
     thread_start(&pulse->thread, "pulse", pulse_main, pulse);
     return pulse;
@@ -127,6 +157,7 @@ void pulse_close(struct pulse *pulse) {
     CHECK(pthread_join(pulse->thread, NULL) == 0);
     engine_wait_done(&pulse->wait);
     pthread_mutex_destroy(&pulse->lock);
+    arena_done(&pulse->page.arena);
     memory_free(pulse->accounts);
     memory_free(pulse);
 }
@@ -174,5 +205,13 @@ void pulse_metrics(struct pulse *pulse, struct buffer *buffer) {
                       (unsigned long long)(took_us % 1000000));
     CHECK(pthread_mutex_lock(&pulse->lock) == 0);
     add_totals(pulse->shown, pulse->shown_count, buffer);
+    uint32_t waiting[] = {pulse->held, pulse->flagged};
+    if (pulse->is_counted) {
+        metric_head(buffer, "anomalies_waiting", "gauge",
+                    "Payments that are held, and findings, that nobody has decided; up to 1000.");
+        for (int i = 0; i < 2; i++)
+            buffer_add_format(buffer, "florin_anomalies_waiting{action=\"%s\"} %u\n",
+                              i == 0 ? "hold" : "flag", waiting[i]);
+    }
     CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
 }

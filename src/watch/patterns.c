@@ -16,8 +16,8 @@
 #define MOVES         24 // payments that a wallet's side remembers
 #define BANKS         (1u << 14)
 #define BANK_WALLETS  12
-#define CIRCLE_DEPTH  5
-#define CIRCLE_VISITS 400
+#define CIRCLE_DEPTH  9 // transfers, with the one that comes back
+#define CIRCLE_VISITS 1000
 #define MONEY_BYTES   64
 #define YOUNG_MS      (UINT64_C(86400) * 1000)
 
@@ -76,7 +76,7 @@ const char *pattern_name(enum pattern pattern) {
 
 void patterns_set_defaults(struct pattern_setting ret_settings[PATTERN_COUNT]) {
     static const struct pattern_setting standard[PATTERN_COUNT] = {
-        [PATTERN_STRUCTURING] = {.count = 4, .window_s = 86400, .percent = 85, .amount = 1000000,
+        [PATTERN_STRUCTURING] = {.count = 4, .window_s = 86400, .percent = 75, .amount = 1000000,
                                  .score = 80},
         [PATTERN_CIRCLE] = {.count = 3, .window_s = 86400, .percent = 80, .amount = 5000,
                             .score = 75},

@@ -34,7 +34,7 @@ def shown_metrics():
         deadline = time.monotonic() + 20
         while True:
             metrics = client.request("GET", "/metrics").body.decode()
-            if "florin_money_balances{" in metrics or time.monotonic() > deadline:
+            if "florin_anomalies_waiting{" in metrics or time.monotonic() > deadline:
                 return metrics
             time.sleep(0.1)
 

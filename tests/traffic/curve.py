@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Plots how many frauds the rules and patterns that are shipped find, and how many findings are
-about honest people, when their thresholds are lower or higher:
+about honest people, when their thresholds are lower or higher, in both towns:
 `curve.py docs/pictures/patterns.svg`."""
 
 import json
@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.dirname(os.path.abspath(__fi
 import florin  # noqa: E402
 import generate  # noqa: E402
 import play  # noqa: E402
+import second_town  # noqa: E402
 
 COUNTS = {"structuring": 4, "circle": 3, "fan-in": 8, "fan-out": 8, "shared-bank": 5, "burst": 10}
 SCALED = ("percent_of_mean", "deviations_above_mean", "count_in_hour", "percent_of_sales",
@@ -41,12 +42,12 @@ def written(factor):
     return path
 
 
-def measure(factor):
+def measure(factor, town):
     """(share of frauds found, findings about honest people per 1,000 transactions)."""
     clock = play.Clock()
     server = florin.Server(florin=florin.binary(), config={"rules": {"file": written(factor)}},
                            environment=clock.environment()).start()
-    player = play.Play(server, clock, generate.town(11, 30, 200, 8))
+    player = play.Play(server, clock, town)
     player.run()
     with server.client(timeout=60) as client:
         first, deadline = None, time.monotonic() + 60
@@ -68,23 +69,23 @@ def measure(factor):
 
 
 def draw(points):
-    """An SVG of [(change, found, false per 1,000)]."""
+    """An SVG of [(change, found, false per 1,000, and both in the second town)]."""
     width, height = SIZE[0] - LEFT - RIGHT, SIZE[1] - TOP - BOTTOM
-    most = max(1.0, *(false for _, _, false in points))
-    places = [(LEFT + width * index / (len(points) - 1), found, false)
-              for index, (_, found, false) in enumerate(points)]
+    most = max(1.0, *(max(point[2], point[4]) for point in points))
+    xs = [LEFT + width * index / (len(points) - 1) for index in range(len(points))]
 
-    def line(colour, pick):
-        path = " ".join(f"{x:.0f},{TOP + height * (1 - pick(found, false)):.0f}"
-                        for x, found, false in places)
-        dots = "".join(f'<circle cx="{x:.0f}" cy="{TOP + height * (1 - pick(found, false)):.0f}" '
-                       f'r="3" fill="{colour}"/>' for x, found, false in places)
-        return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>{dots}'
+    def line(colour, column, whole, dash=""):
+        spots = [(x, TOP + height * (1 - point[column] / whole)) for x, point in zip(xs, points)]
+        path = " ".join(f"{x:.0f},{y:.0f}" for x, y in spots)
+        dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{colour}"/>'
+                       for x, y in spots)
+        return (f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+                f'stroke-dasharray="{dash}"/>{dots}')
 
     labels = "".join(
         f'<text x="{x:.0f}" y="{SIZE[1] - BOTTOM + 18}" text-anchor="middle">'
         f'{"as shipped" if change == 1 else f"x {change}"}</text>'
-        for (x, _, _), (change, _, _) in zip(places, points))
+        for x, (change, *_) in zip(xs, points))
     scale = "".join(f'<text x="{LEFT - 8}" y="{TOP + height * (1 - part) + 4:.0f}" '
                     f'text-anchor="end">{part:.0%}</text>' for part in (0, 0.5, 0.9, 1))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE[0]} {SIZE[1]}" '
@@ -93,19 +94,22 @@ def draw(points):
             f'<path d="M{LEFT} {TOP}V{TOP + height}H{LEFT + width}" fill="none" stroke="#99a"/>'
             f'<path d="M{LEFT} {TOP + height * 0.1:.0f}H{LEFT + width}" stroke="#dde"/>'
             f'{scale}{labels}'
-            f'{line("#b8860b", lambda found, _: found)}'
-            f'{line("#c0392b", lambda _, false: false / most)}'
+            f'{line("#b8860b", 1, 1)}{line("#b8860b", 3, 1, "6 4")}'
+            f'{line("#c0392b", 2, most)}{line("#c0392b", 4, most, "6 4")}'
             f'<text x="{LEFT}" y="18" fill="#b8860b">frauds found</text>'
             f'<text x="{LEFT + 110}" y="18" fill="#c0392b">findings about honest people '
-            f'(top: {most:.1f} per 1,000 transactions)</text>'
+            f'(top: {most:.1f} per 1,000 transactions); dashed: the second town</text>'
             f'<text x="{LEFT + width / 2:.0f}" y="{SIZE[1] - 14}" text-anchor="middle">'
             f'thresholds of rules and patterns, against those that are shipped</text></svg>\n')
 
 
 def main():
-    points = [(factor, *measure(factor)) for factor in (0.3, 0.5, 0.7, 0.85, 1, 1.25, 1.6, 2)]
-    for factor, found, false in points:
-        print(f"x {factor}: {found:.0%} found, {false:.2f} false per 1,000", flush=True)
+    points = [(factor, *measure(factor, generate.town(11, 30, 200, 8)),
+               *measure(factor, second_town.town(205, 35, 200, 8)))
+              for factor in (0.3, 0.5, 0.7, 0.85, 1, 1.25, 1.6, 2)]
+    for factor, *both in points:
+        print(f"x {factor}: {both[0]:.1%} found, {both[1]:.2f} false per 1,000; in the second town "
+              f"{both[2]:.1%}, {both[3]:.2f}", flush=True)
     with open(sys.argv[1], "w", encoding="utf-8") as file:
         file.write(draw(points))
 

@@ -131,6 +131,13 @@ static void circle(void **state) {
     pay(street, TRANSACTION_TRANSFER, old(21), old(22), 100000, "");
     pay(street, TRANSACTION_TRANSFER, old(23), old(21), 100000, "");
     assert_int_equal(all(street), 1);
+    // A long way home is found as well, up to nine transfers.
+    for (uint8_t length = 9; length <= 10; length++)
+        for (uint8_t step = 0; step < length; step++)
+            pay(street, TRANSACTION_TRANSFER, old((uint8_t)(length * 10 + step)),
+                old((uint8_t)(length * 10 + (step + 1) % length)), 100000 - step * 1000, "");
+    assert_int_equal(all(street), 2);
+    assert_int_equal(street->last.transaction_count, 9);
 }
 
 static void fan_in(void **state) {
