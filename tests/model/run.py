@@ -337,6 +337,14 @@ class World:
             self.ask_list(request)
         else:
             self.ask(request)
+        if request.operation == "approve":
+            self.learn_settled()
+
+    def learn_settled(self):
+        """An approval shows a withdrawal that was paid out at once, and not its transaction."""
+        for withdrawal in list(self.door.ledger.withdrawals.values()):
+            if withdrawal.get("transaction", "") not in ("", *self.names.server):
+                self.ask(Request("read", "GET", f"/v1/withdrawals/{withdrawal['id']}"))
 
     def pass_by(self):
         """Somebody asks for what must wait, and is nobody any more when it is decided."""
