@@ -17,6 +17,10 @@ enum {
     HEADS_BYTES = COLUMN_BIT(1) | COLUMN_BIT(2),
 };
 
+// Which of a wallet's are smallint: slot, status, currency, kind, tier.
+#define WALLET_SHORTS                                                                              \
+    (COLUMN_BIT(0) | COLUMN_BIT(2) | COLUMN_BIT(18) | COLUMN_BIT(19) | COLUMN_BIT(21))
+
 static void begin(struct rows_out_columns *rows, uint32_t bytes_mask) {
     columns_begin(rows->columns, ROWS_OUT_COLUMNS, bytes_mask);
 }
@@ -31,6 +35,14 @@ static void send(struct rows_out *out, struct rows_out_columns *rows, enum sql s
     if (rows->columns[0].count == 0)
         return;
     link_send_columns(out->link, statement, rows->columns, count); // which copies
+    begin(rows, bytes_mask);
+}
+
+// What nodes write by arrays goes by COPY here, on the spot; a failure stays noted.
+static void copy(struct rows_out *out, struct rows_out_columns *rows, enum sql statement,
+                 uint32_t count, uint32_t bytes_mask, uint32_t shorts, uint32_t absent) {
+    if (out->copied == LINK_OK)
+        out->copied = link_copy(out->link, statement, rows->columns, count, shorts, absent);
     begin(rows, bytes_mask);
 }
 
@@ -127,12 +139,16 @@ size_t rows_out_bytes(const struct rows_out *out) {
            out->postings.columns[0].bytes.size * 10 + out->rounds.columns[0].bytes.size * 6;
 }
 
-void rows_out_send(struct rows_out *out) {
-    send(out, &out->records, SQL_ADD_RECORDS, RECORD_COLUMNS, RECORD_BYTES);
-    send(out, &out->postings, SQL_ADD_POSTINGS, POSTING_COLUMNS, 0);
-    send(out, &out->bank_ids, SQL_ADD_BANK, BANK_COLUMNS, BANK_BYTES);
-    send(out, &out->keys, SQL_ADD_IDEMPOTENCY, IDEMPOTENCY_COLUMNS, IDEMPOTENCY_BYTES);
-    send(out, &out->rounds, SQL_MOVE_ROUNDS, 6, ROUNDS_BYTES);
+enum link_result rows_out_copy(struct rows_out *out) {
+    copy(out, &out->records, SQL_COPY_RECORDS, RECORD_COLUMNS, RECORD_BYTES,
+         COLUMN_BIT(0) | COLUMN_BIT(3) | COLUMN_BIT(4), COLUMN_BIT(4) | COLUMN_BIT(7));
+    copy(out, &out->postings, SQL_COPY_POSTINGS, POSTING_COLUMNS, 0, COLUMN_BIT(0) | COLUMN_BIT(5),
+         0);
+    copy(out, &out->bank_ids, SQL_COPY_BANK, BANK_COLUMNS, BANK_BYTES, COLUMN_BIT(0), 0);
+    copy(out, &out->keys, SQL_COPY_IDEMPOTENCY, IDEMPOTENCY_COLUMNS, IDEMPOTENCY_BYTES,
+         COLUMN_BIT(1), 0);
+    copy(out, &out->rounds, SQL_COPY_ROUNDS, 6, ROUNDS_BYTES, 0, 0);
+    return out->copied;
 }
 
 void rows_out_send_heads(struct rows_out *out, uint64_t round) {
@@ -270,7 +286,7 @@ struct table {
 static struct table table_of(const struct model *model, enum rows_out_table table) {
     switch (table) {
     case ROWS_OUT_WALLETS:
-        return (struct table){&model->wallets, SQL_ADD_WALLETS, 22,
+        return (struct table){&model->wallets, SQL_COPY_WALLETS, 22,
                               COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20)};
     case ROWS_OUT_HOLDS:
         return (struct table){&model->holds, SQL_MOVE_HOLDS, 12,
@@ -314,7 +330,11 @@ uint32_t rows_out_table(struct rows_out *out, const struct model *model, enum ro
             break;
         add_thing(out, which, tally_map_at(table.map, index));
     }
-    send(out, &out->now, table.statement, table.column_count, table.bytes_mask);
+    if (which == ROWS_OUT_WALLETS)
+        copy(out, &out->now, table.statement, table.column_count, table.bytes_mask,
+             WALLET_SHORTS, 0);
+    else
+        send(out, &out->now, table.statement, table.column_count, table.bytes_mask);
     return index;
 }
 

@@ -33,6 +33,7 @@ struct rows_out {
     const struct id_seal *seal;  // likewise
     struct rows_out_columns records, postings, bank_ids, keys, rounds, uses, heads, now;
     struct buffer scratch;
+    enum link_result copied; // the first failure of a COPY
     // The slots of the present round's records: where an atomic batch's operations went.
     struct {
         uint64_t number;
@@ -53,11 +54,12 @@ void rows_out_use(struct rows_out *out, uint64_t key, uint64_t last_used_ms);
 void rows_out_head(struct rows_out *out, uint32_t slot, struct slice before,
                    const struct sha256 *chain, uint64_t last_record, uint64_t added);
 size_t rows_out_bytes(const struct rows_out *out); // of records and postings that wait
-// Puts what has gathered of records, postings, bank ids, keys and rounds into the flight.
-void rows_out_send(struct rows_out *out);
+// Copies what has gathered of records, postings, bank ids, keys and rounds; nothing may be in the
+// flight. Tells, too, what an earlier rows_out_table came to.
+MUST_CHECK enum link_result rows_out_copy(struct rows_out *out);
 void rows_out_send_heads(struct rows_out *out, uint64_t round);
 // Puts things of the model into the flight, from behind `index` (0: the first) on; returns the
-// index to go on behind, 0: that was all.
+// index to go on behind, 0: that was all. Wallets are copied: then the flight must be empty.
 uint32_t rows_out_table(struct rows_out *out, const struct model *model, enum rows_out_table table,
                         uint32_t index);
 // And places in logs, and sets of rules.

@@ -182,9 +182,8 @@ void target_postgres_close(struct target_postgres *target) {
 static enum status flush(struct target_postgres *target) {
     struct link *link = &target->link;
     link->deadline_ns = clock_monotonic_ns() + WAIT_NS;
-    rows_out_send(&target->out);
     link_sync(link);
-    if (link_collect(link, NULL, NULL) != LINK_OK)
+    if (link_collect(link, NULL, NULL) != LINK_OK || rows_out_copy(&target->out) != LINK_OK)
         return fail(target, STATUS_busy, link->why);
     link_forget(link);
     return STATUS_ok;
@@ -280,8 +279,8 @@ enum status target_postgres_keys(struct target_postgres *target,
 
 static enum status write_now(struct target_postgres *target) {
     const struct model *model = &target->model;
-    enum status status = STATUS_ok;
     rows_out_currencies(&target->out, model);
+    enum status status = flush(target); // wallets refer to currencies
     for (int table = 0; table < ROWS_OUT_TABLES && status == STATUS_ok; table++) {
         uint32_t index = 0;
         do {

@@ -4,6 +4,7 @@ what is checked after a crash of the server itself (tests/crash/kill.py), and sh
 even be seen: every request gets its answer."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -129,6 +130,36 @@ def cut_lines(report, binary, cluster, seed):
         cluster.line = cluster.socket
 
 
+POSITION = b"SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint"
+
+
+def failing_behind_commit(report, binary, cluster, seed):
+    """What comes behind a COMMIT fails half the time, as when somebody cancels it: the round
+    stands, so it is neither done again nor refused."""
+    proxy = Proxy(cluster.socket)
+    proxy.forged = (POSITION, b"SELECT (1 / round(random()))::bigint".ljust(len(POSITION)))
+    cluster.line = proxy.folder
+    killer = FaultKiller(report, binary, seed, cluster)
+    wrong = lambda answer: answer.status != 201 or answer.replayed  # noqa: E731
+    try:
+        killer.server.start()
+        shop = Shop(killer.server)
+        payer, payee = shop.customers[:2]
+        with killer.server.client(timeout=30.0) as client:
+            answers = [client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1},
+                                   key=f"behind {number}") for number in range(20)]
+            looked_up = re.search(rb"^florin_engine_commits_looked_up_total (\d+)$",
+                                  client.get("/metrics").body, re.MULTILINE)
+        report.check("every payment is done once", not any(map(wrong, answers)),
+                     repr([answer for answer in answers if wrong(answer)][:2]))
+        report.check("commits were looked up", int(looked_up.group(1)) >= 1)
+        killer.end()
+    finally:
+        cluster.line = cluster.socket
+        proxy.close()
+        killer.server.discard()
+
+
 def killed_around_commit(report, binary, cluster, seed):
     """kill -9 of every backend, and of the whole server, right before COMMIT gets there and right
     behind it, before anybody hears of it."""
@@ -153,7 +184,7 @@ def killed_around_commit(report, binary, cluster, seed):
 
 # Of a round that pays: where florin is killed, in the order in which they are sent.
 STEPS = [("TURN", "before"), ("BEGIN", "before"), ("WALLETS_LOCKED", "before"),
-         ("WALLETS_LOCKED", "after"), ("CHANGE_WALLETS", "before"), ("ADD_RECORDS", "before"),
+         ("WALLETS_LOCKED", "after"), ("PAY_WALLETS", "before"), ("ADD_RECORDS", "before"),
          ("ADD_POSTINGS", "before"), ("ADD_IDEMPOTENCY", "before"), ("CHANGE_BOOKS", "before"),
          ("COMMIT", "before"), ("COMMIT", "after"), ("TURN_BACK", "before")]
 

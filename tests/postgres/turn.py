@@ -137,8 +137,8 @@ def silent_line(report, binary, cluster):
         two.start()
         killer.shop = shop = Shop(killer.server)
         payer, payee = shop.customers[:2]
-        for statement, moment in (("CHANGE_WALLETS", "silent"), ("COMMIT", "silent"),
-                                  ("CHANGE_WALLETS", "half"), ("COMMIT", "half")):
+        for statement, moment in (("PAY_WALLETS", "silent"), ("COMMIT", "silent"),
+                                  ("PAY_WALLETS", "half"), ("COMMIT", "half")):
             key = f"{statement} {moment}"
             proxy.set_trap(statement, moment)
             waiting = in_background(killer.server, lambda c: c.post(

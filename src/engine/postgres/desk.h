@@ -28,6 +28,8 @@ struct wallet_row {
     uint64_t number, version_before, details, last, levels[HISTORY_LEVELS]; // positions but number
     uint32_t last_number;
     bool present, added, changed;
+    const struct wallet_row *before; // of a changed one: as it was fetched
+    uint8_t place[6];                // where a locked one lies, as the server says
     bool blocked;       // somebody else has locked it: it can be read, but not changed
     struct slice owner; // of an added one
 };
@@ -158,9 +160,14 @@ struct wants {
     struct column wallet_slots, wallet_numbers, hold_slots, hold_numbers, withdrawal_slots,
         withdrawal_numbers, parked_slots, parked_numbers, detail_slots, detail_numbers,
         transaction_slots, transactions, records,
-        keys, bank_slots, bank_ids, cursor_slots, cursor_kinds,
+        keys, answer_slots, answers, bank_slots, bank_ids, cursor_slots, cursor_kinds,
         rotated_keys, // numbers of keys whose making must be shown
         key_numbers, key_owners, known_slots, known_owners; // of data keys
+};
+
+// What the row of books says must be asked for besides: mostly nothing of it.
+struct told {
+    bool keys, rules, due, due_reviews;
 };
 
 struct desk {
@@ -219,6 +226,8 @@ struct desk {
     uint32_t elsewhere_count; // slots that another shard owns; 0: nobody needs to look
     uint32_t shard_number;    // of struct books' server among the shards; 0: the only one
 
+    int64_t rules_known; // the version of the set on the desk; -1: it may have come to nothing
+    struct told told;
     struct wants wants;
     struct sealing sealing;
     bool undoing;
@@ -294,6 +303,11 @@ void desk_undo_roll_back(struct desk *desk);
 // and locks even when no command of them writes.
 MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
                                        struct inbox_node *first, bool will_write);
+// desk_books.c: what came of it.
+void desk_take_books(struct desk *desk, const struct pg_result *result);
+void desk_take_head(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_currency(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_key(struct desk *desk, const struct pg_result *result, int row);
 // desk_find.c: gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
 

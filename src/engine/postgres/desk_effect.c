@@ -62,6 +62,11 @@ static void change_wallet(struct desk *desk, struct wallet_row *row) {
     if (row == NULL)
         return;
     desk_touch(desk, row, sizeof(*row));
+    if (!row->changed && !row->added) {
+        struct wallet_row *before = arena_take(&desk->arena, sizeof(*before));
+        *before = *row;
+        row->before = before;
+    }
     row->changed = true;
 }
 

@@ -34,6 +34,8 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->records, false);
     column_begin(&wants->rotated_keys, false);
     column_begin(&wants->keys, true);
+    column_begin(&wants->answer_slots, false);
+    column_begin(&wants->answers, false);
     column_begin(&wants->bank_slots, false);
     column_begin(&wants->bank_ids, true);
     column_begin(&wants->cursor_slots, false);
@@ -266,145 +268,6 @@ static void take_record_at(struct desk *desk, uint64_t position, struct slice by
     map_add(&desk->record_map, map_number(position / 8), record);
 }
 
-// Either the last batch of this node is what the books end with, and its heads stand; or it came
-// to nothing, or others wrote since: then they are as they were before it, and what changed comes.
-static void settle_heads(struct desk *desk) {
-    const struct sha256 *chain = &desk->counters.chain;
-    bool stands = memcmp(chain->bytes, desk->heads_chain.bytes, sizeof(chain->bytes)) == 0;
-    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        struct head *head = &desk->heads[slot];
-        if (head->added == 0)
-            continue;
-        if (stands)
-            head->before = head->chain;
-        else
-            head->chain = head->before;
-        head->added = 0;
-    }
-    desk->heads_chain = *chain;
-    desk->heads_round = (int64_t)desk->counters.rounds;
-}
-
-static void take_books(struct desk *desk, const struct pg_result *result) {
-    CHECK(row_count(result) == 1);
-    uint64_t clock_ms = (uint64_t)row_number(result, 0, 4);
-    struct counters *counters = &desk->counters;
-    *counters = (struct counters){
-        .time_ms = (uint64_t)row_number(result, 0, 3),
-        .rounds = (uint64_t)row_number(result, 0, 5),
-        .records = (uint64_t)row_number(result, 0, 6),
-        .wallets = (uint64_t)row_number(result, 0, 7),
-        .holds = (uint64_t)row_number(result, 0, 8),
-        .holds_open = (uint64_t)row_number(result, 0, 9),
-        .withdrawals = (uint64_t)row_number(result, 0, 10),
-        .keys = (uint64_t)row_number(result, 0, 11),
-        .transactions = (uint64_t)row_number(result, 0, 12),
-        .keys_version = (uint64_t)row_number(result, 0, 13),
-        .last_record = (uint64_t)row_number(result, 0, 15),
-    };
-    desk->end_record = (uint64_t)row_number(result, 0, 16);
-    desk->archived = (uint64_t)row_number(result, 0, 21);
-    desk->sealing.generation_now = row_number(result, 0, 22);
-    desk->slots_version = row_number(result, 0, 23);
-    desk->shard_number = (uint32_t)row_number(result, 0, 24);
-    struct slice alarm = row_bytes(result, 0, 26);
-    CHECK(alarm.size == 0 || alarm.size == sizeof(desk->alarm));
-    memset(&desk->alarm, 0, sizeof(desk->alarm));
-    if (alarm.size != 0)
-        memcpy(&desk->alarm, alarm.bytes, sizeof(desk->alarm));
-    CHECK(desk->alarm.stopped <= 1);
-    struct slice chain = row_bytes(result, 0, 14);
-    CHECK(chain.size == sizeof(counters->chain.bytes));
-    memcpy(counters->chain.bytes, chain.bytes, chain.size);
-    desk->before = *counters;
-    desk->now_ms = clock_ms > counters->time_ms ? clock_ms : counters->time_ms;
-    if (desk->keys_version != counters->keys_version)
-        desk->key_count = 0; // all of them come
-    desk->keys_version = counters->keys_version;
-    settle_heads(desk);
-}
-
-static void take_head(struct desk *desk, const struct pg_result *result, int row) {
-    uint64_t slot = (uint64_t)row_number(result, row, 0);
-    struct slice chain = row_bytes(result, row, 1);
-    CHECK(slot < LIMIT_SLOTS && chain.size == sizeof(desk->heads[slot].chain.bytes));
-    memcpy(desk->heads[slot].chain.bytes, chain.bytes, chain.size);
-    desk->heads[slot].before = desk->heads[slot].chain;
-    bool was_elsewhere = desk->heads[slot].is_elsewhere;
-    desk->heads[slot].is_elsewhere = row_number(result, row, 2) != 0;
-    desk->elsewhere_count += desk->heads[slot].is_elsewhere;
-    desk->elsewhere_count -= was_elsewhere;
-}
-
-static money_total total_of(struct slice text) {
-    bool is_negative = text.size != 0 && text.bytes[0] == '-';
-    money_total total = 0;
-    for (size_t i = is_negative; i < text.size; i++) {
-        CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
-        total = total * 10 + (text.bytes[i] - '0');
-    }
-    return is_negative ? -total : total;
-}
-
-static void take_currency(struct desk *desk, const struct pg_result *result, int row) {
-    CHECK(row_number(result, row, 0) == row && row < DESK_CURRENCIES_MAX);
-    struct currency_row *currency = &desk->currencies[desk->currency_count++];
-    struct slice code = row_bytes(result, row, 1);
-    *currency = (struct currency_row){0};
-    CHECK(code.size <= sizeof(currency->account.currency.code));
-    memcpy(currency->account.currency.code, code.bytes, code.size);
-    currency->account.currency.exponent = (uint8_t)row_number(result, row, 2);
-    currency->account.wallet_count = (uint32_t)row_number(result, row, 3);
-    currency->account.deposits = total_of(row_bytes(result, row, 4));
-    currency->account.withdrawals = total_of(row_bytes(result, row, 5));
-    currency->account.balances = total_of(row_bytes(result, row, 6));
-}
-
-static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {
-    struct record record;
-    const char *why;
-    CHECK(record_decode(row_bytes(result, row, 11), &record, &why) == STATUS_ok);
-    CHECK(record.kind == RECORD_KEY);
-    return record.api_key.owner.size == 0 ? (struct slice){0}
-                                          : arena_copy(&desk->key_texts, record.api_key.owner);
-}
-
-static void take_hash(const struct pg_result *result, int row, int column,
-                      struct sha256 *ret_hash) {
-    struct slice hash = row_bytes(result, row, column);
-    CHECK(hash.size == sizeof(*ret_hash));
-    memcpy(ret_hash, hash.bytes, hash.size);
-}
-
-static void take_key(struct desk *desk, const struct pg_result *result, int row) {
-    CHECK(row_number(result, row, 0) == (int64_t)desk->key_count + 1);
-    if (desk->key_count == desk->key_capacity) {
-        desk->key_capacity = desk->key_capacity == 0 ? 64 : desk->key_capacity * 2;
-        desk->keys = memory_resize(desk->keys, desk->key_capacity * sizeof(*desk->keys));
-        desk->key_rows =
-            memory_resize(desk->key_rows, desk->key_capacity * sizeof(*desk->key_rows));
-    }
-    // Keys never change their place nor their owner, whose text is kept from load to load.
-    struct key_row *key = &desk->key_rows[desk->key_count];
-    struct slice owner =
-        desk->key_count < desk->key_owned ? key->key.owner : own_key(desk, result, row);
-    memset(key, 0, sizeof(*key));
-    key->key.owner = owner;
-    key->key.id = row_id(result, row, 1);
-    take_hash(result, row, 2, &key->key.secret_hash);
-    take_hash(result, row, 7, &key->key.previous_hash);
-    key->key.previous_until_ms = (uint64_t)row_number(result, row, 8);
-    key->rotated = (uint64_t)row_number(result, row, 9) * 8;
-    key->last_used_ms = (uint64_t)row_number(result, row, 10);
-    key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
-    key->key.role = (uint8_t)row_number(result, row, 4);
-    key->key.revoked = row_number(result, row, 5) != 0;
-    key->opened = (uint64_t)row_number(result, row, 6) * 8;
-    desk->keys[desk->key_count++] = key->key;
-    if (desk->key_owned < desk->key_count)
-        desk->key_owned = desk->key_count;
-}
-
 static void take_wallet(struct desk *desk, const struct pg_result *result, int row,
                         bool is_locked) {
     struct wallet_row *wallet =
@@ -426,6 +289,11 @@ static void take_wallet(struct desk *desk, const struct pg_result *result, int r
     wallet->last = (uint64_t)row_number(result, row, 12) * 8;
     for (int i = 0; i < HISTORY_LEVELS; i++)
         wallet->levels[i] = (uint64_t)row_number(result, row, 13 + i) * 8;
+    if (is_locked) {
+        struct slice place = row_bytes(result, row, 21);
+        CHECK(place.size == sizeof(wallet->place));
+        memcpy(wallet->place, place.bytes, place.size);
+    }
     if (!wallet->present)
         rows_add(&desk->wallets, wallet);
     wallet->present = true;
@@ -554,8 +422,6 @@ static void take_rules(struct desk *desk, const struct pg_result *result) {
     struct rule_set set = {0};
     bool any = row_count(result) != 0;
     uint32_t version = any ? (uint32_t)row_number(result, 0, 0) : 0;
-    if (any ? row_is_null(result, 0, 1) : desk->rules.version == 0)
-        return;
     bool is_valid = !any || rules_decode(row_bytes(result, 0, 1), version, &set);
     CHECK(is_valid);
     desk_rules_set(desk, &set);
@@ -566,11 +432,16 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     struct slice bytes = row_bytes(result, row, 0);
     CHECK(bytes.size == sizeof(key));
     memcpy(&key, bytes.bytes, bytes.size);
-    desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 1) * 8;
-    take_record_and_opening(desk, result, row, 1);
-    want_review(desk, row_bytes(result, row, 2));
-    want_operations(desk, row_bytes(result, row, 2));
-    want_sides(desk, row_bytes(result, row, 2));
+    desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 2) * 8;
+    column_add(&desk->wants.answer_slots, row_number(result, row, 1));
+    column_add(&desk->wants.answers, row_number(result, row, 2));
+}
+
+static void take_answered(struct desk *desk, const struct pg_result *result, int row) {
+    take_record_and_opening(desk, result, row, 0);
+    want_review(desk, row_bytes(result, row, 1));
+    want_operations(desk, row_bytes(result, row, 1));
+    want_sides(desk, row_bytes(result, row, 1));
 }
 
 static void take_bank(struct desk *desk, const struct pg_result *result, int row) {
@@ -598,15 +469,19 @@ static void take_cursor(struct desk *desk, const struct pg_result *result, int r
 static void take_result(void *context, enum sql statement, const struct pg_result *result) {
     struct desk *desk = context;
     if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
-        take_books(desk, result);
+        desk_take_books(desk, result);
     if (statement == SQL_RULES)
         take_rules(desk, result);
+    if (statement == SQL_HEADS) { // those that others have moved follow; mostly none
+        desk->heads_chain = desk->before.chain;
+        desk->heads_round = (int64_t)desk->before.rounds;
+    }
     int rows = row_count(result);
     for (int row = 0; row < rows; row++)
         switch (statement) {
-        case SQL_CURRENCIES: take_currency(desk, result, row); break;
-        case SQL_HEADS: take_head(desk, result, row); break;
-        case SQL_KEYS: take_key(desk, result, row); break;
+        case SQL_CURRENCIES: desk_take_currency(desk, result, row); break;
+        case SQL_HEADS: desk_take_head(desk, result, row); break;
+        case SQL_KEYS: desk_take_key(desk, result, row); break;
         case SQL_DUE:
         case SQL_DUE_LOCKED:
         case SQL_HOLDS:
@@ -622,6 +497,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
+        case SQL_ANSWERS: take_answered(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
@@ -673,6 +549,7 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     bool asked = ask_keys(desk, link);
     if (lock && desk->elsewhere_count != 0) // nobody waits for another shard's decision
         asked |= ask(link, SQL_BANK_LOCKS, &wants->bank_ids, NULL);
+    asked |= ask(link, SQL_ANSWERS, &wants->answer_slots, &wants->answers);
     asked |= ask(link, SQL_BANK, &wants->bank_slots, &wants->bank_ids);
     asked |= ask(link, SQL_TRANSACTIONS, &wants->transaction_slots, &wants->transactions);
     asked |=
@@ -715,12 +592,39 @@ static bool ask_again(struct desk *desk, struct link *link, struct rows *asked,
     return any;
 }
 
+static bool ask_due(struct desk *desk, struct link *link, bool is_told, enum sql statement) {
+    struct parameters due = {0};
+    if (!is_told)
+        return false;
+    parameter_number(&due, DESK_DUE_MAX);
+    parameter_number(&due, (int64_t)desk->now_ms);
+    link_send(link, statement, &due);
+    return true;
+}
+
+// What the row of books has told: keys or rules that this desk does not know, and what has come to
+// its end.
+static bool ask_told(struct desk *desk, struct link *link) {
+    struct told told = desk->told;
+    bool lock = desk->has_writes;
+    desk->told = (struct told){0};
+    if (told.keys)
+        link_send(link, SQL_KEYS, NULL);
+    if (told.rules)
+        link_send(link, SQL_RULES, NULL);
+    bool asked = ask_due(desk, link, told.due, lock ? SQL_DUE_LOCKED : SQL_DUE);
+    asked |= ask_due(desk, link, told.due_reviews,
+                     lock ? SQL_DUE_REVIEWS_LOCKED : SQL_DUE_REVIEWS);
+    return asked || told.keys || told.rules;
+}
+
 // What the results of the last flight made necessary.
 static bool ask_more(struct desk *desk, struct link *link) {
+    bool asked = ask_told(desk, link);
     // Wallets that are wanted but not yet sent must not be taken for missing.
     if (desk->wants.wallet_slots.count != 0)
-        return ask_wanted(desk, link);
-    bool asked = ask_again(desk, link, &desk->asked, SQL_WALLETS);
+        return ask_wanted(desk, link) || asked;
+    asked |= ask_again(desk, link, &desk->asked, SQL_WALLETS);
     asked |= ask_again(desk, link, &desk->asked_holds, SQL_HOLDS);
     asked |= ask_again(desk, link, &desk->asked_withdrawals, SQL_WITHDRAWALS);
     return ask_wanted(desk, link) || asked;
@@ -728,9 +632,10 @@ static bool ask_more(struct desk *desk, struct link *link) {
 
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
                             bool will_write) {
-    struct parameters version = {0}, due = {0}, heads = {0}, reviews = {0}, rules = {0};
+    struct parameters heads = {0};
     // A set that came to nothing with its batch must not be taken for the books'.
-    int64_t rules_version = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
+    desk->rules_known = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
+    desk->told = (struct told){0};
     // What this desk knows of the time; keys are asked for before the books have told theirs.
     uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
     desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
@@ -747,18 +652,10 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     link_send(link, desk->has_writes ? SQL_BEGIN : SQL_BEGIN_READING, NULL);
     link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, NULL);
     link_send(link, SQL_CURRENCIES, NULL);
-    parameter_number(&version, (int64_t)desk->keys_version);
-    link_send(link, SQL_KEYS, &version);
     parameter_bytes(&heads, slice_of(&desk->heads_chain, sizeof(desk->heads_chain)));
     parameter_number(&heads, desk->heads_round);
     parameter_number(&heads, desk->slots_version);
     link_send(link, SQL_HEADS, &heads);
-    parameter_number(&due, DESK_DUE_MAX);
-    link_send(link, desk->has_writes ? SQL_DUE_LOCKED : SQL_DUE, &due);
-    parameter_number(&reviews, DESK_DUE_MAX);
-    link_send(link, desk->has_writes ? SQL_DUE_REVIEWS_LOCKED : SQL_DUE_REVIEWS, &reviews);
-    parameter_number(&rules, rules_version);
-    link_send(link, SQL_RULES, &rules);
     (void)ask_wanted(desk, link);
     enum link_result result = LINK_OK;
     do {

@@ -29,6 +29,41 @@ static struct slice habits_of(const struct wallet_row *row) {
                                     : slice_of(&row->habits, sizeof(row->habits));
 }
 
+// Whether a payment has changed nothing of it but what each payment does.
+static bool is_only_paid(const struct wallet_row *row) {
+    const struct wallet_row *before = row->before;
+    CHECK(before != NULL && before->number == row->number);
+    return row->wallet.status == before->wallet.status && row->wallet.held == before->wallet.held &&
+           row->wallet.credit_limit == before->wallet.credit_limit &&
+           row->wallet.tier == before->wallet.tier && row->details == before->details &&
+           memcmp(row->levels, before->levels, sizeof(row->levels)) == 0 &&
+           row->spent.day == before->spent.day && row->spent.day_sum == before->spent.day_sum &&
+           row->spent.month_sum == before->spent.month_sum &&
+           memcmp(&row->habits, &before->habits, sizeof(row->habits)) == 0;
+}
+
+// Most that a batch changes, with a statement of its own: each column of it costs.
+static void write_paid_wallets(struct desk *desk, struct link *link) {
+    begin(desk, 8, 0);
+    struct column *out = desk->out;
+    column_begin_places(&out[2]);
+    for (uint32_t i = 0; i < desk->wallets.count; i++) {
+        const struct wallet_row *row = desk->wallets.items[i];
+        if (row->added || !row->changed || !is_only_paid(row))
+            continue;
+        CHECK(!row->blocked);
+        column_add(&out[0], id_slot(row->wallet.id));
+        column_add(&out[1], (int64_t)row->number);
+        column_add_bytes(&out[2], slice_of(row->place, sizeof(row->place)));
+        column_add(&out[3], row->wallet.balance);
+        column_add(&out[4], (int64_t)row->wallet.version);
+        column_add(&out[5], row->last_number);
+        column_add(&out[6], (int64_t)(row->last / 8));
+        column_add(&out[7], (int64_t)row->version_before);
+    }
+    send(desk, link, SQL_PAY_WALLETS, 8);
+}
+
 static void write_wallets(struct desk *desk, struct link *link, bool added) {
     begin(desk, added ? 22 : 19,
           added ? COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20) : COLUMN_BIT(17));
@@ -36,7 +71,7 @@ static void write_wallets(struct desk *desk, struct link *link, bool added) {
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
         const struct wallet *wallet = &row->wallet;
-        if (row->added != added || (!row->added && !row->changed))
+        if (row->added != added || (!row->added && (!row->changed || is_only_paid(row))))
             continue;
         column_add(&out[0], id_slot(wallet->id));
         column_add(&out[1], (int64_t)row->number);
@@ -357,6 +392,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_currencies(desk, link);
         write_wallets(desk, link, true);
         write_wallets(desk, link, false);
+        write_paid_wallets(desk, link);
         write_holds(desk, link, true);
         write_holds(desk, link, false);
         write_withdrawals(desk, link, true);

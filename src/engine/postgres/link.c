@@ -14,6 +14,7 @@
 
 #define OID_INT8   20
 #define OID_BYTEA  17
+#define OID_TID    27
 #define WATCH_MS   200 // how long a wait goes on for a server that is no longer the one
 #define HEAD_BYTES 20 // dimensions, has null, type, length, lower bound: 32 bits each
 
@@ -31,6 +32,12 @@ void column_begin(struct column *column, bool is_bytes) {
     column->count = 0;
     column->has_null = false;
     column->is_bytes = is_bytes;
+    column->is_places = false;
+}
+
+void column_begin_places(struct column *column) {
+    column_begin(column, true);
+    column->is_places = true;
 }
 
 void column_done(struct column *column) {
@@ -107,7 +114,7 @@ void parameter_column(struct parameters *parameters, struct column *column) {
     CHECK(column->bytes.size >= HEAD_BYTES);
     put_u32(head, 1);
     put_u32(head + 4, column->has_null);
-    put_u32(head + 8, column->is_bytes ? OID_BYTEA : OID_INT8);
+    put_u32(head + 8, column->is_places ? OID_TID : column->is_bytes ? OID_BYTEA : OID_INT8);
     put_u32(head + 12, column->count);
     put_u32(head + 16, 1);
     parameter_add(parameters, head, column->bytes.size);
@@ -315,6 +322,99 @@ void link_send_columns(struct link *link, enum sql statement, struct column *col
         parameter_column(&parameters, &columns[i]);
     }
     link_send(link, statement, &parameters);
+}
+
+// ---- copying ----------------------------------------------------------------------------------
+
+// One value as COPY wants it, out of a column, where it lies as an array's element: its size and
+// its bytes. Returns where the next one begins.
+static size_t copy_value(struct buffer *rows, const struct column *column, size_t at, bool is_short,
+                         bool zero_is_null) {
+    const uint8_t *value = column->bytes.bytes + at;
+    uint32_t size;
+    uint64_t number = 1;
+    memcpy(&size, value, sizeof(size));
+    size = __builtin_bswap32(size);
+    size_t next = at + 4 + (size == UINT32_MAX ? 0 : size);
+    CHECK(next <= column->bytes.size);
+    if (!column->is_bytes && size == sizeof(number))
+        memcpy(&number, value + 4, sizeof(number));
+    if (size == UINT32_MAX || (zero_is_null && number == 0)) {
+        put_u32(buffer_room(rows, 4), UINT32_MAX);
+        rows->size += 4;
+    } else if (is_short) {
+        CHECK(!column->is_bytes && size == sizeof(number));
+        put_u32(buffer_room(rows, 4), 2);
+        rows->size += 4;
+        buffer_add_slice(rows, slice_of(value + 4 + 6, 2)); // the low end of a big-endian number
+    } else {
+        buffer_add_slice(rows, slice_of(value, 4 + size));
+    }
+    return next;
+}
+
+static void copy_rows(struct buffer *rows, const struct column *columns, uint32_t count,
+                      uint32_t shorts, uint32_t absent) {
+    static const uint8_t head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0"; // no flags, no extension
+    size_t at[LINK_PARAMETERS_MAX];
+    const uint8_t fields[] = {0, (uint8_t)count}, end[] = {0xff, 0xff};
+    _Static_assert(sizeof(head) == 19, "a signature of 11 bytes and 8 of zero");
+    buffer_add_slice(rows, slice_of(head, sizeof(head)));
+    for (uint32_t i = 0; i < count; i++)
+        at[i] = HEAD_BYTES;
+    for (uint32_t row = 0; row < columns[0].count; row++) {
+        buffer_add_slice(rows, slice_of(fields, sizeof(fields)));
+        for (uint32_t i = 0; i < count; i++)
+            at[i] = copy_value(rows, &columns[i], at[i], (shorts >> i & 1) != 0,
+                               (absent >> i & 1) != 0);
+    }
+    buffer_add_slice(rows, slice_of(end, sizeof(end)));
+}
+
+static bool copy_in(struct link *link, const char *text, const struct buffer *rows) {
+    struct pg_result *result = PQexec(link->connection, text);
+    bool is_fine = PQresultStatus(result) == PGRES_COPY_IN;
+    if (!is_fine)
+        note_failure(link, PQresultErrorMessage(result));
+    PQclear(result);
+    if (!is_fine)
+        return false;
+    is_fine = PQputCopyData(link->connection, (const char *)rows->bytes, (int)rows->size) == 1 &&
+              PQputCopyEnd(link->connection, NULL) == 1;
+    if (!is_fine)
+        note_failure(link, PQerrorMessage(link->connection));
+    while ((result = PQgetResult(link->connection)) != NULL) {
+        if (is_fine && PQresultStatus(result) != PGRES_COMMAND_OK) {
+            note_failure(link, PQresultErrorMessage(result));
+            is_fine = false;
+        }
+        PQclear(result);
+        if (PQstatus(link->connection) != CONNECTION_OK)
+            return false;
+    }
+    return is_fine;
+}
+
+enum link_result link_copy(struct link *link, enum sql statement, const struct column *columns,
+                           uint32_t count, uint32_t shorts, uint32_t absent) {
+    CHECK(count != 0 && count <= LINK_PARAMETERS_MAX && link->flight_count == 0);
+    if (columns[0].count == 0)
+        return LINK_OK;
+    for (uint32_t i = 1; i < count; i++)
+        CHECK(columns[i].count == columns[0].count);
+    if (PQexitPipelineMode(link->connection) != 1 || PQsetnonblocking(link->connection, 0) != 0) {
+        note_failure(link, PQerrorMessage(link->connection));
+        return LINK_LOST;
+    }
+    struct buffer rows = {0};
+    copy_rows(&rows, columns, count, shorts, absent);
+    CHECK(rows.size < INT32_MAX);
+    bool is_fine = copy_in(link, sql_text(statement), &rows);
+    buffer_done(&rows);
+    if (PQstatus(link->connection) != CONNECTION_OK ||
+        PQsetnonblocking(link->connection, 1) != 0 || PQenterPipelineMode(link->connection) != 1)
+        return LINK_LOST;
+    return is_fine ? LINK_OK : LINK_REFUSED;
 }
 
 void link_sync(struct link *link) {

@@ -45,14 +45,16 @@ struct link {
     char why[LINK_WHY_BYTES]; // of the last failure
 };
 
-// An array that goes out as one parameter: int8[] or bytea[].
+// An array that goes out as one parameter: int8[], bytea[] or tid[].
 struct column {
     struct buffer bytes; // owned
     uint32_t count;
     bool has_null;
     bool is_bytes;
+    bool is_places; // where rows lie, as bytes that the server gave (ctid)
 };
 void column_begin(struct column *column, bool is_bytes); // empties it, keeps the memory
+void column_begin_places(struct column *column);         // likewise
 void column_done(struct column *column);
 void column_add(struct column *column, int64_t value);
 void column_add_bytes(struct column *column, struct slice bytes);
@@ -97,6 +99,12 @@ void link_send(struct link *link, enum sql statement, const struct parameters *p
 // The same with columns of equal length, which are copied. Without a row nothing is sent.
 void link_send_columns(struct link *link, enum sql statement, struct column *columns,
                        uint32_t count);
+// Rows by COPY, in the transaction that is open, while nothing is in the flight. Columns of the
+// mask `shorts` are smallint, and in those of `absent` zero stands for NULL. Waits without a
+// deadline: for movers of whole books, not for nodes.
+MUST_CHECK enum link_result link_copy(struct link *link, enum sql statement,
+                                      const struct column *columns, uint32_t count,
+                                      uint32_t shorts, uint32_t absent);
 // Ends a unit of the flight: a failure before it does not stop what comes behind it.
 void link_sync(struct link *link);
 // Sends what is in the flight and waits for all of it. Calls `each` for every result that has rows.

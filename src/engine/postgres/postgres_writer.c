@@ -228,7 +228,9 @@ static enum link_result commit(struct books *books, struct batch *batch) {
         link_sync(link);
     }
     enum link_result result = link_collect(link, take_position, books);
-    if (result == LINK_OK && (!link->committed || link->warned))
+    // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
+    // stands and must not be done again: the look-up finds it, and how far the books have come.
+    if (link->committed ? result != LINK_OK || link->warned : result == LINK_OK)
         result = LINK_LOST;
     if (result == LINK_LOST)
         batch->is_unknown = books->desk.records.count != 0;

@@ -73,7 +73,9 @@
     "(SELECT end_record FROM extent), number_slack, moved_from::bytea, filling::bytea, "           \
     "moved_to::bytea, (SELECT archived FROM extent), "                                             \
     "coalesce((SELECT generation FROM encryption), 0), slots_version, shard_number::bigint, "      \
-    "shard::bytea, alarm FROM books"
+    "shard::bytea, alarm, (SELECT max(version) FROM rule_sets), "                                  \
+    "(SELECT min(expires_at_ms) FROM holds WHERE status = 0), "                                    \
+    "(SELECT min(expires_at_ms) FROM approvals WHERE status = 0 AND cause = 2) FROM books"
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
@@ -92,8 +94,7 @@
 // Held payments whose time is over.
 #define DUE_REVIEWS(locks)                                                                         \
     "SELECT " APPROVAL_COLUMNS " FROM (SELECT d.* FROM approvals d WHERE d.status = 0 AND "        \
-    "d.cause = 2 AND d.expires_at_ms <= greatest((SELECT time_ms FROM books), "                    \
-    "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "                                \
+    "d.cause = 2 AND d.expires_at_ms <= $2::bigint "                                               \
     "ORDER BY d.expires_at_ms LIMIT $1::bigint " locks ") a" APPROVAL_JOINS                        \
     "ORDER BY a.expires_at_ms, a.number"
 
@@ -132,32 +133,30 @@ static const char *const texts[SQL_COUNT] = {
                        "balances::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
-                 "FROM books b "
-                 EACH("keys", "b.keys_version <> $1::bigint ORDER BY x.number", "") "k "
+                 "FROM keys k "
                  MAYBE("records", "x.slot = 0 AND x.number = k.opened") "r ON true "
                  MAYBE("kept_records", "x.slot = 0 AND x.number = k.opened") "o ON true "
                  "ORDER BY k.number",
 #define DUE(locks)                                                                                 \
     "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
-    "d.expires_at_ms <= greatest((SELECT time_ms FROM books), "                                    \
-    "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) "                                \
+    "d.expires_at_ms <= $2::bigint "                                                               \
     "ORDER BY d.expires_at_ms LIMIT $1::bigint " locks ") h" HOLD_JOINS                            \
     "ORDER BY h.expires_at_ms, h.number"
     [SQL_DUE] = DUE(""),
     [SQL_DUE_LOCKED] = DUE("FOR UPDATE OF d SKIP LOCKED"),
     [SQL_DUE_REVIEWS] = DUE_REVIEWS(""),
     [SQL_DUE_REVIEWS_LOCKED] = DUE_REVIEWS("FOR UPDATE OF d SKIP LOCKED"),
-    [SQL_RULES] = "SELECT version, CASE WHEN version <> $1::bigint THEN rules END "
-                  "FROM rule_sets ORDER BY version DESC LIMIT 1",
+    [SQL_RULES] = "SELECT version, rules FROM rule_sets ORDER BY version DESC LIMIT 1",
     [SQL_ADD_RULES] = "INSERT INTO rule_sets VALUES ($1::bigint, $2::bigint, $3::bytea)",
-    [SQL_IDEMPOTENCY] = "SELECT i.key, " RECORD_COLUMNS " FROM unnest($1::bytea[]) n(key) "
+    [SQL_IDEMPOTENCY] = "SELECT i.key, i.slot::bigint, i.record FROM unnest($1::bytea[]) n(key) "
                         EACH("idempotency", "x.key = n.key AND x.record >= $2::bigint AND "
-                                            "x.record < $3::bigint", "") "i "
-                        EACH("records", "x.slot = i.slot AND x.number = i.record", "") "r"
-                        OPENING,
+                                            "x.record < $3::bigint", "") "i",
     // The lock of a leg that is prepared stays until it is finished (crossing.c).
     [SQL_BANK_LOCKS] = "SELECT n.bank_id FROM unnest($1::bytea[]) n(bank_id) WHERE NOT "
                        "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.bank_id, 'hex')))",
+    // What is answered again: mostly nothing, so keys are looked for without it.
+    [SQL_ANSWERS] = "SELECT " RECORD_COLUMNS NAMED
+                    EACH("records", "x.slot = n.slot AND x.number = n.number", "") "r" OPENING,
     [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id "
                  "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "
                  EACH("bank_ids", "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b",
@@ -181,7 +180,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WALLETS] =
         "SELECT " WALLET_COLUMNS SPENT NAMED EACH("wallets", SAME, "") "w",
     [SQL_WALLETS_LOCKED] =
-        "SELECT " WALLET_COLUMNS SPENT ORDERED EACH("wallets", SAME, LOCKS) "w",
+        "SELECT " WALLET_COLUMNS SPENT ", w.place" ORDERED
+        "CROSS JOIN LATERAL (SELECT x.*, x.ctid AS place FROM wallets x WHERE " SAME " OFFSET 0"
+        LOCKS ") w",
     [SQL_DETAILS] = "SELECT w.details, coalesce(r.bytes, k.bytes)" NAMED
                     EACH("wallets", SAME, "") "w" DETAILS,
     [SQL_KEY_RECORDS] =
@@ -265,6 +266,16 @@ static const char *const texts[SQL_COUNT] = {
         "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "
         "version_before, habits, tier) WHERE w.slot = n.slot AND w.number = n.number AND "
         "w.version = n.version_before RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
+    // Found by its place, which stays as long as the row is locked: the index is not walked again,
+    // nor the versions that somebody's open transaction keeps alive.
+    [SQL_PAY_WALLETS] =
+        "WITH written AS (UPDATE wallets w SET balance = n.balance, version = n.version, "
+        "transaction_count = n.transaction_count, last = n.last "
+        "FROM unnest($1::bigint[], $2::bigint[], $3::tid[], $4::bigint[], $5::bigint[], "
+        "$6::bigint[], $7::bigint[], $8::bigint[]) n(slot, number, place, balance, version, "
+        "transaction_count, last, version_before) WHERE w.slot = n.slot AND w.ctid = n.place AND "
+        "w.number = n.number AND w.version = n.version_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =
         "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
@@ -455,6 +466,20 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SHARD_TAKE_ALARM] = "UPDATE books SET alarm = $1::bytea",
     [SQL_SHARD_VERSION] = "UPDATE books SET keys_version = greatest(keys_version, $1::bigint)",
     [SQL_SHARD_COMMIT] = "COMMIT",
+    [SQL_COPY_RECORDS] = "COPY records (slot, number, time_ms, kind, type, principal, order_id, "
+                         "opening, chain, bytes) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_POSTINGS] = "COPY postings (slot, wallet, record, number, time_ms, type, amount, "
+                          "balance, held, version) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_BANK] =
+        "COPY bank_ids (slot, bank_id, currency, record, id) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_IDEMPOTENCY] = "COPY idempotency (key, slot, record) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_ROUNDS] = "COPY rounds (number, token, time_ms, first_record, record_count, chain) "
+                        "FROM STDIN (FORMAT binary)",
+    [SQL_COPY_WALLETS] =
+        "COPY wallets (slot, number, status, balance, held, credit_limit, version, "
+        "transaction_count, details, last, level_64, level_4096, level_262144, spent_day, "
+        "spent_day_sum, spent_month_sum, id, owner, currency, kind, habits, tier) "
+        "FROM STDIN (FORMAT binary)",
 
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",

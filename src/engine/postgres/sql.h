@@ -27,6 +27,7 @@ enum sql {
     SQL_RULES,
     SQL_IDEMPOTENCY,
     SQL_BANK_LOCKS,
+    SQL_ANSWERS,
     SQL_BANK,
     SQL_TRANSACTIONS,
     SQL_HOLDS,
@@ -52,6 +53,7 @@ enum sql {
     SQL_ADD_CURRENCIES,
     SQL_ADD_WALLETS,
     SQL_CHANGE_WALLETS,
+    SQL_PAY_WALLETS, // those of which a payment has changed nothing but what every payment does
     SQL_ADD_HOLDS,
     SQL_CHANGE_HOLDS,
     SQL_ADD_WITHDRAWALS,
@@ -143,6 +145,12 @@ enum sql {
     SQL_SHARD_COMMIT,
     SQL_SHARD_FIRST = SQL_SHARD_STAND,
     SQL_SHARD_LAST = SQL_SHARD_COMMIT,
+    SQL_COPY_RECORDS, // by link_copy, never prepared
+    SQL_COPY_POSTINGS,
+    SQL_COPY_BANK,
+    SQL_COPY_IDEMPOTENCY,
+    SQL_COPY_ROUNDS,
+    SQL_COPY_WALLETS,
     // Of whoever archives history.
     SQL_ADD_OPENINGS,
     // The tidier's.

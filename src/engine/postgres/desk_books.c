@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// What of the books themselves every batch begins with: the counters, heads of slots, currencies,
+// and keys, which stay on the desk while they are what the books say.
+#include "base/check.h"
+#include "base/memory.h"
+#include "engine/postgres/desk.h"
+#include "engine/postgres/link_rows.h"
+
+// Either the last batch of this node is what the books end with, and its heads stand; or it came
+// to nothing, or others wrote since: then they are as they were before it, and what changed comes.
+static void settle_heads(struct desk *desk) {
+    const struct sha256 *chain = &desk->counters.chain;
+    bool stands = memcmp(chain->bytes, desk->heads_chain.bytes, sizeof(chain->bytes)) == 0;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        struct head *head = &desk->heads[slot];
+        if (head->added == 0)
+            continue;
+        if (stands)
+            head->before = head->chain;
+        else
+            head->chain = head->before;
+        head->added = 0;
+    }
+}
+
+// The earliest of what ends by itself, if there is any.
+static bool is_due(const struct desk *desk, const struct pg_result *result, int column) {
+    return !row_is_null(result, 0, column) &&
+           (uint64_t)row_number(result, 0, column) <= desk->now_ms;
+}
+
+void desk_take_books(struct desk *desk, const struct pg_result *result) {
+    CHECK(row_count(result) == 1);
+    uint64_t clock_ms = (uint64_t)row_number(result, 0, 4);
+    struct counters *counters = &desk->counters;
+    *counters = (struct counters){
+        .time_ms = (uint64_t)row_number(result, 0, 3),
+        .rounds = (uint64_t)row_number(result, 0, 5),
+        .records = (uint64_t)row_number(result, 0, 6),
+        .wallets = (uint64_t)row_number(result, 0, 7),
+        .holds = (uint64_t)row_number(result, 0, 8),
+        .holds_open = (uint64_t)row_number(result, 0, 9),
+        .withdrawals = (uint64_t)row_number(result, 0, 10),
+        .keys = (uint64_t)row_number(result, 0, 11),
+        .transactions = (uint64_t)row_number(result, 0, 12),
+        .keys_version = (uint64_t)row_number(result, 0, 13),
+        .last_record = (uint64_t)row_number(result, 0, 15),
+    };
+    desk->end_record = (uint64_t)row_number(result, 0, 16);
+    desk->archived = (uint64_t)row_number(result, 0, 21);
+    desk->sealing.generation_now = row_number(result, 0, 22);
+    desk->slots_version = row_number(result, 0, 23);
+    desk->shard_number = (uint32_t)row_number(result, 0, 24);
+    struct slice alarm = row_bytes(result, 0, 26);
+    CHECK(alarm.size == 0 || alarm.size == sizeof(desk->alarm));
+    memset(&desk->alarm, 0, sizeof(desk->alarm));
+    if (alarm.size != 0)
+        memcpy(&desk->alarm, alarm.bytes, sizeof(desk->alarm));
+    CHECK(desk->alarm.stopped <= 1);
+    struct slice chain = row_bytes(result, 0, 14);
+    CHECK(chain.size == sizeof(counters->chain.bytes));
+    memcpy(counters->chain.bytes, chain.bytes, chain.size);
+    desk->before = *counters;
+    desk->now_ms = clock_ms > counters->time_ms ? clock_ms : counters->time_ms;
+    desk->told.keys = desk->keys_version != counters->keys_version;
+    if (desk->told.keys)
+        desk->key_count = 0; // all of them come
+    desk->keys_version = counters->keys_version;
+    desk->told.rules = row_number(result, 0, 27) != desk->rules_known;
+    desk->told.due = is_due(desk, result, 28);
+    desk->told.due_reviews = is_due(desk, result, 29);
+    settle_heads(desk);
+}
+
+void desk_take_head(struct desk *desk, const struct pg_result *result, int row) {
+    uint64_t slot = (uint64_t)row_number(result, row, 0);
+    struct slice chain = row_bytes(result, row, 1);
+    CHECK(slot < LIMIT_SLOTS && chain.size == sizeof(desk->heads[slot].chain.bytes));
+    memcpy(desk->heads[slot].chain.bytes, chain.bytes, chain.size);
+    desk->heads[slot].before = desk->heads[slot].chain;
+    bool was_elsewhere = desk->heads[slot].is_elsewhere;
+    desk->heads[slot].is_elsewhere = row_number(result, row, 2) != 0;
+    desk->elsewhere_count += desk->heads[slot].is_elsewhere;
+    desk->elsewhere_count -= was_elsewhere;
+}
+
+static money_total total_of(struct slice text) {
+    bool is_negative = text.size != 0 && text.bytes[0] == '-';
+    money_total total = 0;
+    for (size_t i = is_negative; i < text.size; i++) {
+        CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
+        total = total * 10 + (text.bytes[i] - '0');
+    }
+    return is_negative ? -total : total;
+}
+
+void desk_take_currency(struct desk *desk, const struct pg_result *result, int row) {
+    CHECK(row_number(result, row, 0) == row && row < DESK_CURRENCIES_MAX);
+    struct currency_row *currency = &desk->currencies[desk->currency_count++];
+    struct slice code = row_bytes(result, row, 1);
+    *currency = (struct currency_row){0};
+    CHECK(code.size <= sizeof(currency->account.currency.code));
+    memcpy(currency->account.currency.code, code.bytes, code.size);
+    currency->account.currency.exponent = (uint8_t)row_number(result, row, 2);
+    currency->account.wallet_count = (uint32_t)row_number(result, row, 3);
+    currency->account.deposits = total_of(row_bytes(result, row, 4));
+    currency->account.withdrawals = total_of(row_bytes(result, row, 5));
+    currency->account.balances = total_of(row_bytes(result, row, 6));
+}
+
+static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {
+    struct record record;
+    const char *why;
+    CHECK(record_decode(row_bytes(result, row, 11), &record, &why) == STATUS_ok);
+    CHECK(record.kind == RECORD_KEY);
+    return record.api_key.owner.size == 0 ? (struct slice){0}
+                                          : arena_copy(&desk->key_texts, record.api_key.owner);
+}
+
+static void take_hash(const struct pg_result *result, int row, int column,
+                      struct sha256 *ret_hash) {
+    struct slice hash = row_bytes(result, row, column);
+    CHECK(hash.size == sizeof(*ret_hash));
+    memcpy(ret_hash, hash.bytes, hash.size);
+}
+
+void desk_take_key(struct desk *desk, const struct pg_result *result, int row) {
+    CHECK(row_number(result, row, 0) == (int64_t)desk->key_count + 1);
+    if (desk->key_count == desk->key_capacity) {
+        desk->key_capacity = desk->key_capacity == 0 ? 64 : desk->key_capacity * 2;
+        desk->keys = memory_resize(desk->keys, desk->key_capacity * sizeof(*desk->keys));
+        desk->key_rows =
+            memory_resize(desk->key_rows, desk->key_capacity * sizeof(*desk->key_rows));
+    }
+    // Keys never change their place nor their owner, whose text is kept from load to load.
+    struct key_row *key = &desk->key_rows[desk->key_count];
+    struct slice owner =
+        desk->key_count < desk->key_owned ? key->key.owner : own_key(desk, result, row);
+    memset(key, 0, sizeof(*key));
+    key->key.owner = owner;
+    key->key.id = row_id(result, row, 1);
+    take_hash(result, row, 2, &key->key.secret_hash);
+    take_hash(result, row, 7, &key->key.previous_hash);
+    key->key.previous_until_ms = (uint64_t)row_number(result, row, 8);
+    key->rotated = (uint64_t)row_number(result, row, 9) * 8;
+    key->last_used_ms = (uint64_t)row_number(result, row, 10);
+    key->key.expires_at_ms = (uint64_t)row_number(result, row, 3);
+    key->key.role = (uint8_t)row_number(result, row, 4);
+    key->key.revoked = row_number(result, row, 5) != 0;
+    key->opened = (uint64_t)row_number(result, row, 6) * 8;
+    desk->keys[desk->key_count++] = key->key;
+    if (desk->key_owned < desk->key_count)
+        desk->key_owned = desk->key_count;
+}
