@@ -427,21 +427,21 @@ static void take_rules(struct desk *desk, const struct pg_result *result) {
     desk_rules_set(desk, &set);
 }
 
-static void take_answer(struct desk *desk, const struct pg_result *result, int row) {
-    struct digest128 key;
-    struct slice bytes = row_bytes(result, row, 0);
-    CHECK(bytes.size == sizeof(key));
-    memcpy(&key, bytes.bytes, bytes.size);
-    desk_answer(desk, key)->position = (uint64_t)row_number(result, row, 2) * 8;
-    column_add(&desk->wants.answer_slots, row_number(result, row, 1));
-    column_add(&desk->wants.answers, row_number(result, row, 2));
+static void take_key_used(struct desk *desk, const struct pg_result *result, int row) {
+    column_add(&desk->wants.answer_slots, row_number(result, row, 0));
+    column_add(&desk->wants.answers, row_number(result, row, 1));
 }
 
-static void take_answered(struct desk *desk, const struct pg_result *result, int row) {
+static void take_answer(struct desk *desk, const struct pg_result *result, int row) {
+    struct record record;
+    const char *why;
+    struct slice bytes = row_bytes(result, row, 1);
+    CHECK(record_decode(bytes, &record, &why) == STATUS_ok && record.has_key);
+    desk_answer(desk, record.key)->position = (uint64_t)row_number(result, row, 0) * 8;
     take_record_and_opening(desk, result, row, 0);
-    want_review(desk, row_bytes(result, row, 1));
-    want_operations(desk, row_bytes(result, row, 1));
-    want_sides(desk, row_bytes(result, row, 1));
+    want_review(desk, bytes);
+    want_operations(desk, bytes);
+    want_sides(desk, bytes);
 }
 
 static void take_bank(struct desk *desk, const struct pg_result *result, int row) {
@@ -495,9 +495,9 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_DUE_REVIEWS:
         case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, true); break;
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
-        case SQL_IDEMPOTENCY: take_answer(desk, result, row); break;
+        case SQL_IDEMPOTENCY: take_key_used(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
-        case SQL_ANSWERS: take_answered(desk, result, row); break;
+        case SQL_ANSWERS: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;

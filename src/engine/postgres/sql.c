@@ -148,7 +148,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_DUE_REVIEWS_LOCKED] = DUE_REVIEWS("FOR UPDATE OF d SKIP LOCKED"),
     [SQL_RULES] = "SELECT version, rules FROM rule_sets ORDER BY version DESC LIMIT 1",
     [SQL_ADD_RULES] = "INSERT INTO rule_sets VALUES ($1::bigint, $2::bigint, $3::bytea)",
-    [SQL_IDEMPOTENCY] = "SELECT i.key, i.slot::bigint, i.record FROM unnest($1::bytea[]) n(key) "
+    [SQL_IDEMPOTENCY] = "SELECT i.slot::bigint, i.record FROM unnest($1::bytea[]) n(key) "
                         EACH("idempotency", "x.key = n.key AND x.record >= $2::bigint AND "
                                             "x.record < $3::bigint", "") "i",
     // The lock of a leg that is prepared stays until it is finished (crossing.c).
