@@ -67,11 +67,11 @@ static struct cursor_wish wish_of(const struct publisher *publisher) {
 
 // ---- one chunk --------------------------------------------------------------------------------
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct publisher *publisher = context;
     (void)message, (void)partition, (void)offset;
-    if (ok)
+    if (fate == KAFKA_KEPT)
         return;
     if (publisher->failed++ == 0 && !is_stopping(publisher))
         log_line(LOG_WARNING, "events", "An event was not delivered: %s", why);

@@ -91,12 +91,12 @@ static int show(struct letters *letters) {
 
 // ---- retry ------------------------------------------------------------------------------------
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct letters *letters = context;
     (void)message, (void)why;
-    letters->failed = !ok;
-    if (ok)
+    letters->failed = fate != KAFKA_KEPT;
+    if (fate == KAFKA_KEPT)
         printf("It is record %" PRId64 " of partition %d now.\n", offset, partition);
 }
 

@@ -203,9 +203,9 @@ static bool gather(void *context, const struct kafka_record *record) {
     return true;
 }
 
-static void heard(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                  const char *why) {
-    (void)context, (void)message, (void)ok, (void)partition, (void)offset, (void)why;
+static void heard(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                  int64_t offset, const char *why) {
+    (void)context, (void)message, (void)fate, (void)partition, (void)offset, (void)why;
 }
 
 // The end of one partition, as many as its share allows.
@@ -260,11 +260,11 @@ struct retrying {
     size_t why_bytes;
 };
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct retrying *retrying = context;
     (void)message, (void)why;
-    retrying->sent = ok;
+    retrying->sent = fate == KAFKA_KEPT;
     retrying->to_partition = partition;
     retrying->to_offset = offset;
 }

@@ -26,11 +26,11 @@ struct decision {
     uint32_t partition_of[LIMIT_SLOTS];
 };
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct decision *decision = context;
     (void)message, (void)partition, (void)offset, (void)why;
-    decision->failed += !ok;
+    decision->failed += fate != KAFKA_KEPT;
 }
 
 enum status decision_open(const struct decision_options *options, char *ret_why,

@@ -20,8 +20,14 @@
 #define PENDING_MAX    "100000" // messages
 #define PENDING_KB_MAX "131072"
 
+#define RETIRED_MAX   16
+
 struct kafka_producer {
-    rd_kafka_t *handle;
+    rd_kafka_t *handle;   // atomic
+    rd_kafka_conf_t *conf; // owned: of the next handle
+    // Those that have failed for good: others may still ask them something.
+    rd_kafka_t *retired[RETIRED_MAX];
+    uint32_t retired_count;
     kafka_delivered *delivered;
     void *context;
     uint64_t pending;     // atomic
@@ -97,8 +103,12 @@ static void delivered_cb(rd_kafka_t *handle, const rd_kafka_message_t *message, 
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
     __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
-    producer->delivered(producer->context, message->_private,
-                        message->err == RD_KAFKA_RESP_ERR_NO_ERROR, message->partition,
+    enum kafka_fate fate = KAFKA_KEPT;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fate = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+                   ? KAFKA_LOST
+                   : KAFKA_UNSURE;
+    producer->delivered(producer->context, message->_private, fate, message->partition,
                         message->offset, rd_kafka_err2str(message->err));
 }
 
@@ -109,7 +119,7 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
         !__atomic_exchange_n(&producer->down, true, __ATOMIC_RELAXED))
         log_line(LOG_WARNING, "kafka", "No broker can be reached: %s", why);
     else if (code == RD_KAFKA_RESP_ERR__FATAL)
-        log_line(LOG_ERROR, "kafka", "The producer has failed for good: %s", why);
+        __atomic_store_n(&producer->down, true, __ATOMIC_RELAXED); // begin_again says why
     else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
         log_line(LOG_ERROR, "kafka", "The broker does not let us in: %s", why);
 }
@@ -149,10 +159,12 @@ enum status kafka_producer_open(const struct kafka_access *access, kafka_deliver
     rd_kafka_conf_set_dr_msg_cb(conf, delivered_cb);
     rd_kafka_conf_set_error_cb(conf, error_cb);
     char why[256];
+    producer->conf = rd_kafka_conf_dup(conf);
     producer->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     if (producer->handle == NULL) {
         (void)snprintf(ret_why, why_bytes, "Kafka: %s", why);
         rd_kafka_conf_destroy(conf);
+        rd_kafka_conf_destroy(producer->conf);
         memory_free(producer);
         return STATUS_invalid_request;
     }
@@ -189,7 +201,8 @@ enum status kafka_produce(struct kafka_producer *producer, const char *topic,
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(producer->handle, parts, headers != NULL ? 7 : 6);
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(kafka_producer_handle(producer), parts, headers != NULL ? 7 : 6);
     if (error == NULL)
         return STATUS_ok;
     __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
@@ -209,7 +222,7 @@ static void probe(struct kafka_producer *producer) {
     const rd_kafka_metadata_t *metadata = NULL;
     if (now_ns - producer->probed_ns < PROBE_NS)
         return;
-    if (rd_kafka_metadata(producer->handle, 0, NULL, &metadata, PROBE_WAIT_MS) ==
+    if (rd_kafka_metadata(kafka_producer_handle(producer), 0, NULL, &metadata, PROBE_WAIT_MS) ==
         RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_metadata_destroy(metadata);
         __atomic_store_n(&producer->down, false, __ATOMIC_RELAXED);
@@ -218,9 +231,35 @@ static void probe(struct kafka_producer *producer) {
     producer->probed_ns = clock_monotonic_ns();
 }
 
+// Of a producer whose handle has failed for good. What it had is given up before.
+// False: it cannot yet.
+static bool begin_again(struct kafka_producer *producer) {
+    char why[256] = "";
+    rd_kafka_t *failed = kafka_producer_handle(producer);
+    if (rd_kafka_fatal_error(failed, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    __atomic_store_n(&producer->down, true, __ATOMIC_RELAXED);
+    kafka_producer_purge(producer);
+    if (kafka_producer_pending(producer) != 0 || producer->retired_count == RETIRED_MAX)
+        return false;
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(producer->conf);
+    char said[256];
+    rd_kafka_t *next = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof(said));
+    if (next == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    log_line(LOG_ERROR, "kafka", "The producer has failed for good, and begins again%s: %s",
+             producer->retired_count + 1 == RETIRED_MAX ? " for the last time" : "", why);
+    producer->retired[producer->retired_count++] = failed;
+    __atomic_store_n(&producer->handle, next, __ATOMIC_RELEASE);
+    return true;
+}
+
 int kafka_producer_poll(struct kafka_producer *producer, uint32_t wait_ms) {
-    int served = rd_kafka_poll(producer->handle, (int)wait_ms);
-    if (__atomic_load_n(&producer->down, __ATOMIC_RELAXED))
+    bool works = begin_again(producer);
+    int served = rd_kafka_poll(kafka_producer_handle(producer), (int)wait_ms);
+    if (works && __atomic_load_n(&producer->down, __ATOMIC_RELAXED))
         probe(producer);
     return served;
 }
@@ -232,7 +271,7 @@ bool kafka_producer_drain(struct kafka_producer *producer, uint32_t wait_ms) {
 }
 
 rd_kafka_t *kafka_producer_handle(const struct kafka_producer *producer) {
-    return producer->handle;
+    return __atomic_load_n(&producer->handle, __ATOMIC_ACQUIRE);
 }
 
 uint64_t kafka_producer_pending(const struct kafka_producer *producer) {
@@ -248,16 +287,20 @@ bool kafka_producer_is_up(struct kafka_producer *producer) {
 }
 
 void kafka_producer_purge(struct kafka_producer *producer) {
-    (void)rd_kafka_purge(producer->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    (void)rd_kafka_purge(kafka_producer_handle(producer),
+                         RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     for (int i = 0; i < 100 && kafka_producer_pending(producer) != 0; i++)
-        (void)rd_kafka_poll(producer->handle, 20);
+        (void)rd_kafka_poll(kafka_producer_handle(producer), 20);
 }
 
 void kafka_producer_close(struct kafka_producer *producer) {
     if (producer == NULL)
         return;
     kafka_producer_purge(producer);
-    rd_kafka_destroy(producer->handle);
+    rd_kafka_destroy(kafka_producer_handle(producer));
+    for (uint32_t i = 0; i < producer->retired_count; i++)
+        rd_kafka_destroy(producer->retired[i]);
+    rd_kafka_conf_destroy(producer->conf);
     memory_free(producer);
 }
 
@@ -267,10 +310,10 @@ static enum status look_at_partitions(struct kafka_producer *producer, const cha
                                       uint32_t wait_ms, struct kafka_topic_facts *facts,
                                       char *ret_why, size_t why_bytes) {
     const rd_kafka_metadata_t *metadata = NULL;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->handle, topic, NULL);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka_producer_handle(producer), topic, NULL);
     CHECK(handle != NULL);
     rd_kafka_resp_err_t error =
-        rd_kafka_metadata(producer->handle, 0, handle, &metadata, (int)wait_ms);
+        rd_kafka_metadata(kafka_producer_handle(producer), 0, handle, &metadata, (int)wait_ms);
     rd_kafka_topic_destroy(handle);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         (void)snprintf(ret_why, why_bytes, "No broker tells about %s: %s", topic,
@@ -323,10 +366,10 @@ static void take_setting(const rd_kafka_ConfigEntry_t *entry, struct kafka_topic
 // Who may not ask is told nothing: the facts go without settings.
 static void look_at_settings(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,
                              struct kafka_topic_facts *facts) {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(producer->handle);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka_producer_handle(producer));
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_DescribeConfigs(producer->handle, &resource, 1, NULL, queue);
+    rd_kafka_DescribeConfigs(kafka_producer_handle(producer), &resource, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)wait_ms);
     size_t count = 0;
     if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -389,8 +432,8 @@ enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
     CHECK(rd_kafka_NewTopic_set_config(wanted, "unclean.leader.election.enable", "false") == 0);
     new_topic_put(wanted, "min.insync.replicas", min_insync);
     new_topic_put(wanted, "retention.ms", retention_ms);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(producer->handle);
-    rd_kafka_CreateTopics(producer->handle, &wanted, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka_producer_handle(producer));
+    rd_kafka_CreateTopics(kafka_producer_handle(producer), &wanted, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)wait_ms);
     enum status status = STATUS_busy;
     (void)snprintf(ret_why, why_bytes, "No broker made the topic %s in time", topic);
@@ -416,19 +459,19 @@ enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
 enum status kafka_producer_marks(struct kafka_producer *producer, const char *topic,
                                  int32_t partition, uint32_t wait_ms, int64_t *ret_low,
                                  int64_t *ret_high) {
-    return rd_kafka_query_watermark_offsets(producer->handle, topic, partition, ret_low, ret_high,
-                                            (int)wait_ms) == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? STATUS_ok
-               : STATUS_busy;
+    rd_kafka_resp_err_t error =
+        rd_kafka_query_watermark_offsets(kafka_producer_handle(producer), topic, partition,
+                                         ret_low, ret_high, (int)wait_ms);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_ok : STATUS_busy;
 }
 
 enum status kafka_source(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,
                          uint64_t *ret_source) {
-    char *cluster = rd_kafka_clusterid(producer->handle, (int)wait_ms);
+    char *cluster = rd_kafka_clusterid(kafka_producer_handle(producer), (int)wait_ms);
     if (cluster == NULL)
         return STATUS_busy;
     uint64_t source = hash64(slice_of_text(topic), hash64(slice_of_text(cluster), 0));
-    rd_kafka_mem_free(producer->handle, cluster);
+    rd_kafka_mem_free(kafka_producer_handle(producer), cluster);
     *ret_source = source == 0 ? 1 : source;
     return STATUS_ok;
 }

@@ -44,12 +44,15 @@ struct kafka_message {
 void kafka_add_trace(struct kafka_message *message, struct slice trace);
 
 struct kafka_producer;
-// What became of a message: `ok`, or never delivered (the broker said so for good: too large, not
-// allowed). Thread: whoever polls.
-typedef void kafka_delivered(void *context, void *message, bool ok, int32_t partition,
+// What became of a message: lost is one that the broker refused for good (too large, not allowed)
+// or never got; unsure is one that it may have, but nobody will say so any more.
+enum kafka_fate { KAFKA_LOST, KAFKA_UNSURE, KAFKA_KEPT };
+// Thread: whoever polls.
+typedef void kafka_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
                              int64_t offset, const char *why);
 
-// Opens without waiting for a broker. STATUS_invalid_request: the settings make no sense
+// Opens without waiting for a broker. A producer that fails for good begins again by itself when
+// all that it had is told lost or unsure. STATUS_invalid_request: the settings make no sense
 // (`ret_why`). Thread: any; kafka_produce from any thread, kafka_producer_poll from one.
 MUST_CHECK enum status kafka_producer_open(const struct kafka_access *access,
                                            kafka_delivered *delivered, void *context,

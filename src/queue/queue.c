@@ -29,13 +29,14 @@ struct queue {
     uint64_t sent, delivered, failed; // atomic
 };
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct queue *queue = context;
     struct queue_order *order = message;
     (void)partition, (void)offset, (void)why;
-    __atomic_add_fetch(ok ? &queue->delivered : &queue->failed, 1, __ATOMIC_RELAXED);
-    order->delivered(order, ok);
+    uint64_t *counter = fate == KAFKA_KEPT ? &queue->delivered : &queue->failed;
+    __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+    order->delivered(order, fate != KAFKA_LOST);
 }
 
 static void *run(void *context) {

@@ -10,7 +10,8 @@ struct queue;
 
 // A command on its way; its owner's memory until `delivered`.
 struct queue_order {
-    // Called once: `ok`: it will be carried out. Not ok: it never will. Thread: the queue's own.
+    // Called once: `ok`: it will be carried out, or nobody knows. Not ok: it never will. Thread:
+    // the queue's own.
     void (*delivered)(struct queue_order *order, bool ok);
     // Copied by queue_send.
     uint32_t slot;

@@ -117,11 +117,11 @@ static void read_all(struct worker *worker) {
 
 // ---- dead letters -----------------------------------------------------------------------------
 
-void worker_letter_delivered(void *context, void *message, bool ok, int32_t partition,
+void worker_letter_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
                              int64_t offset, const char *why) {
     struct worker *worker = context;
     (void)message, (void)partition, (void)offset;
-    if (ok)
+    if (fate == KAFKA_KEPT)
         return;
     worker->letters_failed++;
     if (!worker_is_stopping(worker))

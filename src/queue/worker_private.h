@@ -128,5 +128,5 @@ void worker_say_count(const struct worker *worker, char *ret_why, size_t why_byt
 // worker_batch.c
 // Carries out what was read, until each record is seen to or no longer ours.
 void worker_batch(struct worker *worker);
-void worker_letter_delivered(void *context, void *message, bool ok, int32_t partition,
+void worker_letter_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
                              int64_t offset, const char *why);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "queue/kafka.h"
+#include "queue/kafka_private.h"
 
 #define TOPIC      "orders"
 #define PRODUCE    0 // numbers of requests in the protocol
@@ -34,11 +35,11 @@ struct mock {
     uint32_t count;
 };
 
-static void delivered(void *context, void *message, bool ok, int32_t partition, int64_t offset,
-                      const char *why) {
+static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
+                      int64_t offset, const char *why) {
     struct mock *mock = context;
     (void)message, (void)partition, (void)offset, (void)why;
-    *(ok ? &mock->ok : &mock->failed) += 1;
+    *(fate == KAFKA_KEPT ? &mock->ok : &mock->failed) += 1;
 }
 
 static void begin(struct mock *mock) {
@@ -160,6 +161,32 @@ static void a_broker_that_is_away_is_seen(void **state) {
     end(&mock);
 }
 
+static void a_producer_that_fails_for_good_begins_again(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 3);
+    settle(&mock);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(rd_kafka_test_fatal_error(kafka_producer_handle(mock.producer),
+                                                   RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                                   "a test"),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        struct kafka_message message = {.key = SLICE("7"), .value = SLICE("nothing of it")};
+        assert_int_equal(kafka_produce(mock.producer, TOPIC, &message, NULL), STATUS_busy);
+        uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+        do
+            (void)kafka_producer_poll(mock.producer, 20);
+        while (!kafka_producer_is_up(mock.producer) && clock_monotonic_ns() < until_ns);
+        hand_over(&mock, 3);
+        settle(&mock);
+        assert_int_equal(mock.ok, 6 + 3 * i);
+    }
+    assert_int_equal(mock.failed, 0);
+    check(&mock);
+    end(&mock);
+}
+
 // ---- the group --------------------------------------------------------------------------------
 
 static void on_assigned(void *context, const int32_t *partitions, uint32_t count,
@@ -265,6 +292,7 @@ int main(void) {
         cmocka_unit_test(errors_that_pass_lose_nothing),
         cmocka_unit_test(refused_for_good_is_told_once),
         cmocka_unit_test(a_broker_that_is_away_is_seen),
+        cmocka_unit_test(a_producer_that_fails_for_good_begins_again),
         cmocka_unit_test(a_group_that_is_thrown_about_reads_all_in_order),
         cmocka_unit_test(what_is_not_there_is_said),
     };
