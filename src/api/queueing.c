@@ -67,11 +67,21 @@ static void release(struct api_loop *loop, struct call *call) {
     calls_release(loop, call);
 }
 
-// What the record behind the operation's key says about it: ok, or a refusal.
+// The record behind the operation's key. Of a payment that was held and decided about, the outcome
+// has what closed it, too, which somebody else asked for.
+static enum status record_of(const struct call *call, struct record *ret_record) {
+    const struct outcome *outcome = &call->outcome;
+    const char *why;
+    enum status status = record_decode(outcome->record, ret_record, &why);
+    if (status == STATUS_ok && ret_record->kind == RECORD_PARKED && outcome->opening.size != 0)
+        status = record_decode(outcome->opening, ret_record, &why);
+    return status;
+}
+
+// What it says about the operation: ok, or a refusal.
 static enum status outcome_of(const struct call *call, struct record *ret_record,
                               struct refusal *ret_refusal) {
-    const char *why;
-    if (record_decode(call->outcome.record, ret_record, &why) != STATUS_ok) {
+    if (record_of(call, ret_record) != STATUS_ok) {
         *ret_refusal = (struct refusal){.status = STATUS_internal};
         return STATUS_internal;
     }

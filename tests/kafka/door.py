@@ -8,6 +8,7 @@ import time
 import uuid
 
 import florin
+import rules
 import shop as shops
 import tokens
 
@@ -107,6 +108,38 @@ def tokens_queued(report, world):
     report.equal("a token that has run out", shop.outcome(late)["problem"]["code"],
                  "unauthenticated")
     report.equal("balances", (shop.balance(ann), shop.balance(bob)), (81, 119))
+    shop.server.stop()
+
+
+def held_payments(report, world):
+    """A queued payment that has to wait for a person: its operation tells what a retry would be
+    told, before and after the decision."""
+    shop = world(**rules.config([rules.rule("large", "hold", amount=500, operations=["transfer"],
+                                            currencies=["EUR"])]),
+                 approvals={"above": {"EUR": 5000}})
+    ann, bob = shop.open("ann", money=5000), shop.open("bob")
+    with shop.client() as client:
+        for number in range(3):
+            client.post("/v1/deposits", {"wallet": ann, "amount": 5000,
+                                         "bank_transaction_id": f"H{number}"})
+        boss = client.post("/v1/keys", {"name": "boss", "role": "admin"})["secret"]
+    transfer, withdrawal = {"from": ann, "to": bob}, {"wallet": ann}
+    with shop.client() as client, shop.server.client(boss) as other:
+        for name, path, body, where, word in (
+                ("held", "transfers", {**transfer, "amount": 600}, "anomalies", "approve"),
+                ("rejected", "transfers", {**transfer, "amount": 700}, "anomalies", "reject"),
+                ("asked", "withdrawals", {**withdrawal, "amount": 6000}, "approvals", "approve"),
+                ("refused", "withdrawals", {**withdrawal, "amount": 7000}, "approvals", "reject")):
+            place = shop.queue(client, f"/v1/{path}", body, key=name)["id"]
+            for decided in (False, True):
+                told, again = shop.outcome(place), client.post(f"/v1/{path}", body, key=name)
+                report.equal(f"{name}, decided {decided}: told the same",
+                             told.get("result", told.get("problem")), again.json, told)
+                if not decided:
+                    waits = other.get(f"/v1/{where}?status=pending")["items"][0]["id"]
+                    done = other.post(f"/v1/{where}/{waits}/{word}", {})
+                    report.equal(f"{name}: {word}", done.status, 200, done)
+    report.equal("what was paid", shop.balance(bob), 600)
     shop.server.stop()
 
 

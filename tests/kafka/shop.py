@@ -21,7 +21,7 @@ def config(cluster, **more):
     kafka.update(more)
     settings = {"kafka": kafka}
     for name in ("request_deadline_ms", "idempotency_days", "spending_limits", "rate_limits",
-                 "postgres_turn", "http_threads", "tokens"):
+                 "postgres_turn", "http_threads", "tokens", "rules", "approvals"):
         if name in kafka:
             settings[name] = kafka.pop(name)
     return settings

@@ -9,7 +9,7 @@ import sys
 import uuid
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "roles", "rules", "story")]
 
 import broker  # noqa: E402
 import door  # noqa: E402
@@ -718,6 +718,7 @@ report.run("traced", traced)
 report.run("every type", every_type)
 report.run("at the door", door.at_the_door, world)
 report.run("tokens queued", door.tokens_queued, world)
+report.run("held payments", door.held_payments, world)
 report.run("waiting together", door.waiting_together, CLUSTER, BINARY)
 report.run("in order", in_order)
 report.run("every write queued", every_write_queued)

@@ -165,6 +165,9 @@ void expire_due(struct books *books, const struct submission *first);
 // Outcomes point at positions until the round is durable; then at the bytes there, or at what they
 // say in `arena` when they are sealed.
 void outcome_resolve(struct books *books, struct arena *arena, struct outcome *outcome);
+// Of what is answered with the record of a payment that was held: what has become of it since.
+void outcome_point_now(struct books *books, const struct record *earlier,
+                       struct outcome *outcome);
 
 // commit.c
 // Makes the open round durable. Does not return when that fails.

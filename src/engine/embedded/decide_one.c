@@ -30,9 +30,11 @@ static void outcome_refuse(struct books *books, struct outcome *outcome,
     outcome->refusal = *refusal;
 }
 
-// A held payment is answered with what has become of it since.
-static void outcome_point_now(struct books *books, struct id id, struct outcome *outcome) {
-    const struct parked_item *item = state_parked(&books->state, id);
+void outcome_point_now(struct books *books, const struct record *earlier,
+                       struct outcome *outcome) {
+    if (earlier->kind != RECORD_PARKED || earlier->parked.cause != PARKED_FOR_REVIEW)
+        return;
+    const struct parked_item *item = state_parked(&books->state, earlier->parked.id);
     CHECK(item != NULL);
     outcome->record = outcome_position(item->closed != 0 ? item->closed : item->opened);
     if (item->closed != 0)
@@ -57,8 +59,7 @@ static void outcome_replay(struct books *books, const struct command *command,
     count(&books->stats.replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
-    if (earlier->kind == RECORD_PARKED && earlier->parked.cause == PARKED_FOR_REVIEW)
-        outcome_point_now(books, earlier->parked.id, outcome);
+    outcome_point_now(books, earlier, outcome);
     fetch_hidden(books, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;

@@ -95,6 +95,7 @@ static void read_operation(struct books *books, const struct command *command,
         return;
     }
     outcome_point(outcome, &record, position);
+    outcome_point_now(books, &record, outcome);
     fetch_hidden(books, command, &record, outcome);
 }
 

@@ -287,6 +287,9 @@ void desk_hide(const struct desk *desk, const struct command *command, const str
 // Whether somebody bound may be answered with that record; everybody else may.
 bool desk_may_see(const struct desk *desk, const struct command *command,
                   const struct record *record);
+// Of what is answered with the record of a payment that was held: what has become of it since.
+void desk_point_now(const struct desk *desk, const struct record *earlier,
+                    struct outcome *outcome);
 uint64_t desk_next_number(const struct desk *desk); // of the next record
 // The number of the batch's first record, when it has one.
 static inline uint64_t desk_first_record(const struct desk *desk) {

@@ -31,9 +31,11 @@ bool desk_earlier(const struct desk *desk, struct digest128 key, struct record *
     return true;
 }
 
-// A held payment is answered with what has become of it since.
-static void outcome_point_now(const struct desk *desk, struct id id, struct outcome *outcome) {
-    const struct parked_row *row = desk_parked(desk, id);
+void desk_point_now(const struct desk *desk, const struct record *earlier,
+                    struct outcome *outcome) {
+    if (earlier->kind != RECORD_PARKED || earlier->parked.cause != PARKED_FOR_REVIEW)
+        return;
+    const struct parked_row *row = desk_parked(desk, earlier->parked.id);
     if (row == NULL)
         return; // its month was detached: the first answer again
     outcome->record = outcome_position(row->closed != 0 ? row->closed : row->opened);
@@ -58,8 +60,7 @@ static void outcome_replay(const struct desk *desk, const struct command *comman
     count(&stats->replays);
     outcome->replayed = true;
     outcome_point(outcome, earlier, position);
-    if (earlier->kind == RECORD_PARKED && earlier->parked.cause == PARKED_FOR_REVIEW)
-        outcome_point_now(desk, earlier->parked.id, outcome);
+    desk_point_now(desk, earlier, outcome);
     desk_hide(desk, command, earlier, outcome);
     if (earlier->kind == RECORD_REFUSAL) {
         outcome->status = earlier->refusal.status;

@@ -140,6 +140,7 @@ static void read_operation(const struct desk *desk, const struct command *comman
         return;
     }
     outcome_point(outcome, &record, position);
+    desk_point_now(desk, &record, outcome);
     desk_hide(desk, command, &record, outcome);
 }
 
