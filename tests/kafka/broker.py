@@ -39,8 +39,8 @@ transaction.state.log.replication.factor={replicas}
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-controller.quorum.election.timeout.ms=500
-controller.quorum.fetch.timeout.ms=1000
+controller.quorum.election.timeout.ms=1000
+controller.quorum.fetch.timeout.ms=2000
 replica.lag.time.max.ms=3000
 num.network.threads=2
 num.io.threads=4
@@ -146,7 +146,7 @@ class Broker:
     def freeze(self, stopped=True):
         self.process.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
 
-    def wait(self, timeout=60.0):
+    def wait(self, timeout=180.0):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
