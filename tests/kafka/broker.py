@@ -37,6 +37,7 @@ offsets.topic.num.partitions=1
 offsets.topic.replication.factor={replicas}
 transaction.state.log.replication.factor={replicas}
 group.initial.rebalance.delay.ms=0
+initial.broker.registration.timeout.ms=180000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 controller.quorum.election.timeout.ms=1000
