@@ -310,7 +310,9 @@ class World:
             self.ask(Request("read", "GET", f"/v1/wallets/{id_}"))
             self.ask(Request("balance", "GET", f"/v1/wallets/{id_}/balance"))
         answer = self.clients[0].get("/check-integrity?depth=full")
-        problem = florin.integrity_problem(answer) or florin.wallets_problem(self.clients[0], 60)
+        problem = florin.integrity_problem(answer)
+        if not self.server.florin.endswith(".py"):  # the naive server proves no wallets
+            problem = problem or florin.wallets_problem(self.clients[0], 60)
         if problem:
             raise Different(problem)
         found = florin.integrity_by_currency(answer.json)
