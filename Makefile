@@ -4,7 +4,7 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue bench-rules clean
+.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue bench-rules bench-encrypted clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -41,6 +41,11 @@ bench-rules:
 	@tools/install.sh build test
 	@tools/build.sh release src/programs/florin bench/single_load bench/batch_load
 	@python3 bench/rules.py
+
+bench-encrypted:
+	@tools/install.sh build test
+	@tools/build.sh release
+	@FLORIN=$(CURDIR)/build/florin bench/encrypted.py
 
 bench-postgres:
 	@tools/install.sh build test
