@@ -4,7 +4,8 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue bench-rules bench-encrypted clean
+.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue bench-rules \
+	bench-encrypted clean
 .DEFAULT_GOAL := build
 
 run: build

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What systemd would take from a service before it starts, as far as it can be taken without
-systemd: as `sandbox.py UNIT COMMAND...` this takes the unit's system calls, address families and
-executable memory from itself and becomes the command. Whoever starts it takes privileges away."""
+systemd: as `sandbox.py UNIT USER COMMAND...` this, started by root, takes all privileges and the
+unit's system calls, address families and executable memory from itself and becomes the command."""
 
 import ctypes
 import errno
@@ -14,6 +14,7 @@ import sys
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 EQUAL, MASKED_EQUAL = 4, 7
 PROT_WRITE, PROT_EXEC = 2, 4
+PR_CAPBSET_DROP, CAPABILITIES = 24, 64  # more than there are
 
 
 class Condition(ctypes.Structure):
@@ -50,13 +51,23 @@ def calls_of(unit):
     return found
 
 
-def enter(unit):
+def become(user):
+    """Somebody else without any privilege, now or later."""
+    for capability in range(CAPABILITIES):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def enter(unit, user):
     library = ctypes.CDLL("libseccomp.so.2")
     library.seccomp_init.restype = ctypes.c_void_p
     library.seccomp_rule_add_array.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int,
                                                ctypes.c_uint, ctypes.c_void_p]
     library.seccomp_load.argtypes = [ctypes.c_void_p]
     calls = calls_of(unit)
+    become(user)
     filters = library.seccomp_init(ERRNO | errno.EPERM)
 
     def allow(call, *condition):
@@ -79,5 +90,5 @@ def enter(unit):
 
 
 if __name__ == "__main__":
-    enter(sys.argv[1])
-    os.execv(sys.argv[2], sys.argv[2:])
+    enter(sys.argv[1], int(sys.argv[2]))
+    os.execv(sys.argv[3], sys.argv[3:])
