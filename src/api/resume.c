@@ -50,8 +50,9 @@ void resume_run(struct job *job) {
         return;
     }
     if (was_stopped)
-        log_line(LOG_WARNING, "integrity", "%.*s has decided that payments go on.",
-                 (int)job->origin.principal.size, (const char *)job->origin.principal.bytes);
+        log_request(LOG_WARNING, "integrity", job->origin.request_id,
+                    "%.*s has decided that payments go on.", (int)job->origin.principal.size,
+                    (const char *)job->origin.principal.bytes);
     buffer_add_slice(&job->body, was_stopped ? SLICE("{\"status\":\"resumed\"}")
                                              : SLICE("{\"status\":\"ok\"}"));
     job->http = 200;

@@ -39,11 +39,11 @@ void slow_call(struct api_loop *loop, const struct call *call, const struct flig
     unsigned long long write = step_ms(&at_ns, times->written_ns);
     unsigned long long sync = step_ms(&at_ns, times->synced_ns);
     struct slice id = call->submission.commands[0].origin.request_id;
-    log_line(LOG_WARNING, "slow",
-             "%s took %llu ms: parse %llu, queue %llu, decide %llu, write %llu, sync %llu, answer "
-             "%llu; request %.*s",
-             call->operation->name, all, parse, queue, decide, write, sync,
-             step_ms(&at_ns, now_ns), (int)id.size, (const char *)id.bytes);
+    log_request(LOG_WARNING, "slow", id,
+                "%s took %llu ms: parse %llu, queue %llu, decide %llu, write %llu, sync %llu, "
+                "answer %llu",
+                call->operation->name, all, parse, queue, decide, write, sync,
+                step_ms(&at_ns, now_ns));
 }
 
 void slow_job(struct api_loop *loop, const struct job *job) {
@@ -51,9 +51,9 @@ void slow_job(struct api_loop *loop, const struct job *job) {
     if (job->kind == JOB_INTEGRITY || !is_slow(loop, job->started_ns, now_ns))
         return;
     uint64_t begun_ns = job->begun_ns > job->started_ns ? job->begun_ns : job->started_ns;
-    log_line(LOG_WARNING, "slow", "%s took %llu ms: queue %llu, read %llu; request %.*s",
-             job->operation->name, (unsigned long long)((now_ns - job->started_ns) / 1000000),
-             (unsigned long long)((begun_ns - job->started_ns) / 1000000),
-             (unsigned long long)((now_ns - begun_ns) / 1000000),
-             (int)job->origin.request_id.size, (const char *)job->origin.request_id.bytes);
+    log_request(LOG_WARNING, "slow", job->origin.request_id,
+                "%s took %llu ms: queue %llu, read %llu", job->operation->name,
+                (unsigned long long)((now_ns - job->started_ns) / 1000000),
+                (unsigned long long)((begun_ns - job->started_ns) / 1000000),
+                (unsigned long long)((now_ns - begun_ns) / 1000000));
 }

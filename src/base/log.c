@@ -6,6 +6,7 @@
 //
 // With FLORIN_LOG=json in the environment a line is a JSON object, for programs that gather logs:
 //   {"time":"...","level":"error","component":"journal","message":"..."}
+// and a line about one request has its id as well, as "request_id".
 // The environment is asked at each line: lines are rare, and nothing has to be remembered.
 #include "base/log.h"
 
@@ -21,7 +22,9 @@
 
 #define LOG_SENTENCE_BYTES 2048             // longer ones are cut
 #define LOG_HEAD_BYTES_MAX 128
-#define LOG_LINE_BYTES (5 * LOG_SENTENCE_BYTES + 256) // every byte may become five
+#define LOG_REQUEST_ID_BYTES 128             // likewise
+// Every byte may become five.
+#define LOG_LINE_BYTES (5 * (LOG_SENTENCE_BYTES + LOG_REQUEST_ID_BYTES) + 256)
 
 static const char *log_level_name(enum log_level level) {
     switch (level) {
@@ -94,29 +97,53 @@ static size_t log_begin(char *line, bool is_json, enum log_level level, const ch
     return (size_t)size;
 }
 
-void log_line(enum log_level level, const char *component, const char *format, ...) {
+static size_t log_add(char *line, size_t used, const char *text) {
+    size_t size = strlen(text);
+    memcpy(line + used, text, size);
+    return used + size;
+}
+
+static void log_write(enum log_level level, const char *component, struct slice request_id,
+                      const char *format, va_list arguments) {
     char sentence[LOG_SENTENCE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
     int wanted = vsnprintf(sentence, sizeof(sentence), format, arguments);
-    va_end(arguments);
     CHECK(wanted >= 0);
     bool cut = (size_t)wanted >= sizeof(sentence);
     size_t size = cut ? sizeof(sentence) - 1 : (size_t)wanted;
+    size_t id_size = request_id.size;
+    if (id_size > LOG_REQUEST_ID_BYTES)
+        id_size = LOG_REQUEST_ID_BYTES;
 
     char line[LOG_LINE_BYTES];
     bool is_json = log_is_json();
     size_t used = log_begin(line, is_json, level, component);
     used = log_add_sentence(line, used, sentence, size, is_json);
-    const char *end = cut ? " ..." : "";
-    for (; *end != '\0'; end++)
-        line[used++] = *end;
-    if (is_json) {
-        memcpy(line + used, "\"}", 2);
-        used += 2;
+    if (cut)
+        used = log_add(line, used, " ...");
+    if (id_size != 0) {
+        used = log_add(line, used, is_json ? "\",\"request_id\":\"" : "; request ");
+        used = log_add_sentence(line, used, (const char *)request_id.bytes, id_size, is_json);
     }
+    if (is_json)
+        used = log_add(line, used, "\"}");
     line[used++] = '\n';
+    CHECK(used <= sizeof(line));
     // A stderr that is gone or full must not stop the server.
     ssize_t ignored = write(STDERR_FILENO, line, used);
     (void)ignored;
+}
+
+void log_line(enum log_level level, const char *component, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    log_write(level, component, (struct slice){0}, format, arguments);
+    va_end(arguments);
+}
+
+void log_request(enum log_level level, const char *component, struct slice request_id,
+                 const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    log_write(level, component, request_id, format, arguments);
+    va_end(arguments);
 }

@@ -305,8 +305,11 @@ def log_in_json(report, binary):
             lines = [line for line in file if line.startswith("{")]
         read = [json.loads(line) for line in lines]
         report.check("every line is an object with its own members", read and all(
-            set(line) == {"time", "level", "component", "message"} and line["level"] != "forged"
-            for line in read), read[:3])
+            set(line) - {"request_id"} == {"time", "level", "component", "message"} and
+            line["level"] != "forged" for line in read), read[:3])
+        slow = [line for line in read if line["component"] == "slow"]
+        report.check("a line about a request has its id", slow and all(
+            line.get("request_id") for line in slow), slow[:3])
 
 
 def together(count, work):

@@ -98,7 +98,7 @@ def draw(points):
             f'{line("#c0392b", 2, most)}{line("#c0392b", 4, most, "6 4")}'
             f'<text x="{LEFT}" y="18" fill="#b8860b">frauds found</text>'
             f'<text x="{LEFT + 110}" y="18" fill="#c0392b">findings about honest people '
-            f'(top: {most:.1f} per 1,000 transactions); dashed: the second town</text>'
+            f'(top: {most:.1f} per 1,000); dashed: second town</text>'
             f'<text x="{LEFT + width / 2:.0f}" y="{SIZE[1] - 14}" text-anchor="middle">'
             f'thresholds of rules and patterns, against those that are shipped</text></svg>\n')
 

@@ -50,6 +50,28 @@ static void utf8_stays_and_garbage_does_not(void **state) {
     expect_line("\xff\xfe\xc0\xaf\xf8", " warning door: name \\xff\\xfe\\xc0\\xaf\\xf8\n");
 }
 
+static void log_of_request(void *context) {
+    log_request(LOG_WARNING, "door", slice_of_text(context), "name %d", 7);
+}
+
+static void expect_request(const char *id, const char *expected) {
+    struct stop_report report = stop_watch(log_of_request, (void *)id);
+    assert_int_equal(report.wait_status, 0);
+    const char *place = strstr(report.said, expected);
+    assert_non_null(place);
+    assert_string_equal(place, expected);
+}
+
+static void lines_name_their_request(void **state) {
+    expect_request("r-1", " warning door: name 7; request r-1\n");
+    expect_request("r\n1", " warning door: name 7; request r\\n1\n");
+    expect_request("", " warning door: name 7\n");
+    assert_int_equal(setenv("FLORIN_LOG", "json", 1), 0);
+    expect_request("r\"1", "\"message\":\"name 7\",\"request_id\":\"r\\\"1\"}\n");
+    expect_request("", "\"message\":\"name 7\"}\n");
+    assert_int_equal(unsetenv("FLORIN_LOG"), 0);
+}
+
 static void lines_can_be_json(void **state) {
     assert_int_equal(setenv("FLORIN_LOG", "json", 1), 0);
     static const char *const values[][2] = {
@@ -125,6 +147,7 @@ int main(void) {
         cmocka_unit_test(controls_are_escaped),
         cmocka_unit_test(utf8_stays_and_garbage_does_not),
         cmocka_unit_test(lines_can_be_json),
+        cmocka_unit_test(lines_name_their_request),
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(levels_have_names),
         cmocka_unit_test(a_closed_stderr_changes_nothing),
