@@ -259,8 +259,8 @@ def holds(report, server):
     world.equal("the others are named", "also-large" in item["sentence"], True, item)
     world.equal("not dismissed", world.admin.post(path + "/dismiss", {}).code,
                 "anomaly_not_pending")
-    world.equal("the metrics tell that it waits", until(
-        lambda: b'florin_anomalies_waiting{action="hold"} 1\n' in world.admin.get(
+    world.equal("the metrics tell that it waits", within(
+        60, lambda: b'florin_anomalies_waiting{action="hold"} 1\n' in world.admin.get(
             "/metrics").body), True, "in time")
     done = world.admin.post(path + "/approve", {"comment": "called her"}, key="approve-1")
     world.equal("approved", (done.status, done["status"], done["comment"]),
