@@ -116,7 +116,9 @@ def main():
     if chromium is None:
         skip("there is no chromium here")
     install_driver()
-    with serving(config={**rules.config(RULES), "roles": OWN_ROLES}) as server:
+    config = {**rules.config(RULES), "roles": OWN_ROLES, "alarm_stops_payments": 1,
+              "recount_mib_per_s": 0}
+    with serving(config=config) as server:
         client = Client(server.port, server.admin_secret)
         shop = make_shop(client)
         keys = {"admin": server.admin_secret}
@@ -131,7 +133,7 @@ def main():
         shop["total"] = total(client)
         environment = dict(os.environ, FLORIN_URL=f"http://127.0.0.1:{server.port}",
                            FLORIN_KEYS=json.dumps(keys), FLORIN_SHOP=json.dumps(shop),
-                           CHROMIUM=chromium, MODULES=MODULES)
+                           FLORIN_DATA=server.data, CHROMIUM=chromium, MODULES=MODULES)
         page = os.path.join(TESTS, "web", "page.mjs")
         done = subprocess.run([WITH_NODE, "node", page], check=False,
                               env=environment, timeout=600)

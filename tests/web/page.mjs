@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The operator's page in a real browser, as its users meet it. Told by tests/suites/64-page.py:
 //   FLORIN_URL, FLORIN_KEYS (role: secret, as JSON), FLORIN_SHOP (ids made by the suite, as JSON),
-//   PICTURES (a folder for screenshots, or nothing).
+//   PICTURES (a folder for screenshots, or nothing), FLORIN_DATA (its folder, which is damaged last).
 // Prints "ok"/"not ok" lines and ends with `N passed, N failed`.
+import fs from "node:fs";
 import { createRequire } from "node:module";
 
 const { chromium } = createRequire(process.env.MODULES + "/")("playwright-core");
@@ -487,6 +488,44 @@ await attempt("a server that is gone", async () => {
   await page.waitForFunction(() => document.body.innerText.includes("cannot be reached"));
   check("is told in words", true);
   await page.context().close();
+});
+
+// A byte of the journal is another one.
+function damage() {
+  const folder = `${process.env.FLORIN_DATA}/journal`;
+  const name = fs.readdirSync(folder).filter((one) => one.endsWith(".segment")).sort()[0];
+  const file = fs.openSync(`${folder}/${name}`, "r+");
+  const bytes = Buffer.alloc(4 << 20);
+  fs.readSync(file, bytes, 0, bytes.length, 0);
+  fs.writeSync(file, "X", bytes.indexOf(shop.owner));
+  fs.closeSync(file);
+}
+
+await attempt("books that differ, and payments that are stopped", async () => {
+  damage();
+  const page = await open();
+  await signIn(page, "auditor");
+  await visit(page, "/integrity");
+  await page.getByRole("button", { name: "Check everything now" }).click();
+  await page.waitForSelector(".verdict.bad");
+  await page.waitForSelector("text=Payments are stopped until an admin decides.");
+  check("an auditor sees it and does not decide", await page.getByRole("button", { name: "Let payments go on" }).count() === 0);
+  await page.context().close();
+  const admin = await open();
+  await signIn(admin, "admin");
+  await visit(admin, "/integrity");
+  await admin.getByRole("button", { name: "Let payments go on" }).click();
+  await admin.waitForSelector("dialog[open]");
+  check("the dialog repeats what differs", /The books differ: .{20}/.test(await text(admin, "dialog")), await text(admin, "dialog"));
+  await picture(admin, "resume");
+  await admin.locator("dialog button[type=submit]").click();
+  await admin.waitForSelector("dialog", { state: "detached" });
+  await admin.waitForFunction(() => !document.body.innerText.includes("Payments are stopped"));
+  check("an admin decides", true);
+  const answer = await fetch(`${base}/check-integrity`, { headers: { Authorization: `Bearer ${keys.admin}` } });
+  check("and payments go on", (await answer.json()).payments_stopped === false);
+  check("no trouble in the console", admin.troubles.length === 0, admin.troubles.join("; "));
+  await admin.context().close();
 });
 
 await browser.close();

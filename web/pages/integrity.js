@@ -2,8 +2,8 @@
 // The books: what the running totals and the last recount say, and the full check with its progress.
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
-import { ago, Badge, Card, html, Time, Trouble, useLoad } from "../parts.js";
-import { follow, get } from "../session.js";
+import { Action, ago, Badge, Card, html, Time, Trouble, useLoad } from "../parts.js";
+import { follow, get, may, send } from "../session.js";
 
 // A full check that is under way; `progress` in thousandths.
 function useFullCheck() {
@@ -44,8 +44,22 @@ function Rules({ checked }) {
         : html`<${Badge} word=${String(one.differences)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
 }
 
+// Payments are stopped: whoever may decide reads what differs once more before they go on.
+function Stopped({ message, decided }) {
+  const [opened, open] = useState(false);
+  return html`<p class="trouble" role="alert">Payments are stopped until an admin decides.${" "}
+      ${may("books:resume") && html`<button class="danger" onClick=${() => open(true)}>Let payments go on</button>`}</p>
+    ${opened && html`<${Action} title="Let payments go on" word="Let payments go on" danger
+        act=${(_, once) => send("POST", "/check-integrity/resume", undefined, once)}
+        close=${(done) => { open(false); if (done) decided(); }}>
+      <p>The books differ: ${message}</p>
+      <p>Every node takes payments again. What was found so far does not stop them a second time; another difference does.</p>
+    </${Action}>`}`;
+}
+
 export function Integrity() {
   const quick = useLoad((signal) => get("/check-integrity", {}, signal), []);
+  const [decidedAbout, setDecidedAbout] = useState(null); // what was shown then
   const [full, begin] = useFullCheck();
   const data = full.data || quick.data;
   const percent = Math.floor(full.progress / 10);
@@ -61,7 +75,8 @@ export function Integrity() {
           ? `every record from the first was added up in ${data.took_ms.toLocaleString()} ms`
           : "from the totals that every commit keeps"}.
           ${data.recounts.finished_at && html` The last recount in the background ended <${Time} at=${data.recounts.finished_at} />.`}</p>
-        ${data.payments_stopped && html`<p class="trouble" role="alert">Payments are stopped until an admin decides.</p>`}`}</div>
+        ${data.payments_stopped && data !== decidedAbout
+          && html`<${Stopped} message=${data.message} decided=${() => setDecidedAbout(data)} />`}`}</div>
     </${Card}>
     ${data && html`<${Sums} currencies=${data.currencies} />
       ${data.checked.length > 0 && html`<${Rules} checked=${data.checked} />`}`}
