@@ -75,22 +75,3 @@ struct slice engine_reveal(const struct engine *engine, struct slice bytes, stru
     size_t size = record_reveal(bytes, engine->vault, place);
     return size == 0 ? bytes : slice_of(place, size);
 }
-
-void engine_alarm_set(struct engine *engine, const struct alarm_state *state) {
-    CHECK(state->stopped <= 1);
-    // Differences first: who sees that payments go on sees what that was decided about.
-    for (int i = 0; i < ALARM_DIFFERENCES; i++)
-        atomic_store(&engine->alarm[1 + i], state->differences[i]);
-    atomic_store(&engine->alarm[0], state->stopped);
-}
-
-struct alarm_state engine_alarm(const struct engine *engine) {
-    struct alarm_state state = {.stopped = atomic_load(&engine->alarm[0])};
-    for (int i = 0; i < ALARM_DIFFERENCES; i++)
-        state.differences[i] = atomic_load(&engine->alarm[1 + i]);
-    return state;
-}
-
-bool engine_is_stopped(const struct engine *engine) {
-    return atomic_load(&engine->payments_stopped) || atomic_load(&engine->alarm[0]) != 0;
-}

@@ -13,6 +13,7 @@ import rules
 from naive import Refusal, time_text
 from report import Report
 from review import PAYMENTS, ReviewedLedger
+from wait import within
 
 POOL = [
     ("large", ["hold", "flag"], {"amount": 800}, {"operations": ["transfer", "purchase"]}),
@@ -100,7 +101,7 @@ class World:
     def end_overdue(self):
         for one in self.ledger.end_overdue(self.now()):
             path = f"/v1/anomalies/{self.ids[one['id']]}"
-            if not rules.until(lambda: self.admin.get(path)["status"] == "expired"):
+            if not within(60, lambda: self.admin.get(path)["status"] == "expired"):
                 raise Different(f"{path} does not end: {self.admin.get(path)!r}")
             self.seen["expired"] = self.seen.get("expired", 0) + 1
 
