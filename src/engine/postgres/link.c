@@ -231,25 +231,38 @@ enum link_result link_ask(struct link *link, const char *text, char *ret_text, s
     return lost ? LINK_LOST : answer;
 }
 
+// The next result of preparing: whether it is as it must be.
+static bool take_prepared(struct link *link, ExecStatusType wanted) {
+    bool lost;
+    struct pg_result *result = next_result(link, &lost);
+    bool is_fine = result != NULL && PQresultStatus(result) == wanted;
+    if (!is_fine && result != NULL && PQresultStatus(result) != PGRES_PIPELINE_ABORTED)
+        note_failure(link, PQresultErrorMessage(result));
+    PQclear(result);
+    return is_fine;
+}
+
+// All in one flight: where the processor is busy each change of sides costs a turn of everybody
+// else, and one after the other they may take longer than a connection has time.
 static bool prepare_all(struct link *link, enum sql first, enum sql last) {
+    if (first > last)
+        return true;
+    if (PQenterPipelineMode(link->connection) != 1)
+        return false;
     for (enum sql statement = first; statement <= last; statement++) {
         char name[16];
-        bool lost, failed = false;
-        struct pg_result *result;
         (void)snprintf(name, sizeof(name), "s%d", (int)statement);
         if (PQsendPrepare(link->connection, name, sql_text(statement), 0, NULL) != 1)
             return false;
-        while ((result = next_result(link, &lost)) != NULL) {
-            if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-                note_failure(link, PQresultErrorMessage(result));
-                failed = true;
-            }
-            PQclear(result);
-        }
-        if (lost || failed)
+    }
+    if (PQpipelineSync(link->connection) != 1)
+        return false;
+    for (enum sql statement = first; statement <= last; statement++) {
+        bool lost;
+        if (!take_prepared(link, PGRES_COMMAND_OK) || next_result(link, &lost) != NULL || lost)
             return false;
     }
-    return true;
+    return take_prepared(link, PGRES_PIPELINE_SYNC);
 }
 
 enum link_result link_open(struct link *link, const char *url, const char *settings, enum sql first,
@@ -267,8 +280,7 @@ enum link_result link_open(struct link *link, const char *url, const char *setti
     }
     (void)PQsetNoticeReceiver(link->connection, take_notice, link);
     (void)PQsetErrorContextVisibility(link->connection, PQSHOW_CONTEXT_NEVER);
-    if (link_run(link, settings) != LINK_OK || !prepare_all(link, first, last) ||
-        (first <= last && PQenterPipelineMode(link->connection) != 1)) {
+    if (link_run(link, settings) != LINK_OK || !prepare_all(link, first, last)) {
         link_close(link);
         return LINK_LOST;
     }
