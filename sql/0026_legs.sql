@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS decisions (
 COMMENT ON TABLE decisions IS
     'What was decided about work on several shards, here. A commit goes when all its legs are '
     'finished, an abort a day later.';
+COMMENT ON COLUMN decisions.gid IS 'Names the work, as its prepared transactions are named.';
+COMMENT ON COLUMN decisions.is_commit IS 'Whether the legs are committed; else they are rolled back.';
+COMMENT ON COLUMN decisions.made_ms IS 'When it was decided, in milliseconds since 1970 UTC.';
 COMMENT ON COLUMN decisions.legs IS 'The shards that have legs of it, with a comma between two.';
 
 CREATE TABLE IF NOT EXISTS legs (
@@ -20,6 +23,9 @@ CREATE TABLE IF NOT EXISTS legs (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE legs IS
     'Each leg writes one row, so that one which is neither prepared nor here is missed.';
+
+COMMENT ON COLUMN legs.gid IS 'Of the work that it is a leg of: as in decisions, where that is decided.';
+COMMENT ON COLUMN legs.made_ms IS 'When it was written, in milliseconds since 1970 UTC.';
 
 COMMENT ON COLUMN bank_ids.record IS
     'The record of the transaction; 0: it is on the shard of the transaction''s slot.';
