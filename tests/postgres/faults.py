@@ -16,8 +16,9 @@ from proxy import Proxy
 from shop import Shop, Worker
 
 
-# A crashed server recovers for seconds where little of the machine is left for it.
-DEADLINE = {"request_deadline_ms": 18000}
+# A crashed server recovers for seconds where little of the machine or its disk is left for it.
+DEADLINE = {"request_deadline_ms": 45000}
+PATIENCE = 60.0  # of clients: longer than that
 
 
 def backends(cluster, database):
@@ -55,6 +56,8 @@ class FaultKiller(Killer):
     def __init__(self, report, binary, seed, cluster):
         super().__init__(report, binary, seed, workers=8)
         self.server.config = DEADLINE
+        client = self.server.client
+        self.server.client = lambda secret=None, timeout=PATIENCE: client(secret, timeout)
         self.cluster = cluster
 
     def play_faults(self, faults):
@@ -80,7 +83,7 @@ class FaultKiller(Killer):
         for worker in workers:
             worker.quit.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(2 * PATIENCE)
             if worker.trouble is not None or worker.is_alive():
                 self.report.fail(name, f"a worker: {worker.trouble!r}")
         sent = [request for worker in workers for request in worker.sent]
@@ -209,7 +212,7 @@ def killed_at_each_step(report, binary, cluster, seed):
             report.check(f"killed {moment} {statement}", proxy.wait(20))
             server.kill()
             for worker in workers:
-                worker.join(30)
+                worker.join(2 * PATIENCE)
                 if worker.trouble is not None or worker.is_alive():
                     report.fail(f"killed {moment} {statement}", f"a worker: {worker.trouble!r}")
             server.start()
@@ -251,7 +254,7 @@ def stopped_node(report, binary, cluster, seed):
         for worker in workers:
             worker.quit.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(2 * PATIENCE)
             report.check("a worker", worker.trouble is None and not worker.is_alive(),
                          repr(worker.trouble))
         sent = [request for worker in workers for request in worker.sent]
@@ -291,7 +294,7 @@ def both_write(report, binary, cluster, seed, config, title):
         for worker in workers:
             worker.quit.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(2 * PATIENCE)
             report.check("a worker", worker.trouble is None and not worker.is_alive(),
                          repr(worker.trouble))
         sent = [request for worker in workers for request in worker.sent]
