@@ -166,7 +166,8 @@ static bool take_totals(struct engine *engine, struct integrity_report *report) 
             .deposits = accounts[i].deposits,
             .withdrawals = accounts[i].withdrawals,
         };
-        shown->difference = shown->wallet_balances - (shown->deposits - shown->withdrawals);
+        shown->difference = shown->wallet_balances -
+                            (shown->deposits - shown->withdrawals + accounts[i].transit);
         if (shown->difference != 0 && adds_up)
             (void)snprintf(report->message, sizeof(report->message),
                            "the wallets of %.12s together have another sum than what came in and "

@@ -44,7 +44,8 @@ static void look_at_totals(struct pulse *pulse) {
     bool is_off = false;
     for (uint32_t i = 0; i < count && !is_off; i++) {
         const struct currency_account *account = &pulse->accounts[i];
-        is_off = account->balances != account->deposits - account->withdrawals;
+        is_off = account->balances !=
+                 account->deposits - account->withdrawals + account->transit;
         if (is_off)
             (void)snprintf(why, sizeof(why),
                            "the wallets of %.12s together have another sum than what came in and "

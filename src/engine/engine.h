@@ -25,6 +25,7 @@ struct outcome {
     uint8_t status;   // enum status
     bool replayed;    // the first answer again
     bool aside;       // busy for now, nothing was done: a row is locked; may be submitted again
+    bool anew;        // the engine's: it was set aside, and this time it is to be decided
     bool elsewhere;   // likewise: another shard is to decide it (engine/shards)
     bool has_version; // `version` is that of the wallet which the answer is
     uint8_t hidden;   // of a transaction, from somebody bound: bits of enum hidden
@@ -366,6 +367,8 @@ struct engine {
     // Ids of things that are older say nothing of their places: these books were moved, and
     // `position_of` tells. 0: there are none.
     uint64_t moved_ms;
+    // These books are one shard of several: records name wallets that it does not have.
+    bool is_shard;
     // Opens the free texts of these books; NULL: they are plain. The engine's.
     struct text_vault *vault;
     // While it is true whatever takes money is refused as rules_not_loaded. Thread: any.

@@ -93,6 +93,8 @@ static void of_parked(const struct record *record, struct audit_entry *entry) {
 }
 
 uint32_t audit_entry_count(const struct record *record) {
+    if (record_arrives(record))
+        return 0; // the shard that decided it tells
     // An approved payment that was held has two records; the last one tells all.
     if (record->kind == RECORD_PARKED && record->parked.cause == PARKED_FOR_REVIEW &&
         record->parked.status == PARKED_APPROVED && record->parked.held != 0)

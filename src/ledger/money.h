@@ -35,6 +35,8 @@ struct currency_account {
     money_total deposits;    // all that ever came in
     money_total withdrawals; // all that ever went out
     money_total balances;    // of all wallets, added up change by change: deposits - withdrawals
+    money_total transit;     // of one of several shards: what came from the others less what went
+                             // there; it is in `balances`, too
 };
 
 // ISO 4217: finds a code's exponent. False when the list of 2024 has no such code. Thread: any.

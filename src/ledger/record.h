@@ -48,6 +48,7 @@ struct posting_side {
     uint64_t version;
     // History, filled in by the engine: the wallet's transactions are numbered from 1. `previous`
     // is the position of number - 1, `skip` that of history_skip_target(number) (history.h).
+    // Number 0 of a wallet: it is on another shard, which has a record of its own for this side.
     uint32_t number;
     uint64_t previous;
     uint64_t skip;
@@ -114,6 +115,11 @@ struct key_facts {
     uint64_t opening;         // of a rotation: position of the record that made the key
     struct slice name, owner; // of a creation
 };
+
+// Whether that side of a transaction is of a wallet that another shard has.
+static inline bool posting_is_elsewhere(const struct posting_side *side) {
+    return !id_is_zero(side->wallet) && side->number == 0;
+}
 
 // Why not, with the numbers that the sentence needs. Fields that do not matter for the status are
 // zero.
@@ -220,6 +226,12 @@ struct record {
         struct alarm_facts alarm;
     };
 };
+
+// Whether it is but the payee's side of a payment that another shard has decided: that shard has the
+// transaction.
+static inline bool record_arrives(const struct record *record) {
+    return record->kind == RECORD_TRANSACTION && posting_is_elsewhere(&record->transaction.debit);
+}
 
 // Appends the record's bytes: a multiple of 8, at most LIMIT_RECORD_BYTES_MAX, with size and CRC32C
 // in front. Thread: any. Returns the number of bytes.

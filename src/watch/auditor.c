@@ -526,6 +526,7 @@ struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_m
         .seal = &engine->seal,
         .locator_time_shift = engine->locator_time_shift,
         .moved_ms = engine->moved_ms,
+        .is_shard = engine->is_shard,
         .find_position = find_position,
         .record_at = record_at,
         .wallet_changed = wallet_changed,

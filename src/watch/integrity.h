@@ -14,8 +14,8 @@ struct integrity_currency {
     money_total wallet_balances; // added up wallet by wallet
     money_total deposits;        // added up from postings
     money_total withdrawals;
-    money_total
-        difference; // wallet_balances - (deposits - withdrawals); 0 when the books are right
+    money_total transit; // of one of several shards: from the others, less to them
+    money_total difference; // wallet_balances - (deposits - withdrawals + transit); right is 0
 };
 
 // One thing that must be true, and how often it was looked at.

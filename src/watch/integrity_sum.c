@@ -16,6 +16,7 @@ static void add_currency(struct integrity_report *report, const struct integrity
         own->wallet_balances += more->wallet_balances;
         own->deposits += more->deposits;
         own->withdrawals += more->withdrawals;
+        own->transit += more->transit;
         own->difference += more->difference;
         return;
     }

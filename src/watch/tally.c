@@ -537,8 +537,9 @@ static void add_up_balances(struct tally *tally, struct integrity_report *report
         currency->wallet_count = account->wallet_count;
         currency->deposits = account->deposits;
         currency->withdrawals = account->withdrawals;
-        currency->difference =
-            currency->wallet_balances - (currency->deposits - currency->withdrawals);
+        currency->transit = account->transit;
+        currency->difference = currency->wallet_balances -
+                               (currency->deposits - currency->withdrawals + currency->transit);
         if (currency->difference != 0) {
             struct buffer text = {0};
             buffer_add_i128(&text, currency->difference);

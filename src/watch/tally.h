@@ -70,7 +70,7 @@ struct tally_key {
 struct tally_currency {
     struct currency currency;
     uint32_t wallet_count;
-    money_total deposits, withdrawals;
+    money_total deposits, withdrawals, transit;
 };
 
 // What the tally asks of its owner. Any function may be NULL but record_at.
@@ -80,6 +80,7 @@ struct tally_source {
     uint64_t (*find_position)(void *context, struct id transaction);
     // Of books that were moved: with a seal, `find_position` tells of ids that are older. 0: none.
     uint64_t moved_ms;
+    bool is_shard; // of several: wallets of others get and give money
     uint32_t locator_time_shift; // as in struct engine
     // The bytes of an earlier record; empty: there is none at that position. They live until the
     // next call.

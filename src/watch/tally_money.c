@@ -187,6 +187,22 @@ static bool take_payout(struct tally *tally, const struct transaction_facts *fac
     return holds;
 }
 
+// ---- other shards -------------------------------------------------------------------------------
+
+// Whether the payee is on another shard, which has a record of its own about that.
+static bool departs(const struct tally *tally, const struct transaction_facts *facts) {
+    return tally->source.is_shard && posting_is_elsewhere(&facts->credit);
+}
+
+static bool take_transit(struct tally *tally, struct id wallet, const struct currency *currency,
+                         int64_t amount) {
+    struct tally_currency *account = currency_of(tally, wallet, currency);
+    if (account == NULL)
+        return false;
+    account->transit += amount;
+    return true;
+}
+
 // ---- between wallets ----------------------------------------------------------------------------
 
 static bool take_payment(struct tally *tally, const struct transaction_facts *facts,
@@ -202,6 +218,16 @@ static bool take_payment(struct tally *tally, const struct transaction_facts *fa
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a payment points at an opening that it does not have");
     return take_side(tally, &facts->debit, &facts->currency, -facts->amount, held_change, false) &&
+           (departs(tally, facts)
+                ? take_transit(tally, facts->debit.wallet, &facts->currency, -facts->amount)
+                : take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false));
+}
+
+// The payee's side of a payment that another shard has decided.
+static bool take_arrival(struct tally *tally, const struct transaction_facts *facts) {
+    if (!tally->source.is_shard || facts->external_total != 0 || facts->bank_id.size != 0)
+        return tally_differs(tally, INTEGRITY_POSTINGS, "a payment comes from nowhere");
+    return take_transit(tally, facts->credit.wallet, &facts->currency, facts->amount) &&
            take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
 }
 
@@ -216,7 +242,8 @@ static bool take_purchase(struct tally *tally, const struct transaction_facts *f
     if (!id_is_zero(facts->subject))
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a purchase names a hold that it did not capture");
-    return is_merchant(tally, facts->credit.wallet) && take_payment(tally, facts, 0);
+    return (departs(tally, facts) || is_merchant(tally, facts->credit.wallet)) &&
+           take_payment(tally, facts, 0);
 }
 
 static bool take_transfer(struct tally *tally, const struct transaction_facts *facts) {
@@ -345,6 +372,8 @@ static bool take_id(struct tally *tally, const struct transaction_facts *facts) 
 
 bool tally_take_transaction(struct tally *tally, const struct transaction_facts *facts) {
     enum command_type operation = (enum command_type)tally->record->operation;
+    if (record_arrives(tally->record))
+        return take_arrival(tally, facts);
     tally->transaction_count++;
     if (!take_id(tally, facts) || !take_bank_id(tally, facts))
         return false;

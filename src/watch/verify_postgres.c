@@ -18,6 +18,7 @@
 #include "watch/rows.h"
 #include "watch/tally.h"
 
+#define KIND_ARRIVAL 21 // in the column of records
 #define TIME_SHIFT 17 // of a record's number: its milliseconds stand above so many bits
 
 struct examination {
@@ -35,6 +36,7 @@ struct examination {
     uint64_t round_left; // records of the present round still to come
     uint64_t round_time_ms;
     uint64_t key_count;
+    bool is_shard;
     // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
     // records that opened them. 0: none did.
     uint64_t moved_last;
@@ -172,7 +174,8 @@ static bool take_posting(struct examination *examination, uint64_t number,
                          int64_t amount) {
     const struct rows *rows = &examination->postings;
     uint32_t index = 0;
-    if (id_is_zero(side->wallet))
+    if (id_is_zero(side->wallet) ||
+        (examination->is_shard && posting_is_elsewhere(side))) // another shard has it
         return true;
     index = tally_map_find(&examination->numbers, side->wallet);
     if (index == 0)
@@ -294,8 +297,10 @@ static void take_moved_numbers(struct examination *examination) {
 static bool take_columns(struct examination *examination, uint64_t number,
                          const struct record *record) {
     const struct rows *rows = &examination->records;
-    bool moves = record->kind == RECORD_TRANSACTION;
-    if (rows_number(rows, 2) != (int64_t)record->time_ms || rows_number(rows, 3) != record->kind ||
+    bool arrives = record_arrives(record);
+    bool moves = record->kind == RECORD_TRANSACTION && !arrives;
+    int64_t kind = arrives ? KIND_ARRIVAL : record->kind;
+    if (rows_number(rows, 2) != (int64_t)record->time_ms || rows_number(rows, 3) != kind ||
         rows_number(rows, 4) != (moves ? record->transaction.type : 0) ||
         !slice_equal(rows_bytes(rows, 5), record->origin.principal) ||
         !slice_equal(rows_bytes(rows, 6), moves ? record->transaction.order : slice_of(NULL, 0)))
@@ -525,15 +530,18 @@ static bool meet_currency(struct examination *examination, const struct rows *ro
     struct slice code = rows_bytes(rows, 0);
     for (uint32_t i = 0; i < examination->tally.currency_count; i++) {
         const struct tally_currency *ours = &examination->tally.currencies[i];
-        struct buffer deposits = {0}, withdrawals = {0};
+        struct buffer deposits = {0}, withdrawals = {0}, transit = {0};
         if (!slice_equal(code, currency_code(&ours->currency)))
             continue;
         buffer_add_i128(&deposits, ours->deposits);
         buffer_add_i128(&withdrawals, ours->withdrawals);
+        buffer_add_i128(&transit, ours->transit);
         bool fits = slice_equal(rows_bytes(rows, 1), buffer_slice(&deposits)) &&
                     slice_equal(rows_bytes(rows, 2), buffer_slice(&withdrawals)) &&
                     rows_number(rows, 3) == ours->wallet_count &&
-                    rows_number(rows, 4) == ours->currency.exponent;
+                    rows_number(rows, 4) == ours->currency.exponent &&
+                    slice_equal(rows_bytes(rows, 5), buffer_slice(&transit));
+        buffer_done(&transit);
         buffer_done(&deposits);
         buffer_done(&withdrawals);
         return fits || differs(examination, "the totals of %.*s are not what its records add up to",
@@ -633,7 +641,7 @@ static void meet_now(struct examination *examination) {
                     meet_refund) &&
            meet_all(examination, "currencies",
                     "SELECT code::bytea, deposits::text::bytea, withdrawals::text::bytea, "
-                    "wallet_count, exponent::bigint FROM currencies",
+                    "wallet_count, exponent::bigint, transit::text::bytea FROM currencies",
                     tally->currency_count, meet_currency) &&
            meet_all(examination, "slots",
                     "SELECT slot::bigint, chain, last_record, record_count FROM slots", LIMIT_SLOTS,
@@ -681,14 +689,15 @@ static void meet_archive(struct examination *examination) {
 static void begin(struct examination *examination) {
     struct rows rows;
     rows_open(&rows, &examination->link, "birth",
-              "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea "
-              "FROM florin.books");
+              "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea, "
+              "(shard IS NOT NULL)::integer::bigint FROM florin.books");
     if (rows.is_there) {
         struct slice chain = rows_bytes(&rows, 0);
         if (chain.size == sizeof(examination->first_chain.bytes))
             memcpy(examination->first_chain.bytes, chain.bytes, chain.size);
         examination->moved_last = (uint64_t)rows_number(&rows, 1);
         examination->slack = (uint64_t)rows_number(&rows, 2);
+        examination->is_shard = rows_number(&rows, 4) != 0;
         struct slice from = rows_bytes(&rows, 3);
         (void)snprintf(examination->report->moved_from, sizeof(examination->report->moved_from),
                        "%.*s", (int)from.size, (const char *)from.bytes);
@@ -700,6 +709,7 @@ static void begin(struct examination *examination) {
         examination->frame.heads[i].chain = examination->first_chain;
     struct tally_source source = {.record_at = record_at,
                                   .find_position = find_position,
+                                  .is_shard = examination->is_shard,
                                   .context = examination};
     tally_init(&examination->tally, &source);
     tally_map_init(&examination->numbers, sizeof(struct opening_numbered));

@@ -6,6 +6,7 @@ totals over both, old maps, and what is refused."""
 import json
 import os
 import sys
+import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -37,8 +38,15 @@ class World:
         self.client = self.server.client()
         self.wallets = ([], [])
         self.count = 0
+        self.bought, self.others = [], []
         while min(map(len, self.wallets)) < wanted:
             self.open()
+        self.shops, self.dollars, self.closed = ({}, {}, {})
+        while len(self.shops) < 2 or len(self.dollars) < 2 or len(self.closed) < 2:
+            self.keep(self.shops, kind="merchant")
+            self.keep(self.dollars, currency="USD")
+            closed = self.keep(self.closed)
+            self.client.patch(f"/v1/wallets/{closed}", {"status": "closed"})
 
     def open(self, kind="customer"):
         self.count += 1
@@ -47,6 +55,14 @@ class World:
         assert made.status == 201, made
         self.wallets[self.place(made.json["id"])].append(made.json["id"])
         return made.json["id"]
+
+    def keep(self, places, **fields):
+        self.count += 1
+        made = self.client.post("/v1/wallets", {"owner": f"owner-{self.count}",
+                                                "currency": "EUR", **fields}).json["id"]
+        places[self.place(made)] = made
+        self.others.append(made)
+        return made
 
     @staticmethod
     def place(identifier):
@@ -84,18 +100,106 @@ def routing(_, world):
         report.equal("its history has it", [item["id"] for item in history], [made.json["id"]])
 
 
+def payments(_, world):
+    """Between wallets of two shards."""
+    for place in (0, 1):
+        one, two = world.wallets[place][0], world.wallets[1 - place][2]
+        before, there = world.balance(one), world.balance(two)
+        made = world.transfer(one, two, 40, key=f"across-{place}")
+        report.equal(f"a transfer from shard {place} to the other", made.status, 201, made)
+        report.equal("its sides say what stands then",
+                     (made.json["debit"]["balance"], made.json["credit"]["balance"]),
+                     (before - 40, there + 40))
+        report.equal("both wallets have it at once", (world.balance(one), world.balance(two)),
+                     (before - 40, there + 40))
+        again = world.transfer(one, two, 40, key=f"across-{place}")
+        report.equal("a key answers again", (again.replayed, again.json["id"]),
+                     (True, made.json["id"]))
+        for wallet in (one, two):
+            history = world.client.get(f"/v1/wallets/{wallet}/transactions").json["items"]
+            shown = world.client.get(f"/v1/transactions/{made.json['id']}").json
+            report.equal("it is in the history of both, the same", history[0], shown)
+        back = world.transfer(two, one, 15)
+        report.equal("and back", (back.status, world.balance(one), world.balance(two)),
+                     (201, before - 25, there + 25), back)
+        at = world.client.get(f"/v1/wallets/{two}/balance?at={back.json['created_at']}")
+        report.equal("balances of the past know it", at.json.get("balance"), there + 25, at)
+        batch = world.client.post("/v1/batches", {"atomic": place == 0, "operations": [
+            {"type": "transfer", "from": one, "to": two, "amount": amount}
+            for amount in (1, 2, 3)] + [
+            {"type": "transfer", "from": one, "to": world.wallets[place][1], "amount": 4}]})
+        report.equal("a batch of them", (batch.status, world.balance(two)), (200, there + 31),
+                     batch)
+        for body, code in (
+                ({"from": one, "to": two, "amount": 10**9}, "insufficient_funds"),
+                ({"from": one, "to": two[:-4] + "0000", "amount": 1}, "not_found"),
+                ({"from": one, "to": world.dollars[1 - place], "amount": 1}, "currency_mismatch"),
+                ({"from": one, "to": world.closed[1 - place], "amount": 1}, "wallet_closed")):
+            refused = world.client.post("/v1/transfers", body)
+            report.equal(f"{code} is found out on the other shard", refused.code, code, refused)
+        bought = world.client.post("/v1/purchases", {"wallet": one, "merchant": two, "amount": 1})
+        report.equal("a purchase needs a merchant there", bought.code, "not_a_merchant", bought)
+        shop = world.shops[1 - place]
+        bought = world.client.post("/v1/purchases", {"wallet": one, "merchant": shop,
+                                                     "amount": 5, "order": f"order-{place}"})
+        report.equal("and is one", (bought.status, world.balance(shop)), (201, 5), bought)
+        found = world.client.list(f"/v1/transactions?order=order-{place}")
+        report.equal("found by its order, once", [item["id"] for item in found],
+                     [bought.json["id"]])
+        world.bought.append(bought.json["id"])
+    world.transfer(world.wallets[0][0], world.wallets[1][2], 9)
+    moved = [SHARDS.sql(place, "SELECT transit FROM currencies WHERE code = 'EUR'",
+                        world.server.data) for place in (0, 1)]
+    report.equal("what is in transit sums to zero", sum(map(int, moved)), 0, moved)
+    report.check("and is not nothing", moved[0] != "0", moved)
+
+
 def refusals(_, world):
     here, there = world.wallets[0][0], world.wallets[1][0]
-    refused = world.transfer(here, there, 1, key="across")
-    report.equal("a payment across shards is refused", (refused.status, refused.code),
+    before = world.balance(here), world.balance(there)
+    held = world.client.post("/v1/holds", {"wallet": here, "merchant": world.shops[1],
+                                           "amount": 1, "expires_in": 60}, key="held")
+    report.equal("a hold for another shard is refused", (held.status, held.code),
                  (501, "across_shards"))
-    report.equal("and not remembered", world.transfer(here, there, 1, key="across").replayed, False)
-    report.equal("nothing moved", (world.balance(here), world.balance(there)), (700, 700))
+    held = world.client.post("/v1/holds", {"wallet": here, "merchant": world.shops[1],
+                                           "amount": 1, "expires_in": 60}, key="held")
+    report.equal("and not remembered", (held.status, held.replayed), (501, False))
+    refund = world.client.post("/v1/refunds", {"purchase": world.bought[0], "amount": 1})
+    report.equal("so is a refund from there", refund.code, "across_shards", refund)
     batch = world.client.post("/v1/batches", {"atomic": True, "operations": [
         {"type": "transfer", "from": here, "to": world.wallets[0][1], "amount": 1},
         {"type": "transfer", "from": there, "to": world.wallets[1][1], "amount": 1}]})
-    report.equal("an atomic batch across shards, too", batch.code, "across_shards", batch)
-    report.equal("nothing of it moved", (world.balance(here), world.balance(there)), (700, 700))
+    report.equal("and an atomic batch of payers on two shards", batch.code, "across_shards", batch)
+    report.equal("nothing moved", (world.balance(here), world.balance(there)), before)
+
+
+def crowd(_, world):
+    """Payments between both shards from many at once: nothing is lost, doubled or stuck."""
+    wallets = world.wallets[0][:3] + world.wallets[1][:3]
+    before = sum(map(world.balance, wallets))
+    answers = []
+
+    def play(number):
+        with world.server.client() as client:
+            for turn in range(20):
+                source = wallets[(number + turn) % 6]
+                target = wallets[(number + turn * 5 + 1) % 6]
+                if source != target:
+                    answers.append(client.post(
+                        "/v1/transfers", {"from": source, "to": target, "amount": 1 + turn},
+                        key=f"crowd-{number}-{turn}"))
+
+    players = [threading.Thread(target=play, args=(number,)) for number in range(8)]
+    for player in players:
+        player.start()
+    for player in players:
+        player.join(180)
+    odd = [answer for answer in answers
+           if answer.status != 201 and answer.code not in ("insufficient_funds", "busy")]
+    report.equal("all are answered", odd, [])
+    report.equal("no money is made or lost", sum(map(world.balance, wallets)), before)
+    done = sum(answer.status == 201 for answer in answers)
+    report.check("and most of them are done", done > len(answers) // 2, f"{done}/{len(answers)}")
 
 
 def batches(_, world):
@@ -156,7 +260,7 @@ def bank_ids(_, world):
 
 
 def lists(_, world):
-    wallets = sorted(sum(world.wallets, []))
+    wallets = sorted(sum(world.wallets, []) + world.others)
     shown = [item["id"] for item in world.client.list("/v1/wallets?limit=2")]
     report.equal("all wallets are listed once, page by page", sorted(shown), wallets)
     times = [item["created_at"] for item in world.client.list("/v1/transactions?limit=3")]
@@ -168,7 +272,8 @@ def lists(_, world):
     report.equal("and by four", entries[4], entries[1000])
     rows = [int(SHARDS.sql(place, "SELECT count(*) FROM records WHERE kind = 1",
                            world.server.data)) for place in (0, 1)]
-    opened = [item for item in entries[1000] if item["operation"] == "openWallet"]
+    opened = [item for item in entries[1000]
+              if item["operation"] in ("openWallet", "changeWallet")]
     report.equal("it has what was done on both", (len(opened), min(rows) > 0), (sum(rows), True),
                  entries[1000][:1])
     owner = world.client.list("/v1/wallets?owner=owner-2")
@@ -178,14 +283,16 @@ def lists(_, world):
 def totals(_, world):
     answer = world.client.get("/check-integrity")
     found = {item["currency"]: item for item in answer.json["currencies"]}["EUR"]
+    euros = len(sum(world.wallets, [])) + len(world.others) - len(world.others) // 3
     report.equal("the totals are those of both",
                  (answer.json["consistent"], found["deposits"], found["wallet_balances"],
-                  found["wallets"]), (True, 2592, 2580, sum(map(len, world.wallets))), answer)
+                  found["wallets"], found["difference"]), (True, 2592, 2580, euros, 0), answer)
     full = world.client.get("/check-integrity?depth=full")
     report.equal("a full check adds both up", full.json["consistent"], True, full)
     counts = {check["check"]: check["count"] for check in full.json["checked"]}
-    report.equal("and looks at all transactions", counts.get("postings"), 14 + 2 * (24 + 6 + 16),
-                 counts)
+    rows = [int(SHARDS.sql(place, "SELECT transaction_count FROM books", world.server.data))
+            for place in (0, 1)]
+    report.equal("and looks at all transactions", counts.get("postings"), sum(rows), counts)
 
 
 def keys(world):
@@ -219,7 +326,7 @@ def old_map(_, world, other):
     """Slots without anything in them change hands behind the backs of two nodes."""
     owners = [f"late-{number}" for number in range(40)]
     free = []
-    used = {shards.slot_of(wallet) for wallet in sum(world.wallets, [])}
+    used = {shards.slot_of(wallet) for wallet in sum(world.wallets, []) + world.others}
     SHARDS.give(world.server.data, "slot BETWEEN 600 AND 1023 AND slot NOT IN "
                 f"({','.join(map(str, used | {0}))})", 1, 0)
     for node in (world.server, other):
@@ -321,13 +428,14 @@ def stops(_, world):
 shards.serve_from(SHARDS)
 
 WORLD = World()
-for step in (routing, refusals, batches, bank_ids, lists, totals):
+for step in (routing, batches, bank_ids, lists, payments, refusals, crowd, totals):
     report.run(step.__name__, step, WORLD)
 if WORLD.server.process.poll() is not None:
     print(WORLD.server.log())
 OTHER = keys(WORLD)
 report.run("old map", old_map, WORLD, OTHER)
 report.run("showing", showing, WORLD)
+LAST = WORLD.balance(WORLD.wallets[1][0])
 for server in (WORLD.server, OTHER):
     report.equal("it stops in order", server.stop(), 0, server.log())
 verified = WORLD.server.verify()
@@ -335,8 +443,9 @@ report.equal("both shards verify", verified.returncode, 0, verified.stdout + ver
 report.run("starts", starts, WORLD)
 report.run("one shard", one_shard)
 WORLD.server.start()
-report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]),
-             700 - (2 + 4 + 6 + 8 + 10) - 1 + 8 * 7)
+report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]), LAST)
 report.equal("it stops again", WORLD.server.stop(), 0)
 report.run("stops", stops, WORLD)
+if report.failed:
+    print(WORLD.server.log()[-3000:])
 report.finish()

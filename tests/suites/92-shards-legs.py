@@ -209,10 +209,10 @@ def left_behind(_, world):
     books = SHARDS.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
     gids = [f"florin:{books}:a:{name}" for name in ("undecided", "decided", "lost")]
     for gid in gids[:2]:
-        SHARDS.sql(1, f"BEGIN; INSERT INTO legs VALUES ('{gid}', 0); "
+        SHARDS.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{gid}', 0); "
                       f"PREPARE TRANSACTION '{gid}'", world.key)
     foreign = "florin:" + "0" * 32 + ":a:other"
-    SHARDS.sql(1, f"BEGIN; INSERT INTO legs VALUES ('{foreign}', 0); "
+    SHARDS.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{foreign}', 0); "
                   f"PREPARE TRANSACTION '{foreign}'", world.key)
     for gid in gids[1:]:
         SHARDS.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, 'b', 0)", world.key)

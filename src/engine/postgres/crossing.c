@@ -15,11 +15,14 @@
 #include "engine/postgres/crossing_private.h"
 #include "engine/postgres/lineage.h"
 #include "engine/postgres/link.h"
+#include "engine/postgres/number.h"
 #include "engine/postgres/postgres.h"
+#include "ledger/owner.h"
 
 #define CONNECT_WAIT_NS UINT64_C(1500000000)
 #define ASK_WAIT_NS     UINT64_C(2000000000)
 #define AWAY_NS         UINT64_C(3000000000) // a shard that was away is left alone for so long
+#define TRIES 4
 #define TEXT_BYTES      ((size_t)2 * 1024 * 1024)
 
 static const char settings[] =
@@ -34,6 +37,7 @@ struct crossing {
     const struct shard_place *places;
     struct link links[SHARDS_MAX];
     uint64_t away_until_ns[SHARDS_MAX];
+    uint64_t hash_seed;
     uint32_t begun;    // parts with a transaction under way: bit 1 << place
     uint32_t prepared; // parts where PREPARE was tried
     struct buffer query;
@@ -116,7 +120,7 @@ static void write_facts_query(struct crossing *crossing, const struct legs *legs
     bool is_first = true;
     buffer_reset(query);
     BUFFER_ADD(query,
-               "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT coalesce(string_agg(format("
+               "SELECT coalesce(string_agg(format("
                "'%s %s %s %s', n.i, CASE WHEN s.state = 0 THEN 1 ELSE 0 END, "
                "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.b, 'hex')))::integer, "
                "coalesce((SELECT string_agg(encode(convert_to(k.currency, 'UTF8'), 'hex') || '=' "
@@ -138,6 +142,16 @@ static int digit_of(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool take_signed(const char **text, int64_t *ret_value) {
+    uint64_t value = 0;
+    bool is_negative = **text == '-';
+    *text += is_negative;
+    if (!lineage_take_number(text, &value))
+        return false;
+    *ret_value = (int64_t)(is_negative ? 0 - value : value);
+    return true;
 }
 
 // Bytes of hexadecimal digits up to something else; false: more than there is room for.
@@ -194,15 +208,133 @@ static bool take_facts(struct legs *legs, const char *text, uint32_t *ret_count)
     return true;
 }
 
+// ---- wallets ------------------------------------------------------------------------------------
+
+// One line for each: its place, whether the slot is owned, whether the wallet is not there (0),
+// locked for us (1) or somebody else's (2); and the wallet. One that is still to get what has
+// arrived is its shard's.
+static uint32_t write_wallets_query(struct crossing *crossing, struct legs *legs,
+                                    uint32_t place) {
+    struct buffer *query = &crossing->query;
+    uint32_t asked = 0;
+    buffer_reset(query);
+    BUFFER_ADD(query,
+               "SELECT coalesce(string_agg(line, E'\\n' ORDER BY i), '') FROM (SELECT n.i, "
+               "concat_ws(' ', n.i, CASE WHEN s.state = 0 THEN 1 ELSE 0 END, "
+               "CASE WHEN w.slot IS NOT NULL AND NOT EXISTS (SELECT FROM legs l WHERE NOT "
+               "l.is_taken AND l.slot = n.slot AND l.number = n.number) THEN 1 "
+               "WHEN EXISTS (SELECT FROM wallets x WHERE x.slot = n.slot AND x.number = n.number) "
+               "THEN 2 ELSE 0 END, encode(w.id, 'hex'), encode(c.code::bytea, 'hex'), c.exponent, "
+               "w.kind, w.tier, w.status, w.balance, w.held, w.credit_limit, w.version, "
+               "encode(w.owner, 'hex'), coalesce(encode(w.habits, 'hex'), '-')) AS line "
+               "FROM (SELECT * FROM (VALUES ");
+    for (uint32_t i = 0; i < legs->wallet_count; i++) {
+        struct leg_wallet *wallet = &legs->wallets[i];
+        uint64_t number;
+        if (wallet->part != place ||
+            !number_of_id(&crossing->parts[place]->seal, wallet->id, &number))
+            continue;
+        buffer_add_format(query, "%s(%" PRIu32 ", %" PRIu32 ", %" PRIu64 "::bigint)",
+                          asked == 0 ? "" : ", ", i, id_slot(wallet->id), number);
+        asked++;
+    }
+    BUFFER_ADD(query, ") v(i, slot, number) ORDER BY slot, number OFFSET 0) n "
+                      "JOIN slots s ON s.slot = n.slot LEFT JOIN LATERAL (SELECT * FROM wallets x "
+                      "WHERE x.slot = n.slot AND x.number = n.number OFFSET 0 "
+                      "FOR UPDATE SKIP LOCKED) w ON true "
+                      "LEFT JOIN currencies c ON c.number = w.currency) q");
+    return asked;
+}
+
+static bool take_fields(const char **text, int64_t *ret_values, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!lineage_take_word(text, " ") || !take_signed(text, &ret_values[i]))
+            return false;
+    return true;
+}
+
+static bool take_wallet(const struct crossing *crossing, const char **text,
+                        struct leg_wallet *wallet) {
+    int64_t exponent, fields[7];
+    struct id id;
+    uint8_t owner[1024];
+    size_t id_size = 0, code_size = 0, owner_size = 0, habits_size = 0;
+    bool ok = lineage_take_word(text, " ") &&
+              take_hex(text, id.bytes, sizeof(id.bytes), &id_size) && id_size == sizeof(id.bytes) &&
+              lineage_take_word(text, " ") &&
+              take_hex(text, (uint8_t *)wallet->currency.code, sizeof(wallet->currency.code),
+                       &code_size) &&
+              take_fields(text, &exponent, 1) && take_fields(text, fields, 7) &&
+              lineage_take_word(text, " ") &&
+              take_hex(text, owner, sizeof(owner), &owner_size) && lineage_take_word(text, " ");
+    if (!ok)
+        return false;
+    if (**text == '-')
+        (*text)++;
+    else if (!take_hex(text, (uint8_t *)&wallet->habits, sizeof(wallet->habits), &habits_size) ||
+             habits_size != sizeof(wallet->habits) || !habits_are_valid(&wallet->habits))
+        return false;
+    wallet->currency.exponent = (uint8_t)exponent;
+    wallet->wallet = (struct wallet){.id = id,
+                                     .kind = fields[0] & 15,
+                                     .tier = fields[1] & 15,
+                                     .status = (uint8_t)fields[2],
+                                     .balance = fields[3],
+                                     .held = fields[4],
+                                     .credit_limit = fields[5],
+                                     .version = (uint64_t)fields[6],
+                                     .owner = owner_mark(crossing->hash_seed,
+                                                         slice_of(owner, owner_size))};
+    return true;
+}
+
+static bool take_wallets(const struct crossing *crossing, struct legs *legs, const char *text,
+                         uint32_t *ret_count) {
+    *ret_count = 0;
+    while (*text != '\0') {
+        uint64_t place, is_owned, state;
+        if (!lineage_take_number(&text, &place) || place >= legs->wallet_count ||
+            !lineage_take_word(&text, " ") || !lineage_take_number(&text, &is_owned) ||
+            !lineage_take_word(&text, " ") || !lineage_take_number(&text, &state))
+            return false;
+        struct leg_wallet *wallet = &legs->wallets[place];
+        wallet->is_elsewhere = is_owned == 0;
+        wallet->is_there = state != 0;
+        wallet->is_blocked = state == 2;
+        bool has_wallet = *text == ' '; // also of one that still waits for what has arrived
+        if (has_wallet && !take_wallet(crossing, &text, wallet))
+            return false;
+        if (!has_wallet) // it is nobody's before it is whole
+            wallet->wallet.id = wallet->id;
+        if (*text == '\n')
+            text++;
+        else if (*text != '\0')
+            return false;
+        (*ret_count)++;
+    }
+    return true;
+}
+
 static bool begin_on(struct crossing *crossing, struct legs *legs, uint32_t place) {
-    uint32_t asked = 0, told = 0;
+    uint32_t facts = 0, wallets = 0, told = 0;
     for (uint32_t i = 0; i < legs->fact_count; i++)
-        asked += legs->facts[i].part == place;
-    if (asked == 0)
+        facts += legs->facts[i].part == place;
+    for (uint32_t i = 0; i < legs->wallet_count; i++)
+        wallets += legs->wallets[i].part == place;
+    if (facts == 0 && wallets == 0)
         return true;
     crossing->begun |= 1u << place;
-    write_facts_query(crossing, legs, place);
-    return ask_query(crossing, place) && take_facts(legs, crossing->text, &told) && told == asked;
+    if (!ask(crossing, place, "BEGIN ISOLATION LEVEL SERIALIZABLE"))
+        return false;
+    if (facts != 0) {
+        write_facts_query(crossing, legs, place);
+        if (!ask_query(crossing, place) || !take_facts(legs, crossing->text, &told) ||
+            told != facts)
+            return false;
+    }
+    uint32_t asked = wallets == 0 ? 0 : write_wallets_query(crossing, legs, place);
+    return asked == 0 || (ask_query(crossing, place) &&
+                          take_wallets(crossing, legs, crossing->text, &told) && told == asked);
 }
 
 static void roll_back(struct crossing *crossing) {
@@ -215,14 +347,32 @@ static void roll_back(struct crossing *crossing) {
 
 // ---- preparing ----------------------------------------------------------------------------------
 
+// The wallet is written as it is, so that whoever looked at it before must begin again.
+static void add_payment(struct buffer *query, const struct legs *legs,
+                        const struct leg_entry *entry, uint32_t place, uint64_t now_ms) {
+    uint32_t slot = id_slot(entry->wallet);
+    buffer_add_format(query,
+                      "; INSERT INTO legs VALUES ('%s', %" PRIu64 ", %" PRIu32 ", %" PRIu32
+                      ", %" PRIu64 ", ",
+                      legs->gid, now_ms, place, slot, entry->number);
+    add_hex(query, entry->bytes);
+    buffer_add_format(query,
+                      ", false); UPDATE wallets SET version = version WHERE slot = %" PRIu32
+                      " AND number = %" PRIu64,
+                      slot, entry->number);
+}
+
 static bool prepare_on(struct crossing *crossing, const struct legs *legs, uint32_t place) {
     struct buffer *query = &crossing->query;
     buffer_reset(query);
-    buffer_add_format(query, "INSERT INTO legs VALUES ('%s', %" PRIu64 ")", legs->gid,
-                      clock_now_ms());
+    uint64_t now_ms = clock_now_ms();
+    buffer_add_format(query, "INSERT INTO legs (gid, made_ms) VALUES ('%s', %" PRIu64 ")",
+                      legs->gid, now_ms);
     for (uint32_t i = 0; i < legs->entry_count; i++) {
         const struct leg_entry *entry = &legs->entries[i];
-        if (entry->part != place)
+        if (entry->part == place && entry->bytes.size != 0)
+            add_payment(query, legs, entry, i + 1, now_ms);
+        if (entry->part != place || entry->bytes.size != 0)
             continue;
         buffer_add_format(query, "; INSERT INTO bank_ids (slot, bank_id, currency, record, id) "
                                  "VALUES (%" PRIu32 ", ",
@@ -249,6 +399,7 @@ static bool prepare(struct legs *legs) {
                                  used == 0 ? "" : ",", crossing->places[i].name);
         CHECK((crossing->begun >> i & 1) != 0 && used < sizeof(legs->names));
         crossing->prepared |= 1u << i;
+        legs->parts |= 1u << i;
         if (!prepare_on(crossing, legs, i))
             return false;
         crossing->begun &= ~(1u << i);
@@ -261,10 +412,16 @@ static bool name(struct crossing *crossing, struct legs *legs) {
     uint8_t random[16];
     char books[40];
     size_t used;
-    if (!ask(crossing, crossing->home, "SELECT encode(id, 'hex') FROM books") ||
-        strlen(crossing->text) != 32)
+    int64_t seed;
+    if (!ask(crossing, crossing->home,
+             "SELECT encode(id, 'hex') || ' ' || hash_seed FROM books") ||
+        strlen(crossing->text) < 34)
         return false;
     (void)snprintf(books, sizeof(books), "%.32s", crossing->text);
+    const char *text = crossing->text + 33;
+    if (!take_signed(&text, &seed))
+        return false;
+    crossing->hash_seed = (uint64_t)seed;
     random_fill(random, sizeof(random));
     used = (size_t)snprintf(legs->gid, sizeof(legs->gid), "florin:%s:%s:", books,
                             crossing->places[crossing->home].name);
@@ -274,19 +431,33 @@ static bool name(struct crossing *crossing, struct legs *legs) {
     return true;
 }
 
+// What changed since it was looked at may be looked at again.
+static bool is_worth_another(const struct crossing *crossing) {
+    for (uint32_t i = 0; i < crossing->count; i++)
+        if ((crossing->begun >> i & 1) != 0 && link_is_open(&crossing->links[i]) &&
+            strcmp(crossing->links[i].state, "40001") == 0)
+            return true;
+    return false;
+}
+
 enum status crossing_begin(struct crossing *crossing, struct legs *legs) {
     CHECK(crossing->begun == 0 && crossing->prepared == 0);
-    legs->known_count = legs->entry_count = 0;
+    legs->entry_count = legs->parts = 0;
     legs->names[0] = '\0';
     legs->is_spent = legs->is_committed = false;
     legs->prepare = prepare;
     legs->context = crossing;
     bool ok = name(crossing, legs);
-    for (uint32_t i = 0; i < crossing->count && ok; i++)
-        ok = begin_on(crossing, legs, i);
-    if (!ok)
+    for (int tries = 0; ok && tries < TRIES; tries++) {
+        legs->known_count = 0;
+        for (uint32_t i = 0; i < crossing->count && ok; i++)
+            ok = begin_on(crossing, legs, i);
+        if (ok)
+            return STATUS_ok;
+        ok = is_worth_another(crossing);
         roll_back(crossing);
-    return ok ? STATUS_ok : STATUS_busy;
+    }
+    return STATUS_busy;
 }
 
 // ---- finishing ----------------------------------------------------------------------------------

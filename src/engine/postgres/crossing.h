@@ -14,10 +14,14 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "engine/postgres/shard.h"
+#include "ledger/habits.h"
 #include "ledger/money.h"
+#include "ledger/things.h"
 
 #define LEGS_GID_BYTES 128
 #define LEGS_FACTS_MAX 10240 // bank ids of one group; a batch has no more
+
+#define LEGS_WALLETS_MAX 10240 // likewise
 
 struct leg_fact { // of a bank id that a command names
     struct slice bank_id; // borrowed from the command
@@ -26,17 +30,30 @@ struct leg_fact { // of a bank id that a command names
     bool is_elsewhere;    // that shard does not own the slot any more
 };
 
+struct leg_wallet { // a wallet that is paid from this shard
+    struct id id;
+    uint32_t part;
+    bool is_blocked, is_elsewhere; // as of a bank id
+    bool is_there;
+    struct wallet wallet; // without the number of its currency, which is its shard's own
+    struct currency currency;
+    struct habits habits;
+};
+
 struct leg_known { // a booking that is there already
     uint32_t fact;
     char code[12];
     struct id transaction;
 };
 
-struct leg_entry { // a booking that the round makes
-    struct slice bank_id; // lives as long as the batch
+struct leg_entry { // a booking that the round makes, or a payment
+    uint32_t part;
+    struct slice bank_id; // of a booking; lives as long as the batch
     struct currency currency;
     struct id transaction;
-    uint32_t part;
+    struct slice bytes; // of a payment: its record; lives as long as the batch
+    struct id wallet;   // who is paid
+    uint64_t number;
 };
 
 struct legs {
@@ -44,7 +61,9 @@ struct legs {
     struct leg_fact facts[LEGS_FACTS_MAX];
     struct leg_known known[2 * LEGS_FACTS_MAX];
     struct leg_entry entries[LEGS_FACTS_MAX];
-    uint32_t fact_count, known_count, entry_count;
+    struct leg_wallet *wallets; // LEGS_WALLETS_MAX; the owner's of the legs
+    uint32_t fact_count, known_count, wallet_count, entry_count;
+    uint32_t parts; // that have legs: bit 1 << place
     char names[SHARDS_MAX * (SHARD_NAME_BYTES + 1)]; // of the shards that have legs
     bool is_spent;     // preparing was tried; what comes to nothing is done anew with other legs
     bool is_committed; // the writer's, before the round is published: it is committed

@@ -51,7 +51,7 @@ void desk_clear(struct desk *desk) {
         const struct cursor_row *row = desk->cursors.items[i];
         desk->cursor_at[cursor_index(row->cursor.kind, row->cursor.slot)] = NULL;
     }
-    desk->cursors.count = desk->legs.count = 0;
+    desk->cursors.count = desk->legs.count = desk->arrivals.count = 0;
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     desk->currency_count = 0;
     desk->saved_count = 0;
@@ -81,6 +81,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->parked.items);
     memory_free(desk->cursors.items);
     memory_free(desk->legs.items);
+    memory_free(desk->arrivals.items);
     memory_free(desk->asked.items);
     memory_free(desk->asked_holds.items);
     memory_free(desk->asked_withdrawals.items);
@@ -104,7 +105,7 @@ struct wallet_row *desk_wallet(const struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number))
         return NULL;
-    struct wallet_row *row = map_find(&desk->wallet_map, map_number(number));
+    struct wallet_row *row = map_find(&desk->wallet_map, map_slot_number(id_slot(id), number));
     return row != NULL && row->present && id_equal(row->wallet.id, id) ? row : NULL;
 }
 

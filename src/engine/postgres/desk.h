@@ -32,6 +32,16 @@ struct wallet_row {
     uint8_t place[6];                // where a locked one lies, as the server says
     bool blocked;       // somebody else has locked it: it can be read, but not changed
     struct slice owner; // of an added one
+    // Of another shard's: what came along (desk_legs.c). It is changed here, and written there.
+    struct legs *legs;
+    uint32_t part;
+    struct currency currency;
+};
+
+struct arrival_row { // a payment from another shard that is still to become a record here
+    struct slice gid, bytes;
+    int64_t place;
+    bool is_taken;
 };
 
 struct hold_row {
@@ -102,6 +112,7 @@ struct cursor_row {
 
 struct currency_row {
     struct currency_account account;
+    money_total transit_change; // what the batch adds to it
     bool changed;
 };
 
@@ -201,6 +212,7 @@ struct desk {
     struct rows wallets, holds, withdrawals, purchases, due, due_reviews, parked, cursors;
     struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
     struct rows asked, asked_holds, asked_withdrawals; // in the last pass
+    struct rows arrivals; // struct arrival_row, in their order
     struct rows legs; // that came along with rounds; struct legs
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
@@ -323,9 +335,11 @@ bool desk_is_elsewhere(const struct desk *desk, uint32_t slot);
 // does: then it cannot be decided here.
 bool desk_reaches_across(const struct desk *desk, const struct command *command,
                          const struct found *found);
-// Whether another shard has its bank id, and nothing of that came along: who brought it has an old
-// map, too.
+// Whether another shard has its bank id or the wallet that it pays, and nothing of that came along:
+// who brought it has an old map, too.
 bool desk_lacks_legs(const struct desk *desk, const struct command *command);
+// Whether it needs any.
+bool desk_needs_legs(const struct desk *desk, const struct command *command);
 // The command's home is on another shard: whoever brought it has an old map.
 void desk_turn_away(struct outcome *outcome);
 // The same, of all that a submission is to be decided on. False: it is at home here.
@@ -339,6 +353,13 @@ const struct bank_row *desk_legs_marker(const struct desk *desk, struct slice ba
 // Whether a leg that is not finished, or is about to be made, may book that bank id.
 bool desk_bank_is_blocked(const struct desk *desk, struct slice bank_id);
 void desk_take_bank_lock(struct desk *desk, const struct pg_result *result, int row);
+// A wallet that another shard has, and of which something came along; it may not be there.
+struct wallet_row *desk_legs_wallet(const struct desk *desk, struct id id);
+// What has arrived from other shards becomes records, before anything else is decided. Returns how
+// many; those of a wallet that somebody has locked stay.
+uint32_t desk_take_arrivals(struct desk *desk, struct engine_stats *stats);
+void desk_note_arrival(struct desk *desk, const struct pg_result *result, int row);
+void desk_write_arrivals(struct desk *desk, struct link *link);
 // When all is decided: writes and prepares on other shards what was decided about them. False: the
 // batch is to be decided anew, without the rounds whose legs are spent.
 bool desk_legs_prepare(struct desk *desk);

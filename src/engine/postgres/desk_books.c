@@ -106,6 +106,7 @@ void desk_take_currency(struct desk *desk, const struct pg_result *result, int r
     currency->account.deposits = total_of(row_bytes(result, row, 4));
     currency->account.withdrawals = total_of(row_bytes(result, row, 5));
     currency->account.balances = total_of(row_bytes(result, row, 6));
+    currency->account.transit = total_of(row_bytes(result, row, 7));
 }
 
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {

@@ -244,7 +244,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
             remember_refusal(desk, command, &refusal, outcome, stats);
         return;
     }
-    if (record.kind == RECORD_PARKED && desk_legs_marker(desk, command->bank_id) != NULL) {
+    if (record.kind == RECORD_PARKED && desk_needs_legs(desk, command)) {
         // Whoever decides it later comes without legs.
         outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
         return;
@@ -404,7 +404,8 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
-        if (submission->again && !submission->outcomes[i].aside)
+        bool anew = submission->outcomes[i].anew;
+        if (submission->again && !anew)
             continue; // it was decided the first time
         if (desk_is_elsewhere(desk, desk_home_slot(command)))
             desk_turn_away(&submission->outcomes[i]);
@@ -412,6 +413,7 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
             desk_read(desk, command, &submission->outcomes[i]);
         else
             desk_decide(desk, command, false, &submission->outcomes[i], stats);
+        submission->outcomes[i].anew = anew; // should the batch be begun again
     }
 }
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "engine/postgres/desk.h"
 #include "engine/postgres/record_rows.h"
+#include "ledger/habits.h"
 
 uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_t slot) {
     uint64_t position = desk_next_number(desk) * 8;
@@ -31,7 +32,7 @@ uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_
 // ---- history ----------------------------------------------------------------------------------
 
 static void history_fill(struct posting_side *side, const struct wallet_row *row) {
-    if (row == NULL)
+    if (row == NULL || row->legs != NULL) // its own shard counts
         return;
     side->number = row->last_number + 1;
     side->previous = row->last;
@@ -43,7 +44,7 @@ static void history_fill(struct posting_side *side, const struct wallet_row *row
 
 static void history_take(struct wallet_row *row, const struct posting_side *side,
                          uint64_t position) {
-    if (row == NULL)
+    if (row == NULL || row->legs != NULL)
         return;
     row->last_number = side->number;
     row->last = position;
@@ -76,6 +77,12 @@ static void change_currency(struct desk *desk, uint16_t number) {
     row->changed = true;
 }
 
+static void pass_transit(struct desk *desk, uint16_t number, int64_t amount) {
+    struct currency_row *row = &desk->currencies[number];
+    desk_touch(desk, row, sizeof(*row));
+    row->transit_change += amount;
+}
+
 static uint16_t currency_of_new(struct desk *desk, const struct currency *currency) {
     uint16_t number;
     if (desk_currency(desk, currency, &number) == NULL) {
@@ -96,6 +103,8 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
     struct wallet_row *credit = is_deposit ? found->wallet : found->counterparty;
     change_wallet(desk, debit);
     change_wallet(desk, credit);
+    if (credit != NULL && credit->legs != NULL) // it leaves the wallets of this shard
+        pass_transit(desk, found->wallet->wallet.currency, -facts->amount);
     if (facts->external_total != 0)
         change_currency(desk, found->wallet->wallet.currency);
     if (found->hold != NULL) {
@@ -305,4 +314,49 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_BATCH: UNREACHABLE("nothing is taken");
     }
     return position;
+}
+
+// ---- what comes from other shards -------------------------------------------------------------
+
+// The payee's side becomes a record of this shard: of this round's time, without the request's key,
+// which the payer's shard remembers.
+static void take_arrival(struct desk *desk, struct record *record, struct wallet_row *row) {
+    struct transaction_facts *facts = &record->transaction;
+    struct habits nobody = {0};
+    record->time_ms = desk->now_ms;
+    record->has_key = false;
+    record->key = record->request = (struct digest128){0};
+    record->spent = (struct spent){0};
+    facts->debit.number = 0;
+    facts->debit.previous = facts->debit.skip = 0;
+    history_fill(&facts->credit, row);
+    CHECK(record_arrives(record) && facts->credit.version == row->wallet.version + 1);
+    uint64_t position = desk_add_record(desk, record, id_slot(facts->credit.wallet));
+    row->changed = true;
+    row->wallet.balance = facts->credit.balance;
+    row->wallet.version = facts->credit.version;
+    if (record->judged)
+        habits_see(record, &nobody, &row->habits);
+    history_take(row, &facts->credit, position);
+    pass_transit(desk, row->wallet.currency, facts->amount);
+}
+
+uint32_t desk_take_arrivals(struct desk *desk, struct engine_stats *stats) {
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < desk->arrivals.count; i++) {
+        struct arrival_row *arrival = desk->arrivals.items[i];
+        struct record record;
+        const char *why;
+        enum status status = record_decode(arrival->bytes, &record, &why);
+        CHECK(status == STATUS_ok && record.kind == RECORD_TRANSACTION);
+        struct wallet_row *row = desk_wallet(desk, record.transaction.credit.wallet);
+        CHECK(row != NULL);
+        if (row->blocked)
+            continue;
+        take_arrival(desk, &record, row);
+        arrival->is_taken = true;
+        taken++;
+        __atomic_store_n(&stats->records, stats->records + 1, __ATOMIC_RELAXED);
+    }
+    return taken;
 }

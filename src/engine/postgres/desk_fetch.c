@@ -56,11 +56,11 @@ static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint
 static void want_wallet(struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number) ||
-        map_find(&desk->wallet_map, map_number(number)) != NULL)
+        map_find(&desk->wallet_map, map_slot_number(id_slot(id), number)) != NULL)
         return;
     struct wallet_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
-    map_add(&desk->wallet_map, map_number(number), row);
+    map_add(&desk->wallet_map, map_slot_number(id_slot(id), number), row);
     note_asked(desk, &desk->asked, id, number, &row->present);
     column_add(&desk->wants.wallet_slots, id_slot(id));
     column_add(&desk->wants.wallet_numbers, (int64_t)number);
@@ -227,7 +227,7 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
                 want_of_command(desk, &submission->batch);
             for (uint32_t i = 0; i < submission->count; i++) {
                 const struct command *command = &submission->commands[i];
-                if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
+                if (submission->again && !submission->atomic && !submission->outcomes[i].anew)
                     continue; // it was decided the first time
                 desk->has_writes = desk->has_writes || !command_is_read(command->type);
                 desk->has_bound = desk->has_bound || command_is_bound(command);
@@ -271,7 +271,8 @@ static void take_record_at(struct desk *desk, uint64_t position, struct slice by
 static void take_wallet(struct desk *desk, const struct pg_result *result, int row,
                         bool is_locked) {
     struct wallet_row *wallet =
-        map_find(&desk->wallet_map, map_number((uint64_t)row_number(result, row, 1)));
+        map_find(&desk->wallet_map, map_slot_number((uint32_t)row_number(result, row, 0),
+                                                    (uint64_t)row_number(result, row, 1)));
     CHECK(wallet != NULL);
     row_wallet(result, row, &wallet->wallet);
     wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 16));
@@ -464,6 +465,19 @@ static void take_cursor(struct desk *desk, const struct pg_result *result, int r
     CHECK(own != NULL);
     *own = (struct cursor_row){
         .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
+}
+
+void desk_note_arrival(struct desk *desk, const struct pg_result *result, int row) {
+    struct arrival_row *arrival = take_zeroed(desk, sizeof(*arrival));
+    struct record record;
+    const char *why;
+    *arrival = (struct arrival_row){.gid = row_bytes(result, row, 0),
+                                    .place = row_number(result, row, 1),
+                                    .bytes = row_bytes(result, row, 2)};
+    enum status status = record_decode(arrival->bytes, &record, &why);
+    CHECK(status == STATUS_ok && record.kind == RECORD_TRANSACTION);
+    rows_add(&desk->arrivals, arrival);
+    want_wallet(desk, record.transaction.credit.wallet);
 }
 
 static void take_result(void *context, enum sql statement, const struct pg_result *result) {

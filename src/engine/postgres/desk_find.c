@@ -21,8 +21,17 @@ static void find_counterparty(struct desk *desk, struct id id, struct found *fou
         return;
     found->docket.counterparty = &found->counterparty->wallet;
     found->docket.counterparty_habits = &found->counterparty->habits;
-    found->docket.counterparty_currency =
-        &desk->currencies[found->counterparty->wallet.currency].account.currency;
+    uint16_t number;
+    struct wallet_row *row = found->counterparty;
+    if (row->legs == NULL) {
+        found->docket.counterparty_currency =
+            &desk->currencies[row->wallet.currency].account.currency;
+        return;
+    }
+    // On its own shard the currency has another number.
+    bool is_known = desk_currency(desk, &row->currency, &number) != NULL;
+    row->wallet.currency = is_known ? number : UINT16_MAX;
+    found->docket.counterparty_currency = &row->currency;
 }
 
 static void find_purchase(struct desk *desk, struct id id, struct found *found) {
@@ -50,7 +59,8 @@ static void find_purchase(struct desk *desk, struct id id, struct found *found) 
     found->docket.purchase = &found->purchase;
     find_wallet(desk, facts->credit.wallet, found);
     find_counterparty(desk, facts->debit.wallet, found);
-    CHECK(found->wallet != NULL && found->counterparty != NULL);
+    // Else one of them is on another shard, and it is refused.
+    CHECK((found->wallet != NULL && found->counterparty != NULL) || desk->elsewhere_count != 0);
 }
 
 static void find_hold(struct desk *desk, const struct command *command, struct found *found) {

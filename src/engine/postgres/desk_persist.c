@@ -16,11 +16,19 @@ static void send(struct desk *desk, struct link *link, enum sql statement, uint3
 
 // ---- what stands now --------------------------------------------------------------------------
 
+// What goes to other shards, or comes from there, is a balance less, or more.
+static void add_currency(struct desk *desk, uint32_t number) {
+    struct currency_account account = desk->currencies[number].account;
+    account.balances += desk->currencies[number].transit_change;
+    account.transit += desk->currencies[number].transit_change;
+    currency_row_add(desk->out, number, &account, &desk->scratch);
+}
+
 static void write_currencies(struct desk *desk, struct link *link) {
     begin(desk, CURRENCY_COLUMNS, CURRENCY_BYTES);
     for (uint32_t i = 0; i < desk->currency_count; i++)
-        if (desk->currencies[i].changed)
-            currency_row_add(desk->out, i, &desk->currencies[i].account, &desk->scratch);
+        if (desk->currencies[i].changed || desk->currencies[i].transit_change != 0)
+            add_currency(desk, i);
     send(desk, link, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS);
 }
 
@@ -275,11 +283,22 @@ static void write_records(struct desk *desk, struct link *link, const struct sha
     send(desk, link, SQL_ADD_RECORDS, RECORD_COLUMNS);
 }
 
+// What another shard has a record of its own for.
+static void drop_elsewhere(struct record *record) {
+    if (record->kind != RECORD_TRANSACTION)
+        return;
+    if (posting_is_elsewhere(&record->transaction.debit))
+        record->transaction.debit.wallet = (struct id){0};
+    if (posting_is_elsewhere(&record->transaction.credit))
+        record->transaction.credit.wallet = (struct id){0};
+}
+
 static void write_postings(struct desk *desk, struct link *link) {
     begin(desk, POSTING_COLUMNS, 0);
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
+        drop_elsewhere(&record);
         posting_rows_add(desk->out, &desk->seal, row->position / 8, &record);
     }
     send(desk, link, SQL_ADD_POSTINGS, POSTING_COLUMNS);
@@ -411,6 +430,7 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_bank_ids(desk, link);
         write_idempotency(desk, link);
         write_round(desk, link, chains, token);
+        desk_write_arrivals(desk, link);
         desk_legs_decide(desk, link);
     }
     link_send(link, SQL_COMMIT, NULL);

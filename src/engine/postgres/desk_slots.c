@@ -20,17 +20,36 @@ static bool is_there(const struct desk *desk, struct id id) {
     return !id_is_zero(id) && desk_is_elsewhere(desk, id_slot(id));
 }
 
+static bool pays(const struct command *command) {
+    return command->type == COMMAND_TRANSFER || command->type == COMMAND_PURCHASE;
+}
+
 bool desk_lacks_legs(const struct desk *desk, const struct command *command) {
-    return desk->elsewhere_count != 0 && command->bank_id.size != 0 &&
+    if (desk->elsewhere_count == 0)
+        return false;
+    uint64_t number; // an id that was not made here names no wallet anywhere
+    if (pays(command) && is_there(desk, command->counterparty) &&
+        number_of_id(&desk->seal, command->counterparty, &number) &&
+        desk_legs_wallet(desk, command->counterparty) == NULL)
+        return true;
+    return command->bank_id.size != 0 &&
            desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id)) &&
            desk_legs_marker(desk, command->bank_id) == NULL;
+}
+
+bool desk_needs_legs(const struct desk *desk, const struct command *command) {
+    return desk->elsewhere_count != 0 &&
+           (is_there(desk, command->counterparty) ||
+            (command->bank_id.size != 0 &&
+             desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id))));
 }
 
 bool desk_reaches_across(const struct desk *desk, const struct command *command,
                          const struct found *found) {
     if (desk->elsewhere_count == 0)
         return false;
-    if (is_there(desk, command->wallet) || is_there(desk, command->counterparty))
+    if (is_there(desk, command->wallet) ||
+        (is_there(desk, command->counterparty) && !pays(command)))
         return true;
     if (found->hold != NULL &&
         (is_there(desk, found->hold->hold.wallet) || is_there(desk, found->hold->hold.merchant)))

@@ -21,6 +21,13 @@ void map_add(struct map *map, struct digest128 key, void *value); // must not be
 void map_clear(struct map *map);
 void map_done(struct map *map);
 
+// Of what two shards may have under the same number.
+static inline struct digest128 map_slot_number(uint32_t slot, uint64_t number) {
+    return (struct digest128){.low = (number * UINT64_C(0x9e3779b97f4a7c15)) ^
+                                     ((uint64_t)slot << 44),
+                              .high = number};
+}
+
 static inline struct digest128 map_number(uint64_t number) {
     return (struct digest128){.low = number * UINT64_C(0x9e3779b97f4a7c15), .high = number};
 }

@@ -279,6 +279,7 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
         ret_accounts[i].deposits = total_of(row_bytes(result, (int)i, 4));
         ret_accounts[i].withdrawals = total_of(row_bytes(result, (int)i, 5));
         ret_accounts[i].balances = total_of(row_bytes(result, (int)i, 6));
+        ret_accounts[i].transit = total_of(row_bytes(result, (int)i, 7));
     }
     reader_give(link);
     return count;

@@ -154,7 +154,7 @@ static void refuse_all(struct inbox_node *first, enum status status) {
             if (submission->atomic || submission->guarded)
                 refuse(&submission->batch_outcome, status);
             for (uint32_t i = 0; i < submission->count; i++)
-                if (!submission->again || submission->atomic || submission->outcomes[i].aside)
+                if (!submission->again || submission->atomic || submission->outcomes[i].anew)
                     refuse(&submission->outcomes[i], status);
         }
         round->published(round);
@@ -183,10 +183,12 @@ static void set_aside(struct submission *submission) {
         submission->batch_outcome.aside = true;
     }
     for (uint32_t i = 0; i < submission->count; i++) {
-        if (submission->again && !submission->atomic && !submission->outcomes[i].aside)
+        bool anew = submission->outcomes[i].anew;
+        if (submission->again && !submission->atomic && !anew)
             continue;
         refuse(&submission->outcomes[i], STATUS_busy);
         submission->outcomes[i].aside = true;
+        submission->outcomes[i].anew = anew;
     }
 }
 
@@ -263,13 +265,20 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
         batch->lacks_master = true;
         return LINK_REFUSED;
     }
-    if (!desk->has_writes && (desk->due.count != 0 || desk->due_reviews.count != 0)) {
+    if (!desk->has_writes && (desk->due.count != 0 || desk->due_reviews.count != 0 ||
+                              desk->arrivals.count != 0)) {
         batch->will_write = true; // once more, with locks
         return LINK_AGAIN;
     }
+    uint32_t arrived = desk_take_arrivals(desk, &books->stats);
     uint32_t ended = desk_expire_due(desk, &books->stats);
     batch->is_expiring = ended != 0 && (desk->due.count == DESK_DUE_MAX ||
                                         desk->due_reviews.count == DESK_DUE_MAX);
+    if (desk->arrivals.count == DESK_DUE_MAX) { // there may be more, and all come first
+        if (arrived == 0)
+            return LINK_AGAIN;
+        batch->is_expiring = true;
+    }
     if (!batch->is_expiring)
         decide_all(books, batch->first);
     books->times = (struct round_times){.taken_ns = batch->begun_ns,
@@ -413,8 +422,18 @@ static void free_turn(struct books *books) {
                  "A node was stopped or cut off in the middle of a round: its session is ended.");
 }
 
+// Of what was submitted again only what was set aside is decided, however often the batch is begun.
+static void note_aside(struct inbox_node *node) {
+    for (; node != NULL; node = node->next)
+        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+             submission = submission->next)
+            for (uint32_t i = 0; submission->again && i < submission->count; i++)
+                submission->outcomes[i].anew = submission->outcomes[i].aside;
+}
+
 static void run_batch(struct books *books, struct inbox_node *first) {
     struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
+    note_aside(first);
     for (;;) {
         bool done;
         enum link_result result = reconnect(books, &batch, &done);

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "engine/postgres/number.h"
 
+#define KIND_ARRIVAL 21 // in the column alone: the payee's side of another shard's transaction
+
 uint32_t record_home_slot(const struct record *record) {
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET: return id_slot(record->wallet.id);
@@ -37,11 +39,12 @@ static uint64_t opening_of(const struct record *record) {
 
 void record_row_add(struct column *columns, struct record_place place, const struct record *record,
                     struct slice bytes, const struct sha256 *chain) {
-    bool moves = record->kind == RECORD_TRANSACTION;
+    bool arrives = record_arrives(record);
+    bool moves = record->kind == RECORD_TRANSACTION && !arrives;
     column_add(&columns[0], place.slot);
     column_add(&columns[1], (int64_t)place.number);
     column_add(&columns[2], (int64_t)record->time_ms);
-    column_add(&columns[3], record->kind);
+    column_add(&columns[3], arrives ? KIND_ARRIVAL : record->kind);
     column_add(&columns[4], moves ? record->transaction.type : 0);
     column_add_bytes(&columns[5], record->origin.principal);
     column_add_text(&columns[6], moves ? record->transaction.order : slice_of(NULL, 0));
@@ -100,12 +103,13 @@ void idempotency_row_add(struct column *columns, struct record_place place,
 
 void currency_row_add(struct column *columns, uint32_t number,
                       const struct currency_account *account, struct buffer *scratch) {
-    const money_total totals[] = {account->deposits, account->withdrawals, account->balances};
+    const money_total totals[] = {account->deposits, account->withdrawals, account->balances,
+                                  account->transit};
     column_add(&columns[0], number);
     column_add_bytes(&columns[1], currency_code(&account->currency));
     column_add(&columns[2], account->currency.exponent);
     column_add(&columns[3], account->wallet_count);
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < 4; i++) {
         buffer_reset(scratch);
         buffer_add_i128(scratch, totals[i]);
         column_add_bytes(&columns[4 + i], buffer_slice(scratch));

@@ -130,7 +130,7 @@ static const char *const texts[SQL_COUNT] = {
                        "(x.round > $2::bigint OR b.slots_version <> $3::bigint)", "") "s",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea, "
-                       "balances::text::bytea "
+                       "balances::text::bytea, transit::text::bytea "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
                  "FROM keys k "
@@ -151,6 +151,13 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_IDEMPOTENCY] = "SELECT i.slot::bigint, i.record FROM unnest($1::bytea[]) n(key) "
                         EACH("idempotency", "x.key = n.key AND x.record >= $2::bigint AND "
                                             "x.record < $3::bigint", "") "i",
+    [SQL_ARRIVALS] = "SELECT gid::bytea, place::bigint, bytes FROM legs WHERE NOT is_taken "
+                     "ORDER BY made_ms, gid, place LIMIT 1000",
+    [SQL_TAKE_LEGS] =
+        "WITH written AS (UPDATE legs l SET is_taken = true FROM unnest($1::bytea[], $2::bigint[]) "
+        "n(gid, place) WHERE l.gid = convert_from(n.gid, 'UTF8') AND l.place = n.place AND "
+        "NOT l.is_taken RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'legs')",
     // The lock of a leg that is prepared stays until it is finished (crossing.c).
     [SQL_BANK_LOCKS] = "SELECT n.bank_id FROM unnest($1::bytea[]) n(bank_id) WHERE NOT "
                        "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.bank_id, 'hex')))",
@@ -225,16 +232,16 @@ static const char *const texts[SQL_COUNT] = {
                    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
     [SQL_ADD_CURRENCIES] =
         "WITH written AS (INSERT INTO currencies "
-        "(number, code, exponent, wallet_count, deposits, withdrawals, balances) "
+        "(number, code, exponent, wallet_count, deposits, withdrawals, balances, transit) "
         "SELECT number, convert_from(code, 'UTF8'), exponent, wallet_count, "
         "convert_from(deposits, 'UTF8')::numeric, convert_from(withdrawals, 'UTF8')::numeric, "
-        "convert_from(balances, 'UTF8')::numeric "
+        "convert_from(balances, 'UTF8')::numeric, convert_from(transit, 'UTF8')::numeric "
         "FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], "
-        "$6::bytea[], $7::bytea[]) "
-        "n(number, code, exponent, wallet_count, deposits, withdrawals, balances) "
+        "$6::bytea[], $7::bytea[], $8::bytea[]) "
+        "n(number, code, exponent, wallet_count, deposits, withdrawals, balances, transit) "
         "ON CONFLICT (number) DO UPDATE SET wallet_count = excluded.wallet_count, "
         "deposits = excluded.deposits, withdrawals = excluded.withdrawals, "
-        "balances = excluded.balances "
+        "balances = excluded.balances, transit = excluded.transit "
         "WHERE currencies.code = excluded.code RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'currencies')",
     [SQL_ADD_WALLETS] =
@@ -530,7 +537,7 @@ static const char *const texts[SQL_COUNT] = {
                             "ORDER BY w.number LIMIT 5000",
     [SQL_ALL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                            "deposits::text::bytea, withdrawals::text::bytea, "
-                       "balances::text::bytea "
+                       "balances::text::bytea, transit::text::bytea "
                            "FROM currencies ORDER BY number",
     [SQL_ALL_KEYS] = "SELECT " KEY_COLUMNS " FROM keys k ORDER BY k.number",
     [SQL_BALANCE_AT] =

@@ -26,6 +26,7 @@ enum sql {
     SQL_DUE_REVIEWS_LOCKED,
     SQL_RULES,
     SQL_IDEMPOTENCY,
+    SQL_ARRIVALS,
     SQL_BANK_LOCKS,
     SQL_ANSWERS,
     SQL_BANK,
@@ -51,6 +52,7 @@ enum sql {
     SQL_ALL_DATA_KEYS,
     SQL_REWRAP,
     SQL_ADD_CURRENCIES,
+    SQL_TAKE_LEGS,
     SQL_ADD_WALLETS,
     SQL_CHANGE_WALLETS,
     SQL_PAY_WALLETS, // those of which a payment has changed nothing but what every payment does

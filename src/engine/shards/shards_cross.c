@@ -22,6 +22,7 @@ struct cross {
     struct crossing *crossing;
     struct legs *legs;
     struct round group; // of the rounds at hand, as one
+    struct round nudge; // without a command
     struct signal_gate published;
     uint64_t turn;
 };
@@ -30,9 +31,21 @@ static struct round *round_of(struct inbox_node *node) {
     return (struct round *)((uint8_t *)node - offsetof(struct round, node));
 }
 
-bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command) {
+static bool books_elsewhere(const struct shards *shards, uint32_t home,
+                            const struct command *command) {
     return command->bank_id.size != 0 &&
            shards_owner(shards, id_slot_of_owner(command->bank_id)) != home;
+}
+
+static bool pays_elsewhere(const struct shards *shards, uint32_t home,
+                           const struct command *command) {
+    return (command->type == COMMAND_TRANSFER || command->type == COMMAND_PURCHASE) &&
+           !id_is_zero(command->counterparty) &&
+           shards_owner(shards, id_slot(command->counterparty)) != home;
+}
+
+bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command) {
+    return books_elsewhere(shards, home, command) || pays_elsewhere(shards, home, command);
 }
 
 // ---- outcomes -----------------------------------------------------------------------------------
@@ -99,17 +112,28 @@ static void keep_outcomes(struct round *round) {
 
 // ---- a group ------------------------------------------------------------------------------------
 
+static uint32_t others_of_command(const struct cross *cross, const struct command *command,
+                                  uint32_t *facts) {
+    const struct shards *shards = cross->shards;
+    uint32_t others = 0;
+    if (books_elsewhere(shards, cross->home, command)) {
+        others |= 1u << shards_owner(shards, id_slot_of_owner(command->bank_id));
+        (*facts)++;
+    }
+    if (pays_elsewhere(shards, cross->home, command)) {
+        others |= 1u << shards_owner(shards, id_slot(command->counterparty));
+        (*facts)++;
+    }
+    return others;
+}
+
 static uint32_t others_of(const struct cross *cross, const struct round *round,
                           uint32_t *ret_facts) {
     uint32_t others = 0;
     *ret_facts = 0;
     for (const struct submission *s = round->first; s != NULL; s = s->next)
         for (uint32_t i = 0; i < s->count; i++)
-            if (cross_is_needed(cross->shards, cross->home, &s->commands[i])) {
-                (*ret_facts)++;
-                others |= 1u << shards_owner(cross->shards,
-                                             id_slot_of_owner(s->commands[i].bank_id));
-            }
+            others |= others_of_command(cross, &s->commands[i], ret_facts);
     return others;
 }
 
@@ -118,18 +142,28 @@ static void add_facts(struct cross *cross, const struct round *round) {
     for (const struct submission *s = round->first; s != NULL; s = s->next)
         for (uint32_t i = 0; i < s->count; i++) {
             const struct command *command = &s->commands[i];
-            if (!cross_is_needed(cross->shards, cross->home, command))
-                continue;
-            CHECK(legs->fact_count < LEGS_FACTS_MAX);
-            legs->facts[legs->fact_count++] = (struct leg_fact){
-                .bank_id = command->bank_id,
-                .part = shards_owner(cross->shards, id_slot_of_owner(command->bank_id))};
+            if (books_elsewhere(cross->shards, cross->home, command)) {
+                CHECK(legs->fact_count < LEGS_FACTS_MAX);
+                legs->facts[legs->fact_count++] = (struct leg_fact){
+                    .bank_id = command->bank_id,
+                    .part = shards_owner(cross->shards, id_slot_of_owner(command->bank_id))};
+            }
+            if (pays_elsewhere(cross->shards, cross->home, command)) {
+                CHECK(legs->wallet_count < LEGS_WALLETS_MAX);
+                legs->wallets[legs->wallet_count++] = (struct leg_wallet){
+                    .id = command->counterparty,
+                    .part = shards_owner(cross->shards, id_slot(command->counterparty))};
+            }
         }
 }
 
 static void group_published(struct round *round) {
     struct cross *cross = round->context;
     signal_gate_publish(&cross->published, ++cross->turn);
+}
+
+static uint32_t facts_of(const struct legs *legs) {
+    return legs->fact_count + legs->wallet_count;
 }
 
 // Those of the list that need the same other shards as the first, as far as there is room. Returns
@@ -144,7 +178,7 @@ static struct inbox_node *take_group(struct cross *cross, struct inbox_node *fir
         first = first->next;
         node->next = NULL;
         uint32_t others = others_of(cross, round_of(node), &facts);
-        bool fits = others == wanted && cross->legs->fact_count + facts <= LEGS_FACTS_MAX;
+        bool fits = others == wanted && facts_of(cross->legs) + facts <= LEGS_FACTS_MAX;
         if (fits)
             add_facts(cross, round_of(node));
         struct inbox_node ***place = fits ? &end : &rest_end;
@@ -159,7 +193,7 @@ static struct inbox_node *take_group(struct cross *cross, struct inbox_node *fir
 static void decide_group(struct cross *cross, struct inbox_node *group) {
     struct engine *engine = cross->shards->parts[cross->home];
     struct submission **end = &cross->group.first;
-    cross->group.legs = cross->legs->fact_count == 0 ? NULL : cross->legs;
+    cross->group.legs = facts_of(cross->legs) == 0 ? NULL : cross->legs;
     cross->group.command_count = 0;
     for (struct inbox_node *node = group; node != NULL; node = node->next) {
         *end = round_of(node)->first;
@@ -184,23 +218,41 @@ static void decide_group(struct cross *cross, struct inbox_node *group) {
     }
 }
 
+// What has arrived is in the books of the others before anybody is answered.
+static void let_arrive(struct cross *cross) {
+    for (uint32_t i = 0; i < cross->shards->count; i++) {
+        struct engine *part = cross->shards->parts[i];
+        if ((cross->legs->parts >> i & 1) == 0 || cross->legs->wallet_count == 0)
+            continue;
+        uint64_t turn = cross->turn + 1;
+        part->port->submit(part, &cross->nudge);
+        (void)signal_gate_wait(&cross->published, turn, SIGNAL_GATE_WAIT_FOREVER);
+        round_release(&cross->nudge);
+    }
+}
+
 static bool is_stale(const struct legs *legs) {
     for (uint32_t i = 0; i < legs->fact_count; i++)
         if (legs->facts[i].is_elsewhere)
+            return true;
+    for (uint32_t i = 0; i < legs->wallet_count; i++)
+        if (legs->wallets[i].is_elsewhere)
             return true;
     return false;
 }
 
 static void run_group(struct cross *cross, struct inbox_node *group) {
     struct legs *legs = cross->legs;
-    enum status status =
-        legs->fact_count == 0 ? STATUS_ok : crossing_begin(cross->crossing, legs);
+    bool crosses = facts_of(legs) != 0;
+    enum status status = crosses ? crossing_begin(cross->crossing, legs) : STATUS_ok;
     bool stale = status == STATUS_ok && is_stale(legs);
     bool decides = status == STATUS_ok && !stale;
     if (decides)
         decide_group(cross, group);
-    if (status == STATUS_ok && legs->fact_count != 0)
+    if (status == STATUS_ok && crosses)
         status = crossing_end(cross->crossing, legs);
+    if (decides && status == STATUS_ok && legs->is_committed)
+        let_arrive(cross);
     while (group != NULL) {
         struct round *round = round_of(group);
         group = group->next; // it is the caller's again once it is told
@@ -223,7 +275,8 @@ static void *cross_main(void *context) {
             return NULL;
         while (rest != NULL) {
             struct inbox_node *group = NULL;
-            cross->legs->fact_count = 0;
+            cross->legs->fact_count = cross->legs->wallet_count = cross->legs->parts = 0;
+            cross->legs->is_committed = false;
             rest = take_group(cross, rest, &group);
             run_group(cross, group);
         }
@@ -244,6 +297,10 @@ struct cross *cross_open(struct shards *shards, uint32_t home) {
     round_init(&cross->group);
     cross->group.published = group_published;
     cross->group.context = cross;
+    round_init(&cross->nudge);
+    cross->nudge.published = group_published;
+    cross->nudge.context = cross;
+    cross->legs->wallets = memory_take_zeroed(LEGS_WALLETS_MAX * sizeof(*cross->legs->wallets));
     thread_start(&cross->thread, "cross", cross_main, cross);
     return cross;
 }
@@ -255,6 +312,8 @@ void cross_close(struct cross *cross) {
     CHECK(pthread_join(cross->thread, NULL) == 0);
     crossing_close(cross->crossing);
     round_done(&cross->group);
+    round_done(&cross->nudge);
+    memory_free(cross->legs->wallets);
     memory_free(cross->legs);
     memory_free(cross);
 }

@@ -79,6 +79,28 @@ static enum status list_all(struct shards *shards, const struct list_query *quer
     return STATUS_ok;
 }
 
+// Of what a wallet got from another shard its history has but that side: what is shown is the
+// transaction, which the payer's shard has.
+static enum status show_decided(struct shards *shards, struct page *page) {
+    const struct freshness now = {0};
+    for (uint32_t i = 0; i < page->item_count; i++) {
+        struct outcome *outcome = &page->items[i].outcome;
+        struct record record;
+        const char *why;
+        if (record_decode(outcome->record, &record, &why) != STATUS_ok || !record_arrives(&record))
+            continue;
+        struct command command = {.type = COMMAND_READ_TRANSACTION,
+                                  .subject = record.transaction.id};
+        struct engine *part = shards_part(shards, id_slot(command.subject));
+        uint8_t hidden = outcome->hidden;
+        enum status status = part->port->read(part, &command, &now, &page->arena, outcome);
+        if (status != STATUS_ok || outcome->status != STATUS_ok)
+            return STATUS_busy;
+        outcome->hidden = hidden;
+    }
+    return STATUS_ok;
+}
+
 // The slot that has all of it; LIMIT_SLOTS: there is none.
 static uint32_t slot_of(const struct list_query *query) {
     if (query->kind == LIST_KEYS)
@@ -100,5 +122,8 @@ enum status shards_list(struct engine *engine, const struct list_query *query,
     if (slot == LIMIT_SLOTS)
         return list_all(shards, query, ret_page);
     struct engine *part = shards_part(shards, slot);
-    return part->port->list(part, query, ret_page);
+    enum status status = part->port->list(part, query, ret_page);
+    if (status == STATUS_ok && query->kind == LIST_TRANSACTIONS)
+        status = show_decided(shards, ret_page);
+    return status;
 }

@@ -93,6 +93,7 @@ static void add_currency(struct currency_account *accounts, uint32_t *count, uin
     accounts[at].deposits += more->deposits;
     accounts[at].withdrawals += more->withdrawals;
     accounts[at].balances += more->balances;
+    accounts[at].transit += more->transit;
 }
 
 uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_accounts,
