@@ -227,8 +227,8 @@ struct record {
     };
 };
 
-// Whether it is but the payee's side of a payment that another shard has decided: that shard has the
-// transaction.
+// Whether it is but the payee's side of a payment that another shard has decided: that shard has
+// the transaction.
 static inline bool record_arrives(const struct record *record) {
     return record->kind == RECORD_TRANSACTION && posting_is_elsewhere(&record->transaction.debit);
 }

@@ -101,6 +101,8 @@ struct obstacle {
 static const struct obstacle obstacles[] = {
     {"SELECT count(*) FROM florin.books WHERE filling IS NOT NULL",
      "books are moving in there and are not whole yet: end that move first"},
+    {"SELECT count(*) FROM florin.books WHERE shard IS NOT NULL",
+     "these books are one shard of several: a folder would have but a part of them"},
     {"SELECT count(*) FROM florin.extent WHERE archived > 0",
      "history of these books is archived (`florin partitions`): a folder has its journal from the "
      "beginning, so they stay where they are"},

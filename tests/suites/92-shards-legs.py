@@ -46,15 +46,16 @@ class World:
         self.other.start()
         self.secret = self.node.admin_secret
         self.client = self.other.client(self.secret)
+        self.count = 0
         self.wallets = [self.open(0), self.open(1)]
 
     def open(self, place):
-        for number in range(200):
-            made = self.client.post("/v1/wallets", {"owner": f"owner-{place}-{number}",
+        while True:
+            self.count += 1
+            made = self.client.post("/v1/wallets", {"owner": f"owner-{self.count}",
                                                     "currency": "EUR"}).json["id"]
             if shards.slot_of(made) * 2 // 1024 == place:
                 return made
-        raise AssertionError("no owner has a slot there")
 
     def deposit(self, client, wallet, bank, amount, key=None):
         return client.post("/v1/deposits", {"wallet": wallet, "amount": amount,
@@ -118,48 +119,122 @@ def nothing(_world):
     pass
 
 
-def send(world, bank, answers):
-    """Until it is heard: the node may know that shard only as one that was just away."""
+class Deposit:
+    """For a wallet of the first shard, by a bank id of the second."""
+    def __init__(self, world):
+        self.world = world
+        self.bank = world.banks.pop()
+        self.key = f"key-{self.bank}"
+        self.before = world.balance(0)
+
+    def send(self, client):
+        return self.world.deposit(client, self.world.wallets[0], self.bank, 100, key=self.key)
+
+    def check(self, name):
+        world = self.world
+        report.equal(f"{name}: the money came once", world.balance(0), self.before + 100)
+        report.equal(f"{name}: and is booked once", world.booked(1, self.bank), 1)
+        again = patiently(lambda: world.deposit(world.client, world.wallets[1], self.bank, 5))
+        report.equal(f"{name}: for ever", again.code, "duplicate_bank_transaction", again)
+
+
+class Payment:
+    """From the first shard to the second."""
+    count = 0
+
+    def __init__(self, world):
+        self.world = world
+        Payment.count += 1
+        self.key = f"payment-{Payment.count}"
+        self.before = world.balance(0), world.balance(1)
+
+    def send(self, client):
+        return client.post("/v1/transfers", {"from": self.world.wallets[0],
+                                             "to": self.world.wallets[1], "amount": 3},
+                           key=self.key)
+
+    def check(self, name):
+        world = self.world
+        there = until(lambda: world.balance(1) == self.before[1] + 3) and world.balance(1)
+        report.equal(f"{name}: it is there and not here any more", (world.balance(0), there),
+                     (self.before[0] - 3, self.before[1] + 3))
+        left = patiently(lambda: world.client.post("/v1/transfers", {
+            "from": world.wallets[1], "to": world.back, "amount": 1}))
+        report.equal(f"{name}: and can be paid on", left.status, 201, left)
+
+
+def patiently(ask):
+    """Until the answer is not busy any more."""
+    return until(lambda: (lambda made: made if made.status != 503 else None)(ask()))
+
+
+def send(world, work, answers):
+    """Until it is heard: the node may know a shard only as one that was just away."""
     deadline = time.monotonic() + WAIT_S
     try:
         with world.node.client(world.secret) as client:
             made = None
             while made is None or (made.status == 503 and time.monotonic() < deadline):
-                made = world.deposit(client, world.wallets[0], bank, 100, key=f"key-{bank}")
+                made = work.send(client)
             answers.append(made)
     except Unreachable:
         answers.append(None)
 
 
-def step(_, world, name, line, pattern, moment, action, bank):
-    before = world.balance(0)
+def step(_, world, name, line, pattern, moment, action, kind):
+    work = kind(world)
     answers = []
     LINES[line].sprung.clear()
     LINES[line].over.clear()
     LINES[line].trap = (pattern, moment, lambda: action(world))
-    sender = threading.Thread(target=send, args=(world, bank, answers))
+    sender = threading.Thread(target=send, args=(world, work, answers))
     sender.start()
     report.check(f"{name}: it came so far", LINES[line].wait(WAIT_S))
-    # Others go on meanwhile: with another bank id, and without any.
-    free = world.client.post("/v1/wallets", {"owner": f"while-{bank}", "currency": "EUR"})
+    free = world.client.post("/v1/wallets", {"owner": f"while-{work.key}", "currency": "EUR"})
     report.equal(f"{name}: others go on", free.status, 201)
     report.check(f"{name}: nothing stays in doubt", until(lambda: world.prepared() == [0, 0]),
                  world.prepared())
-    answer = until(lambda: (lambda made: made if made.status != 503 else None)(
-        world.deposit(world.client, world.wallets[0], bank, 100, key=f"key-{bank}")))
+    answer = patiently(lambda: work.send(world.client))
     report.equal(f"{name}: the key tells", answer.status, 201, answer)
     if action is stop:
         os.kill(world.node.process.pid, signal.SIGCONT)
     if action is kill:
         world.node.start()
-    sender.join(60)
+    sender.join(WAIT_S)
     if answers and answers[0] is not None and answers[0].status == 201:
         report.equal(f"{name}: both nodes tell the same", answers[0].json["id"], answer.json["id"])
-    report.equal(f"{name}: the money came once", world.balance(0), before + 100)
-    report.equal(f"{name}: and is booked once", world.booked(1, bank), 1)
-    again = until(lambda: (lambda made: made if made.status != 503 else None)(
-        world.deposit(world.client, world.wallets[1], bank, 5)))
-    report.equal(f"{name}: for ever", again.code, "duplicate_bank_transaction", again)
+    work.check(name)
+
+
+def crowd(_, world):
+    """Payments in both directions from two nodes, and everybody pays one wallet."""
+    wallets = [world.wallets[0], world.wallets[1], world.second, world.back]
+    before = [world.client.get(f"/v1/wallets/{wallet}").json["balance"] for wallet in wallets]
+    done = []
+
+    def play(server, number):
+        with server.client(world.secret) as client:
+            for turn in range(12):
+                source, target = wallets[(number + turn) % 4], wallets[(number + turn + 1) % 4]
+                made = patiently(lambda s=source, t=target, n=turn: client.post(
+                    "/v1/transfers", {"from": s, "to": t, "amount": 1},
+                    key=f"crowd-{number}-{n}"))
+                if made is not None and made.status == 201:
+                    done.append((source, target))
+                else:
+                    report.equal("all are answered", made and made.code, "insufficient_funds")
+
+    players = [threading.Thread(target=play, args=(server, number + 4 * place))
+               for number in range(3) for place, server in enumerate((world.node, world.other))]
+    for player in players:
+        player.start()
+    for player in players:
+        player.join(240)
+    after = [world.client.get(f"/v1/wallets/{wallet}").json["balance"] for wallet in wallets]
+    derived = [was - sum(source == wallet for source, _ in done) +
+               sum(target == wallet for _, target in done) for was, wallet in zip(before, wallets)]
+    report.equal("every wallet has what its payments come to", after, derived)
+    report.check("most of them were done", len(done) > 36, len(done))
 
 
 def race(_, world, banks):
@@ -172,9 +247,7 @@ def race(_, world, banks):
         with server.client(world.secret) as client:
             for bank in banks:
                 for wallet in wallets:
-                    made = until(lambda w=wallet, b=bank: (
-                        lambda made: made if made.status != 503 else None)(
-                            world.deposit(client, w, b, 1)))
+                    made = patiently(lambda w=wallet, b=bank: world.deposit(client, w, b, 1))
                     done += made.status == 201
         counts.append(done)
 
@@ -199,8 +272,8 @@ def away(_, world, banks):
                                                 "amount": 1}).status for _ in range(20)]
     report.equal("what does not goes on", made, [201] * 20)
     SHARDS.clusters[1].start()
-    answer = until(lambda: (lambda made: made if made.status != 503 else None)(
-        world.deposit(world.client, world.wallets[0], banks[0], 1, key="away")))
+    answer = patiently(
+        lambda: world.deposit(world.client, world.wallets[0], banks[0], 1, key="away"))
     report.equal("and it is done when the shard is back", answer.status, 201, answer)
 
 
@@ -234,16 +307,17 @@ def left_behind(_, world):
 
 shards.serve_from(SHARDS)
 WORLD = World()
-BANKS = slots_of_banks(WORLD)
-WORLD.second = WORLD.client.post("/v1/wallets", {
-    "owner": next(f"owner-0-{number}" for number in range(200) if shards.slot_of(
-        WORLD.client.post("/v1/wallets", {"owner": f"owner-0-{number}",
-                                          "currency": "EUR"}).json["id"]) < 512),
-    "currency": "EUR"}).json["id"]
-for action, which in ((kill, (0, 1, 2, 3, 4, 5)), (stop, (1, 3, 4)), (nothing, (1, 3))):
+WORLD.banks = slots_of_banks(WORLD)
+WORLD.second, WORLD.back = WORLD.open(0), WORLD.open(0)
+for place in (0, 1):
+    WORLD.deposit(WORLD.client, WORLD.wallets[place], f"first-{place}", 1000)
+for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment), (stop, (1, 3, 4), Payment),
+                            (kill, (2, 4), Deposit), (nothing, (3,), Payment)):
     for words, place, statement, when in [STEPS[number] for number in which]:
-        report.run(f"{action.__name__} {words}", step, WORLD, f"{action.__name__} {words}", place,
-                   statement, when, action, BANKS.pop())
+        title = f"{action.__name__} {words}, {kind.__name__.lower()}"
+        report.run(title, step, WORLD, title, place, statement, when, action, kind)
+report.run("crowd", crowd, WORLD)
+BANKS = WORLD.banks
 report.run("race", race, WORLD, BANKS[:20])
 report.run("away", away, WORLD, BANKS[20:])
 report.run("left behind", left_behind, WORLD)

@@ -45,8 +45,8 @@ static const char old_decisions[] =
     "legs FROM decisions WHERE is_commit AND made_ms < "
     "floor(extract(epoch FROM clock_timestamp()) * 1000) - 5000 ORDER BY gid LIMIT 500) d";
 static const char old_rows[] =
-    "DELETE FROM legs WHERE is_taken AND made_ms < floor(extract(epoch FROM clock_timestamp()) * 1000) - "
-    "7 * 86400000::bigint";
+    "DELETE FROM legs WHERE is_taken AND made_ms < "
+    "floor(extract(epoch FROM clock_timestamp()) * 1000) - 7 * 86400000::bigint";
 
 struct resolver {
     uint32_t count;
