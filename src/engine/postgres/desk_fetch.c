@@ -510,6 +510,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, true); break;
         case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
         case SQL_IDEMPOTENCY: take_key_used(desk, result, row); break;
+        case SQL_ARRIVALS: desk_note_arrival(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
         case SQL_ANSWERS: take_answer(desk, result, row); break;
         case SQL_BANK: take_bank(desk, result, row); break;
@@ -670,6 +671,8 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     parameter_number(&heads, desk->heads_round);
     parameter_number(&heads, desk->slots_version);
     link_send(link, SQL_HEADS, &heads);
+    if (desk->elsewhere_count != 0)
+        link_send(link, SQL_ARRIVALS, NULL);
     (void)ask_wanted(desk, link);
     enum link_result result = LINK_OK;
     do {

@@ -89,7 +89,8 @@ static void test_an_entry_names_all_that_a_payment_is_about(void **state) {
         .operation = COMMAND_PURCHASE,
         .time_ms = 5,
         .origin = {.principal = SLICE("key_1")},
-        .transaction = {.id = {{1}}, .debit = {.wallet = {{2}}}, .credit = {.wallet = {{3}}}},
+        .transaction = {.id = {{1}}, .debit = {.wallet = {{2}}, .number = 1},
+                        .credit = {.wallet = {{3}}, .number = 1}},
     };
     (void)state;
     assert_int_equal(audit_entry_count(&record), 1);
