@@ -332,7 +332,7 @@ static void take_arrival(struct desk *desk, struct record *record, struct wallet
     history_fill(&facts->credit, row);
     CHECK(record_arrives(record) && facts->credit.version == row->wallet.version + 1);
     uint64_t position = desk_add_record(desk, record, id_slot(facts->credit.wallet));
-    row->changed = true;
+    change_wallet(desk, row);
     row->wallet.balance = facts->credit.balance;
     row->wallet.version = facts->credit.version;
     if (record->judged)
