@@ -4,19 +4,6 @@
 
 #include "base/memory.h"
 
-void round_init(struct round *round) {
-    memset(round, 0, sizeof(*round));
-    arena_init(&round->arena, 1024);
-}
-
-void round_release(struct round *round) {
-    arena_reset(&round->arena);
-}
-
-void round_done(struct round *round) {
-    arena_done(&round->arena);
-}
-
 static struct fake_engine *fake_of(struct engine *engine) {
     return (struct fake_engine *)engine;
 }
