@@ -187,13 +187,14 @@ static void send_damaged(struct api_loop *loop, struct call *call) {
 void answers_call(struct api_loop *loop, struct call *call) {
     struct http_request *request = call->request;
     const struct outcome *outcome = &call->outcome;
-    struct buffer *body = http_body_out(request);
+    struct buffer *body = &loop->rendered;
     CHECK(outcome->status < STATUS_COUNT);
     buffer_reset(body);
     if (outcome->replayed)
         http_add_header(request, "Idempotent-Replayed", SLICE("true"));
     if (outcome->status != STATUS_ok) {
-        render_refusal(body, outcome);
+        buffer_reset(http_body_out(request));
+        render_refusal(http_body_out(request), outcome);
         answers_tell_request_id(request, call->command.origin.request_id);
         send_problem(loop, request, call->operation, call->started_ns,
                      (enum status)outcome->status);
@@ -227,6 +228,8 @@ void answers_call(struct api_loop *loop, struct call *call) {
     if (http == 202) // it waits for somebody else
         add_location(request, waiting_kind(buffer_slice(body)), buffer_slice(body));
     const char *content_type = body->size != 0 ? "application/json" : NULL;
-    answers_send(loop, request, call->operation, call->started_ns, http, content_type,
-                 buffer_slice(body));
+    count(loop, call->operation, call->started_ns, http);
+    http_answer_copied(request, http, content_type, buffer_slice(body));
+    if (call->secret_size != 0) // a secret must not lie about in memory
+        explicit_bzero(body->bytes, body->size);
 }

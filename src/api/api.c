@@ -47,6 +47,7 @@ static void loop_close(struct api_loop *loop) {
     token_checker_close(loop->door.tokens);
     sha256_close(loop->hash);
     notes_close(loop->notes);
+    buffer_done(&loop->rendered);
 }
 
 // The operations table speaks in words; here they become sets, once.

@@ -4,7 +4,10 @@
 // memory is still in the cache.
 #include "api/parts.h"
 
+#include "base/ahead.h"
 #include "base/memory.h"
+
+#define CALL_AHEAD_BYTES 192 // that a payment takes of its arena
 
 static struct call *call_new(bool is_large) {
     struct call *call = memory_take_zeroed(sizeof(*call));
@@ -18,6 +21,18 @@ static void call_free(struct call *call) {
     memory_free(call);
 }
 
+// The next one to be taken: decoding and deciding fill most of it.
+static void call_ahead(const struct call *call) {
+    if (call == NULL)
+        return;
+    arena_ahead(&call->arena, CALL_AHEAD_BYTES);
+    if (call->next == NULL)
+        return;
+    ahead_write(call->next, offsetof(struct call, submission.batch));
+    ahead_write(&call->next->command,
+                offsetof(struct call, order) - offsetof(struct call, command));
+}
+
 struct call *calls_take(struct api_loop *loop, bool is_large) {
     struct call **pool = is_large ? &loop->free_batches : &loop->free_calls;
     struct call *call = *pool;
@@ -25,6 +40,8 @@ struct call *calls_take(struct api_loop *loop, bool is_large) {
         return call_new(is_large);
     CHECK(call->is_large == is_large);
     *pool = call->next;
+    if (!is_large)
+        call_ahead(call->next);
     loop->free_batch_count -= is_large;
     call->next = NULL;
     return call;

@@ -198,6 +198,7 @@ struct api_loop {
     uint64_t request_number;
     uint64_t request_prefix; // random: request ids of two starts differ
     struct notes *notes; // owned
+    struct buffer rendered; // the answer that is being made, before it is copied to its request
     struct metrics metrics;
 } __attribute__((aligned(API_LOOP_ALIGNMENT)));
 
@@ -360,7 +361,9 @@ void dependencies_metrics(struct api *api, struct buffer *buffer);
 struct slice trace_of(const struct asking *asking, struct arena *arena);
 
 // slow.c: a line in the log about a request that took longer than it should, with its steps.
-void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight);
+// `now_ns`: when the loop came to its flight.
+void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight,
+               uint64_t now_ns);
 void slow_job(struct api_loop *loop, const struct job *job);
 
 // keys.c: gives a COMMAND_KEY_CREATE or COMMAND_KEY_ROTATE its secret; and the role of a key's

@@ -18,6 +18,7 @@
 // once.
 #include "api/parts.h"
 
+#include "base/ahead.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -194,23 +195,45 @@ static bool is_stopping(const struct api_loop *loop) {
     return atomic_load_explicit(&loop->api->stopping, memory_order_relaxed);
 }
 
+// What answering calls touches is asked for while those before them are answered: of the third one
+// behind `call` the call, of the second its request, of the next what lies behind that.
+static void answers_ahead(const struct call *call) {
+    const struct call *next = call->next;
+    if (next == NULL)
+        return;
+    if (next->request != NULL)
+        http_ahead_of_answer(next->request);
+    next = next->next;
+    if (next == NULL)
+        return;
+    if (next->request != NULL)
+        http_ahead_of_request(next->request);
+    if (next->next != NULL) {
+        ahead_write(next->next, offsetof(struct call, submission.batch));
+        ahead_write(&next->next->command, offsetof(struct call, order) -
+                                              offsetof(struct call, command));
+    }
+}
+
 // Answers whoever still waits for it, but for those that were set aside.
 static void flight_finish(struct api_loop *loop, struct flight *flight) {
     struct call *call = flight->first;
     struct position position = flight->round.position;
+    uint64_t now_ns = clock_monotonic_ns();
     flight->first = flight->last = NULL;
     flight->last_submission = NULL;
     flight->round.first = NULL;
     flight->round.command_count = 0;
     while (call != NULL) {
         struct call *next = call->next;
+        answers_ahead(call);
         if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission)) {
             flight_add(flight, call);
         } else {
             bool is_note = call->operation == NULL;
             if (!position_is_none(position) && !is_note && call->operation->is_write)
                 note_position(loop, call, position);
-            slow_call(loop, call, flight);
+            slow_call(loop, call, flight, now_ns);
             call_finish(loop, call);
         }
         call = next;

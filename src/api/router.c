@@ -90,7 +90,8 @@ static bool door_pass(struct asking *asking) {
         return false;
     }
     const char *why = NULL;
-    uint64_t now_ms = clock_now_ms();
+    // Keys are judged by the books' clock.
+    uint64_t now_ms = asking->loop->door.tokens != NULL ? clock_now_ms() : 0;
     enum status known = authenticate_bearer(asking->headers.authorization, &asking->loop->door,
                                             now_ms, &asking->principal, &why);
     if (known != STATUS_ok) {

@@ -3,7 +3,7 @@
 //
 //   parse   from its last byte until its round left     write  the round's bytes
 //   queue   until the writer took the round             sync   until they were durable
-//   decide  fetching and deciding all of the round      answer until its loop came to it
+//   decide  fetching and deciding all of the round      answer until its loop came to the round
 #include "api/parts.h"
 
 #include <stdio.h>
@@ -27,8 +27,9 @@ static unsigned long long step_ms(uint64_t *from_ns, uint64_t until_ns) {
     return span_ns / 1000000;
 }
 
-void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight) {
-    uint64_t now_ns = clock_monotonic_ns(), at_ns = call->started_ns;
+void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight,
+               uint64_t now_ns) {
+    uint64_t at_ns = call->started_ns;
     const struct round_times *times = &flight->round.times;
     if (call->operation == NULL || call->request == NULL || !is_slow(loop, at_ns, now_ns))
         return;

@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <stdint.h>
 
+#include "base/ahead.h"
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -58,6 +59,11 @@ struct slice arena_copy(struct arena *arena, struct slice bytes) {
     if (bytes.size != 0)
         memcpy(copy, bytes.bytes, bytes.size);
     return slice_of(copy, bytes.size);
+}
+
+void arena_ahead(const struct arena *arena, size_t size) {
+    if (arena->first != NULL)
+        ahead_write(arena->first, sizeof(struct arena_block) + size);
 }
 
 static void arena_free_chain(struct arena_block *block) {

@@ -21,6 +21,8 @@ struct arena {
 void arena_init(struct arena *arena, size_t block_bytes);
 void *arena_take(struct arena *arena, size_t size);
 struct slice arena_copy(struct arena *arena, struct slice bytes);
+// Asks for the memory of an empty one's first `size` bytes before they are taken (ahead.h).
+void arena_ahead(const struct arena *arena, size_t size);
 // Forgets everything, keeps the first block for the next use and frees blocks beyond it.
 void arena_reset(struct arena *arena);
 void arena_done(struct arena *arena);

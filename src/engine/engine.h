@@ -47,6 +47,10 @@ struct outcome {
     struct cursor cursor;  // of a cursor command or read: as it stands
 };
 
+// What every outcome says. The refusal belongs to a status that is not ok, the rest to reads and to
+// commands of cursors; of others it may be anything.
+#define OUTCOME_HEAD_BYTES offsetof(struct outcome, refusal)
+
 // For engines: until its round is durable an outcome names positions in place of bytes, and
 // `outcome_point` names those that answer with `record`, which stands at `position`.
 static inline struct slice outcome_position(uint64_t position) {

@@ -6,10 +6,13 @@
 // again right away.
 #include <stdio.h>
 
+#include "base/ahead.h"
 #include "base/check.h"
 #include "http/internal.h"
 
 #define ANSWER_HEAD_BYTES_MAX 1024
+// The library's object of a connection; only ever asked for ahead.
+#define ANSWER_HANDLE_BYTES 704
 
 void http_add_header(struct http_request *request, const char *name, struct slice value) {
     CHECK(request->phase != REQUEST_ANSWERED);
@@ -55,13 +58,22 @@ static struct MHD_Response *answer_make(struct http_request *request, const char
     return response;
 }
 
+static struct slice answer_keep(struct http_request *request, struct slice body) {
+    buffer_reset(&request->out);
+    buffer_add_slice(&request->out, body);
+    return buffer_slice(&request->out);
+}
+
+// `is_borrowed`: the body has to be kept if it is not copied anyway.
 static void answer_queue(struct http_request *request, int code, const char *content_type,
-                         struct slice body) {
+                         struct slice body, bool is_borrowed) {
     struct http_loop *loop = request->loop;
     bool is_last = atomic_load_explicit(&loop->server->draining, memory_order_relaxed);
     if (!is_last && request->answer_header_count == 0)
         request->ready = ready_take(loop->ready, content_type, body);
     bool is_ready = request->ready != NULL;
+    if (!is_ready && is_borrowed)
+        body = answer_keep(request, body);
     struct MHD_Response *response = is_ready
                                         ? ready_response(request->ready)
                                         : answer_make(request, content_type, body, is_last);
@@ -104,8 +116,8 @@ static void answer_write(struct http_request *request, int code, const char *con
     (void)sendmsg(request->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void http_answer(struct http_request *request, int code, const char *content_type,
-                 struct slice body) {
+static void answer(struct http_request *request, int code, const char *content_type,
+                   struct slice body, bool is_borrowed) {
     struct http_loop *loop = request->loop;
     CHECK(pthread_equal(pthread_self(), loop->self));
     CHECK(request->phase != REQUEST_ANSWERED);
@@ -121,8 +133,49 @@ void http_answer(struct http_request *request, int code, const char *content_typ
     } else if (request->by_hand) {
         answer_write(request, code, content_type, body);
     } else {
-        answer_queue(request, code, content_type, body);
+        answer_queue(request, code, content_type, body, is_borrowed);
     }
+}
+
+void http_answer(struct http_request *request, int code, const char *content_type,
+                 struct slice body) {
+    answer(request, code, content_type, body, false);
+}
+
+void http_answer_copied(struct http_request *request, int code, const char *content_type,
+                        struct slice body) {
+    answer(request, code, content_type, body, true);
+}
+
+void http_ahead_of_request(const struct http_request *request) {
+    ahead_write(request, sizeof(*request));
+}
+
+void http_ahead_of_answer(const struct http_request *request) {
+    if (request->connection == NULL)
+        return;
+    ahead_write(request->connection, sizeof(*request->connection));
+    ahead_write(request->handle, ANSWER_HANDLE_BYTES);
+}
+
+// The library sends in the order in which answers were queued, and touches what it was told for
+// each: so of the next three as much is asked for as can be known without waiting.
+void answer_ahead_of_sending(const struct connection *connection) {
+    if (connection == NULL)
+        return;
+    const struct http_request *request = connection->request;
+    if (request != NULL) {
+        ahead_write(request->handle, ANSWER_HANDLE_BYTES);
+        if (request->ready != NULL)
+            ready_ahead(request->ready);
+    }
+    const struct connection *second = connection->next;
+    if (second == NULL)
+        return;
+    if (second->request != NULL)
+        ahead_write(second->request, sizeof(*second->request));
+    if (second->next != NULL)
+        ahead_write(second->next, sizeof(*second->next));
 }
 
 void answer_refuse(struct http_request *request, int code) {

@@ -281,6 +281,7 @@ struct ready_answer *ready_take(struct ready_answers *ready, const char *content
                                 struct slice body);
 struct MHD_Response *ready_response(struct ready_answer *answer); // still the answer's
 void ready_give(struct ready_answers *ready, struct ready_answer *answer);
+void ready_ahead(const struct ready_answer *answer); // before it is sent; its head is near
 
 // relief.c
 void relief_open(struct relief *relief);
@@ -314,4 +315,6 @@ int head_read(struct http_request *request, const char *method, const char *vers
 int target_read(struct http_request *request);
 
 // answer.c
+// `connection` is the next whose answer the library will send; NULL: none.
+void answer_ahead_of_sending(const struct connection *connection);
 void answer_refuse(struct http_request *request, int code);

@@ -200,6 +200,14 @@ bool http_has_answer_header(const struct http_request *request, const char *name
 // http_body_out, or is static. The request may be gone when this returns. Thread: the loop's.
 void http_answer(struct http_request *request, int code, const char *content_type,
                  struct slice body);
+// As http_answer, but `body` may lie anywhere and is the caller's again when this returns: where
+// many are answered one after another, one buffer near the processor serves them all.
+void http_answer_copied(struct http_request *request, int code, const char *content_type,
+                        struct slice body);
+// For one that is answered soon: asks for the memory of the request, and once that is near for what
+// answering it touches beside (base/ahead.h).
+void http_ahead_of_request(const struct http_request *request);
+void http_ahead_of_answer(const struct http_request *request);
 
 // In place of http_answer, inside the handler's request(): answers after delay_ms, and until then
 // reads nothing more of that connection; at once when it is going to be closed anyway. The

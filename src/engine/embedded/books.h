@@ -181,6 +181,8 @@ void books_make_room(struct books *books, size_t bytes);
 
 // writer.c
 void *writer_run(void *books);
+// What its records may take; before it is decided. Thread: best the one that wrote the commands.
+void writer_measure(struct round *round);
 // Thread: any. False: others are at it, or the disk has been slow; nothing was done.
 bool writer_decide_now(struct books *books, struct round *round);
 

@@ -23,6 +23,7 @@
 #define BEHIND_WAIT_NS         1000000
 #define RECORD_FIXED_BYTES_MAX 640
 #define OUTCOMES_AHEAD         6
+#define COMMANDS_AHEAD         8 // of where their things are asked for
 #define SLOW_COMMIT_NS         UINT64_C(3000000)
 #define SLOW_BATCHES           64 // after it
 
@@ -38,7 +39,7 @@ static size_t bytes_of(const struct command *command) {
 // What a rule may find in it.
 #define FINDING_BYTES_MAX 1280
 
-// Without findings. Another thread wrote the commands a moment ago, so they are walked once.
+// Without findings.
 static void measure(struct submission *submission) {
     size_t bytes = 4096 + (submission->atomic ? submission->count * sizeof(uint64_t) : 0);
     for (uint32_t i = 0; i < submission->count; i++) {
@@ -53,6 +54,12 @@ static void measure(struct submission *submission) {
     submission->bytes_max = bytes;
 }
 
+void writer_measure(struct round *round) {
+    for (struct submission *submission = round->first; submission != NULL;
+         submission = submission->next)
+        measure(submission);
+}
+
 // Rules may come within the very batch.
 static size_t bytes_of_submission(const struct books *books,
                                   const struct submission *submission) {
@@ -64,6 +71,12 @@ static void refuse_full(struct outcome *outcome) {
     memset(outcome, 0, sizeof(*outcome));
     outcome->status = STATUS_storage_full;
     outcome->refusal.status = STATUS_storage_full;
+}
+
+// Another thread wrote the commands a moment ago.
+static void command_ahead(const struct submission *submission, uint32_t index) {
+    if (index < submission->count)
+        ahead_read(&submission->commands[index], sizeof(struct command));
 }
 
 static void decide_submission(struct books *books, struct submission *submission) {
@@ -86,12 +99,13 @@ static void decide_submission(struct books *books, struct submission *submission
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
+        command_ahead(submission, i + FETCH_AHEAD + COMMANDS_AHEAD);
         if (i + FETCH_AHEAD < submission->count)
             fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
         if (i + HABITS_AHEAD < submission->count)
             fetch_prefetch_habits(books, &submission->commands[i + HABITS_AHEAD]);
         if (i + OUTCOMES_AHEAD < submission->count)
-            ahead_write(&submission->outcomes[i + OUTCOMES_AHEAD], sizeof(struct outcome));
+            ahead_write(&submission->outcomes[i + OUTCOMES_AHEAD], OUTCOME_HEAD_BYTES);
         if (command_is_read(command->type))
             read_one(books, command, &submission->outcomes[i]);
         else if (books->storage_full)
@@ -132,15 +146,27 @@ static void prefetch_habits_all(const struct books *books, const struct inbox_no
                 fetch_prefetch_habits(books, &submission->commands[i]);
 }
 
+// One behind another, and another thread may have written them: the next one's commands are asked
+// for, and the head of the one behind it, which says where its own are.
+static void submission_ahead(const struct submission *next) {
+    if (next == NULL)
+        return;
+    ahead_write(next->commands, sizeof(struct command));
+    if (next->next != NULL)
+        ahead_write(next->next, offsetof(struct submission, batch));
+}
+
 static size_t prefetch_all(struct books *books, struct inbox_node *first) {
     size_t commands = 0, bytes = 0;
     for (struct inbox_node *node = first; node != NULL; node = node->next) {
         for (struct submission *submission = round_of(node)->first; submission != NULL;
              submission = submission->next) {
+            submission_ahead(submission->next);
             commands += submission->count;
-            for (uint32_t i = 0; i < submission->count && i < FETCH_AHEAD; i++)
+            for (uint32_t i = 0; i < submission->count && i < FETCH_AHEAD; i++) {
+                command_ahead(submission, i + COMMANDS_AHEAD);
                 fetch_prefetch(books, &submission->commands[i]);
-            measure(submission);
+            }
             bytes += bytes_of_submission(books, submission);
         }
     }
@@ -151,8 +177,13 @@ static size_t prefetch_all(struct books *books, struct inbox_node *first) {
 
 static void decide_round(struct books *books, struct round *round) {
     for (struct submission *submission = round->first; submission != NULL;
-         submission = submission->next)
+         submission = submission->next) {
+        if (submission->next != NULL) {
+            ahead_write(submission->next->outcomes, OUTCOME_HEAD_BYTES);
+            ahead_read(submission->next->commands, sizeof(struct command));
+        }
         decide_submission(books, submission);
+    }
 }
 
 static void publish(struct books *books, struct inbox_node *first, uint64_t decided) {
@@ -246,6 +277,7 @@ bool writer_decide_now(struct books *books, struct round *round) {
     bool now = books->flying == NULL && books->slow_batches == 0 &&
                inbox_is_empty(&books->inbox) && !index_is_behind(books->index);
     if (now) {
+        writer_measure(round);
         round->node.next = NULL;
         batch(books, &round->node);
         if (books->flying != NULL)
