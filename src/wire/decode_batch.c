@@ -3,9 +3,12 @@
 // wrong does not keep the others from being done, so it is carried along as COMMAND_INVALID.
 #include "wire/decode.h"
 
+#include "base/ahead.h"
 #include "wire/decode_object.h"
 #include "wire/decode_value.h"
 #include "wire/digest.h"
+
+#define COMMANDS_AHEAD 3
 
 // The members of a batch's body, before its operations are looked at.
 struct envelope {
@@ -79,6 +82,8 @@ static void decode_operations(const struct wire_context *context,
     for (uint32_t i = 0; json_next_item(&cursor, &value); i++) {
         CHECK(i < batch->count);
         struct command *command = &batch->commands[i];
+        if (i + COMMANDS_AHEAD < batch->count) // the engine has read what was there before
+            ahead_write(command + COMMANDS_AHEAD, sizeof(*command));
         struct wire_faults faults = {0};
         struct decode_extras extras = {0};
         enum status door = decode_operation(context, value, command, &extras, &faults);

@@ -75,8 +75,11 @@ static void refuse_full(struct outcome *outcome) {
 
 // Another thread wrote the commands a moment ago.
 static void command_ahead(const struct submission *submission, uint32_t index) {
-    if (index < submission->count)
-        ahead_read(&submission->commands[index], sizeof(struct command));
+    if (index >= submission->count)
+        return;
+    const struct command *command = &submission->commands[index];
+    ahead_read(command, offsetof(struct command, found));
+    ahead_write(command->found, sizeof(command->found));
 }
 
 static void decide_submission(struct books *books, struct submission *submission) {

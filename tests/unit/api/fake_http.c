@@ -167,6 +167,19 @@ void http_answer(struct http_request *request, int code, const char *content_typ
     buffer_room(&request->answer, 1)[0] = '\0';
 }
 
+void http_answer_copied(struct http_request *request, int code, const char *content_type,
+                        struct slice body) {
+    http_answer(request, code, content_type, body);
+}
+
+void http_ahead_of_request(const struct http_request *request) {
+    CHECK(request != NULL);
+}
+
+void http_ahead_of_answer(const struct http_request *request) {
+    CHECK(request != NULL);
+}
+
 void http_answer_delayed(struct http_request *request, int code, const char *content_type,
                          struct slice body) {
     http_answer(request, code, content_type, body);

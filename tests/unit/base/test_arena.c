@@ -85,6 +85,19 @@ static void copies_survive_their_source(void **state) {
     arena_done(&arena);
 }
 
+static void asking_ahead_changes_nothing(void **state) {
+    struct arena arena;
+    arena_init(&arena, 64);
+    arena_ahead(&arena, 1000); // nothing is there yet, and nothing is made
+    assert_null(arena.first);
+    char *first = arena_take(&arena, 16);
+    first[0] = 'a';
+    arena_ahead(&arena, 1000); // also beyond its end
+    assert_int_equal(first[0], 'a');
+    assert_ptr_equal((char *)arena_take(&arena, 16), first + 16);
+    arena_done(&arena);
+}
+
 static void take_nonsense(void *context) {
     struct arena arena;
     arena_init(&arena, 64);
@@ -103,6 +116,7 @@ int main(void) {
         cmocka_unit_test(big_first_wish_is_not_kept),
         cmocka_unit_test(reset_and_done_of_an_unused_arena),
         cmocka_unit_test(copies_survive_their_source),
+        cmocka_unit_test(asking_ahead_changes_nothing),
         cmocka_unit_test(nonsense_sizes_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,11 +69,26 @@ static void fixture_echo(struct http_request *request) {
     http_answer(request, 200, "text/plain", buffer_slice(out));
 }
 
+// From memory that is somebody else's at once. What fits and has no headers is kept in a ready
+// answer, the rest by the request.
+static void fixture_answer_copied(struct http_request *request, bool is_json) {
+    struct slice body = http_body(request);
+    struct buffer borrowed = {0};
+    buffer_add_slice(&borrowed, body);
+    http_answer_copied(request, 200, is_json ? "application/json" : "text/plain",
+                       buffer_slice(&borrowed));
+    if (borrowed.size != 0)
+        memset(borrowed.bytes, '#', borrowed.size);
+    buffer_done(&borrowed);
+}
+
 static void fixture_answer(struct fixture *fixture, struct http_request *request) {
     struct slice path = http_path(request);
     assert_null(*http_context(request));
     if (slice_equal(path, SLICE("/echo")))
         fixture_echo(request);
+    else if (slice_equal(path, SLICE("/copied/json")) || slice_equal(path, SLICE("/copied/text")))
+        fixture_answer_copied(request, slice_equal(path, SLICE("/copied/json")));
     else if (slice_equal(path, SLICE("/large")))
         http_answer(request, 200, "text/plain", slice_of(fixture->large, fixture->large_bytes));
     else

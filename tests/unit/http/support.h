@@ -5,6 +5,7 @@
 //   /later  when the test calls fixture_release, from the test's thread
 //   /echo   inside pass_end(), with everything that the request said
 //   /delayed is answered 429 with its body, when it has been held back
+//   /copied/json and /copied/text inside pass_end(), from memory that is overwritten at once
 //   /large  inside request(), with fixture->large_bytes bytes
 #pragma once
 #include <pthread.h>

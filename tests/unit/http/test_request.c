@@ -446,6 +446,36 @@ static void test_memory_for_bodies_is_bounded(void **state) {
     fixture_close(fixture);
 }
 
+// In ready answers, beyond their size, and of another type; many in one pass, and again with the
+// objects of those before.
+static void test_copied_answers(void **state) {
+    struct fixture *fixture = *state;
+    enum { COUNT = 24 };
+    static char text[8192], answer[16384];
+    int fds[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        fds[i] = client_connect(fixture);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            int size = i % 4 == 3 ? 1500 + i : 40 + i % 2;
+            int head = snprintf(text, sizeof(text),
+                                "POST /copied/%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                                i % 3 == 0 ? "text" : "json", size);
+            memset(text + head, 'a' + (i + round) % 26, (size_t)size);
+            client_send_bytes(fds[i], text, (size_t)(head + size));
+        }
+        for (int i = 0; i < COUNT; i++) {
+            int size = i % 4 == 3 ? 1500 + i : 40 + i % 2;
+            assert_int_equal(client_answer(fds[i], answer, sizeof(answer)), 200);
+            const char *body = strstr(answer, "\r\n\r\n") + 4;
+            assert_int_equal(strlen(body), size);
+            assert_int_equal(strspn(body, (char[]){(char)('a' + (i + round) % 26), 0}), size);
+        }
+    }
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+}
+
 static int open_fixture(void **state) {
     *state = fixture_open((struct http_options){0});
     return 0;
@@ -467,6 +497,7 @@ int main(void) {
         FIXTURE_TEST(test_many_wait_and_are_woken),
         FIXTURE_TEST(test_clients_that_leave),
         FIXTURE_TEST(test_large_answers),
+        FIXTURE_TEST(test_copied_answers),
         cmocka_unit_test(test_memory_for_bodies_is_bounded),
     };
     return cmocka_run_group_tests_name("http/request", tests, NULL, NULL);
