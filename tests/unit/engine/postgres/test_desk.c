@@ -39,7 +39,7 @@ static struct id open_wallet(struct desk *desk, const char *owner, struct engine
     assert_int_equal(outcome.status, STATUS_ok);
     struct wallet_row *row = desk->wallets.items[desk->wallets.count - 1];
     row->present = true;
-    map_add(&desk->wallet_map, map_number(row->number), row);
+    map_add(&desk->wallet_map, map_slot_number(id_slot(row->wallet.id), row->number), row);
     return row->wallet.id;
 }
 
