@@ -404,7 +404,7 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
-        bool anew = submission->outcomes[i].anew;
+        bool anew = submission->again && submission->outcomes[i].anew; // else it is not set yet
         if (submission->again && !anew)
             continue; // it was decided the first time
         if (desk_is_elsewhere(desk, desk_home_slot(command)))

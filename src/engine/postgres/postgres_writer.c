@@ -183,7 +183,7 @@ static void set_aside(struct submission *submission) {
         submission->batch_outcome.aside = true;
     }
     for (uint32_t i = 0; i < submission->count; i++) {
-        bool anew = submission->outcomes[i].anew;
+        bool anew = submission->again && submission->outcomes[i].anew; // else it is not set yet
         if (submission->again && !submission->atomic && !anew)
             continue;
         refuse(&submission->outcomes[i], STATUS_busy);
