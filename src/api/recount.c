@@ -42,8 +42,10 @@ struct recount {
 };
 
 // Of too many the later ones are left out: what they say stands in the log.
+// What the books have stopped payments for stops nothing here: a decision may be on its way.
 static void add_news(struct recount *recount, enum alarm_status status, bool stops,
-                     const char *message) {
+                     bool stops_here, const char *message) {
+    CHECK(stops || !stops_here);
     CHECK(pthread_mutex_lock(&recount->lock) == 0);
     bool is_known = status == ALARM_DIFFERS && strcmp(recount->told, message) == 0;
     if (!is_known && recount->news_count < NEWS_MAX) {
@@ -51,7 +53,8 @@ static void add_news(struct recount *recount, enum alarm_status status, bool sto
         news->status = (uint8_t)status;
         news->stops = status == ALARM_DIFFERS && stops;
         (void)snprintf(news->message, sizeof(news->message), "%s", message);
-        if (news->stops) // until the books say so
+        news->stops_here = news->stops && stops_here;
+        if (news->stops_here) // until the books say so
             atomic_store(&recount->options.engine->payments_stopped, true);
     }
     (void)snprintf(recount->told, sizeof(recount->told), "%s",
@@ -71,11 +74,11 @@ bool recount_news(struct recount *recount, struct recount_news *ret_news) {
 void recount_news_written(struct recount *recount) {
     CHECK(pthread_mutex_lock(&recount->lock) == 0);
     CHECK(recount->news_count != 0);
-    bool stopped = recount->news[0].stops, stops = false;
+    bool stopped = recount->news[0].stops_here, stops = false;
     recount->news_count--;
     memmove(recount->news, recount->news + 1, recount->news_count * sizeof(recount->news[0]));
     for (uint32_t i = 0; i < recount->news_count; i++)
-        stops = stops || recount->news[i].stops;
+        stops = stops || recount->news[i].stops_here;
     if (stopped && !stops) // from now on the books say so
         atomic_store(&recount->options.engine->payments_stopped, false);
     CHECK(pthread_mutex_unlock(&recount->lock) == 0);
@@ -85,7 +88,9 @@ void recount_alarm(struct recount *recount, const char *why) {
     struct engine *engine = recount->options.engine;
     struct alarm_state state = engine_alarm(engine);
     bool stops = recount->options.stops_payments;
-    bool is_decided = stops && alarm_is_decided(&state, alarm_difference(slice_of_text(why)));
+    uint64_t difference = alarm_difference(slice_of_text(why));
+    bool is_known = alarm_is_known(&state, difference);
+    bool is_decided = stops && alarm_is_decided(&state, difference);
     stops = stops && !is_decided;
     atomic_fetch_add(&recount->alarms, 1);
     atomic_store(&recount->differs, true);
@@ -95,7 +100,7 @@ void recount_alarm(struct recount *recount, const char *why) {
              stops        ? " Payments are stopped until POST /check-integrity/resume."
              : is_decided ? " Payments go on: somebody has decided so about this difference."
                           : "");
-    add_news(recount, ALARM_DIFFERS, stops, why);
+    add_news(recount, ALARM_DIFFERS, stops, stops && !is_known, why);
 }
 
 void recount_take(struct recount *recount, const struct integrity_report *report) {
@@ -111,7 +116,7 @@ void recount_take(struct recount *recount, const struct integrity_report *report
         recount_alarm(recount, report->message);
     else if (differed) {
         log_line(LOG_WARNING, "integrity", "The books are right again: %s", report->message);
-        add_news(recount, ALARM_RIGHT_AGAIN, false, report->message);
+        add_news(recount, ALARM_RIGHT_AGAIN, false, false, report->message);
     }
 }
 

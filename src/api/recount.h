@@ -32,7 +32,8 @@ struct recount_options {
 // of each that finds another one, and of what ends that.
 struct recount_news {
     uint8_t status; // enum alarm_status
-    bool stops;
+    bool stops;      // payments, unless this difference is decided when it is written
+    bool stops_here; // until it is written: the books do not know this difference yet
     char message[INTEGRITY_MESSAGE_BYTES];
 };
 

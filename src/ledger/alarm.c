@@ -25,6 +25,13 @@ static struct slice next_word(struct slice *rest) {
     return word;
 }
 
+static struct slice without_advice(struct slice message) {
+    const void *end = message.size == 0 ? NULL : memchr(message.bytes, ';', message.size);
+    if (end == NULL)
+        return message;
+    return slice_of(message.bytes, (size_t)((const uint8_t *)end - (const uint8_t *)message.bytes));
+}
+
 uint64_t alarm_difference(struct slice message) {
     uint64_t hash = 0;
     bool has_wallet = false;
@@ -37,7 +44,7 @@ uint64_t alarm_difference(struct slice message) {
         }
     }
     if (!has_wallet)
-        hash = hash64(message, 0);
+        hash = hash64(without_advice(message), 0);
     return hash == 0 ? 1 : hash;
 }
 
@@ -49,9 +56,13 @@ static uint32_t place_of(const struct alarm_state *state, uint64_t difference) {
     return place;
 }
 
+bool alarm_is_known(const struct alarm_state *state, uint64_t difference) {
+    return place_of(state, difference) < ALARM_DIFFERENCES;
+}
+
 bool alarm_is_decided(const struct alarm_state *state, uint64_t difference) {
     CHECK(state->stopped <= 1);
-    return state->stopped == 0 && place_of(state, difference) < ALARM_DIFFERENCES;
+    return state->stopped == 0 && alarm_is_known(state, difference);
 }
 
 void alarm_take(struct alarm_state *state, const struct alarm_facts *facts) {

@@ -4,6 +4,7 @@
 // refusal. `apply` carries a yes out on the docket.
 #pragma once
 #include "base/status.h"
+#include "ledger/alarm.h"
 #include "ledger/command.h"
 #include "ledger/record.h"
 
@@ -15,6 +16,7 @@ struct spending_limits; // spending.h
 struct docket {
     uint64_t now_ms;
     bool payments_stopped; // the books differ, and somebody must decide
+    const struct alarm_state *alarm; // what the alarms so far have come to; NULL: none was raised
     struct wallet *wallet; // command.wallet, or the payer (refund: the merchant) behind `subject`
     struct wallet *counterparty; // command.counterparty, or the payee behind `subject`
     struct hold *hold;

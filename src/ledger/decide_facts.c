@@ -4,6 +4,7 @@
 #include "ledger/decide_facts.h"
 
 #include "base/check.h"
+#include "ledger/alarm.h"
 #include "ledger/note.h"
 #include "ledger/parked.h"
 #include "ledger/review.h"
@@ -267,11 +268,16 @@ static void facts_of_notes(const struct command *command, struct record *record)
     CHECK(record->notes.count >= 1 && record->notes.count <= NOTES_IN_RECORD_MAX);
 }
 
-static void facts_of_alarm(const struct command *command, struct record *record) {
+// Whoever raised it may not have known yet of the decision that stands in front of it.
+static void facts_of_alarm(const struct command *command, const struct docket *docket,
+                           struct record *record) {
     CHECK(command->reason.size <= ALARM_BYTES_MAX && command->alarm <= ALARM_RESUMED);
+    bool is_decided = command->stops && docket->alarm != NULL &&
+                      alarm_is_decided(docket->alarm, alarm_difference(command->reason));
     record->kind = RECORD_ALARM;
-    record->alarm = (struct alarm_facts){
-        .status = command->alarm, .stops = command->stops, .message = command->reason};
+    record->alarm = (struct alarm_facts){.status = command->alarm,
+                                         .stops = command->stops && !is_decided,
+                                         .message = command->reason};
 }
 
 static void facts_of_decision(const struct command *command, const struct docket *docket,
@@ -363,7 +369,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     case COMMAND_ANOMALY_DISMISS: review_decision_facts(command, docket, record); return;
     case COMMAND_FINDING: review_finding_facts(command, docket, record); return;
     case COMMAND_RULES: review_rules_facts(command, docket, record); return;
-    case COMMAND_ALARM: facts_of_alarm(command, record); return;
+    case COMMAND_ALARM: facts_of_alarm(command, docket, record); return;
     case COMMAND_NOTE: facts_of_notes(command, record); return;
     case COMMAND_KEY_ROTATE: facts_of_rotation(command, docket, record); return;
     case COMMAND_OWNER_FORGET: facts_of_forgetting(command, docket, record); return;

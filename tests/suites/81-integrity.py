@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(TESTS, "crash"))
 import florin  # noqa: E402
 import rules  # noqa: E402
 from forge import Forger, crc32c  # noqa: E402
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
@@ -315,6 +316,52 @@ def nodes(report, server, client, wallets, database, name):
     report.equal("nodes: exit status", other.stop(), 0)
 
 
+def crossed(report, server, client, wallets, database, name):
+    """A node finds a known difference while it is being decided: its alarm comes behind that."""
+    transfer = {"from": wallets[0], "to": wallets[1], "amount": 1}
+    carl = client.post("/v1/wallets", {"owner": "carl", "currency": "USD"})["id"]
+    report.equal("crossed: paid", client.post(
+        "/v1/transfers", {"from": wallets[0], "to": carl, "amount": 3}).status, 201)
+    late = florin.Server(florin=BINARY, config={**STOPPED, "alarm_stops_payments": 1})
+    database.databases[late.data] = name
+    late.start()
+    with late.client(server.admin_secret) as there:
+        database.sql("UPDATE florin.wallets SET balance = balance + 7 WHERE owner = 'carl'::bytea",
+                     name)
+        proof = client.get(f"/v1/wallets/{carl}/integrity")
+        report.equal("crossed: a difference", proof["consistent"], False, proof)
+        report.check("crossed: everybody stops", within(30, lambda: all(
+            at.get("/check-integrity")["payments_stopped"] for at in (client, there))))
+        before = len(alarms_of_system(there))
+        session = Psql(database, name, "SELECT 1 FROM florin.books FOR UPDATE")
+        decider = threading.Thread(target=lambda: within(30, lambda: decided(server)))
+        prover = threading.Thread(target=lambda: within(
+            30, lambda: there.get(f"/v1/wallets/{carl}/integrity").status == 200))
+        decider.start()
+        within(3, lambda: waiting(database, name, "true") >= 1)  # the decision is on its way
+        prover.start()
+        within(2, lambda: waiting(database, name, "true") >= 2)  # so is the alarm, mostly
+        session.end()
+        decider.join()
+        prover.join()
+        report.check("crossed: the alarm is written", within(
+            30, lambda: len(alarms_of_system(there)) > before))
+        report.check("crossed: both pay again", all(
+            within(30, lambda at=at: at.post("/v1/transfers", transfer).status == 201)
+            for at in (client, there)), server.log()[-2000:] + late.log()[-2000:])
+    report.equal("crossed: exit status", late.stop(), 0)
+
+
+def decided(server):
+    with server.client() as client:
+        return client.post("/check-integrity/resume").status == 200
+
+
+def alarms_of_system(client):
+    return [entry for entry in client.list("/v1/audit?operation=alarm")
+            if entry["principal"] == "system"]
+
+
 def postgres(report):
     import cluster  # pylint: disable=import-outside-toplevel
     database = cluster.Cluster()
@@ -332,6 +379,7 @@ def postgres(report):
         proof = client.get(f"/v1/wallets/{wallets[1]}/integrity")
         report.check("row: the wallet's proof tells", not proof["consistent"], proof)
         nodes(report, server, client, wallets, database, name)
+        crossed(report, server, client, wallets, database, name)
         try:
             database.sql("UPDATE florin.currencies SET deposits = deposits + 1", name)
             report.check("row: the database refuses totals that do not add up", False)

@@ -358,6 +358,7 @@ void fetch(struct books *books, const struct command *command, struct fetched *r
     struct fetched *fetched = ret_fetched;
     memset(fetched, 0, sizeof(*fetched));
     fetched->docket.now_ms = books->now_ms;
+    fetched->docket.alarm = &state->alarm;
     fetched->docket.payments_stopped =
         state->alarm.stopped != 0 ||
         atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);

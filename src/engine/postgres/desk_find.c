@@ -154,6 +154,7 @@ void desk_find(struct desk *desk, const struct command *command, struct found *r
     uint16_t number;
     memset(found, 0, sizeof(*found));
     found->docket.now_ms = desk->now_ms;
+    found->docket.alarm = &desk->alarm;
     found->docket.payments_stopped = desk->payments_stopped || desk->alarm.stopped != 0;
     found->docket.owner_seed = desk->hash_seed;
     found->docket.approvals = desk->approvals;

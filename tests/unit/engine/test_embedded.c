@@ -232,6 +232,31 @@ static void test_a_long_history_is_found_at_any_time(void **state) {
     test_books_remove(&books);
 }
 
+static void say(const struct test_books *books, enum alarm_status status, const char *message) {
+    struct command command = test_command(books, COMMAND_ALARM);
+    command.alarm = (uint8_t)status;
+    command.stops = status == ALARM_DIFFERS;
+    command.reason = slice_of_text(message);
+    assert_int_equal(test_submit(books, &command).status, STATUS_ok);
+}
+
+static void test_an_alarm_behind_its_decision_stops_nothing(void **state) {
+    struct test_books books;
+    (void)state;
+    test_books_open(&books, 0);
+    say(&books, ALARM_DIFFERS, "ann differs");
+    assert_true(engine_is_stopped(books.engine));
+    say(&books, ALARM_RESUMED, "go on");
+    say(&books, ALARM_DIFFERS, "ann differs; so said who had not heard of it");
+    for (int round = 0; round < 2; round++) {
+        assert_false(engine_is_stopped(books.engine));
+        test_books_reopen(&books);
+    }
+    say(&books, ALARM_DIFFERS, "bob differs");
+    assert_true(engine_is_stopped(books.engine));
+    test_books_remove(&books);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_money_moves_and_survives_a_restart),
@@ -239,6 +264,7 @@ int main(void) {
         cmocka_unit_test(test_an_atomic_batch_that_fails_never_was),
         cmocka_unit_test(test_a_hold_expires_without_traffic_and_once),
         cmocka_unit_test(test_a_long_history_is_found_at_any_time),
+        cmocka_unit_test(test_an_alarm_behind_its_decision_stops_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,12 @@ static void test_a_difference_is_its_wallet(void **state) {
     assert_int_not_equal(ann, alarm_difference(SLICE(BOB " has 7, but its postings come to 8")));
     assert_int_not_equal(alarm_difference(SLICE("the chain is broken at offset 4096")),
                          alarm_difference(SLICE("the chain is broken at offset 8192")));
+    assert_int_equal(alarm_difference(SLICE("the sum of USD differs; look at the wallets")),
+                     alarm_difference(SLICE("the sum of USD differs")));
+    assert_int_not_equal(alarm_difference(SLICE("the sum of USD differs; look at the wallets")),
+                         alarm_difference(SLICE("the sum of EUR differs; look at the wallets")));
     assert_int_not_equal(alarm_difference(SLICE("")), 0);
+    assert_int_not_equal(alarm_difference(SLICE(";")), 0);
     assert_int_not_equal(alarm_difference(SLICE("wallet_ wallet_cut")), 0);
 }
 
@@ -49,6 +54,8 @@ static void test_payments_stop_until_it_is_decided(void **state) {
     take(&alarm, ALARM_DIFFERS, true, ANN " differs");
     assert_int_equal(alarm.stopped, 1);
     assert_false(is_decided(&alarm, ANN " differs"));
+    assert_true(alarm_is_known(&alarm, alarm_difference(SLICE(ANN " differs by 8"))));
+    assert_false(alarm_is_known(&alarm, alarm_difference(SLICE(BOB " differs by 9"))));
     take(&alarm, ALARM_DIFFERS, true, BOB " differs");
     take(&alarm, ALARM_RESUMED, false, "go on");
     assert_int_equal(alarm.stopped, 0);

@@ -313,6 +313,27 @@ static void test_the_idempotency_key_stands_in_the_record(void **state) {
     }
 }
 
+// Raised by somebody who has not heard of the decision yet.
+static void test_an_alarm_behind_its_decision_stops_nothing(void **state) {
+    struct alarm_state alarm = {.stopped = 1, .differences = {alarm_difference(SLICE("ann"))}};
+    struct scene scene;
+    (void)state;
+    scene_make(&scene, COMMAND_ALARM);
+    scene.command.alarm = ALARM_DIFFERS;
+    scene.command.reason = SLICE("ann");
+    scene.command.stops = true;
+    assert_true(decided(&scene)->alarm.stops); // no alarm was raised so far
+    scene.docket.alarm = &alarm;
+    assert_true(decided(&scene)->alarm.stops); // nobody has decided
+    alarm.stopped = 0;
+    assert_false(decided(&scene)->alarm.stops);
+    assert_true(slice_equal(scene.record.alarm.message, SLICE("ann")));
+    scene.command.reason = SLICE("bob");
+    assert_true(decided(&scene)->alarm.stops);
+    scene.command.stops = false;
+    assert_false(decided(&scene)->alarm.stops);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_payments_move_the_amount_once),
@@ -326,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_a_rotation_keeps_what_works),
         cmocka_unit_test(test_a_rotation_does_not_bring_back_what_ran_out),
         cmocka_unit_test(test_the_idempotency_key_stands_in_the_record),
+        cmocka_unit_test(test_an_alarm_behind_its_decision_stops_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
