@@ -9,18 +9,10 @@ import shutil
 import subprocess
 
 import florin
+from forge import crc32c
 
 NOTES, BLOCK = 12, 4096
 HEADER = 160  # of a round, see engine/embedded/journal_format.h
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def number(data, at, size=4):

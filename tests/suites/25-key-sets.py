@@ -20,6 +20,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib")]
 import florin  # noqa: E402
 import tokens  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 ISSUER = "https://id.example"
 # What an address can be like, and what the log says of it.
@@ -118,15 +119,6 @@ def issuer(name, address, **more):
 
 def token_of(key, name, header=None):
     return {"Authorization": f"Bearer {key.token(tokens.claims(f'{ISSUER}/{name}'), header)}"}
-
-
-def within(seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def metric(client, name):

@@ -9,24 +9,16 @@ import subprocess
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+from forge import crc32c  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
 AMOUNT = 7_654_321  # of one deposit, found again in its record's bytes
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def verify(database, user="florin"):

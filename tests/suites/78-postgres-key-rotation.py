@@ -6,7 +6,6 @@ and what retries mean there."""
 import os
 import sys
 import threading
-import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -14,18 +13,10 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 import cluster  # noqa: E402
 import florin  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 CLUSTER = cluster.Cluster()
 cluster.serve_from(CLUSTER)
-
-
-def within(seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 class Pair:

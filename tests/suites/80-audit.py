@@ -6,7 +6,7 @@ import os
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "audit")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres", "audit")]
 
 import florin  # noqa: E402
 import retention  # noqa: E402

@@ -15,20 +15,12 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 import florin  # noqa: E402
 import shards  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 SHARDS = shards.Shards(2)
 report = Report("shards")
 WAIT_S = 30
-
-
-def until(ask):
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        found = ask()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
 
 
 class World:
@@ -254,7 +246,7 @@ def bank_ids(_, world):
     prepared = [SHARDS.clusters[place].sql("SELECT count(*) FROM pg_prepared_xacts", "postgres")
                 for place in (0, 1)]
     report.equal("nothing is left in doubt", prepared, ["0", "0"])
-    gone = until(lambda: all(SHARDS.sql(place, "SELECT count(*) FROM decisions",
+    gone = within(WAIT_S, lambda: all(SHARDS.sql(place, "SELECT count(*) FROM decisions",
                                         world.server.data) == "0" for place in (0, 1)))
     report.check("decisions go when their legs are finished", gone)
 
@@ -306,7 +298,7 @@ def keys(world):
             made = payer.post("/v1/transfers", {"from": wallets[0], "to": wallets[1], "amount": 1})
             report.equal(f"a new key pays on shard {place} at once", made.status, 201, made)
         with other.client(secret["secret"]) as payer:
-            report.check("and on another node", until(lambda p=payer: p.get(
+            report.check("and on another node", within(WAIT_S, lambda p=payer: p.get(
                 f"/v1/wallets/{wallets[0]}").status == 200))
     world.client.delete(f"/v1/keys/{secret['id']}")
     with world.server.client(secret["secret"]) as payer:
@@ -314,7 +306,7 @@ def keys(world):
                      payer.get(f"/v1/wallets/{world.wallets[1][0]}").status, 401)
     with other.client(secret["secret"]) as payer:
         started = time.monotonic()
-        gone = until(lambda: payer.get(f"/v1/wallets/{world.wallets[1][0]}").status == 401)
+        gone = within(WAIT_S, lambda: payer.get(f"/v1/wallets/{world.wallets[1][0]}").status == 401)
         report.check("nor does it on another node", gone, time.monotonic() - started)
     revoked = [SHARDS.sql(place, "SELECT count(*) FROM keys WHERE revoked", world.server.data)
                for place in (0, 1)]
@@ -415,7 +407,8 @@ def stops(_, world):
     report.equal("a wallet differs", world.client.get(
         f"/v1/wallets/{wallet['id']}/integrity")["consistent"], False)
     report.equal("all payments stop", pay(), ["payments_stopped"] * 2)
-    report.check("it is written", until(lambda: world.client.list("/v1/audit?operation=alarm")))
+    report.check("it is written", within(
+        WAIT_S, lambda: world.client.list("/v1/audit?operation=alarm")))
     report.equal("it stops in order", world.server.stop(), 0)
     begin(alarm_stops_payments=0)
     report.equal("a restart decides nothing", pay(), ["payments_stopped"] * 2)

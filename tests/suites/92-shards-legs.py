@@ -17,21 +17,13 @@ import shards  # noqa: E402
 from client import Unreachable  # noqa: E402
 from proxy import Proxy, bind_of  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 SHARDS = shards.Shards(2)
 LINES = [Proxy(one.socket) for one in SHARDS.clusters]
 WAIT_S = 60
 report = Report("shards legs")
-
-
-def until(ask):
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        found = ask()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
 
 
 class World:
@@ -155,7 +147,7 @@ class Payment:
 
     def check(self, name):
         world = self.world
-        there = until(lambda: world.balance(1) == self.before[1] + 3) and world.balance(1)
+        there = within(WAIT_S, lambda: world.balance(1) == self.before[1] + 3) and world.balance(1)
         report.equal(f"{name}: it is there and not here any more", (world.balance(0), there),
                      (self.before[0] - 3, self.before[1] + 3))
         left = patiently(lambda: world.client.post("/v1/transfers", {
@@ -165,7 +157,7 @@ class Payment:
 
 def patiently(ask):
     """Until the answer is not busy any more."""
-    return until(lambda: (lambda made: made if made.status != 503 else None)(ask()))
+    return within(WAIT_S, lambda: (lambda made: made if made.status != 503 else None)(ask()))
 
 
 def send(world, work, answers):
@@ -192,7 +184,8 @@ def step(_, world, name, line, pattern, moment, action, kind):
     report.check(f"{name}: it came so far", LINES[line].wait(WAIT_S))
     free = world.client.post("/v1/wallets", {"owner": f"while-{work.key}", "currency": "EUR"})
     report.equal(f"{name}: others go on", free.status, 201)
-    report.check(f"{name}: nothing stays in doubt", until(lambda: world.prepared() == [0, 0]),
+    report.check(f"{name}: nothing stays in doubt", within(
+        WAIT_S, lambda: world.prepared() == [0, 0]),
                  world.prepared())
     answer = patiently(lambda: work.send(world.client))
     report.equal(f"{name}: the key tells", answer.status, 201, answer)
@@ -289,7 +282,8 @@ def left_behind(_, world):
                   f"PREPARE TRANSACTION '{foreign}'", world.key)
     for gid in gids[1:]:
         SHARDS.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, 'b', 0)", world.key)
-    report.check("they are finished", until(lambda: world.prepared() == [0, 1]), world.prepared())
+    report.check("they are finished", within(
+        WAIT_S, lambda: world.prepared() == [0, 1]), world.prepared())
     rows = SHARDS.sql(0, "SELECT is_commit FROM decisions WHERE gid LIKE '%:undecided'", world.key)
     report.equal("what nobody decided is aborted, where it would have been decided", rows, "f")
     report.equal("those of other books are left alone", SHARDS.clusters[1].sql(
@@ -298,11 +292,11 @@ def left_behind(_, world):
                            SHARDS.clusters[1].database_for(world.key))
     metrics = lambda: world.other.client(world.secret).get("/metrics").body.decode()  # noqa: E731
     report.check("a leg that is nowhere is an alarm",
-                 until(lambda: "florin_legs_missing 1" in metrics()))
-    report.check("and is said", until(lambda: "A LEG IS MISSING" in world.other.log()))
+                 within(WAIT_S, lambda: "florin_legs_missing 1" in metrics()))
+    report.check("and is said", within(WAIT_S, lambda: "A LEG IS MISSING" in world.other.log()))
     SHARDS.sql(0, "DELETE FROM decisions WHERE gid LIKE '%:lost'", world.key)
     report.check("until somebody has looked after it",
-                 until(lambda: "florin_legs_missing 0" in metrics()))
+                 within(WAIT_S, lambda: "florin_legs_missing 0" in metrics()))
 
 
 shards.serve_from(SHARDS)

@@ -51,12 +51,7 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     desk->sealing.generation_now = row_number(result, 0, 22);
     desk->slots_version = row_number(result, 0, 23);
     desk->shard_number = (uint32_t)row_number(result, 0, 24);
-    struct slice alarm = row_bytes(result, 0, 26);
-    CHECK(alarm.size == 0 || alarm.size == sizeof(desk->alarm));
-    memset(&desk->alarm, 0, sizeof(desk->alarm));
-    if (alarm.size != 0)
-        memcpy(&desk->alarm, alarm.bytes, sizeof(desk->alarm));
-    CHECK(desk->alarm.stopped <= 1);
+    desk->alarm = row_alarm(result, 0, 26);
     struct slice chain = row_bytes(result, 0, 14);
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
@@ -84,29 +79,10 @@ void desk_take_head(struct desk *desk, const struct pg_result *result, int row) 
     desk->elsewhere_count -= was_elsewhere;
 }
 
-static money_total total_of(struct slice text) {
-    bool is_negative = text.size != 0 && text.bytes[0] == '-';
-    money_total total = 0;
-    for (size_t i = is_negative; i < text.size; i++) {
-        CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
-        total = total * 10 + (text.bytes[i] - '0');
-    }
-    return is_negative ? -total : total;
-}
-
 void desk_take_currency(struct desk *desk, const struct pg_result *result, int row) {
     CHECK(row_number(result, row, 0) == row && row < DESK_CURRENCIES_MAX);
-    struct currency_row *currency = &desk->currencies[desk->currency_count++];
-    struct slice code = row_bytes(result, row, 1);
-    *currency = (struct currency_row){0};
-    CHECK(code.size <= sizeof(currency->account.currency.code));
-    memcpy(currency->account.currency.code, code.bytes, code.size);
-    currency->account.currency.exponent = (uint8_t)row_number(result, row, 2);
-    currency->account.wallet_count = (uint32_t)row_number(result, row, 3);
-    currency->account.deposits = total_of(row_bytes(result, row, 4));
-    currency->account.withdrawals = total_of(row_bytes(result, row, 5));
-    currency->account.balances = total_of(row_bytes(result, row, 6));
-    currency->account.transit = total_of(row_bytes(result, row, 7));
+    desk->currencies[desk->currency_count++] =
+        (struct currency_row){.account = row_currency_account(result, row)};
 }
 
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {

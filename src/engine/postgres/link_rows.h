@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Rows that the writer and the readers both read, in the order of the columns in sql.c.
 #pragma once
+#include "base/check.h"
 #include "engine/postgres/link.h"
+#include "ledger/alarm.h"
 #include "ledger/things.h"
 
 static inline void row_wallet(const struct pg_result *result, int row, struct wallet *ret_wallet) {
@@ -48,4 +50,48 @@ static inline void row_withdrawal(const struct pg_result *result, int row,
         .amount = row_number(result, row, 3),
         .status = (uint8_t)row_number(result, row, 4),
     };
+}
+
+// A 128-bit total, as text.
+static inline money_total row_total(const struct pg_result *result, int row, int column) {
+    struct slice text = row_bytes(result, row, column);
+    bool is_negative = text.size != 0 && text.bytes[0] == '-';
+    money_total total = 0;
+    for (size_t i = is_negative; i < text.size; i++) {
+        CHECK(text.bytes[i] >= '0' && text.bytes[i] <= '9');
+        total = total * 10 + (text.bytes[i] - '0');
+    }
+    return is_negative ? -total : total;
+}
+
+// A code, and in the next column its exponent.
+static inline struct currency row_currency(const struct pg_result *result, int row, int column) {
+    struct slice code = row_bytes(result, row, column);
+    struct currency currency = {.exponent = (uint8_t)row_number(result, row, column + 1)};
+    CHECK(code.size <= sizeof(currency.code));
+    memcpy(currency.code, code.bytes, code.size);
+    return currency;
+}
+
+static inline struct currency_account row_currency_account(const struct pg_result *result,
+                                                           int row) {
+    return (struct currency_account){
+        .currency = row_currency(result, row, 1),
+        .wallet_count = (uint32_t)row_number(result, row, 3),
+        .deposits = row_total(result, row, 4),
+        .withdrawals = row_total(result, row, 5),
+        .balances = row_total(result, row, 6),
+        .transit = row_total(result, row, 7),
+    };
+}
+
+// Empty before the first alarm.
+static inline struct alarm_state row_alarm(const struct pg_result *result, int row, int column) {
+    struct slice bytes = row_bytes(result, row, column);
+    struct alarm_state state = {0};
+    CHECK(bytes.size == 0 || bytes.size == sizeof(state));
+    if (bytes.size != 0)
+        memcpy(&state, bytes.bytes, sizeof(state));
+    CHECK(state.stopped <= 1);
+    return state;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "engine/postgres/link_rows.h"
 #include "engine/postgres/pooler.h"
 #include "engine/postgres/postgres_books.h"
 
@@ -173,10 +174,7 @@ static void take_birth(void *context, enum sql statement, const struct pg_result
     books->engine.seal = books->desk.seal = id_seal_make(seal_key.bytes);
     books->desk.hash_seed = (uint64_t)row_number(result, 0, 2);
     books->number_slack = (uint64_t)row_number(result, 0, 17);
-    struct slice alarm = row_bytes(result, 0, 26);
-    CHECK(alarm.size == 0 || alarm.size == sizeof(books->desk.alarm));
-    if (alarm.size != 0)
-        memcpy(&books->desk.alarm, alarm.bytes, alarm.size);
+    books->desk.alarm = row_alarm(result, 0, 26);
     engine_alarm_set(&books->engine, &books->desk.alarm);
     struct slice filling = row_bytes(result, 0, 19), moved_to = row_bytes(result, 0, 20);
     struct slice shard = row_bytes(result, 0, 25);

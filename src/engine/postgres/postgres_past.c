@@ -151,9 +151,13 @@ uint64_t books_postgres_end(struct engine *engine) {
     return (records + 1) * 8;
 }
 
-void books_postgres_wallets(struct engine *engine,
-                            void (*each)(void *context, const struct wallet *wallet),
-                            void *context) {
+// ---- walks ------------------------------------------------------------------------------------
+
+// Reads all rows of a statement in steps, each from behind the last row of the one before: by slot
+// and number, or by number alone.
+static void walk(struct engine *engine, enum sql statement, bool has_slot,
+                 void (*visit)(void *visitor, const struct pg_result *result, int row),
+                 void *visitor) {
     struct books *books = (struct books *)engine;
     int64_t slot = -1, number = 0;
     int rows = 0;
@@ -161,107 +165,94 @@ void books_postgres_wallets(struct engine *engine,
         struct parameters parameters = {0};
         const struct pg_result *result;
         struct link *link = reader_take(books);
-        parameter_number(&parameters, slot);
+        if (has_slot)
+            parameter_number(&parameters, slot);
         parameter_number(&parameters, number);
-        bool ok = reader_ask(books, link, SQL_ALL_WALLETS, &parameters, &result) == LINK_OK;
+        bool ok = reader_ask(books, link, statement, &parameters, &result) == LINK_OK;
         rows = ok ? row_count(result) : 0;
-        for (int i = 0; i < rows; i++) {
-            struct wallet wallet;
-            row_wallet(result, i, &wallet);
-            slot = row_number(result, i, 0);
-            number = row_number(result, i, 1);
-            each(context, &wallet);
+        for (int i = 0; i < rows; i++)
+            visit(visitor, result, i);
+        if (rows != 0) {
+            slot = has_slot ? row_number(result, rows - 1, 0) : slot;
+            number = row_number(result, rows - 1, has_slot ? 1 : 0);
         }
         reader_give(link);
     } while (rows != 0);
+}
+
+struct wallet_visitor {
+    void (*each)(void *context, const struct wallet *wallet);
+    void *context;
+};
+
+static void visit_wallet(void *visitor, const struct pg_result *result, int row) {
+    const struct wallet_visitor *of = visitor;
+    struct wallet wallet;
+    row_wallet(result, row, &wallet);
+    of->each(of->context, &wallet);
+}
+
+void books_postgres_wallets(struct engine *engine,
+                            void (*each)(void *context, const struct wallet *wallet),
+                            void *context) {
+    walk(engine, SQL_ALL_WALLETS, true, visit_wallet, &(struct wallet_visitor){each, context});
+}
+
+struct habits_visitor {
+    void (*each)(void *context, struct id wallet, const struct habits *habits);
+    void *context;
+};
+
+static void visit_habits(void *visitor, const struct pg_result *result, int row) {
+    const struct habits_visitor *of = visitor;
+    struct habits habits = {0};
+    struct slice bytes = row_bytes(result, row, 3);
+    if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
+        memcpy(&habits, bytes.bytes, sizeof(habits));
+    of->each(of->context, row_id(result, row, 2), &habits);
 }
 
 void books_postgres_habits(struct engine *engine,
                            void (*each)(void *context, struct id wallet,
                                         const struct habits *habits),
                            void *context) {
-    struct books *books = (struct books *)engine;
-    int64_t slot = -1, number = 0;
-    int rows = 0;
-    do {
-        struct parameters parameters = {0};
-        const struct pg_result *result;
-        struct link *link = reader_take(books);
-        parameter_number(&parameters, slot);
-        parameter_number(&parameters, number);
-        bool ok = reader_ask(books, link, SQL_ALL_HABITS, &parameters, &result) == LINK_OK;
-        rows = ok ? row_count(result) : 0;
-        for (int i = 0; i < rows; i++) {
-            struct habits habits = {0};
-            struct slice bytes = row_bytes(result, i, 3);
-            slot = row_number(result, i, 0);
-            number = row_number(result, i, 1);
-            if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
-                memcpy(&habits, bytes.bytes, sizeof(habits));
-            each(context, row_id(result, i, 2), &habits);
-        }
-        reader_give(link);
-    } while (rows != 0);
+    walk(engine, SQL_ALL_HABITS, true, visit_habits, &(struct habits_visitor){each, context});
+}
+
+struct hold_visitor {
+    void (*each)(void *context, const struct hold *hold);
+    void *context;
+};
+
+static void visit_hold(void *visitor, const struct pg_result *result, int row) {
+    const struct hold_visitor *of = visitor;
+    struct hold hold;
+    row_hold(result, row, &hold);
+    of->each(of->context, &hold);
 }
 
 void books_postgres_holds(struct engine *engine,
                           void (*each)(void *context, const struct hold *hold), void *context) {
-    struct books *books = (struct books *)engine;
-    int64_t number = 0;
-    int rows = 0;
-    do {
-        struct parameters parameters = {0};
-        const struct pg_result *result;
-        struct link *link = reader_take(books);
-        parameter_number(&parameters, number);
-        bool ok = reader_ask(books, link, SQL_ALL_HOLDS, &parameters, &result) == LINK_OK;
-        rows = ok ? row_count(result) : 0;
-        for (int i = 0; i < rows; i++) {
-            struct hold hold;
-            row_hold(result, i, &hold);
-            number = row_number(result, i, 0);
-            each(context, &hold);
-        }
-        reader_give(link);
-    } while (rows != 0);
+    walk(engine, SQL_ALL_HOLDS, false, visit_hold, &(struct hold_visitor){each, context});
+}
+
+struct withdrawal_visitor {
+    void (*each)(void *context, const struct withdrawal *withdrawal);
+    void *context;
+};
+
+static void visit_withdrawal(void *visitor, const struct pg_result *result, int row) {
+    const struct withdrawal_visitor *of = visitor;
+    struct withdrawal withdrawal;
+    row_withdrawal(result, row, &withdrawal);
+    of->each(of->context, &withdrawal);
 }
 
 void books_postgres_withdrawals(struct engine *engine,
                                 void (*each)(void *context, const struct withdrawal *withdrawal),
                                 void *context) {
-    struct books *books = (struct books *)engine;
-    int64_t number = 0;
-    int rows = 0;
-    do {
-        struct parameters parameters = {0};
-        const struct pg_result *result;
-        struct link *link = reader_take(books);
-        parameter_number(&parameters, number);
-        bool ok = reader_ask(books, link, SQL_ALL_WITHDRAWALS, &parameters, &result) == LINK_OK;
-        rows = ok ? row_count(result) : 0;
-        for (int i = 0; i < rows; i++) {
-            struct withdrawal withdrawal;
-            row_withdrawal(result, i, &withdrawal);
-            number = row_number(result, i, 0);
-            each(context, &withdrawal);
-        }
-        reader_give(link);
-    } while (rows != 0);
-}
-
-static money_total total_of(struct slice text) {
-    bool is_negative = text.size != 0 && text.bytes[0] == '-';
-    money_total total = 0;
-    for (size_t i = is_negative; i < text.size; i++)
-        total = total * 10 + (text.bytes[i] - '0');
-    return is_negative ? -total : total;
-}
-
-static void currency_of(const struct pg_result *result, int row, int column, struct currency *ret) {
-    struct slice code = row_bytes(result, row, column);
-    *ret = (struct currency){.exponent = (uint8_t)row_number(result, row, column + 1)};
-    CHECK(code.size <= sizeof(ret->code));
-    memcpy(ret->code, code.bytes, code.size);
+    walk(engine, SQL_ALL_WITHDRAWALS, false, visit_withdrawal,
+         &(struct withdrawal_visitor){each, context});
 }
 
 uint32_t books_postgres_currencies(struct engine *engine, struct currency_account *ret_accounts,
@@ -272,15 +263,8 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
     bool ok = reader_ask(books, link, SQL_ALL_CURRENCIES, NULL, &result) == LINK_OK;
     uint32_t count = ok ? (uint32_t)row_count(result) : 0;
     count = count < count_max ? count : count_max;
-    for (uint32_t i = 0; i < count; i++) {
-        ret_accounts[i] = (struct currency_account){0};
-        currency_of(result, (int)i, 1, &ret_accounts[i].currency);
-        ret_accounts[i].wallet_count = (uint32_t)row_number(result, (int)i, 3);
-        ret_accounts[i].deposits = total_of(row_bytes(result, (int)i, 4));
-        ret_accounts[i].withdrawals = total_of(row_bytes(result, (int)i, 5));
-        ret_accounts[i].balances = total_of(row_bytes(result, (int)i, 6));
-        ret_accounts[i].transit = total_of(row_bytes(result, (int)i, 7));
-    }
+    for (uint32_t i = 0; i < count; i++)
+        ret_accounts[i] = row_currency_account(result, (int)i);
     reader_give(link);
     return count;
 }
@@ -319,7 +303,7 @@ static enum status balance_on(struct books *books, struct link *link, struct id 
     int column = row_is_null(result, 0, 2) ? 6 : 2;
     *ret = (struct balance_at){.balance = row_number(result, 0, column),
                                .version = (uint64_t)row_number(result, 0, column + 1)};
-    currency_of(result, 0, 0, &ret->currency);
+    ret->currency = row_currency(result, 0, 0);
     return STATUS_ok;
 }
 

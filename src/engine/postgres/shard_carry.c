@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link_rows.h"
 #include "engine/postgres/postgres.h"
 
 #define CONNECT_WAIT_NS UINT64_C(2000000000)
@@ -22,7 +22,7 @@ static const char settings[] =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET jit = off";
 
 struct stand {
-    int64_t keys, slots, rules; // versions
+    int64_t keys, rules; // versions
     struct alarm_state alarm;
 };
 
@@ -99,15 +99,10 @@ static bool ask(struct shard_carrier *carrier, uint32_t place, enum sql statemen
 static bool look_at(struct shard_carrier *carrier, uint32_t place, struct stand *ret_stand) {
     const struct pg_result *result;
     bool ok = ask(carrier, place, SQL_SHARD_STAND, NULL, &result) && row_count(result) == 1;
-    if (ok) {
-        struct slice alarm = row_bytes(result, 0, 3);
+    if (ok)
         *ret_stand = (struct stand){.keys = row_number(result, 0, 0),
-                                    .slots = row_number(result, 0, 1),
-                                    .rules = row_number(result, 0, 2)};
-        CHECK(alarm.size == 0 || alarm.size == sizeof(ret_stand->alarm));
-        if (alarm.size != 0)
-            memcpy(&ret_stand->alarm, alarm.bytes, alarm.size);
-    }
+                                    .rules = row_number(result, 0, 1),
+                                    .alarm = row_alarm(result, 0, 2)};
     link_forget(&carrier->links[place]);
     return ok;
 }

@@ -440,7 +440,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MOVE_MARK] = "UPDATE books SET filling = nullif(convert_from($1::bytea, 'UTF8'), ''), "
                       "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",
 
-    [SQL_SHARD_STAND] = "SELECT keys_version, slots_version, "
+    [SQL_SHARD_STAND] = "SELECT keys_version, "
                         "coalesce((SELECT max(version) FROM rule_sets), 0), alarm FROM books",
     [SQL_SHARD_SLOTS] = "SELECT slot::bigint FROM slots WHERE state = 0",
     [SQL_SHARD_KEYS] =
