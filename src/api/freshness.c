@@ -3,17 +3,12 @@
 // sends it with a read sees at least that write. `Cache-Control: max-age=N` allows an answer that
 // is N seconds old, but never one that is older than what this node has written for the same key.
 #include "api/parts.h"
+#include "base/hex.h"
 
 #include <stdio.h>
 
 #define AGE_S_MAX UINT64_C(86400)
 #define NOT_SAID  UINT64_MAX
-
-static int hex_digit(uint8_t byte) {
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
 
 // Two numbers in hexadecimal with a hyphen between them.
 static bool parse_position(struct slice text, struct position *ret_position) {

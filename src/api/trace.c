@@ -4,6 +4,7 @@
 // as if it had not come, as the standard asks. Florin adds no span of its own.
 #include "api/parts.h"
 
+#include "base/hex.h"
 #include "base/limits.h"
 
 #define PARENT_BYTES      55 // version, trace, parent, flags, with three dashes
@@ -12,10 +13,10 @@
 static bool is_hex(struct slice text, size_t from, size_t size) {
     bool is_zero = true;
     for (size_t i = from; i < from + size; i++) {
-        uint8_t byte = text.bytes[i];
-        if (!(byte >= '0' && byte <= '9') && !(byte >= 'a' && byte <= 'f'))
+        int digit = hex_digit(text.bytes[i]);
+        if (digit < 0)
             return false;
-        is_zero = is_zero && byte == '0';
+        is_zero = is_zero && digit == 0;
     }
     return size == 2 || !is_zero; // a trace or span of zeros is none
 }

@@ -9,17 +9,11 @@
 // The absolute form (http://host/path) is accepted, as RFC 9112 demands, and its host is ignored.
 #include <strings.h>
 
+#include "base/hex.h"
 #include "http/internal.h"
 
 #define TARGET_BAD_REQUEST 400
 #define TARGET_QUERIES_MAX 100
-
-static int target_hex(uint8_t digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit |= 0x20;
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
 
 // Decodes into the arena. False: a bad escape or a NUL.
 static bool target_decode(struct arena *arena, struct slice text, bool plus_is_space,
@@ -29,8 +23,8 @@ static bool target_decode(struct arena *arena, struct slice text, bool plus_is_s
     for (size_t index = 0; index < text.size; index++) {
         uint8_t byte = text.bytes[index];
         if (byte == '%') {
-            int high = index + 2 < text.size ? target_hex(text.bytes[index + 1]) : -1;
-            int low = index + 2 < text.size ? target_hex(text.bytes[index + 2]) : -1;
+            int high = index + 2 < text.size ? hex_digit_any(text.bytes[index + 1]) : -1;
+            int low = index + 2 < text.size ? hex_digit_any(text.bytes[index + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             byte = (uint8_t)(high << 4 | low);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/disk.h"
+#include "base/hex.h"
 #include "engine/embedded/data_keys_copy.h"
 #include "engine/embedded/key_uses_file.h"
 #include "move/model.h"
@@ -27,12 +28,7 @@ struct move_birth {
 };
 #define MOVE_HEX_BYTES 33
 static inline void move_hex(struct id books, char ret_text[MOVE_HEX_BYTES]) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < sizeof(books.bytes); i++) {
-        ret_text[2 * i] = digits[books.bytes[i] >> 4];
-        ret_text[2 * i + 1] = digits[books.bytes[i] & 15];
-    }
-    ret_text[MOVE_HEX_BYTES - 1] = '\0';
+    *hex_write(slice_of(books.bytes, sizeof(books.bytes)), ret_text) = '\0';
 }
 
 struct move_record {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "programs/client_amount.h"
@@ -357,9 +358,8 @@ static void key_make(struct client_arguments *arguments) {
     uint8_t bytes[12];
     random_fill(bytes, sizeof(bytes));
     int size = snprintf(arguments->made_key, sizeof(arguments->made_key), "cli-");
-    for (size_t at = 0; at < sizeof(bytes); at++)
-        size += snprintf(arguments->made_key + size, sizeof(arguments->made_key) - (size_t)size,
-                         "%02x", bytes[at]);
+    CHECK((size_t)size + 2 * sizeof(bytes) < sizeof(arguments->made_key));
+    *hex_write(slice_of(bytes, sizeof(bytes)), arguments->made_key + size) = '\0';
     arguments->idempotency_key = arguments->made_key;
 }
 

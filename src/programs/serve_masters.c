@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A file that others can read keeps no secret, so it is refused.
 #include "programs/serve_masters.h"
+#include "base/hex.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,20 +13,13 @@
 
 #define HEX_BYTES (2 * XAES_KEY_BYTES)
 
-static int digit_of(char letter) {
-    if (letter >= '0' && letter <= '9')
-        return letter - '0';
-    if (letter >= 'a' && letter <= 'f')
-        return letter - 'a' + 10;
-    return letter >= 'A' && letter <= 'F' ? letter - 'A' + 10 : -1;
-}
-
 static bool parse(const char *text, size_t size, const char *where, struct master_key *ret_key) {
     while (size > HEX_BYTES && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         size--;
     bool is_key = size == HEX_BYTES;
     for (size_t i = 0; is_key && i < XAES_KEY_BYTES; i++) {
-        int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
+        int high = hex_digit_any((uint8_t)text[2 * i]);
+        int low = hex_digit_any((uint8_t)text[2 * i + 1]);
         is_key = high >= 0 && low >= 0;
         ret_key->bytes[i] = (uint8_t)(high << 4 | low);
     }

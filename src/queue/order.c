@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/limits.h"
 #include "queue/partition.h"
 #include "queue/proof.h"
@@ -68,23 +69,6 @@ static struct slice next_word(struct slice *rest) {
     return word;
 }
 
-static int digit_of(uint8_t byte) {
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-// The bytes that those hexadecimal digits say, in place. False: they are none.
-static bool read_digits(struct slice digits, uint8_t *ret_bytes) {
-    for (size_t i = 0; i < digits.size / 2; i++) {
-        int high = digit_of(digits.bytes[2 * i]), low = digit_of(digits.bytes[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return digits.size % 2 == 0;
-}
-
 // Whom a token is bound to; a key's owner is in the books.
 static bool read_bound(struct slice digits, struct arena *arena, struct slice *ret_owner) {
     if (slice_equal(digits, SLICE("-")))
@@ -93,7 +77,7 @@ static bool read_bound(struct slice digits, struct arena *arena, struct slice *r
         return false;
     uint8_t *owner = arena_take(arena, digits.size / 2);
     *ret_owner = slice_of(owner, digits.size / 2);
-    return read_digits(digits, owner);
+    return hex_read(digits, owner);
 }
 
 // What a node said about who asked it; see proof.h.
@@ -119,7 +103,7 @@ static bool read_context(struct slice context, struct arena *arena, struct wire_
     }
     if (id_is_zero(wire->principal_key) && wire->token_until_ms == 0)
         return false; // the system queues nothing
-    if (!read_digits(address, wire->origin.address) || !read_bound(owner, arena, ret_owner))
+    if (!hex_read(address, wire->origin.address) || !read_bound(owner, arena, ret_owner))
         return false;
     wire->origin.request_id = context;
     return true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Queries: percent-decoding, then each parameter by its field.
+#include "base/hex.h"
 #include "wire/decode_value.h"
 #include "wire/text.h"
 
@@ -55,20 +56,14 @@ enum status wire_decode_query(const struct wire_context *context,
     return ret_faults->count == 0 ? STATUS_ok : STATUS_invalid_request;
 }
 
-static int hex_value(uint8_t digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    uint8_t lower = digit | 0x20;
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static struct slice percent_decode(struct arena *arena, struct slice text) {
     uint8_t *decoded = arena_take(arena, text.size);
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.bytes[i];
         if (byte == '%' && text.size - i > 2) {
-            int high = hex_value(text.bytes[i + 1]), low = hex_value(text.bytes[i + 2]);
+            int high = hex_digit_any(text.bytes[i + 1]);
+            int low = hex_digit_any(text.bytes[i + 2]);
             if (high >= 0 && low >= 0) {
                 byte = (uint8_t)(high << 4 | low);
                 i += 2;

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/postgres/crossing.h"
@@ -37,6 +38,7 @@ struct crossing {
     const struct shard_place *places;
     struct link links[SHARDS_MAX];
     uint64_t away_until_ns[SHARDS_MAX];
+    char books[33]; // their id in hexadecimal digits; empty: not asked yet
     uint64_t hash_seed;
     uint32_t begun;    // parts with a transaction under way: bit 1 << place
     uint32_t prepared; // parts where PREPARE was tried
@@ -106,8 +108,8 @@ static bool ask_query(struct crossing *crossing, uint32_t place) {
 
 static void add_hex(struct buffer *buffer, struct slice bytes) {
     BUFFER_ADD(buffer, "'\\x");
-    for (size_t i = 0; i < bytes.size; i++)
-        buffer_add_format(buffer, "%02x", bytes.bytes[i]);
+    (void)hex_write(bytes, (char *)buffer_room(buffer, 2 * bytes.size));
+    buffer->size += 2 * bytes.size;
     BUFFER_ADD(buffer, "'::bytea");
 }
 
@@ -138,12 +140,6 @@ static void write_facts_query(struct crossing *crossing, const struct legs *legs
     BUFFER_ADD(query, ") n(i, slot, b) JOIN slots s ON s.slot = n.slot");
 }
 
-static int digit_of(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool take_signed(const char **text, int64_t *ret_value) {
     uint64_t value = 0;
     bool is_negative = **text == '-';
@@ -157,10 +153,9 @@ static bool take_signed(const char **text, int64_t *ret_value) {
 // Bytes of hexadecimal digits up to something else; false: more than there is room for.
 static bool take_hex(const char **text, uint8_t *ret_bytes, size_t most, size_t *ret_size) {
     size_t size = 0;
-    while (digit_of((*text)[0]) >= 0 && digit_of((*text)[1]) >= 0) {
-        if (size == most)
+    while (hex_digit((uint8_t)(*text)[0]) >= 0 && hex_digit((uint8_t)(*text)[1]) >= 0) {
+        if (size == most || !hex_read(slice_of(*text, 2), ret_bytes + size++))
             return false;
-        ret_bytes[size++] = (uint8_t)(digit_of((*text)[0]) << 4 | digit_of((*text)[1]));
         *text += 2;
     }
     *ret_size = size;
@@ -407,28 +402,32 @@ static bool prepare(struct legs *legs) {
     return true;
 }
 
-// Of these books and this shard, so that whoever finds it knows whom to ask.
-static bool name(struct crossing *crossing, struct legs *legs) {
-    uint8_t random[16];
-    char books[40];
-    size_t used;
+// What books are called and how owners are marked in them never changes: asked for once.
+static bool learn(struct crossing *crossing) {
     int64_t seed;
+    const char *text = crossing->text;
+    if (crossing->books[0] != '\0')
+        return true;
     if (!ask(crossing, crossing->home,
              "SELECT encode(id, 'hex') || ' ' || hash_seed FROM books") ||
-        strlen(crossing->text) < 34)
+        strlen(text) < sizeof(crossing->books) + 1)
         return false;
-    (void)snprintf(books, sizeof(books), "%.32s", crossing->text);
-    const char *text = crossing->text + 33;
+    text += sizeof(crossing->books);
     if (!take_signed(&text, &seed))
         return false;
     crossing->hash_seed = (uint64_t)seed;
-    random_fill(random, sizeof(random));
-    used = (size_t)snprintf(legs->gid, sizeof(legs->gid), "florin:%s:%s:", books,
-                            crossing->places[crossing->home].name);
-    CHECK(used + 2 * sizeof(random) < sizeof(legs->gid));
-    for (size_t i = 0; i < sizeof(random); i++)
-        (void)snprintf(legs->gid + used + 2 * i, 3, "%02x", random[i]);
+    memcpy(crossing->books, crossing->text, sizeof(crossing->books) - 1);
     return true;
+}
+
+// Of these books and this shard, so that whoever finds it knows whom to ask.
+static void name(const struct crossing *crossing, struct legs *legs) {
+    uint8_t random[16];
+    random_fill(random, sizeof(random));
+    size_t used = (size_t)snprintf(legs->gid, sizeof(legs->gid), "florin:%s:%s:", crossing->books,
+                                   crossing->places[crossing->home].name);
+    CHECK(used + 2 * sizeof(random) < sizeof(legs->gid));
+    *hex_write(slice_of(random, sizeof(random)), legs->gid + used) = '\0';
 }
 
 // What changed since it was looked at may be looked at again.
@@ -447,7 +446,9 @@ enum status crossing_begin(struct crossing *crossing, struct legs *legs) {
     legs->is_spent = legs->is_committed = false;
     legs->prepare = prepare;
     legs->context = crossing;
-    bool ok = name(crossing, legs);
+    bool ok = learn(crossing);
+    if (ok)
+        name(crossing, legs);
     for (int tries = 0; ok && tries < TRIES; tries++) {
         legs->known_count = 0;
         for (uint32_t i = 0; i < crossing->count && ok; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/disk.h"
+#include "base/hex.h"
 
 #define FILE_NAME      "postgres.lineage"
 #define FILE_NEW_NAME  "postgres.lineage.new"
@@ -56,20 +57,11 @@ bool lineage_take_number(const char **text, uint64_t *ret_number) {
     return *text != begin;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool lineage_take_token(const char **text, uint8_t ret_token[LINEAGE_TOKEN_BYTES]) {
-    for (int i = 0; i < LINEAGE_TOKEN_BYTES; i++, *text += 2) {
-        int high = hex_digit((*text)[0]);
-        int low = high < 0 ? -1 : hex_digit((*text)[1]);
-        if (low < 0)
-            return false;
-        ret_token[i] = (uint8_t)(high << 4 | low);
-    }
+    size_t size = strnlen(*text, (size_t)2 * LINEAGE_TOKEN_BYTES);
+    if (size != (size_t)2 * LINEAGE_TOKEN_BYTES || !hex_read(slice_of(*text, size), ret_token))
+        return false;
+    *text += size;
     return true;
 }
 
@@ -133,8 +125,8 @@ enum status lineage_save(const char *folder, const struct lineage *seen) {
         return STATUS_ok;
     int size = snprintf(text, sizeof(text), "system %" PRIu64 "\ntimeline %" PRIu64 "\ntoken ",
                         seen->system, seen->timeline);
-    for (int i = 0; i < LINEAGE_TOKEN_BYTES; i++)
-        size += snprintf(text + size, sizeof(text) - (size_t)size, "%02x", seen->token[i]);
+    CHECK((size_t)size + (size_t)2 * LINEAGE_TOKEN_BYTES < sizeof(text));
+    size = (int)(hex_write(slice_of(seen->token, LINEAGE_TOKEN_BYTES), text + size) - text);
     text[size++] = '\n';
     enum status status = disk_posix_open(folder, &disk);
     if (status != STATUS_ok)
