@@ -26,11 +26,8 @@ void submission_guard_stops(struct submission *submission, uint32_t done, enum s
     struct outcome *whole = &submission->batch_outcome;
     CHECK(submission->guarded && done <= submission->count);
     whole->status = whole->refusal.status = (uint8_t)status;
-    for (uint32_t i = done; i < submission->count; i++) {
-        struct outcome *outcome = &submission->outcomes[i];
-        memset(outcome, 0, sizeof(*outcome));
-        outcome->status = outcome->refusal.status = (uint8_t)status;
-    }
+    for (uint32_t i = done; i < submission->count; i++)
+        outcome_end(&submission->outcomes[i], status);
 }
 
 void submission_guard_ends(const struct submission *submission, uint32_t done,

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -51,6 +52,11 @@ struct outcome {
 // commands of cursors; of others it may be anything.
 #define OUTCOME_HEAD_BYTES offsetof(struct outcome, refusal)
 
+// Nothing was done of it: it says that and nothing else.
+static inline void outcome_end(struct outcome *outcome, enum status status) {
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->status = outcome->refusal.status = (uint8_t)status;
+}
 // For engines: until its round is durable an outcome names positions in place of bytes, and
 // `outcome_point` names those that answer with `record`, which stands at `position`.
 static inline struct slice outcome_position(uint64_t position) {
@@ -133,6 +139,9 @@ struct round {
     struct arena arena; // engine's: memory behind outcomes (initialised by round_init)
 };
 
+static inline struct round *round_of(struct inbox_node *node) {
+    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
+}
 void round_init(struct round *round);
 void round_release(struct round *round); // forgets outcomes' memory; the round may be used again
 void round_done(struct round *round);

@@ -62,6 +62,8 @@ const char *command_type_name(enum command_type type) {
 }
 
 uint32_t command_home_slot(const struct command *command) {
+    if (command_is_of_cursor(command->type))
+        return command->cursor->cursor.slot;
     if (!id_is_zero(command->wallet))
         return id_slot(command->wallet);
     if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||

@@ -148,7 +148,7 @@ static inline bool command_is_of_cursor(enum command_type type) {
     return type >= COMMAND_CURSOR_CLAIM && type <= COMMAND_READ_CURSOR;
 }
 // Readable from the command alone: the slot of the wallet that pays or is changed, of the hold,
-// withdrawal or purchase, or of the owner of what is opened. Keys have slot 0.
+// withdrawal or purchase, of the owner of what is opened, or of the cursor. Keys have slot 0.
 uint32_t command_home_slot(const struct command *command);
 // Whether the command's outcome is final and kept under its key.
 bool command_outcome_is_remembered(const struct command *command, enum status status);

@@ -134,10 +134,6 @@ static void resolve_submission(struct books *books, struct arena *arena,
     }
 }
 
-static struct round *round_of(struct inbox_node *node) {
-    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
-}
-
 // By now the wallets of the first commands are on their way, and they name their habits.
 static void prefetch_habits_all(const struct books *books, const struct inbox_node *first) {
     if (books->state.rules.count == 0)

@@ -327,8 +327,6 @@ void desk_take_key(struct desk *desk, const struct pg_result *result, int row);
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
 
 // desk_slots.c: what of a batch is on another shard.
-// The slot whose shard decides a command.
-uint32_t desk_home_slot(const struct command *command);
 // Whether another shard owns that slot.
 bool desk_is_elsewhere(const struct desk *desk, uint32_t slot);
 // Whether the command names something on another shard, or something on the desk that it is about
@@ -411,6 +409,7 @@ void desk_write_data_keys(struct desk *desk, struct link *link);
 // desk_persist.c: puts everything that changed into the flight, the commit included.
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]);
 
-static inline struct round *desk_round_of(struct inbox_node *node) {
-    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
+// Whether a command of what is submitted again was decided the first time.
+static inline bool desk_was_decided(const struct submission *submission, uint32_t place) {
+    return submission->again && !submission->atomic && !submission->outcomes[place].anew;
 }

@@ -211,7 +211,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     uint64_t position;
     memset(outcome, 0, sizeof(*outcome));
     count(&stats->commands);
-    if (!in_atomic && desk_is_elsewhere(desk, desk_home_slot(command))) {
+    if (!in_atomic && desk_is_elsewhere(desk, command_home_slot(command))) {
         desk_turn_away(outcome);
         return;
     }
@@ -404,16 +404,15 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
-        bool anew = submission->again && submission->outcomes[i].anew; // else it is not set yet
-        if (submission->again && !anew)
-            continue; // it was decided the first time
-        if (desk_is_elsewhere(desk, desk_home_slot(command)))
+        if (desk_was_decided(submission, i))
+            continue;
+        if (desk_is_elsewhere(desk, command_home_slot(command)))
             desk_turn_away(&submission->outcomes[i]);
         else if (command_is_read(command->type))
             desk_read(desk, command, &submission->outcomes[i]);
         else
             desk_decide(desk, command, false, &submission->outcomes[i], stats);
-        submission->outcomes[i].anew = anew; // should the batch be begun again
+        submission->outcomes[i].anew = submission->again; // should the batch be begun again
     }
 }
 

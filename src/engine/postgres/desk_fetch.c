@@ -217,9 +217,9 @@ static void want_of_command(struct desk *desk, const struct command *command) {
 
 static void want_all(struct desk *desk, struct inbox_node *node) {
     for (struct inbox_node *each = node; each != NULL; each = each->next)
-        desk_legs_take(desk, desk_round_of(each)->legs);
+        desk_legs_take(desk, round_of(each)->legs);
     for (; node != NULL; node = node->next)
-        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+        for (struct submission *submission = round_of(node)->first; submission != NULL;
              submission = submission->next) {
             if (submission->atomic && submission->batch.has_key)
                 want_answer(desk, submission->batch.key);
@@ -227,8 +227,8 @@ static void want_all(struct desk *desk, struct inbox_node *node) {
                 want_of_command(desk, &submission->batch);
             for (uint32_t i = 0; i < submission->count; i++) {
                 const struct command *command = &submission->commands[i];
-                if (submission->again && !submission->atomic && !submission->outcomes[i].anew)
-                    continue; // it was decided the first time
+                if (desk_was_decided(submission, i))
+                    continue;
                 desk->has_writes = desk->has_writes || !command_is_read(command->type);
                 desk->has_bound = desk->has_bound || command_is_bound(command);
                 want_of_command(desk, command);

@@ -5,12 +5,6 @@
 #include "base/check.h"
 #include "engine/postgres/desk.h"
 
-uint32_t desk_home_slot(const struct command *command) {
-    if (command_is_of_cursor(command->type))
-        return command->cursor->cursor.slot;
-    return command_home_slot(command);
-}
-
 bool desk_is_elsewhere(const struct desk *desk, uint32_t slot) {
     CHECK(slot < LIMIT_SLOTS);
     return desk->elsewhere_count != 0 && desk->heads[slot].is_elsewhere;
@@ -59,8 +53,7 @@ bool desk_reaches_across(const struct desk *desk, const struct command *command,
 }
 
 void desk_turn_away(struct outcome *outcome) {
-    memset(outcome, 0, sizeof(*outcome));
-    outcome->status = outcome->refusal.status = STATUS_busy;
+    outcome_end(outcome, STATUS_busy);
     outcome->elsewhere = true;
 }
 
@@ -70,7 +63,7 @@ bool desk_turn_away_submission(const struct desk *desk, struct submission *submi
         return false;
     const struct command *first =
         submission->guarded ? &submission->batch : &submission->commands[0];
-    if (!desk_is_elsewhere(desk, desk_home_slot(first)))
+    if (!desk_is_elsewhere(desk, command_home_slot(first)))
         return false;
     desk_turn_away(&submission->batch_outcome);
     for (uint32_t i = 0; i < submission->count; i++)

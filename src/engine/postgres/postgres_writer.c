@@ -109,7 +109,12 @@ static void drop_changed(struct books *books) {
     }
 }
 
-static void tell_legs(struct round *round);
+// What it has on other shards may be finished as it was decided.
+static void tell_legs(struct round *round) {
+    if (round->legs != NULL && round->legs->entry_count != 0)
+        round->legs->is_committed = true;
+}
+
 static void publish(struct books *books, struct inbox_node *first) {
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
     books->counters = books->desk.counters;
@@ -118,7 +123,7 @@ static void publish(struct books *books, struct inbox_node *first) {
     key_ring_refresh(books);
     drop_changed(books);
     while (first != NULL) {
-        struct round *round = desk_round_of(first);
+        struct round *round = round_of(first);
         first = first->next; // the round is the caller's again once it is told
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next)
@@ -132,30 +137,19 @@ static void publish(struct books *books, struct inbox_node *first) {
     }
 }
 
-// What it has on other shards may be finished as it was decided.
-static void tell_legs(struct round *round) {
-    if (round->legs != NULL && round->legs->entry_count != 0)
-        round->legs->is_committed = true;
-}
-
-static void refuse(struct outcome *outcome, enum status status) {
-    memset(outcome, 0, sizeof(*outcome));
-    outcome->status = outcome->refusal.status = (uint8_t)status;
-}
-
 static void refuse_all(struct inbox_node *first, enum status status) {
     while (first != NULL) {
-        struct round *round = desk_round_of(first);
+        struct round *round = round_of(first);
         first = first->next;
         round->position = (struct position){0};
         round->times = (struct round_times){0};
         for (struct submission *submission = round->first; submission != NULL;
              submission = submission->next) {
             if (submission->atomic || submission->guarded)
-                refuse(&submission->batch_outcome, status);
+                outcome_end(&submission->batch_outcome, status);
             for (uint32_t i = 0; i < submission->count; i++)
-                if (!submission->again || submission->atomic || submission->outcomes[i].anew)
-                    refuse(&submission->outcomes[i], status);
+                if (!desk_was_decided(submission, i))
+                    outcome_end(&submission->outcomes[i], status);
         }
         round->published(round);
     }
@@ -179,26 +173,25 @@ static void roll_back(struct books *books) {
 // Its legs were prepared and came to nothing: nothing of it is done, and it may come again.
 static void set_aside(struct submission *submission) {
     if (submission->atomic || submission->guarded) {
-        refuse(&submission->batch_outcome, STATUS_busy);
+        outcome_end(&submission->batch_outcome, STATUS_busy);
         submission->batch_outcome.aside = true;
     }
     for (uint32_t i = 0; i < submission->count; i++) {
-        bool anew = submission->again && submission->outcomes[i].anew; // else it is not set yet
-        if (submission->again && !submission->atomic && !anew)
+        if (desk_was_decided(submission, i))
             continue;
-        refuse(&submission->outcomes[i], STATUS_busy);
+        outcome_end(&submission->outcomes[i], STATUS_busy);
         submission->outcomes[i].aside = true;
-        submission->outcomes[i].anew = anew;
+        submission->outcomes[i].anew = submission->again;
     }
 }
 
 static void decide_all(struct books *books, struct inbox_node *first) {
     uint64_t commands = 0;
     for (struct inbox_node *node = first; node != NULL; node = node->next)
-        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+        for (struct submission *submission = round_of(node)->first; submission != NULL;
              submission = submission->next) {
             commands += submission->count;
-            if (desk_round_of(node)->legs != NULL && desk_round_of(node)->legs->is_spent)
+            if (round_of(node)->legs != NULL && round_of(node)->legs->is_spent)
                 set_aside(submission);
             else
                 desk_decide_submission(&books->desk, submission, &books->stats);
@@ -425,7 +418,7 @@ static void free_turn(struct books *books) {
 // Of what was submitted again only what was set aside is decided, however often the batch is begun.
 static void note_aside(struct inbox_node *node) {
     for (; node != NULL; node = node->next)
-        for (struct submission *submission = desk_round_of(node)->first; submission != NULL;
+        for (struct submission *submission = round_of(node)->first; submission != NULL;
              submission = submission->next)
             for (uint32_t i = 0; submission->again && i < submission->count; i++)
                 submission->outcomes[i].anew = submission->outcomes[i].aside;

@@ -84,6 +84,14 @@ static inline struct engine *shards_part(const struct shards *shards, uint32_t s
     return shards->parts[shards_owner(shards, slot)];
 }
 
+// What an outcome points at becomes the arena's own.
+static inline void outcome_keep(struct outcome *outcome, struct arena *arena) {
+    if (outcome->record.bytes != NULL)
+        outcome->record = arena_copy(arena, outcome->record);
+    if (outcome->opening.bytes != NULL)
+        outcome->opening = arena_copy(arena, outcome->opening);
+}
+
 // shards_flight.c
 void shards_submit(struct engine *engine, struct round *round);
 // Sends those commands again that were turned away. Thread: the keeper.

@@ -27,10 +27,6 @@ struct cross {
     uint64_t turn;
 };
 
-static struct round *round_of(struct inbox_node *node) {
-    return (struct round *)((uint8_t *)node - offsetof(struct round, node));
-}
-
 static bool books_elsewhere(const struct shards *shards, uint32_t home,
                             const struct command *command) {
     return command->bank_id.size != 0 &&
@@ -50,11 +46,6 @@ bool cross_is_needed(const struct shards *shards, uint32_t home, const struct co
 
 // ---- outcomes -----------------------------------------------------------------------------------
 
-static void refuse(struct outcome *outcome) {
-    memset(outcome, 0, sizeof(*outcome));
-    outcome->status = outcome->refusal.status = STATUS_busy;
-}
-
 static bool is_decided(const struct submission *submission, uint32_t place) {
     return submission->again && !submission->atomic && !submission->outcomes[place].aside;
 }
@@ -63,13 +54,13 @@ static bool is_decided(const struct submission *submission, uint32_t place) {
 static void refuse_round(struct round *round, bool is_elsewhere) {
     for (struct submission *s = round->first; s != NULL; s = s->next) {
         if (s->atomic || s->guarded) {
-            refuse(&s->batch_outcome);
+            outcome_end(&s->batch_outcome, STATUS_busy);
             s->batch_outcome.elsewhere = is_elsewhere;
         }
         for (uint32_t i = 0; i < s->count; i++) {
             if (is_decided(s, i))
                 continue;
-            refuse(&s->outcomes[i]);
+            outcome_end(&s->outcomes[i], STATUS_busy);
             s->outcomes[i].elsewhere = is_elsewhere;
         }
     }
@@ -86,27 +77,20 @@ static void leave_open(const struct cross *cross, struct round *round) {
                 continue;
             any = true;
             if (!s->atomic)
-                refuse(outcome);
+                outcome_end(outcome, STATUS_busy);
         }
         if (s->atomic && any && s->batch_outcome.status == STATUS_ok)
-            refuse(&s->batch_outcome);
+            outcome_end(&s->batch_outcome, STATUS_busy);
     }
-}
-
-static void keep_slices(struct outcome *outcome, struct arena *arena) {
-    if (outcome->record.bytes != NULL)
-        outcome->record = arena_copy(arena, outcome->record);
-    if (outcome->opening.bytes != NULL)
-        outcome->opening = arena_copy(arena, outcome->opening);
 }
 
 // What they point at becomes the round's own.
 static void keep_outcomes(struct round *round) {
     for (struct submission *s = round->first; s != NULL; s = s->next) {
         if (s->atomic || s->guarded)
-            keep_slices(&s->batch_outcome, &round->arena);
+            outcome_keep(&s->batch_outcome, &round->arena);
         for (uint32_t i = 0; i < s->count; i++)
-            keep_slices(&s->outcomes[i], &round->arena);
+            outcome_keep(&s->outcomes[i], &round->arena);
     }
 }
 

@@ -61,9 +61,7 @@ void shards_free_flights(struct shards *shards) {
 // ---- taking apart -------------------------------------------------------------------------------
 
 static uint32_t part_of(const struct flight *flight, const struct command *command) {
-    uint32_t slot = command_is_of_cursor(command->type) ? command->cursor->cursor.slot
-                                                        : command_home_slot(command);
-    return shards_owner(flight->shards, slot);
+    return shards_owner(flight->shards, command_home_slot(command));
 }
 
 static bool goes_together(const struct submission *submission) {
@@ -157,13 +155,6 @@ static void send_apart(struct flight *flight, struct submission *submission,
 
 // ---- putting together ---------------------------------------------------------------------------
 
-static void keep_outcome(struct flight *flight, struct outcome *outcome) {
-    if (outcome->record.bytes != NULL)
-        outcome->record = arena_copy(&flight->round->arena, outcome->record);
-    if (outcome->opening.bytes != NULL)
-        outcome->opening = arena_copy(&flight->round->arena, outcome->opening);
-}
-
 static bool is_for_all(const struct command *command, const struct outcome *outcome) {
     return outcome->status == STATUS_ok &&
            (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
@@ -175,10 +166,10 @@ static void take_back(struct flight *flight, struct piece *piece) {
     bool is_own = piece->places == NULL;
     struct submission *sent = is_own ? piece->whole : &piece->own;
     if (sent->atomic || sent->guarded)
-        keep_outcome(flight, &sent->batch_outcome);
+        outcome_keep(&sent->batch_outcome, &flight->round->arena);
     for (uint32_t i = 0; i < sent->count; i++) {
         struct outcome *outcome = &sent->outcomes[i];
-        keep_outcome(flight, outcome);
+        outcome_keep(outcome, &flight->round->arena);
         flight->is_carried |= is_for_all(&sent->commands[i], outcome);
         if (!is_own)
             piece->whole->outcomes[piece->places[i]] = *outcome;
