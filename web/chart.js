@@ -5,6 +5,11 @@ import { h } from "./lib/preact.js";
 import { useEffect, useRef } from "./lib/hooks.js";
 import uPlot from "./lib/uplot.js";
 
+const FONT = "12px system-ui, sans-serif";
+const AXIS_WIDTH_MIN = 50;
+const AXIS_GAP = 14; // between labels and lines, and the edge
+const LABEL_HALF = 28; // of a time that stands at the right end
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -16,29 +21,43 @@ const second = new Intl.DateTimeFormat(undefined,
 function showTimes(ticks) {
   const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
   const format = step < 60 ? second : step < 86400 ? minute : day;
-  return ticks.map((tick) => format.format(new Date(tick * 1000)));
+  const labels = ticks.map((tick) => format.format(new Date(tick * 1000)));
+  return labels.map((label, i) => label === labels[i - 1] ? "" : label); // ticks within a second
+}
+
+// Cents are left out where there are none in any label.
+function showValues(ticks, format) {
+  const labels = ticks.map((tick) => format(tick));
+  return labels.every((label) => /\.0+$/.test(label)) ? labels.map((label) => label.replace(/\.0+$/, "")) : labels;
+}
+
+// As wide as the widest label, in CSS pixels: amounts may be long, and none of their digits is cut.
+const measure = document.createElement("canvas").getContext("2d");
+function widthFor(labels) {
+  measure.font = FONT;
+  return Math.max(AXIS_WIDTH_MIN, AXIS_GAP + Math.ceil(Math.max(0, ...(labels ?? []).map((label) => measure.measureText(label).width))));
 }
 
 function options(lines, width, height, format) {
   const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 },
-    ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    ticks: { show: false }, font: FONT };
   return {
     width, height, cursor: { y: false, points: { size: 7 } }, legend: { live: true },
-    padding: [10, 12, 0, 0],
+    padding: [10, LABEL_HALF, 8, 0],
     scales: { y: { range: (_, low, high) => {
       const from = Math.min(0, low ?? 0);
       const to = Math.max(high ?? 1, from + 1);
       return [from, to + (to - from) * 0.08];
     } } },
-    axes: [{ ...axis, space: 80, values: (_, ticks) => showTimes(ticks) },
-      { ...axis, size: 74, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
-    series: [{ value: (_, at) => (at ? `${day.format(at * 1000)} ${second.format(at * 1000)}` : "–") },
+    axes: [{ ...axis, space: 80, size: 26, values: (_, ticks) => showTimes(ticks) },
+      { ...axis, size: (_, labels) => widthFor(labels), values: (_, ticks) => showValues(ticks, format) }],
+    series: [{ value: (_, at) => (at ? `${day.format(at * 1000)} ${second.format(at * 1000)}` : "") },
       ...lines.map((line) => ({
       label: line.label, stroke: colour(line.colour), width: 2, spanGaps: false,
       points: { show: false },
       paths: line.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
       fill: line.filled ? colour(line.colour) + "22" : undefined,
-      value: (_, value) => (value === null || value === undefined ? "–" : format(value)),
+      value: (_, value) => (value === null || value === undefined ? "" : format(value)),
     }))],
   };
 }

@@ -13,7 +13,7 @@ export const go = (path) => { location.hash = path; };
 
 const absolute = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit",
-  second: "2-digit",
+  second: "2-digit", hourCycle: "h23",
 });
 
 export const Time = ({ at }) =>
@@ -59,6 +59,10 @@ export const Card = ({ title, aside, children, wide }) => html`<section class="c
 export const Facts = ({ rows }) => html`<dl class="facts">${rows
   .filter(([, value]) => value !== undefined && value !== null && value !== "")
   .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+// A sentence of the server's, whose wallets and transactions can be looked at.
+export const Sentence = ({ text }) => text.split(/((?:wallet|txn)_[0-9a-z]{26})/).map((part, i) => i % 2 === 0 ? part
+  : html`<${Id} id=${part} href=${`#/${part[0] === "t" ? "transactions" : "wallets"}/${part}`} />`);
 
 // What somebody asked for: amounts as money, what can be looked at as a link, all else as it is.
 export const Asked = ({ one }) => html`<${Facts} rows=${Object.entries(one.request || {}).map(([name, value]) => {
@@ -150,7 +154,7 @@ export function List({ load, when, columns, empty, href, caption, every }) {
 }
 
 // A form over the page for an action: says what will happen (`children`), asks for what it needs
-// (`fields`: {name, label, value, required, hint}), and shows the refusal if there is one.
+// (`fields`: {name, label, value, required, hint, options?: [[value, text], ...]}), and shows the refusal if there is one.
 export function Action({ title, word, danger, fields = [], children, act, close }) {
   const dialog = useRef(null);
   const once = useRef(newOnce());
@@ -173,14 +177,21 @@ export function Action({ title, word, danger, fields = [], children, act, close 
       setBusy(false);
     }
   };
+  const change = (name, value) => {
+    setValues({ ...values, [name]: value });
+    setProblem(null); // it was about other values
+  };
   return html`<dialog ref=${dialog} onCancel=${() => close(false)} aria-labelledby="action-title">
     <form onSubmit=${submit}>
       <h2 id="action-title">${title}</h2>
       ${typeof children === "function" ? children(values) : children}
       ${fields.map((field, i) => html`<label>${field.label}
-        <input name=${field.name} value=${values[field.name]} required=${field.required}
+        ${field.options ? html`<select name=${field.name} value=${values[field.name]} autofocus=${i === 0}
+          onChange=${(event) => change(field.name, event.target.value)}>
+          ${field.options.map(([value, text]) => html`<option value=${value} selected=${value === values[field.name]}>${text}</option>`)}</select>`
+        : html`<input name=${field.name} value=${values[field.name]} required=${field.required}
           autofocus=${i === 0} maxlength="255" autocomplete="off" inputmode=${field.inputmode}
-          onInput=${(event) => setValues({ ...values, [field.name]: event.target.value })} />
+          onInput=${(event) => change(field.name, event.target.value)} />`}
         ${field.hint && html`<small>${field.hint}</small>`}</label>`)}
       <${Trouble} problem=${problem} />
       <footer>

@@ -89,9 +89,9 @@ export async function getText(path) {
 
 // A write. `once` is its idempotency key: made when the form is opened, so that pressing twice, or
 // again after a broken connection, has one effect.
-export async function send(method, path, body, once, headers = {}) {
+export async function send(method, path, body, once) {
   const { text } = await ask(method, path,
-    { body, headers: { "Idempotency-Key": once, ...headers } });
+    { body, headers: { "Idempotency-Key": once } });
   return text ? parse(text) : null;
 }
 

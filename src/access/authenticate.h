@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/secret.h"
 #include "access/token_check.h"
 #include "base/check.h"
 #include "base/hash.h"
@@ -32,9 +33,18 @@ struct principal_source {
     void *context;
 };
 
+// The hash of the secret that was asked for last: programs send theirs with every request. Only
+// hashing is spared; the books are asked each time. Zeroed: none.
+struct secret_memo {
+    struct sha256 hash;
+    size_t size; // of a secret that the books knew; 0: none
+    char text[SECRET_BYTES_MAX];
+};
+
 // What the door needs, one per thread.
 struct authenticator {
     struct sha256_context *hash;
+    struct secret_memo *memo; // NULL: none is kept
     const struct principal_source *source;
     struct token_checker *tokens; // NULL: only API keys open doors
 };

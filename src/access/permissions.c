@@ -42,6 +42,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
     [PERMISSION_OWNERS_ERASE] = "owners:erase",
     [PERMISSION_QUEUE_READ] = "queue:read",
     [PERMISSION_QUEUE_DECIDE] = "queue:decide",
+    [PERMISSION_WEBHOOKS_READ] = "webhooks:read",
+    [PERMISSION_WEBHOOKS_DECIDE] = "webhooks:decide",
 };
 
 #define P(word) BIT(PERMISSION_##word)
@@ -49,7 +51,8 @@ static const char *const permission_words[PERMISSION_COUNT] = {
 #define SEES       (P(NONE) | P(WALLETS_READ) | P(PAYMENTS_READ) | P(APPROVALS_READ))
 #define REVIEWS    (P(ANOMALIES_READ) | P(ANOMALIES_DECIDE))
 #define READS                                                                                      \
-    (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ) | P(QUEUE_READ))
+    (SEES | P(ANOMALIES_READ) | P(BOOKS_READ) | P(KEYS_READ) | P(AUDIT_READ) | P(QUEUE_READ) |     \
+     P(WEBHOOKS_READ))
 #define KEYS       (P(KEYS_READ) | P(KEYS_WRITE))
 #define FOUR_EYES  (P(ADJUSTMENTS_WRITE) | P(APPROVALS_DECIDE))
 #define PAYS                                                                                       \
@@ -69,9 +72,10 @@ static const struct role_row roles[] = {
      EVERYTHING},
     {2, false, "service",
      "A shop's back end: everything but keys, audit, adjustments, approving, anomalies, "
-     "deciding about the queue and erasing.",
+     "webhooks, deciding about the queue and erasing.",
      EVERYTHING & ~(KEYS | FOUR_EYES | REVIEWS | P(AUDIT_READ) | P(BOOKS_RESUME) |
-                    P(OWNERS_ERASE) | P(QUEUE_READ) | P(QUEUE_DECIDE))},
+                    P(OWNERS_ERASE) | P(QUEUE_READ) | P(QUEUE_DECIDE) | P(WEBHOOKS_READ) |
+                    P(WEBHOOKS_DECIDE))},
     {3, false, "auditor", "Reads everything and changes nothing.", READS},
     {4, false, "operator",
      "Deposits, withdrawals and what the bank did with them, freezing, adjustments, approving, "

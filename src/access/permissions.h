@@ -40,6 +40,8 @@ enum permission {
     PERMISSION_OWNERS_ERASE, // an owner's texts, for ever
     PERMISSION_QUEUE_READ,   // where queued commands stand, and dead letters
     PERMISSION_QUEUE_DECIDE, // when they cannot go on by themselves
+    PERMISSION_WEBHOOKS_READ,   // endpoints, and how they are doing
+    PERMISSION_WEBHOOKS_DECIDE, // when they cannot go on by themselves
     PERMISSION_COUNT
 };
 

@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ledger/spending.h"
 
 static void count(struct api_loop *loop, const struct operation *operation, uint64_t started_ns,
                   int http) {
     uint32_t code = operation != NULL ? operation->code : METRICS_OPERATION_UNKNOWN;
-    metrics_count_answer(&loop->metrics, code, http, clock_monotonic_ns() - started_ns);
+    uint64_t now_ns = loop->answering_ns != 0 ? loop->answering_ns : clock_monotonic_ns();
+    metrics_count_answer(&loop->metrics, code, http, now_ns - started_ns);
 }
 
 void answers_send(struct api_loop *loop, struct http_request *request,
@@ -31,7 +33,7 @@ void answers_tell_request_id(struct http_request *request, struct slice request_
 static void send_problem(struct api_loop *loop, struct http_request *request,
                          const struct operation *operation, uint64_t started_ns,
                          enum status status) {
-    if (status == STATUS_busy)
+    if (status == STATUS_busy || status == STATUS_unconfirmed)
         http_add_header(request, "Retry-After", SLICE("1"));
     else if (status == STATUS_unauthenticated)
         http_add_header(request, "WWW-Authenticate", SLICE("Bearer realm=\"florin\""));
@@ -71,12 +73,31 @@ void answers_refuse_faults(struct asking *asking, const struct wire_faults *faul
                  STATUS_invalid_request);
 }
 
-void answers_busy(struct api_loop *loop, struct http_request *request,
-                  const struct operation *operation, uint64_t started_ns) {
+// A refusal that is told without anything of the door: notes, limits, the request's id.
+static void refuse(struct api_loop *loop, struct http_request *request,
+                   const struct operation *operation, uint64_t started_ns, enum status status,
+                   const char *sentence) {
     struct buffer *body = http_body_out(request);
     buffer_reset(body);
-    problem_render_door(body, STATUS_busy, NULL, PROBLEM_NO_OPERATION);
-    send_problem(loop, request, operation, started_ns, STATUS_busy);
+    problem_render_door(body, status, sentence, PROBLEM_NO_OPERATION);
+    send_problem(loop, request, operation, started_ns, status);
+}
+
+void answers_busy(struct api_loop *loop, struct http_request *request,
+                  const struct operation *operation, uint64_t started_ns) {
+    refuse(loop, request, operation, started_ns, STATUS_busy, NULL);
+}
+
+void answers_too_large(struct api_loop *loop, struct http_request *request,
+                       const struct operation *operation, uint64_t started_ns,
+                       const char *sentence) {
+    refuse(loop, request, operation, started_ns, STATUS_request_too_large, sentence);
+}
+
+void answers_unconfirmed(struct api_loop *loop, struct http_request *request,
+                         const struct operation *operation, uint64_t started_ns,
+                         const char *sentence) {
+    refuse(loop, request, operation, started_ns, STATUS_unconfirmed, sentence);
 }
 
 struct wire_found answers_found(const struct outcome *outcome, enum command_type type) {
@@ -114,6 +135,27 @@ bool answers_render_balance(struct buffer *body, const struct outcome *outcome) 
         .held = outcome->wallet.held,
     };
     wire_render_balance(body, &balance);
+    return true;
+}
+
+bool answers_render_limits(struct buffer *body, const struct outcome *outcome,
+                           const struct spending_limits *limits) {
+    struct record record;
+    const char *invariant;
+    if (record_decode(outcome->record, &record, &invariant) != STATUS_ok ||
+        record.kind != RECORD_WALLET)
+        return false;
+    // What was counted for a day says that it has begun, whatever this node's clock says.
+    uint64_t now_ms = clock_now_ms(), counted_ms = spending_begins_ms(outcome->spent.day);
+    now_ms = now_ms > counted_ms ? now_ms : counted_ms;
+    struct wire_limits shown = {
+        .wallet = &outcome->wallet,
+        .currency = record.wallet.currency,
+        .spent = spending_now(&outcome->spent, now_ms),
+        .at_ms = now_ms,
+        .limits = limits,
+    };
+    wire_render_limits(body, &shown);
     return true;
 }
 
@@ -201,8 +243,17 @@ void answers_call(struct api_loop *loop, struct call *call) {
         return;
     }
     int http = 200;
-    if (call->wants_balance) {
+    bool is_made = call_is_made(call);
+    if (is_made && !MADE_IS_COMPARED) {
+        body = &call->made;
+        http = call->made_http;
+    } else if (call->wants_balance) {
         if (!answers_render_balance(body, outcome)) {
+            send_damaged(loop, call);
+            return;
+        }
+    } else if (call->operation->answer == ANSWER_LIMITS) {
+        if (!answers_render_limits(body, outcome, loop->api->options.spending_limits)) {
             send_damaged(loop, call);
             return;
         }
@@ -221,6 +272,8 @@ void answers_call(struct api_loop *loop, struct call *call) {
             return;
         }
     }
+    if (is_made && MADE_IS_COMPARED)
+        made_check(call, buffer_slice(body));
     if (outcome->has_version && call->operation->answer == ANSWER_WALLET)
         answers_add_etag(request, outcome->version);
     if (http == 201)

@@ -29,7 +29,8 @@ static void loop_open(struct api *api, unsigned index) {
     loop->index = index;
     loop->parser = json_open();
     loop->hash = sha256_open();
-    loop->door = (struct authenticator){.hash = loop->hash, .source = &api->keys};
+    loop->door = (struct authenticator){
+        .hash = loop->hash, .memo = &loop->secret, .source = &api->keys};
     if (api->options.issuer_count != 0)
         loop->door.tokens = token_checker_open(api->options.issuers, api->options.issuer_count,
                                                api->options.token_keys);
@@ -39,6 +40,7 @@ static void loop_open(struct api *api, unsigned index) {
 }
 
 static void loop_close(struct api_loop *loop) {
+    explicit_bzero(&loop->secret, sizeof(loop->secret));
     rounds_free_all(loop);
     queueing_free_all(loop);
     jobs_free_all(loop);
@@ -55,7 +57,7 @@ static void resolve_role(struct api *api, const struct role_row *role) {
     CHECK(role->number < ROLES_MAX);
     for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
         uint8_t command = operation_at((enum operation_code)i)->command;
-        if (command != COMMAND_NONE &&
+        if ((command != COMMAND_NONE || i == OPERATION_BATCH) &&
             roles_allow(&api->roles, role->number, api->permissions[i]))
             api->allowed_commands[role->number] |= UINT64_C(1) << command;
     }
@@ -108,6 +110,8 @@ struct api *api_open(const struct api_options *options) {
     CHECK(options->audit_window_s >= 1 && options->audit_window_s <= 3600);
     struct api *api = memory_take_zeroed(sizeof(*api));
     api->options = *options;
+    if (api->options.round_carried_ms == 0)
+        api->options.round_carried_ms = API_CARRIED_MS;
     api->engine = options->engine;
     api->keys = (struct principal_source){.find = find_principal, .context = options->engine};
     api->currencies = (struct wire_currencies){.customs = options->currencies,
@@ -144,6 +148,7 @@ struct api *api_open(const struct api_options *options) {
     for (unsigned i = 0; i < options->loops; i++)
         loop_open(api, i);
     readers_open(&api->lists, "lists", API_LIST_THREADS);
+    readers_open(&api->totals, "totals", 1);
     readers_open(&api->checks, "checks", 1);
     queueing_open(api);
     return api;
@@ -193,6 +198,7 @@ void api_stop(struct api *api) {
     api_begin_stop(api);
     recount_cancel(api->recount); // a check of large books takes longer than a stop may
     readers_close(&api->lists);
+    readers_close(&api->totals);
     readers_close(&api->checks);
     queueing_close(api);
     pulse_close(api->pulse);

@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "ledger/money.h"
+#include "events/webhooks.h"
 #include "queue/console.h"
 #include "queue/queue.h"
 #include "wire/decode.h"
@@ -26,6 +27,7 @@
 #define API_ORIGIN_BYTES 256 // with the zero at its end
 
 struct api;
+struct spending_limits; // ledger/spending.h
 
 // Something that the server stands on, as whoever looks at it all the time sees it.
 struct api_dependency {
@@ -41,13 +43,17 @@ struct api_options {
     uint32_t currency_count;
     unsigned loops;                            // of the server that it will answer for
     uint32_t request_deadline_ms;              // a request that waits longer is answered `busy`
+    // How long what comes while a round is at the disk stays here to be one round behind it [3].
+    uint32_t round_carried_ms;
     const char *version;                       // Florin's
     const struct rate_limit_rule *rate_limits; // only read by api_open; none is no cost
     uint32_t rate_limit_count;
     const struct rate_share_place *rate_limits_redis; // where nodes share them; NULL: they do not
+    const struct spending_limits *spending_limits; // to be shown; NULL: there are none
     const struct role_table *roles; // NULL: the house's own
     struct queue *queue; // where writes can be queued; NULL: nowhere
     const struct console *console; // where operators look at the queue; NULL: there is none
+    struct webhooks *webhooks;     // NULL: there are no endpoints
     bool queue_writes;   // queue every write that can be
     bool queue_direct;   // while no broker can be reached, go without
     // Adds lines to /metrics; NULL: none. Thread: any loop's.

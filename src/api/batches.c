@@ -8,7 +8,6 @@
 // Of a payment, roughly: memory is asked for ahead.
 #define RESULTS_AHEAD       4
 #define RESULT_RECORD_BYTES 384
-#define RESULT_BYTES        512
 
 static void submit(struct asking *asking, struct call *call, const struct wire_batch *batch) {
     struct submission *submission = &call->submission;
@@ -26,6 +25,8 @@ static void submit(struct asking *asking, struct call *call, const struct wire_b
     memset(&submission->batch_outcome, 0, sizeof(submission->batch_outcome));
     size_t outcome_bytes = batch->count * sizeof(struct outcome);
     submission->outcomes = arena_take(&call->arena, outcome_bytes);
+    if (!batch->atomic)
+        made_begin(call);
     if (batch->atomic) // the engine decides only up to the first refusal
         memset(submission->outcomes, 0, outcome_bytes);
     if (rounds_add(asking->loop, call))
@@ -49,16 +50,23 @@ void batches_request(struct asking *asking) {
     CHECK(batch.count >= 1);
     limits_pay(asking, batch.count - 1);
     limits_tell(asking);
+    if (queueing_wants_batch(asking, &batch) && queueing_batch_request(asking, call, &batch))
+        return;
     submit(asking, call, &batch);
 }
 
-// A problem of one operation, or of the batch that it undid.
-static void render_problem(struct buffer *body, const struct call *call, uint32_t index,
-                           const struct outcome *outcome, uint32_t shown_index) {
+void batches_render_problem(struct buffer *body, const struct call *call, uint32_t index,
+                            const struct outcome *outcome, uint32_t shown_index) {
     enum status status = (enum status)outcome->status;
     if (status == STATUS_invalid_request && index < call->submission.count &&
         call->faults[index] != NULL) {
         problem_render_faults(body, call->faults[index], shown_index);
+        return;
+    }
+    char sentence[QUEUEING_SENTENCE_BYTES];
+    if (status == STATUS_request_too_large) { // of the queue: no engine says so
+        problem_render_door(body, status, queueing_too_large(call->loop->api, sentence),
+                            shown_index);
         return;
     }
     enum status_class class = status_class(status);
@@ -77,7 +85,8 @@ static void answer_undone(struct api_loop *loop, struct call *call) {
     bool is_operations =
         outcome->replayed || (index < call->submission.count &&
                               call->submission.outcomes[index].status == outcome->status);
-    render_problem(body, call, index, outcome, is_operations ? index : PROBLEM_NO_OPERATION);
+    batches_render_problem(body, call, index, outcome,
+                           is_operations ? index : PROBLEM_NO_OPERATION);
     answers_tell_request_id(call->request, call->submission.commands[0].origin.request_id);
     if (outcome->replayed)
         http_add_header(call->request, "Idempotent-Replayed", SLICE("true"));
@@ -95,7 +104,7 @@ static bool render_results(struct buffer *body, const struct call *call) {
         const struct outcome *outcome = &submission->outcomes[i];
         if (i + RESULTS_AHEAD < submission->count)
             ahead_read(submission->outcomes[i + RESULTS_AHEAD].record.bytes, RESULT_RECORD_BYTES);
-        ahead_write(buffer_room(body, 0) + RESULT_BYTES * 2, RESULT_BYTES);
+        ahead_write(buffer_room(body, 0) + API_RESULT_BYTES * 2, API_RESULT_BYTES);
         wire_batch_result(body, i);
         if (outcome->status == STATUS_ok) {
             enum command_type type = (enum command_type)submission->commands[i].type;
@@ -104,7 +113,7 @@ static bool render_results(struct buffer *body, const struct call *call) {
             if (wire_render_command(body, type, &found, &http) != STATUS_ok)
                 return false;
         } else {
-            render_problem(body, call, i, outcome, PROBLEM_NO_OPERATION);
+            batches_render_problem(body, call, i, outcome, PROBLEM_NO_OPERATION);
         }
         if (outcome->replayed)
             wire_batch_result_replayed(body);
@@ -123,7 +132,13 @@ void batches_answer(struct api_loop *loop, struct call *call) {
         answer_undone(loop, call);
         return;
     }
-    if (!render_results(body, call)) {
+    bool is_made = call_is_made(call);
+    if (is_made && !MADE_IS_COMPARED) {
+        struct buffer made = call->made; // it has to live until it is sent
+        call->made = *body;
+        *body = made;
+    }
+    if ((!is_made || MADE_IS_COMPARED) && !render_results(body, call)) {
         log_line(LOG_ERROR, "api", "A record behind an answer of %s does not decode.",
                  call->operation->name);
         buffer_reset(body);
@@ -132,6 +147,8 @@ void batches_answer(struct api_loop *loop, struct call *call) {
                      buffer_slice(body));
         return;
     }
+    if (is_made && MADE_IS_COMPARED)
+        made_check(call, buffer_slice(body));
     if (submission->atomic && submission->batch_outcome.replayed)
         http_add_header(request, "Idempotent-Replayed", SLICE("true"));
     answers_send(loop, request, call->operation, call->started_ns, 200, "application/json",

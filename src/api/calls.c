@@ -17,6 +17,7 @@ static struct call *call_new(bool is_large) {
 }
 
 static void call_free(struct call *call) {
+    buffer_done(&call->made);
     arena_done(&call->arena);
     memory_free(call);
 }
@@ -56,6 +57,9 @@ void calls_release(struct api_loop *loop, struct call *call) {
     call->wants_balance = false;
     call->faults = NULL;
     call->waiting_bytes = 0;
+    call->batch = NULL;
+    call->whole = NULL;
+    made_release(call);
     if (call->is_large && loop->free_batch_count == API_BATCHES_KEPT_MAX) {
         call_free(call);
         return;

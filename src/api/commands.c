@@ -14,6 +14,7 @@ static void submit(struct asking *asking, struct call *call) {
     call->submission.count = 1;
     call->submission.is_batch = false;
     call->submission.atomic = false;
+    made_begin(call);
     if (rounds_add(asking->loop, call))
         return;
     call->request = NULL;
@@ -41,8 +42,8 @@ void commands_request(struct asking *asking) {
     submit(asking, call);
 }
 
-// The balance as it is now is the wallet, read like any other and shown differently.
-void balances_request_now(struct asking *asking) {
+// A wallet, read like any other and shown differently.
+static void read_wallet(struct asking *asking, bool wants_balance) {
     struct call *call = calls_take(asking->loop, false);
     struct wire_context wire = router_wire_context(asking, &call->arena);
     memset(&call->command, 0, sizeof(call->command));
@@ -53,6 +54,14 @@ void balances_request_now(struct asking *asking) {
     call->command.subject = asking->id;
     call->command.slot = id_slot(asking->id);
     call->command.origin = wire.origin;
-    call->wants_balance = true;
+    call->wants_balance = wants_balance;
     submit(asking, call);
+}
+
+void balances_request_now(struct asking *asking) {
+    read_wallet(asking, true);
+}
+
+void spending_request(struct asking *asking) {
+    read_wallet(asking, false);
 }

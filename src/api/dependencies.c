@@ -41,6 +41,9 @@ static uint32_t find_all(struct api *api, struct api_dependency *ret_found) {
         ret_found[count++] = (struct api_dependency){
             .name = "token_keys", .status = up ? "ok" : "away", .is_up = up};
     }
+    // Whatever takes money is refused meanwhile; reads and deposits go on.
+    if (atomic_load_explicit(&api->engine->rules_failed, memory_order_relaxed))
+        ret_found[count++] = (struct api_dependency){.name = "rules", .status = "failed"};
     if (api->options.dependencies != NULL)
         count += api->options.dependencies(api->options.metrics_context, ret_found + count,
                                            FOUND_MAX - count);

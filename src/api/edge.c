@@ -8,8 +8,11 @@ void edge_find_client(struct asking *asking) {
     const struct api_options *options = &asking->loop->api->options;
     struct http_request *request = asking->request;
     uint8_t address[16];
+    asking->is_proxied = false;
     if (options->trusted_proxy_count == 0)
         return;
+    asking->is_proxied = network_has(options->trusted_proxies, options->trusted_proxy_count,
+                                     http_address(request));
     network_client(options->trusted_proxies, options->trusted_proxy_count, http_address(request),
                    asking->headers.forwarded_for, address);
     http_set_address(request, address);

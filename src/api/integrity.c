@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "api/in_flight.h"
 #include "api/recount.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -39,7 +40,7 @@ void integrity_request(struct asking *asking) {
     bool is_full = job->query.depth == CHECK_FULL;
     job->kind = is_full ? JOB_INTEGRITY : JOB_TOTALS;
     job->streams = is_full && wants_events(asking->request);
-    if (!stopping && readers_push(is_full ? &api->checks : &api->lists, job)) {
+    if (!stopping && readers_push(is_full ? &api->checks : &api->totals, job)) {
         if (job->streams)
             answers_stream(asking, "text/event-stream");
         return;
@@ -94,7 +95,30 @@ static struct wire_integrity_currency *show_currencies(struct arena *arena,
     return shown;
 }
 
-static void render_report(struct job *job, const struct integrity_report *report, bool is_full) {
+static struct wire_in_flight *show_in_flight(struct arena *arena, const struct in_flight *found,
+                                             uint32_t *ret_count) {
+    uint64_t now_ms = clock_now_ms();
+    struct wire_in_flight *shown =
+        arena_take(arena, (found->currency_count + UINT64_C(1)) * sizeof(*shown));
+    *ret_count = 0;
+    for (uint32_t i = 0; i < found->currency_count; i++) {
+        const struct in_flight_currency *one = &found->currencies[i];
+        if (one->count != 0)
+            shown[(*ret_count)++] = (struct wire_in_flight){
+                .currency = one->currency,
+                .count = one->count,
+                .amount = one->amount,
+                .age_ms = now_ms > one->oldest_ms ? now_ms - one->oldest_ms : 0};
+    }
+    uint64_t since_ms = found->unknown_oldest_ms;
+    if (found->unknown != 0)
+        shown[(*ret_count)++] = (struct wire_in_flight){
+            .count = found->unknown, .age_ms = now_ms > since_ms ? now_ms - since_ms : 0};
+    return shown;
+}
+
+static void render_report(struct job *job, const struct integrity_report *report,
+                          const struct in_flight *found, bool is_full) {
     struct wire_integrity_check checks[INTEGRITY_CHECKS];
     CHECK(report->check_count <= INTEGRITY_CHECKS);
     uint32_t check_count = 0;
@@ -119,6 +143,7 @@ static void render_report(struct job *job, const struct integrity_report *report
         .as_of_ms = report->as_of_ms,
         .took_us = report->took_us,
     };
+    shown.in_flight = show_in_flight(&job->arena, found, &shown.in_flight_count);
     struct recount_state state;
     recount_state_of(job->api->recount, &state);
     shown.recount = (struct wire_recount){
@@ -133,28 +158,41 @@ static void render_report(struct job *job, const struct integrity_report *report
     job->content_type = "application/json";
 }
 
+static void refuse_check(struct job *job, enum status status, const char *sentence) {
+    bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
+    enum status shown = is_busy ? STATUS_busy : STATUS_internal;
+    problem_render_door(&job->body, shown, sentence, PROBLEM_NO_OPERATION);
+    job->http = status_http(shown);
+    job->status = shown;
+}
+
 void integrity_run(struct job *job) {
     struct integrity_report report;
     memset(&report, 0, sizeof(report));
     enum status status = recount_full(job->api->recount, job, &report);
     if (status == STATUS_ok) {
-        render_report(job, &report, true);
+        struct in_flight found;
+        (void)in_flight_look(job->api->engine, &found);
+        in_flight_is_old(&found, clock_now_ms(), &report);
+        render_report(job, &report, &found, true);
+        in_flight_done(&found);
     } else {
-        bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
-        enum status shown = is_busy ? STATUS_busy : STATUS_internal;
-        problem_render_door(&job->body, shown, NULL, PROBLEM_NO_OPERATION);
-        job->http = status_http(shown);
-        job->status = shown;
+        refuse_check(job, status, NULL);
     }
     integrity_report_done(&report);
 }
 
-// The running totals as a report. False: they do not add up, and `report->message` says so.
-static bool take_totals(struct engine *engine, struct integrity_report *report) {
+// The running totals as a report; STATUS_busy: they cannot be read now. When they do not add up
+// `report->message` says so.
+static enum status take_totals(struct engine *engine, struct integrity_report *report) {
     struct currency_account *accounts =
         memory_take_zeroed(LIMIT_CURRENCIES_MAX * sizeof(*accounts));
     uint32_t count = engine->port->currencies(engine, accounts, LIMIT_CURRENCIES_MAX);
     bool adds_up = true;
+    if (count == ENGINE_UNREAD) {
+        memory_free(accounts);
+        return STATUS_busy;
+    }
     report->currencies = memory_take_zeroed(((uint64_t)count + 1) * sizeof(*report->currencies));
     report->currency_count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -176,7 +214,8 @@ static bool take_totals(struct engine *engine, struct integrity_report *report) 
         adds_up = adds_up && shown->difference == 0;
     }
     memory_free(accounts);
-    return adds_up;
+    report->consistent = adds_up;
+    return STATUS_ok;
 }
 
 static void tell_last(const struct recount_state *state, bool has_last,
@@ -204,7 +243,14 @@ void totals_run(struct job *job) {
     bool has_last = recount_last(recount, &report);
     struct integrity_report last = report;
     recount_state_of(recount, &state);
-    bool adds_up = take_totals(job->api->engine, &report);
+    struct in_flight found;
+    if (take_totals(job->api->engine, &report) != STATUS_ok) {
+        refuse_check(job, STATUS_busy, "The database does not tell its totals now.");
+        return;
+    }
+    if (in_flight_look(job->api->engine, &found))
+        in_flight_differs(&found, &report);
+    bool adds_up = report.consistent;
     report.as_of_ms = clock_now_ms();
     report.consistent = adds_up && state.consistent;
     if (!adds_up)
@@ -214,7 +260,9 @@ void totals_run(struct job *job) {
     else if (last.consistent || !has_last) // somebody else raised the alarm
         (void)snprintf(report.message, sizeof(report.message),
                        "The running totals add up, but one wallet does not; the log says which.");
+    in_flight_is_old(&found, report.as_of_ms, &report);
     report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
-    render_report(job, &report, false);
+    render_report(job, &report, &found, false);
+    in_flight_done(&found);
     integrity_report_done(&report);
 }

@@ -70,7 +70,8 @@ static void refuse(struct asking *asking) {
              "The limit %s allows %u requests in %u s and %u at once. Send it again in %llu s.",
              rate_limiter_rule_name(limiter, verdict->refused_by), rule->requests, rule->seconds,
              rule->burst, wait_s);
-    if (has_patience(asking))
+    // Behind a proxy others ask over the same connection: they do not wait for his sake.
+    if (asking->is_proxied || has_patience(asking))
         answers_refuse(asking, STATUS_rate_limited, detail);
     else
         answers_refuse_delayed(asking, STATUS_rate_limited, detail);

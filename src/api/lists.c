@@ -3,6 +3,8 @@
 // reader threads.
 #include "api/parts.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 
 #define DAY_MS UINT64_C(86400000)
@@ -21,8 +23,14 @@ static void send_to_readers(struct asking *asking, struct job *job) {
 }
 
 void lists_request(struct asking *asking) {
+    // A list asked with no id is of all things; a path with an id of zeros asks for one's.
+    if (asking->operation->has_id && id_is_zero(asking->id)) {
+        answers_refuse(asking, STATUS_not_found, NULL);
+        return;
+    }
     struct job *job = jobs_take(asking, JOB_LIST);
     job->freshness = asking->freshness;
+    freshness_keep(&job->freshness, &job->arena);
     if (queries_decode(asking, &job->arena, &job->query))
         send_to_readers(asking, job);
     else
@@ -32,6 +40,7 @@ void lists_request(struct asking *asking) {
 void balances_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_BALANCE);
     job->freshness = asking->freshness;
+    freshness_keep(&job->freshness, &job->arena);
     if (!queries_decode(asking, &job->arena, &job->query)) {
         forget(asking->loop, job);
     } else if (job->query.has_at) {
@@ -85,6 +94,18 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     job->http =
         class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status_http(status) : 500;
     job->content_type = PROBLEM_CONTENT_TYPE;
+}
+
+// Half a list would be taken for all of it, so it is none, and says why.
+static void refuse_without(struct job *job, const char *shard) {
+    char detail[160];
+    (void)snprintf(detail, sizeof(detail),
+                   "The shard \"%s\" cannot be asked now, and without it the list would not be "
+                   "whole. Try again; what lies on other shards can be asked for by its wallet.",
+                   shard);
+    jobs_refuse(job, STATUS_busy, ID_WALLET, job->wallet);
+    buffer_reset(&job->body);
+    problem_render_door(&job->body, STATUS_busy, detail, PROBLEM_NO_OPERATION);
 }
 
 void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why) {
@@ -152,12 +173,10 @@ static void tell_of_key(const struct job *job, const struct outcome *outcome,
     found->role_name = keys_role_name(job->api, found->record);
 }
 
-void lists_run(struct job *job) {
-    struct engine *engine = job->api->engine;
+static struct list_query query_of(const struct job *job) {
     const struct wire_query *asked = &job->query;
-    enum list_kind kind = kind_of(job->operation);
-    struct list_query query = {
-        .kind = kind,
+    return (struct list_query){
+        .kind = kind_of(job->operation),
         .wallet = job->operation->has_id ? job->wallet : asked->wallet,
         .merchant = asked->merchant,
         .owner = asked->owner,
@@ -179,8 +198,15 @@ void lists_run(struct job *job) {
         .limit = asked->limit,
         .freshness = job->freshness,
     };
+}
+
+void lists_run(struct job *job) {
+    struct engine *engine = job->api->engine;
+    enum list_kind kind = kind_of(job->operation);
+    struct list_query query = query_of(job);
     retain(job, &query);
     job->page.archived_before_ms = 0;
+    job->page.away = NULL;
     enum status status = bind(job, &query);
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
@@ -189,6 +215,10 @@ void lists_run(struct job *job) {
         jobs_refuse_field(job, SLICE("/cursor"),
                           SLICE("must be the next_cursor of a page of this list; cursors end when "
                                 "books move to another engine: begin with the first page"));
+        return;
+    }
+    if (status == STATUS_busy && job->page.away != NULL) {
+        refuse_without(job, job->page.away);
         return;
     }
     if (status != STATUS_ok && status != STATUS_end) {

@@ -268,6 +268,10 @@ static void add_shards(const struct engine_stats *stats, struct buffer *buffer) 
     metric_value(buffer, "legs_missing", "gauge",
                  "Legs that were decided and are nowhere; anything but 0 is an alarm.",
                  stats->legs_missing);
+    metric_value(buffer, "shards_unsafe", "gauge",
+                 "Shards without a synchronous standby, or with one that cannot follow, when this "
+                 "node was started.",
+                 stats->shards_unsafe);
 }
 
 static void add_engine(const struct api *api, struct buffer *buffer) {

@@ -250,6 +250,12 @@ void notes_call(struct api_loop *loop, const struct call *call) {
                      outcome->replayed, outcome->status != STATUS_ok);
 }
 
+void notes_operation(struct api_loop *loop, const struct operation *batch,
+                     const struct command *command) {
+    CHECK(command->type == COMMAND_INVALID);
+    note_outcome(loop, batch, command, (enum status)command->door, false, true);
+}
+
 void notes_call_busy(struct api_loop *loop, const struct call *call) {
     const struct submission *submission = &call->submission;
     note_outcome(loop, call->operation,
@@ -303,6 +309,7 @@ static bool send_bundle(struct api_loop *loop, struct slice bytes) {
     call->submission.count = 1;
     call->submission.is_batch = false;
     call->submission.atomic = false;
+    call->submission.done = NULL;
     if (rounds_add(loop, call))
         return true;
     calls_release(loop, call);

@@ -35,11 +35,18 @@
 
 #define API_CALL_BLOCK_BYTES  2048          // a payment's texts fit
 #define API_BATCH_BLOCK_BYTES (1024 * 1024) // a batch of a thousand fits
+#define API_RESULT_BYTES      512 // of an operation in the answer of a batch, roughly
 #define API_BATCHES_KEPT_MAX  32            // pooled per loop; beyond it their memory is given back
 #define API_WAITING_BYTES_MAX                                                                      \
     (UINT64_C(1) << 30) // memory of calls on their way, over all loops; beyond it: busy
+// However many loops there are: the largest batch finds room, twice where it asks for its outcomes.
+#define API_LOOP_BYTES_MIN (UINT64_C(64) << 20)
+static_assert(4 * LIMIT_BATCH_OPERATIONS_MAX * (sizeof(struct command) + sizeof(struct outcome)) <
+                  API_LOOP_BYTES_MIN,
+              "the largest batch and another one");
 #define API_PASS_WAIT_NS      UINT64_C(5000000) // how long a pass waits for its own round
 #define API_ROUND_AWAITED_MAX 512               // commands; a larger round is not waited for
+#define API_CARRIED_MS        3
 #define API_LIST_THREADS      2
 #define API_JOBS_QUEUED_MAX   4096
 #define API_LOOP_ALIGNMENT    128 // two cache lines: processors fetch them in pairs
@@ -66,6 +73,9 @@ struct call {
     struct outcome outcome;
     struct wire_faults **faults; // of a batch: why an operation is invalid
     struct arena arena;          // texts, and a batch's commands and outcomes
+    struct buffer made;          // the answer, as far as it was made with the decision (made.c)
+    uint32_t made_count;         // of commands
+    int made_http;               // its code, of a single one
     uint64_t waiting_bytes;      // estimate, counted in api_loop.waiting_bytes
     bool is_large;               // from the pool of batches
     // Of one that goes through the queue, or asks about one that did.
@@ -77,12 +87,21 @@ struct call {
     struct operation_id operation_id;
     char operation_text[OPERATION_ID_BYTES];
     uint8_t queued_type; // enum command_type: what was asked, before the outcome is
-    bool order_ok, is_async;
+    enum kafka_fate order_fate;
+    bool is_kept; // the broker has acknowledged it, or the books know it
+    bool is_async;
     uint64_t until_ns;
+    struct queued_batch *batch; // in the arena; NULL: it is one record
+    struct wire_batch *whole;   // in the arena: the record is an atomic batch
     bool wants_balance;          // a wallet read that is shown as its balance
     size_t secret_size;          // of a new key
     char secret[SECRET_BYTES_MAX];
 };
+
+// Whether the answer was made with the decision. Thread: the loop's, once its round is published.
+static inline bool call_is_made(const struct call *call) {
+    return call->made_count == call->submission.count;
+}
 
 // A round of one loop, from its first call to its last answer.
 struct flight {
@@ -93,7 +112,8 @@ struct flight {
     struct submission *last_submission;
     struct flight *previous, *next; // among those submitted and unpublished; aside; or in the pool
     uint64_t opened_ns;
-    uint64_t left_ns; // for the engine
+    uint64_t first_left_ns; // for the engine, or 0
+    uint64_t left_ns;       // the last time: a round that was set aside leaves again
     bool gave_up; // its requests have been answered `busy`
     bool has_writes;
 };
@@ -106,7 +126,8 @@ enum job_kind {
     JOB_INTEGRITY,
     JOB_PROOF,
     JOB_RESUME,
-    JOB_QUEUE
+    JOB_QUEUE,
+    JOB_WEBHOOK
 };
 
 struct notes;
@@ -134,7 +155,7 @@ struct job {
     struct freshness freshness;
     struct command command;  // JOB_READ: what is read
     bool wants_balance;      // the same as of a call
-    struct slice token;      // of the path, of JOB_QUEUE
+    struct slice token;      // of the path, of JOB_QUEUE and JOB_WEBHOOK
     uint64_t version;        // shown as ETag; 0: not
     bool streams;            // it is answered in events
     uint32_t told;           // of its progress, in thousandths; the loop's thread alone
@@ -168,12 +189,14 @@ struct asking {
     struct freshness freshness; // of a read
     struct door_headers headers;
     struct slice request_id; // in the request's arena
+    bool is_proxied;         // the connection is a trusted proxy's, who asks for many
     uint64_t started_ns;
     // What the limits said; only when there are some. Large, so it is not cleared for every
     // request: limits_asked says what of it is there.
     uint32_t limits_asked; // bits 1 << rule that the answer's headers still have to tell
     struct rate_asker asker;
     struct rate_verdict verdict;
+    struct standing standing; // what `freshness` points at; else it may be anything
 };
 
 struct api_loop {
@@ -182,9 +205,13 @@ struct api_loop {
     struct json_parser *parser;
     struct sha256_context *hash;
     struct authenticator door;
+    struct secret_memo secret; // the door's
     struct inbox done;                           // completions
     struct flight *open;                         // being filled in this pass; NULL: none yet
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
+    struct flight *aloft;     // of them the one that was decided here and is at the disk; or NULL
+    struct inbox_node *news;  // completions that came back and are to be looked at, oldest first
+    struct inbox_node **news_end;
     struct flight *aside; // published, but some of their calls are to be submitted again
     struct job *jobs_first, *jobs_last;          // on their way, oldest first
     struct call *sent, *parked;                  // on their way through the queue
@@ -195,6 +222,7 @@ struct api_loop {
     uint32_t free_batch_count;
     struct job *free_jobs;
     uint64_t waiting_bytes;
+    uint64_t answering_ns; // since when a flight is answered; 0: none is right now
     uint64_t request_number;
     uint64_t request_prefix; // random: request ids of two starts differ
     struct notes *notes; // owned
@@ -233,10 +261,11 @@ struct api {
     enum permission permissions[OPERATION_COUNT];
     struct role_table roles;
     struct wire_roles wire_roles;
-    uint64_t allowed_commands[ROLES_MAX]; // by role: bit 1 << enum command_type
+    uint64_t allowed_commands[ROLES_MAX]; // by role, as in wire_context
     uint8_t closed_guards[ROLES_MAX];     // by role: bit 1 << enum field_guard
     struct queueing queueing;
     struct readers lists;
+    struct readers totals;   // one thread: the quick check waits for no list
     struct readers checks;   // one thread: checks of the whole books queue behind one another
     struct recount *recount;
     struct pulse *pulse; // NULL: nobody looks
@@ -290,13 +319,28 @@ void limits_tell(struct asking *asking);
 // freshness.c
 // What a read demands of its answer. False: he has been answered.
 bool freshness_of(struct asking *asking, struct freshness *ret_freshness);
-void freshness_tell(struct http_request *request, struct position position);
+void freshness_tell(struct http_request *request, const struct standing *standing);
+// What it points at becomes the arena's own.
+void freshness_keep(struct freshness *freshness, struct arena *arena);
+
+// made.c
+#ifdef FLORIN_SLOW_CHECKS
+#define MADE_IS_COMPARED true // with what the records say
+#else
+#define MADE_IS_COMPARED false
+#endif
+// Before it is submitted: wants the answer made with the decision.
+void made_begin(struct call *call);
+// What was made is what the records say.
+void made_check(const struct call *call, struct slice rendered);
+void made_release(struct call *call);
 
 // positions.c. Threads: any; waits for nobody long.
 struct positions *positions_open(void);
 void positions_close(struct positions *positions); // accepts NULL
-void positions_note(struct positions *positions, struct id key, struct position position);
-struct position positions_get(struct positions *positions, struct id key); // none: never wrote
+void positions_note(struct positions *positions, struct id key, const struct standing *standing);
+// Adds to `standing` what the key has written; nothing when it never has. False: it has no room.
+bool positions_get(struct positions *positions, struct id key, struct standing *standing);
 
 // queries.c
 bool queries_are_there(struct asking *asking);
@@ -312,6 +356,9 @@ void notes_done(struct asking *asking);
 void notes_door(struct asking *asking, enum status status);
 // What became of a call or job; also when its request is gone.
 void notes_call(struct api_loop *loop, const struct call *call);
+// An operation of a batch that is refused at the door, while others go on.
+void notes_operation(struct api_loop *loop, const struct operation *batch,
+                     const struct command *command);
 void notes_call_busy(struct api_loop *loop, const struct call *call); // its deadline was over
 void notes_job(struct api_loop *loop, const struct job *job, enum status status);
 // Adds all notes to the open flight, opening one if need be.
@@ -335,6 +382,7 @@ void batches_request(struct asking *asking);
 void lists_request(struct asking *asking);
 void balances_request(struct asking *asking);     // lists.c
 void balances_request_now(struct asking *asking); // commands.c
+void spending_request(struct asking *asking);
 // reads.c: whether a read is done beside the writer; then the call is gone.
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
@@ -348,6 +396,9 @@ void integrity_end_stream(struct http_request *request, const struct job *job);
 void integrity_cut_stream(struct http_request *request);
 void proof_request(struct asking *asking); // wallet_proof.c
 void console_request(struct asking *asking);  // queue_console.c
+// Reads what a decision's request says and hands it to a reader's thread; a bad one is answered.
+void console_start(struct asking *asking, enum job_kind kind);
+void webhooks_request(struct asking *asking); // webhook_console.c
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
 // pages.c: true when the path is one of the operator's page, which has been answered then.
@@ -365,6 +416,9 @@ struct slice trace_of(const struct asking *asking, struct arena *arena);
 void slow_call(struct api_loop *loop, const struct call *call, const struct flight *flight,
                uint64_t now_ns);
 void slow_job(struct api_loop *loop, const struct job *job);
+// One that is answered busy while its round, which left then (0: not yet), is on its way.
+void slow_call_given_up(struct api_loop *loop, const struct call *call,
+                        const struct flight *flight);
 
 // keys.c: gives a COMMAND_KEY_CREATE or COMMAND_KEY_ROTATE its secret; and the role of a key's
 // record, when it is one of the configuration.
@@ -374,8 +428,11 @@ const char *keys_role_name(const struct api *api, struct slice record);
 // rounds.c
 // False: too much waits already; the call was not taken.
 bool rounds_add(struct api_loop *loop, struct call *call);
+// Counts the memory of a call of `commands` before it is added. False: too much waits already.
+bool rounds_reserve(struct api_loop *loop, struct call *call, uint64_t commands);
+void rounds_unreserve(struct api_loop *loop, struct call *call);
 bool rounds_pass_end(void *context, unsigned loop);
-void rounds_woken(void *context, unsigned loop);
+bool rounds_woken(void *context, unsigned loop);
 void rounds_tick(void *context, unsigned loop);
 bool rounds_wants_tick(void *context, unsigned loop);
 void rounds_loop_ended(void *context, unsigned loop); // sends the last notes
@@ -397,10 +454,52 @@ bool queueing_finish(struct api_loop *loop, struct call *call);
 bool queueing_give_up(struct api_loop *loop, struct call *call);
 void queueing_tick(struct api_loop *loop, uint64_t now_ns);
 void queueing_note_parked(struct api *api, int change);
+// Whether what it asked the books for is there.
+bool queueing_is_known(const struct call *call);
 void operations_request(struct asking *asking);
 void queueing_open(struct api *api);
 void queueing_close(struct api *api);
 void queueing_free_all(struct api_loop *loop);
+// Likewise, for queueing_batch.c.
+// Whether the queue is wanted, and takes records of that version.
+bool queueing_takes(const struct asking *asking, uint32_t version, bool is_urgent);
+// False: the queue takes nothing now, and he is to go without it. `ret_answered`: he has been
+// answered instead.
+bool queueing_is_up(struct asking *asking, bool *ret_answered);
+// A key for what came without; in `arena`.
+struct slice queueing_make_key(struct arena *arena);
+// Without its value and whom it tells.
+struct queue_order queueing_order(const struct command *command, uint32_t version);
+// Sends call->order with the request's body; call->command has its key. He is seen to.
+void queueing_send(struct asking *asking, struct call *call, struct slice key);
+void queueing_begin(struct asking *asking, struct call *call); // it is sent from now on
+void queueing_undo(struct api_loop *loop, struct call *call);  // nothing of it was
+// Answers whoever's command was not taken: STATUS_busy or STATUS_request_too_large.
+void queueing_refuse_unsent(struct asking *asking, enum status status);
+// The same when the broker has said so.
+void queueing_answer_lost(struct api_loop *loop, struct call *call, bool is_too_large);
+#define QUEUEING_SENTENCE_BYTES 192
+const char *queueing_too_large(const struct api *api, char ret_text[QUEUEING_SENTENCE_BYTES]);
+// What is told of an operation that was handed over and not acknowledged.
+const char *queueing_unconfirmed(const char id_text[OPERATION_ID_BYTES],
+                                 char ret_text[QUEUEING_SENTENCE_BYTES]);
+void queueing_park(struct api_loop *loop, struct call *call);
+// What the books said of a queued command: ok, or a refusal.
+enum status queueing_outcome_of(const struct outcome *outcome, const struct operation_id *id,
+                                struct refusal *ret_refusal);
+
+// queueing_batch.c: batches that go through the queue as their operations.
+// As queueing_wants and queueing_request. `batch`: decoded just now.
+bool queueing_wants_batch(const struct asking *asking, const struct wire_batch *batch);
+bool queueing_batch_request(struct asking *asking, struct call *call, struct wire_batch *batch);
+void queueing_batch_delivered(struct api_loop *loop, struct call *call);
+bool queueing_batch_finish(struct api_loop *loop, struct call *call); // as queueing_finish
+bool queueing_batch_is_known(const struct call *call);
+void queueing_batch_accepted(struct api_loop *loop, struct call *call); // 202 or 504
+// Of an atomic batch, which is one record, and whose outcome is known: it is sent to the books,
+// which answer with what they answered first; and that goes to its caller.
+void queueing_whole_again(struct call *call);
+void queueing_whole_answer(struct api_loop *loop, struct call *call);
 
 // answers.c
 // Counts and sends. `operation` may be NULL. The request is gone afterwards.
@@ -418,14 +517,27 @@ void answers_refuse_delayed(struct asking *asking, enum status status, const cha
 void answers_refuse_faults(struct asking *asking, const struct wire_faults *faults);
 void answers_busy(struct api_loop *loop, struct http_request *request,
                   const struct operation *operation, uint64_t started_ns);
+void answers_too_large(struct api_loop *loop, struct http_request *request,
+                       const struct operation *operation, uint64_t started_ns,
+                       const char *sentence);
+// `sentence` is NULL for the status's own.
+void answers_unconfirmed(struct api_loop *loop, struct http_request *request,
+                         const struct operation *operation, uint64_t started_ns,
+                         const char *sentence);
 // What became of a call; its request must be there.
 void answers_call(struct api_loop *loop, struct call *call);
 struct wire_found answers_found(const struct outcome *outcome, enum command_type type);
 // A wallet as its balance now; false: its record does not decode.
+// What the wallet may spend; `limits` may be NULL.
+bool answers_render_limits(struct buffer *body, const struct outcome *outcome,
+                           const struct spending_limits *limits);
 bool answers_render_balance(struct buffer *body, const struct outcome *outcome);
 void answers_add_etag(struct http_request *request, uint64_t version);
 // batches.c
 void batches_answer(struct api_loop *loop, struct call *call);
+// A problem of one operation, or of the batch that it undid.
+void batches_render_problem(struct buffer *body, const struct call *call, uint32_t index,
+                            const struct outcome *outcome, uint32_t shown_index);
 
 // readers.c
 void readers_open(struct readers *readers, const char *name, uint32_t thread_count);
@@ -446,3 +558,4 @@ void integrity_run(struct job *job);
 void totals_run(struct job *job);
 void proof_run(struct job *job);   // wallet_proof.c
 void console_run(struct job *job); // queue_console.c
+void webhooks_run(struct job *job);

@@ -11,14 +11,14 @@
 
 struct entry_of_key {
     struct id key; // zero: free
-    struct position position;
+    struct standing standing;
 };
 
 struct set {
     pthread_mutex_t lock;
     struct entry_of_key entries[WAYS];
-    uint32_t turn;             // who goes next
-    struct position forgotten; // the latest that was displaced
+    uint32_t turn;          // who goes next
+    struct standing forgotten; // the latest of what was displaced
 };
 
 struct positions {
@@ -44,14 +44,18 @@ static struct set *set_of(struct positions *positions, struct id key) {
     return &positions->sets[hash64(slice_of(key.bytes, sizeof(key.bytes)), 0) % SETS];
 }
 
-static void raise(struct position *position, struct position to) {
-    if (position_is_none(*position) || !position_reaches(*position, to))
-        *position = to;
+// Of this node's own shards, so there is room for all.
+static void raise_all(struct standing *standing, const struct standing *to) {
+    for (uint32_t i = 0; i < to->count; i++) {
+        struct standing_place place = to->places[i];
+        place.slots = 0; // where slots were by then is known here whenever something is read
+        CHECK(standing_raise(standing, &place));
+    }
 }
 
-void positions_note(struct positions *positions, struct id key, struct position position) {
+void positions_note(struct positions *positions, struct id key, const struct standing *standing) {
     struct set *set = set_of(positions, key);
-    CHECK(!id_is_zero(key) && !position_is_none(position));
+    CHECK(!id_is_zero(key) && standing->count != 0);
     pthread_mutex_lock(&set->lock);
     struct entry_of_key *place = NULL;
     for (int i = 0; i < WAYS && place == NULL; i++)
@@ -62,21 +66,26 @@ void positions_note(struct positions *positions, struct id key, struct position 
             place = &set->entries[i];
     if (place == NULL) {
         place = &set->entries[set->turn++ % WAYS];
-        raise(&set->forgotten, place->position);
+        raise_all(&set->forgotten, &place->standing);
     }
-    if (!id_equal(place->key, key))
-        *place = (struct entry_of_key){.key = key};
-    raise(&place->position, position);
+    if (!id_equal(place->key, key)) {
+        place->key = key;
+        place->standing.count = 0;
+    }
+    raise_all(&place->standing, standing);
     pthread_mutex_unlock(&set->lock);
 }
 
-struct position positions_get(struct positions *positions, struct id key) {
+bool positions_get(struct positions *positions, struct id key, struct standing *standing) {
     struct set *set = set_of(positions, key);
+    bool fits = true;
     pthread_mutex_lock(&set->lock);
-    struct position position = set->forgotten;
+    const struct standing *own = &set->forgotten;
     for (int i = 0; i < WAYS; i++)
         if (id_equal(set->entries[i].key, key))
-            position = set->entries[i].position;
+            own = &set->entries[i].standing;
+    for (uint32_t i = 0; i < own->count; i++)
+        fits = standing_raise(standing, &own->places[i]) && fits;
     pthread_mutex_unlock(&set->lock);
-    return position;
+    return fits;
 }

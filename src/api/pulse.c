@@ -42,6 +42,8 @@ static void look_at_totals(struct pulse *pulse) {
     char why[160];
     uint32_t count = engine->port->currencies(engine, pulse->accounts, LIMIT_CURRENCIES_MAX);
     bool is_off = false;
+    if (count == ENGINE_UNREAD)
+        return; // what was seen last is shown on
     for (uint32_t i = 0; i < count && !is_off; i++) {
         const struct currency_account *account = &pulse->accounts[i];
         is_off = account->balances !=
@@ -71,12 +73,7 @@ static bool write_news(struct pulse *pulse, const struct recount_news *news) {
         .reason = slice_of_text(news->message),
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
-    engine_wait_submit(&pulse->wait, &submission);
-    bool is_written = outcome.status == STATUS_ok;
-    engine_wait_release(&pulse->wait);
-    return is_written;
+    return engine_wait_command(&pulse->wait, &command) == STATUS_ok;
 }
 
 static void tell_news(struct pulse *pulse) {

@@ -183,13 +183,6 @@ void console_run(struct job *job) {
     }
 }
 
-static bool is_plain(struct slice text) {
-    for (size_t i = 0; i < text.size; i++)
-        if (text.bytes[i] < 0x20 || text.bytes[i] > 0x7e)
-            return false;
-    return text.size <= DECISION_REASON_BYTES_MAX;
-}
-
 // False: he has been answered.
 static bool read_body(struct asking *asking, struct job *job) {
     struct wire_context wire = router_wire_context(asking, &job->arena);
@@ -198,15 +191,22 @@ static bool read_body(struct asking *asking, struct job *job) {
         return true;
     enum status status = wire_decode_fields(&wire, asking->operation, &asking->headers.wire,
                                             http_body(asking->request), &job->command, &faults);
-    if (status == STATUS_ok && !is_plain(job->command.reason)) {
-        wire_fault_add(&job->arena, &faults, SLICE("/reason"),
-                       SLICE("must be a text of 1 to 64 plain characters"));
-        status = STATUS_invalid_request;
-    }
     if (status == STATUS_ok)
         return true;
     answers_refuse_faults(asking, &faults);
     return false;
+}
+
+void console_start(struct asking *asking, enum job_kind kind) {
+    struct job *job = jobs_take(asking, kind);
+    bool is_read = read_body(asking, job);
+    job->token = arena_copy(&job->arena, asking->token);
+    if (is_read && readers_push(&asking->loop->api->lists, job))
+        return;
+    if (is_read)
+        answers_refuse(asking, STATUS_busy, NULL);
+    job->request = NULL;
+    jobs_release(asking->loop, job);
 }
 
 void console_request(struct asking *asking) {
@@ -216,13 +216,5 @@ void console_request(struct asking *asking) {
                        "--kafka.");
         return;
     }
-    struct job *job = jobs_take(asking, JOB_QUEUE);
-    bool is_read = read_body(asking, job);
-    job->token = arena_copy(&job->arena, asking->token);
-    if (is_read && readers_push(&asking->loop->api->lists, job))
-        return;
-    if (is_read)
-        answers_refuse(asking, STATUS_busy, NULL);
-    job->request = NULL;
-    jobs_release(asking->loop, job);
+    console_start(asking, JOB_QUEUE);
 }

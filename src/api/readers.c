@@ -18,6 +18,7 @@ static void job_run(struct job *job) {
     case JOB_PROOF: proof_run(job); break;
     case JOB_RESUME: resume_run(job); break;
     case JOB_QUEUE: console_run(job); break;
+    case JOB_WEBHOOK: webhooks_run(job); break;
     }
 }
 

@@ -9,12 +9,14 @@ bool reads_beside(struct asking *asking, struct call *call) {
     if (api->engine->port->read == NULL || asking->freshness.age_ms_max == 0 ||
         !command_is_read(call->command.type) || call->command.type == COMMAND_READ_APPROVAL ||
         call->command.type == COMMAND_READ_ANOMALY ||
+        asking->operation->answer == ANSWER_LIMITS || // what was spent is known there alone
         asking->bound_to.size != 0)
         return false;
     struct job *job = jobs_take(asking, JOB_READ);
     job->command = call->command;
     job->command.origin = (struct origin){0}; // its texts are the call's
     job->freshness = asking->freshness;
+    freshness_keep(&job->freshness, &job->arena);
     job->wants_balance = call->wants_balance;
     calls_release(asking->loop, call);
     if (!readers_push(&api->lists, job)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The background recount and its alarm.
 #include "api/recount.h"
+#include "api/in_flight.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,10 +17,12 @@
 #include "base/thread.h"
 #include "ledger/record.h"
 #include "watch/auditor.h"
+#include "watch/pairs.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NEWS_MAX 8
 #define PARTS_MAX 16
+#define PAIRS_AGE_MS 15000
 #define NEWS_TURN_NS UINT64_C(20000000)
 static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
 
@@ -140,11 +143,12 @@ static uint32_t parts_of(const struct recount *recount, struct engine *ret_parts
 }
 
 static enum status recount_part(struct recount *recount, struct engine *engine,
-                                struct integrity_report *report) {
+                                uint64_t pairs_until_ms, struct integrity_report *report) {
     struct integrity_report part;
     memset(&part, 0, sizeof(part));
     struct auditor *auditor = auditor_open(engine);
     auditor_pace(auditor, (uint64_t)recount->options.mib_per_s << 20);
+    auditor_pairs_until(auditor, pairs_until_ms);
     set_present(recount, auditor);
     enum status status = auditor_check(auditor, &part);
     set_present(recount, NULL);
@@ -155,6 +159,56 @@ static enum status recount_part(struct recount *recount, struct engine *engine,
     return status;
 }
 
+// Before the parts are examined: which payments between them must have arrived everywhere by then.
+// 0: none, for there is but one part, or one of them cannot be asked, or older ones are under way.
+static uint64_t pairs_until(struct recount *recount, struct engine *const *parts, uint32_t count) {
+    struct in_flight found;
+    uint64_t until_ms = clock_now_ms() - PAIRS_AGE_MS;
+    bool is_known = count > 1 && in_flight_look(recount->options.engine, &found);
+    if (!is_known)
+        until_ms = 0;
+    for (uint32_t i = 0; i < count && until_ms != 0; i++) { // by the clocks of the books
+        uint64_t last_ms =
+            (parts[i]->port->published_end(parts[i]) / 8) >> parts[i]->locator_time_shift;
+        if (last_ms < until_ms)
+            until_ms = last_ms;
+    }
+    if (until_ms != 0 && in_flight_oldest_ms(&found, UINT64_MAX) <= until_ms)
+        until_ms = 0;
+    if (count > 1)
+        in_flight_done(&found);
+    return until_ms;
+}
+
+// Behind: what the parts have sent each other. What is found is said in front of what one part
+// alone has shown, because it names the payment.
+static void compare_parts(struct recount *recount, struct engine *const *parts, uint32_t count,
+                          uint64_t pairs_until_ms, struct integrity_report *report) {
+    struct in_flight found;
+    char sentence[PAIRS_SENTENCE_BYTES], before[INTEGRITY_MESSAGE_BYTES];
+    const struct integrity_pairs *departed = &report->departed, *arrived = &report->arrived;
+    if (in_flight_look(recount->options.engine, &found))
+        in_flight_differs(&found, report);
+    in_flight_done(&found);
+    bool same = memcmp(departed, arrived, sizeof(*departed)) == 0;
+    if (count < 2 || pairs_until_ms == 0 || (report->consistent && same))
+        return;
+    if (pairs_name(parts, count, pairs_until_ms, sentence)) {
+        (void)snprintf(before, sizeof(before), "%s", report->message);
+        (void)snprintf(report->message, sizeof(report->message), "%s%s%.400s", sentence,
+                       report->consistent ? "" : "; ", report->consistent ? "" : before);
+    } else if (report->consistent) {
+        (void)snprintf(report->message, sizeof(report->message),
+                       "%llu payments were sent from one shard to another and %llu have arrived, "
+                       "and they are not the same",
+                       (unsigned long long)departed->count, (unsigned long long)arrived->count);
+    } else {
+        return;
+    }
+    report->consistent = false;
+    report->checks[INTEGRITY_POSTINGS].differences++;
+}
+
 static void recount_once(struct recount *recount) {
     struct integrity_report report;
     struct engine *parts[PARTS_MAX];
@@ -162,8 +216,9 @@ static void recount_once(struct recount *recount) {
     uint64_t started_ns = clock_monotonic_ns();
     uint32_t count = parts_of(recount, parts);
     enum status status = STATUS_ok;
+    uint64_t pairs_until_ms = pairs_until(recount, parts, count);
     for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
-        status = recount_part(recount, parts[i], &report);
+        status = recount_part(recount, parts[i], pairs_until_ms, &report);
     if (status != STATUS_ok) {
         if (!is_stopping(recount))
             log_line(LOG_WARNING, "integrity", "A recount could not be finished: %s.",
@@ -174,6 +229,7 @@ static void recount_once(struct recount *recount) {
     atomic_store(&recount->took_ms, (clock_monotonic_ns() - started_ns) / 1000000);
     atomic_store(&recount->finished_ms, clock_now_ms());
     atomic_fetch_add(&recount->runs, 1);
+    compare_parts(recount, parts, count, pairs_until_ms, &report);
     recount_take(recount, &report);
     integrity_report_done(&report);
 }
@@ -200,6 +256,10 @@ static void set_full(struct recount *recount, const void *asker, struct auditor 
 static void tell_chain(const struct chain_walk *walk, struct integrity_report *report) {
     report->checks[INTEGRITY_CHAIN].name = "chain";
     report->checks[INTEGRITY_CHAIN].count = walk->round_count;
+    if (walk->has_keys) {
+        report->checks[INTEGRITY_IDEMPOTENCY].name = "idempotency";
+        report->checks[INTEGRITY_IDEMPOTENCY].count = walk->key_count;
+    }
     if (walk->holds)
         return;
     report->checks[INTEGRITY_CHAIN].differences = 1;
@@ -214,11 +274,13 @@ static uint64_t record_count_max(const struct engine *engine, uint64_t end) {
 }
 
 static enum status examine_part(struct recount *recount, const void *asker,
-                                struct engine *engine, struct integrity_report *report) {
+                                struct engine *engine, uint64_t pairs_until_ms,
+                                struct integrity_report *report) {
     struct integrity_report part;
     memset(&part, 0, sizeof(part));
     uint64_t end = engine->port->published_end(engine);
     struct auditor *auditor = auditor_open_wide(engine, record_count_max(engine, end));
+    auditor_pairs_until(auditor, pairs_until_ms);
     set_full(recount, asker, auditor);
     enum status status = auditor_check(auditor, &part);
     set_full(recount, NULL, NULL);
@@ -238,16 +300,18 @@ enum status recount_full(struct recount *recount, const void *asker,
     enum status status = STATUS_ok;
     uint64_t started_ns = clock_monotonic_ns();
     atomic_store(&walk->thousandths, 0);
+    uint64_t pairs_until_ms = pairs_until(recount, parts, count);
     set_full(recount, asker, NULL);
     if (chain->prove != NULL)
         status = chain->prove(chain->context, walk);
     for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
-        status = examine_part(recount, asker, parts[i], ret_report);
+        status = examine_part(recount, asker, parts[i], pairs_until_ms, ret_report);
     set_full(recount, NULL, NULL);
     if (status != STATUS_ok)
         return status;
     if (chain->prove != NULL)
         tell_chain(walk, ret_report);
+    compare_parts(recount, parts, count, pairs_until_ms, ret_report);
     ret_report->took_us = (clock_monotonic_ns() - started_ns) / 1000;
     recount_take(recount, ret_report);
     return STATUS_ok;
@@ -275,6 +339,7 @@ void recount_cancel(struct recount *recount) {
 static void *recount_main(void *context) {
     struct recount *recount = context;
     uint64_t pause_ns = (uint64_t)recount->options.pause_s * NS_PER_S;
+    thread_step_back();
     while (!is_stopping(recount)) {
         (void)signal_gate_wait(&recount->stop, 1, pause_ns);
         if (!is_stopping(recount))
@@ -342,10 +407,10 @@ void recount_metrics(const struct recount *recount, struct buffer *buffer) {
                  "Examinations of the books that found a difference.", state.alarms);
     metric_value(buffer, "integrity_recounts_total", "counter",
                  "Recounts of all books from their first record, finished.", state.runs);
-    metric_value(buffer, "integrity_recount_progress", "gauge",
-                 "How far the present recount is, in thousandths.", state.progress);
-    metric_value(buffer, "integrity_recount_duration_milliseconds", "gauge",
-                 "How long the last recount took, with its pauses.", state.took_ms);
+    metric_thousandths(buffer, "integrity_recount_progress_ratio", "gauge",
+                       "How far the present recount is, from 0 to 1.", state.progress);
+    metric_thousandths(buffer, "integrity_recount_duration_seconds", "gauge",
+                       "How long the last recount took, with its pauses.", state.took_ms);
     if (state.examined_ms != 0)
         metric_value(buffer, "integrity_age_seconds", "gauge",
                      "Since the books were last examined, by a recount or because somebody asked.",

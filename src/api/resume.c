@@ -19,12 +19,7 @@ static enum status decide_now(struct job *job, struct engine_wait *wait) {
         .principal_key = job->principal_key,
         .token_until_ms = job->token_until_ms,
     };
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
-    engine_wait_submit(wait, &submission);
-    enum status status = (enum status)outcome.status;
-    engine_wait_release(wait);
-    return status;
+    return engine_wait_command(wait, &command);
 }
 
 void resume_run(struct job *job) {

@@ -12,6 +12,10 @@
 // change: they are submitted again, ten times a second, until they are carried out or their
 // deadline is over; everybody else in the flight has been answered.
 //
+// A round whose bringer has many calls under way is left at the disk (aloft): what comes meanwhile
+// fills the next one, which leaves when that one is back, before its answers are made. So while the
+// disk works for half of a loop's clients the loop works for the others.
+//
 // A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
 // its few milliseconds, and every later one goes on at once, so health and metrics stay quick. Nor
 // does it wait for a large round: reading the next batch meanwhile is worth more than answering at
@@ -45,6 +49,7 @@ static struct flight *flight_take(struct api_loop *loop) {
     flight->round.first = NULL;
     flight->round.command_count = 0;
     flight->round.position = (struct position){0};
+    flight->round.standing = NULL;
     flight->round.published = flight_published;
     flight->round.context = flight;
     flight->first = flight->last = NULL;
@@ -55,12 +60,29 @@ static struct flight *flight_take(struct api_loop *loop) {
     return flight;
 }
 
-static uint64_t estimate_bytes(const struct call *call) {
+static uint64_t estimate_bytes(const struct call *call, uint64_t commands) {
     uint64_t own = sizeof(*call) + API_CALL_BLOCK_BYTES;
     if (!call->is_large)
         return own;
     return own + API_BATCH_BLOCK_BYTES +
-           (uint64_t)call->submission.count * (sizeof(struct command) + sizeof(struct outcome));
+           commands * (sizeof(struct command) + sizeof(struct outcome) + API_RESULT_BYTES);
+}
+
+bool rounds_reserve(struct api_loop *loop, struct call *call, uint64_t commands) {
+    uint64_t bytes = estimate_bytes(call, commands);
+    CHECK(call->waiting_bytes == 0);
+    uint64_t share = API_WAITING_BYTES_MAX / loop->api->options.loops;
+    if (loop->waiting_bytes + bytes > (share > API_LOOP_BYTES_MIN ? share : API_LOOP_BYTES_MIN))
+        return false;
+    call->waiting_bytes = bytes;
+    loop->waiting_bytes += bytes;
+    return true;
+}
+
+void rounds_unreserve(struct api_loop *loop, struct call *call) {
+    CHECK(loop->waiting_bytes >= call->waiting_bytes);
+    loop->waiting_bytes -= call->waiting_bytes;
+    call->waiting_bytes = 0;
 }
 
 static void flight_add(struct flight *flight, struct call *call) {
@@ -84,15 +106,14 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
     bool is_note = call->submission.commands[0].type == COMMAND_NOTE;
     CHECK(call->request != NULL || is_note);
     CHECK(call->submission.count >= 1);
-    uint64_t bytes = estimate_bytes(call);
-    if (loop->waiting_bytes + bytes > API_WAITING_BYTES_MAX / loop->api->options.loops)
+    bool is_reserved = call->waiting_bytes != 0; // a batch that asks for its outcomes
+    if (!is_reserved && !rounds_reserve(loop, call, call->submission.count))
         return false;
-    call->waiting_bytes = bytes;
-    loop->waiting_bytes += bytes;
     struct flight *flight = loop->open;
     if (flight == NULL) {
         flight = flight_take(loop);
         // A parked call may have waited long already, for another thing than the books.
+        flight->first_left_ns = 0;
         flight->opened_ns = call->stage == CALL_PARKED ? clock_monotonic_ns() : call->started_ns;
         loop->open = flight;
     }
@@ -128,6 +149,8 @@ static void flight_leave(struct api_loop *loop, struct flight *flight) {
     CHECK(flight->round.first != NULL);
     flight_link(loop, flight);
     flight->left_ns = clock_monotonic_ns();
+    if (flight->first_left_ns == 0)
+        flight->first_left_ns = flight->left_ns;
     flight->round.times = (struct round_times){0};
     metrics_count_round(&loop->metrics, flight->round.command_count);
 }
@@ -162,14 +185,29 @@ static void flight_recycle(struct api_loop *loop, struct flight *flight) {
 }
 
 // Before it is answered: whoever hears of his write must see it, wherever he reads.
-static void note_position(struct api_loop *loop, struct call *call, struct position position) {
+static void note_position(struct api_loop *loop, struct call *call,
+                          const struct standing *standing) {
     // One that asks for an outcome asks again and again; only the last answer tells it anything.
-    if (call->stage == CALL_PARKED && call->outcome.status != STATUS_ok)
+    if (call->stage == CALL_PARKED && !queueing_is_known(call))
         return;
     if (loop->api->positions != NULL && !id_is_zero(call->principal))
-        positions_note(loop->api->positions, call->principal, position);
+        positions_note(loop->api->positions, call->principal, standing);
     if (call->request != NULL)
-        freshness_tell(call->request, position);
+        freshness_tell(call->request, standing);
+}
+
+// How far the books have come with this call, wherever it was written. False: that is not told.
+static bool standing_of(const struct round *round, const struct call *call,
+                        struct standing *ret_standing) {
+    const struct standing *all = round->standing;
+    ret_standing->count = 0;
+    if (all == NULL && !position_is_none(round->position))
+        ret_standing->places[ret_standing->count++] =
+            (struct standing_place){.position = round->position};
+    for (uint32_t i = 0; all != NULL && i < all->count; i++)
+        if ((call->submission.touched >> i & 1) != 0)
+            ret_standing->places[ret_standing->count++] = all->places[i];
+    return ret_standing->count != 0;
 }
 
 static void call_finish(struct api_loop *loop, struct call *call) {
@@ -180,13 +218,13 @@ static void call_finish(struct api_loop *loop, struct call *call) {
             batches_answer(loop, call);
         else
             answers_call(loop, call);
-        notes_call(loop, call);
+        if (!call_is_made(call)) // what went well has its record
+            notes_call(loop, call);
         call->request = NULL;
     }
     if (call->operation == NULL)
         notes_arrived(loop, call);
-    CHECK(loop->waiting_bytes >= call->waiting_bytes);
-    loop->waiting_bytes -= call->waiting_bytes;
+    rounds_unreserve(loop, call);
     metrics_add(&loop->metrics.waiting_calls, UINT64_MAX); // one less
     calls_release(loop, call);
 }
@@ -218,26 +256,30 @@ static void answers_ahead(const struct call *call) {
 // Answers whoever still waits for it, but for those that were set aside.
 static void flight_finish(struct api_loop *loop, struct flight *flight) {
     struct call *call = flight->first;
-    struct position position = flight->round.position;
+    struct standing standing; // of which but the first places are looked at
     uint64_t now_ns = clock_monotonic_ns();
     flight->first = flight->last = NULL;
     flight->last_submission = NULL;
     flight->round.first = NULL;
     flight->round.command_count = 0;
+    loop->answering_ns = now_ns;
     while (call != NULL) {
         struct call *next = call->next;
         answers_ahead(call);
-        if (call->request != NULL && !is_stopping(loop) && submission_is_aside(&call->submission)) {
+        if (call->request != NULL && !call_is_made(call) && !is_stopping(loop) &&
+            submission_is_aside(&call->submission)) {
             flight_add(flight, call);
         } else {
             bool is_note = call->operation == NULL;
-            if (!position_is_none(position) && !is_note && call->operation->is_write)
-                note_position(loop, call, position);
+            if (!is_note && call->operation->is_write &&
+                standing_of(&flight->round, call, &standing))
+                note_position(loop, call, &standing);
             slow_call(loop, call, flight, now_ns);
             call_finish(loop, call);
         }
         call = next;
     }
+    loop->answering_ns = 0;
     if (flight->first == NULL) {
         flight_recycle(loop, flight);
         return;
@@ -252,12 +294,26 @@ static void flight_landed(struct api_loop *loop, struct flight *flight) {
     flight_finish(loop, flight);
 }
 
-// Takes what came back, waiting up to `wait_ns` for a first one. Whether anything came.
-static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
-    struct inbox_node *node = inbox_take_all(&loop->done, wait_ns);
-    bool any = node != NULL;
-    while (node != NULL) {
-        struct inbox_node *next = node->next; // finishing reuses the node
+// Gathers what came back, waiting up to `wait_ns` for a first one. How many calls were aloft in it.
+static uint32_t collect_completions(struct api_loop *loop, uint64_t wait_ns) {
+    uint32_t back = 0;
+    struct inbox_node **end = loop->news == NULL ? &loop->news : loop->news_end;
+    *end = inbox_take_all(&loop->done, wait_ns);
+    for (; *end != NULL; end = &(*end)->next) {
+        const struct completion *done = (struct completion *)*end;
+        if (done->kind != COMPLETION_FLIGHT || (const struct flight *)done != loop->aloft)
+            continue;
+        back = loop->aloft->round.command_count;
+        loop->aloft = NULL;
+    }
+    loop->news_end = end;
+    return back;
+}
+
+static void finish_completions(struct api_loop *loop) {
+    while (loop->news != NULL) {
+        struct inbox_node *node = loop->news;
+        loop->news = node->next; // finishing reuses the node
         struct completion *done = (struct completion *)node;
         if (done->kind == COMPLETION_FLIGHT)
             flight_landed(loop, (struct flight *)done);
@@ -266,14 +322,20 @@ static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
                 loop, (struct call *)(void *)((uint8_t *)done - offsetof(struct call, done)));
         else
             jobs_answer(loop, (struct job *)done);
-        node = next;
     }
+}
+
+// The same at once. Whether anything came.
+static bool take_completions(struct api_loop *loop, uint64_t wait_ns) {
+    (void)collect_completions(loop, wait_ns);
+    bool any = loop->news != NULL;
+    finish_completions(loop);
     return any;
 }
 
-// Submits the flight, or at best decides it on this thread. False: the loop is another thread's
-// since, and nothing of it may be touched.
-static bool flight_decide(struct api_loop *loop, struct flight *flight) {
+// Submits the flight, or at best decides it on this thread. `others`: so many commands are under
+// way beside it. False: the loop is another thread's since, and nothing of it may be touched.
+static bool flight_decide(struct api_loop *loop, struct flight *flight, uint32_t others) {
     struct engine *engine = loop->api->engine;
     struct http_server *server = loop->api->server;
     unsigned index = loop->index;
@@ -283,17 +345,40 @@ static bool flight_decide(struct api_loop *loop, struct flight *flight) {
         engine->port->submit(engine, &flight->round);
         return true;
     }
-    if (!engine->port->decide_now(engine, &flight->round))
+    flight->round.crowd = flight->round.command_count + others;
+    loop->aloft = flight;
+    bool is_decided = engine->port->decide_now(engine, &flight->round);
+    if (!is_decided)
         engine->port->submit(engine, &flight->round);
-    return http_block_end(server, index, begun);
+    if (!http_block_end(server, index, begun))
+        return false;
+    if (!is_decided)
+        loop->aloft = NULL;
+    return true;
+}
+
+static void let_notes_ride(struct api_loop *loop) {
+    if ((loop->open != NULL && loop->open->has_writes) || notes_are_early(loop))
+        notes_ride(loop);
+}
+
+// What is aloft comes back soon, and until then more can come into the round that is open.
+static bool open_is_carried(const struct api_loop *loop) {
+    uint64_t span_ns = (uint64_t)loop->api->options.round_carried_ms * 1000000;
+    return loop->open != NULL && loop->aloft != NULL &&
+           clock_monotonic_ns() - loop->aloft->left_ns < span_ns;
 }
 
 bool rounds_pass_end(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
+    finish_completions(loop); // of a wake-up that another thread was held up in
+    if (open_is_carried(loop)) {
+        http_end_next_pass(api->server, index); // which looks again
+        return true;
+    }
     // Notes wait for a round that is synced anyway; see notes.h.
-    if ((loop->open != NULL && loop->open->has_writes) || notes_are_early(loop))
-        notes_ride(loop);
+    let_notes_ride(loop);
     struct flight *flight = loop->open;
     if (flight == NULL)
         return true;
@@ -304,8 +389,11 @@ bool rounds_pass_end(void *context, unsigned index) {
         flight_submit(loop, flight);
         return true;
     }
-    if (!flight_decide(loop, flight))
+    if (!flight_decide(loop, flight, 0))
         return false;
+    (void)take_completions(loop, 0);
+    if (loop->aloft != NULL || loop->flights_first == NULL)
+        return true;
     uint64_t until_ns = clock_monotonic_ns() + API_PASS_WAIT_NS;
     uint64_t wait_ns = API_PASS_WAIT_NS;
     while (take_completions(loop, wait_ns) && loop->flights_first != NULL) {
@@ -317,10 +405,22 @@ bool rounds_pass_end(void *context, unsigned index) {
     return true;
 }
 
-void rounds_woken(void *context, unsigned index) {
+// The disk gets what was carried before those that are back are answered.
+bool rounds_woken(void *context, unsigned index) {
     struct api *api = context;
-    (void)take_completions(&api->loops[index], 0); // a wake-up without news is fine
-    queueing_look(&api->loops[index]);
+    struct api_loop *loop = &api->loops[index];
+    uint32_t back = collect_completions(loop, 0); // a wake-up without news is fine
+    if (back != 0 && loop->open != NULL) {
+        let_notes_ride(loop);
+        struct flight *flight = loop->open;
+        loop->open = NULL;
+        http_end_next_pass(api->server, index); // should another thread finish what has come
+        if (!flight_decide(loop, flight, back))
+            return false;
+    }
+    finish_completions(loop);
+    queueing_look(loop);
+    return true;
 }
 
 static void flight_give_up(struct api_loop *loop, struct flight *flight) {
@@ -332,6 +432,7 @@ static void flight_give_up(struct api_loop *loop, struct flight *flight) {
         if (queueing_give_up(loop, call))
             continue;
         answers_busy(loop, call->request, call->operation, call->started_ns);
+        slow_call_given_up(loop, call, flight);
         notes_call_busy(loop, call);
         call->request = NULL;
     }

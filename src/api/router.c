@@ -161,6 +161,7 @@ static void dispatch(struct asking *asking) {
     case ANSWER_KEYS:
     case ANSWER_AUDIT: lists_request(asking); break;
     case ANSWER_BALANCE: balances_request(asking); break;
+    case ANSWER_LIMITS: spending_request(asking); break;
     case ANSWER_BATCH: batches_request(asking); break;
     case ANSWER_ME: me_request(asking); break;
     case ANSWER_INTEGRITY: integrity_request(asking); break;
@@ -168,6 +169,8 @@ static void dispatch(struct asking *asking) {
     case ANSWER_QUEUE:
     case ANSWER_QUEUE_DECISION:
     case ANSWER_LETTERS: console_request(asking); break;
+    case ANSWER_WEBHOOKS:
+    case ANSWER_WEBHOOK: webhooks_request(asking); break;
     case ANSWER_OPERATION: operations_request(asking); break;
     case ANSWER_HEALTH:
         if (asking->operation->code == OPERATION_RESUME_PAYMENTS) {
@@ -205,7 +208,8 @@ void router_refuse(void *context, struct http_request *request, int code) {
     forbid_keeping(request);
     switch (code) {
     case 413:
-        if (door_pass(&asking))
+        // Of a head that the library refused nobody has read who asks.
+        if (http_method(request).size == 0 || door_pass(&asking))
             answers_refuse(&asking, STATUS_request_too_large, NULL);
         break;
     case 431:

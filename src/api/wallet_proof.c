@@ -221,6 +221,10 @@ static void take_posting(struct proof *proof, const struct outcome *item) {
         differs(proof, ID_TRANSACTION, facts->id,
                 "is number %u of the wallet at version %llu, and a posting behind it is number %u",
                 side->number, (unsigned long long)side->version, proof->number);
+    else if (side->balance != proof->balance && proof->number == 0)
+        differs(proof, ID_TRANSACTION, facts->id,
+                "is its last and left it %lld, but it is believed to have %lld",
+                (long long)side->balance, (long long)proof->balance);
     else if (side->balance != proof->balance)
         differs(proof, ID_TRANSACTION, facts->id,
                 "left the wallet %lld, but %lld is what came after it began with",
@@ -292,7 +296,8 @@ static enum status prove_opening(struct proof *proof, struct job *job) {
 
 static enum status prove_postings(struct proof *proof, struct job *job) {
     struct list_query postings = {
-        .kind = LIST_TRANSACTIONS, .wallet = proof->shown.wallet, .status = -1};
+        .kind = LIST_TRANSACTIONS, .wallet = proof->shown.wallet, .status = -1,
+        .as_stored = true};
     enum status status = walk(proof, job, &postings, take_posting);
     if (status != STATUS_ok || proof->broken)
         return status;

@@ -56,21 +56,35 @@ static char *buffer_digits_u64(uint64_t value, char *end) {
     return end;
 }
 
+static unsigned buffer_digit_count(uint64_t value) {
+    for (unsigned count = 1;; count += 4, value /= 10000) {
+        if (value < 100)
+            return count + (value >= 10);
+        if (value < 10000)
+            return count + 2 + (value >= 1000);
+    }
+}
+
+uint8_t *buffer_put_u64(uint8_t *place, uint64_t value) {
+    uint8_t *end = place + buffer_digit_count(value);
+    (void)buffer_digits_u64(value, (char *)end);
+    return end;
+}
+
+uint8_t *buffer_put_i64(uint8_t *place, int64_t value) {
+    *place = '-';
+    // The negative of INT64_MIN exists only without a sign.
+    return buffer_put_u64(place + (value < 0), value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
 void buffer_add_u64(struct buffer *buffer, uint64_t value) {
-    char room[BUFFER_DIGITS_MAX];
-    char *end = room + sizeof(room);
-    char *begin = buffer_digits_u64(value, end);
-    buffer_add(buffer, begin, (size_t)(end - begin));
+    uint8_t *place = buffer_room(buffer, BUFFER_DIGITS_MAX);
+    buffer->size += (size_t)(buffer_put_u64(place, value) - place);
 }
 
 void buffer_add_i64(struct buffer *buffer, int64_t value) {
-    char room[BUFFER_DIGITS_MAX];
-    char *end = room + sizeof(room);
-    // The negative of INT64_MIN exists only without a sign.
-    char *begin = buffer_digits_u64(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, end);
-    if (value < 0)
-        *--begin = '-';
-    buffer_add(buffer, begin, (size_t)(end - begin));
+    uint8_t *place = buffer_room(buffer, BUFFER_DIGITS_MAX);
+    buffer->size += (size_t)(buffer_put_i64(place, value) - place);
 }
 
 void buffer_add_i128(struct buffer *buffer, __int128 value) {

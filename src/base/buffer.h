@@ -41,6 +41,10 @@ static inline void buffer_add_slice(struct buffer *buffer, struct slice slice) {
     buffer_add(buffer, slice.bytes, slice.size);
 }
 
+// Writes the digits of a number at `place`, at most 20 and a sign, and returns where they end.
+uint8_t *buffer_put_u64(uint8_t *place, uint64_t value);
+uint8_t *buffer_put_i64(uint8_t *place, int64_t value);
+
 void buffer_add_text(struct buffer *buffer, const char *text);
 void buffer_add_u64(struct buffer *buffer, uint64_t value); // decimal
 void buffer_add_i64(struct buffer *buffer, int64_t value);

@@ -38,6 +38,11 @@ struct disk_driver {
     enum status (*sync)(struct disk_file *file); // data and what is needed to read it back
     // Maps the first `size` bytes for reading, shared with later writes; stays valid until close.
     enum status (*map)(struct disk_file *file, uint64_t size, const uint8_t **ret_bytes);
+    // Lays bytes of the file over memory of the caller's, which then reads as the file and stays
+    // writable: what is written there stays in memory. The caller's memory goes on to be his after
+    // close. Offset, size and address are multiples of 4096, and nobody writes those bytes of the
+    // file any more. Who reads there meanwhile reads either. A driver without files copies.
+    enum status (*map_over)(struct disk_file *file, uint64_t offset, size_t size, void *address);
     // Both are durable, the folder is synced; removing what is absent is ok.
     enum status (*rename)(struct disk *disk, const char *from, const char *to);
     enum status (*remove)(struct disk *disk, const char *name);

@@ -305,6 +305,22 @@ static enum status disk_posix_map(struct disk_file *port, uint64_t size,
     return STATUS_ok;
 }
 
+static enum status disk_posix_map_over(struct disk_file *port, uint64_t offset, size_t size,
+                                       void *address) {
+    struct disk_posix_file *file = disk_posix_file_of(port);
+    uint64_t file_bytes;
+    enum status status = disk_posix_size(port, &file_bytes);
+    if (status != STATUS_ok)
+        return status;
+    if (offset > file_bytes || size > file_bytes - offset) {
+        errno = EINVAL;
+        return STATUS_disk_failed;
+    }
+    void *bytes = mmap(address, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file->descriptor, (off_t)offset);
+    return bytes == address ? STATUS_ok : disk_posix_status(errno);
+}
+
 static enum status disk_posix_rename(struct disk *port, const char *from, const char *to) {
     struct disk_posix *disk = disk_posix_of(port);
     enum status status = disk_posix_make_folder_of(disk, to);
@@ -430,6 +446,7 @@ static const struct disk_driver disk_posix_driver = {
     .truncate = disk_posix_truncate,
     .sync = disk_posix_sync,
     .map = disk_posix_map,
+    .map_over = disk_posix_map_over,
     .rename = disk_posix_rename,
     .remove = disk_posix_remove,
     .sync_folder = disk_posix_sync_folder,

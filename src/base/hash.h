@@ -44,6 +44,11 @@ void sha256_add(struct sha256_context *context, struct slice bytes);
 struct sha256 sha256_end(struct sha256_context *context);
 void sha256_close(struct sha256_context *context);
 
+// Of two texts, best of about the same length: together they take less than one after the other
+// where the processor has instructions for it. The context must have been ended.
+void sha256_pair(struct sha256_context *context, struct slice first, struct slice second,
+                 struct sha256 ret_digests[2]);
+
 struct sha256 sha256_of(struct slice bytes);                         // one shot, any thread
 struct sha256 hmac_sha256(struct slice key, struct slice bytes);     // one shot, any thread
 bool equal_constant_time(const void *a, const void *b, size_t size); // CRYPTO_memcmp

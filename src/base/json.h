@@ -63,3 +63,5 @@ size_t json_item_count(struct json_value array);
 // JSON out lives in buffers: writes `text` as a quoted, escaped JSON string.
 struct buffer;
 void json_write_text(struct buffer *buffer, struct slice text);
+// Writes a value of a document without floats, as it was but for spaces and escapes.
+void json_write_value(struct buffer *buffer, struct json_value value);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include "base/buffer.h"
+#include "base/check.h"
 
 #define JSON_EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
 #define JSON_HIGH_BITS JSON_EIGHT(0x80)
@@ -68,4 +69,49 @@ void json_write_text(struct buffer *buffer, struct slice text) {
             json_write_escape(buffer, text.bytes[at++]);
     }
     BUFFER_ADD(buffer, "\"");
+}
+
+static void json_write_object(struct buffer *buffer, struct json_value object) {
+    struct json_cursor cursor = json_members(object);
+    struct slice name;
+    struct json_value value;
+    const char *separator = "{";
+    while (json_next_member(&cursor, &name, &value)) {
+        buffer_add_text(buffer, separator);
+        json_write_text(buffer, name);
+        BUFFER_ADD(buffer, ":");
+        json_write_value(buffer, value);
+        separator = ",";
+    }
+    buffer_add_text(buffer, separator[0] == '{' ? "{}" : "}");
+}
+
+static void json_write_array(struct buffer *buffer, struct json_value array) {
+    struct json_cursor cursor = json_items(array);
+    struct json_value value;
+    const char *separator = "[";
+    while (json_next_item(&cursor, &value)) {
+        buffer_add_text(buffer, separator);
+        json_write_value(buffer, value);
+        separator = ",";
+    }
+    buffer_add_text(buffer, separator[0] == '[' ? "[]" : "]");
+}
+
+void json_write_value(struct buffer *buffer, struct json_value value) {
+    int64_t integer = 0;
+    bool fits;
+    switch (json_kind(value)) {
+    case JSON_NULL: BUFFER_ADD(buffer, "null"); return;
+    case JSON_BOOL: buffer_add_text(buffer, json_bool(value) ? "true" : "false"); return;
+    case JSON_INTEGER:
+        fits = json_integer(value, &integer);
+        CHECK(fits);
+        buffer_add_format(buffer, "%lld", (long long)integer);
+        return;
+    case JSON_FLOAT: UNREACHABLE("nothing that is written again has fractions");
+    case JSON_TEXT: json_write_text(buffer, json_text(value)); return;
+    case JSON_ARRAY: json_write_array(buffer, value); return;
+    case JSON_OBJECT: json_write_object(buffer, value); return;
+    }
 }

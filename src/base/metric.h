@@ -8,3 +8,6 @@ void metric_head(struct buffer *buffer, const char *name, const char *type, cons
 // A metric that has one value without labels, with its head.
 void metric_value(struct buffer *buffer, const char *name, const char *type, const char *sentence,
                   uint64_t value);
+// The same of thousandths (milliseconds), told in whole units with three decimals.
+void metric_thousandths(struct buffer *buffer, const char *name, const char *type,
+                        const char *sentence, uint64_t value);

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/check.h"
 
@@ -16,4 +17,8 @@ void thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *co
     CHECK(pthread_create(ret_thread, NULL, run, context) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     (void)pthread_setname_np(*ret_thread, name);
+}
+
+void thread_step_back(void) {
+    (void)setpriority(PRIO_PROCESS, 0, 19); // on Linux: of this thread alone
 }

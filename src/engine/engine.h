@@ -21,6 +21,12 @@ struct engine;
 struct legs;
 struct text_vault; // ledger/seal.h
 
+// What a command needs of other shards, as only the shard that decides it can tell (engine/shards).
+struct lacks {
+    struct id wallets[2]; // zero: none
+    struct slice bank_id; // empty: none
+};
+
 // What became of a command. Slices live until `round_release`.
 struct outcome {
     uint8_t status;   // enum status
@@ -28,6 +34,8 @@ struct outcome {
     bool aside;       // busy for now, nothing was done: a row is locked; may be submitted again
     bool anew;        // the engine's: it was set aside, and this time it is to be decided
     bool elsewhere;   // likewise: another shard is to decide it (engine/shards)
+    bool crosses;     // likewise: another shard has a part of what was done
+    bool waits;       // likewise: for what an earlier one of its batch does on another shard
     bool has_version; // `version` is that of the wallet which the answer is
     uint8_t hidden;   // of a transaction, from somebody bound: bits of enum hidden
     uint64_t version;
@@ -37,15 +45,23 @@ struct outcome {
         opening; // encoded record that opened the hold or withdrawal, when `record` is a later one
     struct refusal refusal; // when status is not ok
     union {                 // what a read found, as it is now
-        struct wallet wallet;
+        struct {
+            struct wallet wallet;
+            struct spent spent; // of a read in a round: as it was counted last
+        };
         struct hold hold;
         struct withdrawal withdrawal;
         struct parked parked;
         int64_t refunded;         // of a transaction that is a purchase
         uint64_t last_used_at_ms; // of a key; 0: never, as far as is known
     };
+    const struct lacks *lacks; // with `elsewhere`: what was not brought along; NULL: nothing
     struct id transaction; // of a withdrawal read: its transaction, when settled
     struct cursor cursor;  // of a cursor command or read: as it stands
+    // Of a read of an operation that was an atomic batch: what its operations were answered with.
+    // Somebody bound is not told.
+    struct outcome *parts;
+    uint32_t part_count;
 };
 
 // What every outcome says. The refusal belongs to a status that is not ok, the rest to reads and to
@@ -63,6 +79,10 @@ static inline struct slice outcome_position(uint64_t position) {
     return (struct slice){.bytes = NULL, .size = position};
 }
 void outcome_point(struct outcome *outcome, const struct record *record, uint64_t position);
+// The parts of an outcome whose record is an atomic batch's: their positions, for the engine to
+// resolve; in `arena`. None when it is another record, or `command` is somebody bound's.
+void outcome_take_parts(struct outcome *outcome, const struct command *command,
+                        struct arena *arena);
 // Whether a command with this outcome must wait and be tried again: it is nobody's decision.
 static inline bool outcome_is_passing(const struct outcome *outcome) {
     enum status_class class = status_class((enum status)outcome->status);
@@ -78,13 +98,28 @@ struct submission {
     bool guarded; // `batch` is a COMMAND_CURSOR_MOVE that must hold, else nothing is done; it
                   // ends behind the last command that was done before one that must wait
     bool again; // submitted again: only what was set aside is still to be decided
+    uint32_t touched; // the engine's: places of its round's `standing` that are about it, as bits
     uint64_t bytes_max; // the engine's: what its records may take
+    uint32_t taken;     // the engine's: how many of its commands `done` has taken
+    // Thread: the engine's. Told in their order of commands that were done just now: `record` is
+    // what the answer is made of, if the round becomes durable, and nothing of it may be seen
+    // before `published`. True: taken; when all were, outcomes say where their records stand and
+    // have no bytes. NULL: nobody is told. An engine need not tell; of atomic batches none does.
+    bool (*done)(struct submission *submission, uint32_t index, const struct record *record);
     struct submission *next;
     struct command batch; // of an atomic batch: origin, key and request digest of its own
     struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it
                                   // (refusal.operation); of a guarded one: what became of `batch`
+    // Of a guarded one whose commands are an atomic batch: origin, key and request digest of that.
+    // Done or refused, it is behind the place that `batch` moves to; what became of it and of its
+    // commands only the books tell. NULL: its commands are decided one by one.
+    const struct command *whole;
 };
 
+// The record of an atomic batch that was done and has a key: with it the batch answers again.
+// `positions`, one per command, are filled and the record's.
+struct record submission_batch_record(const struct submission *submission, uint64_t now_ms,
+                                      uint64_t *positions);
 // Of a guarded submission whose first `done` commands were done: `record` is what its guard was
 // decided to; makes it end behind them.
 void submission_guard_ends(const struct submission *submission, uint32_t done,
@@ -108,11 +143,41 @@ static inline bool position_reaches(struct position position, struct position wa
                                           : position.place >= wanted.place;
 }
 
+// The same of books on several servers: how far each shard that matters had come. Shards are told
+// apart by a number that is made of their names, so all nodes mean the same ones.
+#define STANDING_PLACES_MAX 16
+struct standing_place {
+    uint32_t shard; // 0: the only server of these books
+    uint64_t slots; // the shard's version of its slots by then; 0: whatever it is
+    struct position position;
+};
+
+struct standing {
+    uint32_t count;
+    struct standing_place places[STANDING_PLACES_MAX];
+};
+
+// NULL: it says nothing of that shard.
+const struct standing_place *standing_find(const struct standing *standing, uint32_t shard);
+// Afterwards it asks for that place, too. False: it has no room for another shard.
+bool standing_raise(struct standing *standing, const struct standing_place *place);
+
+// Of a read from one shard: the slot that it is about. Asked where the answer came from.
+struct slot_claim {
+    uint32_t slot;    // LIMIT_SLOTS: no single one
+    uint64_t version; // the shard's own of its slots, as far as is known
+    // Set by the engine:
+    bool holds;    // the shard owned it, or its slots were still those
+    bool as_known; // its slots were still those
+};
+
 // What a read beside the writer must be. All zero: as of now. Engines whose reads always see all
 // that was answered need not look.
 struct freshness {
     struct position after; // nothing older than this
     uint64_t age_ms_max;   // nor than this long ago; 0: as of now, UINT64_MAX: `after` is enough
+    const struct standing *standing; // of several servers, in place of `after`; NULL: nothing
+    struct slot_claim *claim;  // of one of several shards; NULL: it is alone
 };
 
 // When a round came how far, by the monotonic clock; 0: not told.
@@ -129,7 +194,11 @@ struct round {
     struct inbox_node node;
     struct submission *first; // in order of arrival
     uint32_t command_count;
+    // How many commands its bringer has under way, these included. Where many are, decide_now does
+    // not wait for the disk; 0: it always does.
+    uint32_t crowd;
     struct position position; // set before `published` by engines that read elsewhere, too
+    const struct standing *standing; // likewise, of several servers; in `arena`
     struct round_times times; // set before `published`
     struct legs *legs; // what it writes on other shards (postgres/crossing.h); NULL: nothing
     // Called once on the engine's thread when every outcome stands and is durable. Must be quick
@@ -210,6 +279,9 @@ struct list_query {
                              // of this list is STATUS_invalid_request
     uint32_t limit;          // 1 to LIMIT_PAGE_MAX
     struct freshness freshness;
+    // Of a wallet's transactions: its shard's own records, of which those that arrived from another
+    // shard say but this wallet's side.
+    bool as_stored;
 };
 
 struct page {
@@ -217,6 +289,7 @@ struct page {
     uint32_t item_count;
     uint64_t next_cursor; // 0: no more
     uint64_t archived_before_ms; // there is no more because what is older is archived; else 0
+    const char *away; // of STATUS_busy: the shard that could not be asked; NULL: not told
     struct arena arena;   // initialised by the caller with arena_init, released by arena_done
 };
 
@@ -225,6 +298,8 @@ struct balance_at {
     int64_t balance;
     uint64_t version;
 };
+
+#define ENGINE_UNREAD UINT32_MAX // in place of a count: it cannot be read now
 
 // What the books had come to where history was archived, in pieces that only watch/opening.h reads.
 enum opening_what {
@@ -259,10 +334,19 @@ struct feed_record {
     uint64_t position; // of the record
     uint64_t next;     // where the one after it stands
     struct slice bytes;
+    bool came; // another shard made it; it is here because a slot has moved
+};
+
+// Of one shard of several: which slots are others', and what came with those that moved here.
+struct engine_slots {
+    int64_t version; // grows whenever a slot comes or goes
+    bool away[LIMIT_SLOTS];
+    uint64_t came_before[LIMIT_SLOTS]; // a position; 0: the slot never came
 };
 
 // Another server that the books can be read from.
-#define ENGINE_REPLICAS_MAX 8
+#define ENGINE_REPLICAS_MAX       8   // of one server
+#define ENGINE_REPLICAS_SHOWN_MAX 128 // of all shards
 struct engine_replica {
     char name[64];
     bool is_used;     // false: dead, too far behind, or not of these books
@@ -296,22 +380,39 @@ struct engine_stats {
     uint32_t rules_version, rule_count; // 0: no rules
     struct engine_rule rules[RULES_MAX];
     // Of books on several servers: what is decided and not finished on all of them.
-    uint64_t legs_in_doubt, legs_resolved, legs_missing;
+    uint64_t legs_in_doubt, legs_resolved, legs_missing, shards_unsafe;
     uint32_t shard_count; // 0: they lie on one
     uint32_t replica_count;
-    struct engine_replica replicas[ENGINE_REPLICAS_MAX];
+    struct engine_replica replicas[ENGINE_REPLICAS_SHOWN_MAX];
 };
 
 // What every engine implements. All but submit and close may be called from any thread but the
 // engine's own and may wait for the disk. They see only what is published.
 struct habits;
 
+// Payments between shards that are decided and have not arrived everywhere, and legs in doubt.
+struct in_flight_currency {
+    struct currency currency;
+    uint64_t count;         // of payments
+    money_total amount;     // of them together
+    uint64_t oldest_ms;     // since when; 0: there is none
+    money_total difference; // what all shards' transits sum to, but for these; right is 0
+};
+
+struct in_flight {
+    struct in_flight_currency *currencies; // the caller's; LIMIT_CURRENCIES_MAX
+    uint32_t currency_count;
+    uint64_t unknown; // legs that nobody has decided yet, or that move no money
+    uint64_t unknown_oldest_ms;
+};
+
 struct engine_port {
     void (*submit)(struct engine *engine, struct round *round); // any thread; never blocks
-    // Decides, persists and publishes a round on the caller's thread: what costs least when nobody
-    // else waits. False: others are at it or the disk has been slow lately; nothing was done, and
-    // the round is to be submitted. May wait as long as the disk does; any thread. NULL: an engine
-    // that never does.
+    // Decides a round on the caller's thread, and persists and publishes it before it returns: what
+    // costs least when nobody else waits. Of a round with a crowd the disk may be left to another
+    // thread, which publishes it, so that the caller reads what comes next meanwhile. False: others
+    // are at it or the disk has been slow lately; nothing was done, and the round is to be
+    // submitted. May wait as long as the disk does; any thread. NULL: an engine that never does.
     bool (*decide_now)(struct engine *engine, struct round *round);
     enum status (*list)(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
@@ -331,6 +432,10 @@ struct engine_port {
                         bool (*each)(void *context, const struct feed_record *record),
                         void *context, uint64_t *ret_next);
     uint64_t (*published_end)(struct engine *engine);
+    // A record of the feed with its free texts, as engine_reveal; STATUS_busy: whether there still
+    // are any cannot be known now. NULL: an engine that always knows.
+    enum status (*reveal)(struct engine *engine, struct slice bytes, struct arena *arena,
+                          struct slice *ret_bytes);
     // Where history begins, and with `each` (NULL: none) every piece of what the books had come to
     // there, in the order of the digest. Should history be archived further meanwhile, pieces are
     // missing: the mark is another one then. NULL: an engine that archives nothing.
@@ -338,18 +443,21 @@ struct engine_port {
                            bool (*each)(void *context, const struct opening_item *item),
                            void *context, struct opening_mark *ret_mark);
     // Calls `each` for every wallet as it is now. Each wallet is whole; together they are no single
-    // moment.
-    void (*wallets)(struct engine *engine, void (*each)(void *context, const struct wallet *wallet),
-                    void *context);
+    // moment. STATUS_busy, here and below: some could not be read.
+    enum status (*wallets)(struct engine *engine,
+                           void (*each)(void *context, const struct wallet *wallet),
+                           void *context);
     // Likewise what each wallet usually does, where anything was counted yet.
-    void (*habits)(struct engine *engine,
-                   void (*each)(void *context, struct id wallet, const struct habits *habits),
-                   void *context);
-    void (*holds)(struct engine *engine, void (*each)(void *context, const struct hold *hold),
-                  void *context);
-    void (*withdrawals)(struct engine *engine,
-                        void (*each)(void *context, const struct withdrawal *withdrawal),
-                        void *context);
+    enum status (*habits)(struct engine *engine,
+                          void (*each)(void *context, struct id wallet,
+                                       const struct habits *habits),
+                          void *context);
+    enum status (*holds)(struct engine *engine,
+                         void (*each)(void *context, const struct hold *hold), void *context);
+    enum status (*withdrawals)(struct engine *engine,
+                               void (*each)(void *context, const struct withdrawal *withdrawal),
+                               void *context);
+    // How many there are, or ENGINE_UNREAD.
     uint32_t (*currencies)(struct engine *engine, struct currency_account *ret_accounts,
                            uint32_t count_max);
     // Where the transaction with that id stands, when it is older than `moved_ms`; 0: nowhere. Any
@@ -363,9 +471,16 @@ struct engine_port {
     bool (*key_by_id)(struct engine *engine, struct id id, uint64_t now_ms, struct key *ret_key,
                       bool *ret_live);
     void (*stats)(struct engine *engine, struct engine_stats *ret_stats);
+    // Of an engine that is one shard. NULL: an engine that never is. Thread: any; waits.
+    enum status (*slots)(struct engine *engine, struct engine_slots *ret_slots);
+    // Likewise but their version.
+    enum status (*slots_version)(struct engine *engine, int64_t *ret_version);
     // The engines whose books these are together, each with records, things and totals of its own,
     // for whoever examines them. NULL: there is but one, this. Borrowed.
     uint32_t (*parts)(struct engine *engine, struct engine **ret_parts, uint32_t count_max);
+    // What is under way between them, as of about now. STATUS_busy: some cannot be asked. NULL:
+    // there is but one. Thread: any; waits.
+    enum status (*in_flight)(struct engine *engine, struct in_flight *ret_found);
     // Everything submitted is decided, durable and published before it returns.
     void (*close)(struct engine *engine);
 };
@@ -396,6 +511,9 @@ struct engine {
 // A record as it was before its free texts were sealed: the same bytes, or others in `arena`. For
 // records of the feed; outcomes and pages have been through it. Thread: any, one per arena.
 struct slice engine_reveal(const struct engine *engine, struct slice bytes, struct arena *arena);
+// Likewise of any engine; STATUS_busy: not now. Thread: any, one per arena; waits.
+MUST_CHECK enum status engine_open_texts(struct engine *engine, struct slice bytes,
+                                         struct arena *arena, struct slice *ret_bytes);
 
 // What the alarms in the books have come to. Whoever sets it holds the books. Thread: any; waits
 // for nothing.

@@ -37,6 +37,15 @@ void engine_wait_release(struct engine_wait *wait) {
     round_release(&wait->round);
 }
 
+enum status engine_wait_command(struct engine_wait *wait, struct command *command) {
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
+    engine_wait_submit(wait, &submission);
+    enum status status = (enum status)outcome.status;
+    engine_wait_release(wait);
+    return status;
+}
+
 enum status engine_wait_cursor(struct engine_wait *wait, enum command_type type,
                                const struct cursor_wish *wish, struct cursor *ret_cursor) {
     CHECK(command_is_of_cursor(type));

@@ -22,8 +22,8 @@ static uint32_t changes_of_transaction(const struct transaction_facts *facts,
                                        struct change ret_changes[CLOUD_EVENTS_MAX]) {
     const struct posting_side *sides[] = {&facts->debit, &facts->credit};
     uint32_t count = 0;
-    for (uint32_t i = 0; i < 2; i++)
-        if (!id_is_zero(sides[i]->wallet))
+    for (uint32_t i = 0; i < 2; i++) // a side that another shard has is told by that one
+        if (!id_is_zero(sides[i]->wallet) && !posting_is_elsewhere(sides[i]))
             ret_changes[count++] = (struct change){.wallet = sides[i]->wallet,
                                                    .version = sides[i]->version,
                                                    .balance = sides[i]->balance,
@@ -34,6 +34,8 @@ static uint32_t changes_of_transaction(const struct transaction_facts *facts,
 
 static uint32_t changes_of(const struct record *record,
                            struct change ret_changes[CLOUD_EVENTS_MAX]) {
+    if (record_arrives(record) && record_is_of_thing(record))
+        return 0; // the shard that has it tells it
     switch (record->kind) {
     case RECORD_TRANSACTION: return changes_of_transaction(&record->transaction, ret_changes);
     case RECORD_WALLET:
@@ -57,7 +59,8 @@ static uint32_t changes_of(const struct record *record,
                                          .held = record->withdrawal.wallet_held};
         return 1;
     case RECORD_PARKED:
-        if (record->parked.cause == PARKED_FOR_APPROVAL)
+        // What is held for it on another shard is told by where it waits.
+        if (record->parked.cause == PARKED_FOR_APPROVAL || record_arrives(record))
             return 0;
         ret_changes[0] = (struct change){.wallet = record->parked.wallet,
                                          .version = record->parked.wallet_version,
@@ -84,8 +87,36 @@ uint64_t cloud_event_opening(const struct record *record) {
     }
 }
 
-static const char *type_of(const struct record *record) {
+const char *const *cloud_event_types(void) {
+    static const char *const types[] = {
+        "florin.wallet.opened",           "florin.wallet.changed",
+        "florin.transaction.deposit",     "florin.transaction.withdrawal",
+        "florin.transaction.purchase",    "florin.transaction.refund",
+        "florin.transaction.transfer",    "florin.transaction.adjustment",
+        "florin.hold.opened",             "florin.hold.captured",
+        "florin.hold.voided",             "florin.hold.expired",
+        "florin.withdrawal.requested",    "florin.withdrawal.failed",
+        "florin.anomaly.flagged",         "florin.anomaly.held",
+        "florin.anomaly.approved",        "florin.anomaly.released",
+        "florin.anomaly.refused",         "florin.anomaly.rejected",
+        "florin.anomaly.expired",         "florin.anomaly.dismissed",
+        "florin.integrity.differs",       "florin.integrity.right_again",
+        "florin.integrity.payments_resumed", NULL,
+    };
+    return types;
+}
+
+const char *cloud_event_type(const struct record *record) {
     switch (record->kind) {
+    case RECORD_ALARM: {
+        static const char *const types[] = {
+            [ALARM_DIFFERS] = "florin.integrity.differs",
+            [ALARM_RIGHT_AGAIN] = "florin.integrity.right_again",
+            [ALARM_RESUMED] = "florin.integrity.payments_resumed",
+        };
+        CHECK(record->alarm.status <= ALARM_RESUMED);
+        return types[record->alarm.status];
+    }
     case RECORD_WALLET:
         return record->operation == COMMAND_WALLET_OPEN ? "florin.wallet.opened"
                                                         : "florin.wallet.changed";
@@ -176,7 +207,7 @@ static void add_event(struct buffer *buffer, const struct record *record,
                       "\"partitionkey\":\"%.*s\",\"data\":{\"version\":%llu,\"balance\":%lld,"
                       "\"held\":%lld",
                       (unsigned long long)position, change->is_credit ? "c" : "d", source,
-                      type_of(record), wallet_bytes, wallet, CLOCK_TEXT_BYTES, time,
+                      cloud_event_type(record), wallet_bytes, wallet, CLOCK_TEXT_BYTES, time,
                       sequence, wallet_bytes, wallet,
                       (unsigned long long)change->version, (long long)change->balance,
                       (long long)change->held);
@@ -186,24 +217,24 @@ static void add_event(struct buffer *buffer, const struct record *record,
 
 static void add_alarm(struct buffer *buffer, const struct record *record, uint64_t position,
                       const char *source) {
-    static const char *const types[] = {
-        [ALARM_DIFFERS] = "differs", [ALARM_RIGHT_AGAIN] = "right_again",
-        [ALARM_RESUMED] = "payments_resumed"};
     const struct alarm_facts *facts = &record->alarm;
     char time[CLOCK_TEXT_BYTES];
     clock_format(record->time_ms, time);
-    CHECK(facts->status <= ALARM_RESUMED);
     buffer_add_format(buffer,
                       "{\"specversion\":\"1.0\",\"id\":\"%llub\",\"source\":\"%s\","
-                      "\"type\":\"florin.integrity.%s\",\"subject\":\"books\","
+                      "\"type\":\"%s\",\"subject\":\"books\","
                       "\"time\":\"%.*s\",\"datacontenttype\":\"application/json\","
                       "\"sequence\":\"%llu\",\"partitionkey\":\"books\","
                       "\"data\":{\"payments_stopped\":%s,\"message\":",
-                      (unsigned long long)position, source, types[facts->status],
+                      (unsigned long long)position, source, cloud_event_type(record),
                       CLOCK_TEXT_BYTES, time, (unsigned long long)position + 1,
                       facts->stops ? "true" : "false");
     json_write_text(buffer, facts->message);
     BUFFER_ADD(buffer, "}}");
+}
+
+static void name_event(struct cloud_event *event, uint64_t position, const char *side) {
+    (void)snprintf(event->id, sizeof(event->id), "%llu%s", (unsigned long long)position, side);
 }
 
 uint32_t cloud_events_of(const struct record *record, const struct record *opening,
@@ -217,6 +248,7 @@ uint32_t cloud_events_of(const struct record *record, const struct record *openi
         ret_events[0] = (struct cloud_event){
             .version = position + 1,
             .json = slice_of(buffer->bytes + starts[0], buffer->size - starts[0])};
+        name_event(&ret_events[0], position, "b");
         return 1;
     }
     uint32_t count = changes_of(record, changes);
@@ -225,10 +257,12 @@ uint32_t cloud_events_of(const struct record *record, const struct record *openi
         add_event(buffer, record, opening, position, source, &changes[i]);
     }
     starts[count] = buffer->size;
-    for (uint32_t i = 0; i < count; i++) // the buffer may have moved until here
+    for (uint32_t i = 0; i < count; i++) { // the buffer may have moved until here
         ret_events[i] = (struct cloud_event){
             .wallet = changes[i].wallet,
             .version = changes[i].version,
             .json = slice_of(buffer->bytes + starts[i], starts[i + 1] - starts[i])};
+        name_event(&ret_events[i], position, changes[i].is_credit ? "c" : "d");
+    }
     return count;
 }

@@ -14,6 +14,7 @@
 struct cloud_event {
     struct id wallet; // zero: the books
     uint64_t version;
+    char id[24];       // of the event: unique among those of these books
     struct slice json; // in the buffer
 };
 
@@ -24,6 +25,11 @@ struct cloud_event {
 uint32_t cloud_events_of(const struct record *record, const struct record *opening,
                          uint64_t position, const char *source, struct buffer *buffer,
                          struct cloud_event ret_events[CLOUD_EVENTS_MAX]);
+// What they are, such as "florin.transaction.deposit"; static storage. Only for a record that has
+// any.
+const char *cloud_event_type(const struct record *record);
+// All types that there are; static storage, ends with NULL.
+const char *const *cloud_event_types(void);
 // Whether there are any.
 bool cloud_event_is_told(const struct record *record);
 // Where the record that opened it stands; 0: it is its own.

@@ -7,14 +7,13 @@
 #include "events/publisher.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "engine/wait.h"
-#include "events/cloud_event.h"
+#include "events/event_reader.h"
 
 #define CHUNK_BYTES     (256u * 1024) // of the feed, acknowledged together
 #define IDLE_NS         UINT64_C(20000000)
@@ -22,7 +21,6 @@
 #define LOOK_NS         UINT64_C(2000000000)
 #define LEASE_NS        UINT64_C(10000000000) // a cursor that stands still so long is free
 #define POLL_MS         20
-#define SOURCE_OF_BOOKS UINT64_C(0xf1000000000000e5) // no cursor ever has this value
 #define LOOK_WHILE_WAIT 250 // polls between two looks at the cursor while the broker is away
 
 struct publisher {
@@ -30,7 +28,6 @@ struct publisher {
     struct kafka_producer *producer;
     struct topic_wish wish;
     char topic[256];
-    char source[CLOUD_EVENT_SOURCE];
     bool alone;
     pthread_t thread;
     struct signal_gate stop;
@@ -39,11 +36,13 @@ struct publisher {
     // The thread's own.
     struct cursor cursor; // as we hold it
     uint64_t read;        // how far the feed is read; cursor.next is how far it is acknowledged
-    struct buffer json;
-    struct arena plain; // the record at hand, when its texts are sealed
+    struct event_reader reader;
+    struct feed_source source;
+    struct feed_order order;
     uint32_t failed; // deliveries of this chunk
     uint32_t events; // of this chunk
     bool gave_up;    // the producer was full: the chunk ends here
+    bool waits;      // another shard tells something first: likewise
     uint64_t chunk_oldest_ms;
 
     pthread_mutex_t lock; // stats
@@ -67,44 +66,22 @@ static struct cursor_wish wish_of(const struct publisher *publisher) {
 
 // ---- one chunk --------------------------------------------------------------------------------
 
-static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                      int64_t offset, const char *why) {
+static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                      int32_t partition, int64_t offset, const char *why) {
     struct publisher *publisher = context;
-    (void)message, (void)partition, (void)offset;
+    (void)ticket, (void)partition, (void)offset;
     if (fate == KAFKA_KEPT)
         return;
     if (publisher->failed++ == 0 && !is_stopping(publisher))
         log_line(LOG_WARNING, "events", "An event was not delivered: %s", why);
 }
 
-struct opening_read {
-    struct publisher *publisher;
-    struct record record;
-    struct arena *arena;
-    bool found;
-};
-
-static bool take_opening(void *context, const struct feed_record *found) {
-    struct opening_read *read = context;
-    const char *why;
-    struct slice bytes = engine_reveal(read->publisher->engine, found->bytes,
-                                       &read->publisher->plain);
-    read->found = record_decode(bytes, &read->record, &why) == STATUS_ok;
-    return false;
-}
-
 static bool hand_over(struct publisher *publisher, const struct record *record,
                       uint64_t position) {
-    struct opening_read opening = {.publisher = publisher};
     struct cloud_event events[CLOUD_EVENTS_MAX];
-    uint64_t at = cloud_event_opening(record), next;
-    // Told without what its opening says it would be told wrongly: rather later.
-    if (at != 0 && publisher->engine->port->feed(publisher->engine, at, 1, take_opening, &opening,
-                                                 &next) != STATUS_ok)
+    uint32_t count;
+    if (event_reader_events(&publisher->reader, record, position, events, &count) != STATUS_ok)
         return false;
-    buffer_reset(&publisher->json);
-    uint32_t count = cloud_events_of(record, opening.found ? &opening.record : NULL, position,
-                                     publisher->source, &publisher->json, events);
     for (uint32_t i = 0; i < count; i++) {
         char key[ID_TEXT_BYTES_MAX];
         struct kafka_message message = {
@@ -126,9 +103,16 @@ static bool take_record(void *context, const struct feed_record *found) {
     struct publisher *publisher = context;
     struct record record;
     const char *why;
-    arena_reset(&publisher->plain);
-    struct slice bytes = engine_reveal(publisher->engine, found->bytes, &publisher->plain);
-    if (record_decode(bytes, &record, &why) != STATUS_ok) {
+    enum feed_turn turn = feed_order_judge(&publisher->order, found);
+    if (turn == FEED_WAIT) {
+        publisher->waits = true;
+        return false;
+    }
+    if (turn == FEED_PASS) {
+        publisher->read = found->next;
+        return !is_stopping(publisher);
+    }
+    if (event_reader_decode(&publisher->reader, found, &record, &why) != STATUS_ok) {
         log_line(LOG_ERROR, "events", "The record at %llu of the feed does not decode: %s",
                  (unsigned long long)found->position, why);
         publisher->gave_up = true;
@@ -217,8 +201,12 @@ static bool move_cursor(struct publisher *publisher) {
 static bool publish_chunk(struct publisher *publisher) {
     uint64_t next, begun = publisher->read;
     publisher->failed = publisher->events = 0;
-    publisher->gave_up = false;
+    publisher->gave_up = publisher->waits = false;
     publisher->chunk_oldest_ms = 0;
+    if (!feed_order_begin(&publisher->order, publisher->read)) {
+        pause_ns(publisher, RETRY_NS);
+        return true;
+    }
     enum status status = publisher->engine->port->feed(publisher->engine, publisher->read,
                                                        CHUNK_BYTES, take_record, publisher, &next);
     bool all = wait_for_broker(publisher);
@@ -247,45 +235,13 @@ static bool publish_chunk(struct publisher *publisher) {
 
 // ---- who --------------------------------------------------------------------------------------
 
-struct untold {
-    struct publisher *publisher;
-    uint64_t from; // before it nothing is to be told
-    bool found;
-};
-
-static bool take_untold(void *context, const struct feed_record *found) {
-    struct untold *untold = context;
-    struct record record;
-    const char *why;
-    arena_reset(&untold->publisher->plain);
-    struct slice bytes =
-        engine_reveal(untold->publisher->engine, found->bytes, &untold->publisher->plain);
-    untold->found = record_decode(bytes, &record, &why) != STATUS_ok ||
-                    cloud_event_is_told(&record);
-    if (!untold->found)
-        untold->from = found->next;
-    return !untold->found && !is_stopping(untold->publisher);
-}
-
-// Whether something waits behind the cursor to be told: the moves of cursors alone do not.
-static bool has_untold(struct untold *untold, const struct cursor *now) {
-    struct publisher *publisher = untold->publisher;
-    uint64_t next, begun;
-    if (untold->from < now->next)
-        untold->from = now->next;
-    untold->found = false;
-    do {
-        begun = untold->from;
-        if (publisher->engine->port->feed(publisher->engine, begun, CHUNK_BYTES, take_untold,
-                                          untold, &next) != STATUS_ok)
-            return false; // who cannot read could not tell either
-    } while (!untold->found && untold->from != begun && !is_stopping(publisher));
-    return untold->found;
+static bool ends(void *context) {
+    return is_stopping(context);
 }
 
 // Waits until the cursor is free. False: the house is taken down.
 static bool stand_by(struct publisher *publisher) {
-    struct untold untold = {.publisher = publisher};
+    uint64_t untold = 0; // before it nothing waits to be told: the moves of cursors alone do not
     struct cursor seen = {0};
     uint64_t since_ns = clock_monotonic_ns();
     bool first = true;
@@ -296,7 +252,9 @@ static bool stand_by(struct publisher *publisher) {
             if (publisher->alone || now.epoch == 0)
                 return true;
             bool moved = first || now.epoch != seen.epoch || now.next != seen.next;
-            if (moved || !has_untold(&untold, &now))
+            if (untold < now.next)
+                untold = now.next;
+            if (moved || !event_reader_seek(&publisher->reader, &untold, ends, publisher))
                 since_ns = clock_monotonic_ns();
             else if (clock_monotonic_ns() - since_ns > LEASE_NS)
                 return true;
@@ -312,8 +270,9 @@ static bool stand_by(struct publisher *publisher) {
 
 static bool claim(struct publisher *publisher) {
     char why[KAFKA_WHY_BYTES] = "";
+    struct kafka_topic_facts facts;
     enum status status, said = STATUS_ok;
-    while ((status = topic_ensure(publisher->producer, &publisher->wish, 2000, why,
+    while ((status = topic_ensure(publisher->producer, &publisher->wish, 2000, &facts, why,
                                   sizeof(why))) != STATUS_ok) {
         if (status != said && !is_stopping(publisher))
             log_line(status == STATUS_busy ? LOG_WARNING : LOG_ERROR, "events",
@@ -337,6 +296,13 @@ static bool claim(struct publisher *publisher) {
     return true;
 }
 
+// Every shard's own feed has its place where every feed has it.
+static bool place_of(void *context, uint32_t other, struct cursor_wish *ret_wish) {
+    (void)context, (void)other;
+    *ret_wish = (struct cursor_wish){.cursor = {.kind = CURSOR_EVENTS}};
+    return true;
+}
+
 static void *run(void *context) {
     struct publisher *publisher = context;
     while (stand_by(publisher)) {
@@ -357,25 +323,25 @@ static void *run(void *context) {
 enum status publisher_open(const struct publisher_options *options, char *ret_why,
                            size_t why_bytes, struct publisher **ret_publisher) {
     struct publisher *publisher = memory_take_zeroed(sizeof(*publisher));
-    arena_init(&publisher->plain, 4096);
     publisher->wish = options->topic;
     CHECK(strlen(options->topic.name) < sizeof(publisher->topic));
     memcpy(publisher->topic, options->topic.name, strlen(options->topic.name) + 1);
     publisher->wish.name = publisher->topic;
-    publisher->engine = options->engine;
+    publisher->source = *options->source;
+    publisher->engine = publisher->source.engine;
     publisher->alone = options->alone;
-    char books[ID_TOKEN_BYTES]; // the same for all nodes of these books, and no others
-    id_token_format(&options->engine->seal, SOURCE_OF_BOOKS, books);
-    (void)snprintf(publisher->source, sizeof(publisher->source), "/florin/%.*s", ID_TOKEN_BYTES,
-                   books);
+    event_reader_init(&publisher->reader, &publisher->source);
+    feed_order_init(&publisher->order, &publisher->source, place_of, publisher);
     enum status status = kafka_producer_open(options->access, delivered, publisher, ret_why,
                                              why_bytes, &publisher->producer);
     if (status != STATUS_ok) {
+        feed_order_done(&publisher->order);
+        event_reader_done(&publisher->reader);
         memory_free(publisher);
         return status;
     }
     signal_gate_init(&publisher->stop, 0, 0);
-    engine_wait_init(&publisher->wait, options->engine);
+    engine_wait_init(&publisher->wait, publisher->engine);
     CHECK(pthread_mutex_init(&publisher->lock, NULL) == 0);
     thread_start(&publisher->thread, "publisher", run, publisher);
     *ret_publisher = publisher;
@@ -396,8 +362,8 @@ void publisher_close(struct publisher *publisher) {
     CHECK(pthread_join(publisher->thread, NULL) == 0);
     kafka_producer_close(publisher->producer);
     engine_wait_done(&publisher->wait);
-    buffer_done(&publisher->json);
-    arena_done(&publisher->plain);
+    feed_order_done(&publisher->order);
+    event_reader_done(&publisher->reader);
     (void)pthread_mutex_destroy(&publisher->lock);
     memory_free(publisher);
 }

@@ -7,12 +7,12 @@
 //      ▲                      ▲                            │ one failed: again from the     │
 //      └── fenced by another  └────────────────────────────┘ last acknowledged ◀────────────┘
 #pragma once
-#include "engine/engine.h"
+#include "events/feed_order.h"
 #include "queue/topics.h"
 
 struct publisher;
 struct publisher_options {
-    struct engine *engine;
+    const struct feed_source *source; // copied
     const struct kafka_access *access; // borrowed while it opens
     struct topic_wish topic; // made when it is missing; its name is copied
     bool alone; // no other node has these books: claims at once

@@ -84,7 +84,7 @@ static void answer_queue(struct http_request *request, int code, const char *con
     if (connection->state != CONNECTION_CLOSING)
         connection_enter(connection, CONNECTION_SENDING);
     // From here on the library may end the request, which releases the object.
-    if (MHD_queue_response(handle, (unsigned)code, response) != MHD_YES)
+    if (loop->queue(handle, (unsigned)code, response) != MHD_YES)
         connection_shut(connection);
     if (!is_ready)
         MHD_destroy_response(response);
@@ -98,13 +98,18 @@ static void answer_queue(struct http_request *request, int code, const char *con
 // Best effort: what does not fit the socket's empty buffer is lost with the connection.
 static void answer_write(struct http_request *request, int code, const char *content_type,
                          struct slice body) {
-    char head[ANSWER_HEAD_BYTES_MAX];
+    char head[ANSWER_HEAD_BYTES_MAX + HTTP_ANSWER_HEADERS_BYTES_MAX];
     int size = snprintf(
         head, sizeof(head),
-        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
         code, MHD_get_reason_phrase_for((unsigned)code),
         content_type == NULL ? "text/plain" : content_type, body.size);
-    CHECK(size > 0 && (size_t)size < sizeof(head));
+    for (size_t index = 0; index < request->answer_header_count; index++)
+        size += snprintf(head + size, sizeof(head) - (size_t)size, "%s: %s\r\n",
+                         request->answer_headers[index].name, request->answer_headers[index].value);
+    CHECK(size > 0 && (size_t)size < sizeof(head) - 2); // headers are counted when they are added
+    memcpy(head + size, "\r\n", 2);
+    size += 2;
     if (request->connection->session != NULL) {
         tls_send(request->connection->session, slice_of(head, (size_t)size));
         tls_send(request->connection->session, body);

@@ -155,6 +155,11 @@ struct relief {
     bool over;  // under the lock: the loop has ended
 };
 
+// The library's own MHD_queue_response; library.c.
+typedef enum MHD_Result library_queue(struct MHD_Connection *handle, unsigned code,
+                                      struct MHD_Response *response);
+library_queue *library_find_queue(void);
+
 struct http_loop {
     struct http_server *server;
     unsigned index;
@@ -162,6 +167,7 @@ struct http_loop {
     pthread_t self;                       // who turns it, for checks
     struct relief relief;
     struct MHD_Daemon *daemon;
+    library_queue *queue;
     int daemon_fd; // the daemon's epoll descriptor
     int wake_fd;
     struct connection_list lists[CONNECTION_STATE_COUNT];
@@ -179,6 +185,7 @@ struct http_loop {
     size_t suspended;
     struct http_request *delayed_first, *delayed_last; // whose answers are held back
     size_t left_waiting;     // handed over in this pass and not answered yet
+    bool pass_end_wanted;    // though nothing is handed over in the next pass
     uint64_t polled_ns;      // when listener and wake descriptor were looked at
     bool run_again;          // answers are queued: another pass at once
     bool progressed;         // this pass took bytes in or finished a request

@@ -52,6 +52,7 @@ enum status loop_open(struct http_server *server, unsigned index) {
     if (loop->wake_fd < 0)
         return STATUS_internal;
     loop->ready = ready_open();
+    loop->queue = library_find_queue();
     MHD_set_panic_func(loop_panic, NULL);
     // The limit is ours (listener.c); the library's own must never be met.
     unsigned limit = server->options.connections_max + HTTP_RESERVE + HTTP_ACCEPTS_PER_PASS;
@@ -110,6 +111,12 @@ void http_wake(struct http_server *server, unsigned index) {
     if (atomic_exchange(&loop->wake_pending, true) || !atomic_load(&loop->sleeping))
         return;
     (void)eventfd_write(loop->wake_fd, 1); // fails only when the counter is full: it wakes anyway
+}
+
+void http_end_next_pass(struct http_server *server, unsigned index) {
+    CHECK(index < server->loop_count);
+    CHECK(pthread_equal(pthread_self(), server->loops[index].self));
+    server->loops[index].pass_end_wanted = true;
 }
 
 static bool loop_listens(const struct http_loop *loop) {
@@ -192,18 +199,19 @@ static void loop_wait(struct http_loop *loop) {
             linger_read(loop, index);
 }
 
-static void loop_take_wake(struct http_loop *loop) {
+// False: the loop is another thread's since.
+static bool loop_take_wake(struct http_loop *loop) {
     struct http_server *server = loop->server;
     if (!atomic_load_explicit(&loop->wake_pending, memory_order_relaxed) ||
         !atomic_exchange(&loop->wake_pending, false))
-        return;
+        return true;
     if (server->loop_count > 1) {
         listener_take_inbox(loop);
         for (unsigned wanted = atomic_exchange(&loop->evictions_wanted, 0); wanted > 0; wanted--)
             (void)connection_evict(loop, 0); // false: nobody can be missed here
     }
-    if (server->handler.woken != NULL)
-        server->handler.woken(server->handler.context, loop->index);
+    return server->handler.woken == NULL ||
+           server->handler.woken(server->handler.context, loop->index);
 }
 
 // Lets the library read and send, then lets the handler decide what it has been handed. False: the
@@ -215,7 +223,9 @@ static bool loop_run(struct http_loop *loop) {
     loop->progressed = false;
     loop->left_waiting = 0;
     CHECK(MHD_run(loop->daemon) == MHD_YES);
-    if (loop->left_waiting > 0 && handler->pass_end != NULL)
+    bool is_asked_for = loop->pass_end_wanted;
+    loop->pass_end_wanted = false;
+    if ((loop->left_waiting > 0 || is_asked_for) && handler->pass_end != NULL)
         return handler->pass_end(handler->context, loop->index);
     return true;
 }
@@ -285,8 +295,7 @@ static bool loop_turn(struct http_loop *loop) {
     struct http_server *server = loop->server;
     while (!loop_is_done(loop)) {
         loop_wait(loop);
-        loop_take_wake(loop);
-        if (!loop_run(loop))
+        if (!loop_take_wake(loop) || !loop_run(loop))
             return false;
         loop_keep_times(loop);
         if (loop->index == 0 && server->listen_fd >= 0 && atomic_load(&server->closing_listener))

@@ -21,8 +21,8 @@
 //   control characters, NUL and bad escapes in path or query.
 // Such a connection is closed after its answer, and so is one whose body is larger than the handler
 // allows. What has no shape at all (a request line or header line that cannot be read, a length
-// that is no number, a broken chunk: 400; a head beyond the library's memory: 414, 431; another
-// version: 505) the library refuses before anybody is asked, in its own words, and closes too.
+// that is no number, a broken chunk, another version: 400; a head beyond the library's memory: 431)
+// the library refuses, and the handler is asked for the words (library.c).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,14 +47,14 @@ struct http_handler {
     size_t (*body_limit)(void *context, struct slice method, struct slice path);
     // Called exactly once per complete request: answers it with http_answer, or leaves it waiting.
     void (*request)(void *context, struct http_request *request);
-    // Called once at the end of every pass that left requests waiting which it handed over. May
-    // wait a few milliseconds, or longer between http_block_begin and http_block_end; what it
-    // answers is sent by the next pass. False: the loop is another thread's since. NULL: there is
-    // nothing to do then.
+    // Called once at the end of every pass that left requests waiting which it handed over, or that
+    // http_end_next_pass asked it for. May wait a few milliseconds, or longer between
+    // http_block_begin and http_block_end; what it answers is sent by the next pass. False: the
+    // loop is another thread's since. NULL: there is nothing to do then.
     bool (*pass_end)(void *context, unsigned loop);
     // Called soon after http_wake(server, loop), once for several of them, and now and then without
-    // one. NULL when nothing is ever answered later.
-    void (*woken)(void *context, unsigned loop);
+    // one. May wait and return like pass_end. NULL when nothing is ever answered later.
+    bool (*woken)(void *context, unsigned loop);
     // Called about every 100 ms while requests of the loop wait, for deadlines of the handler's
     // own. May be NULL.
     void (*tick)(void *context, unsigned loop);
@@ -150,12 +150,16 @@ void http_server_close(struct http_server *server);
 // Makes the loop call handler->woken soon. Thread: any; at most one system call, none while the
 // loop is awake.
 void http_wake(struct http_server *server, unsigned loop);
-// Around something in pass_end that may take long, like a disk: when it does, another thread turns
-// the loop meanwhile. Returns what http_block_end wants to hear, or 0: not now (the server stops),
-// do it elsewhere. Thread: the loop's, and between the two nothing of the loop may be touched.
+// The next pass has an end, whatever it brings; it comes within milliseconds while requests wait.
+// Thread: the loop's.
+void http_end_next_pass(struct http_server *server, unsigned loop);
+// Around something in pass_end or woken that may take long, like a disk: when it does, another
+// thread turns the loop meanwhile. Returns what http_block_end wants to hear, or 0: not now (the
+// server stops), do it elsewhere. Thread: the loop's, and between the two nothing of the loop may
+// be touched.
 uint64_t http_block_begin(struct http_server *server, unsigned loop);
-// False: the loop is another thread's since, and the caller leaves pass_end with false without
-// touching anything of the loop's.
+// False: the loop is another thread's since, and the caller leaves with false without touching
+// anything of the loop's.
 bool http_block_end(struct http_server *server, unsigned loop, uint64_t begun);
 struct http_stats http_server_stats(const struct http_server *server);
 

@@ -58,7 +58,7 @@ void http_stream_begin(struct http_request *request, const char *content_type) {
     struct connection *connection = request->connection;
     struct MHD_Connection *handle = request->handle;
     // From here on the library may end the request.
-    if (MHD_queue_response(handle, MHD_HTTP_OK, response) != MHD_YES)
+    if (request->loop->queue(handle, MHD_HTTP_OK, response) != MHD_YES)
         connection_shut(connection);
     MHD_destroy_response(response);
     stream_go_on(request);

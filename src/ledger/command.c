@@ -69,6 +69,8 @@ uint32_t command_home_slot(const struct command *command) {
     if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
         command->type == COMMAND_KEY_ROTATE)
         return 0;
+    if (command->type == COMMAND_OWNER_FORGET)
+        return id_slot_of_owner(command->owner); // where his key is
     return id_is_zero(command->subject) ? command->slot : id_slot(command->subject);
 }
 

@@ -120,7 +120,7 @@ struct command {
     int64_t credit_limit;
     struct currency currency;  // of an opening: required; else optional
     struct digest128 key;      // of principal and idempotency key
-    struct digest128 request;  // of operation, path and decoded fields
+    struct digest128 request;  // of operation, path and decoded fields, in two halves (request.h)
     struct sha256 secret_hash; // of a new key
     struct slice owner;
     struct slice bank_id;

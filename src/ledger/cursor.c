@@ -7,7 +7,7 @@
 void cursor_check(const struct cursor *cursor) {
     CHECK(cursor->kind < CURSOR_KINDS);
     CHECK(cursor->slot < LIMIT_SLOTS);
-    CHECK(cursor_is_of_commands(cursor->kind) || cursor->slot == 0); // the others have one place
+    CHECK(cursor_has_slots(cursor->kind) || cursor->slot == 0); // the others have one place
 }
 
 enum status cursor_decide(enum cursor_change change, const struct cursor_wish *wish,
@@ -21,6 +21,8 @@ enum status cursor_decide(enum cursor_change change, const struct cursor_wish *w
     if (change != CURSOR_RESET && is_known &&
         (wanted->source != now->source || wanted->partitions != now->partitions))
         return STATUS_out_of_place;
+    if (change == CURSOR_RESET && wanted->epoch != 0 && wanted->epoch != now->epoch)
+        return STATUS_fenced;
     if (change == CURSOR_MOVE) {
         if (wanted->epoch != now->epoch)
             return STATUS_fenced;
@@ -32,6 +34,8 @@ enum status cursor_decide(enum cursor_change change, const struct cursor_wish *w
         after.epoch = now->epoch + 1;
         after.source = wanted->source;
         after.partitions = wanted->partitions;
+        if (change == CURSOR_CLAIM && now->epoch == 0)
+            after.next = wanted->next;
     }
     if (change == CURSOR_RESET) {
         after.next = wanted->next;

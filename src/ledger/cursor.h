@@ -4,7 +4,8 @@
 // commit as what was done up to there, and whoever has been replaced can move it no more.
 //
 //   claim: epoch + 1, the place stays ──▶ move: same epoch, from exactly where it stands, forwards
-//                                     └─▶ reset: epoch + 1, to any place; a person's decision
+//     (the first one: where it wishes) └─▶ reset: epoch + 1, to any place; a person's decision, or
+//                                          of whoever holds it, which names its own epoch
 //
 // Every change raises (epoch, next), compared in this order, so what is older changes nothing.
 #pragma once
@@ -28,12 +29,21 @@ enum cursor_kind {
     // In a topic of a producer's own, one kind for each (docs/kafka.md): as CURSOR_QUEUE.
     CURSOR_OWN_TOPIC = 4,
     CURSOR_OWN_TOPIC_LAST = CURSOR_OWN_TOPIC + CURSOR_OWN_TOPICS_MAX - 1,
+    // In the feed: the position of the next record to deliver to one endpoint of webhooks. Each has
+    // a slot of its own, found by its name, which is `source`; `partitions` says whether it is
+    // delivered to (events/webhook_place.h).
+    CURSOR_WEBHOOK = 12,
     CURSOR_KINDS
 };
 
-// Whether it is a place in commands, one per slot; else one in the feed, with slot 0.
+// Whether it is a place in commands, one per slot; else one in the feed.
 static inline bool cursor_is_of_commands(uint8_t kind) {
     return kind == CURSOR_QUEUE || (kind >= CURSOR_OWN_TOPIC && kind <= CURSOR_OWN_TOPIC_LAST);
+}
+
+// Whether there are several of them, told apart by their slots.
+static inline bool cursor_has_slots(uint8_t kind) {
+    return cursor_is_of_commands(kind) || kind == CURSOR_WEBHOOK;
 }
 
 struct cursor {
@@ -54,7 +64,9 @@ struct cursor_place {
 
 // What a cursor command asks for. Lives as long as its round.
 struct cursor_wish {
-    struct cursor cursor; // as it is to be; of a move `epoch` is the mover's own
+    // As it is to be. `epoch` is that which it must still have: of a move always, of a reset when
+    // it is not 0.
+    struct cursor cursor;
     uint64_t from;        // of a move: where it must stand
     // Of a guarded submission: one per command, in order; the cursor ends behind the last one that
     // was done. NULL: at cursor.next.

@@ -25,6 +25,7 @@
 #include "ledger/bound.h"
 #include "ledger/decide_facts.h"
 #include "ledger/parked.h"
+#include "ledger/request.h"
 #include "ledger/review.h"
 #include "ledger/spending.h"
 
@@ -106,6 +107,8 @@ static enum status rung_principal(const struct command *command, const struct do
                                   struct refusal *ret_refusal) {
     if (!decide_principal_may(command, docket))
         return refuse(ret_refusal, STATUS_unauthenticated, ID_KEY, command->principal_key);
+    if (!parked_may_still(command, docket))
+        return refuse(ret_refusal, STATUS_forbidden, ID_KEY, command->principal_key);
     return STATUS_ok;
 }
 
@@ -385,6 +388,6 @@ enum status decide(const struct command *command, const struct docket *docket,
 enum status decide_replay(const struct command *command, const struct record *earlier) {
     CHECK(command->has_key && earlier->has_key);
     CHECK(digest128_equal(command->key, earlier->key));
-    return digest128_equal(command->request, earlier->request) ? STATUS_ok
-                                                               : STATUS_idempotency_key_reused;
+    return request_fits(command->request, earlier->request) ? STATUS_ok
+                                                            : STATUS_idempotency_key_reused;
 }

@@ -9,6 +9,7 @@
 #include "ledger/record.h"
 
 struct approval_rules;  // parked.h
+struct id_seal;         // base/id.h
 struct spending_limits; // spending.h
 
 // Everything a command names, as it is right now. Pointers are the engine's; NULL: there is no such
@@ -40,7 +41,10 @@ struct docket {
     const struct approval_rules *approvals; // NULL: only adjustments need approval
     struct parked *parked;                  // named by `subject` (approve, reject)
     struct slice parked_by;                 // the principal who asked for that
-    struct id new_parked;                   // of a command that may have to wait
+    // What a command that has to wait will be called is made when it has to (new_ids.h).
+    const struct id_seal *seal;
+    uint64_t parked_place;
+    uint32_t parked_slot;
     // Rules that look at payments (review.h).
     const struct rule_set *rules;         // NULL: none
     uint32_t rules_version;               // of the set in force; of COMMAND_RULES

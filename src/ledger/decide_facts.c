@@ -319,7 +319,7 @@ void decide_facts(const struct command *command, const struct docket *docket, in
     record->operation = command->type;
     record->has_key = command->has_key;
     record->queued = command->queued;
-    record->judged = false;
+    record->judged = record->arrives = record->decided_away = false;
     record->time_ms = docket->now_ms;
     record->origin = command->origin;
     record->key = command->has_key ? command->key : (struct digest128){0};

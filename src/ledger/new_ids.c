@@ -39,15 +39,19 @@ static bool makes_nothing(const struct command *command) {
 
 void new_ids_give(const struct command *command, const struct id_seal *seal,
                   const struct new_places *places, struct docket *docket) {
-    CHECK(id_is_zero(docket->new_id) && id_is_zero(docket->new_parked));
+    CHECK(id_is_zero(docket->new_id));
+    docket->seal = seal;
+    docket->parked_place = places->parked;
+    docket->parked_slot = slot_of_parked(docket);
     if (makes_nothing(command))
         return;
     uint32_t slot = slot_of_new(command, docket);
     docket->new_id = id_make(seal, docket->now_ms, slot, places->thing);
     if (command->type == COMMAND_WITHDRAWAL && command->bank_id.size != 0)
         docket->new_transaction = id_make(seal, docket->now_ms, slot, places->record);
-    if (docket->approvals != NULL || docket->rules != NULL ||
-        command->type == COMMAND_ADJUSTMENT || command->type == COMMAND_FINDING)
-        docket->new_parked =
-            id_make(seal, docket->now_ms, slot_of_parked(docket), places->parked);
+}
+
+struct id new_ids_parked(const struct docket *docket) {
+    CHECK(docket->seal != NULL);
+    return id_make(docket->seal, docket->now_ms, docket->parked_slot, docket->parked_place);
 }

@@ -13,7 +13,9 @@ struct new_places {
     uint64_t parked; // of a command that waits
 };
 
-// Fills new_id, new_transaction and new_parked of the docket, those that the command can need; its
-// wallet, purchase and rules must be there already.
+// Fills new_id and new_transaction of the docket, those that the command can need; its wallet and
+// purchase must be there already. `seal` must outlive the docket.
 void new_ids_give(const struct command *command, const struct id_seal *seal,
                   const struct new_places *places, struct docket *docket);
+// The id of a command that has to wait. Few have to, so it is made by whoever finds that out.
+struct id new_ids_parked(const struct docket *docket);

@@ -2,6 +2,8 @@
 // Which commands wait, who may let them go, and the bytes that keep them.
 #include "ledger/parked.h"
 
+#include "ledger/new_ids.h"
+
 enum { COMMAND_TEXTS = 10 };
 enum {
     GIVEN_IF_MATCH = 1,
@@ -56,16 +58,27 @@ bool parked_is_due(const struct command *command, const struct docket *docket, i
     return false;
 }
 
+bool parked_may_still(const struct command *command, const struct docket *docket) {
+    const struct approval_rules *rules = docket->approvals;
+    if (!command->approved || rules == NULL || !rules->knows_roles)
+        return true;
+    CHECK(command->type < 64);
+    CHECK(command->origin.role <= ROLE_MAX);
+    uint64_t needed = UINT64_C(1) << command->type;
+    if (command->type == COMMAND_WITHDRAWAL && command->bank_id.size != 0) // settles at once
+        needed |= UINT64_C(1) << COMMAND_SETTLE;
+    return (rules->may_ask[command->origin.role] & needed) == needed;
+}
+
 void parked_facts_of(const struct command *command, const struct docket *docket, int64_t amount,
                      struct record *record) {
     uint32_t expires_in_s = docket->approvals == NULL || docket->approvals->expires_in_s == 0
                                 ? LIMIT_APPROVAL_S_DEFAULT
                                 : docket->approvals->expires_in_s;
-    CHECK(!id_is_zero(docket->new_parked));
     CHECK(docket->wallet != NULL);
     record->kind = RECORD_PARKED;
     record->parked = (struct parked_facts){
-        .id = docket->new_parked,
+        .id = new_ids_parked(docket),
         .wallet = docket->wallet->id,
         .cause = PARKED_FOR_APPROVAL,
         .status = PARKED_PENDING,

@@ -22,6 +22,10 @@ struct approval_rules {
     } items[APPROVAL_CURRENCIES_MAX];
     uint32_t count;
     uint32_t expires_in_s; // how long an approval is waited for
+    // What roles may ask for now: by a role's number, bit `1 << enum command_type`. The role of who
+    // asked may have lost it while the command waited.
+    bool knows_roles; // else nobody asks
+    uint64_t may_ask[ROLE_MAX + 1];
 };
 
 // Whether a command that passed every rung must wait. `amount` is what it moves. Thread: any.
@@ -29,6 +33,8 @@ bool parked_is_due(const struct command *command, const struct docket *docket, i
 // Its facts; the engine fills in the encoded command.
 void parked_facts_of(const struct command *command, const struct docket *docket, int64_t amount,
                      struct record *record);
+// Whether the role of who asked may still do what a kept command does.
+bool parked_may_still(const struct command *command, const struct docket *docket);
 // The rung of COMMAND_APPROVE and COMMAND_REJECT.
 MUST_CHECK enum status parked_decide(const struct command *command, const struct docket *docket,
                                      struct refusal *ret_refusal);

@@ -7,10 +7,15 @@
 //   spent      32 bytes   if flag 32
 //   facts      fixed      by kind: struct ..._bytes in record_bytes.h; a transaction's `external`
 //                         (flag 2) and `subject` (flag 4) parts follow its own; flag 16 says that
-//                         the command was queued, flag 64 that it counts in habits (habits.h)
+//                         the command was queued, flag 64 that it counts in habits (habits.h), flag
+//                         128, of what moves or holds money, or opens a wallet, that it is but what
+//                         it means here, and another shard has the thing; flag 2, of wallets, holds
+//                         and withdrawals, that another shard has decided it
 //   texts      lengths in the frame, in the order of record_texts.h; the free texts stand last, and
-//              with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind; the request id's
-//              text goes on behind a zero byte with the trace context, when there is one
+//              with flag 8 sealed (seal.h): 24 bytes in front of them, 16 behind, and with flag 1
+//              among what is sealed the last 8 bytes of `key`, which are zero in their own place;
+//              the request id's text goes on behind a zero byte with the trace context, when there
+//              is one
 //   padding    zero bytes to a multiple of 8
 //
 // A record is valid if and only if
@@ -176,6 +181,7 @@ static uint8_t *put_parked(uint8_t *place, const struct parked_facts *facts) {
         .score = facts->finding.score,
         .action = facts->finding.action,
         .subject_type = facts->finding.subject_type,
+        .held_away = facts->held_away,
     };
     currency_split(&facts->currency, bytes.code, &bytes.exponent);
     return put(place, &bytes, sizeof(bytes));
@@ -254,7 +260,9 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
         .version = RECORD_VERSION,
         .operation = record->operation,
         .flags = (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0) |
-                           (record->judged ? FLAG_JUDGED : 0)),
+                           (record->judged ? FLAG_JUDGED : 0) |
+                           (record->arrives ? FLAG_ARRIVES : 0) |
+                           (record->decided_away ? FLAG_AWAY : 0)),
         .role = record->origin.role,
         .time_ms = record->time_ms,
         .tail_bytes = (uint32_t)texts[TEXT_TAIL].size,
@@ -475,7 +483,7 @@ static const char *take_parked(struct reader *reader, struct parked_facts *facts
         bytes.refusal.id_type >= ID_TYPE_COUNT ||
         (bytes.refusal.status != STATUS_ok) != (bytes.status == PARKED_REFUSED))
         return "R6: a kept command of no status or cause";
-    if (bytes.held < 0 ||
+    if (bytes.held < 0 || bytes.held_away > (bytes.held != 0) ||
         (is_pending ? bytes.amount < (is_finding ? 0 : 1) || bytes.amount > LIMIT_AMOUNT_MAX
                     : bytes.amount != 0))
         return "R6: a kept command of no amount";
@@ -488,6 +496,7 @@ static const char *take_parked(struct reader *reader, struct parked_facts *facts
         .currency = currency_join(bytes.code, bytes.exponent),
         .expires_at_ms = bytes.expires_at_ms,
         .held = bytes.held,
+        .held_away = bytes.held_away != 0,
         .wallet_balance = bytes.wallet_balance,
         .wallet_held = bytes.wallet_held,
         .wallet_version = bytes.wallet_version,
@@ -508,7 +517,7 @@ static const char *take_cursor(struct reader *reader, struct cursor *facts) {
     if (!take(reader, &bytes, sizeof(bytes)))
         return "R4: the facts do not fit";
     if (bytes.kind >= CURSOR_KINDS || bytes.slot >= LIMIT_SLOTS || bytes.epoch == 0 ||
-        (!cursor_is_of_commands(bytes.kind) && bytes.slot != 0))
+        (!cursor_has_slots(bytes.kind) && bytes.slot != 0))
         return "R6: a cursor of no kind or slot";
     *facts = (struct cursor){.kind = bytes.kind,
                              .slot = bytes.slot,
@@ -591,9 +600,9 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
         (is_sealed && !record_kind_seals(frame->kind)))
         return "R3: sealed texts without a key, a key without sealed texts";
     if (is_sealed) { // they stay as they are; seal.h opens them
-        if ((size_t)(reader->end - reader->place) < free_texts_size(frame) + SEAL_OVERHEAD)
+        if ((size_t)(reader->end - reader->place) < sealed_size(frame) + SEAL_OVERHEAD)
             return "R4: the texts do not fit";
-        reader->place += free_texts_size(frame) + SEAL_OVERHEAD;
+        reader->place += sealed_size(frame) + SEAL_OVERHEAD;
     }
     record->sealed_by = frame->key_space;
     if (reader->end - reader->place > 7)
@@ -630,6 +639,13 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
         return "R2: the checksum does not agree";
     if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
         return "R3: the version or a flag is not known";
+    bool is_of_thing = frame.kind == RECORD_WALLET || frame.kind == RECORD_HOLD ||
+                       frame.kind == RECORD_WITHDRAWAL;
+    if ((frame.flags & FLAG_ARRIVES) != 0 && frame.kind != RECORD_TRANSACTION &&
+        frame.kind != RECORD_PARKED && !is_of_thing)
+        return "R3: what arrives moves no money";
+    if ((frame.flags & FLAG_AWAY) != 0 && frame.kind != RECORD_TRANSACTION && !is_of_thing)
+        return "R3: a flag of other kinds";
     if (frame.operation == COMMAND_NONE ||
         !command_type_is_known((enum command_type)frame.operation) || !role_is_known(frame.role))
         return "R6: an operation or role that is not known";
@@ -638,6 +654,8 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     ret_record->has_key = (frame.flags & FLAG_KEY) != 0;
     ret_record->queued = (frame.flags & FLAG_QUEUED) != 0;
     ret_record->judged = (frame.flags & FLAG_JUDGED) != 0;
+    ret_record->arrives = (frame.flags & FLAG_ARRIVES) != 0;
+    ret_record->decided_away = is_of_thing && (frame.flags & FLAG_AWAY) != 0;
     ret_record->time_ms = frame.time_ms;
     ret_record->origin.role = frame.role;
     memcpy(ret_record->origin.address, frame.address, sizeof(frame.address));

@@ -155,6 +155,7 @@ struct parked_facts {
     uint64_t expires_at_ms;
     // Money that is held for it, or freed by its end, and the wallet after that; 0: none is.
     int64_t held, wallet_balance, wallet_held;
+    bool held_away; // and it is on another shard, which has a record of its own about that
     uint64_t wallet_version;
     struct slice command;   // encoded, without its free texts
     struct slice reference, metadata; // the command's
@@ -205,9 +206,17 @@ struct record {
     bool has_key;
     bool queued; // the command came through the queue
     bool judged; // it counts in the habits of its wallets (habits.h)
+    // But what something that another shard has decided, and has, means to one wallet here: a side
+    // of a transaction, or money held for a payment that waits; to the purchase of a refund. Of a
+    // wallet, hold or withdrawal: what an atomic batch did to one of another shard, told here for
+    // its answer.
+    bool arrives;
+    // Of a wallet, hold or withdrawal: an atomic batch of another shard did it, at another time.
+    // Together with `arrives`: it is but told here, for an answer.
+    bool decided_away;
     uint64_t time_ms; // the round's
     struct origin origin;
-    struct digest128 key, request; // zero without a key
+    struct digest128 key, request; // zero without a key; of sealed texts half of the second
     uint64_t sealed_by; // decoded: the data key under which the free texts, empty here, are sealed
     struct spent spent; // of who pays, after it; day 0: nothing is counted
     union {
@@ -227,10 +236,64 @@ struct record {
     };
 };
 
-// Whether it is but the payee's side of a payment that another shard has decided: that shard has
-// the transaction.
+// A payment is decided on the shard of who pays, a refund on that of who gets it back: of the other
+// side, the far one, that shard may have but what it was told.
+static inline const struct posting_side *transaction_near(const struct transaction_facts *facts) {
+    return facts->type == TRANSACTION_REFUND ? &facts->credit : &facts->debit;
+}
+static inline const struct posting_side *transaction_far(const struct transaction_facts *facts) {
+    return facts->type == TRANSACTION_REFUND ? &facts->debit : &facts->credit;
+}
+
+// Whether it is but what a decision of another shard means here: that shard has the thing itself.
 static inline bool record_arrives(const struct record *record) {
-    return record->kind == RECORD_TRANSACTION && posting_is_elsewhere(&record->transaction.debit);
+    return record->arrives;
+}
+
+static inline bool record_is_of_thing(const struct record *record) {
+    return record->kind == RECORD_WALLET || record->kind == RECORD_HOLD ||
+           record->kind == RECORD_WITHDRAWAL;
+}
+
+// Whether a refund says here what it means to its purchase, and nothing else.
+#define SUBJECT_IS_HERE 1 // subject_status of its record then
+static inline bool record_refunds_here(const struct record *record) {
+    return record->arrives && record->kind == RECORD_TRANSACTION &&
+           record->transaction.type == TRANSACTION_REFUND &&
+           record->transaction.subject_status == SUBJECT_IS_HERE;
+}
+
+static inline bool posting_is_here(const struct posting_side *side) {
+    return !id_is_zero(side->wallet) && side->number != 0;
+}
+
+// Whether it is told here for the answer to an atomic batch alone: another shard has it, and did it
+// before.
+static inline bool record_is_told(const struct record *record) {
+    if (!record->arrives)
+        return false;
+    if (record->kind == RECORD_TRANSACTION)
+        return !posting_is_here(&record->transaction.debit) &&
+               !posting_is_here(&record->transaction.credit) && !record_refunds_here(record);
+    return record->kind == RECORD_PARKED ? record->parked.held == 0 : record->decided_away;
+}
+
+// The side whose wallet says where a payment is at home: that which pays, or is paid from outside.
+static inline const struct posting_side *transaction_home(const struct transaction_facts *facts) {
+    return id_is_zero(facts->debit.wallet) ? &facts->credit : &facts->debit;
+}
+
+// Whether it was decided away from its home, in an atomic batch whose home this shard is. Then it
+// is the home's shard that remembers the idempotency key. A refund is at home where its purchase
+// is, which has given it its slot.
+static inline bool record_is_guest(const struct record *record) {
+    const struct transaction_facts *facts = &record->transaction;
+    if (record_is_of_thing(record))
+        return record->arrives && !record->decided_away;
+    if (record->kind != RECORD_TRANSACTION || record->arrives)
+        return false;
+    return facts->type == TRANSACTION_REFUND ? id_slot(facts->id) != id_slot(facts->subject)
+                                             : posting_is_elsewhere(transaction_home(facts));
 }
 
 // Appends the record's bytes: a multiple of 8, at most LIMIT_RECORD_BYTES_MAX, with size and CRC32C

@@ -102,7 +102,7 @@ struct parked_bytes {
     uint64_t wallet_version, expires_at_ms, opening;
     struct refusal_bytes refusal; // status 0: none
     uint32_t rules_version;
-    uint8_t score, action, subject_type, reserved;
+    uint8_t score, action, subject_type, held_away;
 };
 static_assert(sizeof(struct parked_bytes) == 232, "");
 

@@ -4,6 +4,10 @@
 
 #include "ledger/record_bytes.h"
 
+static_assert(REQUEST_HIGH_AT == sizeof(struct frame) + offsetof(struct digests_bytes, request) +
+                                     offsetof(struct digest128, high),
+              "");
+
 size_t free_texts_at(const struct frame *frame) {
     static const uint8_t facts_bytes[] = {
         [RECORD_WALLET] = sizeof(struct wallet_bytes),
@@ -18,7 +22,7 @@ size_t free_texts_at(const struct frame *frame) {
         size += sizeof(struct digests_bytes);
     if ((frame->flags & FLAG_SPENT) != 0)
         size += sizeof(struct spent_bytes);
-    if ((frame->flags & FLAG_EXTERNAL) != 0)
+    if (frame->kind == RECORD_TRANSACTION && (frame->flags & FLAG_EXTERNAL) != 0)
         size += sizeof(struct external_bytes);
     if ((frame->flags & FLAG_SUBJECT) != 0)
         size += sizeof(struct subject_bytes);

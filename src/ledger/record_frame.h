@@ -8,13 +8,15 @@
 enum { RECORD_VERSION = 1 };
 enum {
     FLAG_KEY = 1,
-    FLAG_EXTERNAL = 2,
+    FLAG_EXTERNAL = 2, // of a transaction
+    FLAG_AWAY = 2,     // of a wallet, hold or withdrawal
     FLAG_SUBJECT = 4,
     FLAG_SEALED = 8,
     FLAG_QUEUED = 16,
     FLAG_SPENT = 32,
     FLAG_JUDGED = 64,
-    FLAGS_KNOWN = 127
+    FLAG_ARRIVES = 128,
+    FLAGS_KNOWN = 255
 };
 
 struct frame {
@@ -35,6 +37,13 @@ static inline size_t free_texts_size(const struct frame *frame) {
     return (size_t)frame->text_bytes[TEXT_REFERENCE] + frame->text_bytes[TEXT_REASON] +
            frame->tail_bytes;
 }
+// What is sealed: the free texts, and behind them the half of the request's digest that is of them
+// (request.h).
+static inline size_t sealed_size(const struct frame *frame) {
+    return free_texts_size(frame) + ((frame->flags & FLAG_KEY) != 0 ? sizeof(uint64_t) : 0);
+}
+// Where that half stands in plain records with a key.
+enum { REQUEST_HIGH_AT = sizeof(struct frame) + 24 };
 // Where they stand; only of kinds that have them.
 size_t free_texts_at(const struct frame *frame);
 // Where in such a record the positions of others stand, eight bytes each. Returns how many.

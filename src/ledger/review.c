@@ -3,18 +3,26 @@
 #include "ledger/review.h"
 
 #include "ledger/finding.h"
+#include "ledger/new_ids.h"
 #include "ledger/parked.h"
 
+// What a command is to the rules; 0: nothing that they look at.
+static const uint8_t operations[COMMAND_TYPE_COUNT] = {
+    [COMMAND_WITHDRAWAL] = RULE_ON_WITHDRAWAL, [COMMAND_PURCHASE] = RULE_ON_PURCHASE,
+    [COMMAND_TRANSFER] = RULE_ON_TRANSFER,     [COMMAND_HOLD] = RULE_ON_HOLD,
+    [COMMAND_REFUND] = RULE_ON_REFUND,         [COMMAND_DEPOSIT] = RULE_ON_DEPOSIT,
+};
+
 static uint8_t operation_of(const struct command *command) {
-    switch ((enum command_type)command->type) {
-    case COMMAND_WITHDRAWAL: return RULE_ON_WITHDRAWAL;
-    case COMMAND_PURCHASE: return RULE_ON_PURCHASE;
-    case COMMAND_TRANSFER: return RULE_ON_TRANSFER;
-    case COMMAND_HOLD: return RULE_ON_HOLD;
-    case COMMAND_REFUND: return RULE_ON_REFUND;
-    case COMMAND_DEPOSIT: return RULE_ON_DEPOSIT;
-    default: return 0;
-    }
+    CHECK(command->type < COMMAND_TYPE_COUNT);
+    return operations[command->type];
+}
+
+static enum status refuse(const struct docket *docket, enum status status,
+                          struct refusal *ret_refusal) {
+    *ret_refusal = (struct refusal){
+        .status = (uint8_t)status, .id_type = ID_WALLET, .id = docket->wallet->id};
+    return status;
 }
 
 static struct payment payment_of(const struct command *command, const struct docket *docket,
@@ -40,19 +48,22 @@ enum status review_check(const struct command *command, const struct docket *doc
     uint8_t operation = operation_of(command);
     if (operation == 0)
         return STATUS_ok;
-    *ret_refusal = (struct refusal){.status = STATUS_rules_not_loaded,
-                                    .id_type = ID_WALLET,
-                                    .id = docket->wallet->id};
     if (docket->rules_failed && operation != RULE_ON_DEPOSIT)
-        return STATUS_rules_not_loaded;
+        return refuse(docket, STATUS_rules_not_loaded, ret_refusal);
     if (command->approved || docket->rules == NULL || docket->rules->count == 0)
         return STATUS_ok; // somebody has looked at it already, or nobody wants to
-    struct payment payment = payment_of(command, docket, amount);
+    const struct wallet *wallet = docket->wallet;
     struct verdict *verdict = docket->verdict;
-    CHECK(verdict != NULL && docket->words != NULL);
-    rules_judge(docket->rules, &payment, docket->habits, verdict);
+    CHECK(verdict != NULL && verdict->action == RULE_NOTHING && docket->words != NULL);
+    uint64_t left =
+        rules_left(rules_plan(docket->rules, (enum wallet_kind)wallet->kind, operation), amount,
+                   wallet_available(wallet), docket->habits);
+    if (left == 0)
+        return STATUS_ok;
+    struct payment payment = payment_of(command, docket, amount);
+    rules_judge_left(docket->rules, left, &payment, docket->habits, verdict);
     if (verdict->action == RULE_REFUSE) {
-        ret_refusal->status = STATUS_refused_by_rule;
+        (void)refuse(docket, STATUS_refused_by_rule, ret_refusal);
         memcpy(ret_refusal->rule, docket->rules->rules[verdict->rule].name,
                sizeof(ret_refusal->rule));
         return STATUS_refused_by_rule;
@@ -64,7 +75,7 @@ enum status review_check(const struct command *command, const struct docket *doc
         return STATUS_ok;
     }
     if (verdict->action == RULE_HOLD && docket->wallet->held > LIMIT_AMOUNT_MAX - amount) {
-        ret_refusal->status = STATUS_balance_limit_exceeded;
+        (void)refuse(docket, STATUS_balance_limit_exceeded, ret_refusal);
         ret_refusal->currency = docket->currency->currency;
         ret_refusal->asked = amount;
         ret_refusal->has = docket->wallet->held;
@@ -92,13 +103,13 @@ static struct finding_facts finding_of(const struct docket *docket) {
 void review_held_facts(const struct command *command, const struct docket *docket, int64_t amount,
                        struct record *record) {
     const struct wallet *wallet = docket->wallet;
-    CHECK(operation_of(command) != RULE_ON_DEPOSIT && !id_is_zero(docket->new_parked));
+    CHECK(operation_of(command) != RULE_ON_DEPOSIT);
     CHECK(wallet_spendable(wallet) >= amount);
     uint32_t expires_in_s = docket->review_expires_s != 0 ? docket->review_expires_s
                                                           : REVIEW_EXPIRES_S_DEFAULT;
     record->kind = RECORD_PARKED;
     record->parked = (struct parked_facts){
-        .id = docket->new_parked,
+        .id = new_ids_parked(docket),
         .wallet = wallet->id,
         .cause = PARKED_FOR_REVIEW,
         .status = PARKED_PENDING,
@@ -172,10 +183,9 @@ void review_finding_facts(const struct command *command, const struct docket *do
         memcpy(&id, command->metadata.bytes + at, sizeof(id));
         finding_add_id(docket->words, id);
     }
-    CHECK(!id_is_zero(docket->new_parked));
     record->kind = RECORD_PARKED;
     record->parked = (struct parked_facts){
-        .id = docket->new_parked,
+        .id = new_ids_parked(docket),
         .wallet = wallet->id,
         .cause = PARKED_FLAGGED,
         .status = PARKED_PENDING,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whether a rule hits: one condition after another, cheapest first. Products are 128 bits wide.
+// Most payments hit none, so all rules of a plan are asked together first for what is cheap to see.
 #include "ledger/rules.h"
 
 static const struct habits no_habits;
@@ -25,7 +26,7 @@ static bool currency_fits(const struct rule *rule, const struct currency *curren
 }
 
 // amount / base >= percent / 100
-static bool reaches_percent(int64_t amount, int64_t base, uint32_t percent) {
+static bool reaches_percent(int64_t amount, int64_t base, uint64_t percent) {
     return (__int128)amount * 100 >= (__int128)base * percent;
 }
 
@@ -43,11 +44,21 @@ static bool windows_hit(const struct rule *rule, const struct payment *payment,
     return true;
 }
 
+static bool mean_reached(int64_t amount, const struct habits *habits, uint64_t percent) {
+    return habits->payments != 0 && reaches_percent(amount * HABIT_UNITS, habits->mean, percent);
+}
+
+#define RULE_DRAINED_MAX 1000
+static_assert(LIMIT_AMOUNT_MAX <= INT64_MAX / RULE_DRAINED_MAX, "64 bits are enough");
+
+static bool drains(int64_t amount, int64_t available, uint64_t percent) {
+    return available > 0 && amount * 100 >= available * (int64_t)percent;
+}
+
 static bool mean_hits(const struct rule *rule, const struct payment *payment,
                       const struct habits *habits) {
     int64_t value = payment->amount * HABIT_UNITS;
-    if (rule->mean_percent != 0 &&
-        (habits->payments == 0 || !reaches_percent(value, habits->mean, rule->mean_percent)))
+    if (rule->mean_percent != 0 && !mean_reached(payment->amount, habits, rule->mean_percent))
         return false;
     if (rule->deviations == 0)
         return true;
@@ -88,8 +99,7 @@ static bool rule_hits(const struct rule *rule, const struct payment *payment,
     if (rule->first_withdrawal != 0 && habits->withdrawals != 0)
         return false;
     if (rule->drained_percent != 0 &&
-        (payment->available <= 0 ||
-         !reaches_percent(payment->amount, payment->available, rule->drained_percent)))
+        !drains(payment->amount, payment->available, rule->drained_percent))
         return false;
     if (!mean_hits(rule, payment, habits) || !times_hit(rule, payment, habits))
         return false;
@@ -99,33 +109,65 @@ static bool rule_hits(const struct rule *rule, const struct payment *payment,
     return share_hits(rule, payment, habits) && windows_hit(rule, payment, habits);
 }
 
-void rules_judge(const struct rule_set *set, const struct payment *payment,
-                 const struct habits *habits, struct verdict *ret_verdict) {
-    struct verdict verdict = {0};
-    CHECK(payment->wallet_kind <= WALLET_MERCHANT && payment->operation != 0);
-    CHECK(amount_is_valid(payment->amount));
-    uint64_t left =
-        set->candidates[payment->wallet_kind][__builtin_ctz(payment->operation)];
+// Of the rules of a gate that asks how often a wallet pays in a window: those that are out.
+static inline uint64_t out_by_count(const struct rule_gate *gate, uint64_t left,
+                                    const struct habits *habits, enum habit_window window) {
+    if ((left & gate->rules) == 0 || habits_count_most(habits, window) + 1 >= gate->least)
+        return 0;
+    return gate->rules;
+}
+
+// Habits are looked at only where somebody is left whom they concern.
+uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t available,
+                    const struct habits *habits) {
+    uint64_t left = plan->rules;
+    CHECK(amount_is_valid(amount));
+    if ((uint64_t)amount < plan->amount.least)
+        left &= ~plan->amount.rules;
+    if (plan->drained_percent.rules != 0 &&
+        !drains(amount, available, plan->drained_percent.least))
+        left &= ~plan->drained_percent.rules;
     if (habits == NULL)
         habits = &no_habits;
-    while (left != 0) {
+    left &= ~out_by_count(&plan->counts[WINDOW_HOUR], left, habits, WINDOW_HOUR);
+    left &= ~out_by_count(&plan->counts[WINDOW_DAY], left, habits, WINDOW_DAY);
+    left &= ~out_by_count(&plan->counts[WINDOW_WEEK], left, habits, WINDOW_WEEK);
+    if ((left & plan->mean_percent.rules) != 0 &&
+        !mean_reached(amount, habits, plan->mean_percent.least))
+        left &= ~plan->mean_percent.rules;
+    return left;
+}
+
+void rules_judge_left(const struct rule_set *set, uint64_t left, const struct payment *payment,
+                      const struct habits *habits, struct verdict *ret_verdict) {
+    CHECK(payment->wallet_kind <= WALLET_MERCHANT && payment->operation != 0);
+    if (habits == NULL)
+        habits = &no_habits;
+    *ret_verdict = (struct verdict){0};
+    for (; left != 0; left &= left - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(left);
-        const struct rule *rule = &set->rules[i], *best = &set->rules[verdict.rule];
-        left &= left - 1;
+        const struct rule *rule = &set->rules[i], *best = &set->rules[ret_verdict->rule];
         if (!rule_hits(rule, payment, habits))
             continue;
         if (rule->shadow != 0) {
-            verdict.shadows |= UINT64_C(1) << i;
+            ret_verdict->shadows |= UINT64_C(1) << i;
             continue;
         }
-        verdict.hits |= UINT64_C(1) << i;
-        if (rule->action > verdict.action ||
-            (rule->action == verdict.action && rule->score > best->score)) {
-            verdict.action = rule->action;
-            verdict.rule = (uint8_t)i;
+        ret_verdict->hits |= UINT64_C(1) << i;
+        if (rule->action > ret_verdict->action ||
+            (rule->action == ret_verdict->action && rule->score > best->score)) {
+            ret_verdict->action = rule->action;
+            ret_verdict->rule = (uint8_t)i;
         }
     }
-    *ret_verdict = verdict;
+}
+
+void rules_judge(const struct rule_set *set, const struct payment *payment,
+                 const struct habits *habits, struct verdict *ret_verdict) {
+    const struct rule_plan *plan =
+        rules_plan(set, (enum wallet_kind)payment->wallet_kind, payment->operation);
+    rules_judge_left(set, rules_left(plan, payment->amount, payment->available, habits), payment,
+                     habits, ret_verdict);
 }
 
 // ---- sets ---------------------------------------------------------------------------------------
@@ -149,7 +191,8 @@ static bool numbers_are_valid(const struct rule *rule) {
         valid = valid && rule->sums[i] >= 0 && rule->sums[i] <= LIMIT_AMOUNT_MAX &&
                 rule->counts[i] <= UINT16_MAX;
     return valid && rule->mean_percent <= RULE_PERCENT_MAX && rule->deviations <= 1000 &&
-           rule->deposit_within_s <= RULE_SECONDS_MAX && rule->drained_percent <= 1000 &&
+           rule->deposit_within_s <= RULE_SECONDS_MAX &&
+           rule->drained_percent <= RULE_DRAINED_MAX &&
            rule->dormant_s <= RULE_SECONDS_MAX && rule->refund_percent <= RULE_PERCENT_MAX &&
            rule->shadow <= 1 && rule->new_counterparty <= 1 && rule->first_withdrawal <= 1;
 }
@@ -206,15 +249,33 @@ bool rules_are_valid(const struct rule_set *set, const char **ret_why) {
     return true;
 }
 
+static void gate_add(struct rule_gate *gate, uint32_t rule, uint64_t asks) {
+    if (asks == 0) // the rule has no such condition
+        return;
+    if (gate->rules == 0 || asks < gate->least)
+        gate->least = asks;
+    gate->rules |= UINT64_C(1) << rule;
+}
+
+static void plan_add(struct rule_plan *plan, const struct rule *rule, uint32_t number) {
+    CHECK(number < RULES_MAX && rule->amount >= 0);
+    plan->rules |= UINT64_C(1) << number;
+    gate_add(&plan->amount, number, (uint64_t)rule->amount);
+    gate_add(&plan->drained_percent, number, rule->drained_percent);
+    gate_add(&plan->mean_percent, number, rule->mean_percent);
+    for (int i = 0; i < WINDOW_COUNT; i++)
+        gate_add(&plan->counts[i], number, rule->counts[i]);
+}
+
 void rules_prepare(struct rule_set *set) {
-    memset(set->candidates, 0, sizeof(set->candidates));
+    memset(set->plans, 0, sizeof(set->plans));
     CHECK(set->count <= RULES_MAX);
     for (uint32_t i = 0; i < set->count; i++)
         for (uint32_t kind = 0; kind < 2; kind++)
             for (uint32_t operation = 0; operation < 6; operation++)
                 if ((set->rules[i].kinds & (1u << kind)) != 0 &&
                     (set->rules[i].operations & (1u << operation)) != 0)
-                    set->candidates[kind][operation] |= UINT64_C(1) << i;
+                    plan_add(&set->plans[kind][operation], &set->rules[i], i);
 }
 
 bool rules_are_equal(const struct rule_set *a, const struct rule_set *b) {

@@ -58,12 +58,24 @@ struct rule {
 };
 static_assert(sizeof(struct rule) == 208, "no padding");
 
+// Of the rules that have a condition the least that any of them asks for: a payment that falls
+// short of it is out of all of them at once.
+struct rule_gate {
+    uint64_t rules; // bits
+    uint64_t least;
+};
+
+// The rules that look at a kind of wallet and an operation, and what most payments are stopped by.
+struct rule_plan {
+    uint64_t rules; // bits
+    struct rule_gate amount, drained_percent, mean_percent, counts[WINDOW_COUNT];
+};
+
 struct rule_set {
     uint32_t version; // 0: there never were any rules
     uint32_t count;
     struct rule rules[RULES_MAX];
-    // Which rules look at a kind of wallet and an operation (its bit's place): made from the rules.
-    uint64_t candidates[2][6];
+    struct rule_plan plans[2][6]; // kind, place of the operation's bit: made from the rules
 };
 
 // A payment as the rules see it.
@@ -87,12 +99,26 @@ struct verdict {
 // Whether the rules may be kept: names, bounds, no name twice, only debits are held, amounts only
 // with currencies. `ret_why` is a static sentence. Thread: any, as for all here.
 bool rules_are_valid(const struct rule_set *set, const char **ret_why);
-// Fills in `candidates`. Only for valid rules.
+// Fills in `plans`. Only for valid rules.
 void rules_prepare(struct rule_set *set);
 bool rules_are_equal(const struct rule_set *a, const struct rule_set *b); // but for the version
 // The rules of a record: count x struct rule. False: these are none.
 bool rules_decode(struct slice bytes, uint32_t version, struct rule_set *ret_set);
-// `habits` may be NULL: nothing was seen of the wallet yet.
+// The plan for who pays and what; `operation` is one of enum rule_operation.
+static inline const struct rule_plan *rules_plan(const struct rule_set *set, enum wallet_kind kind,
+                                                 uint8_t operation) {
+    CHECK(kind <= WALLET_MERCHANT && operation != 0 && operation <= RULE_ON_DEPOSIT);
+    return &set->plans[kind][__builtin_ctz(operation)];
+}
+// The rules of a plan that a payment may still hit, by what is cheap to see: bits. Of most payments
+// none is left, and nothing else needs to be known of them. `habits` may be NULL, here and below:
+// nothing was seen of the wallet yet.
+uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t available,
+                    const struct habits *habits);
+// Those of them that do.
+void rules_judge_left(const struct rule_set *set, uint64_t left, const struct payment *payment,
+                      const struct habits *habits, struct verdict *ret_verdict);
+// Both.
 void rules_judge(const struct rule_set *set, const struct payment *payment,
                  const struct habits *habits, struct verdict *ret_verdict);
 // One sentence with the numbers that led to it: why the rule that decides has hit.

@@ -3,7 +3,7 @@
 #include "ledger/money.h"
 #include "ledger/rules.h"
 
-static const char *const window_names[WINDOW_COUNT] = {"hour", "day", "week"};
+static const char *const window_names[WINDOW_COUNT] = {"an hour", "a day", "a week"};
 
 void rules_add_amount(struct buffer *buffer, int64_t amount, const struct currency *currency) {
     int64_t unit = 1;
@@ -46,12 +46,12 @@ static void add_windows(struct buffer *buffer, const struct rule *rule,
         int64_t all = sum.sum > LIMIT_AMOUNT_MAX - payment->amount ? LIMIT_AMOUNT_MAX
                                                                    : sum.sum + payment->amount;
         if (rule->counts[i] != 0)
-            buffer_add_format(buffer, ", payment %u within a %s", sum.count + 1, window_names[i]);
+            buffer_add_format(buffer, ", payment %u within %s", sum.count + 1, window_names[i]);
         if (rule->sums[i] == 0)
             continue;
         BUFFER_ADD(buffer, ", ");
         rules_add_amount(buffer, all, payment->currency);
-        buffer_add_format(buffer, " within a %s", window_names[i]);
+        buffer_add_format(buffer, " within %s", window_names[i]);
     }
 }
 

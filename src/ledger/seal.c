@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "ledger/record_frame.h"
+#include "ledger/request.h"
 
 bool record_kind_seals(uint8_t kind) {
     return kind == RECORD_WALLET || kind == RECORD_TRANSACTION || kind == RECORD_HOLD ||
@@ -68,6 +69,31 @@ static void head_end(const struct head *head, uint8_t *record) {
         memcpy(record + head->places[i], &head->positions[i], sizeof(head->positions[i]));
 }
 
+// The half of the request's digest that is of its texts.
+static uint64_t high_of(const uint8_t *record, const struct frame *frame) {
+    uint64_t high = 0;
+    if ((frame->flags & FLAG_KEY) != 0)
+        memcpy(&high, record + REQUEST_HIGH_AT, sizeof(high));
+    return high;
+}
+
+static void set_high(uint8_t *record, const struct frame *frame, uint64_t high) {
+    if ((frame->flags & FLAG_KEY) != 0)
+        memcpy(record + REQUEST_HIGH_AT, &high, sizeof(high));
+}
+
+// What keeps no text keeps nothing of one either: whose key would it be under?
+static void forget_texts(uint8_t *record, struct frame *frame) {
+    struct digest128 request = {.high = high_of(record, frame)};
+    if (request.high == 0)
+        return;
+    memcpy(&request.low, record + REQUEST_HIGH_AT - sizeof(request.low), sizeof(request.low));
+    if (request.high == request_textless(request.low))
+        return;
+    set_high(record, frame, 0);
+    (void)finish(record, record + frame->size, frame);
+}
+
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner) {
     struct frame frame;
     CHECK(buffer->size - start >= sizeof(frame));
@@ -75,20 +101,25 @@ void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, 
     CHECK(frame.size == buffer->size - start);
     CHECK((frame.flags & FLAG_SEALED) == 0 && frame.key_space == 0);
     size_t text_bytes = free_texts_size(&frame);
-    if (!record_kind_seals(frame.kind) || text_bytes == 0)
+    if (!record_kind_seals(frame.kind) || text_bytes == 0) {
+        forget_texts(buffer->bytes + start, &frame);
         return;
-    (void)buffer_room(buffer, SEAL_OVERHEAD + 8);
+    }
+    (void)buffer_room(buffer, SEAL_BYTES_MAX);
     uint8_t *record = buffer->bytes + start;
     uint8_t *place = record + free_texts_at(&frame);
     frame.key_space = vault->key_of(vault, owner);
     frame.flags |= FLAG_SEALED;
     CHECK(frame.key_space != 0);
     memmove(place + SEAL_NONCE_BYTES, place, text_bytes);
+    uint64_t high = high_of(record, &frame);
+    memcpy(place + SEAL_NONCE_BYTES + text_bytes, &high, sealed_size(&frame) - text_bytes);
+    set_high(record, &frame, 0);
     struct head head;
     head_begin(&head, record, &frame);
-    vault->seal(vault, frame.key_space, head.bytes, place, text_bytes);
+    vault->seal(vault, frame.key_space, head.bytes, place, sealed_size(&frame));
     head_end(&head, record);
-    buffer->size = start + finish(record, place + text_bytes + SEAL_OVERHEAD, &frame);
+    buffer->size = start + finish(record, place + sealed_size(&frame) + SEAL_OVERHEAD, &frame);
 }
 
 size_t record_encode_again(const struct record *record, struct slice bytes,
@@ -99,7 +130,7 @@ size_t record_encode_again(const struct record *record, struct slice bytes,
         return record_encode(record, buffer);
     memcpy(&sealed, bytes.bytes, sizeof(sealed));
     CHECK(record->sealed_by == sealed.key_space && sealed.size == bytes.size);
-    size_t text_bytes = free_texts_size(&sealed) + SEAL_OVERHEAD, text_at = free_texts_at(&sealed);
+    size_t text_bytes = sealed_size(&sealed) + SEAL_OVERHEAD, text_at = free_texts_at(&sealed);
     CHECK(text_at + text_bytes <= sealed.size);
     (void)record_encode(record, buffer); // without the texts
     (void)buffer_room(buffer, text_bytes + 8);
@@ -135,15 +166,18 @@ size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_
     if (frame.size > bytes.size || !record_kind_seals(frame.kind))
         return 0;
     size_t text_bytes = free_texts_size(&frame), text_at = free_texts_at(&frame);
-    if (text_at + text_bytes + SEAL_OVERHEAD > frame.size)
+    if (text_at + sealed_size(&frame) + SEAL_OVERHEAD > frame.size)
         return 0;
     memcpy(ret_place, bytes.bytes, frame.size);
     uint8_t *place = ret_place + text_at;
     struct head head;
     head_begin(&head, ret_place, &frame);
-    bool is_open = vault->unseal(vault, frame.key_space, head.bytes, place, text_bytes);
+    bool is_open = vault->unseal(vault, frame.key_space, head.bytes, place, sealed_size(&frame));
     head_end(&head, ret_place);
     if (is_open) {
+        uint64_t high = 0;
+        memcpy(&high, place + SEAL_NONCE_BYTES + text_bytes, sealed_size(&frame) - text_bytes);
+        set_high(ret_place, &frame, high);
         memmove(place, place + SEAL_NONCE_BYTES, text_bytes);
     } else {
         text_bytes = 0;

@@ -6,6 +6,9 @@
 // Only positions of other records are not: they change when books move to another engine, which
 // needs no key for that.
 //
+// The digest of a request would let guesses at a destroyed text be tested: the half of it that is
+// of the texts (request.h) is sealed with them, and records without such texts are without it.
+//
 // Whose a record is: the wallet's owner who pays, of a deposit who receives; of a refund the one
 // who gets his money back.
 #pragma once
@@ -15,6 +18,8 @@
 // In front of sealed texts stands a nonce, behind them a tag.
 #define SEAL_NONCE_BYTES 24
 #define SEAL_OVERHEAD    (SEAL_NONCE_BYTES + 16)
+// How much a record grows at most: half a digest, and padding.
+#define SEAL_BYTES_MAX (SEAL_OVERHEAD + 8 + 8)
 
 // Who keeps the keys. Engines put this first in their own structs.
 struct text_vault {
@@ -35,7 +40,8 @@ bool record_kind_seals(uint8_t kind);
 struct id record_seal_wallet(const struct record *record);
 
 // Seals the free texts of the record that was encoded last, from `start` to the buffer's end.
-// Without such texts it stays as it is. Thread: one per buffer.
+// Without such texts it only loses what its request's digest says of some; no `owner` then.
+// Thread: one per buffer.
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner);
 
 // Appends a record that was decoded from `bytes` and whose positions were changed since: sealed
@@ -45,6 +51,6 @@ size_t record_encode_again(const struct record *record, struct slice bytes, stru
 bool record_is_sealed(struct slice bytes);
 uint64_t record_sealed_by(struct slice bytes); // the key's number; 0: by none
 // Writes the record as it was before it was sealed to `ret_place`, which has room for `bytes.size`;
-// when the key is gone, without its free texts. Returns the size; 0: this is no such record, which
-// whoever decodes it will tell.
+// when the key is gone, without its free texts and half a digest. Returns the size; 0: this is no
+// such record, which whoever decodes it will tell.
 size_t record_reveal(struct slice bytes, struct text_vault *vault, uint8_t *ret_place);

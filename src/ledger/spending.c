@@ -20,8 +20,7 @@ static uint32_t day_of(uint64_t time_ms) {
     return (uint32_t)(time_ms / DAY_MS);
 }
 
-// What was spent so far in the day and month of `now_ms`.
-static struct spent spent_now(const struct spent *spent, uint64_t now_ms) {
+struct spent spending_now(const struct spent *spent, uint64_t now_ms) {
     struct spent now = {.day = day_of(now_ms)};
     if (spent == NULL || spent->day == 0)
         return now;
@@ -33,6 +32,35 @@ static struct spent spent_now(const struct spent *spent, uint64_t now_ms) {
     return now;
 }
 
+uint64_t spending_begins_ms(uint32_t day) {
+    return day * DAY_MS;
+}
+
+uint64_t spending_ends_ms(uint32_t day, enum spending_period period) {
+    uint32_t month = spending_month_of(day);
+    CHECK(period == SPENDING_DAY || period == SPENDING_MONTH);
+    do
+        day++;
+    while (period == SPENDING_MONTH && spending_month_of(day) == month);
+    return spending_begins_ms(day);
+}
+
+const struct spending_limit *spending_limit_of(const struct spending_limits *limits,
+                                               const struct wallet *wallet,
+                                               const struct currency *currency) {
+    const struct spending_limit *of_kind = NULL;
+    for (uint32_t i = 0; limits != NULL && i < limits->count; i++) {
+        const struct spending_limit *limit = &limits->items[i];
+        if (limit->kind != wallet->kind || !currency_equal(&limit->currency, currency))
+            continue;
+        if (limit->has_tier && limit->tier == wallet->tier)
+            return limit;
+        if (!limit->has_tier)
+            of_kind = limit;
+    }
+    return of_kind;
+}
+
 static const struct spending_limit *limit_of(const struct command *command,
                                              const struct docket *docket) {
     switch ((enum command_type)command->type) {
@@ -42,20 +70,9 @@ static const struct spending_limit *limit_of(const struct command *command,
     case COMMAND_HOLD: break;
     default: return NULL;
     }
-    const struct spending_limits *limits = docket->limits;
-    const struct wallet *wallet = docket->wallet;
-    const struct spending_limit *of_kind = NULL;
-    for (uint32_t i = 0; limits != NULL && i < limits->count; i++) {
-        const struct spending_limit *limit = &limits->items[i];
-        if (limit->kind != wallet->kind ||
-            !currency_equal(&limit->currency, &docket->currency->currency))
-            continue;
-        if (limit->has_tier && limit->tier == wallet->tier)
-            return limit;
-        if (!limit->has_tier)
-            of_kind = limit;
-    }
-    return of_kind;
+    if (docket->limits == NULL)
+        return NULL;
+    return spending_limit_of(docket->limits, docket->wallet, &docket->currency->currency);
 }
 
 static bool exceeds(int64_t limit, int64_t sum, int64_t amount) {
@@ -67,7 +84,7 @@ enum status spending_check(const struct command *command, const struct docket *d
     const struct spending_limit *limit = limit_of(command, docket);
     if (limit == NULL)
         return STATUS_ok;
-    struct spent spent = spent_now(docket->spent, docket->now_ms);
+    struct spent spent = spending_now(docket->spent, docket->now_ms);
     const struct {
         int64_t limit, sum;
         enum spending_period period;
@@ -110,7 +127,7 @@ void spending_facts_of(const struct command *command, const struct docket *docke
     bool frees = freed > 0 && docket->spent != NULL && docket->spent->day != 0;
     if (!counts && !frees)
         return;
-    struct spent spent = spent_now(docket->spent, docket->now_ms);
+    struct spent spent = spending_now(docket->spent, docket->now_ms);
     if (counts && spent.month_sum <= LIMIT_AMOUNT_MAX - amount) {
         spent.day_sum += amount;
         spent.month_sum += amount;

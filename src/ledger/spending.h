@@ -26,7 +26,16 @@ struct spending_limits {
 
 enum spending_period { SPENDING_TRANSACTION = 1, SPENDING_DAY, SPENDING_MONTH };
 
-// Months since January 1970 of a day since 1970-01-01. Thread: any, as for all here.
+// What holds for such a wallet; NULL: it may spend what it has. Thread: any, as for all here.
+const struct spending_limit *spending_limit_of(const struct spending_limits *limits,
+                                               const struct wallet *wallet,
+                                               const struct currency *currency);
+// What was spent so far in the day and month of `now_ms`. `spent` may be NULL: nothing ever was.
+struct spent spending_now(const struct spent *spent, uint64_t now_ms);
+uint64_t spending_begins_ms(uint32_t day);
+// When that day ends, or that month.
+uint64_t spending_ends_ms(uint32_t day, enum spending_period period);
+// Months since January 1970 of a day since 1970-01-01.
 uint32_t spending_month_of(uint32_t day);
 // The rung: STATUS_limit_exceeded with what was asked, what is left, and the period as `detail`.
 MUST_CHECK enum status spending_check(const struct command *command, const struct docket *docket,

@@ -4,10 +4,11 @@
 
 #include "base/check.h"
 
+// Of a wallet on another shard the record there made the version.
 static uint64_t of_transaction(const struct transaction_facts *facts, struct id wallet) {
-    if (id_equal(facts->debit.wallet, wallet))
-        return facts->debit.version;
-    return id_equal(facts->credit.wallet, wallet) ? facts->credit.version : 0;
+    const struct posting_side *side =
+        id_equal(facts->debit.wallet, wallet) ? &facts->debit : &facts->credit;
+    return id_equal(side->wallet, wallet) && !posting_is_elsewhere(side) ? side->version : 0;
 }
 
 // Approvals hold nothing, and findings about what was done do not either.
@@ -17,6 +18,8 @@ static uint64_t of_parked(const struct parked_facts *facts, struct id wallet) {
 
 uint64_t record_makes_version(const struct record *record, struct id wallet) {
     CHECK(!id_is_zero(wallet));
+    if (record->arrives && record_is_of_thing(record))
+        return 0; // another shard's record made it
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET:
         return id_equal(record->wallet.id, wallet) && !record->wallet.unchanged

@@ -79,39 +79,45 @@ static uint32_t folder_currencies(struct engine *engine, struct currency_account
     return model->currency_count;
 }
 
-static void folder_wallets(struct engine *engine,
-                           void (*each)(void *context, const struct wallet *wallet),
-                           void *context) {
+static enum status folder_wallets(struct engine *engine,
+                                  void (*each)(void *context, const struct wallet *wallet),
+                                  void *context) {
     const struct tally_map *map = &((struct cold_folder *)engine)->model.wallets;
     for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;)
         each(context, &((const struct model_wallet *)tally_map_at(map, i))->wallet);
+    return STATUS_ok;
 }
 
-static void folder_habits(struct engine *engine,
-                          void (*each)(void *context, struct id wallet,
-                                       const struct habits *habits),
-                          void *context) {
+static enum status folder_habits(struct engine *engine,
+                                 void (*each)(void *context,
+                                              struct id wallet, const struct habits *habits),
+                                 void *context) {
     const struct tally_map *map = &((struct cold_folder *)engine)->model.wallets;
     for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;) {
         const struct model_wallet *item = tally_map_at(map, i);
         if (item->habits != NULL && item->habits->version != 0)
             each(context, item->wallet.id, item->habits);
     }
+    return STATUS_ok;
 }
 
-static void folder_holds(struct engine *engine,
-                         void (*each)(void *context, const struct hold *hold), void *context) {
+static enum status folder_holds(struct engine *engine,
+                                void (*each)(void *context, const struct hold *hold),
+                                void *context) {
     const struct tally_map *map = &((struct cold_folder *)engine)->model.holds;
     for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;)
         each(context, &((const struct model_hold *)tally_map_at(map, i))->hold);
+    return STATUS_ok;
 }
 
-static void folder_withdrawals(struct engine *engine,
-                               void (*each)(void *context, const struct withdrawal *withdrawal),
-                               void *context) {
+static enum status folder_withdrawals(struct engine *engine,
+                                      void (*each)(void *context,
+                                                   const struct withdrawal *withdrawal),
+                                      void *context) {
     const struct tally_map *map = &((struct cold_folder *)engine)->model.withdrawals;
     for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;)
         each(context, &((const struct model_withdrawal *)tally_map_at(map, i))->withdrawal);
+    return STATUS_ok;
 }
 
 static const struct engine_port folder_port = {
@@ -175,6 +181,11 @@ static money_total total_of(struct slice text) {
     return total;
 }
 
+// Whoever hashes says what `why` says.
+static enum status read_status(struct engine *engine) {
+    return ((struct cold_postgres *)engine)->link.why[0] == '\0' ? STATUS_ok : STATUS_busy;
+}
+
 static uint32_t postgres_currencies(struct engine *engine, struct currency_account *ret_accounts,
                                     uint32_t count_max) {
     struct cold_postgres *cold = (struct cold_postgres *)engine;
@@ -194,12 +205,12 @@ static uint32_t postgres_currencies(struct engine *engine, struct currency_accou
         account->currency.exponent = (uint8_t)rows_number(&rows, 1);
     }
     rows_close(&rows);
-    return count;
+    return read_status(engine) == STATUS_ok ? count : ENGINE_UNREAD;
 }
 
-static void postgres_wallets(struct engine *engine,
-                             void (*each)(void *context, const struct wallet *wallet),
-                             void *context) {
+static enum status postgres_wallets(struct engine *engine,
+                                    void (*each)(void *context, const struct wallet *wallet),
+                                    void *context) {
     struct rows rows;
     rows_open(&rows, &((struct cold_postgres *)engine)->link, "wallets_to_hash",
               "SELECT id, currency::bigint, kind::bigint, status::bigint, balance, held, "
@@ -215,27 +226,27 @@ static void postgres_wallets(struct engine *engine,
                                        .credit_limit = rows_number(&rows, 6),
                                        .version = (uint64_t)rows_number(&rows, 7)});
     rows_close(&rows);
+    return read_status(engine);
 }
 
-static void postgres_habits(struct engine *engine,
-                            void (*each)(void *context, struct id wallet,
-                                         const struct habits *habits),
-                            void *context) {
+static enum status postgres_habits(struct engine *engine,
+                                   void (*each)(void *context,
+                                                struct id wallet, const struct habits *habits),
+                                   void *context) {
     struct rows rows;
     rows_open(&rows, &((struct cold_postgres *)engine)->link, "habits_to_hash",
               "SELECT id, habits FROM wallets WHERE habits IS NOT NULL");
     for (; rows.is_there; rows_next(&rows)) {
-        struct habits habits = {0};
-        struct slice bytes = rows_bytes(&rows, 1);
-        if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
-            memcpy(&habits, bytes.bytes, sizeof(habits));
+        struct habits habits = habits_of_bytes(rows_bytes(&rows, 1));
         each(context, rows_id(&rows, 0), &habits);
     }
     rows_close(&rows);
+    return read_status(engine);
 }
 
-static void postgres_holds(struct engine *engine,
-                           void (*each)(void *context, const struct hold *hold), void *context) {
+static enum status postgres_holds(struct engine *engine,
+                                  void (*each)(void *context, const struct hold *hold),
+                                  void *context) {
     struct rows rows;
     rows_open(&rows, &((struct cold_postgres *)engine)->link, "holds_to_hash",
               "SELECT id, wallet, merchant, amount, captured, expires_at_ms, status::bigint "
@@ -249,11 +260,13 @@ static void postgres_holds(struct engine *engine,
                                      .expires_at_ms = (uint64_t)rows_number(&rows, 5),
                                      .status = (uint8_t)rows_number(&rows, 6)});
     rows_close(&rows);
+    return read_status(engine);
 }
 
-static void postgres_withdrawals(struct engine *engine,
-                                 void (*each)(void *context, const struct withdrawal *withdrawal),
-                                 void *context) {
+static enum status postgres_withdrawals(struct engine *engine,
+                                        void (*each)(void *context,
+                                                     const struct withdrawal *withdrawal),
+                                        void *context) {
     struct rows rows;
     rows_open(&rows, &((struct cold_postgres *)engine)->link, "withdrawals_to_hash",
               "SELECT id, wallet, amount, status::bigint FROM withdrawals");
@@ -263,6 +276,7 @@ static void postgres_withdrawals(struct engine *engine,
                                            .amount = rows_number(&rows, 2),
                                            .status = (uint8_t)rows_number(&rows, 3)});
     rows_close(&rows);
+    return read_status(engine);
 }
 
 static const struct engine_port postgres_port = {

@@ -82,6 +82,11 @@ static enum status lazy_map(struct disk_file *file, uint64_t size, const uint8_t
     return real_file(file)->driver->map(real_file(file), size, ret_bytes);
 }
 
+static enum status lazy_map_over(struct disk_file *file, uint64_t offset, size_t size,
+                                 void *address) {
+    return real_file(file)->driver->map_over(real_file(file), offset, size, address);
+}
+
 static enum status lazy_rename(struct disk *disk, const char *from, const char *to) {
     return real_disk(disk)->driver->rename(real_disk(disk), from, to);
 }
@@ -118,6 +123,7 @@ static const struct disk_driver lazy_driver = {
     .truncate = lazy_truncate,
     .sync = lazy_sync,
     .map = lazy_map,
+    .map_over = lazy_map_over,
     .rename = lazy_rename,
     .remove = lazy_remove,
     .sync_folder = lazy_sync_folder,

@@ -157,7 +157,7 @@ void rows_out_send_heads(struct rows_out *out, uint64_t round) {
         for (uint32_t i = 0; i < 5; i++)
             parameter_column(&parameters, &out->heads.columns[i]);
         parameter_number(&parameters, (int64_t)round);
-        link_send(out->link, SQL_CHANGE_SLOTS, &parameters);
+        link_send(out->link, SQL_MOVE_HEADS, &parameters);
         begin(&out->heads, HEADS_BYTES);
     }
     send(out, &out->uses, SQL_MOVE_USES, 2, 0);

@@ -247,6 +247,8 @@ static struct curl_slist *connection_headers(struct client_connection *connectio
         list = header_add(connection, list, "Idempotency-Key", "", request->idempotency_key, "");
     if (request->if_version != NULL)
         list = header_add(connection, list, "If-Match", "\"", request->if_version, "\"");
+    if (request->prefer != NULL)
+        list = header_add(connection, list, "Prefer", "", request->prefer, "");
     return list;
 }
 

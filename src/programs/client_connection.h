@@ -32,6 +32,7 @@ struct client_request {
     struct slice body;           // empty: none
     const char *idempotency_key; // NULL: none
     const char *if_version;      // NULL: none; digits, sent as If-Match
+    const char *prefer;          // NULL: none
 };
 
 struct client_answer {

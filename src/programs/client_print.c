@@ -63,7 +63,7 @@ static struct slice currency_of(struct printer *printer, struct json_value thing
     return buffer_slice(&printer->currency_asked);
 }
 
-static void add_value(struct buffer *out, struct json_value value) {
+static void add_plain(struct buffer *out, struct json_value value) {
     int64_t integer;
     switch (json_kind(value)) {
     case JSON_TEXT: client_text_add(out, json_text(value)); break;
@@ -73,6 +73,20 @@ static void add_value(struct buffer *out, struct json_value value) {
             buffer_add_i64(out, integer);
         break;
     default: BUFFER_ADD(out, "-"); break;
+    }
+}
+
+// Of an array its items, one behind another.
+static void add_value(struct buffer *out, struct json_value value) {
+    if (json_kind(value) != JSON_ARRAY) {
+        add_plain(out, value);
+        return;
+    }
+    struct json_cursor cursor = json_items(value);
+    struct json_value item;
+    for (bool first = true; json_next_item(&cursor, &item); first = false) {
+        buffer_add_text(out, first ? "" : ", ");
+        add_plain(out, item);
     }
 }
 
@@ -252,6 +266,15 @@ static const struct table tables[] = {
       {"score", "score", 0},
       {"wallet", "wallet", 0},
       {"why", "sentence", 0}}},
+    {"webhooks",
+     {{"name", "name", 0},
+      {"state", "state", 0},
+      {"waiting", "waiting", 0},
+      {"lag s", "lag_seconds", 0},
+      {"oldest event", "oldest_event", 0},
+      {"url", "url", 0},
+      {"last error", "last_error", 0},
+      {"at", "last_error_at", 0}}},
     {"audit",
      {{"time", "at", 0},
       {"principal", "principal", 0},
@@ -371,6 +394,36 @@ static enum client_exit print_integrity(struct json_value document, struct buffe
     return consistent ? CLIENT_EXIT_OK : CLIENT_EXIT_REFUSED;
 }
 
+static void print_limits(struct json_value document, struct buffer *out) {
+    static const char *const sums[] = {"limit", "spent", "left"};
+    struct slice currency = client_json_text(document, "currency");
+    struct client_grid grid = {0};
+    struct json_value limits, item, value;
+    client_grid_add_column(&grid, "per", false);
+    for (size_t at = 0; at < sizeof(sums) / sizeof(sums[0]); at++)
+        client_grid_add_column(&grid, sums[at], true);
+    client_grid_add_column(&grid, "until", false);
+    if (client_json_find(document, "limits", &limits) && json_kind(limits) == JSON_ARRAY) {
+        struct json_cursor cursor = json_items(limits);
+        while (json_next_item(&cursor, &item)) {
+            client_text_add(&grid.text, client_json_text(item, "period"));
+            client_grid_end_cell(&grid);
+            for (size_t at = 0; at < sizeof(sums) / sizeof(sums[0]); at++) {
+                if (client_json_find(item, sums[at], &value))
+                    client_amount_add(&grid.text, client_json_integer(item, sums[at], 0), currency);
+                client_grid_end_cell(&grid);
+            }
+            client_text_add(&grid.text, client_json_text(item, "ends_at"));
+            client_grid_end_cell(&grid);
+        }
+    }
+    if (grid.cell_count > 0)
+        client_grid_add_to(&grid, true, out);
+    else
+        BUFFER_ADD(out, "no limits: it may spend what it has\n");
+    client_grid_done(&grid);
+}
+
 enum client_exit client_print_answer(const struct client_view *view, struct slice body) {
     struct printer printer = {.view = view, .parser = json_open()};
     buffer_add_slice(&printer.document, body);
@@ -387,6 +440,8 @@ enum client_exit client_print_answer(const struct client_view *view, struct slic
         BUFFER_ADD(&out, "\n");
     } else if (view->verb->shape == CLIENT_SHOW_INTEGRITY) {
         result = print_integrity(document, &out);
+    } else if (view->verb->shape == CLIENT_SHOW_LIMITS) {
+        print_limits(document, &out);
     } else if (view->verb->shape == CLIENT_SHOW_OBJECT) {
         print_object(&printer, document, &out);
     } else {

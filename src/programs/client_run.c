@@ -194,6 +194,8 @@ const struct subcommand *client_subcommands(void) {
         {"transaction", "show|list", "Shows transactions", client_run},
         {"history", "WALLET", "Lists a wallet's transactions", client_run},
         {"keys", "create|list|revoke", "Makes, lists and revokes API keys", client_run},
+        {"webhooks", "list|resume|pause|skip|replay", "Endpoints that are told what happens",
+         client_run},
         {"audit", "[FILTERS]", "Who did what, and what was refused", client_run},
         {"check-integrity", "", "Adds up all the books", client_run},
         {"import", "FILE", "Loads operations from NDJSON or CSV, of any size", import_run},

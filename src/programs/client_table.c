@@ -55,6 +55,15 @@ FIELD(direction, .name = "direction", .help = "credit (it is given money) or deb
       .place = CLIENT_IN_BODY, .positional = true, .required = true);
 FIELD(reason_required, .name = "reason", .help = "why, kept in the books",
       .place = CLIENT_IN_BODY, .positional = true, .required = true);
+FIELD(webhook_in_path, .name = "name", .help = "the endpoint, as the configuration calls it",
+      .place = CLIENT_IN_PATH, .positional = true, .required = true);
+FIELD(webhook_event, .name = "event", .help = "the oldest event that is not delivered",
+      .place = CLIENT_IN_BODY, .positional = true, .required = true);
+FIELD(webhook_from, .name = "from",
+      .help = "since when, such as 2026-01-31 or 2026-01-31T12:00:00Z", .place = CLIENT_IN_BODY,
+      .positional = true, .required = true);
+FIELD(webhook_reason, .name = "reason", .help = "why, in up to 64 plain characters",
+      .place = CLIENT_IN_BODY, .positional = true, .required = true);
 FIELD(key_role, .name = "role",
       .help = "admin, service, auditor, operator, support, merchant, customer or your own",
       .place = CLIENT_IN_BODY,
@@ -139,6 +148,9 @@ static const struct client_verb table[] = {
     {"wallet", "balance", "GET", "/v1/wallets/{wallet}/balance", NULL,
      "shows the balance, now or in the past", CLIENT_SHOW_OBJECT, false,
      {&wallet_in_path, &at_time}},
+    {"wallet", "limits", "GET", "/v1/wallets/{wallet}/limits", NULL,
+     "shows what it may spend, and what is used of that", CLIENT_SHOW_LIMITS, false,
+     {&wallet_in_path}},
     {"wallet", "freeze", "PATCH", "/v1/wallets/{wallet}", "\"status\":\"frozen\"",
      "stops all payments out of a wallet", CLIENT_SHOW_OBJECT, true,
      {&wallet_in_path, &reason}},
@@ -247,6 +259,21 @@ static const struct client_verb table[] = {
     {"keys", "revoke", "DELETE", "/v1/keys/{id}", NULL,
      "makes an API key useless at once", CLIENT_SHOW_DONE, false,
      {&key_in_path}},
+    {"webhooks", "list", "GET", "/v1/webhooks", NULL,
+     "lists the endpoints that are told what was committed", CLIENT_SHOW_PAGE, false,
+     {NULL}},
+    {"webhooks", "resume", "POST", "/v1/webhooks/{name}/resume", NULL,
+     "goes on with one that is gone or paused", CLIENT_SHOW_OBJECT, false,
+     {&webhook_in_path, &webhook_reason}},
+    {"webhooks", "pause", "POST", "/v1/webhooks/{name}/pause", NULL,
+     "delivers nothing to one until it is resumed", CLIENT_SHOW_OBJECT, false,
+     {&webhook_in_path, &webhook_reason}},
+    {"webhooks", "skip", "POST", "/v1/webhooks/{name}/skip", NULL,
+     "gives up the oldest change that one does not take", CLIENT_SHOW_OBJECT, false,
+     {&webhook_in_path, &webhook_event, &webhook_reason}},
+    {"webhooks", "replay", "POST", "/v1/webhooks/{name}/replay", NULL,
+     "tells one again what was committed since a time", CLIENT_SHOW_OBJECT, false,
+     {&webhook_in_path, &webhook_from, &webhook_reason}},
     {"audit", NULL, "GET", "/v1/audit", NULL,
      "lists who did what, newest first", CLIENT_SHOW_PAGE, false,
      {&audit_principal, &by_resource, &by_operation, &by_outcome, &since, &until, &limit, &cursor}},

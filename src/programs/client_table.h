@@ -35,6 +35,7 @@ enum client_shape {
     CLIENT_SHOW_PAGE,    // a page of things: a table
     CLIENT_SHOW_HISTORY, // a page of transactions as the wallet named first sees them
     CLIENT_SHOW_INTEGRITY,
+    CLIENT_SHOW_LIMITS, // what a wallet may spend: a table
     CLIENT_SHOW_DONE, // nothing comes back
 };
 

@@ -97,6 +97,9 @@ static const struct setting settings[] = {
             "Wallets kept in memory for reads that allow an age, some 700 bytes each."),
     {"kafka", SETTING_KAFKA, 0, 0, 0, 0,
      "Kafka: an object with `brokers` and what docs/kafka.md lists. None: no Kafka."},
+    {"webhooks", SETTING_WEBHOOKS, 0, 0, 0, 0,
+     "Endpoints that are told over HTTP what was committed: an array of up to 16 objects of "
+     "`name`, `url` and what docs/webhooks.md lists. None: nobody is told."},
     {"rate_limits_redis", SETTING_REDIS, 0, 0, 0, 0,
      "HOST:PORT of a Redis through which several nodes share their limits. None: each node limits "
      "by itself, as it does while Redis is away."},
@@ -330,6 +333,8 @@ static bool read_setting(struct config *config, const struct setting *setting,
     case SETTING_SHARDS: return config_read_shards(value, &config->shards, ret_why, why_bytes);
     case SETTING_REPLICAS: return read_replicas(config, value, ret_why, why_bytes);
     case SETTING_KAFKA: return config_read_kafka(value, &config->kafka, ret_why, why_bytes);
+    case SETTING_WEBHOOKS:
+        return config_read_webhooks(value, &config->webhooks, ret_why, why_bytes);
     case SETTING_REDIS:
         return config_read_redis(value, &config->rate_limits_redis, ret_why, why_bytes);
     case SETTING_TLS: return config_read_tls(value, &config->edge, ret_why, why_bytes);
@@ -472,5 +477,7 @@ void config_describe(struct buffer *buffer) {
                 buffer, " (%llu to %llu, default %llu)", (unsigned long long)setting->minimum,
                 (unsigned long long)setting->maximum, (unsigned long long)setting->standard);
         buffer_add_format(buffer, "\n      %s\n", setting->sentence);
+        if (setting->kind == SETTING_KAFKA)
+            config_kafka_describe(buffer);
     }
 }

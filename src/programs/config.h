@@ -22,6 +22,7 @@
 #include "programs/config_kafka.h"
 #include "programs/config_rules.h"
 #include "programs/config_shards.h"
+#include "programs/config_webhooks.h"
 #include "watch/patterns.h"
 
 #define CONFIG_CURRENCIES_MAX 256
@@ -61,6 +62,7 @@ struct config {
     struct role_table roles; // the house's, and those of the configuration
     struct config_kafka kafka;
     struct config_shards shards;
+    struct config_webhooks webhooks;
     bool has_patterns; // they are looked for
     struct pattern_setting patterns[PATTERN_COUNT];
 };
@@ -84,7 +86,8 @@ enum setting_kind {
     SETTING_ENCRYPTION,
     SETTING_LIMITS,
     SETTING_PATTERNS,
-    SETTING_RULES
+    SETTING_RULES,
+    SETTING_WEBHOOKS
 };
 
 struct setting {

@@ -45,6 +45,8 @@ static const struct kafka_setting settings[] = {
     TEXT(events_topic, "florin.events", "The topic of events."),
     TEXT(dead_letter_topic, "florin.dead-letter", "The topic of what can never succeed."),
     TEXT(group, "florin", "The consumer group of the workers."),
+    INTEGER(session_timeout_ms, 1000, 60000, 6000,
+            "A worker that is not heard of for so long has lost its partitions to others."),
     INTEGER(partitions, 1, KAFKA_PARTITIONS_MAX, 12,
             "Partitions of the topic of commands; see docs/kafka.md before changing it."),
     INTEGER(replicas, 1, 16, 3, "How many brokers keep each topic, at least."),

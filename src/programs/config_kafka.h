@@ -39,7 +39,7 @@ struct config_kafka {
     char events_topic[CONFIG_KAFKA_TEXT_BYTES];
     char dead_letter_topic[CONFIG_KAFKA_TEXT_BYTES];
     char group[CONFIG_KAFKA_TEXT_BYTES];
-    uint64_t partitions, replicas, min_insync, retention_hours;
+    uint64_t partitions, replicas, min_insync, retention_hours, session_timeout_ms;
     uint64_t any_host_name, events, commands, queue_writes, work, direct; // 0 or 1
     struct config_kafka_topic topics[CURSOR_OWN_TOPICS_MAX]; // in the order of their cursors' kinds
     uint32_t topic_count;

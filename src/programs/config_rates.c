@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "access/permissions.h"
+#include "programs/config_number.h"
 
 struct word {
     const char *text;
@@ -62,22 +63,13 @@ static bool read_role(struct json_value value, const struct role_table *roles,
     return false;
 }
 
-static bool read_number(struct json_value value, int64_t maximum, uint32_t *ret_number) {
-    int64_t number;
-    if (json_kind(value) != JSON_INTEGER || !json_integer(value, &number) || number < 1 ||
-        number > maximum)
-        return false;
-    *ret_number = (uint32_t)number;
-    return true;
-}
-
 static bool read_member(enum member member, struct json_value value, const struct role_table *roles,
                         struct rate_limit_rule *rule) {
     switch (member) {
     case PER: return read_word(value, scopes, &rule->scope);
-    case REQUESTS: return read_number(value, RATE_LIMIT_REQUESTS_MAX, &rule->requests);
-    case SECONDS: return read_number(value, RATE_LIMIT_SECONDS_MAX, &rule->seconds);
-    case BURST: return read_number(value, RATE_LIMIT_BURST_MAX, &rule->burst);
+    case REQUESTS: return config_number_read(value, 1, RATE_LIMIT_REQUESTS_MAX, &rule->requests);
+    case SECONDS: return config_number_read(value, 1, RATE_LIMIT_SECONDS_MAX, &rule->seconds);
+    case BURST: return config_number_read(value, 1, RATE_LIMIT_BURST_MAX, &rule->burst);
     case CLASS: return read_class(value, &rule->classes);
     case ROLE: return read_role(value, roles, rule);
     case MEMBER_COUNT: break;

@@ -8,7 +8,7 @@
 static const char shape[] =
     "shards must be like [{\"name\": \"a\", \"url\": \"host=db1 dbname=florin user=florin\"}]: "
     "1 to 16, each name once, of up to 32 small letters, digits, - and _, beginning with a letter "
-    "or digit";
+    "or digit; and \"replicas\", an array of up to 4 connection strings";
 
 static bool is_name(struct slice text) {
     if (text.size == 0 || text.size >= SHARD_NAME_BYTES || text.bytes[0] == '-' ||
@@ -22,24 +22,48 @@ static bool is_name(struct slice text) {
     return true;
 }
 
+static bool take_text(struct json_value value, char *place, size_t bytes) {
+    struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
+    if (text.size == 0 || text.size >= bytes || memchr(text.bytes, 0, text.size) != NULL)
+        return false;
+    memcpy(place, text.bytes, text.size);
+    place[text.size] = '\0';
+    return true;
+}
+
+static bool read_replicas(struct json_value value, struct config_shard *shard) {
+    bool ok = json_kind(value) == JSON_ARRAY;
+    if (!ok)
+        return false;
+    struct json_cursor items = json_items(value);
+    struct json_value item;
+    shard->replica_count = 0;
+    while (ok && json_next_item(&items, &item)) {
+        ok = shard->replica_count < SHARD_REPLICAS_MAX &&
+             take_text(item, shard->replicas[shard->replica_count], sizeof(shard->replicas[0]));
+        shard->replica_count += ok;
+    }
+    return ok;
+}
+
 static bool read_one(struct json_value value, struct config_shard *shard) {
     if (json_kind(value) != JSON_OBJECT)
         return false;
     struct json_cursor members = json_members(value);
     struct slice name;
     struct json_value member;
-    while (json_next_member(&members, &name, &member)) {
-        struct slice text = json_kind(member) == JSON_TEXT ? json_text(member) : SLICE("");
-        bool is_url = slice_equal(name, SLICE("url"));
-        if (is_url ? text.size == 0 || text.size >= sizeof(shard->url) ||
-                         memchr(text.bytes, 0, text.size) != NULL
-                   : !slice_equal(name, SLICE("name")) || !is_name(text))
-            return false;
-        char *place = is_url ? shard->url : shard->name;
-        memcpy(place, text.bytes, text.size);
-        place[text.size] = '\0';
+    bool ok = true;
+    while (ok && json_next_member(&members, &name, &member)) {
+        if (slice_equal(name, SLICE("url")))
+            ok = take_text(member, shard->url, sizeof(shard->url));
+        else if (slice_equal(name, SLICE("replicas")))
+            ok = read_replicas(member, shard);
+        else
+            ok = slice_equal(name, SLICE("name")) &&
+                 take_text(member, shard->name, sizeof(shard->name)) &&
+                 is_name(slice_of_text(shard->name));
     }
-    return shard->name[0] != '\0' && shard->url[0] != '\0';
+    return ok && shard->name[0] != '\0' && shard->url[0] != '\0';
 }
 
 static bool is_new(const struct config_shards *shards, uint32_t count) {
@@ -72,7 +96,11 @@ bool config_read_shards(struct json_value value, struct config_shards *ret_shard
 
 void config_shard_places(const struct config_shards *shards,
                          struct shard_place ret_places[SHARDS_MAX]) {
-    for (uint32_t i = 0; i < shards->count; i++)
-        ret_places[i] = (struct shard_place){.name = shards->items[i].name,
-                                             .url = shards->items[i].url};
+    for (uint32_t i = 0; i < shards->count; i++) {
+        const struct config_shard *shard = &shards->items[i];
+        ret_places[i] = (struct shard_place){
+            .name = shard->name, .url = shard->url, .replica_count = shard->replica_count};
+        for (uint32_t k = 0; k < shard->replica_count; k++)
+            ret_places[i].replicas[k] = shard->replicas[k];
+    }
 }

@@ -13,6 +13,8 @@
 struct config_shard {
     char name[SHARD_NAME_BYTES];
     char url[CONFIG_SHARD_URL_BYTES];
+    char replicas[SHARD_REPLICAS_MAX][CONFIG_SHARD_URL_BYTES];
+    uint32_t replica_count;
 };
 
 struct config_shards {

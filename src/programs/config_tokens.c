@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "programs/config_number.h"
 #include "programs/config_text.h"
 
 #define LEEWAY_S_STANDARD  30
@@ -38,16 +39,6 @@ static const char *const expected[MEMBER_COUNT] = {
     [LEEWAY_S] = "must be an integer from 0 to 300",
     [REFRESH_S] = "must be an integer from 10 to 86400",
 };
-
-static bool read_number(struct json_value value, uint32_t minimum, uint32_t maximum,
-                        uint32_t *ret_number) {
-    int64_t number;
-    if (json_kind(value) != JSON_INTEGER || !json_integer(value, &number) || number < minimum ||
-        number > maximum)
-        return false;
-    *ret_number = (uint32_t)number;
-    return true;
-}
 
 static bool read_algorithms(struct json_value value, unsigned *ret_algorithms) {
     unsigned algorithms = 0;
@@ -93,8 +84,9 @@ static bool read_member(enum member member, struct json_value value, struct toke
     case ROLES: return read_roles(value, issuer);
     case ROLE: return config_text_read(value, issuer->role, TOKEN_WORD_BYTES_MAX);
     case OWNER_CLAIM: return config_text_read(value, issuer->owner_claim, TOKEN_WORD_BYTES_MAX);
-    case LEEWAY_S: return read_number(value, 0, TOKEN_LEEWAY_S_MAX, &issuer->leeway_s);
-    case REFRESH_S: return read_number(value, REFRESH_S_MIN, REFRESH_S_MAX, &issuer->refresh_s);
+    case LEEWAY_S: return config_number_read(value, 0, TOKEN_LEEWAY_S_MAX, &issuer->leeway_s);
+    case REFRESH_S:
+        return config_number_read(value, REFRESH_S_MIN, REFRESH_S_MAX, &issuer->refresh_s);
     case MEMBER_COUNT: break;
     }
     UNREACHABLE("a member of an issuer");

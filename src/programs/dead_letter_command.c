@@ -91,10 +91,10 @@ static int show(struct letters *letters) {
 
 // ---- retry ------------------------------------------------------------------------------------
 
-static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                      int64_t offset, const char *why) {
+static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                      int32_t partition, int64_t offset, const char *why) {
     struct letters *letters = context;
-    (void)message, (void)why;
+    (void)ticket, (void)why;
     letters->failed = fate != KAFKA_KEPT;
     if (fate == KAFKA_KEPT)
         printf("It is record %" PRId64 " of partition %d now.\n", offset, partition);

@@ -32,7 +32,7 @@ struct options {
     const char *path;
     const char *refused_path;
     const char *format; // NULL: guessed
-    bool help;
+    bool queues, help;
 };
 
 struct job {
@@ -71,6 +71,7 @@ static void print_help(FILE *file) {
           "  the file's hash and their number: start the same file again unchanged, with the\n"
           "  same API key, within 7 days. Amounts are in minor units.\n\n"
           "  --format ndjson|csv              else the name's end or the first byte decides\n"
+          "  --queue                          through the server's queue, where it has one\n"
           "  --refused PATH                   where refused lines go (FILE.refused)\n"
           "  --url URL                        where the server is (FLORIN_URL)\n"
           "  --key KEY                        the API key (FLORIN_KEY)\n"
@@ -83,6 +84,8 @@ static bool take_word(struct options *options, int argc, char **argv, int *at) {
     bool ok = true;
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         options->help = true;
+    } else if (strcmp(word, "--queue") == 0) {
+        options->queues = true;
     } else if (client_option_take(argc, argv, at, "refused", &options->refused_path)) {
         ok = options->refused_path != NULL;
     } else if (client_option_take(argc, argv, at, "format", &options->format)) {
@@ -243,6 +246,7 @@ static void wire_up(struct job *job, const struct sha256 *hash) {
                                          .progress = &job->progress,
                                          .is_interrupted = &is_interrupted,
                                          .parser = job->answer_parser,
+                                         .queues = job->options.queues,
                                          .patience_s = IMPORT_PATIENCE_S};
     import_report_init(&job->report, job->options.path, job->options.refused_path);
 }

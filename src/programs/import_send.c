@@ -5,6 +5,7 @@
 #include "programs/import_send.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -86,10 +87,10 @@ static bool is_passing(int64_t http) {
 
 // Parses the answer. False: it says nothing final about at least one operation, so all are sent
 // again.
-static bool read_results(struct import_sender *sender, const struct client_answer *answer,
+static bool read_results(struct import_sender *sender, struct slice body,
                          uint32_t count, struct json_value *ret_results, const char **ret_why) {
     struct json_value document;
-    if (!json_parse(sender->parser, answer->body, &document, ret_why))
+    if (!json_parse(sender->parser, body, &document, ret_why))
         return false;
     *ret_why = "the server's answer has another form than expected";
     if (!client_json_find(document, "results", ret_results) ||
@@ -107,33 +108,132 @@ static bool read_results(struct import_sender *sender, const struct client_answe
     return true;
 }
 
+static void take_result(struct import_sender *sender, const struct import_batch *batch,
+                        const struct import_operation *operation, struct json_value item,
+                        bool is_first_try) {
+    struct slice code = client_json_text(item, "code");
+    if (code.size != 0) {
+        struct buffer copy = {0};
+        import_report_refuse(sender->report, operation->line, code,
+                             client_json_text(item, "detail"),
+                             operation_json(batch, operation, &copy), true);
+        buffer_done(&copy);
+        if (operation->name != IMPORT_NO_NAME)
+            import_names_set_refused(sender->names, operation->name);
+        return;
+    }
+    // After a lost answer a replay is this import's own doing.
+    if (is_first_try && client_json_bool(item, "replayed", false))
+        sender->report->replayed_count++;
+    else
+        sender->report->done_count++;
+    if (operation->name != IMPORT_NO_NAME &&
+        !import_names_set_made(sender->names, operation->name, client_json_text(item, "id")))
+        import_names_set_refused(sender->names, operation->name); // an answer without an id
+}
+
 static void take_results(struct import_sender *sender, const struct import_batch *batch,
                          const struct sent *sent, struct json_value results, bool is_first_try) {
-    struct buffer copy = {0};
     struct json_cursor cursor = json_items(results);
     struct json_value item;
-    for (uint32_t at = 0; json_next_item(&cursor, &item); at++) {
-        const struct import_operation *operation = &batch->operations[sent->operations[at]];
-        struct slice code = client_json_text(item, "code");
-        struct slice id = client_json_text(item, "id");
-        if (code.size != 0) {
-            import_report_refuse(sender->report, operation->line, code,
-                                 client_json_text(item, "detail"),
-                                 operation_json(batch, operation, &copy), true);
-            if (operation->name != IMPORT_NO_NAME)
-                import_names_set_refused(sender->names, operation->name);
-            continue;
-        }
-        // After a lost answer a replay is this import's own doing.
-        if (is_first_try && client_json_bool(item, "replayed", false))
-            sender->report->replayed_count++;
-        else
-            sender->report->done_count++;
-        if (operation->name != IMPORT_NO_NAME &&
-            !import_names_set_made(sender->names, operation->name, id))
-            import_names_set_refused(sender->names, operation->name); // an answer without an id
+    for (uint32_t at = 0; json_next_item(&cursor, &item); at++)
+        take_result(sender, batch, &batch->operations[sent->operations[at]], item, is_first_try);
+}
+
+// Asks what became of a queued operation, patiently. False: that is not known yet.
+static bool ask(struct import_sender *sender, const char *place, struct slice *ret_told,
+                const char **ret_why) {
+    const struct client_request request = {.method = "GET", .path = place, .prefer = "wait=20"};
+    struct client_answer answer;
+    struct json_value told;
+    *ret_why = "what was queued has not been carried out yet";
+    if (*sender->is_interrupted ||
+        client_connection_send(sender->connection, &request, &answer) != CLIENT_ANSWERED ||
+        answer.http != 200 || !json_parse(sender->parser, answer.body, &told, ret_why) ||
+        slice_equal(client_json_text(told, "status"), SLICE("queued")))
+        return false;
+    *ret_told = answer.body;
+    return true;
+}
+
+// Adds what is known of a result to `known`: a size, the bytes, and room for the parser. What waits
+// in the queue is asked about first. False: that is not known yet.
+static bool learn(struct import_sender *sender, struct slice place, struct slice problem,
+                  struct buffer *known, const char **ret_why) {
+    struct slice bytes = problem;
+    if (place.size != 0) {
+        struct buffer path = {0};
+        buffer_add(&path, place.bytes, place.size);
+        BUFFER_ADD(&path, "\0");
+        bool ok = ask(sender, (const char *)path.bytes, &bytes, ret_why);
+        buffer_done(&path);
+        if (!ok)
+            return false;
     }
-    buffer_done(&copy);
+    uint64_t size = bytes.size;
+    buffer_add(known, &size, sizeof(size));
+    buffer_add(known, bytes.bytes, bytes.size);
+    memset(buffer_room(known, JSON_PADDING), 0, JSON_PADDING);
+    known->size += JSON_PADDING;
+    return true;
+}
+
+static bool learn_all(struct import_sender *sender, struct json_value results,
+                      struct buffer *known, const char **ret_why) {
+    struct buffer places = {0}, problem = {0};
+    struct json_cursor cursor = json_items(results);
+    struct json_value item;
+    uint64_t size;
+    // Two copies, because each question takes the parser.
+    while (json_next_item(&cursor, &item)) {
+        bool is_queued = slice_equal(client_json_text(item, "status"), SLICE("queued"));
+        struct slice text = is_queued ? client_json_text(item, "location") : (struct slice){0};
+        buffer_reset(&problem);
+        if (text.size == 0) {
+            json_write_value(&problem, item);
+            text = buffer_slice(&problem);
+        }
+        size = text.size;
+        buffer_add(&places, &size, sizeof(size));
+        buffer_add(&places, text.bytes, text.size);
+    }
+    bool ok = true;
+    for (size_t at = 0; at < places.size && ok; at += size) {
+        memcpy(&size, places.bytes + at, sizeof(size));
+        at += sizeof(size);
+        struct slice text = slice_of(places.bytes + at, size);
+        bool is_place = text.size != 0 && text.bytes[0] == '/';
+        ok = learn(sender, is_place ? text : (struct slice){0}, text, known, ret_why);
+    }
+    buffer_done(&places);
+    buffer_done(&problem);
+    return ok;
+}
+
+// Takes an answer whose operations wait in the queue. Nothing is taken before everything is known:
+// until then the batch may be sent again, which changes nothing.
+static bool take_queued(struct import_sender *sender, const struct import_batch *batch,
+                        const struct sent *sent, struct slice body, const char **ret_why) {
+    struct buffer known = {0};
+    struct json_value results, told, result;
+    bool ok = read_results(sender, body, sent->count, &results, ret_why) &&
+              learn_all(sender, results, &known, ret_why);
+    size_t at = 0;
+    for (uint32_t i = 0; ok && at < known.size; i++) {
+        const char *why;
+        uint64_t size;
+        memcpy(&size, known.bytes + at, sizeof(size));
+        struct slice text = slice_of(known.bytes + at + sizeof(size), size);
+        at += sizeof(size) + size + JSON_PADDING;
+        bool is_read = json_parse(sender->parser, text, &told, &why);
+        CHECK(is_read); // it was before
+        if (!client_json_find(told, "result", &result) &&
+            !client_json_find(told, "problem", &result))
+            result = told; // refused at the door
+        take_result(sender, batch, &batch->operations[sent->operations[i]], result, false);
+    }
+    buffer_done(&known);
+    return ok;
 }
 
 // What an answer that is not 200 means. True: try again.
@@ -154,7 +254,8 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
                                  const struct sent *sent, bool is_first_try, const char **ret_why,
                                  uint32_t *ret_retry_after_s) {
     const struct client_request request = {
-        .method = "POST", .path = "/v1/batches", .body = buffer_slice(&sender->body)};
+        .method = "POST", .path = "/v1/batches", .body = buffer_slice(&sender->body),
+        .prefer = sender->queues ? "respond-async" : NULL};
     struct client_answer answer;
     if (client_connection_send(sender->connection, &request, &answer) != CLIENT_ANSWERED) {
         *ret_why = client_connection_trouble(sender->connection);
@@ -162,6 +263,9 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
         return IMPORT_SENT_NO_ANSWER;
     }
     *ret_retry_after_s = answer.retry_after_s;
+    if (answer.http == 202)
+        return take_queued(sender, batch, sent, answer.body, ret_why) ? IMPORT_SENT_OK
+                                                                      : IMPORT_SENT_NO_ANSWER;
     if (answer.http != 200) {
         if (may_try_again(&answer, ret_why))
             return IMPORT_SENT_NO_ANSWER;
@@ -170,7 +274,7 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
         return IMPORT_SENT_REFUSED;
     }
     struct json_value results;
-    if (!read_results(sender, &answer, sent->count, &results, ret_why))
+    if (!read_results(sender, answer.body, sent->count, &results, ret_why))
         return IMPORT_SENT_NO_ANSWER;
     take_results(sender, batch, sent, results, is_first_try);
     return IMPORT_SENT_OK;

@@ -28,6 +28,7 @@ struct import_sender {
     struct client_progress *progress;
     const volatile sig_atomic_t *is_interrupted;
     struct json_parser *parser;
+    bool queues; // the server answers once the batch waits in its queue, and is asked again
     uint32_t patience_s; // how long a batch is tried again and again
     struct buffer body;
 };

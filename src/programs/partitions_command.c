@@ -77,13 +77,9 @@ static int show(struct work *work) {
 // ---- the record ---------------------------------------------------------------------------------
 
 static enum status submit(struct engine *engine, struct command *command) {
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
     struct engine_wait wait;
     engine_wait_init(&wait, engine);
-    engine_wait_submit(&wait, &submission);
-    enum status status = (enum status)outcome.status;
-    engine_wait_release(&wait);
+    enum status status = engine_wait_command(&wait, command);
     engine_wait_done(&wait);
     return status;
 }

@@ -14,6 +14,7 @@
 #include "programs/commands.h"
 #include "programs/config.h"
 #include "programs/serve_options.h"
+#include "programs/serve_shards.h"
 #include "queue/console.h"
 
 #define WHY_BYTES 512
@@ -76,9 +77,9 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
         return false;
     }
     if (wish->config.kafka.brokers[0] == '\0' ||
-        (wish->folder == NULL && wish->postgres == NULL)) {
+        (wish->folder == NULL && wish->postgres == NULL && !serve_has_shards(&wish->config))) {
         (void)complain("say --data DIR or --postgres URL, and --config FILE with the server's "
-                       "settings of Kafka.");
+                       "settings of Kafka; of books on shards the file says where they are.");
         return false;
     }
     int number = wish->topic == NULL ? 0
@@ -101,14 +102,16 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
 static bool open_books(struct wish *wish) {
     char why[WHY_BYTES] = "";
     enum status status;
+    const struct postgres_options in_postgres = {
+        .url = wish->postgres,
+        .without_texts = true,
+        .currencies = wish->config.currencies,
+        .currency_count = wish->config.currency_count,
+        .idempotency_days = (uint32_t)wish->config.idempotency_days};
     if (wish->postgres != NULL) {
-        const struct postgres_options options = {
-            .url = wish->postgres,
-            .without_texts = true,
-            .currencies = wish->config.currencies,
-            .currency_count = wish->config.currency_count,
-            .idempotency_days = (uint32_t)wish->config.idempotency_days};
-        status = postgres_open(&options, why, sizeof(why), &wish->engine);
+        status = postgres_open(&in_postgres, why, sizeof(why), &wish->engine);
+    } else if (wish->folder == NULL) {
+        status = serve_shards_open(&wish->config, &in_postgres, why, sizeof(why), &wish->engine);
     } else {
         const struct embedded_options options = {
             .folder = wish->folder,
@@ -123,7 +126,8 @@ static bool open_books(struct wish *wish) {
         }
         status = embedded_open(&options, why, sizeof(why), &wish->engine);
         if (status == STATUS_busy) {
-            (void)complain("a server runs on these books. Stop it, decide, and start it again.");
+            (void)complain("a server runs on these books. Ask it (GET /v1/queue, and docs/kafka.md "
+                           "for what it decides), or stop it.");
             return false;
         }
     }
@@ -224,7 +228,8 @@ static int reset_one(struct wish *wish, uint32_t partition) {
     enum status status = decision_look(wish->decision, partition, &place);
     if (status != STATUS_ok || !place.has_log) {
         (void)complain(status != STATUS_ok ? status_sentence(status)
-                                           : "the broker does not tell what its log has.");
+                                           : "no broker tells what its log has: it is away, or the "
+                                             "topic was made a moment ago. Ask again.");
         return 1;
     }
     if (!place_wanted(wish, &place, &next)) {

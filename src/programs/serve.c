@@ -27,6 +27,7 @@
 #include "http/tls.h"
 #include "programs/commands.h"
 #include "programs/config.h"
+#include "programs/serve_asking.h"
 #include "programs/serve_chain.h"
 #include "programs/serve_kafka.h"
 #include "programs/serve_filter.h"
@@ -38,6 +39,7 @@
 #include "programs/serve_rules.h"
 #include "programs/serve_shards.h"
 #include "programs/serve_tokens.h"
+#include "programs/serve_webhooks.h"
 #include "programs/version.h"
 
 #define WHY_BYTES            512
@@ -55,6 +57,7 @@ struct serving {
     struct config config;
     const char *kafka_brokers; // NULL: what the configuration says
     struct serve_kafka kafka;
+    struct serve_webhooks webhooks;
     struct serve_chain chain;
     struct pattern_watch *patterns; // NULL: nobody looks
     struct serve_rules rules;
@@ -107,6 +110,7 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
         fprintf(stderr, "florin %s: %s: %s\n", serving->word, serving->config_path, why);
         return false;
     }
+    serve_fill_may_ask(&serving->config.roles, &serving->config.approvals);
     if (serving->kafka_brokers != NULL &&
         !config_kafka_set_brokers(&serving->config.kafka, serving->kafka_brokers)) {
         fprintf(stderr, "florin %s: --kafka needs \"host:port,host:port\".\n", serving->word);
@@ -126,12 +130,6 @@ static bool read_words(int argc, char **argv, struct serving *serving) {
     return true;
 }
 
-// Whoever waits for nobody should not pay for it.
-static const struct approval_rules *approvals_of(const struct serving *serving) {
-    const struct approval_rules *rules = &serving->config.approvals;
-    return rules->count != 0 || rules->expires_in_s != 0 ? rules : NULL;
-}
-
 // The books are in one database, or in several.
 static bool is_in_databases(const struct serving *serving) {
     return serving->postgres != NULL || serve_has_shards(&serving->config);
@@ -144,9 +142,10 @@ static bool is_new_in_databases(const struct serving *serving) {
 
 static bool open_postgres(struct serving *serving, const struct vault_masters *masters) {
     char why[WHY_BYTES] = "";
-    const char *replicas[CONFIG_REPLICAS_MAX];
+    const char *replicas[CONFIG_REPLICAS_MAX + SHARD_REPLICAS_MAX];
+    uint32_t replica_count = serve_shards_replicas(&serving->config, replicas);
     for (uint32_t i = 0; i < serving->config.postgres_replica_count; i++)
-        replicas[i] = serving->config.postgres_replicas[i];
+        replicas[replica_count++] = serving->config.postgres_replicas[i];
     struct postgres_options options = {
         .url = serving->postgres,
         .currencies = serving->config.currencies,
@@ -154,11 +153,11 @@ static bool open_postgres(struct serving *serving, const struct vault_masters *m
         .without_turn = serving->config.postgres_turn == 0,
         .folder = serving->folder,
         .replicas = replicas,
-        .replica_count = serving->config.postgres_replica_count,
+        .replica_count = replica_count,
         .idempotency_days = (uint32_t)serving->config.idempotency_days,
         .cache_wallets = (uint32_t)serving->config.postgres_cache_wallets,
         .replica_lag_ms_max = serving->config.postgres_replica_lag_ms,
-        .approvals = approvals_of(serving),
+        .approvals = &serving->config.approvals,
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
         .masters = masters,
         .review_expires_s = serving->config.rules.expires_in_s,
@@ -181,7 +180,7 @@ static bool open_embedded(struct serving *serving, const struct vault_masters *m
         .currency_count = serving->config.currency_count,
         .idempotency_days = (uint32_t)serving->config.idempotency_days,
         .free_bytes_min = serving->config.storage_free_bytes_min,
-        .approvals = approvals_of(serving),
+        .approvals = &serving->config.approvals,
         .limits = serving->config.limits.count != 0 ? &serving->config.limits : NULL,
         .masters = masters,
         .lost_texts_accepted = serve_accepts_lost_texts(),
@@ -228,11 +227,13 @@ static void add_metrics(void *context, struct buffer *buffer) {
     struct serving *serving = context;
     serve_kafka_metrics(&serving->kafka, buffer);
     serve_patterns_metrics(serving->patterns, buffer);
+    serve_webhooks_metrics(&serving->webhooks, buffer);
 }
 
 static uint32_t find_dependencies(void *context, struct api_dependency *ret_found, uint32_t max) {
     struct serving *serving = context;
-    return serve_kafka_dependencies(&serving->kafka, ret_found, max);
+    uint32_t count = serve_kafka_dependencies(&serving->kafka, ret_found, max);
+    return count + serve_webhooks_dependencies(&serving->webhooks, ret_found + count, max - count);
 }
 
 // Tokens are long.
@@ -267,9 +268,11 @@ static bool open_server(struct serving *serving) {
         .rate_limits_redis = serving->config.rate_limits_redis.address[0] != '\0'
                                  ? &serving->config.rate_limits_redis
                                  : NULL,
+        .spending_limits = &serving->config.limits,
         .roles = &serving->config.roles,
         .queue = serving->kafka.queue,
         .console = serving->kafka.console.topic_count == 0 ? NULL : &serving->kafka.console,
+        .webhooks = serving->webhooks.webhooks,
         .queue_writes = serving->config.kafka.queue_writes != 0,
         .queue_direct = serving->config.kafka.direct != 0,
         .metrics_more = add_metrics,
@@ -306,8 +309,7 @@ static bool open_server(struct serving *serving) {
         .tls = serving->tls,
     };
     char why[HTTP_WHY_BYTES] = "";
-    enum status status = http_server_open(&options, &handler, why, &serving->server);
-    if (status != STATUS_ok) {
+    if (http_server_open(&options, &handler, why, &serving->server) != STATUS_ok) {
         fprintf(stderr, "florin %s: cannot listen on %s: %s\n", serving->word, serving->listen,
                 why);
         return false;
@@ -341,9 +343,13 @@ static void tell_key(const struct serving *serving, const struct serve_secret *s
     CHECK(size > 0 && (size_t)size < sizeof(line));
     fflush(stdout);
     (void)setvbuf(stdout, NULL, _IONBF, 0);
-    (void)fwrite(line, 1, (size_t)size, stdout);
+    // What systemd's journal gets stays there and is read by others.
+    if (getenv("JOURNAL_STREAM") == NULL)
+        (void)fwrite(line, 1, (size_t)size, stdout);
+    else
+        printf("The admin API key is not told to the journal.\n");
     explicit_bzero(line, sizeof(line));
-    printf("It also lies in %s/admin.key\n", serving->folder);
+    printf("It lies in %s/admin.key\n", serving->folder);
 }
 
 static bool open_tls(struct serving *serving) {
@@ -370,12 +376,15 @@ static void wait_for_signal(struct serving *serving, const sigset_t *signals) {
     const struct timespec second = {.tv_sec = 1};
     int number = SIGHUP;
     while (number != SIGTERM && number != SIGINT) {
-        bool looks = serving->tls != NULL || serving->config.rules.file[0] != '\0';
+        bool looks = serving->tls != NULL || serving->config.rules.file[0] != '\0' ||
+                     serve_webhooks_is_looking(&serving->webhooks);
         number = sigtimedwait(signals, NULL, looks ? &second : NULL);
         bool idle = number < 0 && errno == EAGAIN;
         if (number == SIGHUP ||
             (idle && serving->tls != NULL && tls_files_changed(serving->tls)))
             reload_tls(serving);
+        if (number == SIGHUP || idle)
+            serve_webhooks_look(&serving->webhooks);
         if (number == SIGHUP)
             serve_rules_reload(&serving->rules);
         else if (idle)
@@ -432,6 +441,7 @@ static int stop(struct serving *serving) {
     serve_rules_tell(&serving->rules, NULL);
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
+    serve_webhooks_close(&serving->webhooks);
     serve_kafka_close(&serving->kafka);
     serve_rules_close(&serving->rules);
     serving->engine->port->close(serving->engine);
@@ -447,6 +457,7 @@ static void take_down(struct serving *serving) {
     serve_rules_tell(&serving->rules, NULL);
     pattern_watch_close(serving->patterns);
     serving->patterns = NULL;
+    serve_webhooks_close(&serving->webhooks);
     serve_kafka_close(&serving->kafka);
     serve_rules_close(&serving->rules);
     if (serving->engine != NULL)
@@ -465,6 +476,8 @@ static bool build_up(struct serving *serving) {
         return false;
     if (!serve_open_tokens(&serving->config, &serving->token_keys) ||
         !serve_kafka_prepare(&serving->kafka, &serving->config, serving->engine) ||
+        !serve_webhooks_prepare(&serving->webhooks, &serving->config, serving->engine,
+                                !is_in_databases(serving)) ||
         !open_server(serving))
         return false;
     struct serve_secret secret;
@@ -478,10 +491,9 @@ static bool build_up(struct serving *serving) {
     if (!serve_kafka_open(&serving->kafka, &serving->config, serving->engine, serving->api,
                           !is_in_databases(serving)))
         return false;
-    // What looks for patterns follows one feed, and shards have several.
-    if (!serve_has_shards(&serving->config))
-        serving->patterns =
-            serve_patterns_open(&serving->config, serving->engine, !is_in_databases(serving));
+    serve_webhooks_start(&serving->webhooks);
+    serving->patterns =
+        serve_patterns_open(&serving->config, serving->engine, !is_in_databases(serving));
     serve_rules_tell(&serving->rules, serving->patterns);
     http_server_start(serving->server);
     tell_address(serving);

@@ -26,6 +26,7 @@ static enum status prove_part(struct engine *engine, struct chain_walk *walk) {
     // Of several servers the one whose books are served; another may be an old primary.
     enum status status = verify_postgres(postgres_primary_url(engine), &report);
     walk->round_count += report.round_count;
+    walk->key_count += report.key_count;
     if (walk->holds && !report.books.consistent)
         (void)snprintf(walk->message, sizeof(walk->message), "%s", report.books.message);
     walk->holds = walk->holds && report.books.consistent;
@@ -40,8 +41,8 @@ static enum status prove_postgres(void *context, struct chain_walk *walk) {
                          ? 1
                          : chain->engine->port->parts(chain->engine, parts, SHARDS_MAX);
     enum status status = STATUS_ok;
-    walk->round_count = 0;
-    walk->holds = true;
+    walk->round_count = walk->key_count = 0;
+    walk->holds = walk->has_keys = true;
     for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
         status = prove_part(parts[i], walk);
     return status;

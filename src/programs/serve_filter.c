@@ -99,7 +99,8 @@ static int add_conditions(scmp_filter_ctx filter) {
     status |= allow_if(filter, CALL(mprotect), has(2, PROT_EXEC, 0));
     status |= allow_if(filter, CALL(clone), has(0, CLONE_THREAD, CLONE_THREAD));
     status |= allow_if(filter, CALL(tgkill), is(0, (uint64_t)getpid()));
-    status |= allow_if(filter, CALL(prlimit64), is(0, 0)); // of this process
+    status |= allow_if(filter, CALL(prlimit64), is(0, 0));   // of this process
+    status |= allow_if(filter, CALL(setpriority), is(1, 0)); // of the calling thread
     for (size_t i = 0; i < COUNT(families); i++)
         status |= allow_if(filter, CALL(socket), is(0, families[i]));
     for (size_t i = 0; i < COUNT(requests); i++)

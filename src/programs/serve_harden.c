@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +14,9 @@
 
 void serve_forbid_dumps(void) {
     // One byte rather than none: the kernel heeds a limit of 1 also when dumps go to a program.
+    // Where none are allowed already, that can't be had, and the process is told not to be dumped.
     const struct rlimit none = {.rlim_cur = 1, .rlim_max = 1};
-    if (setrlimit(RLIMIT_CORE, &none) != 0)
+    if (setrlimit(RLIMIT_CORE, &none) != 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         log_line(LOG_WARNING, "serve", "Core dumps cannot be forbidden: %s.", strerror(errno));
 }
 

@@ -18,18 +18,32 @@ static struct topic_wish topic_wish_of(const struct config_kafka *config, const 
                                .retention_ms = config->retention_hours * HOUR_MS};
 }
 
-static bool open_publisher(struct serve_kafka *kafka, struct engine *engine, bool alone) {
+static bool open_publisher(struct serve_kafka *kafka, const struct feed_source *source,
+                           bool alone) {
     char why[KAFKA_WHY_BYTES] = "";
     struct publisher_options options = {
-        .engine = engine,
+        .source = source,
         .access = &kafka->access,
         .topic = topic_wish_of(kafka->config, kafka->config->events_topic),
         .alone = alone,
     };
-    if (publisher_open(&options, why, sizeof(why), &kafka->publisher) == STATUS_ok)
+    options.topic.record_bytes_min = TOPIC_RECORD_BYTES_MIN;
+    if (publisher_open(&options, why, sizeof(why), &kafka->publishers[kafka->publisher_count]) ==
+        STATUS_ok) {
+        kafka->publisher_count++;
         return true;
+    }
     fprintf(stderr, "florin: events cannot be published: %s\n", why);
     return false;
+}
+
+static bool open_publishers(struct serve_kafka *kafka, struct engine *engine, bool alone) {
+    struct feed_source sources[STANDING_PLACES_MAX];
+    uint32_t count = feed_sources(engine, sources);
+    bool ok = true;
+    for (uint32_t i = 0; i < count && ok; i++)
+        ok = open_publisher(kafka, &sources[i], alone);
+    return ok;
 }
 
 static void furnish_console(struct serve_kafka *kafka, const struct config *config,
@@ -61,6 +75,7 @@ static bool open_worker(struct serve_kafka *kafka, const struct config *config,
         .commands = topic_wish_of(kafka->config, topic->name),
         .dead_letters = topic_wish_of(kafka->config, kafka->config->dead_letter_topic),
         .group = kafka->config->group,
+        .session_ms = (uint32_t)kafka->config->session_timeout_ms,
         .places = topic->places,
         .principal = topic->principal,
         .currencies = &kafka->currencies,
@@ -75,6 +90,8 @@ static bool open_worker(struct serve_kafka *kafka, const struct config *config,
     options.commands.partitions_exactly = true;
     // A command must not outlive the memory of its key: a repeat of it would count as new.
     options.commands.retention_ms_max = config->idempotency_days * DAY_MS;
+    // What the door writes to the common topic; who writes to one of his own knows what it takes.
+    options.commands.record_bytes_min = topic->principal == NULL ? TOPIC_RECORD_BYTES_MIN : 0;
     options.dead_letters.partitions = 1;
     options.dead_letters.retention_ms = 30 * DAY_MS;
     if (worker_open(&options, why, sizeof(why), &kafka->workers[number]) == STATUS_ok)
@@ -98,9 +115,8 @@ static bool open_queue(struct serve_kafka *kafka, const struct engine *engine) {
     struct queue_options options = {
         .engine = engine,
         .access = &kafka->access,
-        .topic = kafka->config->commands_topic,
         .group = kafka->config->group,
-        .partitions = (uint32_t)kafka->config->partitions};
+        .topic = topic_wish_of(kafka->config, kafka->config->commands_topic)};
     if (queue_open(&options, why, sizeof(why), &kafka->queue) == STATUS_ok)
         return true;
     fprintf(stderr, "florin: commands cannot be queued: %s\n", why);
@@ -130,14 +146,33 @@ bool serve_kafka_open(struct serve_kafka *kafka, struct config *config, struct e
                       struct api *api, bool alone) {
     if (config->kafka.brokers[0] == '\0')
         return true;
-    if (kafka->config->events != 0 && !open_publisher(kafka, engine, alone))
+    if (kafka->config->events != 0 && !open_publishers(kafka, engine, alone))
         return false;
     return kafka->config->work == 0 || open_workers(kafka, config, engine, api);
 }
 
-static void add_publisher(const struct publisher *publisher, struct buffer *buffer) {
+// Of all shards together: how far is that of the one which is furthest behind.
+static void sum_publishers(const struct serve_kafka *kafka, struct publisher_stats *ret_sum) {
+    *ret_sum = (struct publisher_stats){.broker_is_up = true, .is_publishing = true};
+    for (uint32_t i = 0; i < kafka->publisher_count; i++) {
+        struct publisher_stats one;
+        publisher_stats(kafka->publishers[i], &one);
+        ret_sum->events += one.events;
+        ret_sum->rewinds += one.rewinds;
+        if (i == 0 || one.end - one.position > ret_sum->end - ret_sum->position) {
+            ret_sum->position = one.position;
+            ret_sum->end = one.end;
+        }
+        if (one.oldest_ms > ret_sum->oldest_ms)
+            ret_sum->oldest_ms = one.oldest_ms;
+        ret_sum->is_publishing = ret_sum->is_publishing && one.is_publishing;
+        ret_sum->broker_is_up = ret_sum->broker_is_up && one.broker_is_up;
+    }
+}
+
+static void add_publishers(const struct serve_kafka *kafka, struct buffer *buffer) {
     struct publisher_stats stats;
-    publisher_stats(publisher, &stats);
+    sum_publishers(kafka, &stats);
     metric_value(buffer, "events_published_total", "counter", "Events that the broker has.",
                  stats.events);
     metric_value(buffer, "events_rewinds_total", "counter", "Deliveries begun again.",
@@ -147,8 +182,8 @@ static void add_publisher(const struct publisher *publisher, struct buffer *buff
     metric_value(buffer, "events_position", "gauge", "How far the feed is published.",
                  stats.position);
     metric_value(buffer, "events_feed_end", "gauge", "Where the feed ends.", stats.end);
-    metric_value(buffer, "events_oldest_milliseconds", "gauge",
-                 "Age of the oldest change that is not published.", stats.oldest_ms);
+    metric_thousandths(buffer, "events_oldest_seconds", "gauge",
+                       "Age of the oldest change that is not published.", stats.oldest_ms);
     metric_value(buffer, "events_broker_up", "gauge", "1 while a broker answers.",
                  stats.broker_is_up);
 }
@@ -180,6 +215,7 @@ static void sum_workers(const struct serve_kafka *kafka, struct worker_stats *re
         ret_sum->batches += one.batches;
         ret_sum->partitions += one.partitions;
         ret_sum->stopped += one.stopped;
+        ret_sum->waits += one.waits;
         ret_sum->lag += one.lag;
         ret_sum->fenced += one.fenced;
         if (one.oldest_ms > ret_sum->oldest_ms)
@@ -204,16 +240,18 @@ static void add_workers(const struct serve_kafka *kafka, struct buffer *buffer) 
                  stats.partitions);
     metric_value(buffer, "worker_stopped", "gauge", "Partitions and slots that wait for a person.",
                  stats.stopped);
+    metric_value(buffer, "worker_slots_waiting", "gauge",
+                 "Slots whose commands wait for a shard that is away.", stats.waits);
     metric_value(buffer, "worker_lag", "gauge", "Queued commands that are not carried out.",
                  stats.lag);
-    metric_value(buffer, "worker_oldest_milliseconds", "gauge", "Age of the oldest of them.",
-                 stats.oldest_ms);
+    metric_thousandths(buffer, "worker_oldest_seconds", "gauge", "Age of the oldest of them.",
+                       stats.oldest_ms);
 }
 
 void serve_kafka_metrics(void *context, struct buffer *buffer) {
     const struct serve_kafka *kafka = context;
-    if (kafka->publisher != NULL)
-        add_publisher(kafka->publisher, buffer);
+    if (kafka->publisher_count != 0)
+        add_publishers(kafka, buffer);
     if (kafka->queue != NULL)
         add_queue(kafka->queue, buffer);
     // All are opened, or the program ends.
@@ -225,8 +263,8 @@ uint32_t serve_kafka_dependencies(void *context, struct api_dependency *ret_foun
     const struct serve_kafka *kafka = context;
     struct publisher_stats published;
     uint32_t count = 0;
-    if (kafka->publisher != NULL && count < max) {
-        publisher_stats(kafka->publisher, &published);
+    if (kafka->publisher_count != 0 && count < max) {
+        sum_publishers(kafka, &published);
         ret_found[count++] = (struct api_dependency){
             .name = "kafka_events", .status = published.broker_is_up ? "ok" : "away",
             .is_up = published.broker_is_up};
@@ -245,8 +283,9 @@ void serve_kafka_close(struct serve_kafka *kafka) {
         worker_close(kafka->workers[i]);
         kafka->workers[i] = NULL;
     }
-    publisher_close(kafka->publisher);
+    for (uint32_t i = 0; i < kafka->publisher_count; i++)
+        publisher_close(kafka->publishers[i]);
     queue_close(kafka->queue);
-    kafka->publisher = NULL;
+    kafka->publisher_count = 0;
     kafka->queue = NULL;
 }

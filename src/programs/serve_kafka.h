@@ -14,7 +14,8 @@ struct serve_kafka {
     struct config_kafka *config; // borrowed; outlives this
     struct kafka_access access;
     struct console console;
-    struct publisher *publisher; // NULL: none, as for all
+    struct publisher *publishers[STANDING_PLACES_MAX]; // one for each shard
+    uint32_t publisher_count;                       // 0: none
     struct queue *queue;
     // Of the common topic, and behind it those of producers' own topics, in their order.
     struct worker *workers[1 + CURSOR_OWN_TOPICS_MAX];

@@ -25,12 +25,7 @@ static enum status submit(struct serve_rules *rules, const struct rule_set *set)
         .metadata = slice_of(set->rules, set->count * sizeof(set->rules[0])),
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
-    engine_wait_submit(&rules->wait, &submission);
-    enum status status = (enum status)outcome.status;
-    engine_wait_release(&rules->wait);
-    return status;
+    return engine_wait_command(&rules->wait, &command);
 }
 
 static void bring(struct serve_rules *rules, const struct rule_set *set) {

@@ -6,20 +6,6 @@
 
 #include "engine/shards/shards.h"
 
-// What needs one feed over all shards, or has not been tried with them, is refused rather than
-// half there.
-static const char *not_with_shards(const struct config *config) {
-    if (config->postgres_replica_count != 0)
-        return "postgres_replicas";
-    if (config->kafka.brokers[0] != '\0')
-        return "kafka";
-    if (config->has_patterns)
-        return "patterns";
-    if (config->encryption.master_key_file[0] != '\0')
-        return "encryption";
-    return NULL;
-}
-
 bool serve_shards_fit(const struct config *config, const char *word, const char **postgres) {
     if (config->shards.count == 0)
         return true;
@@ -27,27 +13,30 @@ bool serve_shards_fit(const struct config *config, const char *word, const char 
         fprintf(stderr, "florin %s: say either --postgres or the setting shards.\n", word);
         return false;
     }
-    if (!serve_has_shards(config)) {
-        *postgres = config->shards.items[0].url;
-        return true;
-    }
-    const char *what = not_with_shards(config);
-    if (what != NULL)
+    if (config->postgres_replica_count != 0) {
         fprintf(stderr,
-                "florin %s: the setting %s does not go together with several shards yet "
-                "(docs/shards.md).\n",
-                word, what);
-    return what == NULL;
+                "florin %s: with the setting shards each shard names its own replicas: "
+                "{\"name\": …, \"url\": …, \"replicas\": [...]}, and not postgres_replicas.\n",
+                word);
+        return false;
+    }
+    if (!serve_has_shards(config))
+        *postgres = config->shards.items[0].url;
+    return true;
+}
+
+uint32_t serve_shards_replicas(const struct config *config, const char **ret_urls) {
+    const struct config_shard *shard = &config->shards.items[0];
+    if (config->shards.count != 1)
+        return 0;
+    for (uint32_t i = 0; i < shard->replica_count; i++)
+        ret_urls[i] = shard->replicas[i];
+    return shard->replica_count;
 }
 
 enum status serve_shards_open(const struct config *config, const struct postgres_options *each,
                               char *ret_why, size_t why_bytes, struct engine **ret_engine) {
     struct shard_place places[SHARDS_MAX];
-    if (each->masters != NULL) { // from the environment
-        (void)snprintf(ret_why, why_bytes, "encryption does not go together with several shards "
-                                           "yet (docs/shards.md)");
-        return STATUS_invalid_request;
-    }
     config_shard_places(&config->shards, places);
     struct shards_options options = {.places = places,
                                      .count = config->shards.count,

@@ -123,7 +123,9 @@ enum status console_reset(const struct console *console, const struct console_to
         return status;
     status = decision_look(decision, partition, &place);
     if (status == STATUS_ok && !place.has_log) {
-        (void)snprintf(ret_why, why_bytes, "The broker does not tell what its log has.");
+        (void)snprintf(ret_why, why_bytes,
+                       "No broker tells what the log of this partition has: it is away, or the "
+                       "topic was made a moment ago. Nothing was changed; ask again.");
         status = STATUS_busy;
     }
     if (status == STATUS_ok) {
@@ -203,9 +205,9 @@ static bool gather(void *context, const struct kafka_record *record) {
     return true;
 }
 
-static void heard(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                  int64_t offset, const char *why) {
-    (void)context, (void)message, (void)fate, (void)partition, (void)offset, (void)why;
+static void heard(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                  int32_t partition, int64_t offset, const char *why) {
+    (void)context, (void)ticket, (void)fate, (void)partition, (void)offset, (void)why;
 }
 
 // The end of one partition, as many as its share allows.
@@ -260,10 +262,10 @@ struct retrying {
     size_t why_bytes;
 };
 
-static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                      int64_t offset, const char *why) {
+static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                      int32_t partition, int64_t offset, const char *why) {
     struct retrying *retrying = context;
-    (void)message, (void)why;
+    (void)ticket, (void)why;
     retrying->sent = fate == KAFKA_KEPT;
     retrying->to_partition = partition;
     retrying->to_offset = offset;

@@ -15,7 +15,9 @@
 #include "queue/partition.h"
 #include "queue/proof.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS  10000
+#define MARKS_MS 5000 // before whoever asks over HTTP is told that it takes too long
+#define MARKS_HURRIED_MS 250 // of the next partition, when one was not told
 
 struct decision {
     struct decision_options options;
@@ -23,13 +25,14 @@ struct decision {
     struct engine_wait wait;
     uint64_t source;
     uint32_t failed; // letters
+    bool is_silent;  // of one partition no broker told what its log has
     uint32_t partition_of[LIMIT_SLOTS];
 };
 
-static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                      int64_t offset, const char *why) {
+static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                      int32_t partition, int64_t offset, const char *why) {
     struct decision *decision = context;
-    (void)message, (void)partition, (void)offset, (void)why;
+    (void)ticket, (void)partition, (void)offset, (void)why;
     decision->failed += fate != KAFKA_KEPT;
 }
 
@@ -134,7 +137,9 @@ enum status decision_look(struct decision *decision, uint32_t partition,
         ret_place->first = ret_place->last; // no slot has it
     ret_place->has_log =
         kafka_producer_marks(decision->producer, decision->options.commands, (int32_t)partition,
-                             WAIT_MS, &ret_place->low, &ret_place->high) == STATUS_ok;
+                             decision->is_silent ? MARKS_HURRIED_MS : MARKS_MS, &ret_place->low,
+                             &ret_place->high) == STATUS_ok;
+    decision->is_silent = decision->is_silent || !ret_place->has_log;
     return STATUS_ok;
 }
 
@@ -148,10 +153,7 @@ static enum status reset_slot(struct decision *decision, uint32_t slot, uint64_t
                               .slot = slot,
                               .cursor = &wish,
                               .origin = decision->options.who};
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
-    engine_wait_submit(&decision->wait, &submission);
-    return (enum status)outcome.status;
+    return engine_wait_command(&decision->wait, &command);
 }
 
 enum status decision_reset(struct decision *decision, uint32_t partition, uint64_t next) {

@@ -2,8 +2,10 @@
 // The producing half of Kafka, and what is common to both halves.
 #include "queue/kafka.h"
 
-#include <pthread.h>
+#include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,13 +23,20 @@
 #define PENDING_KB_MAX "131072"
 
 #define RETIRED_MAX   16
+#define MARKS_REST_MS 100
+#define TOGETHER_TEXT "100000"
+static_assert(KAFKA_TOGETHER_BYTES_MAX == 100000, "as the text says");
 
 struct kafka_producer {
     rd_kafka_t *handle;   // atomic
     rd_kafka_conf_t *conf; // owned: of the next handle
-    // Those that have failed for good: others may still ask them something.
+    // Those that have failed for good, in turn: others may still ask them something.
     rd_kafka_t *retired[RETIRED_MAX];
     uint32_t retired_count;
+    // What they had that is to be handed over again; of the thread that polls.
+    struct again *again; // NULL: nothing
+    uint32_t again_count;
+    uint64_t numbers; // atomic: of tickets
     kafka_delivered *delivered;
     void *context;
     uint64_t pending;     // atomic
@@ -35,6 +44,19 @@ struct kafka_producer {
                           // over to an idle producer
     bool down;            // atomic: librdkafka has no broker
     uint64_t probed_ns;   // by the polling thread
+    // By the polling thread: of each partition, behind the last offset that was acknowledged.
+    char acked_topic[256];
+    int64_t acked[KAFKA_PARTITIONS_MAX];
+};
+
+// A message of a producer that failed.
+struct again {
+    struct again *next;
+    struct kafka_ticket *ticket;
+    enum kafka_fate fate; // if it is not handed over again after all
+    int32_t partition;
+    rd_kafka_headers_t *headers; // owned; NULL: none
+    struct slice topic, key, value; // behind it; the topic's with its NUL
 };
 
 // ---- common -----------------------------------------------------------------------------------
@@ -88,6 +110,8 @@ rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why,
     kafka_conf_put(conf, "client.id", "florin");
     kafka_conf_put(conf, "log.connection.close", "false");
     kafka_conf_put(conf, "socket.keepalive.enable", "true");
+    // Of a broker that says nothing any more another one leads what it led long before.
+    kafka_conf_put(conf, "socket.timeout.ms", "10000");
     kafka_conf_put(conf, "reconnect.backoff.max.ms", "1000");
     kafka_conf_put(conf, "topic.metadata.refresh.interval.ms", "10000");
     kafka_conf_put(conf, "allow.auto.create.topics", "false");
@@ -97,17 +121,115 @@ rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why,
 
 // ---- producing --------------------------------------------------------------------------------
 
+static struct slice copy_behind(uint8_t **place, const void *bytes, size_t size) {
+    struct slice copy = slice_of(*place, size);
+    if (size != 0)
+        memcpy(*place, bytes, size);
+    *place += size;
+    return copy;
+}
+
+// It stays pending.
+static void keep_for_again(struct kafka_producer *producer, const rd_kafka_message_t *message,
+                           enum kafka_fate fate) {
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    size_t topic_bytes = strlen(topic) + 1;
+    struct again *again =
+        memory_take_zeroed(sizeof(*again) + topic_bytes + message->key_len + message->len);
+    uint8_t *place = (uint8_t *)(again + 1);
+    rd_kafka_headers_t *headers;
+    again->ticket = message->_private;
+    again->fate = fate;
+    again->partition = message->partition;
+    again->topic = copy_behind(&place, topic, topic_bytes);
+    again->key = copy_behind(&place, message->key, message->key_len);
+    again->value = copy_behind(&place, message->payload, message->len);
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        again->headers = rd_kafka_headers_copy(headers);
+    again->next = producer->again;
+    producer->again = again;
+    producer->again_count++;
+}
+
+// Takes the headers, which may be NULL, only on success.
+static rd_kafka_error_t *hand_over(rd_kafka_t *handle, const char *topic, int32_t partition,
+                                   struct slice key, struct slice value,
+                                   rd_kafka_headers_t *headers, struct kafka_ticket *ticket) {
+    rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {.ptr = (void *)(uintptr_t)key.bytes, .size = key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)value.bytes, .size = value.size}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = ticket},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    return rd_kafka_produceva(handle, parts, headers != NULL ? 7 : 6);
+}
+
+// Whether a message is where its acknowledgement says. Of a topic that was just made, under load, a
+// message was acknowledged now and then that no partition had: as the broker answers a sequence
+// that it has seen before, at another's offset or at none.
+static bool is_really_there(struct kafka_producer *producer, const rd_kafka_message_t *message) {
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    if (strcmp(topic, producer->acked_topic) != 0) {
+        memset(producer->acked, 0, sizeof(producer->acked));
+        (void)snprintf(producer->acked_topic, sizeof(producer->acked_topic), "%s", topic);
+    }
+    if (message->partition < 0 || message->partition >= KAFKA_PARTITIONS_MAX)
+        return true;
+    int64_t *behind = &producer->acked[message->partition];
+    bool is_there = message->offset >= *behind;
+    *behind = message->offset < 0 ? *behind : message->offset + 1; // less: it was made anew
+    return is_there;
+}
+
+// Once more, behind what came meanwhile. False: it cannot be.
+static bool send_again(rd_kafka_t *handle, const rd_kafka_message_t *message) {
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        headers = rd_kafka_headers_copy(headers);
+    rd_kafka_error_t *error =
+        hand_over(handle, rd_kafka_topic_name(message->rkt), message->partition,
+                  slice_of(message->key, message->key_len),
+                  slice_of(message->payload, message->len), headers, message->_private);
+    if (error == NULL)
+        return true;
+    if (headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    rd_kafka_error_destroy(error);
+    return false;
+}
+
 static void delivered_cb(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque) {
     struct kafka_producer *producer = opaque;
-    (void)handle;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
     enum kafka_fate fate = KAFKA_KEPT;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        fate = KAFKA_TOO_LARGE;
+    else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         fate = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
                    ? KAFKA_LOST
                    : KAFKA_UNSURE;
+    else if (!is_really_there(producer, message)) {
+        log_line(LOG_WARNING, "kafka",
+                 "A message for %s was acknowledged as record %d/%" PRId64
+                 ", which is another: it is sent again.",
+                 rd_kafka_topic_name(message->rkt), message->partition, message->offset);
+        if (message->_private != NULL && send_again(handle, message))
+            return;
+        fate = KAFKA_UNSURE;
+    }
+    bool has_failed = message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+                      rd_kafka_fatal_error(handle, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (has_failed && message->_private != NULL) {
+        keep_for_again(producer, message, fate);
+        return;
+    }
+    __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
     producer->delivered(producer->context, message->_private, fate, message->partition,
                         message->offset, rd_kafka_err2str(message->err));
 }
@@ -122,6 +244,14 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
         __atomic_store_n(&producer->down, true, __ATOMIC_RELAXED); // begin_again says why
     else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
         log_line(LOG_ERROR, "kafka", "The broker does not let us in: %s", why);
+}
+
+size_t kafka_message_bytes(const struct kafka_message *message) {
+    const size_t batch_head = 61, record_head = 31, header_head = 10; // numbers at their longest
+    size_t bytes = batch_head + record_head + message->key.size + message->value.size;
+    for (uint32_t i = 0; i < message->header_count; i++)
+        bytes += header_head + strlen(message->headers[i].name) + message->headers[i].value.size;
+    return bytes;
 }
 
 void kafka_add_trace(struct kafka_message *message, struct slice trace) {
@@ -149,12 +279,14 @@ enum status kafka_producer_open(const struct kafka_access *access, kafka_deliver
     kafka_conf_put(conf, "enable.idempotence", "true");
     kafka_conf_put(conf, "acks", "all");
     kafka_conf_put(conf, "partitioner", "murmur2");
-    // What was handed over is kept until a broker has it: who was told 202 must not be forgotten.
+    // What was handed over is kept until a broker has it: its caller may be waiting.
     kafka_conf_put(conf, "message.timeout.ms", "0");
     kafka_conf_put(conf, "linger.ms", "2");
     kafka_conf_put(conf, "queue.buffering.max.messages", PENDING_MAX);
     kafka_conf_put(conf, "queue.buffering.max.kbytes", PENDING_KB_MAX);
-    kafka_conf_put(conf, "message.max.bytes", "4000000");
+    // A dead letter is as large as whoever wrote to the topic liked.
+    kafka_conf_put(conf, "message.max.bytes", "100000000");
+    kafka_conf_put(conf, "batch.size", TOGETHER_TEXT);
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered_cb);
     rd_kafka_conf_set_error_cb(conf, error_cb);
@@ -174,7 +306,7 @@ enum status kafka_producer_open(const struct kafka_access *access, kafka_deliver
 }
 
 enum status kafka_produce(struct kafka_producer *producer, const char *topic,
-                          const struct kafka_message *message, void *handle) {
+                          const struct kafka_message *message, struct kafka_ticket *ticket) {
     rd_kafka_headers_t *headers = NULL;
     CHECK(message->header_count <= KAFKA_HEADERS_MAX);
     if (message->header_count != 0) {
@@ -190,19 +322,10 @@ enum status kafka_produce(struct kafka_producer *producer, const char *topic,
                             : (int32_t)partition_of_key(message->key, message->partitions);
     if (__atomic_fetch_add(&producer->pending, 1, __ATOMIC_RELAXED) == 0)
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
-    rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
-        {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {.ptr = (void *)(uintptr_t)message->key.bytes, .size = message->key.size}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = (void *)(uintptr_t)message->value.bytes, .size = message->value.size}},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = handle},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-    };
-    rd_kafka_error_t *error =
-        rd_kafka_produceva(kafka_producer_handle(producer), parts, headers != NULL ? 7 : 6);
+    if (ticket != NULL)
+        ticket->number = __atomic_fetch_add(&producer->numbers, 1, __ATOMIC_RELAXED);
+    rd_kafka_error_t *error = hand_over(kafka_producer_handle(producer), topic, partition,
+                                        message->key, message->value, headers, ticket);
     if (error == NULL)
         return STATUS_ok;
     __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
@@ -231,7 +354,47 @@ static void probe(struct kafka_producer *producer) {
     producer->probed_ns = clock_monotonic_ns();
 }
 
-// Of a producer whose handle has failed for good. What it had is given up before.
+static void tell_again(struct kafka_producer *producer, struct again *again, const char *why) {
+    if (again->headers != NULL)
+        rd_kafka_headers_destroy(again->headers);
+    __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
+    producer->delivered(producer->context, again->ticket, again->fate, again->partition, -1, why);
+    memory_free(again);
+}
+
+static int by_number(const void *one, const void *other) {
+    const struct again *const *a = one, *const *b = other;
+    CHECK((*a)->ticket->number != (*b)->ticket->number);
+    return (*a)->ticket->number < (*b)->ticket->number ? -1 : 1;
+}
+
+// Hands over to `next` what those before it had, in its order; nobody else knows `next` yet.
+static void hand_over_again(struct kafka_producer *producer, rd_kafka_t *next) {
+    uint32_t count = producer->again_count;
+    struct again **sorted = memory_take_zeroed((count + 1) * sizeof(struct again *));
+    for (uint32_t i = 0; i < count; i++) {
+        sorted[i] = producer->again;
+        producer->again = sorted[i]->next;
+    }
+    CHECK(producer->again == NULL);
+    producer->again_count = 0;
+    qsort(sorted, count, sizeof(struct again *), by_number);
+    for (uint32_t i = 0; i < count; i++) {
+        struct again *again = sorted[i];
+        rd_kafka_error_t *error =
+            hand_over(next, (const char *)again->topic.bytes, again->partition, again->key,
+                      again->value, again->headers, again->ticket);
+        if (error == NULL) {
+            memory_free(again);
+            continue;
+        }
+        tell_again(producer, again, rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+    memory_free(sorted);
+}
+
+// Of a producer whose handle has failed for good. What it had is told, or kept, before.
 // False: it cannot yet.
 static bool begin_again(struct kafka_producer *producer) {
     char why[256] = "";
@@ -240,7 +403,7 @@ static bool begin_again(struct kafka_producer *producer) {
         return true;
     __atomic_store_n(&producer->down, true, __ATOMIC_RELAXED);
     kafka_producer_purge(producer);
-    if (kafka_producer_pending(producer) != 0 || producer->retired_count == RETIRED_MAX)
+    if (kafka_producer_pending(producer) != producer->again_count)
         return false;
     rd_kafka_conf_t *conf = rd_kafka_conf_dup(producer->conf);
     char said[256];
@@ -249,9 +412,14 @@ static bool begin_again(struct kafka_producer *producer) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
-    log_line(LOG_ERROR, "kafka", "The producer has failed for good, and begins again%s: %s",
-             producer->retired_count + 1 == RETIRED_MAX ? " for the last time" : "", why);
-    producer->retired[producer->retired_count++] = failed;
+    log_line(LOG_ERROR, "kafka",
+             "The producer has failed for good, and begins again with %u messages: %s",
+             producer->again_count, why);
+    hand_over_again(producer, next);
+    rd_kafka_t **place = &producer->retired[producer->retired_count++ % RETIRED_MAX];
+    if (*place != NULL)
+        rd_kafka_destroy(*place); // so long ago that nobody asks it any more
+    *place = failed;
     __atomic_store_n(&producer->handle, next, __ATOMIC_RELEASE);
     return true;
 }
@@ -289,7 +457,7 @@ bool kafka_producer_is_up(struct kafka_producer *producer) {
 void kafka_producer_purge(struct kafka_producer *producer) {
     (void)rd_kafka_purge(kafka_producer_handle(producer),
                          RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    for (int i = 0; i < 100 && kafka_producer_pending(producer) != 0; i++)
+    for (int i = 0; i < 100 && kafka_producer_pending(producer) != producer->again_count; i++)
         (void)rd_kafka_poll(kafka_producer_handle(producer), 20);
 }
 
@@ -297,9 +465,15 @@ void kafka_producer_close(struct kafka_producer *producer) {
     if (producer == NULL)
         return;
     kafka_producer_purge(producer);
+    while (producer->again != NULL) {
+        struct again *again = producer->again;
+        producer->again = again->next;
+        tell_again(producer, again, "it was given up");
+    }
     rd_kafka_destroy(kafka_producer_handle(producer));
-    for (uint32_t i = 0; i < producer->retired_count; i++)
-        rd_kafka_destroy(producer->retired[i]);
+    for (uint32_t i = 0; i < RETIRED_MAX; i++)
+        if (producer->retired[i] != NULL)
+            rd_kafka_destroy(producer->retired[i]);
     rd_kafka_conf_destroy(producer->conf);
     memory_free(producer);
 }
@@ -361,17 +535,20 @@ static void take_setting(const rd_kafka_ConfigEntry_t *entry, struct kafka_topic
         facts->min_insync = (uint32_t)number_of(value);
     else if (strcmp(name, "retention.ms") == 0)
         facts->retention_ms = number_of(value);
+    else if (strcmp(name, "max.message.bytes") == 0)
+        facts->record_bytes_max = (uint32_t)number_of(value);
 }
 
-// Who may not ask is told nothing: the facts go without settings.
-static void look_at_settings(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,
-                             struct kafka_topic_facts *facts) {
+// Who may not ask is told nothing: the facts go without settings. STATUS_busy: nobody told.
+static enum status look_at_settings(struct kafka_producer *producer, const char *topic,
+                                    uint32_t wait_ms, struct kafka_topic_facts *facts) {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka_producer_handle(producer));
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_DescribeConfigs(kafka_producer_handle(producer), &resource, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)wait_ms);
     size_t count = 0;
+    enum status status = STATUS_busy;
     if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
             rd_kafka_event_DescribeConfigs_result(event), &count);
@@ -382,12 +559,17 @@ static void look_at_settings(struct kafka_producer *producer, const char *topic,
             for (size_t i = 0; i < entries; i++)
                 take_setting(entry[i], facts);
             facts->has_settings = true;
+            status = STATUS_ok;
+        } else if (count == 1 && rd_kafka_ConfigResource_error(found[0]) ==
+                                     RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+            status = STATUS_ok;
         }
     }
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_ConfigResource_destroy(resource);
     rd_kafka_queue_destroy(queue);
+    return status;
 }
 
 enum status kafka_topic_look(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,
@@ -396,8 +578,11 @@ enum status kafka_topic_look(struct kafka_producer *producer, const char *topic,
     memset(ret_facts, 0, sizeof(*ret_facts));
     enum status status =
         look_at_partitions(producer, topic, wait_ms, ret_facts, ret_why, why_bytes);
-    if (status == STATUS_ok && ret_facts->exists)
-        look_at_settings(producer, topic, wait_ms, ret_facts);
+    if (status != STATUS_ok || !ret_facts->exists)
+        return status;
+    status = look_at_settings(producer, topic, wait_ms, ret_facts);
+    if (status != STATUS_ok) // as one that hears of a new topic later than others
+        (void)snprintf(ret_why, why_bytes, "No broker tells the settings of %s yet.", topic);
     return status;
 }
 
@@ -418,20 +603,22 @@ static void new_topic_put(rd_kafka_NewTopic_t *topic, const char *name, uint64_t
 }
 
 enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
-                             uint32_t partitions, uint32_t replicas, uint32_t min_insync,
-                             uint64_t retention_ms, uint32_t wait_ms, char *ret_why,
-                             size_t why_bytes) {
+                             const struct kafka_topic_plan *plan, uint32_t wait_ms,
+                             bool *ret_is_new, char *ret_why, size_t why_bytes) {
     char why[256] = "";
-    rd_kafka_NewTopic_t *wanted =
-        rd_kafka_NewTopic_new(topic, (int)partitions, (int)replicas, why, sizeof(why));
+    *ret_is_new = false;
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, (int)plan->partitions,
+                                                        (int)plan->replicas, why, sizeof(why));
     if (wanted == NULL) {
         (void)snprintf(ret_why, why_bytes, "The topic %s cannot be made: %s", topic, why);
         return STATUS_invalid_request;
     }
     CHECK(rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "delete") == 0);
     CHECK(rd_kafka_NewTopic_set_config(wanted, "unclean.leader.election.enable", "false") == 0);
-    new_topic_put(wanted, "min.insync.replicas", min_insync);
-    new_topic_put(wanted, "retention.ms", retention_ms);
+    new_topic_put(wanted, "min.insync.replicas", plan->min_insync);
+    new_topic_put(wanted, "retention.ms", plan->retention_ms);
+    if (plan->record_bytes_max != 0)
+        new_topic_put(wanted, "max.message.bytes", plan->record_bytes_max);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka_producer_handle(producer));
     rd_kafka_CreateTopics(kafka_producer_handle(producer), &wanted, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)wait_ms);
@@ -445,9 +632,14 @@ enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
         bool is_there = error == RD_KAFKA_RESP_ERR_NO_ERROR ||
                         error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
         status = is_there ? STATUS_ok : STATUS_invalid_request;
+        *ret_is_new = error == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (!is_there)
-            (void)snprintf(ret_why, why_bytes, "The topic %s cannot be made: %s", topic,
-                           rd_kafka_topic_result_error_string(results[0]));
+            (void)snprintf(ret_why, why_bytes, "The topic %s cannot be made: %s%s", topic,
+                           rd_kafka_topic_result_error_string(results[0]),
+                           error == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR
+                               ? " Start so many brokers, or set kafka.replicas and "
+                                 "kafka.min_insync lower."
+                               : "");
     }
     if (event != NULL)
         rd_kafka_event_destroy(event);
@@ -456,13 +648,46 @@ enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
     return status;
 }
 
+static rd_kafka_resp_err_t mark(rd_kafka_t *handle, const char *topic, int32_t partition,
+                                int64_t which, uint32_t wait_ms, int64_t *ret_offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = which;
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(handle, list, (int)wait_ms);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = list->elems[0].err;
+    *ret_offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+// (rd_kafka_query_watermark_offsets waits for its requests to time out, however short it is to.)
+rd_kafka_resp_err_t kafka_marks(rd_kafka_t *handle, const char *topic, int32_t partition,
+                                uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high) {
+    uint64_t begun_ns = clock_monotonic_ns();
+    rd_kafka_resp_err_t error =
+        mark(handle, topic, partition, RD_KAFKA_OFFSET_BEGINNING, wait_ms, ret_low);
+    uint64_t took_ms = (clock_monotonic_ns() - begun_ns) / 1000000;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = mark(handle, topic, partition, RD_KAFKA_OFFSET_END,
+                     took_ms < wait_ms ? (uint32_t)(wait_ms - took_ms) : 1, ret_high);
+    return error;
+}
+
 enum status kafka_producer_marks(struct kafka_producer *producer, const char *topic,
                                  int32_t partition, uint32_t wait_ms, int64_t *ret_low,
                                  int64_t *ret_high) {
-    rd_kafka_resp_err_t error =
-        rd_kafka_query_watermark_offsets(kafka_producer_handle(producer), topic, partition,
-                                         ret_low, ret_high, (int)wait_ms);
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_ok : STATUS_busy;
+    uint64_t until_ns = clock_monotonic_ns() + (uint64_t)wait_ms * 1000000;
+    for (;;) {
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns >= until_ns)
+            return STATUS_busy;
+        if (kafka_marks(kafka_producer_handle(producer), topic, partition,
+                        (uint32_t)((until_ns - now_ns) / 1000000) + 1, ret_low,
+                        ret_high) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return STATUS_ok;
+        // Of a topic that was made a moment ago brokers may not know yet who leads it.
+        (void)rd_kafka_poll(kafka_producer_handle(producer), MARKS_REST_MS);
+    }
 }
 
 enum status kafka_source(struct kafka_producer *producer, const char *topic, uint32_t wait_ms,

@@ -43,25 +43,41 @@ struct kafka_message {
 // Adds headers of W3C trace context, as struct origin keeps it; none when it is empty.
 void kafka_add_trace(struct kafka_message *message, struct slice trace);
 
-struct kafka_producer;
-// What became of a message: lost is one that the broker refused for good (too large, not allowed)
-// or never got; unsure is one that it may have, but nobody will say so any more.
-enum kafka_fate { KAFKA_LOST, KAFKA_UNSURE, KAFKA_KEPT };
-// Thread: whoever polls.
-typedef void kafka_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                             int64_t offset, const char *why);
+// How many bytes a broker counts of a message that goes alone, at most.
+size_t kafka_message_bytes(const struct kafka_message *message);
 
-// Opens without waiting for a broker. A producer that fails for good begins again by itself when
-// all that it had is told lost or unsure. STATUS_invalid_request: the settings make no sense
+struct kafka_producer;
+// What became of a message: lost is one that the broker refused for good (not allowed) or never
+// got; too large is one that was lost because its topic takes none of its size, or of the size of
+// those that went with it (KAFKA_TOGETHER_BYTES_MAX); unsure is one that the broker may have, but
+// nobody will say so any more.
+enum kafka_fate { KAFKA_LOST, KAFKA_TOO_LARGE, KAFKA_UNSURE, KAFKA_KEPT };
+// What waits for the same partition goes together, as long as that is no larger; one that is larger
+// goes alone. A topic that takes so much takes everything of which each fits.
+#define KAFKA_TOGETHER_BYTES_MAX 100000
+// Of a message that its owner wants to be kept through a failure of the producer: his memory until
+// it is delivered.
+struct kafka_ticket {
+    uint64_t number; // kafka_produce's, in the order of its calls
+};
+// Thread: whoever polls.
+typedef void kafka_delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                             int32_t partition, int64_t offset, const char *why);
+
+// Opens without waiting for a broker. A producer that fails for good begins again by itself: what
+// has a ticket is handed over once more, in its order and before all else, so a broker may get it
+// twice; the rest is told lost or unsure. STATUS_invalid_request: the settings make no sense
 // (`ret_why`). Thread: any; kafka_produce from any thread, kafka_producer_poll from one.
 MUST_CHECK enum status kafka_producer_open(const struct kafka_access *access,
                                            kafka_delivered *delivered, void *context,
                                            char *ret_why, size_t why_bytes,
                                            struct kafka_producer **ret_producer);
-// Copies the message and hands it over; `delivered` is called once for it. The partition is that
+// Copies the message and hands it over; `delivered` is called once for it, with its ticket, which
+// may be NULL. The partition is that
 // of the key by murmur2. STATUS_busy: the producer is full; nothing was taken.
 MUST_CHECK enum status kafka_produce(struct kafka_producer *producer, const char *topic,
-                                     const struct kafka_message *message, void *handle);
+                                     const struct kafka_message *message,
+                                     struct kafka_ticket *ticket);
 // Calls `delivered` for what is known, waiting up to that long for a first. Returns how many.
 int kafka_producer_poll(struct kafka_producer *producer, uint32_t wait_ms);
 // Polls until nothing is pending, for that long at most. False: something still is.
@@ -85,6 +101,7 @@ struct kafka_topic_facts {
     bool unclean_leaders;
     uint32_t min_insync;
     uint64_t retention_ms; // UINT64_MAX: for ever
+    uint32_t record_bytes_max; // with all that a record has
 };
 MUST_CHECK enum status kafka_topic_look(struct kafka_producer *producer, const char *topic,
                                         uint32_t wait_ms, struct kafka_topic_facts *ret_facts,
@@ -92,16 +109,21 @@ MUST_CHECK enum status kafka_topic_look(struct kafka_producer *producer, const c
 // How many partitions it has; 0: there is no such topic.
 MUST_CHECK enum status kafka_topic_count(struct kafka_producer *producer, const char *topic,
                                          uint32_t wait_ms, uint32_t *ret_partitions);
-// Makes a topic: deleting, no unclean leaders, retention in ms.
+struct kafka_topic_plan {
+    uint32_t partitions, replicas, min_insync;
+    uint64_t retention_ms;
+    uint32_t record_bytes_max; // 0: as the broker likes
+};
+// Makes a topic: deleting, without unclean leaders. `ret_is_new`: it was not there before.
 MUST_CHECK enum status kafka_topic_make(struct kafka_producer *producer, const char *topic,
-                                        uint32_t partitions, uint32_t replicas,
-                                        uint32_t min_insync, uint64_t retention_ms,
-                                        uint32_t wait_ms, char *ret_why, size_t why_bytes);
+                                        const struct kafka_topic_plan *plan, uint32_t wait_ms,
+                                        bool *ret_is_new, char *ret_why, size_t why_bytes);
 // A number for this cluster and topic; 0 is none. STATUS_busy: no broker told its cluster's id.
 MUST_CHECK enum status kafka_source(struct kafka_producer *producer, const char *topic,
                                     uint32_t wait_ms, uint64_t *ret_source);
 
-// The first offset of a partition that is there and the one behind the last.
+// The first offset of a partition that is there and the one behind the last. Asks again while
+// brokers do not know, as of a topic that was made a moment ago. Thread: the one that polls.
 MUST_CHECK enum status kafka_producer_marks(struct kafka_producer *producer, const char *topic,
                                             int32_t partition, uint32_t wait_ms,
                                             int64_t *ret_low, int64_t *ret_high);
@@ -126,6 +148,7 @@ struct kafka_record {
 // What a member of the group hears, always within kafka_consume or kafka_consumer_close.
 struct kafka_member {
     void *context;
+    uint32_t session_ms; // nothing is heard of it for so long: others have its partitions; 0: 6000
     // These partitions are ours from now on. Fills in where each begins; negative: it stays
     // paused, and nothing of it comes.
     void (*assigned)(void *context, const int32_t *partitions, uint32_t count,
@@ -160,8 +183,13 @@ bool kafka_consumer_restart(struct kafka_consumer *consumer, int32_t partition, 
 // The first offset that is there and the one behind the last.
 MUST_CHECK enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                             uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high);
-// The same as far as the last fetch told; false: not known yet.
+// The same as far as the last fetch told, and none is made while it is paused; false: not known
+// yet.
 bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_high);
+// Where partitions end now, as their brokers tell; -1 of one of which none does.
+MUST_CHECK enum status kafka_consumer_ends(struct kafka_consumer *consumer,
+                                           const int32_t *partitions, uint32_t count,
+                                           uint32_t wait_ms, int64_t *ret_ends);
 // How many partitions of the topic its members have together; UINT32_MAX: they are being shared out
 // right now. STATUS_busy: nobody told in time.
 MUST_CHECK enum status kafka_group_look(struct kafka_consumer *consumer, uint32_t wait_ms,

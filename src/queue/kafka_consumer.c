@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "queue/kafka_private.h"
 
+#define SESSION_MS 6000
+
 static rd_kafka_topic_partition_list_t *one(const struct kafka_consumer *consumer,
                                             int32_t partition) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -41,11 +43,12 @@ static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_lis
     uint32_t count = numbers_of(ours, partitions);
     consumer->member.assigned(consumer->member.context, partitions, count, offsets);
     rd_kafka_topic_partition_list_t *paused = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *read = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < ours->cnt; i++) {
         // One that cannot begin is ours all the same, so that nobody else trips over it.
         ours->elems[i].offset = offsets[i] < 0 ? RD_KAFKA_OFFSET_END : offsets[i];
-        if (offsets[i] < 0)
-            (void)rd_kafka_topic_partition_list_add(paused, consumer->topic, partitions[i]);
+        (void)rd_kafka_topic_partition_list_add(offsets[i] < 0 ? paused : read, consumer->topic,
+                                                partitions[i]);
     }
     rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->handle, ours);
     if (error != NULL) {
@@ -54,7 +57,11 @@ static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_lis
     }
     if (paused->cnt != 0)
         (void)rd_kafka_pause_partitions(consumer->handle, paused);
+    // One that was lost while it was paused would come back paused.
+    if (read->cnt != 0)
+        (void)rd_kafka_resume_partitions(consumer->handle, read);
     rd_kafka_topic_partition_list_destroy(paused);
+    rd_kafka_topic_partition_list_destroy(read);
 }
 
 static void unassign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *ours) {
@@ -72,6 +79,7 @@ static void rebalance_cb(rd_kafka_t *handle, rd_kafka_resp_err_t code,
     struct kafka_consumer *consumer = opaque;
     (void)handle;
     consumer->turn++;
+    consumer->was_assigned = true;
     rd_kafka_topic_partition_list_t *ours = within_bounds(list);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
         assign(consumer, ours);
@@ -88,6 +96,12 @@ static void error_cb(rd_kafka_t *handle, int code, const char *why, void *opaque
         consumer->member.failed(consumer->member.context, -1, why);
 }
 
+static void put_number(rd_kafka_conf_t *conf, const char *name, uint32_t value) {
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%u", value);
+    kafka_conf_put(conf, name, text);
+}
+
 static rd_kafka_t *open_handle(const struct kafka_access *access, const char *group,
                                uint32_t version, struct kafka_consumer *consumer, char *ret_why,
                                size_t why_bytes) {
@@ -102,11 +116,12 @@ static rd_kafka_t *open_handle(const struct kafka_access *access, const char *gr
     kafka_conf_put(conf, "enable.partition.eof", "false");
     kafka_conf_put(conf, "isolation.level", "read_committed");
     kafka_conf_put(conf, "check.crcs", "true");
-    kafka_conf_put(conf, "session.timeout.ms", "6000");
-    kafka_conf_put(conf, "heartbeat.interval.ms", "1000");
-    kafka_conf_put(conf, "max.poll.interval.ms", "60000");
-    // A question about marks waits for this alone, within the group's callback.
-    kafka_conf_put(conf, "socket.timeout.ms", "10000");
+    uint32_t session_ms = consumer == NULL ? 0 : consumer->member.session_ms;
+    if (session_ms == 0)
+        session_ms = SESSION_MS;
+    put_number(conf, "session.timeout.ms", session_ms);
+    put_number(conf, "heartbeat.interval.ms", session_ms / 6);
+    put_number(conf, "max.poll.interval.ms", session_ms * 10);
     kafka_conf_put(conf, "fetch.wait.max.ms", "50");
     kafka_conf_put(conf, "fetch.error.backoff.ms", "100");
     // What is read ahead is bounded: some 32 MiB over all partitions.
@@ -249,10 +264,26 @@ bool kafka_consumer_restart(struct kafka_consumer *consumer, int32_t partition, 
 
 enum status kafka_consumer_marks(struct kafka_consumer *consumer, int32_t partition,
                                  uint32_t wait_ms, int64_t *ret_low, int64_t *ret_high) {
-    return rd_kafka_query_watermark_offsets(consumer->handle, consumer->topic, partition, ret_low,
-                                            ret_high, (int)wait_ms) == RD_KAFKA_RESP_ERR_NO_ERROR
+    return kafka_marks(consumer->handle, consumer->topic, partition, wait_ms, ret_low, ret_high) ==
+                   RD_KAFKA_RESP_ERR_NO_ERROR
                ? STATUS_ok
                : STATUS_busy;
+}
+
+enum status kafka_consumer_ends(struct kafka_consumer *consumer, const int32_t *partitions,
+                                uint32_t count, uint32_t wait_ms, int64_t *ret_ends) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (uint32_t i = 0; i < count; i++) // the time of what comes next
+        rd_kafka_topic_partition_list_add(list, consumer->topic, partitions[i])->offset =
+            RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(consumer->handle, list, (int)wait_ms);
+    for (uint32_t i = 0; i < count && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        const rd_kafka_topic_partition_t *one = &list->elems[i];
+        CHECK(one->partition == partitions[i]);
+        ret_ends[i] = one->err == RD_KAFKA_RESP_ERR_NO_ERROR ? one->offset : -1;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_ok : STATUS_busy;
 }
 
 bool kafka_consumer_high(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_high) {
@@ -266,7 +297,11 @@ void kafka_consumer_close(struct kafka_consumer *consumer) {
     if (consumer == NULL)
         return;
     (void)rd_kafka_consumer_close(consumer->handle); // leaves the group, revoking what is ours
-    rd_kafka_destroy(consumer->handle);
+    // Debian's librdkafka 2.0.2 ends the process when it destroys a member that the group has let
+    // in but not yet told its share, as behind a coordinator that fell silent (its issue 4312,
+    // cured in 2.3.0). What was never told one stays until the process ends.
+    if (consumer->was_assigned)
+        rd_kafka_destroy(consumer->handle);
     memory_free(consumer);
 }
 

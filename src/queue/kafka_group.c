@@ -55,9 +55,10 @@ uint32_t kafka_group_partitions(struct slice assignment, const char *topic) {
     return partitions;
 }
 
-// The group, to be destroyed, or NULL: nobody tells. Not rd_kafka_DescribeConsumerGroups: in
-// librdkafka 2.0.2 that ends the process when the coordinator's broker goes away in the wrong
-// moment.
+// The group, to be destroyed, or NULL: nobody tells. Not rd_kafka_DescribeConsumerGroups: when its
+// request fails because the coordinator's broker goes away, librdkafka frees what the answer still
+// points to, and ends the process when that comes (its issue 4605, open in 2026; pull request
+// 5397).
 static const struct rd_kafka_group_list *ask(rd_kafka_t *handle, const char *group,
                                              uint32_t wait_ms, bool *ret_is_part) {
     const struct rd_kafka_group_list *list = NULL;

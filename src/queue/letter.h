@@ -4,6 +4,9 @@
 #pragma once
 #include "queue/kafka.h"
 
+// That a letter is larger than its record: what is said of it in headers.
+#define LETTER_BYTES_MORE 4096
+
 // Hands it over. STATUS_busy: the producer is full.
 MUST_CHECK enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
                                    const char *commands, const struct kafka_record *record,

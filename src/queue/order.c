@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "queue/partition.h"
 #include "queue/proof.h"
+#include "queue/queue.h"
 #include "wire/queued.h"
 
 __attribute__((format(printf, 2, 3))) static void bury(struct order *order, const char *format,
@@ -191,12 +192,15 @@ static bool read_principal(const struct order_reader *reader, const struct kafka
 
 static bool version_is_known(const struct kafka_record *record, struct order *order) {
     struct slice version = header(record, "florin-version");
-    if (slice_equal(version, SLICE("1")) || slice_equal(version, SLICE("2")))
-        return true;
-    bool is_number = version.size != 0 && version.size <= 6;
-    for (size_t i = 0; i < version.size && is_number; i++)
+    bool is_number = version.size != 0 && version.size <= 6 && version.bytes[0] != '0';
+    uint32_t number = 0;
+    for (size_t i = 0; i < version.size && is_number; i++) {
         is_number = version.bytes[i] >= '0' && version.bytes[i] <= '9';
-    if (is_number && version.bytes[0] != '0')
+        number = number * 10 + (uint32_t)(version.bytes[i] - '0');
+    }
+    if (is_number && number <= QUEUE_VERSION)
+        return true;
+    if (is_number)
         order->kind = ORDER_TOO_NEW;
     else
         bury(order, "malformed: florin-version is no version");
@@ -211,8 +215,11 @@ static void read_value(const struct order_reader *reader, const struct kafka_rec
         memcpy(json, record->value.bytes, record->value.size);
     memset(json + record->value.size, 0, JSON_PADDING);
     reader->admit(reader->context, wire->origin.role, owner, wire);
+    struct wire_batch batch;
     enum status status = wire_decode_queued(wire, slice_of(json, record->value.size),
-                                            &order->command, &faults);
+                                            &order->command, &batch, &faults);
+    order->operations = batch.commands;
+    order->operation_count = batch.count;
     order->has_command = status != STATUS_invalid_request || order->command.has_key;
     if (status == STATUS_invalid_request) {
         const struct wire_fault *first = &faults.items[0];
@@ -225,9 +232,11 @@ static void read_value(const struct order_reader *reader, const struct kafka_rec
     }
     if (status != STATUS_ok)
         return; // a refusal, which is an outcome
-    uint32_t home = command_home_slot(&order->command);
+    bool is_batch = order->operation_count != 0;
+    uint32_t home = command_home_slot(is_batch ? &order->operations[0] : &order->command);
     if (home == order->slot)
         return;
+    order->operation_count = 0;
     bury(order, "wrong key: the command's home is slot %u, its key says %u", home, order->slot);
     order->command.type = COMMAND_INVALID;
     order->command.door = STATUS_invalid_request;
@@ -240,6 +249,7 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
     order->kind = ORDER_COMMAND;
     order->slot = LIMIT_SLOTS;
     order->why[0] = 0;
+    order->operation_count = 0;
     struct wire_context wire = {.parser = reader->parser,
                                 .arena = reader->arena,
                                 .currencies = reader->currencies,
@@ -263,8 +273,8 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
         return;
     }
     order->slot = slot;
-    if (record->value.size > LIMIT_BODY_BYTES_MAX + 4096)
-        bury(order, "malformed: larger than %d bytes", LIMIT_BODY_BYTES_MAX);
+    if (record->value.size > QUEUE_VALUE_BYTES_MAX)
+        bury(order, "malformed: larger than %d bytes", QUEUE_VALUE_BYTES_MAX);
     else if (read_principal(reader, record, &wire, &owner, order)) {
         wire.origin.trace = read_trace(reader, record);
         read_value(reader, record, owner, &wire, order);

@@ -17,6 +17,10 @@ struct order {
     bool is_unproved;    // dead, because nobody who is known here has signed it
     bool has_command;    // also of a dead one: its key is known, so its refusal is remembered
     struct command command;
+    // Of an atomic batch: its operations, in the reader's arena; `command` has its origin, key and
+    // digest. Of all else 0.
+    struct command *operations;
+    uint32_t operation_count;
     char why[160];       // of a dead one
 };
 

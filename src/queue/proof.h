@@ -2,7 +2,8 @@
 // Who wrote a record of the queue, proved by the record itself, because Kafka does not tell.
 //
 // Headers of a record:
-//   florin-version    1; 2: the value may be a wallet_change. What signs is the same for both
+//   florin-version    1; 2: the value may be a wallet_change; 3: an atomic batch,
+//                     or it has a batch_index. What signs is the same for all
 //   florin-principal  whose command it is, such as "key_01j..."
 //   florin-context    only from nodes: "KEY ROLE UNTIL ADDRESS OWNER REQUEST": a key's id, "-" of
 //                     one who came with a token; a role's number; until when the token is good, in
@@ -22,7 +23,7 @@
 #include "queue/kafka.h"
 
 #define PROOF_BYTES 72
-#define QUEUE_VERSION 2 // the newest that this program reads
+#define QUEUE_VERSION 3 // the newest that this program reads
 
 enum proof_kind { PROOF_NONE, PROOF_KEY, PROOF_NODE };
 

@@ -11,15 +11,19 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "queue/letter.h"
 #include "queue/partition.h"
 #include "queue/proof.h"
 #include "queue/worker_private.h"
 
-#define POLL_MS   50
-#define LOOK_MS   3000
-#define FLOWS_NS  UINT64_C(10000000000)
-#define RETRY_NS  UINT64_C(1000000000)
-#define SETTLE_NS UINT64_C(30000000000) // idle slots are moved along this often
+#define POLL_MS      50
+#define CONSUMED_MAX 16 // at once: each may be an atomic batch, and becomes much larger
+#define LOOK_MS      3000
+#define FLOWS_NS     UINT64_C(10000000000)
+#define RETRY_NS     UINT64_C(1000000000)
+#define ENDS_NS      UINT64_C(2000000000)
+#define ENDS_WAIT_MS 500
+#define SETTLE_NS    UINT64_C(30000000000) // idle slots are moved along this often
 
 bool worker_is_stopping(const struct worker *worker) {
     return signal_gate_sequence(&worker->stop) != 0;
@@ -100,8 +104,33 @@ uint32_t worker_stops(struct worker *worker, struct worker_stop ret_stops[WORKER
     return count;
 }
 
+// What waits in partitions of which nothing is read: no fetch tells.
+static void look_at_ends(struct worker *worker) {
+    int32_t partitions[KAFKA_PARTITIONS_MAX];
+    int64_t ends[KAFKA_PARTITIONS_MAX];
+    uint32_t count = 0;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (worker->consumer == NULL || now_ns - worker->ends_ns < ENDS_NS)
+        return;
+    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+        if (worker->partitions[i].ours && worker->partitions[i].begun &&
+            (worker->waits || worker->partitions[i].stopped))
+            partitions[count++] = (int32_t)i;
+    worker->ends_ns = now_ns;
+    if (count == 0 || kafka_consumer_ends(worker->consumer, partitions, count, ENDS_WAIT_MS,
+                                          ends) != STATUS_ok)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        worker->partitions[partitions[i]].end = ends[i];
+}
+
+static uint64_t older(uint64_t one_ms, uint64_t other_ms) {
+    return one_ms > other_ms ? one_ms : other_ms;
+}
+
 void worker_note(struct worker *worker) {
-    uint64_t ours = 0, lag = 0, oldest = 0, stopped = 0;
+    uint64_t ours = 0, lag = 0, oldest = 0, stopped = 0, waits = 0;
+    look_at_ends(worker);
     for (uint32_t i = 0; i < worker->reader.partitions; i++) {
         struct worker_partition *own = &worker->partitions[i];
         int64_t high;
@@ -109,26 +138,31 @@ void worker_note(struct worker *worker) {
             continue;
         ours++;
         stopped += own->stopped || own->trial_ns != 0;
-        if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) ||
-            high <= (int64_t)own->consumed) {
+        if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) || high < own->end)
+            high = own->end;
+        lag += own->waiting;
+        if (own->waits_since_ns != 0)
+            oldest = older(oldest, (clock_monotonic_ns() - own->waits_since_ns) / 1000000);
+        if (high <= (int64_t)own->consumed) {
             own->behind_ns = 0;
             continue;
         }
         if (own->behind_ns == 0)
             own->behind_ns = clock_monotonic_ns();
         lag += (uint64_t)high - own->consumed;
-        uint64_t age = age_ms(own);
-        oldest = age > oldest ? age : oldest;
+        oldest = older(oldest, age_ms(own));
     }
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         const struct worker_partition *own = &worker->partitions[worker->slots[slot].partition];
         stopped += own->ours && worker->slots[slot].stopped;
+        waits += own->ours && worker->slots[slot].waits;
     }
     CHECK(pthread_mutex_lock(&worker->lock) == 0);
     worker->stats.partitions = ours;
     worker->stats.lag = lag;
     worker->stats.oldest_ms = oldest;
     worker->stats.stopped = stopped;
+    worker->stats.waits = waits;
     if (stopped != 0 || worker->stop_count != 0)
         note_stops(worker);
     CHECK(pthread_mutex_unlock(&worker->lock) == 0);
@@ -161,8 +195,12 @@ static enum status look_for_owner(struct worker *worker, char *ret_why, size_t w
 static bool wait_for_topics(struct worker *worker) {
     const struct topic_wish *wishes[] = {&worker->commands, &worker->dead_letters};
     char why[KAFKA_WHY_BYTES] = "", said[KAFKA_WHY_BYTES] = "";
+    struct kafka_topic_facts facts;
     for (int i = 0; i < 2 && !worker_is_stopping(worker);) {
-        enum status status = topic_ensure(worker->producer, wishes[i], LOOK_MS, why, sizeof(why));
+        enum status status =
+            topic_ensure(worker->producer, wishes[i], LOOK_MS, &facts, why, sizeof(why));
+        if (status == STATUS_ok && i == 0) // whatever it takes must find room in a letter
+            worker->dead_letters.record_bytes_min = facts.record_bytes_max + LETTER_BYTES_MORE;
         if (status == STATUS_ok && i == 0)
             status = kafka_source(worker->producer, worker->commands_name, LOOK_MS,
                                   &worker->source);
@@ -173,8 +211,9 @@ static bool wait_for_topics(struct worker *worker) {
             continue;
         }
         if (strcmp(why, said) != 0)
-            log_line(LOG_ERROR, "queue", "%sNo command is carried out: %s",
-                     status == STATUS_busy ? "" : "ALARM: ", why);
+            log_line(status == STATUS_busy ? LOG_WARNING : LOG_ERROR, "queue",
+                     "%sNo command is carried out: %s", status == STATUS_busy ? "" : "ALARM: ",
+                     why);
         memcpy(said, why, sizeof(said));
         (void)kafka_producer_poll(worker->producer, 0);
         worker_pause(worker, RETRY_NS);
@@ -185,6 +224,7 @@ static bool wait_for_topics(struct worker *worker) {
 static bool join_group(struct worker *worker) {
     char why[KAFKA_WHY_BYTES];
     struct kafka_member member = {.context = worker,
+                                  .session_ms = worker->session_ms,
                                   .assigned = worker_assigned,
                                   .revoked = worker_revoked,
                                   .failed = failed};
@@ -215,7 +255,8 @@ static void turn(struct worker *worker) {
     worker->held_count = 0;
     while (worker->item_count < WORKER_BATCH_MAX && bytes < WORKER_BATCH_BYTES) {
         uint32_t most = WORKER_BATCH_MAX - worker->item_count;
-        uint32_t some = kafka_consume(worker->consumer, wait_ms, records, most < 100 ? most : 100);
+        uint32_t some = kafka_consume(worker->consumer, wait_ms, records,
+                                      most < CONSUMED_MAX ? most : CONSUMED_MAX);
         for (uint32_t i = 0; i < some; i++) {
             bytes += records[i].value.size;
             worker_add(worker, &records[i]);
@@ -277,6 +318,7 @@ static void copy_access(struct worker *worker, const struct kafka_access *access
 
 static void prepare(struct worker *worker, const struct worker_options *options) {
     worker->engine = options->engine;
+    worker->has_parts = options->engine->port->parts != NULL;
     worker->commands = options->commands;
     worker->dead_letters = options->dead_letters;
     copy_text(worker->commands_name, sizeof(worker->commands_name), options->commands.name);

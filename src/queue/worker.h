@@ -21,6 +21,7 @@ struct worker_options {
     const struct kafka_access *access; // borrowed while it opens, as are the topics' names
     struct topic_wish commands, dead_letters;
     const char *group;
+    uint32_t session_ms; // as in struct kafka_member
     enum cursor_kind places; // CURSOR_QUEUE, or the kind of a topic of a producer's own
     // Whose a topic of a producer's own is: a key's id as text; copied. NULL: records say and prove
     // whose they are.
@@ -38,6 +39,7 @@ struct worker_stats {
     uint64_t batches;
     uint64_t partitions;   // ours now
     uint64_t stopped;      // partitions and slots that wait for a person
+    uint64_t waits;        // slots that wait for a shard
     uint64_t lag;          // records of our partitions that are not carried out
     uint64_t oldest_ms;    // about the age of the oldest of them; 0: none
     uint64_t fenced;       // batches that another worker had taken over

@@ -74,6 +74,12 @@ static void read_again(struct worker *worker, struct worker_item *item, bool *is
     while (!*is_fresh && !worker_is_stopping(worker)) {
         *is_fresh = engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) ==
                     STATUS_ok;
+        if (!*is_fresh && worker->has_parts) { // keys are made on one of them, which may be away
+            worker->partitions[item->record.partition].waiting++;
+            worker_set_aside(worker, item->order.slot, true);
+            item->done = true;
+            return;
+        }
         if (*is_fresh)
             break;
         keep_polling(worker); // the books may know it: it is not dead
@@ -93,10 +99,17 @@ static void read_all(struct worker *worker) {
         if (item->done)
             continue;
         order_read(&worker->reader, &item->record, &item->order);
-        if (item->order.is_unproved)
-            read_again(worker, item, &is_fresh, &paused);
         const struct worker_slot *home =
             item->order.slot == LIMIT_SLOTS ? NULL : &worker->slots[item->order.slot];
+        if (home != NULL && home->waits) {
+            worker->partitions[item->record.partition].waiting++;
+            item->done = true;
+            continue;
+        }
+        if (item->order.is_unproved)
+            read_again(worker, item, &is_fresh, &paused);
+        if (item->done)
+            continue;
         bool is_passed = home != NULL && (uint64_t)item->record.offset < home->cursor.next;
         if (item->order.kind == ORDER_TOO_NEW && !is_passed) {
             worker->partitions[item->record.partition].barrier =
@@ -117,10 +130,10 @@ static void read_all(struct worker *worker) {
 
 // ---- dead letters -----------------------------------------------------------------------------
 
-void worker_letter_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                             int64_t offset, const char *why) {
+void worker_letter_delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                             int32_t partition, int64_t offset, const char *why) {
     struct worker *worker = context;
-    (void)message, (void)partition, (void)offset;
+    (void)ticket, (void)partition, (void)offset;
     if (fate == KAFKA_KEPT)
         return;
     worker->letters_failed++;
@@ -139,6 +152,7 @@ static bool send_letter(struct worker *worker, const struct worker_item *item) {
 // Hears the group and the broker while something must wait. Records that come are for later.
 static void keep_polling(struct worker *worker) {
     (void)kafka_producer_poll(worker->producer, 0);
+    worker->waits = true;
     worker_note(worker);
     for (uint32_t i = 0; i < worker->reader.partitions; i++)
         if (worker->partitions[i].ours)
@@ -150,6 +164,7 @@ static void keep_polling(struct worker *worker) {
 }
 
 static void resume(struct worker *worker) {
+    worker->waits = false;
     for (uint32_t i = 0; i < worker->reader.partitions; i++)
         if (worker->partitions[i].ours && !worker->partitions[i].stopped)
             kafka_consumer_pause(worker->consumer, (int32_t)i, false);
@@ -197,12 +212,54 @@ struct round_part {
     uint32_t first; // index in `indexes`
 };
 
-// What of a slot's orders goes into this round: up to `most` commands, in order.
+static struct command guard_of(uint32_t slot, const struct cursor_wish *wish) {
+    return (struct command){.type = COMMAND_CURSOR_MOVE,
+                            .slot = slot,
+                            .cursor = wish,
+                            .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
+}
+
+// An atomic batch: alone, because it is done or undone as one.
+static struct round_part *part_of_batch(struct worker *worker, uint32_t slot,
+                                        const struct worker_item *item) {
+    const struct worker_slot *own = &worker->slots[slot];
+    const struct order *order = &item->order;
+    struct round_part *part = arena_take(&worker->arena, sizeof(*part));
+    memset(part, 0, sizeof(*part));
+    size_t outcome_bytes = order->operation_count * sizeof(struct outcome);
+    struct outcome *outcomes = arena_take(&worker->arena, outcome_bytes);
+    memset(outcomes, 0, outcome_bytes);
+    part->slot = slot;
+    part->wish = (struct cursor_wish){.cursor = own->cursor, .from = own->cursor.next};
+    part->wish.cursor.next = (uint64_t)item->record.offset + 1;
+    part->wish.cursor.checksum = order_checksum(&item->record);
+    part->submission = (struct submission){.commands = order->operations,
+                                           .outcomes = outcomes,
+                                           .count = order->operation_count,
+                                           .is_batch = true,
+                                           .guarded = true,
+                                           .batch = guard_of(slot, &part->wish),
+                                           .whole = &order->command};
+    return part;
+}
+
+static bool is_to_do(const struct worker_item *item) {
+    return !item->done && item->order.has_command;
+}
+
+// What of a slot's orders goes into this round: up to `most` commands, in order; or one batch.
 static struct round_part *part_of(struct worker *worker, uint32_t slot, uint32_t most) {
     struct worker_slot *own = &worker->slots[slot];
     uint32_t commands = 0;
-    for (int32_t i = own->first; i >= 0 && commands < most; i = worker->items[i].next)
-        commands += !worker->items[i].done && worker->items[i].order.has_command;
+    for (int32_t i = own->first; i >= 0 && commands < most; i = worker->items[i].next) {
+        const struct worker_item *item = &worker->items[i];
+        bool is_batch = is_to_do(item) && item->order.operation_count != 0;
+        if (is_batch && commands == 0)
+            return part_of_batch(worker, slot, item);
+        if (is_batch)
+            break;
+        commands += is_to_do(item);
+    }
     if (commands == 0)
         return NULL;
     struct round_part *part = arena_take(&worker->arena, sizeof(*part));
@@ -214,7 +271,7 @@ static struct round_part *part_of(struct worker *worker, uint32_t slot, uint32_t
     uint32_t n = 0;
     for (int32_t i = own->first; i >= 0 && n < commands; i = worker->items[i].next) {
         const struct worker_item *item = &worker->items[i];
-        if (item->done || !item->order.has_command)
+        if (!is_to_do(item))
             continue;
         list[n] = item->order.command;
         places[n++] = (struct cursor_place){.next = (uint64_t)item->record.offset + 1,
@@ -231,10 +288,7 @@ static struct round_part *part_of(struct worker *worker, uint32_t slot, uint32_t
         .count = commands,
         .is_batch = true,
         .guarded = true,
-        .batch = {.type = COMMAND_CURSOR_MOVE,
-                  .slot = slot,
-                  .cursor = &part->wish,
-                  .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}}};
+        .batch = guard_of(slot, &part->wish)};
     return part;
 }
 
@@ -299,14 +353,19 @@ static enum status take_part(struct worker *worker, const struct round_part *par
     } else if (whole->cursor.epoch == own->cursor.epoch) {
         own->cursor = whole->cursor;
     }
-    count(worker, &worker->stats.commands, mark_done(worker, part->slot));
+    uint32_t done = mark_done(worker, part->slot);
+    count(worker, &worker->stats.commands, done);
+    if (status != STATUS_busy || done != 0)
+        own->busy_ns = 0;
+    else if (own->busy_ns == 0)
+        own->busy_ns = clock_monotonic_ns();
     return status == STATUS_out_of_place ? STATUS_ok : status;
 }
 
 // One round of what is left. STATUS_ok: go on at once; else what it waits for.
 static enum status play_round(struct worker *worker, bool *ret_any) {
     struct round_part *parts[LIMIT_SLOTS];
-    uint32_t part_count = 0, commands = 0;
+    uint32_t part_count = 0, commands = 0, orders = 0;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS && commands < worker->limit; slot++) {
         if (worker->slots[slot].first < 0)
             continue;
@@ -318,6 +377,7 @@ static enum status play_round(struct worker *worker, bool *ret_any) {
             parts[part_count - 1]->submission.next = &part->submission;
         parts[part_count++] = part;
         commands += part->submission.count;
+        orders += part->submission.whole != NULL ? 1 : part->submission.count;
     }
     *ret_any = part_count != 0;
     if (part_count == 0)
@@ -331,7 +391,7 @@ static enum status play_round(struct worker *worker, bool *ret_any) {
         if (status != STATUS_ok)
             waits = status;
     }
-    if (waits == STATUS_internal && commands == 1)
+    if (waits == STATUS_internal && orders == 1)
         waits = STATUS_damaged; // it stands alone
     count(worker, &worker->stats.batches, 1);
     return waits;
@@ -357,6 +417,8 @@ static void carry_out(struct worker *worker) {
     uint32_t alone = 0;
     bool any = true, paused = false;
     worker->limit = WORKER_BATCH_MAX;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        worker->slots[slot].busy_ns = 0;
     while (any && !worker_is_stopping(worker)) {
         enum status waits = play_round(worker, &any);
         if (waits == STATUS_ok)
@@ -374,6 +436,7 @@ static void carry_out(struct worker *worker) {
         keep_polling(worker);
         paused = true;
         drop_foreign(worker);
+        worker_set_busy_aside(worker);
         worker_pause(worker, RETRY_NS);
     }
     if (paused)

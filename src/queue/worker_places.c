@@ -24,7 +24,8 @@ static struct command command_of(enum command_type type, const struct cursor_wis
                             .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
 }
 
-// Up to CURSORS_AT_ONCE cursor commands as one round. Tries again while the books are busy.
+// Up to CURSORS_AT_ONCE cursor commands as one round. Tries again while the books are busy, but of
+// books on several shards, of which the others may answer.
 static void submit(struct worker *worker, enum command_type type, struct cursor_wish *wishes,
                    struct outcome *outcomes, uint32_t count) {
     struct command commands[CURSORS_AT_ONCE];
@@ -37,7 +38,7 @@ static void submit(struct worker *worker, enum command_type type, struct cursor_
         enum status status = (enum status)outcomes[0].status;
         bool passes = status == STATUS_busy || status == STATUS_storage_full ||
                       status == STATUS_internal;
-        if (!passes || worker_is_stopping(worker))
+        if (!passes || worker->has_parts || worker_is_stopping(worker))
             return;
         worker_pause(worker, UINT64_C(200000000));
     }
@@ -64,6 +65,13 @@ static enum status claim_slots(struct worker *worker, uint32_t partition, char *
         submit(worker, COMMAND_CURSOR_CLAIM, wishes, outcomes, count);
         for (uint32_t i = 0; i < count; i++) {
             struct worker_slot *own = &worker->slots[wishes[i].cursor.slot];
+            own->first = own->last = -1;
+            own->waits = own->stopped = false;
+            if (worker->has_parts && outcomes[i].status == STATUS_busy) {
+                own->cursor.epoch = 0;
+                worker_set_aside(worker, wishes[i].cursor.slot, true);
+                continue;
+            }
             if (outcomes[i].status != STATUS_ok) {
                 bool foreign = outcomes[i].status == STATUS_out_of_place;
                 (void)snprintf(ret_why, why_bytes,
@@ -74,8 +82,6 @@ static enum status claim_slots(struct worker *worker, uint32_t partition, char *
                 return foreign ? STATUS_out_of_place : STATUS_busy;
             }
             own->cursor = outcomes[i].cursor;
-            own->stopped = false;
-            own->first = own->last = -1;
         }
     }
     return STATUS_ok;
@@ -128,7 +134,7 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
     int64_t low, high;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         const struct cursor *cursor = &worker->slots[slot].cursor;
-        if (worker->slots[slot].partition != partition)
+        if (worker->slots[slot].partition != partition || worker->slots[slot].waits)
             continue;
         if (cursor->next < smallest)
             smallest = cursor->next;
@@ -137,7 +143,7 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
     }
     *ret_offset = -1;
     if (last == NULL)
-        return STATUS_ok; // no slot has this partition
+        return STATUS_ok; // no slot has this partition, or none that can be asked
     if (kafka_consumer_marks(worker->consumer, (int32_t)partition, MARKS_MS, &low, &high) !=
         STATUS_ok) {
         (void)snprintf(ret_why, why_bytes, "the broker does not tell where its log begins");
@@ -148,6 +154,7 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
     enum status status = last_is_known(worker, partition, last, low, ret_why, why_bytes);
     if (status != STATUS_ok)
         return status;
+    own->begun = true;
     own->consumed = last->next;
     own->checksum = last->checksum;
     own->settled = smallest;
@@ -174,7 +181,10 @@ static int64_t take_over(struct worker *worker, uint32_t partition) {
     bool was_said = before.passes || before.trial_ns != 0;
     char why[256] = "";
     int64_t offset = -1;
-    *own = (struct worker_partition){.ours = true, .turn = kafka_consumer_turn(worker->consumer)};
+    *own = (struct worker_partition){.ours = true,
+                                     .turn = kafka_consumer_turn(worker->consumer),
+                                     .taken_ns = clock_monotonic_ns(),
+                                     .tries = before.tries};
     enum status status = STATUS_out_of_place;
     if (partition >= worker->reader.partitions && worker->count <= partition)
         worker->count = partition + 1; // at least
@@ -283,6 +293,8 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
     bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
     if (own->passes)
         again = now_ns >= worker->again_ns; // one of them at a time
+    else if (!again && !own->stopped && worker_all_are_there(worker, partition))
+        again = true;
     else if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
         // Held against our own claim, not against a first look: a person moves many places one
         // after the other, and we may have claimed in the middle of it.
@@ -297,8 +309,8 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
     if (!again)
         return;
     if (!own->passes)
-        log_line(LOG_INFO, "queue", "Partition %u begins again: its places were moved.",
-                 partition);
+        log_line(LOG_INFO, "queue", "Partition %u begins again: %s.", partition,
+                 own->waits_since_ns != 0 ? "all shards answer" : "its places were moved");
     int64_t offset = take_over(worker, partition);
     if (offset < 0)
         return;
@@ -329,8 +341,8 @@ void worker_settle(struct worker *worker, uint32_t partition) {
         uint32_t count = 0;
         for (; slot < LIMIT_SLOTS && count < CURSORS_AT_ONCE; slot++) {
             const struct worker_slot *one = &worker->slots[slot];
-            if (one->partition != partition || one->stopped || one->cursor.epoch == 0 ||
-                one->cursor.next >= own->consumed)
+            if (one->partition != partition || one->stopped || one->waits ||
+                one->cursor.epoch == 0 || one->cursor.next >= own->consumed)
                 continue;
             wishes[count] = (struct cursor_wish){.cursor = one->cursor, .from = one->cursor.next};
             wishes[count].cursor.next = own->consumed;
@@ -354,7 +366,9 @@ void worker_revoked(void *context, const int32_t *partitions, uint32_t count, bo
         struct worker_partition *own = &worker->partitions[partition];
         *own = (struct worker_partition){0};
         for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
-            if (worker->slots[slot].partition == partition)
+            if (worker->slots[slot].partition == partition) {
                 worker->slots[slot].cursor.epoch = 0;
+                worker->slots[slot].waits = false;
+            }
     }
 }

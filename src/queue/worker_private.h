@@ -16,11 +16,14 @@ struct worker_slot {
     uint32_t partition;
     bool stopped;         // the engine cannot carry its next command out
     int64_t stopped_at;   // the record of that command
+    bool waits;           // for a shard that is away: nothing of it is done until then
+    uint64_t busy_ns;     // since when the books are too busy for its next command; 0: not
     int32_t first, last;  // its orders of this batch, by index; -1: none
 };
 
 struct worker_partition {
     bool ours;
+    bool begun;        // its log fits the books, which say how far it has come
     bool stopped;      // waits for a person
     bool passes;       // or for what time may cure, which is tried again
     uint64_t trial_ns; // since when it is read again after that; the alarm goes on. 0: no trial
@@ -31,12 +34,18 @@ struct worker_partition {
     uint64_t settled;  // where all its slots stand at least
     uint64_t time_ms;  // of the last record that was seen to
     uint64_t seen_ns;  // when that was
+    int64_t end;        // of its log, as its broker last told while nothing of it was read
     uint64_t behind_ns; // since when something waits; 0: nothing does
     uint64_t fenced_ns; // when another was seen to have its slots; 0: none has
     uint64_t look_ns;   // when the books are asked again about one that waits for a person
     uint64_t barrier; // a record that this program does not understand; 0: none. Behind it nothing
                       // is carried out, and when all before it is, the partition stops. Plus one.
     uint64_t epochs;    // of all its slots, when they were last asked; 0: not yet
+    uint64_t taken_ns;  // when it was taken over
+    uint64_t waits_since_ns; // some of its slots wait for a shard; 0: none does
+    uint64_t waits_until_ns; // it is not tried before
+    uint64_t waiting;        // records of such slots that were passed over
+    uint32_t tries;          // how often that came soon after it was taken over
 };
 
 // A record of the batch on its way.
@@ -57,6 +66,7 @@ struct worker {
     char principal[ID_TEXT_BYTES_MAX + 1]; // empty: of no one alone
     struct order_reader reader;
     enum cursor_kind places;
+    uint32_t session_ms;
     uint64_t source;
     pthread_t thread;
     struct signal_gate stop;
@@ -73,9 +83,14 @@ struct worker {
     uint32_t limit;            // commands per round; smaller while one is looked for that fails
     uint32_t letters_failed;
     uint64_t settled_ns;
+    bool waits;        // nothing is read until something can be done again
+    uint64_t ends_ns;  // when brokers were last asked where logs end
     uint64_t counted_ns; // when the topic's partitions were
     uint32_t count;      // of them; 0: not yet
     uint64_t again_ns; // when one of the partitions is tried again that may go on
+    bool has_parts;    // the books lie on several shards, of which some may be away
+    bool all_answer;   // and all were there when they were asked
+    uint64_t ask_ns;   // when they are asked again
     uint64_t idle_ns; // since when no partition is ours, or the last look at the group; 0: some is
 
     pthread_mutex_t lock; // stats and stops
@@ -125,8 +140,17 @@ void worker_look_at_group(struct worker *worker);
 // Why nothing may go on when it is.
 void worker_say_count(const struct worker *worker, char *ret_why, size_t why_bytes);
 
+// worker_away.c: of books on several shards
+// Nothing more of the slot is done until all shards are there. `is_away`: its own is not.
+void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away);
+// Does that to slots of the batch for which the books have been busy for a while, and to all whose
+// shards do not answer; but to none while no shard does.
+void worker_set_busy_aside(struct worker *worker);
+// Of a partition with such slots: whether it is to begin again.
+bool worker_all_are_there(struct worker *worker, uint32_t partition);
+
 // worker_batch.c
 // Carries out what was read, until each record is seen to or no longer ours.
 void worker_batch(struct worker *worker);
-void worker_letter_delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                             int64_t offset, const char *why);
+void worker_letter_delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                             int32_t partition, int64_t offset, const char *why);

@@ -166,6 +166,15 @@ bool vault_check(struct vault *vault, const uint8_t proof[VAULT_WRAPPED_BYTES]) 
     return knows;
 }
 
+void vault_tag(struct vault *vault, uint8_t ret_tag[VAULT_TAG_BYTES]) {
+    lock(vault);
+    struct sha256 hash =
+        hmac_sha256(slice_of(vault->secrets->master.bytes, sizeof(vault->secrets->master.bytes)),
+                    SLICE("florin: which master key"));
+    unlock(vault);
+    memcpy(ret_tag, hash.bytes, VAULT_TAG_BYTES);
+}
+
 bool vault_seal(struct vault *vault, const struct vault_key *key, struct slice head, uint8_t *place,
                 size_t text_bytes) {
     uint8_t *text = place + XAES_NONCE_BYTES;

@@ -48,6 +48,9 @@ void vault_forget(struct vault *vault, uint64_t number);
 // Bytes that show later whether somebody has the same master key, and tell nothing else.
 void vault_prove(struct vault *vault, uint8_t ret_proof[VAULT_WRAPPED_BYTES]);
 bool vault_check(struct vault *vault, const uint8_t proof[VAULT_WRAPPED_BYTES]);
+// The same for the same master key, so that two may be compared by who has neither.
+#define VAULT_TAG_BYTES 16
+void vault_tag(struct vault *vault, uint8_t ret_tag[VAULT_TAG_BYTES]);
 
 // `place` has room for VAULT_OVERHEAD more: the text stands XAES_NONCE_BYTES behind its begin.
 // False: the key is not under this master.

@@ -18,6 +18,9 @@
 #include "watch/opening.h"
 
 #define FEED_BYTES (UINT64_C(4) << 20) // read at a time
+// With a pace: some hundred microseconds of work, then the pause for them. Larger pieces were what
+// payments on the same core waited for.
+#define FEED_BYTES_PACED (UINT64_C(256) << 10)
 
 // A live thing that is ahead of the tally, and where the two must meet.
 struct ahead {
@@ -34,6 +37,7 @@ struct auditor {
     atomic_bool cancelled;
     struct signal_gate stop; // 1: cancelled
     struct tally_source source;
+    struct engine_slots slots; // of a shard, as they were when it began
     struct tally tally;
     uint64_t position;  // where the feed goes on
     uint64_t began;     // where it went on at the beginning of this examination
@@ -108,8 +112,8 @@ static void compare_wallet(struct auditor *auditor, const struct tally_wallet *w
         auditor->differing_last = wallet->last;
     }
     audit_differs(auditor, ID_WALLET, wallet->id,
-                  "is believed to have balance %lld and %lld held at version %llu, but they add up "
-                  "to %lld and %lld",
+                  "is believed to have balance %lld and %lld held at version %llu, but its records "
+                  "add up to %lld and %lld",
                   (long long)live->balance, (long long)live->held,
                   (unsigned long long)wallet->version, (long long)wallet->balance,
                   (long long)wallet->held);
@@ -163,7 +167,8 @@ static bool take_next(void *context, const struct feed_record *record) {
         return false;
     auditor->position = record->next;
     auditor->bytes_read += record->bytes.size;
-    return tally_take(&auditor->tally, record->position, record->bytes, 0);
+    return record->came ? tally_take_came(&auditor->tally, record->position, record->bytes)
+                        : tally_take(&auditor->tally, record->position, record->bytes, 0);
 }
 
 // Waits as long as the pace asks for what was read, or until it is cancelled.
@@ -190,8 +195,9 @@ static enum status follow(struct auditor *auditor, uint64_t end) {
         uint64_t before = auditor->position, next;
         if (atomic_load(&auditor->cancelled))
             return STATUS_busy;
-        enum status status = auditor->engine->port->feed(auditor->engine, auditor->position,
-                                                         FEED_BYTES, take_next, &following, &next);
+        uint64_t bytes = auditor->bytes_per_s == 0 ? FEED_BYTES : FEED_BYTES_PACED;
+        enum status status = auditor->engine->port->feed(auditor->engine, auditor->position, bytes,
+                                                         take_next, &following, &next);
         if (status != STATUS_ok || auditor->position == before)
             return status;
         if (before == 0)
@@ -247,7 +253,7 @@ static void meet_hold(void *context, const struct hold *hold) {
     auditor->live_open_holds++;
     if (hold->amount != ours->amount || hold->expires_at_ms != ours->expires_at_ms ||
         !id_equal(hold->wallet, tally_wallet_at(&auditor->tally, ours->wallet)->id) ||
-        !id_equal(hold->merchant, tally_wallet_at(&auditor->tally, ours->merchant)->id))
+        !id_equal(hold->merchant, ours->merchant))
         audit_differs(auditor, ID_HOLD, hold->id, "is believed to be another one than was opened");
     else if (hold->status != HOLD_OPEN || hold->captured != ours->captured)
         note_ahead(&auditor->ahead_holds, &live);
@@ -295,14 +301,14 @@ static void tell_missing(struct auditor *auditor, const char *what, uint64_t rec
 }
 
 // The live totals lie between those of E and those of the end, and are those of a moment between.
-static void compare_totals(struct auditor *auditor) {
+static enum status compare_totals(struct auditor *auditor) {
     struct integrity_report *report = auditor->report;
     struct currency_account *accounts =
         memory_take_zeroed(TALLY_CURRENCIES_MAX * sizeof(*accounts));
     uint32_t count =
         auditor->engine->port->currencies(auditor->engine, accounts, TALLY_CURRENCIES_MAX);
     uint32_t found = 0;
-    for (uint32_t i = 0; i < report->currency_count; i++)
+    for (uint32_t i = 0; i < report->currency_count && count != ENGINE_UNREAD; i++)
         for (uint32_t k = 0; k < count; k++) {
             const struct integrity_currency *ours = &report->currencies[i];
             if (!currency_equal(&accounts[k].currency, &ours->currency))
@@ -320,27 +326,41 @@ static void compare_totals(struct auditor *auditor) {
             }
         }
     memory_free(accounts);
+    if (count == ENGINE_UNREAD)
+        return STATUS_busy;
     tell_missing(auditor, "currencies", report->currency_count, found);
+    return STATUS_ok;
 }
 
-static enum status compare_live(struct auditor *auditor) {
+// What cannot be read now is not missing.
+static enum status meet_all(struct auditor *auditor) {
     struct engine *engine = auditor->engine;
-    auditor->tally_wallets = auditor->tally.wallets.count;
-    auditor->tally_open_holds = auditor->tally.holds.count;
-    auditor->tally_pending = auditor->tally.withdrawals.count;
-    auditor->live_wallets = auditor->live_open_holds = auditor->live_pending = 0;
-    tally_map_init(&auditor->ahead_wallets, sizeof(struct ahead));
-    tally_map_init(&auditor->ahead_holds, sizeof(struct ahead));
-    tally_map_init(&auditor->ahead_withdrawals, sizeof(struct ahead));
-    engine->port->wallets(engine, meet_wallet, auditor);
-    engine->port->holds(engine, meet_hold, auditor);
-    engine->port->withdrawals(engine, meet_withdrawal, auditor);
-    compare_totals(auditor);
+    enum status status = engine->port->wallets(engine, meet_wallet, auditor);
+    if (status == STATUS_ok)
+        status = engine->port->holds(engine, meet_hold, auditor);
+    if (status == STATUS_ok)
+        status = engine->port->withdrawals(engine, meet_withdrawal, auditor);
+    if (status == STATUS_ok)
+        status = compare_totals(auditor);
+    if (status != STATUS_ok)
+        return status;
     tell_missing(auditor, "wallets", auditor->tally_wallets, auditor->live_wallets);
     tell_missing(auditor, "open holds", auditor->tally_open_holds, auditor->live_open_holds);
     tell_missing(auditor, "pending withdrawals", auditor->tally_pending, auditor->live_pending);
     // What was seen is durable by now, so the feed has it.
-    enum status status = follow(auditor, engine->port->published_end(engine));
+    return follow(auditor, engine->port->published_end(engine));
+}
+
+static enum status compare_live(struct auditor *auditor) {
+    const struct tally *tally = &auditor->tally;
+    auditor->tally_wallets = tally_count_here(tally, &tally->wallets);
+    auditor->tally_open_holds = tally_count_here(tally, &tally->holds);
+    auditor->tally_pending = tally_count_here(tally, &tally->withdrawals);
+    auditor->live_wallets = auditor->live_open_holds = auditor->live_pending = 0;
+    tally_map_init(&auditor->ahead_wallets, sizeof(struct ahead));
+    tally_map_init(&auditor->ahead_holds, sizeof(struct ahead));
+    tally_map_init(&auditor->ahead_withdrawals, sizeof(struct ahead));
+    enum status status = meet_all(auditor);
     if (status == STATUS_ok && !auditor->tally.is_broken) {
         tell_ahead(auditor, &auditor->ahead_wallets, ID_WALLET);
         tell_ahead(auditor, &auditor->ahead_holds, ID_HOLD);
@@ -491,20 +511,59 @@ static enum status examine(struct auditor *auditor, struct integrity_report *rep
     return STATUS_ok;
 }
 
+// ---- slots that move ----------------------------------------------------------------------------
+
+#define MOVED_TRIES 5
+
+// Which slots are here; when that is another answer than before, the tally begins anew.
+static enum status begin_with_slots(struct auditor *auditor, bool *ret_changed) {
+    struct engine *engine = auditor->engine;
+    int64_t before = auditor->slots.version;
+    *ret_changed = false;
+    if (!engine->is_shard || engine->port->slots == NULL)
+        return STATUS_ok;
+    enum status status = engine->port->slots(engine, &auditor->slots);
+    if (status != STATUS_ok || auditor->slots.version == before)
+        return status;
+    *ret_changed = true;
+    tally_done(&auditor->tally);
+    auditor->source.slots = &auditor->slots;
+    tally_init(&auditor->tally, &auditor->source);
+    auditor->position = 0;
+    return STATUS_ok;
+}
+
+// What a slot that came or went meanwhile looked like is no difference: once more, then.
+static enum status examine_settled(struct auditor *auditor, struct integrity_report *report) {
+    bool changed;
+    enum status status = begin_with_slots(auditor, &changed);
+    for (int i = 0; i < MOVED_TRIES && status == STATUS_ok; i++) {
+        status = examine(auditor, report);
+        if (status != STATUS_ok)
+            return status;
+        status = begin_with_slots(auditor, &changed);
+        if (status == STATUS_ok && !changed)
+            return STATUS_ok;
+        integrity_report_done(report);
+        *report = (struct integrity_report){0};
+    }
+    return STATUS_busy;
+}
+
 enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_report) {
     struct integrity_report report = {0};
     int failed = pthread_mutex_lock(&auditor->turn);
     CHECK(failed == 0);
     uint64_t started_ns = clock_monotonic_ns();
     struct opening_mark mark;
-    enum status status = examine(auditor, &report);
+    enum status status = examine_settled(auditor, &report);
     // Records that were archived while it read look as if they were missing.
     read_mark(auditor, &mark);
     if (status == STATUS_ok && !report.consistent && mark.position > auditor->began) {
         integrity_report_done(&report);
         report = (struct integrity_report){0};
         auditor->position = 0;
-        status = examine(auditor, &report);
+        status = examine_settled(auditor, &report);
     }
     report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
     failed = pthread_mutex_unlock(&auditor->turn);
@@ -538,12 +597,17 @@ struct auditor *auditor_open_wide(struct engine *engine, uint64_t record_count_m
         .record_count_max = record_count_max,
     };
     auditor->source = source;
+    auditor->slots.version = -1;
     tally_init(&auditor->tally, &source);
     return auditor;
 }
 
 void auditor_pace(struct auditor *auditor, uint64_t bytes_per_s) {
     auditor->bytes_per_s = bytes_per_s;
+}
+
+void auditor_pairs_until(struct auditor *auditor, uint64_t time_ms) {
+    auditor->source.pairs_until_ms = time_ms;
 }
 
 uint32_t auditor_progress(struct auditor *auditor) {

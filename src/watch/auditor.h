@@ -22,6 +22,8 @@ void auditor_cancel(struct auditor *auditor);
 // How many bytes of records an examination reads per second; 0, the default: as fast as it can.
 // Thread: the one that opened it, before the first examination.
 void auditor_pace(struct auditor *auditor, uint64_t bytes_per_s);
+// Payments between shards that were decided before then are added up for the report. The same.
+void auditor_pairs_until(struct auditor *auditor, uint64_t time_ms);
 // How far the present examination has read, in thousandths. Thread: any.
 uint32_t auditor_progress(struct auditor *auditor);
 

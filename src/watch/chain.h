@@ -16,6 +16,8 @@ struct chain_walk {
     atomic_uint thousandths; // how far it is
     // What it found:
     uint64_t round_count;
+    bool has_keys;      // idempotency keys were held against their records too: so many
+    uint64_t key_count;
     bool holds;
     char message[INTEGRITY_MESSAGE_BYTES]; // what is broken, and where
 };

@@ -18,6 +18,13 @@ struct integrity_currency {
     money_total difference; // wallet_balances - (deposits - withdrawals + transit); right is 0
 };
 
+// Payments between shards: how many, and a sum over what both sides must say of each, so that what
+// all decided is what arrived anywhere, in whatever order the shards are examined.
+struct integrity_pairs {
+    uint64_t count;
+    uint64_t sums[2];
+};
+
 // One thing that must be true, and how often it was looked at.
 struct integrity_check {
     const char *name;     // a word; static; NULL: nobody looked at it this time
@@ -48,6 +55,7 @@ struct integrity_report {
     struct integrity_check checks[INTEGRITY_CHECKS];
     uint32_t check_count;
     uint64_t record_count, transaction_count, wallet_count, hold_count, withdrawal_count;
+    struct integrity_pairs departed, arrived; // of one of several shards: those that are old enough
     uint64_t position; // the examination covers everything before it
     uint64_t as_of_ms;
     uint64_t took_us;

@@ -36,6 +36,12 @@ static void add_checks(struct integrity_report *report, const struct integrity_r
     }
 }
 
+static void add_pairs(struct integrity_pairs *pairs, const struct integrity_pairs *more) {
+    pairs->count += more->count;
+    pairs->sums[0] += more->sums[0];
+    pairs->sums[1] += more->sums[1];
+}
+
 void integrity_report_add(struct integrity_report *report, const struct integrity_report *part) {
     bool is_first = report->check_count == 0 && report->message[0] == '\0';
     uint32_t most = report->currency_count + part->currency_count;
@@ -44,6 +50,8 @@ void integrity_report_add(struct integrity_report *report, const struct integrit
     for (uint32_t i = 0; i < part->currency_count; i++)
         add_currency(report, &part->currencies[i]);
     add_checks(report, part);
+    add_pairs(&report->departed, &part->departed);
+    add_pairs(&report->arrived, &part->arrived);
     report->record_count += part->record_count;
     report->transaction_count += part->transaction_count;
     report->wallet_count += part->wallet_count;

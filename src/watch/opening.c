@@ -161,7 +161,6 @@ static void tell_holds(struct telling *telling) {
     for (uint32_t index = 0; (index = tally_map_next(map, index)) != 0;) {
         const struct tally_hold *hold = tally_map_at(map, index);
         struct id wallet = id_of_wallet(telling, hold->wallet);
-        struct id merchant = id_of_wallet(telling, hold->merchant);
         struct writing item = {.size = 0};
         put(&item, hold->id.bytes, sizeof(hold->id.bytes));
         put_number(&item, (uint64_t)hold->amount);
@@ -169,7 +168,7 @@ static void tell_holds(struct telling *telling) {
         put_number(&item, hold->expires_at_ms);
         put_number(&item, hold->opening);
         put(&item, wallet.bytes, sizeof(wallet.bytes));
-        put(&item, merchant.bytes, sizeof(merchant.bytes));
+        put(&item, hold->merchant.bytes, sizeof(hold->merchant.bytes));
         tell(telling, OPENING_HOLD, id_slot(hold->id), hold->opening / 8, &item);
     }
 }
@@ -334,9 +333,9 @@ static bool take_hold(struct tally *tally, struct taking *from) {
     read.expires_at_ms = get_number(from);
     read.opening = get_number(from);
     read.wallet = tally_map_find(&tally->wallets, get_id(from));
-    read.merchant = tally_map_find(&tally->wallets, get_id(from));
+    read.merchant = get_id(from);
     if (from->is_short || !is_free(&tally->holds, read.id) || read.wallet == 0 ||
-        read.merchant == 0)
+        tally_map_find(&tally->wallets, read.merchant) == 0)
         return false;
     *(struct tally_hold *)tally_map_at(&tally->holds, tally_map_add(&tally->holds, read.id)) = read;
     return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The thread that follows. Which of several nodes does is observed, as with the publisher of
-// events: whoever sees the cursor stand still for long takes it over. Two at once tell
+// events: whoever sees the cursors stand still for long takes them over. Two at once tell
 // things twice for a moment, and miss nothing.
 #include "watch/pattern_watch.h"
 
@@ -11,23 +11,16 @@
 #include "base/memory.h"
 #include "base/signal_gate.h"
 #include "base/thread.h"
+#include "watch/pattern_feeds.h"
 
-#define CHUNK_BYTES  (UINT64_C(1) << 20) // of the feed, between two looks at what was found
 #define IDLE_NS      UINT64_C(100000000)
 #define RETRY_NS     UINT64_C(500000000)
 #define LOOK_NS      UINT64_C(2000000000)
-#define LEASE_NS     UINT64_C(180000000000) // a cursor that stands still so long is free
+#define LEASE_NS     UINT64_C(180000000000) // cursors that stand still so long are free
 #define WARM_MS      (UINT64_C(86400) * 1000)
 #define BEHIND_MS    (2 * WARM_MS)
-#define MARK_MS      60000 // between two marks
-#define MARKS        4096
-#define FOUND_MAX    256 // of a chunk
-#define MOVE_NS      UINT64_C(30000000000) // between two moves of the cursor
-
-// Where the feed was at a time.
-struct mark {
-    uint64_t at_ms, position;
-};
+#define FOUND_MAX    256 // between two looks at what was found
+#define MOVE_NS      UINT64_C(30000000000) // between two moves of the cursors
 
 struct pattern_watch {
     struct engine *engine;
@@ -40,16 +33,12 @@ struct pattern_watch {
     pthread_t thread;
     struct signal_gate stop;
     struct engine_wait wait;
-    struct cursor cursor; // as we hold it
-    uint64_t read;        // the next record
+    struct pattern_feeds feeds;
     uint64_t warm_until_ms; // what is found before is not told; 0: not known yet
     uint64_t moved_ns;
-    struct mark marks[MARKS]; // a ring
-    uint64_t mark_first, mark_count;
-    uint64_t now_ms; // of the last record
+    uint64_t now_ms; // of the newest record
     struct pattern_finding *found; // owned, FOUND_MAX
     uint32_t found_count;
-    bool is_full; // the chunk ends here
 
     pthread_mutex_t lock; // of what follows
     struct pattern_watch_stats stats;
@@ -65,13 +54,20 @@ static void pause_ns(struct pattern_watch *watch, uint64_t ns) {
     (void)signal_gate_wait(&watch->stop, 1, ns);
 }
 
-// `end`: where the feed ended when it was read; all of it was, or up to watch->read.
-static void note(struct pattern_watch *watch, bool is_watching, uint64_t end, bool is_all) {
+static void note(struct pattern_watch *watch, bool is_watching) {
+    uint64_t position, end;
+    pattern_feeds_stand(&watch->feeds, &position, &end);
     CHECK(pthread_mutex_lock(&watch->lock) == 0);
-    watch->stats.position = is_all ? end : watch->read;
+    watch->stats.position = position;
     watch->stats.end = end;
     watch->stats.is_watching = is_watching;
     watch->stats.turns += is_watching;
+    CHECK(pthread_mutex_unlock(&watch->lock) == 0);
+}
+
+static void note_idle(struct pattern_watch *watch) {
+    CHECK(pthread_mutex_lock(&watch->lock) == 0);
+    watch->stats.is_watching = false;
     CHECK(pthread_mutex_unlock(&watch->lock) == 0);
 }
 
@@ -82,7 +78,6 @@ static void take_found(void *context, const struct pattern_finding *finding) {
     if (watch->now_ms < watch->warm_until_ms || watch->found_count == FOUND_MAX)
         return;
     watch->found[watch->found_count++] = *finding;
-    watch->is_full = watch->found_count > FOUND_MAX / 2;
 }
 
 struct digest128 pattern_digest(const struct pattern_finding *finding, uint64_t seed) {
@@ -110,64 +105,57 @@ static bool tell_finding(struct pattern_watch *watch, const struct pattern_findi
 
 // ---- the feed -----------------------------------------------------------------------------------
 
-static void mark(struct pattern_watch *watch, uint64_t at_ms, uint64_t position) {
-    struct mark *last = watch->mark_count == 0
-                            ? NULL
-                            : &watch->marks[(watch->mark_first + watch->mark_count - 1) % MARKS];
-    if (last != NULL && at_ms < last->at_ms + MARK_MS)
-        return;
-    if (watch->mark_count == MARKS) {
-        watch->mark_first++;
-        watch->mark_count--;
+// What is at hand and comes next, until enough was found to be told. Whether there was any.
+static bool take_records(struct pattern_watch *watch) {
+    struct pattern_feed *feed;
+    bool any = false;
+    watch->found_count = 0;
+    while (watch->found_count <= FOUND_MAX / 2 && !is_stopping(watch) &&
+           (feed = pattern_feeds_next(&watch->feeds)) != NULL) {
+        struct record record;
+        const char *why;
+        if (watch->warm_until_ms == 0) {
+            uint64_t complete_ms = pattern_feeds_complete_ms(&watch->feeds);
+            watch->warm_until_ms = complete_ms == 0 ? 1 : complete_ms + WARM_MS;
+        }
+        enum status status = record_decode(pattern_feed_take(feed), &record, &why);
+        CHECK(status == STATUS_ok); // it was when it was read
+        watch->now_ms = record.time_ms > watch->now_ms ? record.time_ms : watch->now_ms;
+        patterns_take(watch->patterns, &record);
+        any = true;
     }
-    watch->marks[(watch->mark_first + watch->mark_count++) % MARKS] =
-        (struct mark){.at_ms = at_ms, .position = position};
+    return any;
 }
 
-static bool take_record(void *context, const struct feed_record *found) {
-    struct pattern_watch *watch = context;
-    struct record record;
-    const char *why;
-    if (record_decode(found->bytes, &record, &why) != STATUS_ok)
-        return false; // the recount tells of damage
-    if (watch->warm_until_ms == 0)
-        watch->warm_until_ms = watch->cursor.next == 0 ? 1 : record.time_ms + WARM_MS;
-    watch->now_ms = record.time_ms;
-    mark(watch, record.time_ms, found->position);
-    patterns_take(watch->patterns, &record);
-    watch->read = found->next;
-    return !watch->is_full && !is_stopping(watch);
-}
-
-static struct cursor_wish wish_of(const struct pattern_watch *watch) {
+static struct cursor_wish wish_of(const struct pattern_feed *feed) {
     return (struct cursor_wish){.cursor = {.kind = CURSOR_PATTERNS,
-                                           .epoch = watch->cursor.epoch,
-                                           .source = watch->cursor.source,
-                                           .partitions = watch->cursor.partitions}};
+                                           .epoch = feed->cursor.epoch,
+                                           .source = feed->cursor.source,
+                                           .partitions = feed->cursor.partitions}};
 }
 
 // To where two days ago begin. False: another node holds it.
-static bool move_cursor(struct pattern_watch *watch) {
-    struct cursor_wish wish = wish_of(watch);
-    uint64_t to = watch->cursor.next, now_ns = clock_monotonic_ns();
+static bool move_cursor(const struct pattern_watch *watch, struct pattern_feed *feed) {
+    struct cursor_wish wish = wish_of(feed);
+    uint64_t behind_ms = watch->now_ms < BEHIND_MS ? 0 : watch->now_ms - BEHIND_MS;
+    uint64_t to = pattern_feed_position_at(feed, behind_ms);
+    if (to <= feed->cursor.next)
+        return true;
+    wish.from = feed->cursor.next;
+    wish.cursor.next = to;
+    enum status status = engine_wait_cursor(&feed->wait, COMMAND_CURSOR_MOVE, &wish, &feed->cursor);
+    return status != STATUS_fenced && status != STATUS_out_of_place; // else again later
+}
+
+static bool move_cursors(struct pattern_watch *watch) {
+    uint64_t now_ns = clock_monotonic_ns();
+    bool ours = true;
     if (now_ns - watch->moved_ns < MOVE_NS)
         return true;
     watch->moved_ns = now_ns;
-    while (watch->mark_count > 1 &&
-           watch->marks[(watch->mark_first + 1) % MARKS].at_ms + BEHIND_MS <= watch->now_ms) {
-        watch->mark_first++;
-        watch->mark_count--;
-    }
-    if (watch->mark_count != 0 &&
-        watch->marks[watch->mark_first % MARKS].at_ms + BEHIND_MS <= watch->now_ms)
-        to = watch->marks[watch->mark_first % MARKS].position;
-    if (to <= watch->cursor.next)
-        return true;
-    wish.from = watch->cursor.next;
-    wish.cursor.next = to;
-    enum status status =
-        engine_wait_cursor(&watch->wait, COMMAND_CURSOR_MOVE, &wish, &watch->cursor);
-    return status != STATUS_fenced && status != STATUS_out_of_place; // else again later
+    for (uint32_t i = 0; i < watch->feeds.count; i++)
+        ours = move_cursor(watch, &watch->feeds.items[i]) && ours;
+    return ours;
 }
 
 // ---- what is looked for -------------------------------------------------------------------------
@@ -195,48 +183,66 @@ static bool take_settings(struct pattern_watch *watch) {
 
 // False: another node is at it.
 static bool follow(struct pattern_watch *watch) {
-    uint64_t before = watch->read, next;
-    uint64_t end = watch->engine->port->published_end(watch->engine);
-    watch->found_count = 0;
-    watch->is_full = false;
-    enum status status = watch->engine->port->feed(watch->engine, watch->read, CHUNK_BYTES,
-                                                   take_record, watch, &next);
-    for (uint32_t i = 0; i < watch->found_count; i++)
-        if (!tell_finding(watch, &watch->found[i]))
-            return true;
-    bool goes_on = move_cursor(watch);
-    note(watch, goes_on, end, status == STATUS_ok && watch->read == before);
+    bool any_read, any = false;
+    enum status status = pattern_feeds_read(&watch->feeds, &any_read);
+    while (take_records(watch)) {
+        any = true;
+        for (uint32_t i = 0; i < watch->found_count; i++)
+            if (!tell_finding(watch, &watch->found[i]))
+                return true;
+    }
+    bool goes_on = move_cursors(watch);
+    note(watch, goes_on);
     if (status != STATUS_ok)
         pause_ns(watch, RETRY_NS);
-    else if (watch->read == before)
+    else if (!any_read && !any)
         pause_ns(watch, IDLE_NS);
     return goes_on;
 }
 
 // ---- who ----------------------------------------------------------------------------------------
 
-// Waits until the cursor is free. False: the house is taken down.
+// As the cursors of all feeds stand. False: not all can be asked.
+static bool read_cursors(struct pattern_watch *watch, struct cursor ret_cursors[]) {
+    const struct cursor_wish wish = {.cursor = {.kind = CURSOR_PATTERNS}};
+    bool all = true;
+    for (uint32_t i = 0; i < watch->feeds.count && all; i++)
+        all = engine_wait_cursor(&watch->feeds.items[i].wait, COMMAND_READ_CURSOR, &wish,
+                                 &ret_cursors[i]) == STATUS_ok;
+    return all;
+}
+
+// Whether nobody else can be at it, by what they say.
+static bool are_free(const struct pattern_watch *watch, const struct cursor cursors[]) {
+    bool ours = true, nobodys = true;
+    for (uint32_t i = 0; i < watch->feeds.count; i++) {
+        uint64_t epoch = watch->feeds.items[i].cursor.epoch;
+        ours = ours && epoch != 0 && cursors[i].epoch == epoch;
+        nobodys = nobodys && cursors[i].epoch == 0;
+    }
+    return ours || nobodys;
+}
+
+// Waits until the cursors are free. False: the house is taken down.
 static bool stand_by(struct pattern_watch *watch) {
-    struct cursor seen = {0};
+    struct cursor seen[STANDING_PLACES_MAX] = {{0}};
     uint64_t since_ns = clock_monotonic_ns();
     while (!is_stopping(watch)) {
-        const struct cursor_wish wish = {.cursor = {.kind = CURSOR_PATTERNS}};
-        struct cursor now;
+        struct cursor now[STANDING_PLACES_MAX] = {{0}};
         if (!take_settings(watch)) {
-            note(watch, false, watch->stats.end, false);
+            note_idle(watch);
             since_ns = clock_monotonic_ns();
             pause_ns(watch, RETRY_NS);
             continue;
         }
-        if (engine_wait_cursor(&watch->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok) {
-            bool is_ours = watch->cursor.epoch != 0 && now.epoch == watch->cursor.epoch;
-            bool is_free = now.epoch == 0 || clock_monotonic_ns() - since_ns > LEASE_NS;
-            if (watch->alone || is_ours || is_free)
+        if (read_cursors(watch, now)) {
+            if (watch->alone || are_free(watch, now) || clock_monotonic_ns() - since_ns > LEASE_NS)
                 return true;
-            if (now.epoch != seen.epoch || now.next != seen.next)
-                since_ns = clock_monotonic_ns();
-            seen = now;
-            note(watch, false, watch->stats.end, false);
+            for (uint32_t i = 0; i < watch->feeds.count; i++)
+                if (now[i].epoch != seen[i].epoch || now[i].next != seen[i].next)
+                    since_ns = clock_monotonic_ns();
+            memcpy(seen, now, sizeof(seen));
+            note_idle(watch);
         }
         pause_ns(watch, LOOK_NS);
     }
@@ -245,13 +251,16 @@ static bool stand_by(struct pattern_watch *watch) {
 
 static bool claim(struct pattern_watch *watch) {
     const struct cursor_wish wish = {.cursor = {.kind = CURSOR_PATTERNS}};
-    if (engine_wait_cursor(&watch->wait, COMMAND_CURSOR_CLAIM, &wish, &watch->cursor) != STATUS_ok)
-        return false;
+    for (uint32_t i = 0; i < watch->feeds.count; i++) {
+        struct pattern_feed *feed = &watch->feeds.items[i];
+        if (engine_wait_cursor(&feed->wait, COMMAND_CURSOR_CLAIM, &wish, &feed->cursor) !=
+            STATUS_ok)
+            return false;
+    }
     patterns_close(watch->patterns);
     watch->patterns = patterns_open(watch->settings, take_found, watch);
-    watch->read = watch->cursor.next;
-    watch->warm_until_ms = 0;
-    watch->mark_first = watch->mark_count = 0;
+    pattern_feeds_begin(&watch->feeds);
+    watch->warm_until_ms = watch->now_ms = 0;
     return true;
 }
 
@@ -281,6 +290,7 @@ struct pattern_watch *pattern_watch_open(const struct pattern_watch_options *opt
     watch->found = memory_take_zeroed(FOUND_MAX * sizeof(*watch->found));
     signal_gate_init(&watch->stop, 0, 0);
     engine_wait_init(&watch->wait, options->engine);
+    pattern_feeds_open(&watch->feeds, options->engine);
     CHECK(pthread_mutex_init(&watch->lock, NULL) == 0);
     thread_start(&watch->thread, "patterns", watch_main, watch);
     return watch;
@@ -298,6 +308,7 @@ void pattern_watch_close(struct pattern_watch *watch) {
     signal_gate_publish(&watch->stop, 1);
     CHECK(pthread_join(watch->thread, NULL) == 0);
     engine_wait_done(&watch->wait);
+    pattern_feeds_close(&watch->feeds);
     patterns_close(watch->patterns);
     pthread_mutex_destroy(&watch->lock);
     memory_free(watch->found);

@@ -9,6 +9,9 @@
 // The memory of patterns reaches back a day. So the cursor stays two days behind: a start reads the
 // first of them to remember, and finds again in the second what may have been told already. Each
 // finding has a digest of its own, the same when it is found again.
+//
+// Of books on several shards each shard has a cursor for its feed, one node holds all of them, and
+// the feeds are looked at as one (pattern_feeds.h).
 #pragma once
 #include "base/hash.h"
 #include "engine/wait.h"

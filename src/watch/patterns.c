@@ -439,6 +439,7 @@ static void take_transaction(struct patterns *patterns, const struct transaction
 }
 
 void patterns_take(struct patterns *patterns, const struct record *record) {
+    CHECK(!record_arrives(record)); // its shard has it
     patterns->now_ms = record->time_ms;
     if (record->kind == RECORD_WALLET && record->wallet.kind == WALLET_MERCHANT)
         find_or_add(patterns, record->wallet.id)->is_merchant = true;

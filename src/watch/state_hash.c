@@ -250,8 +250,9 @@ static void blur(struct habits *habits) {
                              .refunded = habits->refunded != 0,
                              .payments = habits->payments,
                              .withdrawals = habits->withdrawals};
-    for (int i = 0; i < HABIT_KNOWN; i++)
-        blurred.known[0] += habits->known[i] != 0;
+    blurred.known[0] = habits_known_count(habits);
+    blurred.counts[0] = habits->open_count;
+    blurred.sums[0] = habits->open_sum;
     for (int i = 0; i < HABIT_BUCKETS; i++) { // all of the week: it is longer than such a life
         blurred.counts[0] += i < HABIT_WEEK_FIRST ? 0 : habits->counts[i];
         blurred.sums[0] += i < HABIT_WEEK_FIRST ? 0 : habits->sums[i];
@@ -297,9 +298,11 @@ static void take_withdrawal(void *context, const struct withdrawal *withdrawal) 
     hashing->result->withdrawal_count++;
 }
 
-static void take_currencies(struct hashing *hashing, struct engine *engine) {
+static enum status take_currencies(struct hashing *hashing, struct engine *engine) {
     hashing->currency_count = engine->port->currencies(engine, hashing->currencies,
                                                              LIMIT_CURRENCIES_MAX);
+    if (hashing->currency_count == ENGINE_UNREAD)
+        return STATUS_busy;
     for (uint32_t i = 0; i < hashing->currency_count; i++) {
         const struct currency_account *account = &hashing->currencies[i];
         uint64_t numbers[9] = {'c'};
@@ -312,6 +315,20 @@ static void take_currencies(struct hashing *hashing, struct engine *engine) {
         numbers[8] = (uint64_t)(account->withdrawals >> 64);
         add_thing(hashing, numbers, 9);
     }
+    return STATUS_ok;
+}
+
+static enum status take_things(struct hashing *hashing, struct engine *engine) {
+    enum status status = take_currencies(hashing, engine);
+    if (status == STATUS_ok)
+        status = engine->port->wallets(engine, take_wallet, hashing);
+    if (status == STATUS_ok)
+        status = engine->port->habits(engine, take_habits, hashing);
+    if (status == STATUS_ok)
+        status = engine->port->holds(engine, take_hold, hashing);
+    if (status == STATUS_ok)
+        status = engine->port->withdrawals(engine, take_withdrawal, hashing);
+    return status;
 }
 
 enum status state_hash_make(struct engine *engine, bool ignores_names,
@@ -326,12 +343,9 @@ enum status state_hash_make(struct engine *engine, bool ignores_names,
         tally_map_init(&hashing->names[type], sizeof(struct named));
     sha256_begin(hashing->records);
     enum status status = take_records(hashing, engine);
+    if (status == STATUS_ok)
+        status = take_things(hashing, engine);
     if (status == STATUS_ok) {
-        take_currencies(hashing, engine);
-        engine->port->wallets(engine, take_wallet, hashing);
-        engine->port->habits(engine, take_habits, hashing);
-        engine->port->holds(engine, take_hold, hashing);
-        engine->port->withdrawals(engine, take_withdrawal, hashing);
         sha256_add(hashing->records, slice_of(hashing->sums, sizeof(hashing->sums)));
         result.hash = sha256_end(hashing->records);
         result.record_count = hashing->count;

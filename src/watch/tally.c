@@ -99,6 +99,19 @@ static struct tally_currency *find_currency(struct tally *tally, const struct cu
     return NULL;
 }
 
+struct tally_currency *tally_currency_of_others(struct tally *tally,
+                                                const struct currency *currency) {
+    uint16_t index;
+    struct tally_currency *account = find_currency(tally, currency, &index);
+    if (account == NULL && tally->currency_count == TALLY_CURRENCIES_MAX)
+        (void)tally_differs(tally, INTEGRITY_WALLETS, "there are too many currencies");
+    else if (account == NULL) {
+        account = &tally->currencies[tally->currency_count++];
+        account->currency = *currency;
+    }
+    return account;
+}
+
 // The currency of a wallet that is opened: new, or with the exponent that it always had.
 static bool take_currency(struct tally *tally, const struct currency *currency,
                           uint16_t *ret_index) {
@@ -119,8 +132,28 @@ static bool take_currency(struct tally *tally, const struct currency *currency,
     return true;
 }
 
+bool tally_came_here(const struct tally *tally, struct id id) {
+    return tally->source.slots != NULL &&
+           tally->position < tally->source.slots->came_before[id_slot(id)];
+}
+
+// A wallet that stayed where it was, and is named by what came: nothing is known of it but that.
+static uint32_t add_stranger(struct tally *tally, struct id id, const struct currency *currency) {
+    uint16_t number = 0;
+    if (find_currency(tally, currency, &number) == NULL)
+        return 0;
+    uint32_t index = tally_map_add(&tally->wallets, id);
+    struct tally_wallet *wallet = tally_wallet_at(tally, index);
+    wallet->currency = number;
+    wallet->kind = WALLET_MERCHANT;
+    wallet->status = WALLET_ACTIVE;
+    return index;
+}
+
 uint32_t tally_find_wallet(struct tally *tally, struct id id, const struct currency *currency) {
     uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&tally->wallets, id);
+    if (index == 0 && tally->is_coming && !id_is_zero(id) && !tally_came_here(tally, id))
+        index = add_stranger(tally, id, currency);
     if (index == 0) {
         (void)tally_differs_about(tally, INTEGRITY_WALLETS, ID_WALLET, id, "was never opened");
         return 0;
@@ -140,7 +173,9 @@ bool tally_id_is_new(struct tally *tally, const struct tally_map *map, enum id_t
                      struct id id, uint32_t slot) {
     if (id_is_zero(id) || tally_map_find(map, id) != 0)
         return tally_differs_about(tally, INTEGRITY_POSTINGS, type, id, "is not a new id");
-    if (id_time_ms(id) != tally->record->time_ms)
+    bool is_of_others = tally->source.is_shard && // another shard has given it, at its own time
+                        (tally->record->decided_away || record_arrives(tally->record));
+    if (id_time_ms(id) != tally->record->time_ms && !is_of_others)
         return tally_differs_about(tally, INTEGRITY_POSTINGS, type, id,
                                    "was not made at the time of its record");
     if (id_slot(id) != slot)
@@ -181,8 +216,16 @@ bool tally_wallet_set(struct tally *tally, struct tally_wallet *wallet, int64_t 
     return true;
 }
 
+// Nothing but its name was known, from what came before it: its place is kept.
+static void forget_stranger(struct tally *tally, struct id id) {
+    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&tally->wallets, id);
+    if (index != 0 && tally_wallet_at(tally, index)->version == 0)
+        tally_map_remove(&tally->wallets, index);
+}
+
 static bool take_opening(struct tally *tally, const struct wallet_facts *facts) {
     uint16_t currency = 0;
+    forget_stranger(tally, facts->id);
     if (!tally_id_is_new(tally, &tally->wallets, ID_WALLET, facts->id,
                          id_slot_of_owner(facts->owner)) ||
         !take_currency(tally, &facts->currency, &currency))
@@ -284,7 +327,7 @@ static bool take_key(struct tally *tally, const struct key_facts *facts) {
 }
 
 // What an atomic batch did itself stands right in front of it, in order, with what rules found in
-// it between; what it found done before, anywhere earlier.
+// it and what it had to be told between; what it found done before, anywhere earlier.
 static bool take_batch(struct tally *tally, const struct batch_facts *facts) {
     uint64_t own = 0, own_seen = 0;
     tally->batch_count++;
@@ -390,6 +433,11 @@ static bool take_cursor(struct tally *tally, const struct cursor *facts) {
 // ---- records ------------------------------------------------------------------------------------
 
 static bool take_record(struct tally *tally, const struct record *record) {
+    bool is_away = record_is_of_thing(record) && (record->arrives || record->decided_away);
+    if (is_away && !tally->source.is_shard)
+        return tally_differs(tally, INTEGRITY_POSTINGS, "a record is about another shard");
+    if ((is_away && record->arrives) || record_is_told(record))
+        return true; // the shard that has it has examined it
     switch ((enum record_kind)record->kind) {
     case RECORD_WALLET:
         if (record->operation == COMMAND_WALLET_OPEN)
@@ -412,6 +460,40 @@ static bool take_record(struct tally *tally, const struct record *record) {
     case RECORD_DATA_KEY: return true; // no money, and sealed texts are not looked into
     }
     return tally_differs(tally, INTEGRITY_POSTINGS, "a record of no kind");
+}
+
+// What a shard that decided a payment says of one of its sides, and what the shard says where that
+// side is. The order in which sides are added is anybody's, so it is a sum.
+static void add_pair(struct integrity_pairs *pairs, const struct transaction_facts *facts,
+                     const struct posting_side *side) {
+    const struct posting_side *other = side == &facts->debit ? &facts->credit : &facts->debit;
+    const int64_t numbers[] = {facts->amount, side->balance, side->held, (int64_t)side->version,
+                               facts->type, facts->currency.exponent};
+    const struct slice parts[] = {
+        slice_of(facts->id.bytes, sizeof(facts->id.bytes)),
+        slice_of(other->wallet.bytes, sizeof(other->wallet.bytes)),
+        slice_of(side->wallet.bytes, sizeof(side->wallet.bytes)),
+        slice_of(facts->currency.code, sizeof(facts->currency.code)),
+        slice_of(numbers, sizeof(numbers))};
+    struct digest128 digest = hash128_parts(parts, 5, 0);
+    pairs->count++;
+    pairs->sums[0] += digest.low;
+    pairs->sums[1] += digest.high;
+}
+
+static void take_pair(struct tally *tally, const struct record *record) {
+    const struct transaction_facts *facts = &record->transaction;
+    if (record->kind != RECORD_TRANSACTION || id_time_ms(facts->id) >= tally->source.pairs_until_ms)
+        return;
+    const struct posting_side *const sides[] = {&facts->debit, &facts->credit};
+    for (int i = 0; i < 2; i++) {
+        if (id_is_zero(sides[i]->wallet))
+            continue;
+        if (record_arrives(record) && !posting_is_elsewhere(sides[i]))
+            add_pair(&tally->arrived, facts, sides[i]);
+        if (!record_arrives(record) && posting_is_elsewhere(sides[i]))
+            add_pair(&tally->departed, facts, sides[i]);
+    }
 }
 
 bool tally_take(struct tally *tally, uint64_t position, struct slice bytes,
@@ -437,11 +519,79 @@ bool tally_take(struct tally *tally, uint64_t position, struct slice bytes,
     tally->record = &record;
     bool holds = take_record(tally, &record) && take_idempotency_key(tally);
     tally->record = NULL;
+    take_pair(tally, &record);
     bool is_finding = record.kind == RECORD_PARKED && record.parked.cause == PARKED_FLAGGED;
-    if (!is_finding)
+    if (!is_finding && !record_is_told(&record))
         tally->recent[tally->recent_count++ % TALLY_RECENT] = position;
     tally->record_count++;
     return holds;
+}
+
+// ---- slots that moved ---------------------------------------------------------------------------
+
+// Where a slot's commands stand in a log goes on here from where it stood there.
+static bool take_came_cursor(struct tally *tally, const struct cursor *facts) {
+    return !cursor_is_of_commands(facts->kind) ||
+           tally->position >= tally->source.slots->came_before[facts->slot] ||
+           take_cursor(tally, facts);
+}
+
+// Answers and notes are nobody's: the shard that wrote them has examined them.
+static bool take_came(struct tally *tally, const struct record *record) {
+    struct id whose = {0};
+    switch ((enum record_kind)record->kind) {
+    case RECORD_TRANSACTION: return take_record(tally, record);
+    case RECORD_CURSOR: return take_came_cursor(tally, &record->cursor);
+    case RECORD_WALLET: whose = record->wallet.id; break;
+    case RECORD_HOLD: whose = record->hold.wallet; break;
+    case RECORD_WITHDRAWAL: whose = record->withdrawal.wallet; break;
+    case RECORD_PARKED: whose = record->parked.wallet; break;
+    default: return true;
+    }
+    return !tally_came_here(tally, whose) || take_record(tally, record);
+}
+
+bool tally_take_came(struct tally *tally, uint64_t position, struct slice bytes) {
+    struct record record;
+    const char *broken;
+    CHECK(!tally->is_broken && tally->source.slots != NULL);
+    if (tally->is_settled) // of a slot that is still on its way: all else lay before the sums
+        return true;
+    if (position <= tally->position)
+        return tally_differs(tally, INTEGRITY_POSTINGS,
+                             "the record stands before the one that came before it");
+    tally->position = position;
+    if (record_decode(bytes, &record, &broken) != STATUS_ok)
+        return tally_differs(tally, INTEGRITY_POSTINGS, "%s", broken);
+    tally->record = &record;
+    tally->is_coming = true;
+    bool holds = take_came(tally, &record);
+    tally->is_coming = false;
+    tally->record = NULL;
+    return holds;
+}
+
+uint32_t tally_count_here(const struct tally *tally, const struct tally_map *map) {
+    uint32_t count = 0;
+    if (tally->source.slots == NULL)
+        return map->count;
+    for (uint32_t index = 0; (index = tally_map_next(map, index)) != 0;)
+        count += !tally_is_away(tally, *(const struct id *)tally_map_at(map, index));
+    return count;
+}
+
+void tally_settle_away(struct tally *tally) {
+    if (tally->source.slots == NULL || tally->is_settled)
+        return;
+    tally->is_settled = true;
+    for (uint32_t index = 0; (index = tally_map_next(&tally->wallets, index)) != 0;) {
+        const struct tally_wallet *wallet = tally_wallet_at(tally, index);
+        struct tally_currency *account = &tally->currencies[wallet->currency];
+        if (!tally_is_away(tally, wallet->id) || wallet->version == 0)
+            continue; // here, or never more than a name
+        account->transit -= wallet->balance;
+        account->wallet_count--;
+    }
 }
 
 // ---- adding up ----------------------------------------------------------------------------------
@@ -528,7 +678,8 @@ static void add_up_held(struct tally *tally, struct integrity_report *report) {
 static void add_up_balances(struct tally *tally, struct integrity_report *report) {
     for (uint32_t index = 0; (index = tally_map_next(&tally->wallets, index)) != 0;) {
         const struct tally_wallet *wallet = tally_wallet_at(tally, index);
-        report->currencies[wallet->currency].wallet_balances += wallet->balance;
+        if (!tally_is_away(tally, wallet->id))
+            report->currencies[wallet->currency].wallet_balances += wallet->balance;
     }
     for (uint32_t i = 0; i < tally->currency_count; i++) {
         struct integrity_currency *currency = &report->currencies[i];
@@ -552,6 +703,7 @@ static void add_up_balances(struct tally *tally, struct integrity_report *report
 }
 
 void tally_add_up(struct tally *tally, struct integrity_report *report) {
+    tally_settle_away(tally);
     memcpy(report->checks, checks, sizeof(checks));
     report->check_count = INTEGRITY_CHECKS;
     report->consistent = true;
@@ -559,8 +711,10 @@ void tally_add_up(struct tally *tally, struct integrity_report *report) {
         memory_take_zeroed((tally->currency_count + 1) * sizeof(*report->currencies));
     report->currency_count = tally->currency_count;
     report->record_count = tally->record_count;
+    report->departed = tally->departed;
+    report->arrived = tally->arrived;
     report->transaction_count = tally->transaction_count;
-    report->wallet_count = tally->wallets.count;
+    report->wallet_count = tally_count_here(tally, &tally->wallets);
     report->hold_count = tally->hold_count;
     report->withdrawal_count = tally->withdrawal_count;
     report->checks[INTEGRITY_BALANCES].count = tally->currency_count;
@@ -569,7 +723,7 @@ void tally_add_up(struct tally *tally, struct integrity_report *report) {
     report->checks[INTEGRITY_WITHDRAWALS].count = tally->withdrawal_count;
     report->checks[INTEGRITY_REFUNDS].count = tally->refund_count;
     report->checks[INTEGRITY_VERSIONS].count = tally->version_count;
-    report->checks[INTEGRITY_WALLETS].count = tally->wallets.count;
+    report->checks[INTEGRITY_WALLETS].count = report->wallet_count;
     report->checks[INTEGRITY_AUDIT].count =
         tally->record_count - tally->note_record_count + tally->note_count;
     report->checks[INTEGRITY_IDEMPOTENCY].count = tally->idempotency_keys.count;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "engine/engine.h"
 #include "ledger/record.h"
 #include "watch/integrity.h"
 #include "watch/tally_map.h"
@@ -36,10 +37,12 @@ struct tally_wallet {
 // An open hold.
 struct tally_hold {
     struct id id;
-    uint32_t wallet, merchant; // indexes
+    struct id merchant; // perhaps of another shard
     int64_t amount, captured;
     uint64_t expires_at_ms;
     uint64_t opening; // position of its record
+    uint32_t wallet;  // index
+    uint32_t reserved;
 };
 
 // A pending withdrawal.
@@ -81,6 +84,11 @@ struct tally_source {
     // Of books that were moved: with a seal, `find_position` tells of ids that are older. 0: none.
     uint64_t moved_ms;
     bool is_shard; // of several: wallets of others get and give money
+    // Of a shard: which slots are others' now, and before which position what came along with a
+    // slot is whole. Borrowed; NULL: no slot ever moved.
+    const struct engine_slots *slots;
+    // Payments between shards that are older are added up on either side. 0: none.
+    uint64_t pairs_until_ms;
     uint32_t locator_time_shift; // as in struct engine
     // The bytes of an earlier record; empty: there is none at that position. They live until the
     // next call.
@@ -113,7 +121,10 @@ struct tally {
     uint64_t time_ms;  // of the last record
     uint64_t opened_behind; // the position of the last record that was archived (opening.h)
     struct cursor cursors[CURSOR_COUNT];
+    struct integrity_pairs departed, arrived;
     const struct record *record;
+    bool is_coming;   // the record being taken is another shard's
+    bool is_settled;  // what is away is left out of the sums
     uint64_t seen_at; // where a double was found
     bool is_broken;
     uint32_t broken_check; // INTEGRITY_...: what the difference is about
@@ -127,6 +138,20 @@ void tally_done(struct tally *tally);
 // cannot be, see tally->why (a sentence) and tally->position; the tally must not be used for more
 // then.
 bool tally_take(struct tally *tally, uint64_t position, struct slice bytes, uint64_t round_time_ms);
+
+// The same with a record that another shard made, whose things moved here later: only what has
+// moved is touched by it, and what it is worth is in transit, since that shard's totals keep it.
+// What has not come wholly yet is skipped.
+bool tally_take_came(struct tally *tally, uint64_t position, struct slice bytes);
+
+// Whether what is in that slot is another shard's now.
+static inline bool tally_is_away(const struct tally *tally, struct id id) {
+    return tally->source.slots != NULL && tally->source.slots->away[id_slot(id)];
+}
+// How many of a map's things are here.
+uint32_t tally_count_here(const struct tally *tally, const struct tally_map *map);
+// Leaves what is away out of the sums of currencies; behind the last record.
+void tally_settle_away(struct tally *tally);
 
 // Adds everything up as it stands now, and looks whether held money is what is held. Fills in the
 // currencies (owned by the report), counts and checks of a report, and says in its message what the

@@ -44,10 +44,14 @@ static bool take_history(struct tally *tally, struct tally_wallet *wallet,
 static bool take_side(struct tally *tally, const struct posting_side *side,
                       const struct currency *currency, int64_t balance_change, int64_t held_change,
                       bool is_promised) {
+    if (tally->is_coming && !tally_came_here(tally, side->wallet))
+        return true; // the shard that has it has examined this
     uint32_t index = tally_find_wallet(tally, side->wallet, currency);
     if (index == 0)
         return false;
     struct tally_wallet *wallet = tally_wallet_at(tally, index);
+    if (tally->is_coming)
+        tally->currencies[wallet->currency].transit += balance_change;
     if (wallet->status == WALLET_CLOSED)
         return tally_differs_about(tally, INTEGRITY_WALLETS, ID_WALLET, wallet->id,
                                    "moved money although it is closed");
@@ -104,23 +108,35 @@ static struct tally_currency *currency_of(struct tally *tally, struct id wallet,
 
 static bool take_total(struct tally *tally, const char *what, const struct currency *currency,
                        money_total derived, money_total found) {
-    if (derived == found)
+    if (derived == found || tally->is_coming)
         return true;
     return tally_differs(tally, INTEGRITY_BALANCES,
                          "the %s of %.12s add up to %lld, but the record says %lld", what,
                          currency->code, (long long)derived, (long long)found);
 }
 
+// Whether that side is on another shard, which has a record of its own about it.
+static bool departs(const struct tally *tally, const struct posting_side *side) {
+    return tally->source.is_shard && posting_is_elsewhere(side);
+}
+
 static bool take_deposit(struct tally *tally, const struct transaction_facts *facts) {
-    struct tally_currency *account = currency_of(tally, facts->credit.wallet, &facts->currency);
+    struct tally_currency *account =
+        departs(tally, &facts->credit)
+            ? tally_currency_of_others(tally, &facts->currency)
+            : currency_of(tally, facts->credit.wallet, &facts->currency);
     if (account == NULL)
         return false;
     if (!is_outside(&facts->debit) || !id_is_zero(facts->subject))
         return tally_differs(tally, INTEGRITY_POSTINGS, "a deposit was taken from a wallet");
-    account->deposits += facts->amount;
-    return take_total(tally, "deposits", &facts->currency, account->deposits,
-                      facts->external_total) &&
-           take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
+    account->deposits += tally->is_coming ? 0 : facts->amount;
+    if (!take_total(tally, "deposits", &facts->currency, account->deposits, facts->external_total))
+        return false;
+    if (departs(tally, &facts->credit)) {
+        account->transit -= tally->is_coming ? 0 : facts->amount;
+        return true;
+    }
+    return take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
 }
 
 // The house gives or takes, frozen or not: it counts among what came in, or went out.
@@ -134,7 +150,7 @@ static bool take_adjustment(struct tally *tally, const struct transaction_facts 
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "an adjustment is not between a wallet and the world outside");
     money_total *total = comes ? &account->deposits : &account->withdrawals;
-    *total += facts->amount;
+    *total += tally->is_coming ? 0 : facts->amount;
     return take_total(tally, comes ? "deposits" : "withdrawals", &facts->currency, *total,
                       facts->external_total) &&
            take_side(tally, side, &facts->currency, comes ? facts->amount : -facts->amount, 0,
@@ -156,16 +172,14 @@ static bool take_settlement(struct tally *tally, const struct transaction_facts 
     return true;
 }
 
-static bool take_payout(struct tally *tally, const struct transaction_facts *facts) {
+// What money that leaves means to its withdrawal; `ret_held_change`: to the held money of who pays.
+static bool take_paid_out(struct tally *tally, const struct transaction_facts *facts,
+                          int64_t *ret_held_change) {
     bool settles = tally->record->operation == COMMAND_SETTLE;
-    struct tally_currency *account = currency_of(tally, facts->debit.wallet, &facts->currency);
-    if (account == NULL)
-        return false;
-    if (!is_outside(&facts->credit))
-        return tally_differs(tally, INTEGRITY_POSTINGS, "a withdrawal was given to a wallet");
     if (facts->subject_status != WITHDRAWAL_SETTLED || facts->subject_total != facts->amount)
         return tally_differs(tally, INTEGRITY_WITHDRAWALS,
                              "money left for a withdrawal that is not settled");
+    *ret_held_change = settles ? -facts->amount : 0;
     if (settles && !take_settlement(tally, facts))
         return false;
     if (!settles) {
@@ -177,30 +191,54 @@ static bool take_payout(struct tally *tally, const struct transaction_facts *fac
                        : tally_differs(tally, INTEGRITY_WITHDRAWALS,
                                        "a withdrawal settled at once names an opening");
     }
-    account->withdrawals += facts->amount;
-    bool holds = take_total(tally, "withdrawals", &facts->currency, account->withdrawals,
-                            facts->external_total) &&
-                 take_side(tally, &facts->debit, &facts->currency, -facts->amount,
-                           settles ? -facts->amount : 0, settles);
-    if (holds && tally->source.withdrawal_changed != NULL)
+    if (tally->source.withdrawal_changed != NULL)
         tally->source.withdrawal_changed(tally->source.context, facts->subject, WITHDRAWAL_SETTLED);
-    return holds;
+    return true;
+}
+
+static bool take_payout(struct tally *tally, const struct transaction_facts *facts) {
+    bool settles = tally->record->operation == COMMAND_SETTLE;
+    bool is_away = departs(tally, &facts->debit);
+    int64_t held_change = 0;
+    struct tally_currency *account =
+        is_away ? tally_currency_of_others(tally, &facts->currency)
+                : currency_of(tally, facts->debit.wallet, &facts->currency);
+    if (account == NULL)
+        return false;
+    if (!is_outside(&facts->credit))
+        return tally_differs(tally, INTEGRITY_POSTINGS, "a withdrawal was given to a wallet");
+    if (!is_away && !take_paid_out(tally, facts, &held_change))
+        return false;
+    account->withdrawals += tally->is_coming ? 0 : facts->amount;
+    if (!take_total(tally, "withdrawals", &facts->currency, account->withdrawals,
+                    facts->external_total))
+        return false;
+    if (is_away) {
+        account->transit += tally->is_coming ? 0 : facts->amount;
+        return true;
+    }
+    return take_side(tally, &facts->debit, &facts->currency, -facts->amount, held_change, settles);
 }
 
 // ---- other shards -------------------------------------------------------------------------------
 
-// Whether the payee is on another shard, which has a record of its own about that.
-static bool departs(const struct tally *tally, const struct transaction_facts *facts) {
-    return tally->source.is_shard && posting_is_elsewhere(&facts->credit);
-}
-
 static bool take_transit(struct tally *tally, struct id wallet, const struct currency *currency,
                          int64_t amount) {
+    if (tally->is_coming)
+        return true; // its side has it
     struct tally_currency *account = currency_of(tally, wallet, currency);
     if (account == NULL)
         return false;
     account->transit += amount;
     return true;
+}
+
+// The side of a payment that is here: the other one's money is in transit.
+static bool take_here(struct tally *tally, const struct transaction_facts *facts,
+                      const struct posting_side *side, int64_t held_change, bool is_promised) {
+    int64_t change = side == &facts->debit ? -facts->amount : facts->amount;
+    return take_transit(tally, side->wallet, &facts->currency, change) &&
+           take_side(tally, side, &facts->currency, change, held_change, is_promised);
 }
 
 // ---- between wallets ----------------------------------------------------------------------------
@@ -217,21 +255,19 @@ static bool take_payment(struct tally *tally, const struct transaction_facts *fa
     if (!is_capture && facts->opening != 0)
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a payment points at an opening that it does not have");
+    bool debits = !departs(tally, &facts->debit), credits = !departs(tally, &facts->credit);
+    if (!debits && !credits)
+        return true; // what was taken there was given there
+    if (!debits || !credits)
+        return take_here(tally, facts, debits ? &facts->debit : &facts->credit,
+                         debits ? held_change : 0, false);
     return take_side(tally, &facts->debit, &facts->currency, -facts->amount, held_change, false) &&
-           (departs(tally, facts)
-                ? take_transit(tally, facts->debit.wallet, &facts->currency, -facts->amount)
-                : take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false));
-}
-
-// The payee's side of a payment that another shard has decided.
-static bool take_arrival(struct tally *tally, const struct transaction_facts *facts) {
-    if (!tally->source.is_shard || facts->external_total != 0 || facts->bank_id.size != 0)
-        return tally_differs(tally, INTEGRITY_POSTINGS, "a payment comes from nowhere");
-    return take_transit(tally, facts->credit.wallet, &facts->currency, facts->amount) &&
            take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, false);
 }
 
 static bool is_merchant(struct tally *tally, struct id id) {
+    if (tally->is_coming && !tally_came_here(tally, id))
+        return true;
     uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&tally->wallets, id);
     if (index != 0 && tally_wallet_at(tally, index)->kind == WALLET_MERCHANT)
         return true;
@@ -242,7 +278,7 @@ static bool take_purchase(struct tally *tally, const struct transaction_facts *f
     if (!id_is_zero(facts->subject))
         return tally_differs(tally, INTEGRITY_POSTINGS,
                              "a purchase names a hold that it did not capture");
-    return (departs(tally, facts) || is_merchant(tally, facts->credit.wallet)) &&
+    return (departs(tally, &facts->credit) || is_merchant(tally, facts->credit.wallet)) &&
            take_payment(tally, facts, 0);
 }
 
@@ -252,7 +288,9 @@ static bool take_transfer(struct tally *tally, const struct transaction_facts *f
     return take_payment(tally, facts, 0);
 }
 
-static bool take_capture(struct tally *tally, const struct transaction_facts *facts) {
+// What a capture means to its hold; `ret_held_change`: to the held money of who pays.
+static bool take_captured(struct tally *tally, const struct transaction_facts *facts,
+                          int64_t *ret_held_change) {
     uint32_t index = tally_map_find(&tally->holds, facts->subject);
     if (index == 0)
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
@@ -261,7 +299,7 @@ static bool take_capture(struct tally *tally, const struct transaction_facts *fa
     int64_t remaining = hold->amount - hold->captured;
     bool ends = facts->subject_status == HOLD_CAPTURED;
     if (!id_equal(facts->debit.wallet, tally_wallet_at(tally, hold->wallet)->id) ||
-        !id_equal(facts->credit.wallet, tally_wallet_at(tally, hold->merchant)->id))
+        !id_equal(facts->credit.wallet, hold->merchant))
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
                                    "was captured between other wallets");
     if (facts->amount > remaining)
@@ -279,17 +317,31 @@ static bool take_capture(struct tally *tally, const struct transaction_facts *fa
     if (!ends && (facts->subject_status != HOLD_OPEN || facts->amount == remaining))
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
                                    "is not captured although nothing is left");
-    if (hold->expires_at_ms <= tally->record->time_ms)
+    if (hold->expires_at_ms <= id_time_ms(facts->id))
         return tally_differs_about(tally, INTEGRITY_HOLDS, ID_HOLD, facts->subject,
                                    "was captured after its end");
     hold->captured += facts->amount;
     if (ends)
         tally_map_remove(&tally->holds, index);
-    if (!take_payment(tally, facts, ends ? -remaining : -facts->amount))
-        return false;
+    *ret_held_change = ends ? -remaining : -facts->amount;
+    return true;
+}
+
+static void tell_captured(const struct tally *tally, const struct transaction_facts *facts) {
     if (tally->source.hold_changed != NULL)
         tally->source.hold_changed(tally->source.context, facts->subject, facts->subject_status,
                                    facts->subject_total);
+}
+
+// The hold lies where its payer's wallet does.
+static bool take_capture(struct tally *tally, const struct transaction_facts *facts) {
+    int64_t held_change = 0;
+    bool is_here = !departs(tally, &facts->debit);
+    if ((is_here && !take_captured(tally, facts, &held_change)) ||
+        !take_payment(tally, facts, held_change))
+        return false;
+    if (is_here)
+        tell_captured(tally, facts);
     return true;
 }
 
@@ -329,7 +381,8 @@ static struct tally_purchase *find_purchase(struct tally *tally, struct id id) {
     return purchase;
 }
 
-static bool take_refund(struct tally *tally, const struct transaction_facts *facts) {
+// What a refund means to its purchase.
+static bool take_refunded(struct tally *tally, const struct transaction_facts *facts) {
     struct tally_purchase *purchase = find_purchase(tally, facts->subject);
     tally->refund_count++;
     if (purchase == NULL)
@@ -348,7 +401,42 @@ static bool take_refund(struct tally *tally, const struct transaction_facts *fac
         return tally_differs_about(tally, INTEGRITY_REFUNDS, ID_TRANSACTION, facts->subject,
                                    "has refunds of %lld, but the record says %lld",
                                    (long long)purchase->refunded, (long long)facts->subject_total);
-    return take_payment(tally, facts, 0);
+    return true;
+}
+
+// One away from home: its purchase is on another shard, which has a record of its own about that.
+static bool take_refund(struct tally *tally, const struct transaction_facts *facts) {
+    bool is_guest = tally->source.is_shard && record_is_guest(tally->record);
+    return (is_guest || take_refunded(tally, facts)) && take_payment(tally, facts, 0);
+}
+
+// ---- what another shard has decided -------------------------------------------------------------
+
+// What a payment means to the hold or withdrawal that it ends, where its payer is.
+static bool take_arrived_subject(struct tally *tally, const struct transaction_facts *facts,
+                                 int64_t *ret_held_change) {
+    *ret_held_change = 0;
+    if (facts->type == TRANSACTION_WITHDRAWAL)
+        return take_paid_out(tally, facts, ret_held_change);
+    if (facts->type != TRANSACTION_PURCHASE || id_is_zero(facts->subject))
+        return true;
+    if (!take_captured(tally, facts, ret_held_change))
+        return false;
+    tell_captured(tally, facts);
+    return true;
+}
+
+static bool take_arrival(struct tally *tally, const struct transaction_facts *facts) {
+    bool pays = posting_is_here(&facts->debit), gets = posting_is_here(&facts->credit);
+    const struct posting_side *there = pays ? &facts->credit : &facts->debit;
+    bool is_outside_there = is_outside(there) && (facts->type == TRANSACTION_WITHDRAWAL) == pays;
+    int64_t held_change = 0;
+    if (!tally->source.is_shard || facts->external_total != 0 || pays == gets ||
+        (!posting_is_elsewhere(there) && !is_outside_there))
+        return tally_differs(tally, INTEGRITY_POSTINGS, "a payment comes from nowhere");
+    bool settles = tally->record->operation == COMMAND_SETTLE;
+    return (!pays || take_arrived_subject(tally, facts, &held_change)) &&
+           take_here(tally, facts, pays ? &facts->debit : &facts->credit, held_change, settles);
 }
 
 // ---- any of them --------------------------------------------------------------------------------
@@ -357,7 +445,9 @@ static bool take_id(struct tally *tally, const struct transaction_facts *facts) 
     uint32_t slot = facts->type == TRANSACTION_REFUND    ? id_slot(facts->subject)
                     : is_outside(&facts->debit)          ? id_slot(facts->credit.wallet)
                                                          : id_slot(facts->debit.wallet);
-    if (id_slot(facts->id) != slot)
+    // What an atomic batch did away from home is called by where the batch is at home.
+    if (id_slot(facts->id) != slot &&
+        !(tally->source.is_shard && record_is_guest(tally->record)))
         return tally_differs_about(tally, INTEGRITY_POSTINGS, ID_TRANSACTION, facts->id,
                                    "has slot %u instead of %u", id_slot(facts->id), slot);
     if (id_time_ms(facts->id) != tally->record->time_ms)
@@ -370,11 +460,23 @@ static bool take_id(struct tally *tally, const struct transaction_facts *facts) 
     return true;
 }
 
+// What came for one of its wallets alone: that side of it.
+static bool take_beside(struct tally *tally, const struct transaction_facts *facts) {
+    return (is_outside(&facts->debit) || posting_is_elsewhere(&facts->debit) ||
+            take_side(tally, &facts->debit, &facts->currency, -facts->amount, 0, true)) &&
+           (is_outside(&facts->credit) || posting_is_elsewhere(&facts->credit) ||
+            take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, true));
+}
+
 bool tally_take_transaction(struct tally *tally, const struct transaction_facts *facts) {
     enum command_type operation = (enum command_type)tally->record->operation;
+    if (record_refunds_here(tally->record))
+        return take_refunded(tally, facts);
     if (record_arrives(tally->record))
         return take_arrival(tally, facts);
-    tally->transaction_count++;
+    if (tally->is_coming && !tally_came_here(tally, facts->id))
+        return take_beside(tally, facts);
+    tally->transaction_count += !tally->is_coming;
     if (!take_id(tally, facts) || !take_bank_id(tally, facts))
         return false;
     if (operation == COMMAND_DEPOSIT && facts->type == TRANSACTION_DEPOSIT)

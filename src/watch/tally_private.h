@@ -16,6 +16,12 @@ bool tally_expect(struct tally *tally, uint32_t check, const char *what, struct 
 // The wallet that a record names, with the currency of its facts: 0 and a difference when there is
 // none.
 uint32_t tally_find_wallet(struct tally *tally, struct id id, const struct currency *currency);
+// Whether what is in the slot of that id came along with it, this record included.
+// The totals of a currency, of which perhaps only other shards have wallets. NULL: there are too
+// many; then it is broken.
+struct tally_currency *tally_currency_of_others(struct tally *tally,
+                                                const struct currency *currency);
+bool tally_came_here(const struct tally *tally, struct id id);
 // What holds for every wallet after every record. `wallet` as it will be.
 bool tally_wallet_holds(struct tally *tally, const struct tally_wallet *wallet);
 // The wallet's balance, held money and version after the record.

@@ -12,43 +12,15 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "watch/opening_rows.h"
-#include "watch/rows.h"
-#include "watch/tally.h"
+#include "watch/verify_postgres_private.h"
 
 #define KIND_ARRIVAL 21 // in the column of records
 #define TIME_SHIFT 17 // of a record's number: its milliseconds stand above so many bits
 
-struct examination {
-    struct rows_link link;
-    struct verify_postgres_report *report;
-    struct tally tally;
-    struct tally_map numbers; // struct opening_numbered: wallets, for postings that name them
-    struct opening_frame frame;
-    const struct verify_postgres_span *span;
-    uint64_t from;                // the line that it begins at
-    struct cursor archive;        // as its row says
-    struct sha256_context *sha; // owned
-    struct rows records, postings, keys, bank_ids, rounds;
-    struct sha256 first_chain;
-    uint64_t round_left; // records of the present round still to come
-    uint64_t round_time_ms;
-    uint64_t key_count;
-    bool is_shard;
-    // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
-    // records that opened them. 0: none did.
-    uint64_t moved_last;
-    uint64_t slack; // by how much a number may be beyond its time
-    struct pg_result *found; // owned; by record_at and find_position
-};
-
-static bool differs(struct examination *examination, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-// Notes the first difference. Always false.
-static bool differs(struct examination *examination, const char *format, ...) {
+bool verify_differs(struct examination *examination, const char *format, ...) {
     struct integrity_report *books = &examination->report->books;
     if (!books->consistent)
         return false;
@@ -60,12 +32,13 @@ static bool differs(struct examination *examination, const char *format, ...) {
     return false;
 }
 
-static bool differs_about(struct examination *examination, enum id_type type, struct id id,
+bool verify_differs_about(struct examination *examination, enum id_type type, struct id id,
                           const char *what, int64_t row, int64_t derived) {
     char text[ID_TEXT_BYTES_MAX];
     size_t size = id_format(type, id, text);
-    return differs(examination, "%.*s: its row says %s %" PRId64 ", its records add up to %" PRId64,
-                   (int)size, text, what, row, derived);
+    return verify_differs(examination,
+                          "%.*s: its row says %s %" PRId64 ", its records add up to %" PRId64,
+                          (int)size, text, what, row, derived);
 }
 
 // ---- what the tally asks ------------------------------------------------------------------------
@@ -105,26 +78,51 @@ static uint64_t find_position(void *context, struct id id) {
 
 // ---- the chains ---------------------------------------------------------------------------------
 
-static bool is_hash(struct slice bytes, const struct sha256 *hash) {
+bool verify_is_hash(struct slice bytes, const struct sha256 *hash) {
     return bytes.size == sizeof(hash->bytes) && memcmp(bytes.bytes, hash->bytes, bytes.size) == 0;
+}
+
+// Of a slot that came here, or is coming; its chain is whole only where it came to.
+static bool came_but_not_wholly(const struct examination *examination, uint64_t number,
+                                uint64_t slot) {
+    return examination->is_coming && number >= examination->slots.came_before[slot] / 8;
+}
+
+// What its row must say, once all records that it is about were seen.
+static void note_head(struct examination *examination, uint64_t number, uint64_t slot) {
+    if (examination->is_coming || number <= examination->heads_record)
+        examination->written[slot] = examination->frame.heads[slot];
+}
+
+static void head_adopt(struct opening_head *head, uint64_t number, struct slice chain) {
+    if (chain.size == sizeof(head->chain.bytes))
+        memcpy(head->chain.bytes, chain.bytes, chain.size);
+    head->last_record = number;
+    head->record_count++;
 }
 
 static bool take_chain(struct examination *examination, uint64_t number, uint64_t slot,
                        struct slice chain, struct slice bytes) {
     if (slot >= LIMIT_SLOTS)
-        return differs(examination, "record %" PRIu64 " has no slot", number);
+        return verify_differs(examination, "record %" PRIu64 " has no slot", number);
     struct opening_head *head = &examination->frame.heads[slot];
+    if (came_but_not_wholly(examination, number, slot)) {
+        head_adopt(head, number, chain);
+        note_head(examination, number, slot);
+        return true;
+    }
     sha256_begin(examination->sha);
     sha256_add(examination->sha, slice_of(&head->chain, sizeof(head->chain)));
     sha256_add(examination->sha, bytes);
     head->chain = sha256_end(examination->sha);
     head->last_record = number;
     head->record_count++;
-    if (!is_hash(chain, &head->chain))
-        return differs(examination,
+    if (!verify_is_hash(chain, &head->chain))
+        return verify_differs(examination,
                        "record %" PRIu64 " does not continue the chain of slot %" PRIu64
                        ": it, or one before it, was changed or is missing",
                        number, slot);
+    note_head(examination, number, slot);
     return true;
 }
 
@@ -137,17 +135,17 @@ struct gathered {
 static bool begin_round(struct examination *examination, uint64_t number) {
     const struct rows *rounds = &examination->rounds;
     if (!rounds->is_there)
-        return differs(examination, "record %" PRIu64 " is of no round", number);
+        return verify_differs(examination, "record %" PRIu64 " is of no round", number);
     if ((uint64_t)rows_number(rounds, 0) != examination->frame.round_number + 1 ||
         (uint64_t)rows_number(rounds, 1) != number || rows_number(rounds, 2) < 1)
-        return differs(examination,
+        return verify_differs(examination,
                        "record %" PRIu64 " begins round %" PRIu64 ", whose row says otherwise",
                        number, examination->frame.round_number + 1);
     examination->frame.round_number++;
     examination->round_left = (uint64_t)rows_number(rounds, 2);
     examination->round_time_ms = (uint64_t)rows_number(rounds, 3);
     if (examination->round_time_ms < examination->frame.last_time_ms)
-        return differs(examination, "round %" PRIu64 " is earlier than the one before it",
+        return verify_differs(examination, "round %" PRIu64 " is earlier than the one before it",
                        examination->frame.round_number);
     examination->frame.last_time_ms = examination->round_time_ms;
     return true;
@@ -160,14 +158,36 @@ static bool end_round(struct examination *examination, const struct gathered *ga
     sha256_add(examination->sha,
                slice_of(gathered->chains, gathered->count * sizeof(*gathered->chains)));
     examination->frame.round_chain = sha256_end(examination->sha);
-    if (!is_hash(rows_bytes(&examination->rounds, 4), &examination->frame.round_chain))
-        return differs(examination, "round %" PRIu64 " does not continue the chain of rounds",
-                       examination->frame.round_number);
+    if (!verify_is_hash(rows_bytes(&examination->rounds, 4), &examination->frame.round_chain))
+        return verify_differs(examination,
+                              "round %" PRIu64 " does not continue the chain of rounds",
+                              examination->frame.round_number);
     rows_next(&examination->rounds);
     return true;
 }
 
 // ---- rows beside the records --------------------------------------------------------------------
+
+bool verify_is_away(const struct examination *examination, uint64_t slot) {
+    return examination->is_shard && examination->slots.away[slot % LIMIT_SLOTS];
+}
+
+static bool came_here(const struct examination *examination, uint64_t number, uint64_t slot) {
+    return number < examination->slots.came_before[slot % LIMIT_SLOTS] / 8;
+}
+
+static bool differs_posting(struct examination *examination, uint64_t number,
+                            const struct record *record, const struct posting_side *side,
+                            int column) {
+    char transaction[ID_TEXT_BYTES_MAX], wallet[ID_TEXT_BYTES_MAX];
+    size_t transaction_size = id_format(ID_TRANSACTION, record->transaction.id, transaction);
+    size_t wallet_size = id_format(ID_WALLET, side->wallet, wallet);
+    return verify_differs(examination,
+                          "the postings of record %" PRIu64 " are not what it says (column %d): "
+                          "%.*s in %.*s",
+                          number, column, (int)transaction_size, transaction, (int)wallet_size,
+                          wallet);
+}
 
 static bool take_posting(struct examination *examination, uint64_t number,
                          const struct record *record, const struct posting_side *side,
@@ -175,11 +195,14 @@ static bool take_posting(struct examination *examination, uint64_t number,
     const struct rows *rows = &examination->postings;
     uint32_t index = 0;
     if (id_is_zero(side->wallet) ||
-        (examination->is_shard && posting_is_elsewhere(side))) // another shard has it
+        (examination->is_shard && posting_is_elsewhere(side)) || // another shard has it
+        verify_is_away(examination, id_slot(side->wallet)) ||
+        (examination->is_coming && !came_here(examination, number, id_slot(side->wallet))))
         return true;
     index = tally_map_find(&examination->numbers, side->wallet);
     if (index == 0)
-        return differs(examination, "record %" PRIu64 " moves money of an unknown wallet", number);
+        return verify_differs(examination, "record %" PRIu64 " moves money of an unknown wallet",
+                              number);
     const struct opening_numbered *wallet = tally_map_at(&examination->numbers, index);
     const int64_t expected[] = {(int64_t)number,
                                 id_slot(side->wallet),
@@ -193,9 +216,7 @@ static bool take_posting(struct examination *examination, uint64_t number,
                                 (int64_t)side->version};
     for (int i = 0; i < 10; i++)
         if (!rows->is_there || rows_number(rows, i) != expected[i])
-            return differs(examination,
-                           "the postings of record %" PRIu64 " are not what it says (column %d)",
-                           number, i + 1);
+            return differs_posting(examination, number, record, side, i + 1);
     examination->report->posting_count++;
     rows_next(&examination->postings);
     return true;
@@ -212,10 +233,16 @@ static bool take_key(struct examination *examination, uint64_t number, uint64_t 
                      const struct record *record) {
     const struct rows *rows = &examination->keys;
     struct slice key = slice_of(&record->key, sizeof(record->key));
+    if (verify_is_away(examination, slot))
+        return true; // and its keys are not looked at
+    // A key that was used on both shards has stayed with whom it was here.
+    if (examination->is_coming && (!came_here(examination, number, slot) || !rows->is_there ||
+                                   (uint64_t)rows_number(rows, 0) != number))
+        return true;
     if (!rows->is_there || (uint64_t)rows_number(rows, 0) != number ||
         (uint64_t)rows_number(rows, 1) != slot || !slice_equal(rows_bytes(rows, 2), key))
-        return differs(examination, "the idempotency key of record %" PRIu64 " is not its own",
-                       number);
+        return verify_differs(examination,
+                              "the idempotency key of record %" PRIu64 " is not its own", number);
     examination->report->key_count++;
     rows_next(&examination->keys);
     return true;
@@ -240,13 +267,49 @@ static bool take_bank_id(struct examination *examination, uint64_t number,
                          const struct record *record) {
     const struct rows *rows = &examination->bank_ids;
     const struct transaction_facts *facts = &record->transaction;
+    if (examination->is_coming &&
+        (!rows->is_there || (uint64_t)rows_number(rows, 0) != number))
+        return true; // the shard of the bank id's slot has it
     if (!rows->is_there || (uint64_t)rows_number(rows, 0) != number ||
         !slice_equal(rows_bytes(rows, 1), facts->bank_id) ||
         !slice_equal(rows_bytes(rows, 2), currency_code(&facts->currency)) ||
         !id_equal(rows_id(rows, 3), facts->id))
-        return differs(examination, "the bank id of record %" PRIu64 " is not its own", number);
+        return verify_differs(examination, "the bank id of record %" PRIu64 " is not its own",
+                              number);
     chain_bank_id(examination);
     rows_next(&examination->bank_ids);
+    return true;
+}
+
+// Another shard has opened it, under a number of its own, which the key of the ids alone can tell.
+static uint64_t number_of_others(struct examination *examination, struct id wallet) {
+    struct rows rows;
+    char select[256], hex[2 * sizeof(wallet) + 1];
+    uint64_t first = id_time_ms(wallet) << TIME_SHIFT, number = 0;
+    *hex_write(slice_of(wallet.bytes, sizeof(wallet.bytes)), hex) = '\0';
+    (void)snprintf(select, sizeof(select),
+                   "SELECT number FROM wallets WHERE slot = %u AND number >= %" PRIu64
+                   " AND number < %" PRIu64 " AND id = '\\x%s'",
+                   id_slot(wallet), first, first + examination->slack, hex);
+    rows_open(&rows, &examination->link, "number_of_others", select);
+    if (rows.is_there)
+        number = (uint64_t)rows_number(&rows, 0);
+    rows_close(&rows);
+    return number;
+}
+
+static bool take_others(struct examination *examination, uint64_t number, struct id wallet) {
+    uint32_t index = tally_map_find(&examination->numbers, wallet);
+    if (index != 0)
+        return verify_differs_about(examination, ID_WALLET, wallet, "number", 0, (int64_t)number);
+    uint64_t given = number_of_others(examination, wallet);
+    if (given == 0 && verify_is_away(examination, id_slot(wallet)))
+        return true;
+    if (given == 0)
+        return verify_differs(examination, "record %" PRIu64 " opened a wallet that is not there",
+                              number);
+    index = tally_map_add(&examination->numbers, wallet);
+    ((struct opening_numbered *)tally_map_at(&examination->numbers, index))->number = given;
     return true;
 }
 
@@ -256,20 +319,33 @@ static bool take_number(struct examination *examination, uint64_t number, struct
     uint32_t index = tally_map_find(&examination->numbers, wallet);
     if (number > examination->moved_last) {
         if (index != 0)
-            return differs_about(examination, ID_WALLET, wallet, "number", 0, (int64_t)number);
+            return verify_differs_about(examination, ID_WALLET, wallet, "number", 0,
+                                        (int64_t)number);
         index = tally_map_add(&examination->numbers, wallet);
         ((struct opening_numbered *)tally_map_at(&examination->numbers, index))->number = number;
         return true;
     }
+    if (index == 0 && verify_is_away(examination, id_slot(wallet)))
+        return true;
     if (index == 0)
-        return differs(examination, "record %" PRIu64 " opened a wallet that is not there", number);
+        return verify_differs(examination, "record %" PRIu64 " opened a wallet that is not there",
+                              number);
     uint64_t first = id_time_ms(wallet) << TIME_SHIFT;
     const struct opening_numbered *numbered = tally_map_at(&examination->numbers, index);
     uint64_t moved = numbered->number;
     if (moved < first || moved >= first + examination->slack || moved > number)
-        return differs_about(examination, ID_WALLET, wallet, "number", (int64_t)moved,
+        return verify_differs_about(examination, ID_WALLET, wallet, "number", (int64_t)moved,
                              (int64_t)number);
     return true;
+}
+
+static bool take_opened(struct examination *examination, uint64_t number,
+                         const struct record *record) {
+    if (record->kind != RECORD_WALLET || record->operation != COMMAND_WALLET_OPEN ||
+        record_arrives(record))
+        return true;
+    return record->decided_away ? take_others(examination, number, record->wallet.id)
+                                : take_number(examination, number, record->wallet.id);
 }
 
 static void take_moved_numbers(struct examination *examination) {
@@ -297,18 +373,52 @@ static void take_moved_numbers(struct examination *examination) {
 static bool take_columns(struct examination *examination, uint64_t number,
                          const struct record *record) {
     const struct rows *rows = &examination->records;
-    bool arrives = record_arrives(record);
-    bool moves = record->kind == RECORD_TRANSACTION && !arrives;
+    bool arrives = record_arrives(record), is_payment = record->kind == RECORD_TRANSACTION;
     int64_t kind = arrives ? KIND_ARRIVAL : record->kind;
     if (rows_number(rows, 2) != (int64_t)record->time_ms || rows_number(rows, 3) != kind ||
-        rows_number(rows, 4) != (moves ? record->transaction.type : 0) ||
+        rows_number(rows, 4) != (is_payment && !arrives ? record->transaction.type : 0) ||
         !slice_equal(rows_bytes(rows, 5), record->origin.principal) ||
-        !slice_equal(rows_bytes(rows, 6), moves ? record->transaction.order : slice_of(NULL, 0)))
-        return differs(examination, "the columns of record %" PRIu64 " are not what it says",
+        !slice_equal(rows_bytes(rows, 6),
+                     is_payment ? record->transaction.order : slice_of(NULL, 0)))
+        return verify_differs(examination, "the columns of record %" PRIu64 " are not what it says",
                        number);
     if (number < record->time_ms << TIME_SHIFT)
-        return differs(examination, "record %" PRIu64 " has a number before its time", number);
+        return verify_differs(examination, "record %" PRIu64 " has a number before its time",
+                              number);
     return true;
+}
+
+static bool take_beside(struct examination *examination, uint64_t number, uint64_t slot,
+                        const struct record *record) {
+    return take_columns(examination, number, record) &&
+           (record->kind != RECORD_TRANSACTION ||
+            (take_postings(examination, number, record) &&
+             (record->transaction.bank_id.size == 0 || record_arrives(record) ||
+              take_bank_id(examination, number, record)))) &&
+           (!record->has_key || record_is_guest(record) ||
+            take_key(examination, number, slot, record));
+}
+
+// A record that another shard made, and that came with a slot: no round of this shard's has it.
+static bool take_came(struct examination *examination) {
+    const struct rows *rows = &examination->records;
+    uint64_t number = (uint64_t)rows_number(rows, 0), slot = (uint64_t)rows_number(rows, 1);
+    struct slice bytes = rows_bytes(rows, 8);
+    struct record record;
+    const char *broken;
+    if (slot >= LIMIT_SLOTS)
+        return verify_differs(examination, "record %" PRIu64 " has no slot", number);
+    if (!take_chain(examination, number, slot, rows_bytes(rows, 7), bytes))
+        return false;
+    if (record_decode(bytes, &record, &broken) != STATUS_ok)
+        return verify_differs(examination, "record %" PRIu64 " is damaged: %s", number, broken);
+    if (!tally_take_came(&examination->tally, number * 8, bytes))
+        return verify_differs(examination,
+                              "Record %" PRIu64 ", which came with a slot, cannot be: %s", number,
+                              examination->tally.why);
+    return (!came_here(examination, number, slot) ||
+            take_opened(examination, number, &record)) &&
+           take_beside(examination, number, slot, &record);
 }
 
 static bool take_record(struct examination *examination, struct gathered *gathered) {
@@ -317,32 +427,27 @@ static bool take_record(struct examination *examination, struct gathered *gather
     struct slice chain = rows_bytes(rows, 7), bytes = rows_bytes(rows, 8);
     struct record record;
     const char *broken;
+    examination->is_coming = examination->is_shard && rows_number(rows, 9) != 0;
+    if (examination->is_coming)
+        return take_came(examination);
     if (examination->round_left == 0) {
         gathered->count = 0;
         if (!begin_round(examination, number))
             return false;
     } else if (number != examination->frame.last_record + 1 && number > examination->moved_last) {
-        return differs(examination, "behind record %" PRIu64 " one of its round is missing",
+        return verify_differs(examination, "behind record %" PRIu64 " one of its round is missing",
                        examination->frame.last_record);
     }
     examination->frame.last_record = number;
     if (!take_chain(examination, number, slot, chain, bytes))
         return false;
     if (record_decode(bytes, &record, &broken) != STATUS_ok)
-        return differs(examination, "record %" PRIu64 " is damaged: %s", number, broken);
+        return verify_differs(examination, "record %" PRIu64 " is damaged: %s", number, broken);
     if (!tally_take(&examination->tally, number * 8, bytes, examination->round_time_ms))
-        return differs(examination, "Record %" PRIu64 " cannot be: %s", number,
+        return verify_differs(examination, "Record %" PRIu64 " cannot be: %s", number,
                        examination->tally.why);
-    bool fits = record.kind != RECORD_WALLET || record.operation != COMMAND_WALLET_OPEN ||
-                take_number(examination, number, record.wallet.id);
-    fits = fits && take_columns(examination, number, &record);
-    if (fits && record.kind == RECORD_TRANSACTION)
-        fits = take_postings(examination, number, &record) &&
-               (record.transaction.bank_id.size == 0 ||
-                take_bank_id(examination, number, &record));
-    if (fits && record.has_key)
-        fits = take_key(examination, number, slot, &record);
-    if (!fits)
+    if (!take_opened(examination, number, &record) ||
+        !take_beside(examination, number, slot, &record))
         return false;
     if (gathered->count == gathered->capacity) {
         gathered->capacity = gathered->capacity == 0 ? 1024 : gathered->capacity * 2;
@@ -356,8 +461,9 @@ static bool take_record(struct examination *examination, struct gathered *gather
 static bool no_more(struct examination *examination, const struct rows *rows, const char *what) {
     if (!rows->is_there)
         return true;
-    return differs(examination, "there are %s of records that are not there, such as %" PRId64,
-                   what, rows_number(rows, 0));
+    return verify_differs(examination,
+                          "there are %s of records that are not there, such as %" PRId64, what,
+                          rows_number(rows, 0));
 }
 
 // The rows of the stretch, in the order of their records.
@@ -365,9 +471,12 @@ static void open_between(struct examination *examination, struct rows *rows, con
                          const char *what, const char *column, const char *then) {
     char select[512];
     uint64_t until = examination->span->until;
+    bool is_partly = examination->is_shard && rows != &examination->records &&
+                     rows != &examination->rounds;
     (void)snprintf(select, sizeof(select),
-                   "SELECT %s WHERE %s >= %" PRIu64 " AND %s < %" PRIu64 " ORDER BY %s%s", what,
-                   column, examination->from, column, until != 0 ? until : INT64_MAX, column, then);
+                   "SELECT %s WHERE %s >= %" PRIu64 " AND %s < %" PRIu64 "%s ORDER BY %s%s", what,
+                   column, examination->from, column, until != 0 ? until : INT64_MAX,
+                   is_partly ? " AND " HERE : "", column, then);
     rows_open(rows, &examination->link, name, select);
 }
 
@@ -387,7 +496,8 @@ static bool open_bank_ids(struct examination *examination) {
         chain_bank_id(examination);
     if (examination->from != 0 &&
         memcmp(&carried, &examination->frame.bank_chain, sizeof(carried)) != 0)
-        return differs(examination, "bank ids of archived history were added, changed or removed");
+        return verify_differs(examination,
+                              "bank ids of archived history were added, changed or removed");
     return true;
 }
 
@@ -396,7 +506,7 @@ static void walk_records(struct examination *examination) {
     bool fits = true;
     open_between(examination, &examination->records, "all_records",
                  "number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, order_id, "
-                 "chain, bytes FROM records",
+                 "chain, bytes, (came IS NOT NULL)::integer::bigint FROM records",
                  "number", "");
     open_between(examination, &examination->postings, "all_postings",
                  "record, slot::bigint, wallet, number, time_ms, type::bigint, amount, balance, "
@@ -414,7 +524,7 @@ static void walk_records(struct examination *examination) {
             rows_next(&examination->records);
     }
     if (fits && examination->round_left != 0)
-        fits = differs(examination, "the last records of round %" PRIu64 " are missing",
+        fits = verify_differs(examination, "the last records of round %" PRIu64 " are missing",
                        examination->frame.round_number);
     if (fits)
         (void)(no_more(examination, &examination->postings, "postings") &&
@@ -427,229 +537,6 @@ static void walk_records(struct examination *examination) {
     rows_close(&examination->bank_ids);
     rows_close(&examination->rounds);
     memory_free(gathered.chains);
-}
-
-// ---- what stands now ----------------------------------------------------------------------------
-
-static bool meet_wallet(struct examination *examination, const struct rows *rows) {
-    struct id id = rows_id(rows, 0);
-    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.wallets, id);
-    if (index == 0)
-        return differs(examination, "there is a wallet that no record opened: number %" PRId64,
-                       rows_number(rows, 2));
-    const struct tally_wallet *wallet = tally_wallet_at(&examination->tally, index);
-    const struct opening_numbered *numbered =
-        tally_map_at(&examination->numbers, tally_map_find(&examination->numbers, id));
-    const char *const names[] = {"slot",         "number",  "balance", "held",
-                                 "credit_limit", "version", "status",  "kind and tier",
-                                 "transactions", "last"};
-    const int64_t derived[] = {id_slot(id),
-                               (int64_t)numbered->number,
-                               wallet->balance,
-                               wallet->held,
-                               wallet->credit_limit,
-                               (int64_t)wallet->version,
-                               wallet->status,
-                               wallet->kind | wallet->tier << 4,
-                               wallet->number,
-                               (int64_t)(wallet->last / 8)};
-    for (int i = 0; i < 10; i++)
-        if (rows_number(rows, i + 1) != derived[i])
-            return differs_about(examination, ID_WALLET, id, names[i], rows_number(rows, i + 1),
-                                 derived[i]);
-    return true;
-}
-
-static bool meet_hold(struct examination *examination, const struct rows *rows) {
-    struct id id = rows_id(rows, 0);
-    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.holds, id);
-    if (index == 0)
-        return differs_about(examination, ID_HOLD, id, "open:", 1, 0);
-    const struct tally_hold *hold = tally_map_at(&examination->tally.holds, index);
-    if (rows_number(rows, 1) != hold->amount)
-        return differs_about(examination, ID_HOLD, id, "amount", rows_number(rows, 1),
-                             hold->amount);
-    if (rows_number(rows, 2) != hold->captured)
-        return differs_about(examination, ID_HOLD, id, "captured", rows_number(rows, 2),
-                             hold->captured);
-    if (rows_number(rows, 3) != (int64_t)hold->expires_at_ms)
-        return differs_about(examination, ID_HOLD, id, "expires_at_ms", rows_number(rows, 3),
-                             (int64_t)hold->expires_at_ms);
-    if (!id_equal(rows_id(rows, 4), tally_wallet_at(&examination->tally, hold->wallet)->id) ||
-        !id_equal(rows_id(rows, 5), tally_wallet_at(&examination->tally, hold->merchant)->id))
-        return differs_about(examination, ID_HOLD, id, "other wallets:", 1, 0);
-    return true;
-}
-
-static bool meet_withdrawal(struct examination *examination, const struct rows *rows) {
-    struct id id = rows_id(rows, 0);
-    uint32_t index = id_is_zero(id) ? 0 : tally_map_find(&examination->tally.withdrawals, id);
-    if (index == 0)
-        return differs_about(examination, ID_WITHDRAWAL, id, "pending:", 1, 0);
-    const struct tally_withdrawal *ours = tally_map_at(&examination->tally.withdrawals, index);
-    if (rows_number(rows, 1) != ours->amount)
-        return differs_about(examination, ID_WITHDRAWAL, id, "amount", rows_number(rows, 1),
-                             ours->amount);
-    if (!id_equal(rows_id(rows, 2), tally_wallet_at(&examination->tally, ours->wallet)->id))
-        return differs_about(examination, ID_WITHDRAWAL, id, "another wallet:", 1, 0);
-    return true;
-}
-
-static bool meet_refund(struct examination *examination, const struct rows *rows) {
-    struct record record;
-    const char *broken;
-    struct id id = rows_id(rows, 2); // of one that was refunded before the line
-    if (id_is_zero(id) && record_decode(rows_bytes(rows, 1), &record, &broken) == STATUS_ok &&
-        record.kind == RECORD_TRANSACTION)
-        id = record.transaction.id;
-    if (id_is_zero(id))
-        return differs(examination, "there are refunds of no purchase");
-    uint32_t index = tally_map_find(&examination->tally.purchases, id);
-    int64_t refunded = 0;
-    if (index != 0)
-        refunded = ((const struct tally_purchase *)tally_map_at(&examination->tally.purchases,
-                                                                index))->refunded;
-    if (rows_number(rows, 0) != refunded)
-        return differs_about(examination, ID_TRANSACTION, id, "refunded", rows_number(rows, 0),
-                             refunded);
-    return true;
-}
-
-static bool meet_slot(struct examination *examination, const struct rows *rows) {
-    uint64_t slot = (uint64_t)rows_number(rows, 0);
-    const struct opening_head *head = &examination->frame.heads[slot % LIMIT_SLOTS];
-    if (slot >= LIMIT_SLOTS || !is_hash(rows_bytes(rows, 1), &head->chain) ||
-        (uint64_t)rows_number(rows, 2) != head->last_record ||
-        (uint64_t)rows_number(rows, 3) != head->record_count)
-        return differs(examination, "the row of slot %" PRIu64 " is not the end of its chain",
-                       slot);
-    return true;
-}
-
-static bool meet_currency(struct examination *examination, const struct rows *rows) {
-    struct slice code = rows_bytes(rows, 0);
-    for (uint32_t i = 0; i < examination->tally.currency_count; i++) {
-        const struct tally_currency *ours = &examination->tally.currencies[i];
-        struct buffer deposits = {0}, withdrawals = {0}, transit = {0};
-        if (!slice_equal(code, currency_code(&ours->currency)))
-            continue;
-        buffer_add_i128(&deposits, ours->deposits);
-        buffer_add_i128(&withdrawals, ours->withdrawals);
-        buffer_add_i128(&transit, ours->transit);
-        bool fits = slice_equal(rows_bytes(rows, 1), buffer_slice(&deposits)) &&
-                    slice_equal(rows_bytes(rows, 2), buffer_slice(&withdrawals)) &&
-                    rows_number(rows, 3) == ours->wallet_count &&
-                    rows_number(rows, 4) == ours->currency.exponent &&
-                    slice_equal(rows_bytes(rows, 5), buffer_slice(&transit));
-        buffer_done(&transit);
-        buffer_done(&deposits);
-        buffer_done(&withdrawals);
-        return fits || differs(examination, "the totals of %.*s are not what its records add up to",
-                               (int)code.size, (const char *)code.bytes);
-    }
-    return differs(examination, "no wallet has the currency %.*s", (int)code.size,
-                   (const char *)code.bytes);
-}
-
-static bool meet_books(struct examination *examination, const struct rows *rows) {
-    const struct tally *tally = &examination->tally;
-    const char *const names[] = {"last_record",       "record_count", "round_count",
-                                 "transaction_count", "wallet_count", "hold_open_count"};
-    const uint64_t derived[] = {examination->frame.last_record,  tally->record_count,
-                                examination->frame.round_number, tally->transaction_count,
-                                tally->wallets.count,      tally->holds.count};
-    if (!is_hash(rows_bytes(rows, 0), &examination->frame.round_chain))
-        return differs(examination, "the row of books is not the end of the chain of rounds");
-    for (int i = 0; i < 6; i++)
-        if ((uint64_t)rows_number(rows, i + 1) != derived[i])
-            return differs(examination,
-                           "the row of books says %s %" PRId64 ", the records say %" PRIu64,
-                           names[i], rows_number(rows, i + 1), derived[i]);
-    return true;
-}
-
-// Every row of a table against the tally; and there must be as many as the tally has.
-static bool meet_all(struct examination *examination, const char *what, const char *select,
-                     uint64_t expected,
-                     bool (*meet)(struct examination *examination, const struct rows *rows)) {
-    struct rows rows;
-    uint64_t count = 0;
-    bool fits = true;
-    rows_open(&rows, &examination->link, "now", select);
-    while (fits && rows.is_there) {
-        fits = meet(examination, &rows);
-        count++;
-        if (fits)
-            rows_next(&rows);
-    }
-    rows_close(&rows);
-    if (fits && examination->link.why[0] == '\0' && count != expected)
-        fits = differs(examination, "there are %" PRIu64 " %s, but %" PRIu64 " in the records",
-                       count, what, expected);
-    return fits && examination->link.why[0] == '\0';
-}
-
-// Doubles: what the select finds. It gives a number first.
-static bool meet_none(struct examination *examination, const char *what, const char *select) {
-    struct rows rows;
-    rows_open(&rows, &examination->link, "doubles", select);
-    bool fits = !rows.is_there ||
-                differs(examination, "%s twice, the second time in record %" PRId64, what,
-                        rows_number(&rows, 0));
-    rows_close(&rows);
-    return fits;
-}
-
-static uint64_t refunded_count(const struct tally *tally) {
-    uint64_t count = 0;
-    for (uint32_t index = 0; (index = tally_map_next(&tally->purchases, index)) != 0;)
-        count += ((const struct tally_purchase *)tally_map_at(&tally->purchases, index))->refunded >
-                 0;
-    return count;
-}
-
-static void meet_now(struct examination *examination) {
-    const struct tally *tally = &examination->tally;
-    char refunds[512];
-    (void)snprintf(refunds, sizeof(refunds),
-                   "SELECT f.refunded, coalesce(r.bytes, k.bytes), substr(o.bytes, 1, 16) "
-                   "FROM refunds f LEFT JOIN records r ON r.slot = f.slot AND r.number = f.record "
-                   "LEFT JOIN kept_records k ON k.slot = f.slot AND k.number = f.record "
-                   "LEFT JOIN openings o ON o.line = %" PRIu64 " AND o.what = 7 AND "
-                   "o.slot = f.slot AND o.number = f.record",
-                   examination->from);
-    (void)(meet_none(examination, "a bank id is booked",
-                     "SELECT max(record) FROM bank_ids GROUP BY bank_id, currency "
-                     "HAVING count(*) > 1") &&
-           meet_none(examination, "an idempotency key is used within seven days",
-                     "SELECT record FROM (SELECT record, record - lag(record) OVER "
-                     "(PARTITION BY key ORDER BY record) AS gap FROM idempotency) k "
-                     "WHERE gap < 7 * 86400000::bigint << 17") &&
-           meet_all(examination, "wallets",
-                    "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "
-                    "status::bigint, (kind + 16 * tier)::bigint, transaction_count, last "
-                    "FROM wallets",
-                    tally->wallets.count, meet_wallet) &&
-           meet_all(examination, "open holds",
-                    "SELECT id, amount, captured, expires_at_ms, wallet, merchant FROM holds "
-                    "WHERE status = 0",
-                    tally->holds.count, meet_hold) &&
-           meet_all(examination, "pending withdrawals",
-                    "SELECT id, amount, wallet FROM withdrawals WHERE status = 0",
-                    tally->withdrawals.count, meet_withdrawal) &&
-           meet_all(examination, "refunded purchases", refunds, refunded_count(tally),
-                    meet_refund) &&
-           meet_all(examination, "currencies",
-                    "SELECT code::bytea, deposits::text::bytea, withdrawals::text::bytea, "
-                    "wallet_count, exponent::bigint, transit::text::bytea FROM currencies",
-                    tally->currency_count, meet_currency) &&
-           meet_all(examination, "slots",
-                    "SELECT slot::bigint, chain, last_record, record_count FROM slots", LIMIT_SLOTS,
-                    meet_slot) &&
-           meet_all(examination, "rows of books",
-                    "SELECT chain, last_record, record_count, round_count, transaction_count, "
-                    "wallet_count, hold_open_count FROM books",
-                    1, meet_books));
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
@@ -665,13 +552,13 @@ static void take_opening(struct examination *examination) {
                                   &examination->numbers, &examination->frame, examination->sha);
     struct sha256 digest = sha256_end(examination->sha);
     if (!fits)
-        (void)differs(examination, "what was carried over from archived history is damaged");
+        (void)verify_differs(examination, "what was carried over from archived history is damaged");
     opening_halves(&digest, halves);
     examination->report->opening[0] = halves[0];
     examination->report->opening[1] = halves[1];
     bool is_recorded = halves[0] == archive->checksum && halves[1] == archive->source;
     if (fits && examination->span->from == VERIFY_FROM_ARCHIVE && !is_recorded)
-        (void)differs(examination,
+        (void)verify_differs(examination,
                       "opening balances, or records kept from archived history, were changed");
 }
 
@@ -683,14 +570,32 @@ static void meet_archive(struct examination *examination) {
     if (row->next != ours->next || row->epoch != ours->epoch ||
         row->checksum != ours->checksum || row->source != ours->source ||
         row->partitions != ours->partitions)
-        (void)differs(examination, "where archived history ends is not where its record says");
+        (void)verify_differs(examination,
+                             "where archived history ends is not where its record says");
+}
+
+// Which slots are others', and what came with those that moved here.
+static void read_slots(struct examination *examination) {
+    struct rows rows;
+    rows_open(&rows, &examination->link, "who_owns",
+              "SELECT slot::bigint, state::bigint, came_before, began FROM florin.slots");
+    for (; rows.is_there; rows_next(&rows)) {
+        uint64_t slot = (uint64_t)rows_number(&rows, 0) % LIMIT_SLOTS;
+        examination->slots.away[slot] = rows_number(&rows, 1) != 0;
+        examination->slots.came_before[slot] = (uint64_t)rows_number(&rows, 2) * 8;
+        struct slice began = rows_bytes(&rows, 3);
+        struct sha256 *chain = &examination->frame.heads[slot].chain;
+        if (began.size == sizeof(chain->bytes))
+            memcpy(chain->bytes, began.bytes, began.size);
+    }
+    rows_close(&rows);
 }
 
 static void begin(struct examination *examination) {
     struct rows rows;
     rows_open(&rows, &examination->link, "birth",
               "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea, "
-              "(shard IS NOT NULL)::integer::bigint FROM florin.books");
+              "(shard IS NOT NULL)::integer::bigint, heads_record FROM florin.books");
     if (rows.is_there) {
         struct slice chain = rows_bytes(&rows, 0);
         if (chain.size == sizeof(examination->first_chain.bytes))
@@ -698,6 +603,7 @@ static void begin(struct examination *examination) {
         examination->moved_last = (uint64_t)rows_number(&rows, 1);
         examination->slack = (uint64_t)rows_number(&rows, 2);
         examination->is_shard = rows_number(&rows, 4) != 0;
+        examination->heads_record = (uint64_t)rows_number(&rows, 5);
         struct slice from = rows_bytes(&rows, 3);
         (void)snprintf(examination->report->moved_from, sizeof(examination->report->moved_from),
                        "%.*s", (int)from.size, (const char *)from.bytes);
@@ -707,9 +613,12 @@ static void begin(struct examination *examination) {
     examination->frame.round_chain = examination->first_chain;
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         examination->frame.heads[i].chain = examination->first_chain;
+    if (examination->is_shard)
+        read_slots(examination);
     struct tally_source source = {.record_at = record_at,
                                   .find_position = find_position,
                                   .is_shard = examination->is_shard,
+                                  .slots = examination->is_shard ? &examination->slots : NULL,
                                   .context = examination};
     tally_init(&examination->tally, &source);
     tally_map_init(&examination->numbers, sizeof(struct opening_numbered));
@@ -720,6 +629,7 @@ static void begin(struct examination *examination) {
                             ? examination->archive.next / 8
                             : examination->span->from;
     take_opening(examination);
+    memcpy(examination->written, examination->frame.heads, sizeof(examination->written));
 }
 
 static void conclude(struct examination *examination) {
@@ -754,7 +664,7 @@ static void examine(struct examination *examination) {
     if (books->consistent && examination->link.why[0] == '\0')
         walk_records(examination);
     if (books->consistent && examination->link.why[0] == '\0' && span->until == 0)
-        meet_now(examination);
+        verify_meet_now(examination);
     if (books->consistent && examination->link.why[0] == '\0' && span->until == 0)
         meet_archive(examination);
     conclude(examination);

@@ -63,7 +63,8 @@ struct wire_context {
     struct origin origin;       // goes into every command
     struct id principal_key;
     uint64_t token_until_ms; // both as in struct command
-    uint64_t allowed_commands;  // bit 1 << enum command_type: what the principal may do in a batch
+    uint64_t allowed_commands;  // bit 1 << enum command_type: what the principal may do in a batch;
+                                // bit 1 << COMMAND_NONE: send one
     struct slice bound_to;      // the owner whom the principal is bound to; empty: to nobody
     struct slice path_owner;    // of the path, when operation->id_is_owner
     uint8_t closed_guards;      // bit 1 << enum field_guard: fields that are not his to give
@@ -104,6 +105,7 @@ enum check_depth { CHECK_TOTALS, CHECK_FULL };
 struct wire_batch {
     struct command *commands; // in the arena
     struct wire_faults **faults;
+    struct json_value operations; // as they came; until the next parse
     uint32_t count;
     bool atomic;
     struct command batch; // atomic only: origin, key and request digest of the whole
@@ -141,6 +143,9 @@ MUST_CHECK enum status wire_decode_batch(const struct wire_context *context,
                                          const struct wire_headers *headers, struct slice body,
                                          struct wire_batch *ret_batch,
                                          struct wire_faults *ret_faults);
+
+// Gives an atomic batch that came without a key one.
+void wire_give_batch_key(struct wire_batch *batch, struct slice key, struct arena *arena);
 
 // A query parameter, percent-decoded.
 struct wire_parameter {

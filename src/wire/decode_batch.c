@@ -4,6 +4,7 @@
 #include "wire/decode.h"
 
 #include "base/ahead.h"
+#include "base/buffer.h"
 #include "wire/decode_object.h"
 #include "wire/decode_value.h"
 #include "wire/digest.h"
@@ -52,7 +53,8 @@ static const struct operation *find_operation(const struct wire_context *context
     return NULL;
 }
 
-// What the operation alone would be told, from top to bottom of the ladder.
+// What the operation alone would be told, from top to bottom of the ladder. Of one from the queue
+// `ret_extras` says so: there it is malformed before it is forbidden, as it is alone.
 static enum status decode_operation(const struct wire_context *context, struct json_value value,
                                     struct command *command, struct decode_extras *ret_extras,
                                     struct wire_faults *faults) {
@@ -67,14 +69,17 @@ static enum status decode_operation(const struct wire_context *context, struct j
     decode_object(context, operation, value, command, ret_extras, faults);
     if (ret_extras->id_is_unknown)
         return STATUS_not_found;
-    if ((context->allowed_commands & UINT64_C(1) << operation->command) == 0)
+    bool may = (context->allowed_commands & UINT64_C(1) << operation->command) != 0;
+    if (!may && !ret_extras->is_queued)
         return STATUS_forbidden;
-    return faults->count == 0 ? STATUS_ok : STATUS_invalid_request;
+    if (faults->count != 0)
+        return STATUS_invalid_request;
+    return may && !ret_extras->guard_is_closed ? STATUS_ok : STATUS_forbidden;
 }
 
 static void decode_operations(const struct wire_context *context,
                               const struct wire_headers *headers, struct json_value operations,
-                              struct wire_batch *batch) {
+                              bool is_queued, struct wire_batch *batch) {
     struct slice principal = context->origin.principal;
     bool derives_keys = headers->has_idempotency_key && !batch->atomic;
     struct json_cursor cursor = json_items(operations);
@@ -85,11 +90,13 @@ static void decode_operations(const struct wire_context *context,
         if (i + COMMANDS_AHEAD < batch->count) // the engine has read what was there before
             ahead_write(command + COMMANDS_AHEAD, sizeof(*command));
         struct wire_faults faults = {0};
-        struct decode_extras extras = {0};
+        struct decode_extras extras = {.is_queued = is_queued, .is_part = is_queued};
         enum status door = decode_operation(context, value, command, &extras, &faults);
         batch->faults[i] =
             door == STATUS_invalid_request ? keep_faults(context, &faults) : NULL;
-        if (door != STATUS_ok) {
+        // Whoever lost a right while it was queued asks for its refusal by the digest of it all.
+        bool is_lost_right = is_queued && door == STATUS_forbidden;
+        if (door != STATUS_ok && !is_lost_right) {
             refuse_operation(context, door, command);
             continue;
         }
@@ -100,6 +107,10 @@ static void decode_operations(const struct wire_context *context,
             command->key = digest_derived_key(principal, headers->idempotency_key, i);
         // Without a key of its own an operation is still part of an atomic batch's digest.
         decode_finish(context, command, command->has_key || batch->batch.has_key);
+        if (is_lost_right) {
+            command->type = COMMAND_INVALID;
+            command->door = STATUS_forbidden;
+        }
     }
 }
 
@@ -134,8 +145,10 @@ static const struct field *find_member(const struct operation *operation, struct
     return NULL;
 }
 
+// `is_queued`: it has its type and key beside the members of a body.
 static bool decode_envelope(const struct wire_context *context, struct json_value object,
-                            struct envelope *ret_envelope, struct wire_faults *faults) {
+                            bool is_queued, struct envelope *ret_envelope,
+                            struct wire_faults *faults) {
     const struct operation *operation = operation_at(OPERATION_BATCH);
     struct json_cursor cursor = json_members(object);
     struct slice name;
@@ -143,18 +156,42 @@ static bool decode_envelope(const struct wire_context *context, struct json_valu
     uint32_t seen = 0, bit = 0;
     while (json_next_member(&cursor, &name, &value)) {
         const struct field *field = find_member(operation, name, &bit);
-        if (field == NULL)
+        bool is_of_queue = is_queued && (slice_equal(name, SLICE("type")) ||
+                                         slice_equal(name, SLICE("idempotency_key")));
+        if (is_of_queue)
+            bit = slice_equal(name, SLICE("type")) ? UINT32_C(1) << 30 : UINT32_C(1) << 31;
+        if (field == NULL && !is_of_queue)
             fault_of_name(context->arena, faults, name, SLICE("is not a field of this operation"));
         else if ((seen & bit) != 0)
             fault_of_name(context->arena, faults, name, SLICE("is given twice"));
-        else
+        else if (field != NULL)
             (void)decode_member(context, field, value, ret_envelope, faults); // noted there
-        if (field != NULL)
+        if (field != NULL || is_of_queue)
             seen |= bit;
     }
     if (find_member(operation, SLICE("operations"), &bit) != NULL && (seen & bit) == 0)
         fault_of_name(context->arena, faults, SLICE("operations"), SLICE("is required"));
     return faults->count == 0;
+}
+
+// Its operations, once the envelope stands; `key`: of an atomic one, empty: it has none.
+static void decode_rest(const struct wire_context *context, const struct wire_headers *headers,
+                        const struct envelope *envelope, struct slice key, bool is_queued,
+                        struct wire_batch *batch) {
+    uint32_t count = (uint32_t)json_item_count(envelope->operations);
+    CHECK(count >= 1 && count <= LIMIT_BATCH_OPERATIONS_MAX);
+    batch->count = count;
+    batch->atomic = envelope->atomic;
+    batch->operations = envelope->operations;
+    batch->commands = arena_take(context->arena, count * sizeof(*batch->commands));
+    batch->faults = arena_take(context->arena, count * sizeof(*batch->faults));
+    decode_begin(context, COMMAND_NONE, &batch->batch);
+    batch->batch.has_key = key.size != 0;
+    decode_operations(context, headers, envelope->operations, is_queued, batch);
+    if (!batch->batch.has_key)
+        return;
+    batch->batch.key = wire_key_digest(context->origin.principal, key);
+    batch->batch.request = digest_batch(batch->commands, count, context->arena);
 }
 
 enum status wire_decode_batch(const struct wire_context *context,
@@ -167,20 +204,53 @@ enum status wire_decode_batch(const struct wire_context *context,
     uint64_t if_match; // never read: a batch takes none
     bool headers_are_valid = decode_headers(context, headers, false, &if_match, ret_faults);
     if (!decode_parse(context, body, &object, ret_faults) ||
-        !decode_envelope(context, object, &envelope, ret_faults) || !headers_are_valid)
+        !decode_envelope(context, object, false, &envelope, ret_faults) || !headers_are_valid)
         return STATUS_invalid_request;
-    uint32_t count = (uint32_t)json_item_count(envelope.operations);
-    CHECK(count >= 1 && count <= LIMIT_BATCH_OPERATIONS_MAX);
-    ret_batch->count = count;
-    ret_batch->atomic = envelope.atomic;
-    ret_batch->commands = arena_take(context->arena, count * sizeof(*ret_batch->commands));
-    ret_batch->faults = arena_take(context->arena, count * sizeof(*ret_batch->faults));
-    decode_begin(context, COMMAND_NONE, &ret_batch->batch);
-    ret_batch->batch.has_key = envelope.atomic && headers->has_idempotency_key;
-    decode_operations(context, headers, envelope.operations, ret_batch);
-    if (ret_batch->batch.has_key) {
-        ret_batch->batch.key = wire_key_digest(context->origin.principal, headers->idempotency_key);
-        ret_batch->batch.request = digest_batch(ret_batch->commands, count, context->arena);
-    }
+    decode_rest(context, headers, &envelope,
+                envelope.atomic ? headers->idempotency_key : (struct slice){0}, false, ret_batch);
     return STATUS_ok;
+}
+
+enum status decode_queued_batch(const struct wire_context *context, struct json_value object,
+                                struct slice idempotency_key, struct wire_batch *ret_batch,
+                                struct wire_faults *faults) {
+    static const struct wire_headers none;
+    struct envelope envelope = {.atomic = false};
+    *ret_batch = (struct wire_batch){0};
+    if (!decode_envelope(context, object, true, &envelope, faults))
+        return STATUS_invalid_request;
+    if (!envelope.atomic) {
+        wire_fault_add(context->arena, faults, SLICE("/atomic"),
+                       SLICE("must be true: the operations of others are records of their own"));
+        return STATUS_invalid_request;
+    }
+    decode_rest(context, &none, &envelope, idempotency_key, true, ret_batch);
+    for (uint32_t i = 0; i < ret_batch->count; i++) {
+        const struct command *command = &ret_batch->commands[i];
+        bool is_wrong = command->type == COMMAND_INVALID &&
+                        command->door == STATUS_invalid_request;
+        ret_batch->commands[i].queued = true;
+        if (!is_wrong)
+            continue;
+        const struct wire_fault *first = &ret_batch->faults[i]->items[0];
+        struct buffer pointer = {0};
+        buffer_add_format(&pointer, "/operations/%u%.*s", i, (int)first->pointer.size,
+                          (const char *)first->pointer.bytes);
+        wire_fault_add(context->arena, faults,
+                       arena_copy(context->arena, buffer_slice(&pointer)), first->sentence);
+        buffer_done(&pointer);
+        return STATUS_invalid_request;
+    }
+    ret_batch->batch.queued = true;
+    return STATUS_ok;
+}
+
+void wire_give_batch_key(struct wire_batch *batch, struct slice key, struct arena *arena) {
+    CHECK(batch->atomic && !batch->batch.has_key && key.size != 0);
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->commands[i].type != COMMAND_INVALID && !batch->commands[i].has_key)
+            batch->commands[i].request = digest_command(&batch->commands[i], arena);
+    batch->batch.has_key = true;
+    batch->batch.key = wire_key_digest(batch->batch.origin.principal, key);
+    batch->batch.request = digest_batch(batch->commands, batch->count, arena);
 }

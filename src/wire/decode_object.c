@@ -10,7 +10,14 @@
 #include "wire/text.h"
 
 // Bits of what was seen: the fields of the body by index, then what batches add.
-enum { SEEN_IF_MATCH = 28, SEEN_ID = 29, SEEN_TYPE = 30, SEEN_KEY = 31, FIELDS_MAX = 28 };
+enum {
+    FIELDS_MAX = 27,
+    SEEN_INDEX = 27,
+    SEEN_IF_MATCH = 28,
+    SEEN_ID = 29,
+    SEEN_TYPE = 30,
+    SEEN_KEY = 31
+};
 #define BIT(index) (UINT32_C(1) << (index))
 
 struct decoding {
@@ -99,6 +106,33 @@ static void decode_id(struct decoding *decoding, struct json_value value) {
                            decoding->faults); // noted there
 }
 
+// What only the queue has. False: it is none of that.
+static bool decode_queued_extra(struct decoding *decoding, struct slice name,
+                                struct json_value value) {
+    struct decode_extras *extras = decoding->extras;
+    bool is_index = slice_equal(name, SLICE("batch_index"));
+    if (!is_index && !slice_equal(name, SLICE("if_match")))
+        return false;
+    int64_t number = -1;
+    bool is_number = see(decoding, is_index ? SEEN_INDEX : SEEN_IF_MATCH, name) &&
+                     json_kind(value) == JSON_INTEGER && json_integer(value, &number);
+    if (is_index) {
+        extras->has_batch_index =
+            is_number && number >= 0 && number < LIMIT_BATCH_OPERATIONS_MAX;
+        extras->batch_index = (uint32_t)number;
+        if (!extras->has_batch_index)
+            fault_of_name(decoding->context->arena, decoding->faults, name,
+                          SLICE("must be a place in a batch, from 0 on"));
+        return true;
+    }
+    extras->has_if_match = is_number && number >= 1 && decoding->operation->takes_if_match;
+    extras->if_match = (uint64_t)number;
+    if (!extras->has_if_match)
+        fault_of_name(decoding->context->arena, decoding->faults, name,
+                      SLICE("must be the version of a single wallet that is changed"));
+    return true;
+}
+
 // What only operations of batches have. False: it is none of that.
 static bool decode_extra(struct decoding *decoding, struct slice name, struct json_value value) {
     if (decoding->extras == NULL)
@@ -112,18 +146,9 @@ static bool decode_extra(struct decoding *decoding, struct slice name, struct js
             decode_key(decoding, name, value);
         return true;
     }
-    if (decoding->extras->takes_if_match && slice_equal(name, SLICE("if_match"))) {
-        int64_t version = 0;
-        bool is_version = see(decoding, SEEN_IF_MATCH, name) &&
-                          json_kind(value) == JSON_INTEGER && json_integer(value, &version) &&
-                          version >= 1 && decoding->operation->takes_if_match;
-        decoding->extras->has_if_match = is_version;
-        decoding->extras->if_match = (uint64_t)version;
-        if (!is_version)
-            fault_of_name(decoding->context->arena, decoding->faults, name,
-                          SLICE("must be the version of a single wallet that is changed"));
+    if (decoding->extras->is_queued && !decoding->extras->is_part &&
+        decode_queued_extra(decoding, name, value))
         return true;
-    }
     if (decoding->operation->batch_id == NULL ||
         !slice_equal(name, slice_of_text(decoding->operation->batch_id)))
         return false;
@@ -136,7 +161,7 @@ static void decode_member(struct decoding *decoding, const struct field *field,
                           struct json_value value) {
     const struct wire_context *context = decoding->context;
     bool is_closed = (context->closed_guards & 1u << field->guard) != 0;
-    if (is_closed && decoding->extras != NULL && decoding->extras->takes_if_match) {
+    if (is_closed && decoding->extras != NULL && decoding->extras->is_queued) {
         decoding->extras->guard_is_closed = true; // who lost a right meanwhile is refused, not dead
     } else if (is_closed) {
         struct buffer sentence = {0};

@@ -8,9 +8,12 @@
 // What an operation of a batch has besides the fields of its body.
 struct decode_extras {
     struct slice idempotency_key; // empty: none
-    bool takes_if_match;          // in: it is from the queue, `if_match` is understood too
+    bool is_queued; // in: it is from the queue; a field that is not his to give is noted below
+    bool is_part;   // in: of an atomic batch; else `if_match` and `batch_index` are understood
     bool has_if_match;
     uint64_t if_match;
+    bool has_batch_index;         // the key is that of a batch
+    uint32_t batch_index;
     bool guard_is_closed;         // of one from the queue: a field is not his to give
     bool id_is_unknown;           // the id in place of a path's has a form that no such thing has
 };
@@ -29,6 +32,13 @@ void decode_object(const struct wire_context *context, const struct operation *o
 // What stands in an empty body: defaults, and faults for what is required.
 void decode_nothing(const struct wire_context *context, const struct operation *operation,
                     struct command *command, struct wire_faults *faults);
+
+// An atomic batch from the queue: as wire_decode_batch.
+MUST_CHECK enum status decode_queued_batch(const struct wire_context *context,
+                                           struct json_value object,
+                                           struct slice idempotency_key,
+                                           struct wire_batch *ret_batch,
+                                           struct wire_faults *faults);
 
 // Once all fields stand: what follows from them (the slot of an opening; the request's digest, if
 // somebody will compare it).

@@ -46,6 +46,15 @@ static bool store_text(const struct wire_context *context, const struct field *f
     return true;
 }
 
+// What is kept where records have the id of a request.
+static bool store_plain(const struct wire_context *context, const struct field *field,
+                        void *target, struct slice text) {
+    for (size_t i = 0; i < text.size; i++)
+        if (text.bytes[i] < ' ' || text.bytes[i] > '~')
+            return false;
+    return text.size <= LIMIT_REQUEST_ID_BYTES_MAX && store_text(context, field, target, text);
+}
+
 static bool store_id(const struct field *field, void *target, struct slice text) {
     CHECK(field->size == sizeof(struct id));
     return operation_parse_id(field->id_type, text, place_of(field, target));
@@ -143,6 +152,7 @@ static bool store_value(const struct wire_context *context, const struct field *
     switch ((enum field_kind)field->kind) {
     case FIELD_ID: return store_id(field, target, text);
     case FIELD_TEXT: return store_text(context, field, target, text);
+    case FIELD_PLAIN: return store_plain(context, field, target, text);
     case FIELD_WORD: return store_word(context, field, target, text);
     case FIELD_CURRENCY: return store_currency(context, field, target, text);
     default: UNREACHABLE("a kind of field that bodies do not have");

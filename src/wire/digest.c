@@ -3,17 +3,19 @@
 // meaning. A field that an operation gains later is added behind them, and only when it is not its
 // default, so that requests of before keep their digests.
 //
-// A command is hashed as: struct digest_fixed (little endian, no padding), then the texts in the
-// order of their sizes. What an operation does not have is zero. Behind the texts: of a key's
-// rotation the overlap, as u32.
+// The lower half (ledger/request.h) is hashed over struct digest_fixed (little endian, no padding),
+// then the texts in the order of their sizes. What an operation does not have is zero. Behind the
+// texts: of a key's rotation the overlap, as u32. The upper half is hashed over the free texts with
+// the lower as the seed; without any, it is made from the lower.
 #include "wire/digest.h"
 
 #include <assert.h>
 
 #include "base/check.h"
+#include "ledger/request.h"
 #include "wire/decode.h"
 
-enum { TEXT_COUNT = 7 };
+enum { TEXT_COUNT = 4 };
 
 struct digest_fixed {
     uint8_t type;
@@ -32,19 +34,30 @@ struct digest_fixed {
     int64_t amount;
     int64_t credit_limit;
     uint16_t text_bytes[TEXT_COUNT];
-    uint8_t zero_too[2];
 };
-static_assert(sizeof(struct digest_fixed) == 104, "the hashed bytes have no padding");
+static_assert(sizeof(struct digest_fixed) == 96, "the hashed bytes have no padding");
 
 #define DIGEST_SEED_COMMAND 0
 #define DIGEST_SEED_BATCH 1
 #define DIGEST_STACK_BYTES 1024
 
+static bool has_free_texts(const struct command *command) {
+    return command->reference.size != 0 || command->reason.size != 0 || command->metadata.size != 0;
+}
+
+// Never 0, so that it is not taken for one that is not known.
+static uint64_t free_texts_digest(const struct command *command, uint64_t low) {
+    if (!has_free_texts(command))
+        return request_textless(low);
+    const struct slice texts[] = {command->reference, command->reason, command->metadata};
+    uint64_t high = hash128_parts(texts, 3, low).high;
+    return high == 0 ? 1 : high;
+}
+
 struct digest128 digest_command(const struct command *command, struct arena *arena) {
     CHECK(command->type != COMMAND_NONE && command->type != COMMAND_INVALID);
-    const struct slice texts[TEXT_COUNT] = {command->owner,     command->bank_id, command->order,
-                                            command->reference, command->reason,  command->name,
-                                            command->metadata};
+    const struct slice texts[TEXT_COUNT] = {command->owner, command->bank_id, command->order,
+                                            command->name};
     struct digest_fixed fixed = {
         .type = command->type,
         .flags = (uint8_t)(command->has_amount | command->has_credit_limit << 1 |
@@ -82,19 +95,30 @@ struct digest128 digest_command(const struct command *command, struct arena *are
     }
     if (has_overlap)
         memcpy(place, &command->overlap_s, sizeof(command->overlap_s));
-    return hash128(slice_of(bytes, size), DIGEST_SEED_COMMAND);
+    struct digest128 request = {.low = hash64(slice_of(bytes, size), DIGEST_SEED_COMMAND)};
+    request.high = free_texts_digest(command, request.low);
+    return request;
 }
 
 struct digest128 digest_batch(const struct command *commands, uint32_t count,
                               struct arena *arena) {
     CHECK(count >= 1 && count <= LIMIT_BATCH_OPERATIONS_MAX);
-    size_t size = (size_t)count * 2 * sizeof(struct digest128);
-    struct digest128 *digests = arena_take(arena, size);
+    struct digest128 *keys = arena_take(arena, (size_t)count * sizeof(*keys));
+    uint64_t *halves = arena_take(arena, (size_t)count * 2 * sizeof(*halves));
+    bool is_textless = true;
     for (uint32_t i = 0; i < count; i++) {
-        digests[2 * i] = commands[i].request;
-        digests[2 * i + 1] = commands[i].has_key ? commands[i].key : (struct digest128){0, 0};
+        keys[i] = commands[i].has_key ? commands[i].key : (struct digest128){0, 0};
+        halves[i] = commands[i].request.low;
+        halves[count + i] = commands[i].request.high;
+        is_textless &= !has_free_texts(&commands[i]);
     }
-    return hash128(slice_of(digests, size), DIGEST_SEED_BATCH);
+    const struct slice lows[] = {slice_of(keys, count * sizeof(*keys)),
+                                 slice_of(halves, count * sizeof(*halves))};
+    uint64_t low = hash128_parts(lows, 2, DIGEST_SEED_BATCH).low;
+    uint64_t high = hash64(slice_of(halves + count, count * sizeof(*halves)), low);
+    if (is_textless)
+        high = request_textless(low);
+    return (struct digest128){.low = low, .high = high == 0 ? 1 : high};
 }
 
 struct digest128 wire_key_digest(struct slice principal, struct slice key) {

@@ -46,6 +46,7 @@ static void add_expected(struct buffer *buffer, const struct field *field) {
     switch ((enum field_kind)field->kind) {
     case FIELD_ID: buffer_add_format(buffer, "id `%s_…`", id_prefix(field->id_type)); return;
     case FIELD_TEXT: BUFFER_ADD(buffer, "text"); return;
+    case FIELD_PLAIN: BUFFER_ADD(buffer, "text of 1 to 64 printable characters of ASCII"); return;
     case FIELD_CURRENCY: BUFFER_ADD(buffer, "currency code"); return;
     case FIELD_METADATA: BUFFER_ADD(buffer, "object of texts"); return;
     case FIELD_BOOL: BUFFER_ADD(buffer, "true or false"); return;
@@ -176,6 +177,10 @@ static const char batch_rules[] =
     "- Not atomic: one operation's refusal changes nothing for the others. The batch's own "
     "`Idempotency-Key` gives each operation without a key one of its own, so a retry finishes the "
     "rest.\n"
+    "- Queued (`Prefer: respond-async`, see [kafka.md](kafka.md)): a batch that is not atomic goes "
+    "as its operations, with the same keys, and answers 202; each result has the `id` of its "
+    "operation and its `location`, or the problem for which it was refused at once. An atomic one "
+    "is one operation.\n"
     "- Atomic: all or nothing. The first operation that is refused undoes all, and its problem is "
     "the answer, with its index as `operation`.\n";
 

@@ -88,6 +88,7 @@ static void expect_number(struct buffer *buffer, const struct field *field) {
 static const char *expect_constant(enum field_kind kind) {
     switch (kind) {
     case FIELD_TEXT: return "must be a text of 1 to 255 characters without control characters";
+    case FIELD_PLAIN: return "must be a text of 1 to 64 printable characters of ASCII";
     case FIELD_CURRENCY: return "must be a code of ISO 4217 or of the configuration, such as USD";
     case FIELD_METADATA:
         return "must be an object of at most 32 texts: names of up to 64 bytes, values of up to "

@@ -65,6 +65,8 @@ static const struct object_type types[] = {
      "[0-9a-hjkmnp-tv-z]{25}$\"}",
      "the id of a thing of any type"},
     {"Cursor", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f][0-9a-hjkmnp-tv-z]{12}$\"}", "opaque"},
+    {"SpendingPeriod", WORDS("\"transaction\",\"day\",\"month\""),
+     "`transaction`, `day` or `month`"},
     {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},
     {"WalletStatus", WORDS("\"active\",\"frozen\",\"closed\""), "`active`, `frozen` or `closed`"},
     {"TransactionType",
@@ -86,6 +88,7 @@ static const struct object_type types[] = {
      "{\"$ref\":\"#/components/schemas/Anomaly\"},"
      "{\"$ref\":\"#/components/schemas/Wallet\"},{\"$ref\":\"#/components/schemas/Transaction\"},"
      "{\"$ref\":\"#/components/schemas/Withdrawal\"},{\"$ref\":\"#/components/schemas/Hold\"},"
+     "{\"$ref\":\"#/components/schemas/QueuedOperation\"},"
      "{\"$ref\":\"#/components/schemas/Problem\"}]}",
      "what the operation alone would have answered, with `replayed` when it is a replay"},
 };
@@ -310,6 +313,27 @@ static const struct object_member letters[] = {
     {"items", "[]DeadLetter", "", false},
 };
 
+static const struct object_member webhook[] = {
+    {"name", "Sentence", "as the configuration has it", false},
+    {"url", "Sentence", "where events go; what stands behind a ? is not shown", false},
+    {"events", "[]Sentence", "which types of events; left out: all", true},
+    {"state", "Sentence", "`delivering`, `retrying` (the last attempt failed), `failing` (and so "
+                          "it has been for long), `gone` (it answered 410), `paused`, or "
+                          "`standby` (another node delivers)", false},
+    {"position", "Count", "of the feed: what lies before it is delivered", false},
+    {"feed_end", "Count", "where the feed ends", false},
+    {"waiting", "Count", "events that this node has read and not delivered", false},
+    {"lag_seconds", "Count", "the age of the oldest of them", false},
+    {"oldest_event", "Sentence", "its id", true},
+    {"last_error", "Sentence", "why the last attempt failed that did, since this node began", true},
+    {"last_error_at", "Time", "", true},
+    {"last_delivered_at", "Time", "by this node", true},
+};
+
+static const struct object_member webhooks[] = {
+    {"items", "[]Webhook", "in the order of the configuration", false},
+};
+
 static const struct object_member totals[] = {
     {"currency", "Currency", "", false},
     {"exponent", "Count", "digits behind the point of a major unit", false},
@@ -327,11 +351,20 @@ static const struct object_member check[] = {
     {"differences", "Count", "how many of them broke the rule", false},
 };
 
+static const struct object_member in_flight[] = {
+    {"currency", "Currency", "missing: nobody has decided yet, or a bank id is noted there alone",
+     true},
+    {"amount", "Total", "of them together", true},
+    {"payments", "Count", "", false},
+    {"age_ms", "Count", "of the oldest", false},
+};
+
 static const struct object_member integrity[] = {
     {"consistent", "Flag", "", false},
     {"message", "Sentence", "", false},
     {"currencies", "[]CurrencyTotals", "", false},
     {"checked", "[]IntegrityCheck", "what was checked", false},
+    {"in_flight", "[]InFlight", "what is under way between shards", false},
     {"depth", "Sentence", "`totals`: the sums are the running ones, the rest is what the last "
                           "recount found; `full`: all of it was added up for this answer", false},
     {"as_of", "Time", "the moment of which it speaks", false},
@@ -370,6 +403,31 @@ static const struct object_member me[] = {
                                      "and those of the configuration", false},
 };
 
+static const struct object_member spending[] = {
+    {"wallet", "WalletId", "", false},
+    {"kind", "WalletKind", "", false},
+    {"currency", "Currency", "", false},
+    {"tier", "Tier", "the wallet's", false},
+    {"at", "Time", "when this was so", false},
+    {"limits", "[]SpendingLimit", "what holds for it; none: it may spend what it has", false},
+    {"tiers", "[]TierLimits", "what holds for wallets of its kind and currency", false},
+};
+
+static const struct object_member spending_limit[] = {
+    {"period", "SpendingPeriod", "a single one, or a day or month of UTC", false},
+    {"limit", "Amount", "", false},
+    {"spent", "Held", "of a day or month: so far; holds and pending withdrawals count", true},
+    {"left", "Held", "", false},
+    {"ends_at", "Time", "of a day or month: when the next one begins", true},
+};
+
+static const struct object_member tier_limits[] = {
+    {"tier", "Tier", "none: all tiers that have no limits of their own", true},
+    {"per_transaction", "Amount", "", true},
+    {"per_day", "Amount", "", true},
+    {"per_month", "Amount", "", true},
+};
+
 static const struct object_member exponent[] = {
     {"currency", "Currency", "", false},
     {"exponent", "Count", "how many digits of an amount are behind the point", false},
@@ -381,7 +439,7 @@ static const struct object_member health[] = {
 };
 
 static const struct object_member dependency[] = {
-    {"name", "Sentence", "such as `store`, `kafka`, `redis`", false},
+    {"name", "Sentence", "such as `store`, `kafka_events`, `redis`, `webhooks`", false},
     {"status", "Sentence", "`ok`, or what is wrong: `hangs`, `away`, `full`", false},
 };
 
@@ -407,6 +465,7 @@ static const struct object_member operation_members[] = {
     {"type", "Sentence", "once it is done: what it was, such as `transfer`", true},
     {"result", "Anything", "once it is done: what the request would have been answered with", true},
     {"problem", "Problem", "once it is refused", true},
+    {"location", "Sentence", "in a batch's results: where its outcome will be", true},
 };
 
 #define PAGE(list, of)                                                              \
@@ -437,11 +496,17 @@ static const struct object table[] = {
     {"Erasure", "What became of an owner's encrypted texts.", erasure, COUNT(erasure), false},
     {"Anomaly", "What a rule or a watcher found in a payment.", anomaly, COUNT(anomaly), false},
     {"Balance", "A balance, now or in the past.", balance, COUNT(balance), false},
+    {"SpendingLimits", "What a wallet may spend.", spending, COUNT(spending), false},
+    {"SpendingLimit", "What it may spend at once, or in a time, and what is used of it.",
+     spending_limit, COUNT(spending_limit), false},
+    {"TierLimits", "The limits of a tier, in minor units.", tier_limits, COUNT(tier_limits), false},
     {"Batch", "What became of a batch.", batch, COUNT(batch), false},
     {"Integrity", "What a check of the books found.", integrity, COUNT(integrity), false},
     {"CurrencyTotals", "The books of one currency.", totals, COUNT(totals), false},
     {"WalletProof", "What adding up one wallet found.", proof, COUNT(proof), false},
     {"IntegrityCheck", "One rule of the books.", check, COUNT(check), false},
+    {"InFlight", "Payments that one shard has decided and another not yet booked.", in_flight,
+     COUNT(in_flight), false},
     {"Me", "Who asks.", me, COUNT(me), false},
     {"CurrencyCode", "A currency and its exponent.", exponent, COUNT(exponent), false},
     {"Recounts", "Recounts of the books in the background.", recounts, COUNT(recounts), false},
@@ -468,6 +533,8 @@ static const struct object table[] = {
      COUNT(queue_decision), false},
     {"DeadLetter", "A queued record that can never succeed.", letter, COUNT(letter), false},
     {"DeadLetters", "Dead letters.", letters, COUNT(letters), false},
+    {"Webhook", "An endpoint that is told what was committed.", webhook, COUNT(webhook), false},
+    {"Webhooks", "Endpoints of webhooks.", webhooks, COUNT(webhooks), false},
     {"Fault", "One thing that is not valid.", fault, COUNT(fault), false},
 };
 
@@ -503,6 +570,7 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_KEYS] = "KeyPage",
         [ANSWER_AUDIT] = "AuditPage",
         [ANSWER_BALANCE] = "Balance",
+        [ANSWER_LIMITS] = "SpendingLimits",
         [ANSWER_BATCH] = "Batch",
         [ANSWER_INTEGRITY] = "Integrity",
         [ANSWER_PROOF] = "WalletProof",
@@ -519,6 +587,8 @@ const struct object *object_of_answer(enum answer_kind answer) {
         [ANSWER_QUEUE] = "Queue",
         [ANSWER_QUEUE_DECISION] = "QueueDecision",
         [ANSWER_LETTERS] = "DeadLetters",
+        [ANSWER_WEBHOOKS] = "Webhooks",
+        [ANSWER_WEBHOOK] = "Webhook",
     };
     CHECK((unsigned)answer < COUNT(names));
     return object_find(names[answer]);

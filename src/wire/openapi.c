@@ -61,7 +61,7 @@ static void write_parameters(struct buffer *buffer, const struct operation *oper
     }
     if (!operation->is_write && !operation->is_public && operation->answer != ANSWER_INTEGRITY &&
         operation->answer != ANSWER_PROOF && operation->answer != ANSWER_QUEUE &&
-        operation->answer != ANSWER_LETTERS) {
+        operation->answer != ANSWER_LETTERS && operation->answer != ANSWER_WEBHOOKS) {
         buffer_add_text(buffer, separator);
         BUFFER_ADD(buffer, "{\"$ref\":\"#/components/parameters/FlorinPosition\"},"
                            "{\"$ref\":\"#/components/parameters/CacheControl\"}");
@@ -128,7 +128,18 @@ static void write_success(struct buffer *buffer, const struct operation *operati
 
 // What goes through the queue may be answered before it is done.
 static void write_accepted(struct buffer *buffer, const struct operation *operation) {
-    if (operation->batch_type == NULL)
+    if (operation->answer == ANSWER_BATCH) {
+        BUFFER_ADD(buffer, ",\"202\":{\"description\":\"Queued (Prefer: respond-async), but for "
+                           "what was refused; each result says where its outcome will be.\","
+                           "\"content\":{\"application/json\":{\"schema\":");
+        BUFFER_ADD(buffer, "{\"anyOf\":[");
+        openapi_write_reference(buffer, "Batch");
+        BUFFER_ADD(buffer, ",");
+        openapi_write_reference(buffer, "QueuedOperation");
+        BUFFER_ADD(buffer, "]}}}}");
+        return;
+    }
+    if (operation->batch_type == NULL && operation->queue_type == NULL)
         return;
     BUFFER_ADD(buffer, ",\"202\":{\"description\":\"Queued (Prefer: respond-async); Location is "
                        "where its outcome will be.");

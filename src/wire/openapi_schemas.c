@@ -76,6 +76,11 @@ void openapi_write_field(struct buffer *buffer, const struct field *field) {
     switch ((enum field_kind)field->kind) {
     case FIELD_ID: openapi_write_reference(buffer, openapi_id_type(field->id_type)); return;
     case FIELD_TEXT: openapi_write_reference(buffer, "Text"); return;
+    case FIELD_PLAIN:
+        buffer_add_format(buffer, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":%d,"
+                                  "\"pattern\":\"^[ -~]+$\"}",
+                          LIMIT_REQUEST_ID_BYTES_MAX);
+        return;
     case FIELD_INTEGER: write_integer(buffer, field); return;
     case FIELD_CURRENCY: openapi_write_reference(buffer, "KnownCurrency"); return;
     case FIELD_WORD: write_words(buffer, field); return;

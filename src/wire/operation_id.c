@@ -8,13 +8,16 @@
 
 #define BODY_BYTES  24
 #define BODY_DIGITS 39
+#define BATCH_BIT   0x8000u // of the slot
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 struct operation_id operation_id_of(struct digest128 key, struct digest128 request, uint32_t slot) {
     CHECK(slot < LIMIT_SLOTS);
     return (struct operation_id){
-        .key = key, .request = request.low & UINT64_C(0xffffffffffff), .slot = slot};
+        .key = key,
+        .request = (request.low & UINT64_C(0xffffff)) | (request.high & UINT64_C(0xffffff)) << 24,
+        .slot = slot};
 }
 
 static void put(uint8_t *place, uint64_t value, int bytes) {
@@ -41,7 +44,7 @@ void operation_id_format(const struct id_seal *seal, const struct operation_id *
     put(body, id->key.low, 8);
     put(body + 8, id->key.high, 8);
     put(body + 16, id->request, 6);
-    put(body + 22, id->slot, 2);
+    put(body + 22, id->slot | (id->is_batch ? BATCH_BIT : 0), 2);
     memcpy(ret_text, "op_", 3);
     for (int i = 0; i < BODY_DIGITS; i++) {
         unsigned value = 0;
@@ -80,6 +83,8 @@ bool operation_id_parse(const struct id_seal *seal, struct slice text,
     struct operation_id id = {.key = {.low = get(body, 8), .high = get(body + 8, 8)},
                               .request = get(body + 16, 6),
                               .slot = (uint32_t)get(body + 22, 2)};
+    id.is_batch = (id.slot & BATCH_BIT) != 0;
+    id.slot &= ~BATCH_BIT;
     if (id.slot >= LIMIT_SLOTS)
         return false;
     *ret_id = id;

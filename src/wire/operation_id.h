@@ -3,8 +3,9 @@
 // request, so a retry gets the same; it carries the home slot; and it is sealed, so that nobody
 // else can make one.
 //
-// The digits are Crockford's base32 in lower case: 39 for 24 bytes (key digest 16, the lowest 6 of
-// the request's digest, slot 2, all little endian; three zero bits behind them), 13 for the seal.
+// The digits are Crockford's base32 in lower case: 39 for 24 bytes (key digest 16, the lowest 3 of
+// each half of the request's digest, slot 2, all little endian, 32768 more in the slot of an atomic
+// batch; three zero bits behind them), 13 for the seal.
 #pragma once
 #include "base/check.h"
 #include "base/hash.h"
@@ -16,6 +17,7 @@ struct operation_id {
     struct digest128 key;
     uint64_t request; // 48 bits
     uint32_t slot;
+    bool is_batch; // an atomic one
 };
 
 // Thread: any. Pure.
@@ -25,8 +27,11 @@ void operation_id_format(const struct id_seal *seal, const struct operation_id *
 // False: these books made no such id.
 MUST_CHECK bool operation_id_parse(const struct id_seal *seal, struct slice text,
                                    struct operation_id *ret_id);
-// Whether a record under the id's key answers the id's request, or another one.
+// Whether a record under the id's key answers the id's request, or another one; texts that are not
+// known any more (ledger/request.h) are taken for the same.
 static inline bool operation_id_is_request(const struct operation_id *id,
                                            struct digest128 request) {
-    return id->request == (request.low & UINT64_C(0xffffffffffff));
+    uint64_t mask = request.high == 0 ? UINT64_C(0xffffff) : UINT64_C(0xffffffffffff);
+    uint64_t asked = (request.low & UINT64_C(0xffffff)) | (request.high & UINT64_C(0xffffff)) << 24;
+    return (id->request & mask) == (asked & mask);
 }

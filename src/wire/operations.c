@@ -36,6 +36,7 @@ static const struct collection collections[] = {
     {WORD("audit"), OPERATION_AUDIT_LIST, OPERATION_AUDIT_LIST},
     {WORD("queue"), OPERATION_QUEUE_READ, OPERATION_QUEUE_SKIP},
     {WORD("dead-letters"), OPERATION_LETTER_LIST, OPERATION_LETTER_RETRY},
+    {WORD("webhooks"), OPERATION_WEBHOOK_LIST, OPERATION_WEBHOOK_REPLAY},
     {WORD("operations"), OPERATION_OPERATION_READ, OPERATION_OPERATION_READ},
 };
 #define COLLECTION_COUNT (sizeof(collections) / sizeof(collections[0]))
@@ -180,6 +181,9 @@ status_set operation_statuses(const struct operation *operation) {
         statuses |= MAY(request_too_large) | MAY(unsupported_media_type) |
                     MAY(idempotency_key_reused) | MAY(storage_full) |
                     MAY(payments_stopped);
+    if (operation->batch_type != NULL || operation->queue_type != NULL ||
+        operation->code == OPERATION_BATCH)
+        statuses |= MAY(unconfirmed);
     return statuses;
 }
 

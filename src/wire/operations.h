@@ -22,6 +22,7 @@ enum operation_code {
     OPERATION_WALLET_CHANGE,
     OPERATION_WALLET_TRANSACTIONS,
     OPERATION_WALLET_BALANCE,
+    OPERATION_WALLET_LIMITS,
     OPERATION_WALLET_INTEGRITY,
     OPERATION_DEPOSIT,
     OPERATION_WITHDRAWAL,
@@ -46,6 +47,11 @@ enum operation_code {
     OPERATION_QUEUE_SKIP,
     OPERATION_LETTER_LIST,
     OPERATION_LETTER_RETRY,
+    OPERATION_WEBHOOK_LIST,
+    OPERATION_WEBHOOK_RESUME,
+    OPERATION_WEBHOOK_PAUSE,
+    OPERATION_WEBHOOK_SKIP,
+    OPERATION_WEBHOOK_REPLAY,
     OPERATION_ADJUSTMENT,
     OPERATION_APPROVAL_LIST,
     OPERATION_APPROVAL_READ,
@@ -78,6 +84,7 @@ enum operation_method { METHOD_GET, METHOD_POST, METHOD_PATCH, METHOD_DELETE, ME
 enum field_kind {
     FIELD_ID,         // a TypeID of `id_type`                        -> struct id
     FIELD_TEXT,       // 1-255 characters, no control characters      -> struct slice
+    FIELD_PLAIN,      // 1-64 printable characters of ASCII             -> struct slice
     FIELD_INTEGER,    // from `minimum` to `maximum`                  -> int64_t or uint32_t
     FIELD_CURRENCY,   // a code of ISO 4217 or of the configuration   -> struct currency
     FIELD_WORD,       // one of `words`: `word_base` + its index      -> uint8_t, in queries int
@@ -135,6 +142,7 @@ enum answer_kind {
     ANSWER_KEYS,
     ANSWER_AUDIT,
     ANSWER_BALANCE,
+    ANSWER_LIMITS, // on a wallet's spending
     ANSWER_BATCH,
     ANSWER_INTEGRITY,
     ANSWER_ME,
@@ -151,6 +159,8 @@ enum answer_kind {
     ANSWER_QUEUE,
     ANSWER_QUEUE_DECISION,
     ANSWER_LETTERS,
+    ANSWER_WEBHOOKS,
+    ANSWER_WEBHOOK,
 };
 
 // What else an operation is beside a read or a write; bits.

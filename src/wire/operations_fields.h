@@ -98,8 +98,15 @@ static const struct field field_queue_record = {
     NAMED("record"), .kind = FIELD_INTEGER, .maximum = LIMIT_AMOUNT_MAX, .required = true,
     COMMAND_FLAGGED(amount, has_amount), .sentence = "Its offset in the partition."};
 static const struct field field_queue_reason = {
-    NAMED("reason"), .kind = FIELD_TEXT, .required = true, COMMAND(reason),
+    NAMED("reason"), .kind = FIELD_PLAIN, .required = true, COMMAND(reason),
     .sentence = "Why, in up to 64 plain characters; kept in the books."};
+
+static const struct field field_webhook_event = {
+    NAMED("event"), .kind = FIELD_TEXT, .required = true, COMMAND(name),
+    .sentence = "The `oldest_event` that is not delivered, so that no other is meant."};
+static const struct field field_webhook_from = {
+    NAMED("from"), .kind = FIELD_TEXT, .required = true, COMMAND(name),
+    .sentence = "A date or RFC 3339 date-time: what was committed since then is told again."};
 
 static const struct field field_payee = {
     NAMED("wallet"), .kind = FIELD_ID, .id_type = ID_WALLET, .required = true, COMMAND(wallet),

@@ -68,6 +68,9 @@ static const struct field *const anomaly_body[] = {&field_comment};
 static const struct field *const decision_body[] = {&field_reason};
 static const struct field *const queue_reset_body[] = {&field_queue_to, &field_queue_reason};
 static const struct field *const queue_skip_body[] = {&field_queue_record, &field_queue_reason};
+static const struct field *const webhook_body[] = {&field_queue_reason};
+static const struct field *const webhook_skip_body[] = {&field_webhook_event, &field_queue_reason};
+static const struct field *const webhook_replay_body[] = {&field_webhook_from, &field_queue_reason};
 static const struct field *const batch_body[] = {&field_operations, &field_atomic};
 static const struct field *const key_create_body[] = {
     &field_key_name, &field_key_role, &field_key_owner, &field_key_expires_in,
@@ -113,8 +116,7 @@ static const struct field *const audit_list_query[] = {
 
 #define MAY(status) STATUS_BIT(STATUS_##status)
 #define MAY_CONCERN_WALLET (MAY(not_found) | MAY(version_mismatch))
-#define MAY_MOVE                                                                                   \
-    (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed) | MAY(across_shards))
+#define MAY_MOVE (MAY_CONCERN_WALLET | MAY(currency_mismatch) | MAY(wallet_closed))
 #define MAY_PAY                                                                                    \
     (MAY_MOVE | MAY(wallet_frozen) | MAY(insufficient_funds) | MAY(refused_by_rule) |              \
      MAY(rules_not_loaded) | MAY(balance_limit_exceeded))
@@ -187,6 +189,14 @@ const struct operation operations_table[OPERATION_COUNT] = {
         WITH_ID(ID_WALLET, subject), ASKS(balance_query),
         .refusals = MAY(not_found) | MAY(history_archived),
         .summary = "Shows a wallet's balance, now or at a time of the past.",
+    },
+    [OPERATION_WALLET_LIMITS] = {
+        .code = OPERATION_WALLET_LIMITS, .name = "readLimits", .method = METHOD_GET,
+        .path = "/v1/wallets/{id}/limits", .action = "limits", .tag = "Wallets",
+        .permission = "wallets:read", .http = 200, .answer = ANSWER_LIMITS,
+        WITH_ID(ID_WALLET, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows what a wallet may spend, and what is used of that.",
     },
     [OPERATION_WALLET_INTEGRITY] = {
         .code = OPERATION_WALLET_INTEGRITY, .name = "checkWallet", .method = METHOD_GET,
@@ -329,7 +339,7 @@ const struct operation operations_table[OPERATION_COUNT] = {
     },
     [OPERATION_BATCH] = {
         .code = OPERATION_BATCH, .name = "batch", .method = METHOD_POST,
-        .path = "/v1/batches", .action = "", .tag = "Payments",
+        .path = "/v1/batches", .action = "", .tag = "Payments", .queue_type = "batch",
         .permission = "batches:write", .http = 200, .answer = ANSWER_BATCH,
         .is_write = true, .takes_body = true, .body_bytes_max = LIMIT_BATCH_BODY_BYTES_MAX,
         BODY(batch_body),
@@ -401,6 +411,46 @@ const struct operation operations_table[OPERATION_COUNT] = {
         .has_id = true, .id_is_token = true, WRITE,
         .refusals = MAY(not_found),
         .summary = "Sends a dead letter back to the queue as it came.",
+    },
+    [OPERATION_WEBHOOK_LIST] = {
+        .code = OPERATION_WEBHOOK_LIST, .name = "listWebhooks", .method = METHOD_GET,
+        .path = "/v1/webhooks", .action = "", .tag = "Webhooks",
+        .permission = "webhooks:read", .http = 200, .answer = ANSWER_WEBHOOKS,
+        .summary = "Lists the endpoints that are told what was committed, and how they are doing.",
+    },
+    [OPERATION_WEBHOOK_RESUME] = {
+        .code = OPERATION_WEBHOOK_RESUME, .name = "resumeWebhook", .method = METHOD_POST,
+        .path = "/v1/webhooks/{id}/resume", .action = "resume", .tag = "Webhooks",
+        .permission = "webhooks:decide", .http = 200, .answer = ANSWER_WEBHOOK,
+        .has_id = true, .id_is_token = true, WRITE, BODY(webhook_body),
+        .refusals = MAY(not_found),
+        .summary = "Goes on delivering to an endpoint that is gone or paused, or tries one again "
+                   "at once.",
+    },
+    [OPERATION_WEBHOOK_PAUSE] = {
+        .code = OPERATION_WEBHOOK_PAUSE, .name = "pauseWebhook", .method = METHOD_POST,
+        .path = "/v1/webhooks/{id}/pause", .action = "pause", .tag = "Webhooks",
+        .permission = "webhooks:decide", .http = 200, .answer = ANSWER_WEBHOOK,
+        .has_id = true, .id_is_token = true, WRITE, BODY(webhook_body),
+        .refusals = MAY(not_found),
+        .summary = "Delivers nothing to an endpoint until it is resumed; nothing is lost.",
+    },
+    [OPERATION_WEBHOOK_SKIP] = {
+        .code = OPERATION_WEBHOOK_SKIP, .name = "skipWebhookEvent", .method = METHOD_POST,
+        .path = "/v1/webhooks/{id}/skip", .action = "skip", .tag = "Webhooks",
+        .permission = "webhooks:decide", .http = 200, .answer = ANSWER_WEBHOOK,
+        .has_id = true, .id_is_token = true, WRITE, BODY(webhook_skip_body),
+        .refusals = MAY(not_found),
+        .summary = "Gives up the oldest change that an endpoint does not take, and goes on behind "
+                   "it.",
+    },
+    [OPERATION_WEBHOOK_REPLAY] = {
+        .code = OPERATION_WEBHOOK_REPLAY, .name = "replayWebhook", .method = METHOD_POST,
+        .path = "/v1/webhooks/{id}/replay", .action = "replay", .tag = "Webhooks",
+        .permission = "webhooks:decide", .http = 200, .answer = ANSWER_WEBHOOK,
+        .has_id = true, .id_is_token = true, WRITE, BODY(webhook_replay_body),
+        .refusals = MAY(not_found),
+        .summary = "Tells an endpoint again what was committed since a time.",
     },
     [OPERATION_ADJUSTMENT] = {
         .code = OPERATION_ADJUSTMENT, .name = "adjust", .method = METHOD_POST,

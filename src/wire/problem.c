@@ -14,72 +14,75 @@ static enum status shown(enum status status) {
     return is_inner ? STATUS_internal : status;
 }
 
+// What to do about each.
+static const char *const advice[STATUS_COUNT] = {
+    [STATUS_ok] = "Nothing needs to be done.",
+    [STATUS_invalid_request] = "Correct what `errors` points at and send it again.",
+    [STATUS_unauthenticated] =
+        "Send a key that is not revoked or expired, as Authorization: Bearer SECRET.",
+    [STATUS_forbidden] = "Use a key whose role may do this.",
+    [STATUS_method_not_allowed] = "Use a method that the Allow header names.",
+    [STATUS_request_too_large] =
+        "Send less at once: 64 KiB, batches 16 MiB and 10,000 operations.",
+    [STATUS_unsupported_media_type] =
+        "Send JSON, with the header Content-Type: application/json.",
+    [STATUS_idempotency_key_reused] =
+        "Take a new key for a new request; a retry must repeat the first request exactly.",
+    [STATUS_not_found] = "Check the path and the id.",
+    [STATUS_same_wallet] = "Name two different wallets.",
+    [STATUS_currency_mismatch] = "Use wallets of one currency, and name that one or none.",
+    [STATUS_not_a_merchant] = "Use a transfer, or a wallet of the kind merchant.",
+    [STATUS_not_a_purchase] = "Only purchases can be refunded; use a transfer instead.",
+    [STATUS_wallet_closed] = "Set the wallet's status to active, or use another one.",
+    [STATUS_wallet_frozen] =
+        "A frozen wallet receives but does not pay; set its status to active first.",
+    [STATUS_version_mismatch] = "Read the wallet again and decide anew with its new version.",
+    [STATUS_duplicate_bank_transaction] =
+        "Each bank transaction is booked once; look at the transaction that has it.",
+    [STATUS_hold_not_open] = "Make a new hold, or purchase directly.",
+    [STATUS_withdrawal_not_pending] = "Read the withdrawal; it is settled or failed already.",
+    [STATUS_capture_exceeds_hold] = "Capture at most what remains held.",
+    [STATUS_refund_exceeds_purchase] = "Refund at most what is left of the purchase.",
+    [STATUS_insufficient_funds] = "Deposit first, or ask for less.",
+    [STATUS_balance_limit_exceeded] = "Pay into another wallet, or move money out first.",
+    [STATUS_wallet_not_empty] = "Move the money out and end its holds and withdrawals first.",
+    [STATUS_credit_limit_in_use] = "Deposit first, or choose a higher limit.",
+    [STATUS_last_admin_key] = "Make another admin key first.",
+    [STATUS_internal] = "Retry with the same Idempotency-Key; if it stays, see the log.",
+    [STATUS_busy] = "Retry later with the same Idempotency-Key: it tells what became of this.",
+    [STATUS_storage_full] = "Make room on the disk, then retry; reads go on meanwhile.",
+    [STATUS_disk_failed] = "Retry with the same Idempotency-Key; if it stays, see the log.",
+    [STATUS_damaged] = "Retry with the same Idempotency-Key; if it stays, see the log.",
+    [STATUS_end] = "Nothing needs to be done.",
+    [STATUS_fenced] = "Retry with the same Idempotency-Key.",
+    [STATUS_out_of_place] = "Retry with the same Idempotency-Key; if it stays, see the log.",
+    [STATUS_cannot_receive] = "Check the id and the currency, or ask who owns the wallet.",
+    [STATUS_approval_required] = "Send it alone: what waits for an approval answers 202.",
+    [STATUS_approval_not_pending] = "Read the approval; ask anew if need be.",
+    [STATUS_second_principal_needed] =
+        "Ask somebody with another key: nobody decides about his own request.",
+    [STATUS_limit_exceeded] =
+        "Ask for less, wait for the next day or month, or raise the limit.",
+    [STATUS_cannot_pay] = "Ask who owns the wallet.",
+    [STATUS_history_archived] =
+        "Ask for what is later, or whoever runs the books: archived months lie with them.",
+    [STATUS_unconfirmed] =
+        "It may be done or not: retry with the same Idempotency-Key, and it is done once.",
+    [STATUS_payments_stopped] =
+        "Look at /check-integrity; an admin decides with POST /check-integrity/resume.",
+    [STATUS_owner_unknown] =
+        "Check the owner's name; it is the one that wallets were opened with.",
+    [STATUS_encryption_off] =
+        "Give the server a master key (encryption); texts of then on can be destroyed.",
+    [STATUS_refused_by_rule] = "Ask whoever looks after the rules; another try ends alike.",
+    [STATUS_held_for_review] = "Send it alone: a payment that is held for review answers 202.",
+    [STATUS_anomaly_not_pending] =
+        "Read the anomaly: held payments are approved or rejected, flagged ones dismissed.",
+    [STATUS_rules_not_loaded] = "Put the rule file right; the log says what is wrong with it.",
+    [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
+};
+
 const char *problem_advice(enum status status) {
-    static const char *const advice[STATUS_COUNT] = {
-        [STATUS_ok] = "Nothing needs to be done.",
-        [STATUS_invalid_request] = "Correct what `errors` points at and send it again.",
-        [STATUS_unauthenticated] =
-            "Send a key that is not revoked or expired, as Authorization: Bearer SECRET.",
-        [STATUS_forbidden] = "Use a key whose role may do this.",
-        [STATUS_method_not_allowed] = "Use a method that the Allow header names.",
-        [STATUS_request_too_large] =
-            "Send less at once: 64 KiB, batches 16 MiB and 10,000 operations.",
-        [STATUS_unsupported_media_type] =
-            "Send JSON, with the header Content-Type: application/json.",
-        [STATUS_idempotency_key_reused] =
-            "Take a new key for a new request; a retry must repeat the first request exactly.",
-        [STATUS_not_found] = "Check the path and the id.",
-        [STATUS_same_wallet] = "Name two different wallets.",
-        [STATUS_currency_mismatch] = "Use wallets of one currency, and name that one or none.",
-        [STATUS_not_a_merchant] = "Use a transfer, or a wallet of the kind merchant.",
-        [STATUS_not_a_purchase] = "Only purchases can be refunded; use a transfer instead.",
-        [STATUS_wallet_closed] = "Set the wallet's status to active, or use another one.",
-        [STATUS_wallet_frozen] =
-            "A frozen wallet receives but does not pay; set its status to active first.",
-        [STATUS_version_mismatch] = "Read the wallet again and decide anew with its new version.",
-        [STATUS_duplicate_bank_transaction] =
-            "Each bank transaction is booked once; look at the transaction that has it.",
-        [STATUS_hold_not_open] = "Make a new hold, or purchase directly.",
-        [STATUS_withdrawal_not_pending] = "Read the withdrawal; it is settled or failed already.",
-        [STATUS_capture_exceeds_hold] = "Capture at most what remains held.",
-        [STATUS_refund_exceeds_purchase] = "Refund at most what is left of the purchase.",
-        [STATUS_insufficient_funds] = "Deposit first, or ask for less.",
-        [STATUS_balance_limit_exceeded] = "Pay into another wallet, or move money out first.",
-        [STATUS_wallet_not_empty] = "Move the money out and end its holds and withdrawals first.",
-        [STATUS_credit_limit_in_use] = "Deposit first, or choose a higher limit.",
-        [STATUS_last_admin_key] = "Make another admin key first.",
-        [STATUS_internal] = "Retry with the same Idempotency-Key; if it stays, see the log.",
-        [STATUS_busy] = "Retry later with the same Idempotency-Key: it tells what became of this.",
-        [STATUS_storage_full] = "Make room on the disk, then retry; reads go on meanwhile.",
-        [STATUS_disk_failed] = "Retry with the same Idempotency-Key; if it stays, see the log.",
-        [STATUS_damaged] = "Retry with the same Idempotency-Key; if it stays, see the log.",
-        [STATUS_end] = "Nothing needs to be done.",
-        [STATUS_fenced] = "Retry with the same Idempotency-Key.",
-        [STATUS_out_of_place] = "Retry with the same Idempotency-Key; if it stays, see the log.",
-        [STATUS_cannot_receive] = "Check the id and the currency, or ask who owns the wallet.",
-        [STATUS_approval_required] = "Send it alone: what waits for an approval answers 202.",
-        [STATUS_approval_not_pending] = "Read the approval; ask anew if need be.",
-        [STATUS_second_principal_needed] =
-            "Ask somebody with another key: nobody decides about his own request.",
-        [STATUS_limit_exceeded] =
-            "Ask for less, wait for the next day or month, or raise the limit.",
-        [STATUS_cannot_pay] = "Ask who owns the wallet.",
-        [STATUS_history_archived] =
-            "Ask for what is later, or whoever runs the books: archived months lie with them.",
-        [STATUS_across_shards] = "Use wallets of one shard, and ask who runs the servers.",
-        [STATUS_payments_stopped] =
-            "Look at /check-integrity; an admin decides with POST /check-integrity/resume.",
-        [STATUS_owner_unknown] =
-            "Check the owner's name; it is the one that wallets were opened with.",
-        [STATUS_encryption_off] =
-            "Give the server a master key (encryption); texts of then on can be destroyed.",
-        [STATUS_refused_by_rule] = "Ask whoever looks after the rules; another try ends alike.",
-        [STATUS_held_for_review] = "Send it alone: a payment that is held for review answers 202.",
-        [STATUS_anomaly_not_pending] =
-            "Read the anomaly: held payments are approved or rejected, flagged ones dismissed.",
-        [STATUS_rules_not_loaded] = "Put the rule file right; the log says what is wrong with it.",
-        [STATUS_rate_limited] = "Wait as long as Retry-After says, then send it again.",
-    };
     CHECK((unsigned)status < STATUS_COUNT);
     CHECK(advice[status] != NULL);
     return advice[status];

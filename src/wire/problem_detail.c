@@ -52,6 +52,7 @@ bool problem_has_detail(const struct refusal *refusal) {
         return false;
     switch ((enum status)refusal->status) {
     case STATUS_unauthenticated:
+    case STATUS_forbidden:
     case STATUS_not_found:
     case STATUS_same_wallet:
     case STATUS_currency_mismatch:
@@ -215,11 +216,18 @@ static void add_archived(struct buffer *buffer, const struct refusal *refusal) {
 }
 
 // What follows "Wallet wallet_..." (or another thing and its id).
+static void add_asker(struct buffer *buffer, const struct refusal *refusal) {
+    if (refusal->status == STATUS_unauthenticated)
+        BUFFER_ADD(buffer, " is revoked or has expired. Send a live one.");
+    else // of what waited: at the door it has a sentence of its own
+        BUFFER_ADD(buffer, " asked for this, and its role may not do it any more. Let somebody "
+                           "ask anew whose role may.");
+}
+
 static void add_predicate(struct buffer *buffer, const struct refusal *refusal) {
     switch ((enum status)refusal->status) {
     case STATUS_unauthenticated:
-        BUFFER_ADD(buffer, " is revoked or has expired. Send a live one.");
-        return;
+    case STATUS_forbidden: add_asker(buffer, refusal); return;
     case STATUS_not_found: BUFFER_ADD(buffer, " does not exist. Check the id."); return;
     case STATUS_history_archived: add_archived(buffer, refusal); return;
     case STATUS_same_wallet:

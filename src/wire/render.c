@@ -76,6 +76,17 @@ enum status wire_render_command(struct buffer *buffer, enum command_type type,
     return STATUS_ok;
 }
 
+bool wire_render_done(struct buffer *buffer, enum command_type type, const struct record *record,
+                      uint8_t hidden, int *ret_http) {
+    const struct operation *operation = operation_of_command(type);
+    if (operation == NULL || operation->answer != ANSWER_TRANSACTION ||
+        record->kind != RECORD_TRANSACTION || record->transaction.opening != 0)
+        return false;
+    wire_render_transaction(buffer, record, NULL, 0, hidden);
+    *ret_http = operation->http;
+    return true;
+}
+
 void wire_page_begin(struct buffer *buffer) {
     BUFFER_ADD(buffer, "{\"items\":[");
 }

@@ -44,6 +44,11 @@ struct wire_found {
 MUST_CHECK enum status wire_render_command(struct buffer *buffer, enum command_type type,
                                            const struct wire_found *found, int *ret_http);
 
+// The same for what was done just now, from its record before it is encoded. False: the answer
+// needs more than that, and nothing was appended. Thread: any.
+bool wire_render_done(struct buffer *buffer, enum command_type type, const struct record *record,
+                      uint8_t hidden, int *ret_http);
+
 // The single objects, from decoded records; `opening` may be NULL, and so may what is live.
 void wire_render_wallet(struct buffer *buffer, const struct record *record,
                         const struct wallet *live);
@@ -83,6 +88,8 @@ void wire_batch_begin(struct buffer *buffer);
 void wire_batch_result(struct buffer *buffer, uint32_t result_index);
 void wire_batch_result_replayed(struct buffer *buffer);
 void wire_batch_end(struct buffer *buffer);
+// Of an operation that waits in the queue: its id, that it is queued, and where to ask.
+void wire_batch_result_queued(struct buffer *buffer, struct slice id);
 
 // GET /v1/wallets/{id}/balance.
 struct wire_balance {
@@ -96,6 +103,17 @@ struct wire_balance {
 };
 void wire_render_balance(struct buffer *buffer, const struct wire_balance *balance);
 
+// GET /v1/wallets/{id}/limits.
+struct spending_limits; // ledger/spending.h
+struct wire_limits {
+    const struct wallet *wallet;
+    struct currency currency;
+    struct spent spent; // as of `at_ms`
+    uint64_t at_ms;
+    const struct spending_limits *limits;
+};
+void wire_render_limits(struct buffer *buffer, const struct wire_limits *limits);
+
 // GET /check-integrity.
 struct wire_integrity_currency {
     struct currency currency;
@@ -107,6 +125,11 @@ struct wire_integrity_check {
     const char *sentence; // what must be true
     uint64_t count;       // how many things were looked at
     uint64_t differences; // how many of them broke it
+};
+struct wire_in_flight {
+    struct currency currency; // zeros: not known
+    uint64_t count, age_ms;   // of the oldest
+    money_total amount;
 };
 struct wire_recount {
     uint64_t finished_ms; // of the last one; 0: none yet
@@ -120,6 +143,8 @@ struct wire_integrity {
     uint32_t currency_count;
     const struct wire_integrity_check *checks;
     uint32_t check_count;
+    const struct wire_in_flight *in_flight;
+    uint32_t in_flight_count;
     uint64_t as_of_ms;
     uint64_t took_us;
     struct wire_recount recount;
@@ -147,8 +172,13 @@ MUST_CHECK enum status wire_render_audit(struct buffer *buffer, const struct wir
                                          struct slice bytes, uint32_t note);
 // A queued operation: still queued, refused, or done with what the command answers with.
 void wire_render_operation_queued(struct buffer *buffer, struct slice id);
+// `operation`: of an atomic batch, the index of the one that undid it, or PROBLEM_NO_OPERATION.
 void wire_render_operation_refused(struct buffer *buffer, struct slice id,
-                                   const struct refusal *refusal);
+                                   const struct refusal *refusal, uint32_t operation);
+// Of an atomic batch: what comes before its results, each of which wire_batch_result begins, and
+// behind them.
+void wire_render_operation_batch(struct buffer *buffer, struct slice id);
+void wire_render_operation_batch_end(struct buffer *buffer);
 MUST_CHECK enum status wire_render_operation_done(struct buffer *buffer, struct slice id,
                                                   enum command_type type,
                                                   const struct wire_found *found);
@@ -180,6 +210,15 @@ void wire_render_queue_partition(struct buffer *buffer, const struct wire_queue_
 void wire_render_queue_decision(struct buffer *buffer, const char *topic, uint32_t partition,
                                 uint64_t next);
 void wire_render_letter(struct buffer *buffer, const struct wire_letter *letter);
+
+// An endpoint of webhooks. Texts are plain; times are 0 and texts NULL when there are none.
+struct wire_webhook {
+    const char *name, *url, *state, *oldest_event, *last_error;
+    const char *types[16];
+    uint32_t type_count;
+    uint64_t position, feed_end, waiting, lag_s, last_error_ms, last_delivered_ms;
+};
+void wire_render_webhook(struct buffer *buffer, const struct wire_webhook *webhook);
 
 // The ETag of a wallet: "7" with its quotes.
 void wire_render_etag(struct buffer *buffer, uint64_t version);

@@ -71,6 +71,22 @@ static void render_recount(struct buffer *buffer, const struct wire_recount *rec
     BUFFER_ADD(buffer, "}");
 }
 
+static void render_in_flight(struct buffer *buffer, const struct wire_in_flight *flight) {
+    BUFFER_ADD(buffer, "{");
+    if (currency_is_given(&flight->currency)) {
+        BUFFER_ADD(buffer, "\"currency\":");
+        render_code(buffer, &flight->currency);
+        BUFFER_ADD(buffer, ",\"amount\":");
+        buffer_add_i128(buffer, flight->amount);
+        BUFFER_ADD(buffer, ",");
+    }
+    BUFFER_ADD(buffer, "\"payments\":");
+    buffer_add_u64(buffer, flight->count);
+    BUFFER_ADD(buffer, ",\"age_ms\":");
+    buffer_add_u64(buffer, flight->age_ms);
+    BUFFER_ADD(buffer, "}");
+}
+
 void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *integrity) {
     BUFFER_ADD(buffer, "{\"consistent\":");
     render_bool(buffer, integrity->consistent);
@@ -87,6 +103,12 @@ void wire_render_integrity(struct buffer *buffer, const struct wire_integrity *i
         if (i != 0)
             BUFFER_ADD(buffer, ",");
         render_check(buffer, &integrity->checks[i]);
+    }
+    BUFFER_ADD(buffer, "],\"in_flight\":[");
+    for (uint32_t i = 0; i < integrity->in_flight_count; i++) {
+        if (i != 0)
+            BUFFER_ADD(buffer, ",");
+        render_in_flight(buffer, &integrity->in_flight[i]);
     }
     BUFFER_ADD(buffer, "],\"depth\":");
     json_write_text(buffer, integrity->is_full ? SLICE("full") : SLICE("totals"));

@@ -138,7 +138,7 @@ static struct withdrawal_view withdrawal_of_record(const struct record *record) 
     view.reference = facts->reference;
     view.metadata = facts->metadata;
     view.transaction = &facts->id;
-    view.settled_at_ms = record->time_ms;
+    view.settled_at_ms = id_time_ms(facts->id);
     return view;
 }
 

@@ -8,12 +8,31 @@
 #include "base/json.h"
 #include "ledger/money.h"
 
+// A pen writes where room was made for all that comes: it looks for none with each piece, and its
+// place stays in a register. Each returns the place behind what it wrote.
+static inline uint8_t *pen_bytes(uint8_t *place, const void *bytes, size_t size) {
+    memcpy(place, bytes, size);
+    return place + size;
+}
+#define PEN(place, literal) pen_bytes((place), "" literal, sizeof(literal) - 1)
+
+static inline uint8_t *pen_quoted(uint8_t *place, struct slice plain) {
+    *place = '"';
+    place = pen_bytes(place + 1, plain.bytes, plain.size);
+    *place = '"';
+    return place + 1;
+}
+
+static inline uint8_t *pen_id(uint8_t *place, enum id_type type, struct id id) {
+    *place = '"';
+    place += 1 + id_format(type, id, (char *)place + 1);
+    *place = '"';
+    return place + 1;
+}
+
 static inline void render_id(struct buffer *buffer, enum id_type type, struct id id) {
-    char *room = (char *)buffer_room(buffer, ID_TEXT_BYTES_MAX + 2);
-    room[0] = '"';
-    size_t size = id_format(type, id, room + 1);
-    room[size + 1] = '"';
-    buffer->size += size + 2;
+    uint8_t *room = buffer_room(buffer, ID_TEXT_BYTES_MAX + 2);
+    buffer->size += (size_t)(pen_id(room, type, id) - room);
 }
 
 static inline void render_time(struct buffer *buffer, uint64_t time_ms) {
@@ -26,10 +45,7 @@ static inline void render_time(struct buffer *buffer, uint64_t time_ms) {
 
 // Codes are A-Z and 0-9, and words of enums a-z: nothing to escape.
 static inline void render_plain(struct buffer *buffer, struct slice text) {
-    uint8_t *room = buffer_room(buffer, text.size + 2);
-    room[0] = '"';
-    memcpy(room + 1, text.bytes, text.size);
-    room[text.size + 1] = '"';
+    (void)pen_quoted(buffer_room(buffer, text.size + 2), text);
     buffer->size += text.size + 2;
 }
 

@@ -3,7 +3,8 @@
 #include "wire/render.h"
 #include "wire/render_parts.h"
 
-#define OBJECT_BYTES 768
+#define OBJECT_BYTES    768 // of most
+#define FACTS_BYTES_MAX 448 // of what stands in front of the texts
 
 static const struct id no_id = {{0}};
 
@@ -27,26 +28,43 @@ static struct transaction_texts texts_of(const struct transaction_facts *facts,
     return texts;
 }
 
-static void render_side(struct buffer *buffer, const struct posting_side *side,
-                        const struct currency *currency, bool is_hidden) {
+static uint8_t *pen_side(uint8_t *place, const struct posting_side *side,
+                         const struct currency *currency, bool is_hidden) {
     if (id_equal(side->wallet, no_id)) {
         struct slice code = currency_code(currency);
-        BUFFER_ADD(buffer, "{\"account\":\"external:");
-        buffer_add_slice(buffer, code);
-        BUFFER_ADD(buffer, "\"}");
-        return;
+        place = PEN(place, "{\"account\":\"external:");
+        place = pen_bytes(place, code.bytes, code.size);
+        return PEN(place, "\"}");
     }
-    BUFFER_ADD(buffer, "{\"account\":");
-    render_id(buffer, ID_WALLET, side->wallet);
-    if (is_hidden) {
-        BUFFER_ADD(buffer, "}");
-        return;
-    }
-    BUFFER_ADD(buffer, ",\"balance\":");
-    buffer_add_i64(buffer, side->balance);
-    BUFFER_ADD(buffer, ",\"version\":");
-    buffer_add_u64(buffer, side->version);
-    BUFFER_ADD(buffer, "}");
+    place = PEN(place, "{\"account\":");
+    place = pen_id(place, ID_WALLET, side->wallet);
+    if (is_hidden)
+        return PEN(place, "}");
+    place = PEN(place, ",\"balance\":");
+    place = buffer_put_i64(place, side->balance);
+    place = PEN(place, ",\"version\":");
+    place = buffer_put_u64(place, side->version);
+    return PEN(place, "}");
+}
+
+// What every transaction has, whose length is bounded.
+static void render_facts(struct buffer *buffer, const struct transaction_facts *facts,
+                         uint8_t hidden) {
+    uint8_t *begin = buffer_room(buffer, OBJECT_BYTES);
+    uint8_t *place = PEN(begin, "{\"id\":");
+    place = pen_id(place, ID_TRANSACTION, facts->id);
+    place = PEN(place, ",\"type\":");
+    place = pen_quoted(place, slice_of_text(transaction_type_name(facts->type)));
+    place = PEN(place, ",\"amount\":");
+    place = buffer_put_i64(place, facts->amount);
+    place = PEN(place, ",\"currency\":");
+    place = pen_quoted(place, currency_code(&facts->currency));
+    place = PEN(place, ",\"debit\":");
+    place = pen_side(place, &facts->debit, &facts->currency, (hidden & HIDDEN_DEBIT) != 0);
+    place = PEN(place, ",\"credit\":");
+    place = pen_side(place, &facts->credit, &facts->currency, (hidden & HIDDEN_CREDIT) != 0);
+    CHECK(place - begin <= FACTS_BYTES_MAX);
+    buffer->size += (size_t)(place - begin);
 }
 
 // The purchase of a refund, or the hold of a capture; and what was refunded of a purchase.
@@ -72,19 +90,7 @@ void wire_render_transaction(struct buffer *buffer, const struct record *record,
     CHECK(record->kind == RECORD_TRANSACTION);
     const struct transaction_facts *facts = &record->transaction;
     struct transaction_texts texts = texts_of(facts, opening);
-    (void)buffer_room(buffer, OBJECT_BYTES);
-    BUFFER_ADD(buffer, "{\"id\":");
-    render_id(buffer, ID_TRANSACTION, facts->id);
-    BUFFER_ADD(buffer, ",\"type\":");
-    render_word(buffer, transaction_type_name(facts->type));
-    BUFFER_ADD(buffer, ",\"amount\":");
-    buffer_add_i64(buffer, facts->amount);
-    BUFFER_ADD(buffer, ",\"currency\":");
-    render_code(buffer, &facts->currency);
-    BUFFER_ADD(buffer, ",\"debit\":");
-    render_side(buffer, &facts->debit, &facts->currency, (hidden & HIDDEN_DEBIT) != 0);
-    BUFFER_ADD(buffer, ",\"credit\":");
-    render_side(buffer, &facts->credit, &facts->currency, (hidden & HIDDEN_CREDIT) != 0);
+    render_facts(buffer, facts, hidden);
     if ((hidden & HIDDEN_WHO) == 0)
         RENDER_TEXT(buffer, ",\"initiated_by\":", record->origin.principal);
     RENDER_TEXT(buffer, ",\"bank_transaction_id\":", facts->bank_id);

@@ -2,7 +2,7 @@
 // The books: what the running totals and the last recount say, and the full check with its progress.
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
-import { Action, ago, Badge, Card, html, Time, Trouble, useLoad } from "../parts.js";
+import { Action, ago, Badge, Card, html, Sentence, Time, Trouble, useLoad } from "../parts.js";
 import { follow, get, may, send } from "../session.js";
 
 // A full check that is under way; `progress` in thousandths.
@@ -52,7 +52,7 @@ function Stopped({ message, decided }) {
     ${opened && html`<${Action} title="Let payments go on" word="Let payments go on" danger
         act=${(_, once) => send("POST", "/check-integrity/resume", undefined, once)}
         close=${(done) => { open(false); if (done) decided(); }}>
-      <p>The books differ: ${message}</p>
+      <p>The books differ: <${Sentence} text=${message} /></p>
       <p>Every node takes payments again. What was found so far does not stop them a second time; another difference does.</p>
     </${Action}>`}`;
 }
@@ -70,7 +70,7 @@ export function Integrity() {
       ${full.running && html`<p><progress max="1000" value=${full.progress}
         aria-label="Checking the books"></progress> <span class="faint">${percent} %</span></p>`}
       <div aria-live="polite">${data && html`
-        <p class="verdict ${data.consistent ? "good" : "bad"}">${data.message}</p>
+        <p class="verdict ${data.consistent ? "good" : "bad"}"><${Sentence} text=${data.message} /></p>
         <p class="faint">As of <${Time} at=${data.as_of} /> (${ago(data.as_of)}); ${data.depth === "full"
           ? `every record from the first was added up in ${data.took_ms.toLocaleString()} ms`
           : "from the totals that every commit keeps"}.

@@ -5,18 +5,23 @@ import { useEffect, useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
 import { watch } from "../live.js";
 import { formatAmount } from "../money.js";
-import { ago, Badge, Card, html, Trouble, useLoad } from "../parts.js";
+import { ago, Badge, Card, html, Sentence, Trouble, useLoad } from "../parts.js";
 import { get, may } from "../session.js";
 import { AnomaliesWaiting } from "./anomalies.js";
 
 const INTEGRITY_EVERY_MS = 30000;
+const LATE_S = 60;
 
 const shortNumber = (value) => value >= 1e6 ? `${(value / 1e6).toFixed(1)} M`
   : value >= 1e4 ? `${(value / 1e3).toFixed(1)} k`
-    : value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);
+    : String(value >= 100 ? Math.round(value) : Number(value.toFixed(value >= 1 ? 1 : 2)));
 const milliseconds = (value) => value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${shortNumber(value)} ms`;
 const bytes = (value) => value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(1)} GiB`
   : value >= 1 << 20 ? `${(value / (1 << 20)).toFixed(1)} MiB` : `${Math.round(value / 1024)} KiB`;
+
+// A line needs two points.
+const hasLine = (points) => points?.at.filter((_, i) => points.payments[i] !== null).length > 1;
+const NoLine = () => html`<p class="chart waiting">Watching the first seconds…</p>`;
 
 const latest = (column) => column?.findLast((value) => value !== null) ?? null;
 
@@ -31,15 +36,34 @@ function Totals({ books }) {
     </div>`)}</div></${Card}>`;
 }
 
+// How far something is behind, and whether that is much.
+const late = (seconds) => [seconds > LATE_S ? "warn" : "good", seconds > 1 ? `${Math.round(seconds)} s behind` : "up to date"];
+const behind = (count, what, seconds) => [late(seconds ?? 0)[0],
+  count ? `${shortNumber(count)} ${what}, ${Math.round(seconds ?? 0)} s behind` : "up to date"];
+
+const NAMES = { store: "Store", redis: "Redis", token_keys: "Token keys", rules: "Rules for payments",
+  kafka_queue: "Kafka, queue", kafka_events: "Kafka, events" };
+
+// One row for each thing that the server stands on; several of one kind are one, as good as the worst.
+function dependencies(ready) {
+  const worst = new Map();
+  for (const { name, status } of ready?.dependencies || [])
+    if (!worst.has(name) || worst.get(name) === "ok") worst.set(name, status);
+  return [...worst].map(([name, status]) => [NAMES[name] || name,
+    [status === "ok" ? "good" : status === "starting" ? "warn" : "bad", status]]);
+}
+
 function Health({ now, problem }) {
   const { data: ready } = useLoad(() => get("/readyz").catch((trouble) => trouble.document), [now?.at]);
   const value = (name) => now?.value("florin_" + name);
   const rows = [
     ["Server", problem ? ["bad", "not answering"] : ready?.status === "ready" ? ["good", "ready"] : ["warn", ready?.status || "…"]],
+    ...dependencies(ready),
     ["Storage", value("storage_full") === 1 ? ["bad", "full: writes are refused"] : ["good", value("journal_bytes") ? `${bytes(value("journal_bytes"))} of journal` : "taking writes"]],
     ["Waiting requests", value("requests_waiting") > 1000 ? ["warn", String(value("requests_waiting"))] : ["good", String(value("requests_waiting") ?? "–")]],
     ["Missed deadlines", [value("request_deadlines_missed_total") ? "warn" : "good", String(value("request_deadlines_missed_total") ?? "–")]],
-    ...(value("queue_lag_commands") !== undefined ? [["Queue", [value("queue_lag_commands") > 10000 ? "warn" : "good", `${shortNumber(value("queue_lag_commands"))} commands behind`]]] : []),
+    ...(value("worker_lag") !== undefined ? [["Queue", behind(value("worker_lag"), "commands", value("worker_oldest_seconds"))]] : []),
+    ...(value("events_oldest_seconds") !== undefined ? [["Events", late(value("events_oldest_seconds"))]] : []),
     ["Connections", ["good", String(value("http_connections") ?? "–")]],
     ["Up", ["good", value("uptime_seconds") === undefined ? "–" : ago(Date.now() - value("uptime_seconds") * 1000).replace(" ago", "")]],
   ];
@@ -63,17 +87,19 @@ export function Overview({ theme }) {
     <${Trouble} problem=${problem || live.problem} />
     ${books && html`<${Totals} books=${books} />`}
     <${Card} title="Payments per second" aside=${rate === null ? "" : `${shortNumber(rate)}/s now`}>
-      ${points && html`<${Chart} theme=${theme} columns=${[points.at, points.payments]} format=${shortNumber}
+      ${!hasLine(points) ? html`<${NoLine} />` : html`<${Chart} theme=${theme} columns=${[points.at, points.payments]} format=${shortNumber}
         lines=${[{ label: "payments/s", colour: "--gold", filled: true }]}
         sentence=${`Payments per second over the last minutes; ${rate === null ? "none yet" : shortNumber(rate)} now.`} />`}
     </${Card}>
     <${Card} title="Latency" aside=${p99 === null ? "" : `99 % within ${milliseconds(p99)}`}>
-      ${points && html`<${Chart} theme=${theme} columns=${[points.at, points.p50, points.p99]} format=${milliseconds}
+      ${!hasLine(points) ? html`<${NoLine} />` : html`<${Chart} theme=${theme} columns=${[points.at, points.p50, points.p99]} format=${milliseconds}
         lines=${[{ label: "half within", colour: "--blue" }, { label: "99 % within", colour: "--red" }]}
         sentence=${`Latency of answers; 99 % within ${p99 === null ? "–" : milliseconds(p99)}.`} />`}
     </${Card}>
     <${Card} title="Integrity" aside=${books && `checked ${ago(books.as_of)}`}>
-      ${books ? html`<p class="verdict ${books.consistent ? "good" : "bad"}">${books.message}</p><p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
+      ${books ? html`<p class="verdict ${books.consistent ? "good" : "bad"}"><${Sentence} text=${books.message} /></p>
+        ${books.payments_stopped && html`<p class="trouble">Payments are stopped until an admin decides.</p>`}
+        <p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
     </${Card}>
     ${may("anomalies:read") && html`<${AnomaliesWaiting} beat=${beat} />`}
     <${Health} now=${now} problem=${live.problem} />

@@ -102,13 +102,63 @@ const Withdrawals = ({ wallet }) => html`<${Card} title="Withdrawals" wide>
       ["Amount", (one) => html`<${Money} minor=${one.amount} currency=${one.currency} />`, "number"],
       ["Reason", (one) => one.reason || "–"]]} /></${Card}>`;
 
+const PERIODS = { transaction: "At once", day: "Today", month: "This month" };
+
+const tierName = (tier) => tier ? `Tier ${tier}` : "No tier";
+
+// What a tier lets wallets spend, in words.
+function tierText(one, currency) {
+  const parts = [["per_transaction", "at once"], ["per_day", "a day"], ["per_month", "a month"]]
+    .filter(([name]) => one[name]).map(([name, words]) => `${formatAmount(one[name], currency)} ${words}`);
+  return `${tierName(one.tier)}: ${parts.join(", ") || "no limit"}`;
+}
+
+// Tiers that have limits of their own, none, and the wallet's: those without have what all others have.
+function tierChoices(limits) {
+  const others = limits.tiers.find((one) => one.tier === undefined);
+  const tiers = new Set([0, limits.tier, ...limits.tiers.map((one) => one.tier ?? 0)]);
+  return [...tiers].sort((a, b) => a - b).map((tier) => [String(tier), tierText(
+    { ...(limits.tiers.find((one) => one.tier === tier) ?? others), tier }, limits.currency)]);
+}
+
+const TierAction = ({ wallet, limits, close }) => html`<${Action} title="Change this wallet's tier" word="Change tier" close=${close}
+  fields=${[{ name: "tier", label: `Tier, in ${wallet.currency}`, value: String(limits.tier), options: tierChoices(limits) },
+    { name: "reason", label: "Reason", required: true, hint: "It is kept with the change." }]}
+  act=${(values, once) => send("PATCH", `/v1/wallets/${wallet.id}`,
+    { tier: Number(values.tier), reason: values.reason.trim() }, once)}>
+  <p>What was spent stays spent; another tier's limits hold from the next payment on.</p>
+  <p class="subject"><b>${wallet.owner}</b> <${Id} id=${wallet.id} /> · <${Money} minor=${wallet.balance} currency=${wallet.currency} /></p>
+</${Action}>`;
+
+function Limits({ wallet, changed }) {
+  const { data: limits, problem } = useLoad((signal) => get(`/v1/wallets/${wallet.id}/limits`, {}, signal), [wallet.id, wallet.version]);
+  const [acting, setActing] = useState(false);
+  if (problem) return html`<${Card} title="Spending limits" wide><${Trouble} problem=${problem} /></${Card}>`;
+  if (!limits || limits.tiers.length === 0) return null; // none are configured for such wallets
+  const money = (minor) => html`<${Money} minor=${minor} currency=${limits.currency} />`;
+  const canChange = may("wallets:change") && may("wallets:credit") && wallet.status !== "closed";
+  return html`<${Card} title="Spending limits" wide aside=${html`${tierName(limits.tier)}
+      ${canChange && html` <button onClick=${() => setActing(true)}>Change tier</button>`}`}>
+    ${limits.limits.length === 0 && html`<p class="waiting">None hold for this wallet: it may spend what it has.</p>`}
+    <ul class="limits">${limits.limits.map((one) => html`<li key=${one.period}>
+      <div><b>${PERIODS[one.period]}</b>
+        <span>${one.spent === undefined ? html`at most ${money(one.limit)}` : html`${money(one.spent)} of ${money(one.limit)}`}</span></div>
+      ${one.spent !== undefined && html`<progress class=${one.left === 0 ? "full" : ""} max=${one.limit} value=${one.limit - one.left}
+        aria-label=${`${PERIODS[one.period]}: ${formatAmount(one.spent, limits.currency)} of ${formatAmount(one.limit, limits.currency)} spent`} />
+        <small class="faint">${one.left === 0 ? "Nothing is left" : html`${money(one.left)} left`}; begins anew on <${Time} at=${one.ends_at} /></small>`}
+    </li>`)}</ul>
+    ${acting && html`<${TierAction} wallet=${wallet} limits=${limits} close=${(done) => { setActing(false); if (done) changed(); }} />`}
+  </${Card}>`;
+}
+
+// Whatever its version is by then: a wallet that is being emptied changes all the time.
 function StatusAction({ wallet, close }) {
   const freeze = wallet.status === "active";
   return html`<${Action} title=${freeze ? "Freeze this wallet" : "Make this wallet active"}
     word=${freeze ? "Freeze" : "Make active"} danger=${freeze} close=${close}
     fields=${[{ name: "reason", label: "Reason", required: true, hint: "It is kept with the change." }]}
     act=${(values, once) => send("PATCH", `/v1/wallets/${wallet.id}`,
-      { status: freeze ? "frozen" : "active", reason: values.reason.trim() }, once, { "If-Match": `"${wallet.version}"` })}>
+      { status: freeze ? "frozen" : "active", reason: values.reason.trim() }, once)}>
     <p>${freeze
       ? "No money will leave it: purchases, transfers, withdrawals, holds and captures are refused. Deposits and refunds still arrive."
       : "Money can leave it again."}</p>
@@ -133,9 +183,10 @@ export function Wallet({ id, theme }) {
       </div>
       <${Facts} rows=${[["Id", html`<span class="id whole">${wallet.id}</span>`], ["Kind", wallet.kind],
         ["Credit limit", wallet.credit_limit ? html`<${Money} minor=${wallet.credit_limit} currency=${wallet.currency} />` : null],
-        ["Version", wallet.version], ["Opened", html`<${Time} at=${wallet.created_at} />`],
+        ["Tier", wallet.tier || null], ["Version", wallet.version], ["Opened", html`<${Time} at=${wallet.created_at} />`],
         ...Object.entries(wallet.metadata || {})]} />
     </${Card}>
+    <${Limits} wallet=${wallet} changed=${again} />
     ${may("payments:read") && html`
       <${Card} title="Balance over time" wide><${BalanceChart} wallet=${wallet} theme=${theme} /></${Card}>
       <${History} wallet=${wallet} /><${Holds} wallet=${wallet} /><${Withdrawals} wallet=${wallet} />`}

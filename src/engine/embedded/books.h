@@ -9,6 +9,7 @@
 #include "base/signal_gate.h"
 #include "engine/embedded/data_keys.h"
 #include "engine/embedded/embedded.h"
+#include "engine/embedded/ended.h"
 #include "engine/embedded/index.h"
 #include "engine/embedded/journal.h"
 #include "engine/embedded/state.h"
@@ -31,6 +32,7 @@ struct books {
     struct disk *disk;
     int lock_file;
     struct state state;
+    struct ended ended_holds, ended_withdrawals; // those of its things that are not in memory
     uint64_t
         hash_seed; // of the index's fingerprints: secret, so nobody can choose what falls together
     struct sha256 moved_chain; // where the books ended that moved here (engine.moved_ms)
@@ -52,6 +54,7 @@ struct books {
     struct verdict verdict;    // of the command that is being decided
     struct buffer words;       // and the sentence behind it
     uint64_t now_ms;     // the round's time
+    uint64_t habits_begin_ms; // when the ten minutes began that it lies in
     struct id principal; // the key that the last command came with, and its place; zero: none yet
     uint32_t principal_index;
     bool storage_full;    // of this round
@@ -63,6 +66,10 @@ struct books {
     // Rounds that are decided and on their way to the disk; NULL: none.
     struct inbox_node *flying;
     uint64_t flying_decided; // `decided` when they left
+    bool flying_alone;  // atomic: whoever sent them does not wait, their arrival publishes them
+    bool arrived;       // atomic: it has been told and nobody has looked yet
+    uint64_t sync_ns_recent; // what a sync takes, as of the last dozens
+    uint64_t sync_ns_seen, syncs_seen; // totals that went into it
     struct round_times times, flying_times; // of the batch at hand, and of what flies
     struct signal_gate published;
 
@@ -142,10 +149,14 @@ bool effect_replay(struct books *books, uint64_t position, const struct record *
                    const char **ret_why);
 // Puts the record's keys and names into the index.
 void effect_index(struct books *books, uint64_t position, const struct record *record);
+// Appends a record that changes nothing, a refusal's or a batch's, and its index entries. Returns
+// its position. Thread: the writer.
+uint64_t effect_add(struct books *books, const struct record *record);
 
-// decide_one.c: one command, alone or within a batch.
-void decide_one(struct books *books, const struct command *command, bool in_atomic,
-                struct outcome *ret_outcome);
+// decide_one.c: one command, alone or within a batch. True: it was done just now and waits for
+// nobody, and `ret_record` is what was done, with the command's texts; else that is undefined.
+bool decide_one(struct books *books, const struct command *command, bool in_atomic,
+                struct outcome *ret_outcome, struct record *ret_record);
 // rules_now.c: the set of rules that is in force, and what it comes to.
 void rules_take(struct books *books, const struct rules_facts *facts);
 // Whether a COMMAND_RULES changes nothing.
@@ -165,6 +176,9 @@ void expire_due(struct books *books, const struct submission *first);
 // Outcomes point at positions until the round is durable; then at the bytes there, or at what they
 // say in `arena` when they are sealed.
 void outcome_resolve(struct books *books, struct arena *arena, struct outcome *outcome);
+// Once it is resolved, of a read of an operation: also what is behind an atomic batch.
+void outcome_resolve_parts(struct books *books, struct arena *arena,
+                           const struct command *command, struct outcome *outcome);
 // Of what is answered with the record of a payment that was held: what has become of it since.
 void outcome_point_now(struct books *books, const struct record *earlier,
                        struct outcome *outcome);
@@ -172,8 +186,9 @@ void outcome_point_now(struct books *books, const struct record *earlier,
 // commit.c
 // Makes the open round durable. Does not return when that fails.
 void books_commit(struct books *books);
-// The same for a large round, in two halves: false when it is small, and then nothing was done.
-bool books_commit_begin(struct books *books);
+// The same in two halves; false when the round has less than so many bytes, and then nothing was
+// done.
+bool books_commit_begin(struct books *books, size_t bytes_min);
 void books_commit_wait(struct books *books);
 // A round is open and has room for records of so many bytes; what was decided before may be made
 // durable for that.
@@ -185,6 +200,8 @@ void *writer_run(void *books);
 void writer_measure(struct round *round);
 // Thread: any. False: others are at it, or the disk has been slow; nothing was done.
 bool writer_decide_now(struct books *books, struct round *round);
+// What flies has arrived. Thread: the flight's.
+void writer_arrived(void *books);
 
 // keeper.c
 void *keeper_run(void *books);
@@ -197,6 +214,8 @@ bool key_uses_are_due(const struct books *books, uint64_t now_ms);
 void key_uses_write(struct books *books);
 
 // checkpoint.c
+// As before anything was taken. Thread: one, at the start.
+void books_empty(struct books *books);
 // Writes the state beside the writer, so that a start replays from `landmark` on. Thread: the
 // keeper.
 MUST_CHECK enum status checkpoint_write(struct books *books, const struct landmark *landmark);

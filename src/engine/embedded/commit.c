@@ -5,10 +5,6 @@
 #include "base/log.h"
 #include "engine/embedded/books.h"
 
-// From this size on a round is synced by a thread of its own while the next is decided: smaller
-// ones lose more by the change of threads than they gain.
-#define OVERLAP_BYTES_MIN (256u << 10)
-
 static void must(enum status status) {
     if (status == STATUS_ok)
         return;
@@ -38,9 +34,9 @@ void books_commit(struct books *books) {
     keys_must(data_keys_settle(books->data_keys));
 }
 
-bool books_commit_begin(struct books *books) {
+bool books_commit_begin(struct books *books, size_t bytes_min) {
     if (!journal_round_is_open(books->journal) ||
-        journal_round_buffer(books->journal)->size < OVERLAP_BYTES_MIN)
+        journal_round_buffer(books->journal)->size < bytes_min)
         return false;
     keys_must(data_keys_flush(books->data_keys));
     must(journal_commit_begin(books->journal));

@@ -23,6 +23,22 @@ void outcome_resolve(struct books *books, struct arena *arena, struct outcome *o
     resolve(books, arena, &outcome->opening);
 }
 
+void outcome_resolve_parts(struct books *books, struct arena *arena,
+                           const struct command *command, struct outcome *outcome) {
+    outcome_take_parts(outcome, command, arena);
+    for (uint32_t i = 0; i < outcome->part_count; i++) {
+        struct outcome *part = &outcome->parts[i];
+        struct record record;
+        const char *why;
+        uint64_t position = part->record.size;
+        enum status status =
+            record_decode(journal_read(books->journal, position), &record, &why);
+        CHECK(status == STATUS_ok);
+        outcome_point(part, &record, position);
+        outcome_resolve(books, arena, part);
+    }
+}
+
 static void outcome_refuse(struct books *books, struct outcome *outcome,
                            const struct refusal *refusal) {
     count(&books->stats.refusals);
@@ -83,9 +99,7 @@ static void remember_refusal(struct books *books, const struct command *command,
         .request = command->request,
         .refusal = *refusal,
     };
-    uint64_t position = journal_next_position(books->journal);
-    record_encode(&record, journal_round_buffer(books->journal));
-    effect_index(books, position, &record);
+    uint64_t position = effect_add(books, &record);
     outcome->record = outcome_position(position);
     count(&books->stats.records);
 }
@@ -164,70 +178,43 @@ static void write_finding(struct books *books, const struct record *made,
     count(&books->stats.records);
 }
 
-void decide_one(struct books *books, const struct command *command, bool in_atomic,
-                struct outcome *ret_outcome) {
+bool decide_one(struct books *books, const struct command *command, bool in_atomic,
+                struct outcome *ret_outcome, struct record *ret_record) {
     struct outcome *outcome = ret_outcome;
-    struct record record;
+    struct record *record = ret_record;
     uint64_t position;
     // What lies behind is written by whoever says that it is there.
     memset(outcome, 0, OUTCOME_HEAD_BYTES);
     count(&books->stats.commands);
-    if (command->has_key && fetch_earlier(books, command, &record, &position)) {
-        outcome_replay(books, command, &record, position, outcome);
-        return;
+    if (command->has_key && fetch_earlier(books, command, record, &position)) {
+        outcome_replay(books, command, record, position, outcome);
+        return false;
     }
     struct fetched fetched;
     struct refusal refusal;
     if (command->type == COMMAND_RULES && rules_are_in_force(books, command))
-        return;
+        return false;
     fetch(books, command, &fetched);
-    enum status status = decide(command, &fetched.docket, &record, &refusal);
+    enum status status = decide(command, &fetched.docket, record, &refusal);
     rules_count(books);
     if (status != STATUS_ok) {
         outcome_refuse(books, outcome, &refusal);
         if (!in_atomic && command_outcome_is_remembered(command, status))
             remember_refusal(books, command, &refusal, outcome);
-        return;
+        return false;
     }
-    if (record.kind == RECORD_PARKED) {
-        decide_parked(books, command, in_atomic, &record, &fetched, outcome);
-        return;
+    if (record->kind == RECORD_PARKED) {
+        decide_parked(books, command, in_atomic, record, &fetched, outcome);
+        return false;
     }
-    position = effect_take(books, &record, &fetched);
+    position = effect_take(books, record, &fetched);
     outcome->status = STATUS_ok;
-    outcome_point(outcome, &record, position);
-    fetch_hidden(books, command, &record, outcome);
+    outcome_point(outcome, record, position);
+    fetch_hidden(books, command, record, outcome);
     count(&books->stats.records);
-    if (record.judged && books->verdict.action == RULE_FLAG)
-        write_finding(books, &record, &fetched);
-}
-
-// ---- guarded submissions ----------------------------------------------------------------------
-
-// The place in the log is looked at first and moved last, behind what was done: all in one round.
-void decide_guarded(struct books *books, struct submission *submission) {
-    struct outcome *whole = &submission->batch_outcome;
-    struct fetched fetched;
-    struct record record;
-    struct refusal refusal;
-    memset(whole, 0, sizeof(*whole));
-    fetch(books, &submission->batch, &fetched);
-    enum status status = decide(&submission->batch, &fetched.docket, &record, &refusal);
-    uint32_t done = 0;
-    for (; status == STATUS_ok && done < submission->count; done++) {
-        decide_one(books, &submission->commands[done], false, &submission->outcomes[done]);
-        if (outcome_is_passing(&submission->outcomes[done]))
-            status = (enum status)submission->outcomes[done].status;
-        if (status != STATUS_ok)
-            break;
-    }
-    submission_guard_stops(submission, done, status);
-    whole->cursor = *fetched.docket.cursor;
-    if (done == 0)
-        return;
-    submission_guard_ends(submission, done, &record);
-    outcome_point(whole, &record, effect_take(books, &record, &fetched));
-    count(&books->stats.records);
+    if (record->judged && books->verdict.action == RULE_FLAG)
+        write_finding(books, record, &fetched);
+    return true;
 }
 
 // ---- atomic batches ---------------------------------------------------------------------------
@@ -274,25 +261,8 @@ static void replay_batch(struct books *books, struct submission *submission,
 
 static void remember_batch(struct books *books, struct submission *submission) {
     uint64_t *positions = arena_take(&books->scratch, submission->count * sizeof(*positions));
-    for (uint32_t i = 0; i < submission->count; i++) {
-        const struct outcome *outcome = &submission->outcomes[i];
-        CHECK(outcome->record.size % 8 == 0 && outcome->record.size != 0);
-        positions[i] = outcome->record.size | (outcome->replayed ? 1 : 0);
-    }
-    struct record record = {
-        .kind = RECORD_BATCH,
-        .operation = submission->commands[0].type,
-        .has_key = true,
-        .time_ms = books->now_ms,
-        .origin = submission->batch.origin,
-        .key = submission->batch.key,
-        .request = submission->batch.request,
-        .batch = {.count = submission->count,
-                  .positions = slice_of(positions, submission->count * sizeof(*positions))},
-    };
-    uint64_t position = journal_next_position(books->journal);
-    record_encode(&record, journal_round_buffer(books->journal));
-    effect_index(books, position, &record);
+    struct record record = submission_batch_record(submission, books->now_ms, positions);
+    (void)effect_add(books, &record);
 }
 
 void decide_atomic(struct books *books, struct submission *submission) {
@@ -315,7 +285,8 @@ void decide_atomic(struct books *books, struct submission *submission) {
             fetch_prefetch(books, &submission->commands[i + FETCH_AHEAD]);
         if (i + HABITS_AHEAD < submission->count)
             fetch_prefetch_habits(books, &submission->commands[i + HABITS_AHEAD]);
-        decide_one(books, &submission->commands[i], true, &submission->outcomes[i]);
+        struct record record;
+        (void)decide_one(books, &submission->commands[i], true, &submission->outcomes[i], &record);
         status = submission->outcomes[i].status;
     }
     if (status == STATUS_ok) {
@@ -332,9 +303,54 @@ void decide_atomic(struct books *books, struct submission *submission) {
     refusal.status = (uint8_t)status;
     refusal.operation = i - 1;
     outcome_refuse(books, whole, &refusal);
-    if (submission->batch.has_key && status_is_remembered(status)) {
+    if (command_outcome_is_remembered(&submission->batch, status)) {
         struct command batch = submission->batch;
         batch.type = submission->commands[i - 1].type;
         remember_refusal(books, &batch, &refusal, whole);
     }
+}
+
+// ---- guarded submissions ----------------------------------------------------------------------
+
+// Its commands as the atomic batch that they are. Returns what it must wait for, or ok.
+static enum status decide_whole(struct books *books, const struct submission *submission) {
+    struct submission whole = *submission;
+    whole.guarded = false;
+    whole.atomic = true;
+    whole.batch = *submission->whole;
+    decide_atomic(books, &whole);
+    return outcome_is_passing(&whole.batch_outcome) ? (enum status)whole.batch_outcome.status
+                                                    : STATUS_ok;
+}
+
+// The place in the log is looked at first and moved last, behind what was done: all in one round.
+void decide_guarded(struct books *books, struct submission *submission) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct fetched fetched;
+    struct record record;
+    struct refusal refusal;
+    memset(whole, 0, sizeof(*whole));
+    fetch(books, &submission->batch, &fetched);
+    enum status status = decide(&submission->batch, &fetched.docket, &record, &refusal);
+    uint32_t done = 0;
+    if (status == STATUS_ok && submission->whole != NULL) {
+        status = decide_whole(books, submission);
+        done = status == STATUS_ok ? submission->count : 0;
+    }
+    for (; status == STATUS_ok && done < submission->count; done++) {
+        struct record made;
+        (void)decide_one(books, &submission->commands[done], false, &submission->outcomes[done],
+                         &made);
+        if (outcome_is_passing(&submission->outcomes[done]))
+            status = (enum status)submission->outcomes[done].status;
+        if (status != STATUS_ok)
+            break;
+    }
+    submission_guard_stops(submission, done, status);
+    whole->cursor = *fetched.docket.cursor;
+    if (done == 0)
+        return;
+    submission_guard_ends(submission, done, &record);
+    outcome_point(whole, &record, effect_take(books, &record, &fetched));
+    count(&books->stats.records);
 }

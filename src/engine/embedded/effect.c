@@ -12,7 +12,7 @@ struct touched {
     struct withdrawal_item *withdrawal;
     struct refund_item *refund;
     struct key_item *key;
-    uint32_t debit_habits, credit_habits; // of who pays (or is deposited to) and is paid
+    struct habits_item *payer, *payee; // whose habits count: who pays or is deposited to, is paid
     bool wallet_added, hold_added, withdrawal_added;
 };
 
@@ -40,6 +40,10 @@ static uint32_t withdrawal_index(const struct state *state, const struct withdra
     return (uint32_t)(((const uint8_t *)item - state->withdrawals.bytes) / sizeof(*item));
 }
 
+static uint32_t habits_index(const struct state *state, const struct habits_item *item) {
+    return (uint32_t)(((const uint8_t *)item - state->habits.bytes) / sizeof(*item));
+}
+
 static uint32_t refund_index(const struct state *state, const struct refund_item *item) {
     return (uint32_t)(((const uint8_t *)item - state->refunds.bytes) / sizeof(*item));
 }
@@ -52,24 +56,48 @@ static uint32_t currency_index(const struct state *state, const struct currency 
 
 // ---- taking a record onto the state -----------------------------------------------------------
 
-static void mark_all(struct books *books, const struct touched *touched, bool before) {
-    void (*mark)(struct undo *, struct state *, enum undo_kind, uint32_t) =
-        before ? undo_touch : undo_touched;
+static void wallet_begins(struct books *books, struct wallet_item *item) {
+    if (item != NULL && undo_begins(&books->undo, &item->sequence))
+        undo_save(&books->undo, &books->state, UNDO_WALLET,
+                  state_wallet_index(&books->state, item));
+}
+
+static void habits_begin(struct books *books, struct habits_item *item) {
+    if (item != NULL && undo_begins(&books->undo, &item->sequence))
+        undo_save(&books->undo, &books->state, UNDO_HABITS, habits_index(&books->state, item));
+}
+
+static void all_begin(struct books *books, const struct touched *touched) {
     struct state *state = &books->state;
-    if (touched->debit != NULL)
-        mark(&books->undo, state, UNDO_WALLET, state_wallet_index(state, touched->debit));
-    if (touched->credit != NULL)
-        mark(&books->undo, state, UNDO_WALLET, state_wallet_index(state, touched->credit));
+    wallet_begins(books, touched->debit);
+    wallet_begins(books, touched->credit);
+    habits_begin(books, touched->payer);
+    habits_begin(books, touched->payee);
     if (touched->hold != NULL)
-        mark(&books->undo, state, UNDO_HOLD, state_hold_index(state, touched->hold));
+        undo_touch(&books->undo, state, UNDO_HOLD, state_hold_index(state, touched->hold));
     if (touched->withdrawal != NULL)
-        mark(&books->undo, state, UNDO_WITHDRAWAL, withdrawal_index(state, touched->withdrawal));
-    if (touched->debit_habits != 0)
-        mark(&books->undo, state, UNDO_HABITS, touched->debit_habits);
-    if (touched->credit_habits != 0)
-        mark(&books->undo, state, UNDO_HABITS, touched->credit_habits);
+        undo_touch(&books->undo, state, UNDO_WITHDRAWAL,
+                   withdrawal_index(state, touched->withdrawal));
     if (touched->refund != NULL)
-        mark(&books->undo, state, UNDO_REFUND, refund_index(state, touched->refund));
+        undo_touch(&books->undo, state, UNDO_REFUND, refund_index(state, touched->refund));
+}
+
+static void all_end(struct books *books, const struct touched *touched) {
+    struct undo *undo = &books->undo;
+    if (touched->debit != NULL)
+        undo_ends(undo, &touched->debit->sequence);
+    if (touched->credit != NULL)
+        undo_ends(undo, &touched->credit->sequence);
+    if (touched->payer != NULL)
+        undo_ends(undo, &touched->payer->sequence);
+    if (touched->payee != NULL)
+        undo_ends(undo, &touched->payee->sequence);
+    if (touched->hold != NULL)
+        undo_ends(undo, &touched->hold->sequence);
+    if (touched->withdrawal != NULL)
+        undo_ends(undo, &touched->withdrawal->sequence);
+    if (touched->refund != NULL)
+        undo_ends(undo, &touched->refund->sequence);
 }
 
 static void take_transaction(struct books *books, uint64_t position,
@@ -169,21 +197,25 @@ static uint32_t spending_of(struct books *books, const struct record *record,
 }
 
 // Where is counted what somebody usually does; made when it is the first that counts.
-static uint32_t habits_of(struct state *state, struct wallet_item *item) {
+static struct habits_item *habits_of(struct state *state, struct wallet_item *item) {
     if (item->habits == 0)
         item->habits = table_add(&state->habits);
-    return item->habits;
+    return state_habits_at(state, item->habits);
 }
 
 static void find_habits(struct books *books, const struct record *record,
-                        struct touched *touched) {
-    struct wallet_item *payer = touched->debit != NULL ? touched->debit : touched->credit;
+                        struct touched *touched, struct docket *docket) {
     if (!record->judged)
         return;
-    if (habits_concern_payer(record))
-        touched->debit_habits = habits_of(&books->state, payer);
-    if (habits_concern_payee(record))
-        touched->credit_habits = habits_of(&books->state, touched->credit);
+    if (habits_concern_payer(record)) {
+        touched->payer = habits_of(&books->state,
+                                   touched->debit != NULL ? touched->debit : touched->credit);
+        docket->habits = &touched->payer->habits;
+    }
+    if (habits_concern_payee(record)) {
+        touched->payee = habits_of(&books->state, touched->credit);
+        docket->counterparty_habits = &touched->payee->habits;
+    }
 }
 
 // The keeper reads it beside the writer.
@@ -223,12 +255,8 @@ static money_total take(struct books *books, uint64_t position, const struct rec
         take_alarm(books, &record->alarm);
         return 0;
     }
-    find_habits(books, record, touched);
-    mark_all(books, touched, true);
-    if (touched->debit_habits != 0)
-        docket.habits = &state_habits_at(state, touched->debit_habits)->habits;
-    if (touched->credit_habits != 0)
-        docket.counterparty_habits = &state_habits_at(state, touched->credit_habits)->habits;
+    find_habits(books, record, touched, &docket);
+    all_begin(books, touched);
     uint32_t spending = spending_of(books, record, touched, &docket);
     if (record->kind == RECORD_TRANSACTION) {
         take_transaction(books, position, record, touched, &docket);
@@ -253,7 +281,7 @@ static money_total take(struct books *books, uint64_t position, const struct rec
         state_hold_list(state, touched->hold);
     if (spending != 0)
         undo_touched(&books->undo, state, UNDO_SPENDING, spending);
-    mark_all(books, touched, false);
+    all_end(books, touched);
     return docket.unaccounted;
 }
 
@@ -308,9 +336,13 @@ static void seal(struct books *books, const struct record *record, struct buffer
                  size_t start) {
     if (record->kind == RECORD_DATA_KEY)
         data_keys_forget(books->data_keys, record->data_key.number);
-    if (books->engine.vault == NULL || !record_kind_seals(record->kind))
+    if (books->engine.vault == NULL)
         return;
-    uint64_t owner;
+    uint64_t owner = 0;
+    if (!record_kind_seals(record->kind)) {
+        record_seal(buffer, start, books->engine.vault, owner);
+        return;
+    }
     if (record->kind == RECORD_WALLET && record->operation == COMMAND_WALLET_OPEN)
         owner = owner_mark(books->hash_seed, record->wallet.owner);
     else
@@ -365,6 +397,17 @@ uint64_t effect_take(struct books *books, struct record *record, struct fetched 
             touched.key->rotated = position;
         state_key_publish(state, (uint32_t)(touched.key - state->key_items));
     }
+    effect_index(books, position, record);
+    return position;
+}
+
+uint64_t effect_add(struct books *books, const struct record *record) {
+    CHECK(record->kind == RECORD_REFUSAL || record->kind == RECORD_BATCH);
+    uint64_t position = journal_next_position(books->journal);
+    struct buffer *buffer = journal_round_buffer(books->journal);
+    size_t start = buffer->size;
+    record_encode(record, buffer);
+    seal(books, record, buffer, start);
     effect_index(books, position, record);
     return position;
 }

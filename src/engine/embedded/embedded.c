@@ -52,8 +52,9 @@ static uint64_t books_published_end(struct engine *engine) {
     return journal_published(((struct books *)engine)->journal);
 }
 
-static void books_wallets(struct engine *engine,
-                          void (*each)(void *context, const struct wallet *wallet), void *context) {
+static enum status books_wallets(struct engine *engine,
+                                 void (*each)(void *context, const struct wallet *wallet),
+                                 void *context) {
     struct books *books = (struct books *)engine;
     struct wallet_item item;
     for (uint32_t i = 1; i < table_count(&books->state.wallets); i++) {
@@ -62,11 +63,13 @@ static void books_wallets(struct engine *engine,
             each(context, &item.wallet);
     }
     books_settle(books);
+    return STATUS_ok;
 }
 
-static void books_habits(struct engine *engine,
-                         void (*each)(void *context, struct id wallet, const struct habits *habits),
-                         void *context) {
+static enum status books_habits(struct engine *engine,
+                                void (*each)(void *context,
+                                             struct id wallet, const struct habits *habits),
+                                void *context) {
     struct books *books = (struct books *)engine;
     struct wallet_item item;
     struct habits_item own;
@@ -80,10 +83,12 @@ static void books_habits(struct engine *engine,
             each(context, item.wallet.id, &own.habits);
     }
     books_settle(books);
+    return STATUS_ok;
 }
 
-static void books_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),
-                        void *context) {
+static enum status books_holds(struct engine *engine,
+                               void (*each)(void *context, const struct hold *hold),
+                               void *context) {
     struct books *books = (struct books *)engine;
     struct hold_item item;
     for (uint32_t i = 1; i < table_count(&books->state.holds); i++) {
@@ -92,11 +97,13 @@ static void books_holds(struct engine *engine, void (*each)(void *context, const
             each(context, &item.hold);
     }
     books_settle(books);
+    return STATUS_ok;
 }
 
-static void books_withdrawals(struct engine *engine,
-                              void (*each)(void *context, const struct withdrawal *withdrawal),
-                              void *context) {
+static enum status books_withdrawals(struct engine *engine,
+                                     void (*each)(void *context,
+                                                  const struct withdrawal *withdrawal),
+                                     void *context) {
     struct books *books = (struct books *)engine;
     struct withdrawal_item item;
     for (uint32_t i = 1; i < table_count(&books->state.withdrawals); i++) {
@@ -105,6 +112,7 @@ static void books_withdrawals(struct engine *engine,
             each(context, &item.withdrawal);
     }
     books_settle(books);
+    return STATUS_ok;
 }
 
 static uint32_t books_currencies(struct engine *engine, struct currency_account *ret_accounts,
@@ -169,8 +177,8 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .checkpoint_age_ms = checkpoint_ms == 0 ? 0 : clock_now_ms() - checkpoint_ms,
         .memory_state_bytes =
             (uint64_t)table_count(&state->wallets) * sizeof(struct wallet_item) +
-            (uint64_t)table_count(&state->holds) * sizeof(struct hold_item) +
-            (uint64_t)table_count(&state->withdrawals) * sizeof(struct withdrawal_item),
+            ended_memory_bytes(&books->ended_holds) +
+            ended_memory_bytes(&books->ended_withdrawals),
         .memory_index_bytes = index.table_memory_bytes + index.run_memory_bytes,
         .storage_full = journal.storage_full,
     };
@@ -181,6 +189,8 @@ static void books_free(struct books *books) {
     journal_close(books->journal);
     index_close(books->index);
     data_keys_close(books->data_keys);
+    ended_done(&books->ended_holds);
+    ended_done(&books->ended_withdrawals);
     if (books->disk != NULL)
         books->disk->driver->done(books->disk);
     folder_unlock(books->lock_file);
@@ -344,7 +354,7 @@ static enum status replay(struct books *books, const struct embedded_options *op
     if (landmark.position > covered.position) {
         log_line(LOG_WARNING, "index",
                  "it does not reach the checkpoint; replaying the whole journal instead");
-        state_empty(&books->state);
+        books_empty(books);
         landmark = (struct landmark){0};
     }
     struct replaying replaying = {.books = books, .why = ret_why, .why_bytes = why_bytes};
@@ -353,6 +363,7 @@ static enum status replay(struct books *books, const struct embedded_options *op
             options->segment_bytes == 0 ? JOURNAL_SEGMENT_BYTES : options->segment_bytes,
         .free_bytes_min = options->free_bytes_min,
         .segment_ended = segment_ended,
+        .arrived = writer_arrived,
         .context = books,
         .moved_ms = books->engine.moved_ms,
         .moved_chain = books->moved_chain,
@@ -478,6 +489,9 @@ enum status embedded_open(const struct embedded_options *options, char *ret_why,
     books->checkpoint_bytes =
         options->checkpoint_bytes == 0 ? CHECKPOINT_BYTES : options->checkpoint_bytes;
     state_init(&books->state, &books->engine.seal);
+    ended_init(&books->ended_holds, &ended_kind_holds, &books->state.holds);
+    ended_init(&books->ended_withdrawals, &ended_kind_withdrawals,
+               &books->state.withdrawals);
     arena_init(&books->scratch, 1 << 16);
     inbox_init(&books->inbox);
     signal_gate_init(&books->published, 0, PUBLISH_SPIN_NS);

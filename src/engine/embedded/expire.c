@@ -17,7 +17,8 @@ static void expire_hold(struct books *books, uint32_t index) {
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
     struct outcome outcome;
-    decide_one(books, &command, false, &outcome);
+    struct record record;
+    (void)decide_one(books, &command, false, &outcome, &record);
     CHECK(outcome.status == STATUS_ok);
 }
 
@@ -30,7 +31,8 @@ static void expire_parked(struct books *books, uint32_t index) {
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
     struct outcome outcome;
-    decide_one(books, &command, false, &outcome);
+    struct record record;
+    (void)decide_one(books, &command, false, &outcome, &record);
     CHECK(outcome.status == STATUS_ok);
 }
 

@@ -208,8 +208,9 @@ struct emptying {
 
 static void note_to_empty(void *context, const char *name) {
     struct emptying *emptying = context;
-    static const char *const made[] = {"journal/", "index/",        "checkpoint",
-                                       BOOKS_NAME, DATA_KEYS_NAME, KEY_USES_NAME};
+    static const char *const made[] = {"journal/",     "index/",   "checkpoint",   "ended.holds",
+                                       "ended.withdrawals", BOOKS_NAME, DATA_KEYS_NAME,
+                                       KEY_USES_NAME};
     if (strcmp(name, "lock") == 0 || strcmp(name, MOVING_NAME) == 0)
         return;
     bool is_made = false;

@@ -322,6 +322,8 @@ enum status journal_open(struct disk *disk, const struct journal_options *option
     journal->is_new = true;
     journal->sha = sha256_open();
     journal_flight_init(&journal->flight);
+    journal->flight.arrived = options->arrived;
+    journal->flight.context = options->context;
     journal->segments = memory_take_zeroed(JOURNAL_SEGMENTS_MAX * sizeof(*journal->segments));
     enum status status = journal_supply_clear(disk);
     if (status == STATUS_ok)

@@ -31,6 +31,9 @@ struct journal_options {
     // Called on the writer's thread when a segment is full and its successor was taken: the index
     // seals its tables.
     void (*segment_ended)(void *context, uint64_t segment, uint64_t end_position, uint64_t time_ms);
+    // Called on the flight's own thread when a round that was begun has arrived or failed, and
+    // `is_over` says so. Must not wait for another flight. NULL: nobody wants to know.
+    void (*arrived)(void *context);
     void *context;
     // Of books that were moved here: their chain goes on from another one, and no round of theirs
     // that is made here is earlier. 0: they were born here.

@@ -82,6 +82,11 @@ static void *flight_main(void *context) {
         flight_lock(flight);
         atomic_store(&flight->state, FLIGHT_IDLE);
         (void)pthread_cond_broadcast(&flight->changed); // never fails
+        if (flight->arrived == NULL)
+            continue;
+        flight_unlock(flight);
+        flight->arrived(flight->context);
+        flight_lock(flight);
     }
     flight_unlock(flight);
     return NULL;

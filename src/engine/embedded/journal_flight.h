@@ -24,6 +24,8 @@ struct journal_flight {
     // The thread, made when it is first needed.
     bool has_thread;
     bool stop; // guarded by the lock
+    void (*arrived)(void *context); // as in journal_options; NULL: nobody wants to know
+    void *context;
     _Atomic int state;
     pthread_t thread;
     pthread_mutex_t lock;

@@ -9,6 +9,7 @@
 
 #define CRC_START   12
 #define CHAIN_START 48
+#define HALF_STEP   128 // a half is whole blocks of SHA-256
 #define NAME_PREFIX "journal/"
 #define NAME_SUFFIX ".segment"
 #define NAME_DIGITS 20
@@ -72,6 +73,17 @@ const char *journal_segment_header_read(const uint8_t *block,
     return NULL;
 }
 
+struct sha256 journal_round_chain(struct sha256_context *sha, const uint8_t *bytes, size_t size) {
+    const uint8_t *records = bytes + JOURNAL_ROUND_HEADER_BYTES;
+    size_t first = size / HALF_STEP * (HALF_STEP / 2);
+    struct sha256 halves[2];
+    sha256_pair(sha, slice_of(records, first), slice_of(records + first, size - first), halves);
+    sha256_begin(sha);
+    sha256_add(sha, slice_of(bytes + CHAIN_START, JOURNAL_ROUND_HEADER_BYTES - CHAIN_START));
+    sha256_add(sha, slice_of(halves, sizeof(halves)));
+    return sha256_end(sha);
+}
+
 void journal_round_seal(struct sha256_context *sha, struct journal_round_header *header,
                         uint8_t *bytes) {
     CHECK(header->position % JOURNAL_BLOCK_BYTES == 0);
@@ -79,9 +91,7 @@ void journal_round_seal(struct sha256_context *sha, struct journal_round_header 
     header->magic = JOURNAL_ROUND_MAGIC;
     header->version = JOURNAL_FORMAT_VERSION;
     memcpy(bytes, header, sizeof(*header));
-    sha256_begin(sha);
-    sha256_add(sha, slice_of(bytes + CHAIN_START, sizeof(*header) - CHAIN_START + header->size));
-    header->chain = sha256_end(sha);
+    header->chain = journal_round_chain(sha, bytes, header->size);
     memcpy(bytes, header, sizeof(*header));
     header->crc = crc32c(slice_of(bytes + CRC_START, sizeof(*header) - CRC_START));
     memcpy(bytes, header, sizeof(*header));

@@ -25,7 +25,7 @@
 //     0   8  "FLORINRD"
 //     8   4  CRC32C of bytes 12..160
 //    12   4  zero
-//    16  32  chain: SHA-256 of bytes 48..160+size
+//    16  32  chain: SHA-256 of bytes 48..160 and the SHA-256 of both halves of the records
 //    48  32  chain of the round before
 //    80  16  books
 //    96   8  sequence, from 1
@@ -39,6 +39,9 @@
 //   146   2  flags: 1 = closing, the server stopped cleanly here
 //   148  12  zero
 //   160      records (ledger/record.c), then zero to the block's end
+//
+// The first half of the records are size / 128 * 64 of their bytes, the second one is the rest:
+// two hashes at once take less than one of all, which was an eighth of a batch's time.
 //
 // The chain of the first round begins at SHA-256 of "florin journal" and the books' id; or, of
 // books that were moved here, where that of the others ended, which the file "books" says too. The
@@ -57,7 +60,7 @@
 //   J5  sequences are dense from 1
 //   J6  times never go back
 //   J7  each round names the chain and the start of the round before it
-//   J8  each round's chain is the SHA-256 of its bytes
+//   J8  each round's chain is the SHA-256 of its header and its halves
 //   J9  records fill a round exactly, as many as it says; a closing round, and only that, has none
 //   J10 zeros fill the last block of a round
 //   J11 the synced position never goes back and is not behind the round's own start
@@ -166,6 +169,8 @@ void journal_segment_header_seal(struct journal_segment_header *header);
 const char *journal_segment_header_read(const uint8_t *block,
                                         struct journal_segment_header *ret_header);
 
+// The chain of a round whose header and `size` bytes of records stand one behind the other.
+struct sha256 journal_round_chain(struct sha256_context *sha, const uint8_t *bytes, size_t size);
 // Fills in magic, version, chain and checksum of a round whose header and records stand one behind
 // the other at `bytes` (padding not counted), and writes the header to `bytes`.
 void journal_round_seal(struct sha256_context *sha, struct journal_round_header *header,

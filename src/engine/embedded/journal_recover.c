@@ -251,9 +251,7 @@ static const char *round_check_bytes(const struct journal *journal,
                                      const struct journal_round_header *header,
                                      const uint8_t *bytes) {
     uint64_t size = JOURNAL_ROUND_HEADER_BYTES + header->size;
-    sha256_begin(journal->sha);
-    sha256_add(journal->sha, slice_of(bytes + 48, size - 48));
-    struct sha256 chain = sha256_end(journal->sha);
+    struct sha256 chain = journal_round_chain(journal->sha, bytes, header->size);
     if (memcmp(&chain, &header->chain, sizeof(chain)) != 0)
         return "J8: the round's bytes do not agree with its chain";
     if (!journal_is_zero(bytes + size, journal_round_end(0, header->size) - size))

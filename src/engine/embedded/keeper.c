@@ -32,7 +32,8 @@ static bool checkpoint_is_due(struct books *books, struct landmark *ret_landmark
         return false;
     index_stats(books->index, &stats);
     uint64_t state_bytes =
-        (uint64_t)table_count(&books->state.wallets) * sizeof(struct wallet_item);
+        (uint64_t)table_count(&books->state.wallets) * sizeof(struct wallet_item) +
+        (uint64_t)table_count(&books->state.habits) * sizeof(struct habits_item);
     uint64_t between =
         state_bytes > books->checkpoint_bytes ? state_bytes : books->checkpoint_bytes;
     for (uint32_t i = books->landmark_count; i > 0; i--) {

@@ -29,6 +29,8 @@ static void read_wallet(struct books *books, const struct command *command,
         return;
     }
     outcome->wallet = item->wallet;
+    if (item->wallet.counters != 0)
+        outcome->spent = state_spending_at(&books->state, item->wallet.counters)->spent;
     outcome->has_version = true;
     outcome->version = item->wallet.version;
     outcome->record = outcome_position(item->details);

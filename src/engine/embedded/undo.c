@@ -59,15 +59,13 @@ void undo_added(struct undo *undo, struct state *state, enum undo_kind kind, uin
 }
 
 void undo_touch(struct undo *undo, struct state *state, enum undo_kind kind, uint32_t index) {
-    uint32_t *sequence = sequence_of(state, kind, index);
-    if (*sequence % 2 != 0) {
-        if (kind != UNDO_CURRENCY)
-            return; // saved already by this batch, or freshly added
-    } else {
-        table_change_begin(sequence);
-    }
-    if (!undo->active)
-        return;
+    bool saves = undo_begins(undo, sequence_of(state, kind, index));
+    if (saves || (undo->active && kind == UNDO_CURRENCY)) // all currencies have one sequence
+        undo_save(undo, state, kind, index);
+}
+
+void undo_save(struct undo *undo, const struct state *state, enum undo_kind kind, uint32_t index) {
+    CHECK(undo->active);
     struct undo_entry *entry = entry_add(undo, kind, index);
     switch (kind) {
     case UNDO_WALLET: entry->wallet = *state_wallet_at(state, index); break;
@@ -86,9 +84,7 @@ void undo_touch(struct undo *undo, struct state *state, enum undo_kind kind, uin
 }
 
 void undo_touched(struct undo *undo, struct state *state, enum undo_kind kind, uint32_t index) {
-    uint32_t *sequence = sequence_of(state, kind, index);
-    if (!undo->active && *sequence % 2 != 0)
-        table_change_end(sequence);
+    undo_ends(undo, sequence_of(state, kind, index));
 }
 
 void undo_keep(struct undo *undo, struct state *state) {

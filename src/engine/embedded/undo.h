@@ -43,6 +43,19 @@ struct undo {
 
 // Thread: the writer, all of them.
 void undo_begin(struct undo *undo, struct state *state);
+// The same as undo_touch and undo_touched where the item is at hand: most payments change two
+// wallets and nobody's batch. True: it is to be saved.
+static inline bool undo_begins(const struct undo *undo, uint32_t *sequence) {
+    if (*sequence % 2 != 0)
+        return false; // saved already by this batch, or freshly added
+    table_change_begin(sequence);
+    return undo->active;
+}
+static inline void undo_ends(const struct undo *undo, uint32_t *sequence) {
+    if (!undo->active && *sequence % 2 != 0)
+        table_change_end(sequence);
+}
+void undo_save(struct undo *undo, const struct state *state, enum undo_kind kind, uint32_t index);
 // Before an item is changed: within a batch it is saved (once), outside only marked as changing.
 void undo_touch(struct undo *undo, struct state *state, enum undo_kind kind, uint32_t index);
 // After an item was added, before it is filled.

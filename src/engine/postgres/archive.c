@@ -247,7 +247,7 @@ enum status archive_announce(struct archive *archive, uint64_t line, char *ret_w
     char query[QUERY_BYTES];
     (void)snprintf(query, sizeof(query),
                    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7886710); "
-                   "UPDATE books SET time_ms = time_ms; "
+                   "UPDATE books SET time_ms = time_ms; PERFORM heads_write(); "
                    "UPDATE extent SET archived = %" PRIu64 " WHERE archived < %" PRIu64 "; END $$",
                    line, line);
     return run(archive, query, ret_why);

@@ -52,9 +52,14 @@ void desk_clear(struct desk *desk) {
         desk->cursor_at[cursor_index(row->cursor.kind, row->cursor.slot)] = NULL;
     }
     desk->cursors.count = desk->legs.count = desk->arrivals.count = 0;
+    desk->arrivals_asked = false;
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
-    desk->currency_count = 0;
-    desk->saved_count = 0;
+    for (uint32_t i = 0; i < desk->currency_count; i++) {
+        desk->currencies[i].changed = false;
+        desk->currencies[i].transit_change = 0;
+    }
+    desk->away_count = 0;
+    desk->saved_count = desk->crossed = 0;
     desk->undoing = false;
     for (uint32_t i = 0; i < desk->key_count; i++)
         desk->key_rows[i].changed = false;
@@ -68,6 +73,7 @@ void desk_done(struct desk *desk) {
     for (size_t i = 0; i < sizeof(desk->out) / sizeof(desk->out[0]); i++)
         column_done(&desk->out[i]);
     each_map(desk, map_done);
+    desk_known_done(desk);
     column_done(&desk->sealing.destroyed);
     memory_free(desk->sealing.added.items);
     memory_free(desk->wallets.items);
@@ -113,7 +119,7 @@ struct hold_row *desk_hold(const struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number))
         return NULL;
-    struct hold_row *row = map_find(&desk->hold_map, map_number(number));
+    struct hold_row *row = map_find(&desk->hold_map, map_slot_number(id_slot(id), number));
     return row != NULL && row->present && id_equal(row->hold.id, id) ? row : NULL;
 }
 
@@ -141,7 +147,8 @@ struct withdrawal_row *desk_withdrawal(const struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number))
         return NULL;
-    struct withdrawal_row *row = map_find(&desk->withdrawal_map, map_number(number));
+    struct withdrawal_row *row =
+        map_find(&desk->withdrawal_map, map_slot_number(id_slot(id), number));
     return row != NULL && row->present && id_equal(row->withdrawal.id, id) ? row : NULL;
 }
 

@@ -6,21 +6,16 @@
 #include "engine/postgres/desk.h"
 #include "engine/postgres/link_rows.h"
 
-// Either the last batch of this node is what the books end with, and its heads stand; or it came
-// to nothing, or others wrote since: then they are as they were before it, and what changed comes.
-static void settle_heads(struct desk *desk) {
-    const struct sha256 *chain = &desk->counters.chain;
-    bool stands = memcmp(chain->bytes, desk->heads_chain.bytes, sizeof(chain->bytes)) == 0;
-    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        struct head *head = &desk->heads[slot];
-        if (head->added == 0)
-            continue;
-        if (stands)
-            head->before = head->chain;
-        else
-            head->chain = head->before;
-        head->added = 0;
-    }
+void row_take_place(const struct pg_result *result, int row, int column,
+                    struct row_place *ret_place) {
+    struct slice place = row_bytes(result, row, column);
+    CHECK(place.size == sizeof(*ret_place));
+    memcpy(ret_place, place.bytes, place.size);
+}
+
+// Whether what the desk keeps of the books is what they say.
+static bool is_of_books(const struct desk *desk, const struct sha256 *chain) {
+    return memcmp(chain->bytes, desk->counters.chain.bytes, sizeof(chain->bytes)) == 0;
 }
 
 // The earliest of what ends by itself, if there is any.
@@ -45,11 +40,14 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
         .transactions = (uint64_t)row_number(result, 0, 12),
         .keys_version = (uint64_t)row_number(result, 0, 13),
         .last_record = (uint64_t)row_number(result, 0, 15),
+        .heads_record = (uint64_t)row_number(result, 0, 32),
     };
     desk->end_record = (uint64_t)row_number(result, 0, 16);
     desk->archived = (uint64_t)row_number(result, 0, 21);
     desk->sealing.generation_now = row_number(result, 0, 22);
+    bool same_slots = desk->slots_version == row_number(result, 0, 23);
     desk->slots_version = row_number(result, 0, 23);
+    desk->heads_lag = (uint32_t)row_number(result, 0, 33);
     desk->shard_number = (uint32_t)row_number(result, 0, 24);
     desk->alarm = row_alarm(result, 0, 26);
     struct slice chain = row_bytes(result, 0, 14);
@@ -57,6 +55,9 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
     desk->before = *counters;
     desk->now_ms = clock_ms > counters->time_ms ? clock_ms : counters->time_ms;
+    desk_heads_settle(desk, same_slots);
+    desk->told.currencies =
+        !same_slots || !desk->currencies_known || !is_of_books(desk, &desk->currencies_chain);
     desk->told.keys = desk->keys_version != counters->keys_version;
     if (desk->told.keys)
         desk->key_count = 0; // all of them come
@@ -64,25 +65,47 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     desk->told.rules = row_number(result, 0, 27) != desk->rules_known;
     desk->told.due = is_due(desk, result, 28);
     desk->told.due_reviews = is_due(desk, result, 29);
-    settle_heads(desk);
+    // What the books keep is looked for when its time has come, perhaps in vain.
+    desk->told.next_due = desk->told.due && !row_is_null(result, 0, 34);
+    desk->next_due_ms = (uint64_t)row_number(result, 0, 34);
+    row_take_place(result, 0, 30, &desk->books_place);
+    desk_note_oldest(desk, row_number(result, 0, 31));
 }
 
-void desk_take_head(struct desk *desk, const struct pg_result *result, int row) {
-    uint64_t slot = (uint64_t)row_number(result, row, 0);
-    struct slice chain = row_bytes(result, row, 1);
-    CHECK(slot < LIMIT_SLOTS && chain.size == sizeof(desk->heads[slot].chain.bytes));
-    memcpy(desk->heads[slot].chain.bytes, chain.bytes, chain.size);
-    desk->heads[slot].before = desk->heads[slot].chain;
-    bool was_elsewhere = desk->heads[slot].is_elsewhere;
-    desk->heads[slot].is_elsewhere = row_number(result, row, 2) != 0;
-    desk->elsewhere_count += desk->heads[slot].is_elsewhere;
-    desk->elsewhere_count -= was_elsewhere;
+void desk_take_next_due(struct desk *desk, const struct pg_result *result) {
+    uint64_t next_ms = row_is_null(result, 0, 0) ? INT64_MAX : (uint64_t)row_number(result, 0, 0);
+    // Where something ends now the next batch looks for what comes behind it.
+    if (next_ms > desk->now_ms)
+        desk->next_due_ms = next_ms;
+}
+
+uint64_t desk_next_due(const struct desk *desk) {
+    uint64_t next_ms = desk->next_due_ms;
+    for (uint32_t i = 0; i < desk->holds.count; i++) {
+        const struct hold_row *row = desk->holds.items[i];
+        if (row->added && row->hold.expires_at_ms < next_ms)
+            next_ms = row->hold.expires_at_ms;
+    }
+    for (uint32_t i = 0; i < desk->parked.count; i++) {
+        const struct parked_row *row = desk->parked.items[i];
+        if (row->added && row->parked.expires_at_ms < next_ms)
+            next_ms = row->parked.expires_at_ms;
+    }
+    return next_ms;
+}
+
+void desk_forget_books(struct desk *desk) {
+    desk->keys_version = UINT64_MAX;
+    desk->slots_version = -1;
+    desk->currencies_known = false;
 }
 
 void desk_take_currency(struct desk *desk, const struct pg_result *result, int row) {
     CHECK(row_number(result, row, 0) == row && row < DESK_CURRENCIES_MAX);
-    desk->currencies[desk->currency_count++] =
-        (struct currency_row){.account = row_currency_account(result, row)};
+    struct currency_row *currency = &desk->currencies[desk->currency_count++];
+    *currency =
+        (struct currency_row){.account = row_currency_account(result, row), .is_there = true};
+    row_take_place(result, row, 8, &currency->place);
 }
 
 static struct slice own_key(struct desk *desk, const struct pg_result *result, int row) {

@@ -18,14 +18,17 @@ static void outcome_refuse(struct outcome *outcome, const struct refusal *refusa
     outcome->refusal = *refusal;
 }
 
-bool desk_earlier(const struct desk *desk, struct digest128 key, struct record *ret_record,
+bool desk_earlier(struct desk *desk, struct digest128 key, struct record *ret_record,
                   uint64_t *ret_position) {
     const char *why;
     const struct answer_row *answer = map_find(&desk->answer_map, key);
     if (answer == NULL || answer->position == 0)
         return false;
     const struct record_row *row = desk_record(desk, answer->position);
-    CHECK(row != NULL && record_decode(row->bytes, ret_record, &why) == STATUS_ok);
+    CHECK(row != NULL);
+    // Half of its request's digest may be sealed.
+    struct slice bytes = desk_reveal(desk, &desk->arena, row->bytes);
+    CHECK(record_decode(bytes, ret_record, &why) == STATUS_ok);
     CHECK(ret_record->has_key && digest128_equal(ret_record->key, key));
     *ret_position = answer->position;
     return true;
@@ -89,6 +92,12 @@ static void remember_refusal(struct desk *desk, const struct command *command,
     count(&stats->records);
 }
 
+// A hold of another shard whose time is over: it ends there before anything else is done to it.
+static bool is_over_elsewhere(const struct desk *desk, const struct hold_row *hold) {
+    return hold != NULL && hold->legs != NULL && hold->hold.status == HOLD_OPEN &&
+           hold->hold.expires_at_ms <= desk->now_ms;
+}
+
 // Whether somebody else has locked a row that it may change.
 static bool is_blocked(const struct desk *desk, const struct command *command,
                        const struct found *found) {
@@ -96,7 +105,9 @@ static bool is_blocked(const struct desk *desk, const struct command *command,
            (found->wallet != NULL && found->wallet->blocked) ||
            (found->counterparty != NULL && found->counterparty->blocked) ||
            (found->hold != NULL && found->hold->blocked) ||
-           (found->withdrawal != NULL && found->withdrawal->blocked);
+           (found->withdrawal != NULL && found->withdrawal->blocked) ||
+           (found->transaction != NULL && found->transaction->blocked) ||
+           is_over_elsewhere(desk, found->hold);
 }
 
 static void set_aside(struct outcome *outcome, struct engine_stats *stats) {
@@ -135,10 +146,7 @@ static void decide_kept(struct desk *desk, const struct parked_row *row,
     kept_of(desk, row, &kept);
     desk_find(desk, &kept, &found);
     CHECK(!is_blocked(desk, &kept, &found));
-    enum status status = STATUS_across_shards; // it was kept before its things came apart
-    refusal = (struct refusal){.status = STATUS_across_shards};
-    if (!desk_lacks_legs(desk, &kept) && !desk_reaches_across(desk, &kept, &found))
-        status = decide(&kept, &found.docket, &record, &refusal);
+    enum status status = decide(&kept, &found.docket, &record, &refusal);
     if (status == STATUS_ok) {
         (void)desk_take(desk, &record, &found);
         count(&stats->records);
@@ -198,10 +206,42 @@ static void write_finding(struct desk *desk, const struct record *made, struct f
                           struct engine_stats *stats) {
     struct record record;
     uint64_t locator = number_locator(desk_next_number(desk), desk->now_ms);
-    struct id id = id_make(&desk->seal, desk->now_ms, id_slot(found->docket.wallet->id), locator);
+    struct id id = id_make(&desk->seal, desk->now_ms, desk_slot_of_parked(desk, found), locator);
     review_flag_facts(made, &found->docket, id, &record);
     (void)desk_take(desk, &record, found);
     count(&stats->records);
+}
+
+// What another shard has came along with an operation away from its home: what it names there, and
+// what is remembered under its key, which nobody else has in hand. Else it is turned away, or
+// waits.
+static bool guest_waits(struct desk *desk, const struct command *command, struct outcome *outcome,
+                        struct engine_stats *stats) {
+    if (!desk_is_guest(desk, command))
+        return false;
+    const struct answer_row *answer =
+        command->has_key ? desk_legs_answer(desk, command->key) : NULL;
+    if (!desk_legs_has_thing(desk, command) || (command->has_key && answer == NULL)) {
+        desk_turn_away(outcome);
+        return true;
+    }
+    if (answer == NULL || !answer->is_blocked)
+        return false;
+    set_aside(outcome, stats);
+    return true;
+}
+
+// An answer that another shard remembers is told here, too, so that whoever remembers the batch has
+// it.
+static void tell_answer(struct desk *desk, const struct command *command, uint64_t position,
+                        struct outcome *outcome) {
+    struct record told;
+    const char *why;
+    CHECK(position >= DESK_AWAY && outcome->replayed);
+    uint64_t here = desk_tell(desk, position, desk_answer(desk, command->key)->opened);
+    CHECK(record_decode(desk_record(desk, here)->bytes, &told, &why) == STATUS_ok);
+    outcome->opening = slice_of(NULL, 0);
+    outcome_point(outcome, &told, here);
 }
 
 void desk_decide(struct desk *desk, const struct command *command, bool in_atomic,
@@ -211,27 +251,30 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     uint64_t position;
     memset(outcome, 0, sizeof(*outcome));
     count(&stats->commands);
-    if (!in_atomic && desk_is_elsewhere(desk, command_home_slot(command))) {
+    if (!in_atomic && desk_home_is_elsewhere(desk, command)) {
         desk_turn_away(outcome);
         return;
     }
+    if (in_atomic && guest_waits(desk, command, outcome, stats))
+        return;
     if (command->has_key && desk_earlier(desk, command->key, &record, &position)) {
+        if (desk_lacks_parties(desk, command, &record, outcome))
+            return;
         outcome_replay(desk, command, &record, position, outcome, stats);
+        if (position >= DESK_AWAY && outcome->status == STATUS_ok)
+            tell_answer(desk, command, position, outcome);
         return;
     }
     struct found found;
     struct refusal refusal;
     if (command->type == COMMAND_RULES && desk_rules_are_in_force(desk, command))
         return;
-    if (desk_lacks_legs(desk, command)) {
-        desk_turn_away(outcome);
+    if (desk_lacks(desk, command, outcome))
         return;
-    }
+    if (in_atomic && desk_is_guest(desk, command))
+        desk_tell_opening(desk, command);
+    uint32_t crossed = desk->crossed;
     desk_find(desk, command, &found);
-    if (desk_reaches_across(desk, command, &found)) {
-        outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
-        return;
-    }
     if (is_blocked(desk, command, &found)) {
         set_aside(outcome, stats);
         return;
@@ -244,51 +287,19 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
             remember_refusal(desk, command, &refusal, outcome, stats);
         return;
     }
-    if (record.kind == RECORD_PARKED && desk_needs_legs(desk, command)) {
-        // Whoever decides it later comes without legs.
-        outcome_refuse(outcome, &(struct refusal){.status = STATUS_across_shards}, stats);
-        return;
-    }
     if (record.kind == RECORD_PARKED) {
         decide_parked(desk, command, in_atomic, &record, &found, outcome, stats);
+        outcome->crosses = desk->crossed != crossed;
         return;
     }
     position = desk_take(desk, &record, &found);
     outcome->status = STATUS_ok;
+    outcome->crosses = desk->crossed != crossed;
     outcome_point(outcome, &record, position);
     desk_hide(desk, command, &record, outcome);
     count(&stats->records);
     if (record.judged && desk->verdict.action == RULE_FLAG)
         write_finding(desk, &record, &found, stats);
-}
-
-// ---- guarded submissions ----------------------------------------------------------------------
-
-// The place in the log is looked at first and moved last, behind what was done: all in one commit.
-static void decide_guarded(struct desk *desk, struct submission *submission,
-                           struct engine_stats *stats) {
-    struct outcome *whole = &submission->batch_outcome;
-    struct found found;
-    struct record record;
-    struct refusal refusal;
-    memset(whole, 0, sizeof(*whole));
-    desk_find(desk, &submission->batch, &found);
-    enum status status = decide(&submission->batch, &found.docket, &record, &refusal);
-    uint32_t done = 0;
-    for (; status == STATUS_ok && done < submission->count; done++) {
-        desk_decide(desk, &submission->commands[done], false, &submission->outcomes[done], stats);
-        if (outcome_is_passing(&submission->outcomes[done]))
-            status = (enum status)submission->outcomes[done].status;
-        if (status != STATUS_ok)
-            break;
-    }
-    submission_guard_stops(submission, done, status);
-    whole->cursor = *found.docket.cursor;
-    if (done == 0)
-        return;
-    submission_guard_ends(submission, done, &record);
-    outcome_point(whole, &record, desk_take(desk, &record, &found));
-    count(&stats->records);
 }
 
 // ---- atomic batches ---------------------------------------------------------------------------
@@ -303,6 +314,42 @@ static void lose_batch(struct submission *submission, uint32_t index, struct eng
     submission->batch_outcome.replayed = false;
 }
 
+// The record that answered an operation of an earlier batch. Returns its position, with bit 0 as
+// there.
+static uint64_t answer_of(const struct desk *desk, const struct batch_facts *batch, uint32_t index,
+                          struct record *ret_record) {
+    const char *why;
+    uint64_t at;
+    memcpy(&at, batch->positions.bytes + index * sizeof(at), sizeof(at));
+    const struct record_row *row = desk_record(desk, at & ~UINT64_C(7));
+    CHECK(row != NULL && record_decode(row->bytes, ret_record, &why) == STATUS_ok);
+    return at;
+}
+
+// Whose its answers are must be known to answer somebody bound again. Then all of them come again
+// with what any of them lacks.
+static bool lacks_parties(struct desk *desk, struct submission *submission,
+                          const struct batch_facts *batch) {
+    struct outcome *whole = &submission->batch_outcome;
+    bool lacks = false, waits = false;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct record record;
+        struct outcome *outcome = &submission->outcomes[i];
+        (void)answer_of(desk, batch, i, &record);
+        memset(outcome, 0, sizeof(*outcome));
+        if (!desk_lacks_parties(desk, &submission->commands[i], &record, outcome))
+            continue;
+        lacks = lacks || outcome->elsewhere;
+        waits = waits || outcome->aside;
+    }
+    if (lacks)
+        desk_turn_away(whole);
+    else if (waits)
+        outcome_end(whole, STATUS_busy);
+    whole->aside = waits && !lacks;
+    return lacks || waits;
+}
+
 static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
@@ -311,13 +358,11 @@ static void replay_batch(struct desk *desk, struct submission *submission,
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
+    if (lacks_parties(desk, submission, &earlier->batch))
+        return;
     for (uint32_t i = 0; i < submission->count; i++) {
         struct record record;
-        const char *why;
-        uint64_t at;
-        memcpy(&at, earlier->batch.positions.bytes + i * sizeof(at), sizeof(at));
-        const struct record_row *row = desk_record(desk, at & ~UINT64_C(7));
-        CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+        uint64_t at = answer_of(desk, &earlier->batch, i, &record);
         struct outcome *outcome = &submission->outcomes[i];
         memset(outcome, 0, sizeof(*outcome));
         if (!desk_may_see(desk, &submission->commands[i], &record)) {
@@ -333,22 +378,7 @@ static void replay_batch(struct desk *desk, struct submission *submission,
 
 static void remember_batch(struct desk *desk, const struct submission *submission) {
     uint64_t *positions = arena_take(&desk->arena, submission->count * sizeof(*positions));
-    for (uint32_t i = 0; i < submission->count; i++) {
-        const struct outcome *outcome = &submission->outcomes[i];
-        CHECK(outcome->record.size % 8 == 0 && outcome->record.size != 0);
-        positions[i] = outcome->record.size | (outcome->replayed ? 1 : 0);
-    }
-    struct record record = {
-        .kind = RECORD_BATCH,
-        .operation = submission->commands[0].type,
-        .has_key = true,
-        .time_ms = desk->now_ms,
-        .origin = submission->batch.origin,
-        .key = submission->batch.key,
-        .request = submission->batch.request,
-        .batch = {.count = submission->count,
-                  .positions = slice_of(positions, submission->count * sizeof(*positions))},
-    };
+    struct record record = submission_batch_record(submission, desk->now_ms, positions);
     (void)desk_add_record(desk, &record, command_home_slot(&submission->commands[0]));
 }
 
@@ -358,17 +388,24 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     struct record earlier;
     uint64_t position;
     memset(whole, 0, sizeof(*whole));
+    // Answers given again may have texts under keys of other shards' owners.
+    if (desk->sealing.vault != NULL && desk_lacks_in_batch(desk, submission))
+        return;
     if (submission->batch.has_key &&
         desk_earlier(desk, submission->batch.key, &earlier, &position)) {
         replay_batch(desk, submission, &earlier, position, stats);
         return;
     }
+    if (desk_lacks_in_batch(desk, submission))
+        return;
     desk_undo_begin(desk);
+    desk->guest_slot = command_home_slot(&submission->commands[0]);
     uint32_t i = 0;
     enum status status = STATUS_ok;
     for (; i < submission->count && status == STATUS_ok; i++) {
-        desk_decide(desk, &submission->commands[i], true, &submission->outcomes[i], stats);
-        status = submission->outcomes[i].status;
+        struct outcome *outcome = &submission->outcomes[i];
+        desk_decide(desk, &submission->commands[i], true, outcome, stats);
+        status = outcome->status;
     }
     if (status == STATUS_ok) {
         desk_undo_keep(desk);
@@ -383,11 +420,67 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     outcome_refuse(whole, &refusal, stats);
     whole->aside = submission->outcomes[i - 1].aside;
     whole->elsewhere = submission->outcomes[i - 1].elsewhere;
-    if (submission->batch.has_key && status_is_remembered(status)) {
+    if (command_outcome_is_remembered(&submission->batch, status)) {
         struct command batch = submission->batch;
         batch.type = submission->commands[i - 1].type;
+        batch.wallet = batch.subject = (struct id){0}; // its home is its first operation's
+        batch.slot = (uint16_t)command_home_slot(&submission->commands[0]);
         remember_refusal(desk, &batch, &refusal, whole, stats);
     }
+}
+
+// ---- guarded submissions ----------------------------------------------------------------------
+
+// Its commands as the atomic batch that they are. Returns what it must wait for, or ok.
+static enum status decide_whole(struct desk *desk, const struct submission *submission,
+                                struct engine_stats *stats, bool *ret_elsewhere) {
+    struct submission whole = *submission;
+    whole.guarded = false;
+    whole.atomic = true;
+    whole.batch = *submission->whole;
+    decide_atomic(desk, &whole, stats);
+    *ret_elsewhere = whole.batch_outcome.elsewhere;
+    return outcome_is_passing(&whole.batch_outcome) ? (enum status)whole.batch_outcome.status
+                                                    : STATUS_ok;
+}
+
+// The place in the log is looked at first and moved last, behind what was done: all in one commit.
+static void decide_guarded(struct desk *desk, struct submission *submission,
+                           struct engine_stats *stats) {
+    struct outcome *whole = &submission->batch_outcome;
+    struct found found;
+    struct record record;
+    struct refusal refusal;
+    memset(whole, 0, sizeof(*whole));
+    desk_find(desk, &submission->batch, &found);
+    enum status status = decide(&submission->batch, &found.docket, &record, &refusal);
+    uint32_t done = 0;
+    bool is_elsewhere = false;
+    if (status == STATUS_ok && submission->whole != NULL) {
+        status = decide_whole(desk, submission, stats, &is_elsewhere);
+        done = status == STATUS_ok ? submission->count : 0;
+    }
+    for (; status == STATUS_ok && done < submission->count; done++) {
+        desk_decide(desk, &submission->commands[done], false, &submission->outcomes[done], stats);
+        if (outcome_is_passing(&submission->outcomes[done]))
+            status = (enum status)submission->outcomes[done].status;
+        is_elsewhere = done == 0 && submission->outcomes[0].elsewhere;
+        if (status != STATUS_ok)
+            break;
+    }
+    // Nothing was done, and what is lacking is known: all of it comes again with that.
+    if (status != STATUS_ok && is_elsewhere) {
+        desk_turn_away(whole);
+        whole->cursor = *found.docket.cursor;
+        return;
+    }
+    submission_guard_stops(submission, done, status);
+    whole->cursor = *found.docket.cursor;
+    if (done == 0)
+        return;
+    submission_guard_ends(submission, done, &record);
+    outcome_point(whole, &record, desk_take(desk, &record, &found));
+    count(&stats->records);
 }
 
 void desk_decide_submission(struct desk *desk, struct submission *submission,
@@ -406,7 +499,7 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
         const struct command *command = &submission->commands[i];
         if (desk_was_decided(submission, i))
             continue;
-        if (desk_is_elsewhere(desk, command_home_slot(command)))
+        if (desk_home_is_elsewhere(desk, command))
             desk_turn_away(&submission->outcomes[i]);
         else if (command_is_read(command->type))
             desk_read(desk, command, &submission->outcomes[i]);
@@ -423,8 +516,8 @@ uint32_t desk_expire_due(struct desk *desk, struct engine_stats *stats) {
     uint32_t ended = 0;
     for (uint32_t i = 0; i < desk->due.count; i++) {
         const struct hold_row *hold = desk->due.items[i];
-        if (hold->hold.expires_at_ms > desk->now_ms)
-            continue;
+        if (hold->hold.expires_at_ms > desk->now_ms || hold->hold.status != HOLD_OPEN)
+            continue; // or it has ended by what arrived just now
         struct command command = {
             .type = COMMAND_EXPIRE,
             .subject = hold->hold.id,

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/postgres/desk.h"
+#include "engine/postgres/number.h"
 #include "engine/postgres/record_rows.h"
 #include "ledger/habits.h"
 
@@ -31,7 +32,7 @@ uint64_t desk_add_record(struct desk *desk, const struct record *record, uint32_
 
 // ---- history ----------------------------------------------------------------------------------
 
-static void history_fill(struct posting_side *side, const struct wallet_row *row) {
+void desk_history_fill(struct posting_side *side, const struct wallet_row *row) {
     if (row == NULL || row->legs != NULL) // its own shard counts
         return;
     side->number = row->last_number + 1;
@@ -42,7 +43,7 @@ static void history_fill(struct posting_side *side, const struct wallet_row *row
     CHECK(side->previous != 0 || side->number == 1);
 }
 
-static void history_take(struct wallet_row *row, const struct posting_side *side,
+void desk_history_take(struct wallet_row *row, const struct posting_side *side,
                          uint64_t position) {
     if (row == NULL || row->legs != NULL)
         return;
@@ -59,7 +60,7 @@ static void *add_row(struct desk *desk, struct rows *rows, size_t size) {
     return row;
 }
 
-static void change_wallet(struct desk *desk, struct wallet_row *row) {
+void desk_change_wallet(struct desk *desk, struct wallet_row *row) {
     if (row == NULL)
         return;
     desk_touch(desk, row, sizeof(*row));
@@ -75,15 +76,17 @@ static void change_currency(struct desk *desk, uint16_t number) {
     struct currency_row *row = &desk->currencies[number];
     desk_touch(desk, row, sizeof(*row));
     row->changed = true;
+    desk->currencies_known = false;
 }
 
-static void pass_transit(struct desk *desk, uint16_t number, int64_t amount) {
-    struct currency_row *row = &desk->currencies[number];
+void desk_pass_transit(struct desk *desk, uint16_t currency, int64_t amount) {
+    struct currency_row *row = &desk->currencies[currency];
     desk_touch(desk, row, sizeof(*row));
     row->transit_change += amount;
+    desk->currencies_known = false;
 }
 
-static uint16_t currency_of_new(struct desk *desk, const struct currency *currency) {
+static uint16_t currency_of(struct desk *desk, const struct currency *currency) {
     uint16_t number;
     if (desk_currency(desk, currency, &number) == NULL) {
         CHECK(desk->currency_count < DESK_CURRENCIES_MAX);
@@ -91,22 +94,82 @@ static uint16_t currency_of_new(struct desk *desk, const struct currency *curren
         desk->currencies[number] = (struct currency_row){.account = {.currency = *currency}};
     }
     change_currency(desk, number);
+    return number;
+}
+
+static uint16_t currency_of_new(struct desk *desk, const struct currency *currency) {
+    uint16_t number = currency_of(desk, currency);
     desk->currencies[number].account.wallet_count++;
     return number;
 }
 
-static void take_transaction(struct desk *desk, struct record *record, struct found *found,
-                             uint64_t position) {
+// What comes in, or goes out, away from home may be the first of its currency here.
+static void know_currency(struct desk *desk, struct found *found) {
+    struct wallet_row *row = found->wallet;
+    if (row->legs == NULL || row->wallet.currency < desk->currency_count)
+        return;
+    row->wallet.currency = currency_of(desk, &row->currency);
+    found->docket.currency = &desk->currencies[row->wallet.currency].account;
+}
+
+// Of what leaves the wallets of this shard, or comes to them, the other side is in transit.
+static void pass_sides(struct desk *desk, const struct transaction_facts *facts,
+                       const struct wallet_row *debit, const struct wallet_row *credit) {
+    bool goes = posting_is_elsewhere(&facts->credit), comes = posting_is_elsewhere(&facts->debit);
+    const struct wallet_row *here = debit == NULL || (comes && credit != NULL) ? credit : debit;
+    if (goes != comes)
+        desk_pass_transit(desk, here->wallet.currency, goes ? -facts->amount : facts->amount);
+    desk->crossed += goes || comes ||
+                     (facts->bank_id.size != 0 &&
+                      desk_is_elsewhere(desk, id_slot_of_owner(facts->bank_id)));
+}
+
+// What is opened for a wallet of another shard becomes a row there.
+static void *row_of_new(struct desk *desk, struct rows *rows, size_t size, bool is_away,
+                        uint64_t *counter) {
+    if (is_away)
+        return memset(arena_take(&desk->arena, size), 0, size);
+    (*counter)++;
+    return add_row(desk, rows, size);
+}
+
+static uint64_t number_of(const struct desk *desk, struct id id) {
+    uint64_t number = 0;
+    CHECK(number_of_id(&desk->seal, id, &number));
+    return number;
+}
+
+static void open_withdrawal(struct desk *desk, struct found *found, struct id id,
+                            uint64_t position) {
+    struct withdrawal_row *row =
+        row_of_new(desk, &desk->withdrawals, sizeof(*row), found->wallet->legs != NULL,
+                   &desk->counters.withdrawals);
+    row->number = number_of(desk, id);
+    row->added = true;
+    row->opened = position;
+    found->withdrawal = row;
+    found->docket.withdrawal = &row->withdrawal;
+}
+
+static void change_withdrawal(struct desk *desk, struct withdrawal_row *row, uint64_t position) {
+    desk_touch(desk, row, sizeof(*row));
+    row->changed = true;
+    row->closed = position;
+}
+
+void desk_settle(struct desk *desk, const struct record *record, struct found *found,
+                 uint64_t position) {
     const struct transaction_facts *facts = &record->transaction;
-    bool is_deposit = id_is_zero(facts->debit.wallet); // it comes from the world outside
-    struct wallet_row *debit = is_deposit ? NULL : found->wallet;
-    struct wallet_row *credit = is_deposit ? found->wallet : found->counterparty;
-    change_wallet(desk, debit);
-    change_wallet(desk, credit);
-    if (credit != NULL && credit->legs != NULL) // it leaves the wallets of this shard
-        pass_transit(desk, found->wallet->wallet.currency, -facts->amount);
-    if (facts->external_total != 0)
-        change_currency(desk, found->wallet->wallet.currency);
+    if (record->operation == COMMAND_WITHDRAWAL)
+        open_withdrawal(desk, found, facts->subject, position);
+    if (found->withdrawal == NULL)
+        return;
+    change_withdrawal(desk, found->withdrawal, position);
+    found->docket.withdrawal = &found->withdrawal->withdrawal;
+    found->withdrawal->bank_id = arena_copy(&desk->arena, facts->bank_id);
+}
+
+static void change_subjects(struct desk *desk, struct found *found) {
     if (found->hold != NULL) {
         desk_touch(desk, found->hold, sizeof(*found->hold));
         found->hold->changed = true;
@@ -115,29 +178,31 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
         desk_touch(desk, found->transaction, sizeof(*found->transaction));
         found->transaction->changed = true;
     }
-    if (record->operation == COMMAND_WITHDRAWAL) {
-        found->withdrawal = add_row(desk, &desk->withdrawals, sizeof(*found->withdrawal));
-        found->withdrawal->number = position / 8;
-        desk->counters.withdrawals++;
-        found->withdrawal->added = true;
-        found->withdrawal->opened = position;
-    } else if (found->withdrawal != NULL) {
-        desk_touch(desk, found->withdrawal, sizeof(*found->withdrawal));
-        found->withdrawal->changed = true;
-    }
-    if (found->withdrawal != NULL) {
-        found->docket.withdrawal = &found->withdrawal->withdrawal;
-        found->withdrawal->closed = position;
-        found->withdrawal->bank_id = arena_copy(&desk->arena, facts->bank_id);
-    }
+}
+
+static void take_transaction(struct desk *desk, struct record *record, struct found *found,
+                             uint64_t position) {
+    const struct transaction_facts *facts = &record->transaction;
+    bool is_deposit = id_is_zero(facts->debit.wallet); // it comes from the world outside
+    struct wallet_row *debit = is_deposit ? NULL : found->wallet;
+    struct wallet_row *credit = is_deposit ? found->wallet : found->counterparty;
+    desk_change_wallet(desk, debit);
+    desk_change_wallet(desk, credit);
+    if (is_deposit || id_is_zero(facts->credit.wallet))
+        know_currency(desk, found);
+    pass_sides(desk, facts, debit, credit);
+    if (facts->external_total != 0)
+        change_currency(desk, found->wallet->wallet.currency);
+    change_subjects(desk, found);
+    desk_settle(desk, record, found, position);
     apply(record, &found->docket);
     CHECK(found->docket.unaccounted == 0);
     if (found->transaction != NULL)
         found->transaction->refunded = found->purchase.refunded;
-    if (found->hold != NULL && found->hold->hold.status != HOLD_OPEN)
+    if (found->hold != NULL && found->hold->hold.status != HOLD_OPEN && found->hold->legs == NULL)
         desk->counters.holds_open--;
-    history_take(debit, &facts->debit, position);
-    history_take(credit, &facts->credit, position);
+    desk_history_take(debit, &facts->debit, position);
+    desk_history_take(credit, &facts->credit, position);
     if (facts->bank_id.size != 0) {
         struct bank_row *bank =
             desk_bank(desk, desk_bank_key(desk, currency_code(&facts->currency), facts->bank_id));
@@ -149,17 +214,19 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
 
 static void take_wallet(struct desk *desk, struct record *record, struct found *found,
                         uint64_t position) {
+    bool is_away = desk_is_elsewhere(desk, id_slot(record->wallet.id));
     if (record->operation == COMMAND_WALLET_OPEN) {
-        struct wallet_row *row = add_row(desk, &desk->wallets, sizeof(*row));
-        row->number = position / 8;
-        desk->counters.wallets++;
+        struct wallet_row *row = row_of_new(desk, &desk->wallets, sizeof(*row), is_away,
+                                            &desk->counters.wallets);
+        row->number = number_of(desk, record->wallet.id);
         row->added = true;
         row->owner = arena_copy(&desk->arena, record->wallet.owner);
-        row->wallet.currency = currency_of_new(desk, &record->wallet.currency);
+        if (!is_away)
+            row->wallet.currency = currency_of_new(desk, &record->wallet.currency);
         found->wallet = row;
         found->docket.wallet = &row->wallet;
     } else {
-        change_wallet(desk, found->wallet);
+        desk_change_wallet(desk, found->wallet);
     }
     found->wallet->details = position;
     apply(record, &found->docket);
@@ -167,42 +234,34 @@ static void take_wallet(struct desk *desk, struct record *record, struct found *
 
 static void take_hold(struct desk *desk, struct record *record, struct found *found,
                       uint64_t position) {
+    bool is_away = found->wallet->legs != NULL;
     if (record->operation == COMMAND_HOLD) {
-        struct hold_row *row = add_row(desk, &desk->holds, sizeof(*row));
-        row->number = position / 8;
-        desk->counters.holds++;
+        struct hold_row *row =
+            row_of_new(desk, &desk->holds, sizeof(*row), is_away, &desk->counters.holds);
+        row->number = number_of(desk, record->hold.id);
         row->added = true;
         row->opened = position;
         row->order = arena_copy(&desk->arena, record->hold.order);
-        desk->counters.holds_open++;
+        desk->counters.holds_open += !is_away;
         found->hold = row;
         found->docket.hold = &row->hold;
     } else {
         desk_touch(desk, found->hold, sizeof(*found->hold));
         found->hold->changed = true;
         found->hold->closed = position;
-        desk->counters.holds_open--;
+        desk->counters.holds_open -= !is_away;
     }
-    change_wallet(desk, found->wallet);
+    desk_change_wallet(desk, found->wallet);
     apply(record, &found->docket);
 }
 
 static void take_withdrawal(struct desk *desk, struct record *record, struct found *found,
                             uint64_t position) {
-    if (record->operation == COMMAND_WITHDRAWAL) {
-        struct withdrawal_row *row = add_row(desk, &desk->withdrawals, sizeof(*row));
-        row->number = position / 8;
-        desk->counters.withdrawals++;
-        row->added = true;
-        row->opened = position;
-        found->withdrawal = row;
-        found->docket.withdrawal = &row->withdrawal;
-    } else {
-        desk_touch(desk, found->withdrawal, sizeof(*found->withdrawal));
-        found->withdrawal->changed = true;
-        found->withdrawal->closed = position;
-    }
-    change_wallet(desk, found->wallet);
+    if (record->operation == COMMAND_WITHDRAWAL)
+        open_withdrawal(desk, found, record->withdrawal.id, position);
+    else
+        change_withdrawal(desk, found->withdrawal, position);
+    desk_change_wallet(desk, found->wallet);
     apply(record, &found->docket);
 }
 
@@ -253,8 +312,10 @@ static void take_parked(struct desk *desk, struct record *record, struct found *
         found->parked->changed = true;
         found->parked->closed = position;
     }
-    if (record->parked.held != 0)
-        change_wallet(desk, found->wallet);
+    if (record->parked.held != 0) {
+        desk_change_wallet(desk, found->wallet);
+        desk->crossed += found->wallet->legs != NULL;
+    }
     apply(record, &found->docket);
 }
 
@@ -278,8 +339,8 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     if (record->kind == RECORD_TRANSACTION) {
         struct transaction_facts *facts = &record->transaction;
         bool is_deposit = id_is_zero(facts->debit.wallet); // it comes from the world outside
-        history_fill(&facts->debit, is_deposit ? NULL : found->wallet);
-        history_fill(&facts->credit, is_deposit ? found->wallet : found->counterparty);
+        desk_history_fill(&facts->debit, is_deposit ? NULL : found->wallet);
+        desk_history_fill(&facts->credit, is_deposit ? found->wallet : found->counterparty);
         if (record->operation == COMMAND_SETTLE)
             facts->opening = found->withdrawal->opened;
         if (record->operation == COMMAND_CAPTURE)
@@ -287,6 +348,8 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     }
     if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD)
         record->hold.opening = found->hold->opened;
+    if (record->kind == RECORD_PARKED)
+        record->parked.held_away = record->parked.held != 0 && found->wallet->legs != NULL;
     if (record->kind == RECORD_PARKED && found->parked != NULL)
         record->parked.opening = found->parked->opened;
     if (record->operation == COMMAND_FAIL)
@@ -294,7 +357,13 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     if (record->operation == COMMAND_KEY_ROTATE)
         record->api_key.opening = found->key->opened;
     CHECK(record->kind != RECORD_REFUSAL); // nothing is taken
-    uint64_t position = desk_add_record(desk, record, record_home_slot(record));
+    uint32_t slot = record_home_slot(record);
+    if (record_is_of_thing(record) && desk_is_elsewhere(desk, slot)) {
+        record->arrives = true; // what it is about has it; here it is but told
+        slot = desk->guest_slot;
+        desk->crossed++;
+    }
+    uint64_t position = desk_add_record(desk, record, slot);
     switch ((enum record_kind)record->kind) {
     case RECORD_TRANSACTION: take_transaction(desk, record, found, position); break;
     case RECORD_WALLET: take_wallet(desk, record, found, position); break;
@@ -314,49 +383,4 @@ uint64_t desk_take(struct desk *desk, struct record *record, struct found *found
     case RECORD_BATCH: UNREACHABLE("nothing is taken");
     }
     return position;
-}
-
-// ---- what comes from other shards -------------------------------------------------------------
-
-// The payee's side becomes a record of this shard: of this round's time, without the request's key,
-// which the payer's shard remembers.
-static void take_arrival(struct desk *desk, struct record *record, struct wallet_row *row) {
-    struct transaction_facts *facts = &record->transaction;
-    struct habits nobody = {0};
-    record->time_ms = desk->now_ms;
-    record->has_key = false;
-    record->key = record->request = (struct digest128){0};
-    record->spent = (struct spent){0};
-    facts->debit.number = 0;
-    facts->debit.previous = facts->debit.skip = 0;
-    history_fill(&facts->credit, row);
-    CHECK(record_arrives(record) && facts->credit.version == row->wallet.version + 1);
-    uint64_t position = desk_add_record(desk, record, id_slot(facts->credit.wallet));
-    change_wallet(desk, row);
-    row->wallet.balance = facts->credit.balance;
-    row->wallet.version = facts->credit.version;
-    if (record->judged)
-        habits_see(record, &nobody, &row->habits);
-    history_take(row, &facts->credit, position);
-    pass_transit(desk, row->wallet.currency, facts->amount);
-}
-
-uint32_t desk_take_arrivals(struct desk *desk, struct engine_stats *stats) {
-    uint32_t taken = 0;
-    for (uint32_t i = 0; i < desk->arrivals.count; i++) {
-        struct arrival_row *arrival = desk->arrivals.items[i];
-        struct record record;
-        const char *why;
-        enum status status = record_decode(arrival->bytes, &record, &why);
-        CHECK(status == STATUS_ok && record.kind == RECORD_TRANSACTION);
-        struct wallet_row *row = desk_wallet(desk, record.transaction.credit.wallet);
-        CHECK(row != NULL);
-        if (row->blocked)
-            continue;
-        take_arrival(desk, &record, row);
-        arrival->is_taken = true;
-        taken++;
-        __atomic_store_n(&stats->records, stats->records + 1, __ATOMIC_RELAXED);
-    }
-    return taken;
 }

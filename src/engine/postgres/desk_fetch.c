@@ -2,15 +2,28 @@
 // The first of the engine's five steps: everything that a batch names is asked for in one flight,
 // and what lies behind it (the wallets of a hold, the records of a batch) in a second. Then each
 // command finds its things on the desk.
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/postgres/crossing.h"
 #include "engine/postgres/desk.h"
 #include "engine/postgres/link_rows.h"
 #include "ledger/bound.h"
+#include "ledger/owner.h"
 #include "ledger/parked.h"
 
 #define KEYS_AHEAD_MS 3600000 // a node that slept longer asks for keys once more
+// A partition of wallets of this size has some thousand rows. It is looked at again when there are
+// half as many wallets more, and some.
+#ifdef FLORIN_SLOW_CHECKS
+#define MANY_BYTES   8192
+#define MANY_WALLETS 4
+#else
+#define MANY_BYTES   (1 << 19)
+#define MANY_WALLETS 1000
+#endif
 
 static void *take_zeroed(struct desk *desk, size_t size) {
     return memset(arena_take(&desk->arena, size), 0, size);
@@ -19,8 +32,14 @@ static void *take_zeroed(struct desk *desk, size_t size) {
 // ---- what to ask for --------------------------------------------------------------------------
 
 static void wants_begin(struct wants *wants) {
-    column_begin(&wants->wallet_slots, false);
-    column_begin(&wants->wallet_numbers, false);
+    for (int part = 0; part < SQL_PARTS; part++) {
+        column_begin(&wants->wallet_slots[part], false);
+        column_begin(&wants->wallet_numbers[part], false);
+        column_begin(&wants->seen_slots[part], false);
+        column_begin(&wants->seen_numbers[part], false);
+        column_begin(&wants->bank_slots[part], false);
+        column_begin(&wants->bank_ids[part], true);
+    }
     column_begin(&wants->hold_slots, false);
     column_begin(&wants->hold_numbers, false);
     column_begin(&wants->withdrawal_slots, false);
@@ -36,8 +55,6 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->keys, true);
     column_begin(&wants->answer_slots, false);
     column_begin(&wants->answers, false);
-    column_begin(&wants->bank_slots, false);
-    column_begin(&wants->bank_ids, true);
     column_begin(&wants->cursor_slots, false);
     column_begin(&wants->cursor_kinds, false);
     column_begin(&wants->key_numbers, false);
@@ -53,6 +70,11 @@ static void note_asked(struct desk *desk, struct rows *asked, struct id id, uint
     rows_add(asked, row);
 }
 
+static uint32_t part_of(const struct desk *desk, uint32_t slot) {
+    CHECK(slot < LIMIT_SLOTS && desk->parts_known == LIMIT_SLOTS);
+    return desk->part_of[slot];
+}
+
 static void want_wallet(struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number) ||
@@ -62,8 +84,11 @@ static void want_wallet(struct desk *desk, struct id id) {
     row->number = number;
     map_add(&desk->wallet_map, map_slot_number(id_slot(id), number), row);
     note_asked(desk, &desk->asked, id, number, &row->present);
-    column_add(&desk->wants.wallet_slots, id_slot(id));
-    column_add(&desk->wants.wallet_numbers, (int64_t)number);
+    uint32_t slot = id_slot(id), part = part_of(desk, slot);
+    bool known = desk_knows_wallet(desk, slot, number);
+    column_add(known ? &desk->wants.seen_slots[part] : &desk->wants.wallet_slots[part], slot);
+    column_add(known ? &desk->wants.seen_numbers[part] : &desk->wants.wallet_numbers[part],
+               (int64_t)number);
 }
 
 static void want_details(struct desk *desk, struct id wallet) {
@@ -86,13 +111,15 @@ static void want_sides(struct desk *desk, struct slice bytes) {
     want_wallet(desk, parties[1]);
 }
 
-static struct hold_row *hold_row_of(struct desk *desk, uint64_t number, bool *ret_is_new) {
-    struct hold_row *row = map_find(&desk->hold_map, map_number(number));
+static struct hold_row *hold_row_of(struct desk *desk, uint32_t slot, uint64_t number,
+                                    bool *ret_is_new) {
+    struct digest128 key = map_slot_number(slot, number);
+    struct hold_row *row = map_find(&desk->hold_map, key);
     *ret_is_new = row == NULL;
     if (row == NULL) {
         row = take_zeroed(desk, sizeof(*row));
         row->number = number;
-        map_add(&desk->hold_map, map_number(number), row);
+        map_add(&desk->hold_map, key, row);
     }
     return row;
 }
@@ -102,7 +129,7 @@ static void want_hold(struct desk *desk, struct id id) {
     bool is_new;
     if (!number_of_id(&desk->seal, id, &number))
         return;
-    struct hold_row *row = hold_row_of(desk, number, &is_new);
+    struct hold_row *row = hold_row_of(desk, id_slot(id), number, &is_new);
     if (!is_new)
         return;
     note_asked(desk, &desk->asked_holds, id, number, &row->present);
@@ -113,11 +140,11 @@ static void want_hold(struct desk *desk, struct id id) {
 static void want_withdrawal(struct desk *desk, struct id id) {
     uint64_t number;
     if (!number_of_id(&desk->seal, id, &number) ||
-        map_find(&desk->withdrawal_map, map_number(number)) != NULL)
+        map_find(&desk->withdrawal_map, map_slot_number(id_slot(id), number)) != NULL)
         return;
     struct withdrawal_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
-    map_add(&desk->withdrawal_map, map_number(number), row);
+    map_add(&desk->withdrawal_map, map_slot_number(id_slot(id), number), row);
     note_asked(desk, &desk->asked_withdrawals, id, number, &row->present);
     column_add(&desk->wants.withdrawal_slots, id_slot(id));
     column_add(&desk->wants.withdrawal_numbers, (int64_t)number);
@@ -154,11 +181,21 @@ static void want_key_record(struct desk *desk, struct id id) {
         column_add(&desk->wants.rotated_keys, (int64_t)number);
 }
 
-static void want_answer(struct desk *desk, struct digest128 key) {
-    if (map_find(&desk->answer_map, key) != NULL)
+void desk_want_answer(struct desk *desk, struct digest128 key) {
+    if (map_find(&desk->answer_map, key) != NULL) // or another shard was asked
         return;
     (void)desk_answer(desk, key);
     column_add_bytes(&desk->wants.keys, slice_of(&key, sizeof(key)));
+}
+
+void desk_want(struct desk *desk, enum id_type type, struct id id) {
+    switch (type) {
+    case ID_WALLET: want_wallet(desk, id); return;
+    case ID_HOLD: want_hold(desk, id); return;
+    case ID_WITHDRAWAL: want_withdrawal(desk, id); return;
+    default: CHECK(type == ID_TRANSACTION);
+    }
+    want_transaction(desk, id);
 }
 
 static void want_cursor(struct desk *desk, const struct cursor *cursor) {
@@ -175,13 +212,14 @@ static void want_cursor(struct desk *desk, const struct cursor *cursor) {
 
 static void want_of_command(struct desk *desk, const struct command *command) {
     if (command->has_key)
-        want_answer(desk, command->key);
+        desk_want_answer(desk, command->key);
     if (command_is_of_cursor(command->type))
         want_cursor(desk, &command->cursor->cursor);
     // What another shard has came along, or the command is refused.
     if (command->bank_id.size != 0 && desk_legs_marker(desk, command->bank_id) == NULL) {
-        column_add(&desk->wants.bank_slots, id_slot_of_owner(command->bank_id));
-        column_add_bytes(&desk->wants.bank_ids, command->bank_id);
+        uint32_t slot = id_slot_of_owner(command->bank_id), part = part_of(desk, slot);
+        column_add(&desk->wants.bank_slots[part], slot);
+        column_add_bytes(&desk->wants.bank_ids[part], command->bank_id);
     }
     want_wallet(desk, command->wallet);
     want_wallet(desk, command->counterparty);
@@ -216,15 +254,19 @@ static void want_of_command(struct desk *desk, const struct command *command) {
 }
 
 static void want_all(struct desk *desk, struct inbox_node *node) {
-    for (struct inbox_node *each = node; each != NULL; each = each->next)
+    for (struct inbox_node *each = node; each != NULL; each = each->next) {
         desk_legs_take(desk, round_of(each)->legs);
+        desk_want_of_legs(desk, round_of(each)->legs);
+    }
     for (; node != NULL; node = node->next)
         for (struct submission *submission = round_of(node)->first; submission != NULL;
              submission = submission->next) {
             if (submission->atomic && submission->batch.has_key)
-                want_answer(desk, submission->batch.key);
+                desk_want_answer(desk, submission->batch.key);
             if (submission->guarded)
                 want_of_command(desk, &submission->batch);
+            if (submission->whole != NULL)
+                desk_want_answer(desk, submission->whole->key);
             for (uint32_t i = 0; i < submission->count; i++) {
                 const struct command *command = &submission->commands[i];
                 if (desk_was_decided(submission, i))
@@ -268,46 +310,12 @@ static void take_record_at(struct desk *desk, uint64_t position, struct slice by
     map_add(&desk->record_map, map_number(position / 8), record);
 }
 
-static void take_wallet(struct desk *desk, const struct pg_result *result, int row,
-                        bool is_locked) {
-    struct wallet_row *wallet =
-        map_find(&desk->wallet_map, map_slot_number((uint32_t)row_number(result, row, 0),
-                                                    (uint64_t)row_number(result, row, 1)));
-    CHECK(wallet != NULL);
-    row_wallet(result, row, &wallet->wallet);
-    wallet->wallet.owner = owner_mark(desk->hash_seed, row_bytes(result, row, 16));
-    wallet->spent = (struct spent){.day = (uint32_t)row_number(result, row, 17),
-                                   .day_sum = row_number(result, row, 18),
-                                   .month_sum = row_number(result, row, 19)};
-    struct slice habits = row_bytes(result, row, 20);
-    CHECK(habits.size == 0 || habits.size == sizeof(wallet->habits));
-    if (habits.size != 0)
-        memcpy(&wallet->habits, habits.bytes, habits.size);
-    CHECK(habits_are_valid(&wallet->habits));
-    wallet->version_before = wallet->wallet.version;
-    wallet->last_number = (uint32_t)row_number(result, row, 10);
-    wallet->details = (uint64_t)row_number(result, row, 11) * 8;
-    wallet->last = (uint64_t)row_number(result, row, 12) * 8;
-    for (int i = 0; i < HISTORY_LEVELS; i++)
-        wallet->levels[i] = (uint64_t)row_number(result, row, 13 + i) * 8;
-    if (is_locked) {
-        struct slice place = row_bytes(result, row, 21);
-        CHECK(place.size == sizeof(wallet->place));
-        memcpy(wallet->place, place.bytes, place.size);
-    }
-    if (!wallet->present)
-        rows_add(&desk->wallets, wallet);
-    wallet->present = true;
-    wallet->blocked = desk->has_writes && !is_locked;
-    if (desk->has_writes)
-        desk_want_owner(desk, wallet->wallet.owner);
-}
-
 static void take_hold(struct desk *desk, const struct pg_result *result, int row,
                       enum sql statement) {
     bool is_due = statement == SQL_DUE || statement == SQL_DUE_LOCKED;
     bool is_new;
-    struct hold_row *hold = hold_row_of(desk, (uint64_t)row_number(result, row, 0), &is_new);
+    struct hold_row *hold = hold_row_of(desk, id_slot(row_id(result, row, 1)),
+                                        (uint64_t)row_number(result, row, 0), &is_new);
     if (is_due)
         rows_add(&desk->due, hold);
     if (hold->present)
@@ -328,7 +336,8 @@ static void take_hold(struct desk *desk, const struct pg_result *result, int row
 static void take_withdrawal(struct desk *desk, const struct pg_result *result, int row,
                             bool is_locked) {
     struct withdrawal_row *withdrawal =
-        map_find(&desk->withdrawal_map, map_number((uint64_t)row_number(result, row, 0)));
+        map_find(&desk->withdrawal_map, map_slot_number(id_slot(row_id(result, row, 1)),
+                                                        (uint64_t)row_number(result, row, 0)));
     CHECK(withdrawal != NULL && !withdrawal->present);
     row_withdrawal(result, row, &withdrawal->withdrawal);
     withdrawal->opened = (uint64_t)row_number(result, row, 8) * 8;
@@ -381,19 +390,13 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
 static void take_transaction(struct desk *desk, const struct pg_result *result, int row) {
     struct purchase_row *purchase =
         map_find(&desk->purchase_map, map_number((uint64_t)row_number(result, row, 1)));
-    struct record record;
-    const char *why;
     CHECK(purchase != NULL);
     purchase->refunded = row_number(result, row, 0);
     purchase->present = true;
     rows_add(&desk->purchases, purchase);
     take_record_and_opening(desk, result, row, 1);
     want_sides(desk, row_bytes(result, row, 2));
-    if (record_decode(row_bytes(result, row, 2), &record, &why) != STATUS_ok ||
-        record.kind != RECORD_TRANSACTION || record.transaction.type != TRANSACTION_PURCHASE)
-        return;
-    want_wallet(desk, record.transaction.debit.wallet);
-    want_wallet(desk, record.transaction.credit.wallet);
+    desk_want_sides_of_purchase(desk, row_bytes(result, row, 2));
 }
 
 // An atomic batch answers again with the records of its operations.
@@ -438,7 +441,10 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     const char *why;
     struct slice bytes = row_bytes(result, row, 1);
     CHECK(record_decode(bytes, &record, &why) == STATUS_ok && record.has_key);
-    desk_answer(desk, record.key)->position = (uint64_t)row_number(result, row, 0) * 8;
+    // Where the days that keys are remembered have become more, it may have been used twice.
+    struct answer_row *answer = desk_answer(desk, record.key);
+    uint64_t position = (uint64_t)row_number(result, row, 0) * 8;
+    answer->position = position > answer->position ? position : answer->position;
     take_record_and_opening(desk, result, row, 0);
     want_review(desk, bytes);
     want_operations(desk, bytes);
@@ -467,17 +473,13 @@ static void take_cursor(struct desk *desk, const struct pg_result *result, int r
         .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
 }
 
-void desk_note_arrival(struct desk *desk, const struct pg_result *result, int row) {
-    struct arrival_row *arrival = take_zeroed(desk, sizeof(*arrival));
-    struct record record;
-    const char *why;
-    *arrival = (struct arrival_row){.gid = row_bytes(result, row, 0),
-                                    .place = row_number(result, row, 1),
-                                    .bytes = row_bytes(result, row, 2)};
-    enum status status = record_decode(arrival->bytes, &record, &why);
-    CHECK(status == STATUS_ok && record.kind == RECORD_TRANSACTION);
-    rows_add(&desk->arrivals, arrival);
-    want_wallet(desk, record.transaction.credit.wallet);
+static void take_part(struct desk *desk, const struct pg_result *result, int row) {
+    uint64_t slot = (uint64_t)row_number(result, row, 0),
+             part = (uint64_t)row_number(result, row, 1);
+    CHECK(slot < LIMIT_SLOTS && part < SQL_PARTS);
+    desk->part_of[slot] = (uint8_t)part;
+    desk->has_many[part] = row_number(result, row, 2) >= MANY_BYTES;
+    desk->parts_known++;
 }
 
 static void take_result(void *context, enum sql statement, const struct pg_result *result) {
@@ -486,15 +488,30 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         desk_take_books(desk, result);
     if (statement == SQL_RULES)
         take_rules(desk, result);
-    if (statement == SQL_HEADS) { // those that others have moved follow; mostly none
-        desk->heads_chain = desk->before.chain;
-        desk->heads_round = (int64_t)desk->before.rounds;
+    if (statement == SQL_CURRENCIES) {
+        desk->currencies_chain = desk->before.chain;
+        desk->currencies_known = true;
+        desk->currency_count = 0;
     }
+    if (statement == SQL_HEADS_SINCE)
+        desk_heads_came(desk);
+    if (statement == SQL_ARRIVALS)
+        desk_arrivals_see(desk, result);
+    if (statement == SQL_NEXT_DUE)
+        desk_take_next_due(desk, result);
     int rows = row_count(result);
-    for (int row = 0; row < rows; row++)
+    for (int row = 0; row < rows; row++) {
+        if (sql_is_of(statement, SQL_WALLETS))
+            desk_take_wallet(desk, result, row, false);
+        if (sql_is_of(statement, SQL_WALLETS_LOCKED) || statement == SQL_MANY_WALLETS_LOCKED)
+            desk_take_wallet(desk, result, row, true);
+        if (sql_is_of(statement, SQL_BANK))
+            take_bank(desk, result, row);
         switch (statement) {
+        case SQL_KNOWN_WALLETS: desk_take_known_wallet(desk, result, row); break;
         case SQL_CURRENCIES: desk_take_currency(desk, result, row); break;
         case SQL_HEADS: desk_take_head(desk, result, row); break;
+        case SQL_HEADS_SINCE: desk_take_head_since(desk, result, row); break;
         case SQL_KEYS: desk_take_key(desk, result, row); break;
         case SQL_DUE:
         case SQL_DUE_LOCKED:
@@ -512,16 +529,13 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_IDEMPOTENCY: take_key_used(desk, result, row); break;
         case SQL_ARRIVALS: desk_note_arrival(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
+        case SQL_PURCHASE_LOCKS: desk_take_purchase_lock(desk, result, row); break;
         case SQL_ANSWERS: take_answer(desk, result, row); break;
-        case SQL_BANK: take_bank(desk, result, row); break;
+        case SQL_PARTS_OF_SLOTS: take_part(desk, result, row); break;
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
         case SQL_OWNER_KNOWN: desk_take_owner_known(desk, result, row); break;
         case SQL_CURSORS: take_cursor(desk, result, row); break;
-        case SQL_WALLETS:
-        case SQL_WALLETS_LOCKED:
-            take_wallet(desk, result, row, statement == SQL_WALLETS_LOCKED);
-            break;
         case SQL_DETAILS:
         case SQL_KEY_RECORDS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
@@ -530,6 +544,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
             break;
         default: break;
         }
+    }
 }
 
 // ---- asking -----------------------------------------------------------------------------------
@@ -558,21 +573,67 @@ static bool ask_keys(struct desk *desk, struct link *link) {
     return true;
 }
 
+// In one statement of all partitions, or, where that is SQL_SYNC, in one for each.
+static bool ask_wallets_of(struct link *link, enum sql together, enum sql apart,
+                           struct column *slots, struct column *numbers) {
+    struct parameters parameters = {0};
+    bool any = false;
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        any |= numbers[part].count != 0;
+    for (uint32_t part = 0; any && part < SQL_PARTS; part++)
+        if (together != SQL_SYNC)
+            parameter_column(&parameters, &numbers[part]);
+        else
+            (void)ask(link, apart + part, &slots[part], &numbers[part]);
+    if (any && together != SQL_SYNC)
+        link_send(link, together, &parameters);
+    return any;
+}
+
+static bool ask_wallets(struct desk *desk, struct link *link) {
+    struct wants *wants = &desk->wants;
+    bool lock = desk->has_writes, are_many = lock && !desk->has_old_versions;
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        are_many = are_many && desk->has_many[part];
+    enum sql apart = lock ? SQL_WALLETS_LOCKED : SQL_WALLETS;
+    bool any = ask_wallets_of(link, are_many ? SQL_MANY_WALLETS_LOCKED : SQL_SYNC, apart,
+                              wants->wallet_slots, wants->wallet_numbers);
+    return ask_wallets_of(link, are_many ? SQL_KNOWN_WALLETS : SQL_SYNC, apart,
+                          wants->seen_slots, wants->seen_numbers) ||
+           any;
+}
+
+// Only then: what asks for no wallet waits for nobody who has locked all of them.
+static void ask_parents(struct desk *desk, struct link *link) {
+    uint32_t wanted = 0;
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        wanted += desk->wants.wallet_slots[part].count + desk->wants.seen_slots[part].count +
+                  desk->wants.bank_slots[part].count;
+    if (wanted == 0 || desk->has_parents)
+        return;
+    link_send(link, SQL_PARENTS, NULL);
+    desk->has_parents = true;
+}
+
 static bool ask_wanted(struct desk *desk, struct link *link) {
     struct wants *wants = &desk->wants;
+    ask_parents(desk, link);
     bool lock = desk->has_writes;
     bool asked = ask_keys(desk, link);
-    if (lock && desk->elsewhere_count != 0) // nobody waits for another shard's decision
-        asked |= ask(link, SQL_BANK_LOCKS, &wants->bank_ids, NULL);
+    for (uint32_t part = 0; part < SQL_PARTS; part++) {
+        if (lock && desk->elsewhere_count != 0) // nobody waits for another shard's decision
+            asked |= ask(link, SQL_BANK_LOCKS, &wants->bank_ids[part], NULL);
+        asked |= ask(link, SQL_BANK + part, &wants->bank_slots[part], &wants->bank_ids[part]);
+    }
     asked |= ask(link, SQL_ANSWERS, &wants->answer_slots, &wants->answers);
-    asked |= ask(link, SQL_BANK, &wants->bank_slots, &wants->bank_ids);
+    if (lock && desk->elsewhere_count != 0) // likewise
+        asked |= ask(link, SQL_PURCHASE_LOCKS, &wants->transaction_slots, &wants->transactions);
     asked |= ask(link, SQL_TRANSACTIONS, &wants->transaction_slots, &wants->transactions);
     asked |=
         ask(link, lock ? SQL_HOLDS_LOCKED : SQL_HOLDS, &wants->hold_slots, &wants->hold_numbers);
     asked |= ask(link, lock ? SQL_WITHDRAWALS_LOCKED : SQL_WITHDRAWALS, &wants->withdrawal_slots,
                  &wants->withdrawal_numbers);
-    asked |= ask(link, lock ? SQL_WALLETS_LOCKED : SQL_WALLETS, &wants->wallet_slots,
-                 &wants->wallet_numbers);
+    asked |= ask_wallets(desk, link);
     asked |= ask(link, lock ? SQL_APPROVALS_LOCKED : SQL_APPROVALS, &wants->parked_slots,
                  &wants->parked_numbers);
     asked |= ask(link, SQL_DETAILS, &wants->detail_slots, &wants->detail_numbers);
@@ -590,20 +651,23 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
 // forgotten psql: then only the commands that would change them wait aside, and nobody else does.
 static bool ask_again(struct desk *desk, struct link *link, struct rows *asked,
                       enum sql statement) {
-    struct column *slots = &desk->wants.wallet_slots, *numbers = &desk->wants.wallet_numbers;
-    column_begin(slots, false);
-    column_begin(numbers, false);
+    struct column *slots = desk->wants.again_slots, *numbers = desk->wants.again_numbers;
+    bool in_parts = statement == SQL_WALLETS, any = false;
+    for (uint32_t part = 0; part < SQL_PARTS; part++) {
+        column_begin(&slots[part], false);
+        column_begin(&numbers[part], false);
+    }
     for (uint32_t i = 0; desk->has_writes && i < asked->count; i++) {
         const struct asked *row = asked->items[i];
         if (*row->present)
             continue;
-        column_add(slots, id_slot(row->id));
-        column_add(numbers, (int64_t)row->number);
+        uint32_t part = in_parts ? part_of(desk, id_slot(row->id)) : 0;
+        column_add(&slots[part], id_slot(row->id));
+        column_add(&numbers[part], (int64_t)row->number);
     }
     asked->count = 0;
-    bool any = ask(link, statement, slots, numbers);
-    column_begin(slots, false);
-    column_begin(numbers, false);
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        any |= ask(link, statement + part, &slots[part], &numbers[part]);
     return any;
 }
 
@@ -617,37 +681,68 @@ static bool ask_due(struct desk *desk, struct link *link, bool is_told, enum sql
     return true;
 }
 
-// What the row of books has told: keys or rules that this desk does not know, and what has come to
-// its end.
+// What the row of books has told: heads of slots, currencies, keys or rules that this desk does not
+// know, and what has come to its end.
 static bool ask_told(struct desk *desk, struct link *link) {
     struct told told = desk->told;
     bool lock = desk->has_writes;
+    bool arrives = desk->elsewhere_count != 0 && !desk->arrivals_asked; // it has just learnt that
     desk->told = (struct told){0};
+    desk_arrivals_ask(desk, link);
+    desk_heads_ask(desk, link, told);
+    if (told.currencies)
+        link_send(link, SQL_CURRENCIES, NULL);
     if (told.keys)
         link_send(link, SQL_KEYS, NULL);
     if (told.rules)
         link_send(link, SQL_RULES, NULL);
+    if (told.next_due)
+        link_send(link, SQL_NEXT_DUE, NULL);
     bool asked = ask_due(desk, link, told.due, lock ? SQL_DUE_LOCKED : SQL_DUE);
     asked |= ask_due(desk, link, told.due_reviews,
                      lock ? SQL_DUE_REVIEWS_LOCKED : SQL_DUE_REVIEWS);
-    return asked || told.keys || told.rules;
+    return asked || arrives || told.heads || told.currencies || told.keys || told.rules;
 }
 
 // What the results of the last flight made necessary.
 static bool ask_more(struct desk *desk, struct link *link) {
     bool asked = ask_told(desk, link);
     // Wallets that are wanted but not yet sent must not be taken for missing.
-    if (desk->wants.wallet_slots.count != 0)
-        return ask_wanted(desk, link) || asked;
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        if (desk->wants.wallet_slots[part].count + desk->wants.seen_slots[part].count != 0)
+            return ask_wanted(desk, link) || asked;
     asked |= ask_again(desk, link, &desk->asked, SQL_WALLETS);
     asked |= ask_again(desk, link, &desk->asked_holds, SQL_HOLDS);
     asked |= ask_again(desk, link, &desk->asked_withdrawals, SQL_WITHDRAWALS);
     return ask_wanted(desk, link) || asked;
 }
 
+// Asked once per connection: it is the server's to say. And again when there are twice as many
+// wallets as then, until there are many.
+static enum link_result fetch_parts(struct desk *desk, struct link *link) {
+    bool has_grown = desk->counters.wallets > desk->parts_wallets * 3 / 2 + MANY_WALLETS;
+    if (desk->parts_known == LIMIT_SLOTS && !has_grown)
+        return LINK_OK;
+    desk->parts_known = 0;
+    desk->parts_wallets = desk->counters.wallets;
+    link_send(link, SQL_PARTS_OF_SLOTS, NULL);
+    link_sync(link);
+    enum link_result result = link_collect(link, take_result, desk);
+    if (result == LINK_OK && desk->parts_known != LIMIT_SLOTS) {
+        (void)snprintf(link->why, sizeof(link->why),
+                       "wallets or bank_ids are not in the four partitions that sql/0001 made");
+        return LINK_REFUSED;
+    }
+    return result;
+}
+
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
                             bool will_write) {
-    struct parameters heads = {0};
+    struct parameters books = {0};
+    struct row_place place = desk_books_place(desk);
+    enum link_result result = fetch_parts(desk, link);
+    if (result != LINK_OK)
+        return result;
     // A set that came to nothing with its batch must not be taken for the books'.
     desk->rules_known = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
     desk->told = (struct told){0};
@@ -658,23 +753,17 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     desk_clear(desk);
     wants_begin(&desk->wants);
     desk->has_writes = will_write;
-    desk->has_bound = false;
+    desk->has_bound = desk->has_parents = false;
     want_all(desk, first);
     if (desk->has_writes && desk->takes_turn) {
         link_send(link, SQL_TURN, NULL);
         link_sync(link);
     }
     link_send(link, desk->has_writes ? SQL_BEGIN : SQL_BEGIN_READING, NULL);
-    link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, NULL);
-    link_send(link, SQL_CURRENCIES, NULL);
-    parameter_bytes(&heads, slice_of(&desk->heads_chain, sizeof(desk->heads_chain)));
-    parameter_number(&heads, desk->heads_round);
-    parameter_number(&heads, desk->slots_version);
-    link_send(link, SQL_HEADS, &heads);
-    if (desk->elsewhere_count != 0)
-        link_send(link, SQL_ARRIVALS, NULL);
+    parameter_bytes(&books, slice_of(&place, sizeof(place)));
+    link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, &books);
+    desk_arrivals_ask(desk, link);
     (void)ask_wanted(desk, link);
-    enum link_result result = LINK_OK;
     do {
         link_sync(link);
         result = link_collect(link, take_result, desk);
@@ -685,9 +774,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     if (result == LINK_OK && desk->answer_map.count != 0 &&
         desk_next_number(desk) >= desk->keys_end)
         return LINK_AGAIN; // keys may lie behind where they were looked for
-    if (result != LINK_OK) {
-        desk->keys_version = UINT64_MAX;
-        desk->slots_version = -1;
-    }
+    if (result != LINK_OK)
+        desk_forget_books(desk);
     return result;
 }

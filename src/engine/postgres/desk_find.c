@@ -5,14 +5,35 @@
 #include "engine/postgres/number.h"
 #include "ledger/new_ids.h"
 
+// On its own shard the currency has another number.
+static void take_currency(const struct desk *desk, struct wallet_row *row) {
+    uint16_t number;
+    if (row->legs == NULL)
+        return;
+    bool is_known = desk_currency(desk, &row->currency, &number) != NULL;
+    row->wallet.currency = is_known ? number : UINT16_MAX;
+}
+
+// Of a currency that nobody here has been paid in, for a command that moves it between others.
+static struct currency_account *foreign_account(struct desk *desk, const struct wallet_row *row) {
+    CHECK(row->legs != NULL);
+    struct currency_account *account = arena_take(&desk->arena, sizeof(*account));
+    *account = (struct currency_account){.currency = row->currency};
+    return account;
+}
+
 static void find_wallet(struct desk *desk, struct id id, struct found *found) {
     found->wallet = desk_wallet(desk, id);
-    if (found->wallet == NULL)
-        return;
+    if (found->wallet == NULL || (found->wallet->legs != NULL && found->wallet->blocked))
+        return; // then nothing is known of it, and the command is set aside
+    take_currency(desk, found->wallet);
     found->docket.wallet = &found->wallet->wallet;
     found->docket.spent = &found->wallet->spent;
     found->docket.habits = &found->wallet->habits;
-    found->docket.currency = &desk->currencies[found->wallet->wallet.currency].account;
+    found->docket.currency =
+        found->wallet->wallet.currency < desk->currency_count
+            ? &desk->currencies[found->wallet->wallet.currency].account
+            : foreign_account(desk, found->wallet);
 }
 
 static void find_counterparty(struct desk *desk, struct id id, struct found *found) {
@@ -21,24 +42,20 @@ static void find_counterparty(struct desk *desk, struct id id, struct found *fou
         return;
     found->docket.counterparty = &found->counterparty->wallet;
     found->docket.counterparty_habits = &found->counterparty->habits;
-    uint16_t number;
     struct wallet_row *row = found->counterparty;
-    if (row->legs == NULL) {
-        found->docket.counterparty_currency =
-            &desk->currencies[row->wallet.currency].account.currency;
-        return;
-    }
-    // On its own shard the currency has another number.
-    bool is_known = desk_currency(desk, &row->currency, &number) != NULL;
-    row->wallet.currency = is_known ? number : UINT16_MAX;
-    found->docket.counterparty_currency = &row->currency;
+    take_currency(desk, row);
+    found->docket.counterparty_currency =
+        row->legs != NULL ? &row->currency
+                          : &desk->currencies[row->wallet.currency].account.currency;
 }
 
 static void find_purchase(struct desk *desk, struct id id, struct found *found) {
     struct record record;
     uint16_t number;
     // Nothing may refer any more to what is about to go.
-    found->docket.subject_is_archived = desk_is_before_line(desk, id);
+    bool is_elsewhere = !id_is_zero(id) && desk_is_elsewhere(desk, id_slot(id));
+    found->docket.subject_is_archived =
+        is_elsewhere ? desk_legs_is_archived(desk, id) : desk_is_before_line(desk, id);
     found->transaction =
         found->docket.subject_is_archived ? NULL : desk_transaction(desk, id, &record);
     if (found->transaction == NULL)
@@ -63,12 +80,16 @@ static void find_purchase(struct desk *desk, struct id id, struct found *found) 
     CHECK((found->wallet != NULL && found->counterparty != NULL) || desk->elsewhere_count != 0);
 }
 
+static bool is_archived(const struct desk *desk, struct id id) {
+    return desk_is_archived(desk, id) || desk_legs_is_archived(desk, id);
+}
+
 static void find_hold(struct desk *desk, const struct command *command, struct found *found) {
     struct record opening;
     const char *why;
     found->hold = desk_hold(desk, command->subject);
     if (found->hold == NULL) {
-        found->docket.subject_is_archived = desk_is_archived(desk, command->subject);
+        found->docket.subject_is_archived = is_archived(desk, command->subject);
         return;
     }
     found->docket.hold = &found->hold->hold;
@@ -85,7 +106,7 @@ static void find_hold(struct desk *desk, const struct command *command, struct f
 static void find_withdrawal(struct desk *desk, struct id id, struct found *found) {
     found->withdrawal = desk_withdrawal(desk, id);
     if (found->withdrawal == NULL) {
-        found->docket.subject_is_archived = desk_is_archived(desk, id);
+        found->docket.subject_is_archived = is_archived(desk, id);
         return;
     }
     found->docket.withdrawal = &found->withdrawal->withdrawal;
@@ -116,6 +137,23 @@ static void find_bank(struct desk *desk, const struct command *command, struct f
         found->docket.bank_transaction = &bank->transaction;
 }
 
+// A transaction is found where it was decided; what else is opened lies with its wallet.
+static void find_guest_ids(const struct desk *desk, const struct command *command, uint64_t record,
+                           struct found *found) {
+    struct id here = id_make(&desk->seal, desk->now_ms, desk->guest_slot, record);
+    switch ((enum command_type)command->type) {
+    case COMMAND_WALLET_OPEN:
+    case COMMAND_HOLD:
+    case COMMAND_VOID:
+    case COMMAND_FAIL: return;
+    case COMMAND_WITHDRAWAL:
+        if (command->bank_id.size != 0)
+            found->docket.new_transaction = here;
+        return;
+    default: found->docket.new_id = here; return;
+    }
+}
+
 static void find_new_ids(struct desk *desk, const struct command *command, struct found *found) {
     uint64_t record = number_locator(desk_next_number(desk), desk->now_ms);
     bool is_key = command->type == COMMAND_KEY_CREATE;
@@ -123,6 +161,10 @@ static void find_new_ids(struct desk *desk, const struct command *command, struc
                                 .thing = is_key ? desk->counters.keys + 1 : record,
                                 .parked = record};
     new_ids_give(command, &desk->seal, &places, &found->docket);
+    if (desk_is_guest(desk, command))
+        find_guest_ids(desk, command, record, found);
+    if (found->wallet != NULL)
+        found->docket.parked_slot = desk_slot_of_parked(desk, found);
 }
 
 static void find_parked(struct desk *desk, const struct command *command, struct found *found) {
@@ -146,7 +188,16 @@ static void find_parked(struct desk *desk, const struct command *command, struct
     CHECK(record_decode(opening->bytes, &record, &why) == STATUS_ok);
     found->docket.parked_held = record.parked.held;
     find_wallet(desk, found->parked->parked.wallet, found);
+    // What has ended brings no wallet of another shard along: it is refused without.
+    CHECK(found->wallet != NULL || found->parked->parked.status != PARKED_PENDING);
+}
+
+uint32_t desk_slot_of_parked(const struct desk *desk, const struct found *found) {
     CHECK(found->wallet != NULL);
+    if (found->wallet->legs == NULL)
+        return id_slot(found->wallet->wallet.id);
+    return found->docket.purchase != NULL ? id_slot(found->docket.purchase->id)
+                                          : desk->guest_slot;
 }
 
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found) {

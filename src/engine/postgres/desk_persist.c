@@ -5,6 +5,8 @@
 #include "engine/postgres/desk.h"
 #include "engine/postgres/record_rows.h"
 
+#define FEW_WALLETS 200 // are changed by one statement for all partitions
+
 static void begin(struct desk *desk, uint32_t count, uint32_t bytes_mask) {
     CHECK(count <= sizeof(desk->out) / sizeof(desk->out[0]));
     columns_begin(desk->out, count, bytes_mask);
@@ -16,20 +18,36 @@ static void send(struct desk *desk, struct link *link, enum sql statement, uint3
 
 // ---- what stands now --------------------------------------------------------------------------
 
-// What goes to other shards, or comes from there, is a balance less, or more.
+// What goes to other shards, or comes from there, is a balance less, or more. If the batch comes to
+// nothing, accounts come anew.
 static void add_currency(struct desk *desk, uint32_t number) {
-    struct currency_account account = desk->currencies[number].account;
-    account.balances += desk->currencies[number].transit_change;
-    account.transit += desk->currencies[number].transit_change;
-    currency_row_add(desk->out, number, &account, &desk->scratch);
+    struct currency_row *row = &desk->currencies[number];
+    row->account.balances += row->transit_change;
+    row->account.transit += row->transit_change;
+    row->transit_change = 0;
+    currency_row_add(desk->out, number, &row->account, &desk->scratch);
+    column_add_bytes(&desk->out[CURRENCY_COLUMNS], slice_of(&row->place, sizeof(row->place)));
+}
+
+// `is_placed`: those that are looked for at their place; else all others.
+static void write_some_currencies(struct desk *desk, struct link *link, bool is_placed) {
+    begin(desk, CURRENCY_COLUMNS + 1, CURRENCY_BYTES);
+    column_begin_places(&desk->out[CURRENCY_COLUMNS]);
+    for (uint32_t i = 0; i < desk->currency_count; i++) {
+        const struct currency_row *row = &desk->currencies[i];
+        bool has_place = desk->by_place && row->is_there;
+        if ((row->changed || row->transit_change != 0) && has_place == is_placed)
+            add_currency(desk, i);
+    }
+    if (is_placed)
+        send(desk, link, SQL_CHANGE_CURRENCIES_PLACED, CURRENCY_COLUMNS + 1);
+    else
+        send(desk, link, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS);
 }
 
 static void write_currencies(struct desk *desk, struct link *link) {
-    begin(desk, CURRENCY_COLUMNS, CURRENCY_BYTES);
-    for (uint32_t i = 0; i < desk->currency_count; i++)
-        if (desk->currencies[i].changed || desk->currencies[i].transit_change != 0)
-            add_currency(desk, i);
-    send(desk, link, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS);
+    write_some_currencies(desk, link, true);
+    write_some_currencies(desk, link, false);
 }
 
 static struct slice habits_of(const struct wallet_row *row) {
@@ -50,70 +68,116 @@ static bool is_only_paid(const struct wallet_row *row) {
            memcmp(&row->habits, &before->habits, sizeof(row->habits)) == 0;
 }
 
+static uint32_t note_paid(struct desk *desk) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < desk->wallets.count; i++) {
+        struct wallet_row *row = desk->wallets.items[i];
+        row->only_paid = !row->added && row->changed && is_only_paid(row);
+        count += row->only_paid;
+    }
+    return count;
+}
+
 // Most that a batch changes, with a statement of its own: each column of it costs.
-static void write_paid_wallets(struct desk *desk, struct link *link) {
+static void write_paid_wallets(struct desk *desk, struct link *link, enum sql statement) {
+    uint32_t part = statement == SQL_PAY_FEW_WALLETS ? SQL_PARTS : statement - SQL_PAY_WALLETS;
     begin(desk, 8, 0);
     struct column *out = desk->out;
     column_begin_places(&out[2]);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
-        if (row->added || !row->changed || !is_only_paid(row))
+        if (!row->only_paid ||
+            (part != SQL_PARTS && desk->part_of[id_slot(row->wallet.id)] != part))
             continue;
         CHECK(!row->blocked);
-        column_add(&out[0], id_slot(row->wallet.id));
+        uint32_t slot = id_slot(row->wallet.id);
+        column_add(&out[0], part == SQL_PARTS ? desk->part_of[slot] : slot);
         column_add(&out[1], (int64_t)row->number);
-        column_add_bytes(&out[2], slice_of(row->place, sizeof(row->place)));
+        column_add_bytes(&out[2], slice_of(&row->place, sizeof(row->place)));
         column_add(&out[3], row->wallet.balance);
         column_add(&out[4], (int64_t)row->wallet.version);
         column_add(&out[5], row->last_number);
         column_add(&out[6], (int64_t)(row->last / 8));
         column_add(&out[7], (int64_t)row->version_before);
     }
-    send(desk, link, SQL_PAY_WALLETS, 8);
+    send(desk, link, statement, 8);
 }
 
-static void write_wallets(struct desk *desk, struct link *link, bool added) {
-    begin(desk, added ? 22 : 19,
-          added ? COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20) : COLUMN_BIT(17));
+// What of a wallet both adding and changing it write.
+static void add_wallet(struct column *out, const struct wallet_row *row) {
+    const struct wallet *wallet = &row->wallet;
+    column_add(&out[0], id_slot(wallet->id));
+    column_add(&out[1], (int64_t)row->number);
+    column_add(&out[2], wallet->status);
+    column_add(&out[3], wallet->balance);
+    column_add(&out[4], wallet->held);
+    column_add(&out[5], wallet->credit_limit);
+    column_add(&out[6], (int64_t)wallet->version);
+    column_add(&out[7], row->last_number);
+    column_add(&out[8], (int64_t)(row->details / 8));
+    column_add(&out[9], (int64_t)(row->last / 8));
+    for (int level = 0; level < HISTORY_LEVELS; level++)
+        column_add(&out[10 + level], (int64_t)(row->levels[level] / 8));
+    column_add(&out[13], row->spent.day);
+    column_add(&out[14], row->spent.day_sum);
+    column_add(&out[15], row->spent.month_sum);
+}
+
+static void write_new_wallets(struct desk *desk, struct link *link) {
     struct column *out = desk->out;
+    begin(desk, 22, COLUMN_BIT(16) | COLUMN_BIT(17) | COLUMN_BIT(20));
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
-        const struct wallet *wallet = &row->wallet;
-        if (row->added != added || (!row->added && (!row->changed || is_only_paid(row))))
+        if (!row->added)
             continue;
-        column_add(&out[0], id_slot(wallet->id));
-        column_add(&out[1], (int64_t)row->number);
-        column_add(&out[2], wallet->status);
-        column_add(&out[3], wallet->balance);
-        column_add(&out[4], wallet->held);
-        column_add(&out[5], wallet->credit_limit);
-        column_add(&out[6], (int64_t)wallet->version);
-        column_add(&out[7], row->last_number);
-        column_add(&out[8], (int64_t)(row->details / 8));
-        column_add(&out[9], (int64_t)(row->last / 8));
-        for (int level = 0; level < HISTORY_LEVELS; level++)
-            column_add(&out[10 + level], (int64_t)(row->levels[level] / 8));
-        column_add(&out[13], row->spent.day);
-        column_add(&out[14], row->spent.day_sum);
-        column_add(&out[15], row->spent.month_sum);
-        if (!added) {
-            column_add(&out[16], (int64_t)row->version_before);
-            column_add_text(&out[17], habits_of(row));
-            column_add(&out[18], wallet->tier);
-            continue;
-        }
-        column_add_id(&out[16], wallet->id);
+        add_wallet(out, row);
+        column_add_id(&out[16], row->wallet.id);
         column_add_bytes(&out[17], row->owner);
-        column_add(&out[18], wallet->currency);
-        column_add(&out[19], wallet->kind);
+        column_add(&out[18], row->wallet.currency);
+        column_add(&out[19], row->wallet.kind);
         column_add_text(&out[20], habits_of(row));
-        column_add(&out[21], wallet->tier);
+        column_add(&out[21], row->wallet.tier);
     }
-    send(desk, link, added ? SQL_ADD_WALLETS : SQL_CHANGE_WALLETS, added ? 22 : 19);
+    send(desk, link, SQL_ADD_WALLETS, 22);
+}
+
+static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t part) {
+    struct column *out = desk->out;
+    begin(desk, 20, COLUMN_BIT(17));
+    column_begin_places(&out[19]);
+    for (uint32_t i = 0; i < desk->wallets.count; i++) {
+        const struct wallet_row *row = desk->wallets.items[i];
+        if (row->added || !row->changed || row->only_paid ||
+            desk->part_of[id_slot(row->wallet.id)] != part)
+            continue;
+        add_wallet(out, row);
+        column_add(&out[16], (int64_t)row->version_before);
+        column_add_text(&out[17], habits_of(row));
+        column_add(&out[18], row->wallet.tier);
+        column_add_bytes(&out[19], slice_of(&row->place, sizeof(row->place)));
+    }
+    send(desk, link, SQL_CHANGE_WALLETS + part, 20);
+}
+
+static void write_wallets(struct desk *desk, struct link *link) {
+    bool few = note_paid(desk) <= FEW_WALLETS;
+    write_new_wallets(desk, link);
+    if (few)
+        write_paid_wallets(desk, link, SQL_PAY_FEW_WALLETS);
+    for (uint32_t part = 0; part < SQL_PARTS; part++) {
+        write_changed_wallets(desk, link, part);
+        if (!few)
+            write_paid_wallets(desk, link, SQL_PAY_WALLETS + part);
+    }
+}
+
+// What another shard has given its number was opened by a record with another one.
+static int64_t opened_by(uint64_t number, uint64_t opened) {
+    return opened / 8 == number ? 0 : (int64_t)(opened / 8);
 }
 
 static void write_holds(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 11, added ? COLUMN_BIT(5) | COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(10) : 0);
+    begin(desk, 12, added ? COLUMN_BIT(5) | COLUMN_BIT(6) | COLUMN_BIT(7) | COLUMN_BIT(10) : 0);
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->holds.count; i++) {
         const struct hold_row *row = desk->holds.items[i];
@@ -135,12 +199,13 @@ static void write_holds(struct desk *desk, struct link *link, bool added) {
         column_add(&out[8], hold->amount);
         column_add(&out[9], (int64_t)hold->expires_at_ms);
         column_add_text(&out[10], row->order);
+        column_add(&out[11], opened_by(row->number, row->opened));
     }
-    send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 11 : 6);
+    send(desk, link, added ? SQL_ADD_HOLDS : SQL_CHANGE_HOLDS, added ? 12 : 6);
 }
 
 static void write_withdrawals(struct desk *desk, struct link *link, bool added) {
-    begin(desk, 9, COLUMN_BIT(4) | (added ? COLUMN_BIT(5) | COLUMN_BIT(6) : 0));
+    begin(desk, 10, COLUMN_BIT(4) | (added ? COLUMN_BIT(5) | COLUMN_BIT(6) : 0));
     struct column *out = desk->out;
     for (uint32_t i = 0; i < desk->withdrawals.count; i++) {
         const struct withdrawal_row *row = desk->withdrawals.items[i];
@@ -158,8 +223,9 @@ static void write_withdrawals(struct desk *desk, struct link *link, bool added) 
         column_add_id(&out[6], withdrawal->wallet);
         column_add(&out[7], withdrawal->amount);
         column_add(&out[8], (int64_t)id_time_ms(withdrawal->id));
+        column_add(&out[9], opened_by(row->number, row->opened));
     }
-    send(desk, link, added ? SQL_ADD_WITHDRAWALS : SQL_CHANGE_WITHDRAWALS, added ? 9 : 5);
+    send(desk, link, added ? SQL_ADD_WITHDRAWALS : SQL_CHANGE_WITHDRAWALS, added ? 10 : 5);
 }
 
 static void write_refunds(struct desk *desk, struct link *link) {
@@ -280,7 +346,7 @@ static void write_records(struct desk *desk, struct link *link, const struct sha
         const struct record_row *row = record_at(desk, i, &record);
         record_row_add(desk->out, place_of(row), &record, row->bytes, &chains[i]);
     }
-    send(desk, link, SQL_ADD_RECORDS, RECORD_COLUMNS);
+    link_send_lean(link, SQL_ADD_RECORDS, desk->out, RECORD_COLUMNS, RECORD_ONCE);
 }
 
 // What another shard has a record of its own for.
@@ -301,7 +367,7 @@ static void write_postings(struct desk *desk, struct link *link) {
         drop_elsewhere(&record);
         posting_rows_add(desk->out, &desk->seal, row->position / 8, &record);
     }
-    send(desk, link, SQL_ADD_POSTINGS, POSTING_COLUMNS);
+    link_send_lean(link, SQL_ADD_POSTINGS, desk->out, POSTING_COLUMNS, POSTING_ONCE);
 }
 
 static void write_bank_ids(struct desk *desk, struct link *link) {
@@ -309,7 +375,8 @@ static void write_bank_ids(struct desk *desk, struct link *link) {
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        bank_row_add(desk->out, row->position / 8, &record);
+        if (!record_arrives(&record))
+            bank_row_add(desk->out, row->position / 8, &record);
     }
     send(desk, link, SQL_ADD_BANK, BANK_COLUMNS);
 }
@@ -319,50 +386,13 @@ static void write_idempotency(struct desk *desk, struct link *link) {
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
+        record.has_key = record.has_key && !record_is_guest(&record);
         idempotency_row_add(desk->out, place_of(row), &record);
     }
     send(desk, link, SQL_ADD_IDEMPOTENCY, IDEMPOTENCY_COLUMNS);
 }
 
 // ---- the round --------------------------------------------------------------------------------
-
-// What each record makes of its slot's chain; lives as long as the batch.
-static const struct sha256 *chain_records(struct desk *desk) {
-    struct sha256_context *context = sha256_open();
-    struct sha256 *chains = arena_take(&desk->arena, desk->records.count * sizeof(*chains));
-    for (uint32_t i = 0; i < desk->records.count; i++) {
-        const struct record_row *row = desk->records.items[i];
-        struct head *head = &desk->heads[row->slot];
-        sha256_begin(context);
-        sha256_add(context, slice_of(&head->chain, sizeof(head->chain)));
-        sha256_add(context, row->bytes);
-        chains[i] = head->chain = sha256_end(context);
-        head->last_record = row->position / 8;
-        head->added++;
-    }
-    sha256_close(context);
-    return chains;
-}
-
-static void write_slots(struct desk *desk, struct link *link) {
-    struct parameters parameters = {0};
-    struct column *out = desk->out;
-    begin(desk, 5, COLUMN_BIT(1) | COLUMN_BIT(2));
-    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        const struct head *head = &desk->heads[slot];
-        if (head->added == 0)
-            continue;
-        column_add(&out[0], slot);
-        column_add_bytes(&out[1], slice_of(&head->before, sizeof(head->before)));
-        column_add_bytes(&out[2], slice_of(&head->chain, sizeof(head->chain)));
-        column_add(&out[3], (int64_t)head->last_record);
-        column_add(&out[4], head->added);
-    }
-    for (uint32_t i = 0; i < 5; i++)
-        parameter_column(&parameters, &out[i]);
-    parameter_number(&parameters, (int64_t)desk->counters.rounds + 1);
-    link_send(link, SQL_CHANGE_SLOTS, &parameters);
-}
 
 static void chain_round(struct desk *desk, const struct sha256 *chains) {
     struct sha256_context *context = sha256_open();
@@ -371,7 +401,8 @@ static void chain_round(struct desk *desk, const struct sha256 *chains) {
     for (uint32_t i = 0; i < desk->records.count; i++)
         sha256_add(context, slice_of(&chains[i], sizeof(chains[i])));
     desk->counters.chain = sha256_end(context);
-    desk->heads_chain = desk->counters.chain;
+    desk->heads_chain = desk->currencies_chain = desk->counters.chain;
+    desk->currencies_known = true;
     sha256_close(context);
 }
 
@@ -382,14 +413,7 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
     counters->rounds++;
     counters->time_ms = desk->now_ms;
     struct slice chain = slice_of(&counters->chain, sizeof(counters->chain));
-    struct parameters round = {0}, books = {0};
-    parameter_number(&round, (int64_t)counters->rounds);
-    parameter_bytes(&round, slice_of(token, 16));
-    parameter_number(&round, (int64_t)desk->now_ms);
-    parameter_number(&round, (int64_t)desk_first_record(desk));
-    parameter_number(&round, desk->records.count);
-    parameter_bytes(&round, chain);
-    link_send(link, SQL_ADD_ROUND, &round);
+    struct parameters books = {0};
     parameter_number(&books, (int64_t)counters->time_ms);
     parameter_number(&books, (int64_t)counters->rounds);
     parameter_number(&books, (int64_t)counters->records);
@@ -402,16 +426,20 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
     parameter_number(&books, (int64_t)counters->keys_version);
     parameter_bytes(&books, chain);
     parameter_number(&books, (int64_t)counters->last_record);
+    parameter_bytes(&books, slice_of(&desk->books_place, sizeof(desk->books_place)));
+    parameter_number(&books, (int64_t)(desk->writes_heads ? counters->last_record
+                                                          : desk->heads_record));
+    parameter_bytes(&books, slice_of(token, 16)); // what follows is the round's
+    parameter_number(&books, (int64_t)desk_first_record(desk));
+    parameter_number(&books, desk->records.count);
+    parameter_number(&books, (int64_t)desk_next_due(desk));
     link_send(link, SQL_CHANGE_BOOKS, &books);
 }
 
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
     if (desk->records.count != 0) {
-        const struct sha256 *chains = chain_records(desk);
         write_currencies(desk, link);
-        write_wallets(desk, link, true);
-        write_wallets(desk, link, false);
-        write_paid_wallets(desk, link);
+        write_wallets(desk, link);
         write_holds(desk, link, true);
         write_holds(desk, link, false);
         write_withdrawals(desk, link, true);
@@ -423,16 +451,17 @@ void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16])
         write_cursors(desk, link);
         desk_write_data_keys(desk, link);
         write_rules(desk, link);
-        write_alarm(desk, link);
+        link_flush(link); // the server is at work on what is above while the rest is made
+        const struct sha256 *chains = desk_heads_chain(desk);
         write_records(desk, link, chains);
-        write_slots(desk, link);
+        desk_heads_write(desk, link);
         write_postings(desk, link);
         write_bank_ids(desk, link);
         write_idempotency(desk, link);
         write_round(desk, link, chains, token);
+        write_alarm(desk, link); // behind the row of books, which it puts elsewhere
         desk_write_arrivals(desk, link);
         desk_legs_decide(desk, link);
     }
     link_send(link, SQL_COMMIT, NULL);
-    link_sync(link);
 }

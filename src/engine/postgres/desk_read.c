@@ -36,6 +36,7 @@ static void read_wallet(const struct desk *desk, const struct command *command,
         return;
     }
     outcome->wallet = row->wallet;
+    outcome->spent = row->spent;
     outcome->has_version = true;
     outcome->version = row->wallet.version;
     outcome->record = outcome_position(row->details);
@@ -130,11 +131,14 @@ static void read_approval(const struct desk *desk, const struct command *command
 }
 
 // What became of the command with that key: its record, or a refusal that was remembered.
-static void read_operation(const struct desk *desk, const struct command *command,
+static void read_operation(struct desk *desk, const struct command *command,
                            struct outcome *outcome) {
     struct record record;
     uint64_t position;
-    if (!desk_earlier(desk, command->key, &record, &position) ||
+    bool is_there = desk_earlier(desk, command->key, &record, &position);
+    if (is_there && desk_lacks_parties(desk, command, &record, outcome))
+        return;
+    if (!is_there ||
         !bound_asked(command, &record) || !desk_may_see(desk, command, &record)) {
         outcome->status = outcome->refusal.status = STATUS_not_found;
         return;
@@ -157,6 +161,8 @@ void desk_read(struct desk *desk, const struct command *command, struct outcome 
         ret_outcome->status = ret_outcome->refusal.status = STATUS_unauthenticated;
         return;
     }
+    if (desk_lacks(desk, command, ret_outcome))
+        return;
     switch ((enum command_type)command->type) {
     case COMMAND_READ_WALLET: read_wallet(desk, command, ret_outcome); return;
     case COMMAND_READ_TRANSACTION: read_transaction(desk, command, ret_outcome); return;
@@ -175,11 +181,36 @@ static void resolve(struct desk *desk, struct arena *arena, struct slice *place)
         return;
     const struct record_row *row = desk_record(desk, place->size);
     CHECK(row != NULL);
-    bool is_sealed = desk->sealing.vault != NULL && record_is_sealed(row->bytes);
-    *place = is_sealed ? desk_reveal(desk, arena, row->bytes) : arena_copy(arena, row->bytes);
+    struct slice plain = desk_reveal(desk, arena, row->bytes);
+    *place = plain.bytes == row->bytes.bytes ? arena_copy(arena, plain) : plain;
+}
+
+void desk_resolve_lacks(struct arena *arena, struct outcome *outcome) {
+    if (outcome->lacks == NULL)
+        return;
+    struct lacks *lacks = arena_take(arena, sizeof(*lacks));
+    *lacks = *outcome->lacks;
+    if (lacks->bank_id.size != 0)
+        lacks->bank_id = arena_copy(arena, lacks->bank_id);
+    outcome->lacks = lacks;
 }
 
 void desk_resolve(struct desk *desk, struct arena *arena, struct outcome *outcome) {
+    desk_resolve_lacks(arena, outcome);
     resolve(desk, arena, &outcome->record);
     resolve(desk, arena, &outcome->opening);
+}
+
+void desk_resolve_parts(struct desk *desk, struct arena *arena, const struct command *command,
+                        struct outcome *outcome) {
+    outcome_take_parts(outcome, command, arena);
+    for (uint32_t i = 0; i < outcome->part_count; i++) {
+        struct outcome *part = &outcome->parts[i];
+        const struct record_row *row = desk_record(desk, part->record.size);
+        struct record record;
+        const char *why;
+        CHECK(row != NULL && record_decode(row->bytes, &record, &why) == STATUS_ok);
+        outcome_point(part, &record, part->record.size);
+        desk_resolve(desk, arena, part);
+    }
 }

@@ -56,6 +56,7 @@ void desk_take_data_key(struct desk *desk, const struct pg_result *result, int r
         key = memset(arena_take(&desk->arena, sizeof(*key)), 0, sizeof(*key));
         map_add(&desk->sealing.key_map, map_number(number), key);
     }
+    key->is_here = true;
     if (wrapped.size == 0)
         return;
     CHECK(wrapped.size == sizeof(key->key.wrapped));
@@ -63,6 +64,19 @@ void desk_take_data_key(struct desk *desk, const struct pg_result *result, int r
     key->key.owner = (uint64_t)row_number(result, row, 1);
     memcpy(key->key.wrapped, wrapped.bytes, wrapped.size);
     owner_row(desk, key->key.owner)->now = key;
+}
+
+void desk_take_away_key(struct desk *desk, const struct vault_key *key) {
+    if (desk->sealing.vault == NULL || key->number == 0)
+        return;
+    struct data_key_row *row = key_row(desk, key->number);
+    if (row == NULL) {
+        row = memset(arena_take(&desk->arena, sizeof(*row)), 0, sizeof(*row));
+        map_add(&desk->sealing.key_map, map_number(key->number), row);
+    }
+    row->key = *key;
+    row->is_here = true;
+    owner_row(desk, key->owner)->now = row;
 }
 
 void desk_take_owner_known(struct desk *desk, const struct pg_result *result, int row) {
@@ -84,7 +98,7 @@ void desk_find_owner_data(struct desk *desk, const struct command *command,
         docket->owner_is_known = wallet->added && slice_equal(wallet->owner, command->owner);
     }
     docket->data_key.number = row->now != NULL ? row->now->key.number : 0;
-    docket->data_key.plain_until_ms = sealing->plain_until_ms;
+    docket->data_key.plain_until_ms = __atomic_load_n(&sealing->plain_until_ms, __ATOMIC_RELAXED);
 }
 
 static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
@@ -93,7 +107,10 @@ static uint64_t key_of(struct text_vault *vault, uint64_t owner) {
     struct owner_row *owned = owner_row(desk, owner);
     if (owned->now != NULL && vault_knows(sealing->vault, &owned->now->key))
         return owned->now->key.number;
+    CHECK(!desk_is_elsewhere(desk, sealing->slot)); // his key came along
     struct data_key_row *row = memset(arena_take(&desk->arena, sizeof(*row)), 0, sizeof(*row));
+    row->slot = sealing->slot;
+    row->is_here = true;
     do
         random_fill(&row->key.number, sizeof(row->key.number));
     while ((row->key.number &= INT64_MAX) == 0 || key_row(desk, row->key.number) != NULL);
@@ -124,21 +141,47 @@ static bool unseal(struct text_vault *vault, uint64_t number, struct slice head,
 }
 
 void desk_seal(struct desk *desk, const struct record *record) {
-    if (desk->sealing.vault == NULL || !record_kind_seals(record->kind))
+    if (desk->sealing.vault == NULL)
         return;
+    if (!record_kind_seals(record->kind)) {
+        record_seal(&desk->scratch, 0, &desk->sealing.port, 0);
+        return;
+    }
     bool is_opening = record->kind == RECORD_WALLET && record->operation == COMMAND_WALLET_OPEN;
     uint64_t owner = is_opening ? owner_mark(desk->hash_seed, record->wallet.owner)
                                 : desk_owner(desk, record_seal_wallet(record));
-    CHECK(owner != 0);
+    CHECK(owner != 0 || record->arrives);
+    desk->sealing.slot = id_slot(record_seal_wallet(record));
     record_seal(&desk->scratch, 0, &desk->sealing.port, owner);
 }
 
 struct slice desk_reveal(struct desk *desk, struct arena *arena, struct slice bytes) {
     if (desk->sealing.vault == NULL || !record_is_sealed(bytes))
         return bytes;
+    const struct data_key_row *key = key_row(desk, record_sealed_by(bytes));
+    CHECK(key != NULL); // whatever was fetched was asked for
+    if (!key->is_here && desk->elsewhere_count != 0)
+        return bytes;
     uint8_t *place = arena_take(arena, bytes.size);
     size_t size = record_reveal(bytes, &desk->sealing.port, place);
     return size == 0 ? bytes : slice_of(place, size);
+}
+
+void desk_open_arrival(struct desk *desk, struct slice bytes, struct record *record) {
+    const char *why;
+    if (desk->sealing.vault == NULL)
+        return;
+    enum status status =
+        record_decode(desk_reveal(desk, &desk->arena, bytes), record, &why);
+    CHECK(status == STATUS_ok);
+    if (record_is_of_thing(record))
+        return; // it is an owner's here
+    struct id wallet = record_seal_wallet(record);
+    if (!desk_is_elsewhere(desk, id_slot(wallet)) && desk_owner(desk, wallet) != 0)
+        return;
+    CHECK(record->kind == RECORD_TRANSACTION); // what is held is the owner's here
+    record->transaction.reference = record->transaction.reason = record->transaction.metadata =
+        slice_of(NULL, 0);
 }
 
 void desk_destroy_key(struct desk *desk, const struct record *record) {
@@ -163,6 +206,7 @@ void desk_write_data_keys(struct desk *desk, struct link *link) {
     column_begin(&desk->out[0], false);
     column_begin(&desk->out[1], false);
     column_begin(&desk->out[2], true);
+    column_begin(&desk->out[3], false);
     for (uint32_t i = 0; i < sealing->added.count; i++) {
         const struct data_key_row *row = sealing->added.items[i];
         if (row->key.number == 0)
@@ -170,6 +214,7 @@ void desk_write_data_keys(struct desk *desk, struct link *link) {
         column_add(&desk->out[0], (int64_t)row->key.number);
         column_add(&desk->out[1], (int64_t)row->key.owner);
         column_add_bytes(&desk->out[2], slice_of(row->key.wrapped, sizeof(row->key.wrapped)));
+        column_add(&desk->out[3], row->slot);
     }
     // The one before first: an owner has one key at a time.
     if (sealing->destroyed.count != 0) {
@@ -177,7 +222,7 @@ void desk_write_data_keys(struct desk *desk, struct link *link) {
         link_send(link, SQL_DESTROY_DATA_KEYS, &destroyed);
     }
     if (desk->out[0].count != 0) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             parameter_column(&added, &desk->out[i]);
         parameter_number(&added, sealing->generation);
         link_send(link, SQL_ADD_DATA_KEYS, &added);

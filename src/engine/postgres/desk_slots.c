@@ -10,46 +10,18 @@ bool desk_is_elsewhere(const struct desk *desk, uint32_t slot) {
     return desk->elsewhere_count != 0 && desk->heads[slot].is_elsewhere;
 }
 
-static bool is_there(const struct desk *desk, struct id id) {
-    return !id_is_zero(id) && desk_is_elsewhere(desk, id_slot(id));
-}
-
-static bool pays(const struct command *command) {
-    return command->type == COMMAND_TRANSFER || command->type == COMMAND_PURCHASE;
-}
-
-bool desk_lacks_legs(const struct desk *desk, const struct command *command) {
-    if (desk->elsewhere_count == 0)
+// A place in the feed is the shard's own, whatever slot it has: feeds do not move.
+bool desk_home_is_elsewhere(const struct desk *desk, const struct command *command) {
+    if (command_is_of_cursor(command->type) &&
+        !cursor_is_of_commands(command->cursor->cursor.kind))
         return false;
-    uint64_t number; // an id that was not made here names no wallet anywhere
-    if (pays(command) && is_there(desk, command->counterparty) &&
-        number_of_id(&desk->seal, command->counterparty, &number) &&
-        desk_legs_wallet(desk, command->counterparty) == NULL)
-        return true;
-    return command->bank_id.size != 0 &&
-           desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id)) &&
-           desk_legs_marker(desk, command->bank_id) == NULL;
+    return desk_is_elsewhere(desk, command_home_slot(command));
 }
 
-bool desk_needs_legs(const struct desk *desk, const struct command *command) {
-    return desk->elsewhere_count != 0 &&
-           (is_there(desk, command->counterparty) ||
-            (command->bank_id.size != 0 &&
-             desk_is_elsewhere(desk, id_slot_of_owner(command->bank_id))));
-}
-
-bool desk_reaches_across(const struct desk *desk, const struct command *command,
-                         const struct found *found) {
-    if (desk->elsewhere_count == 0)
-        return false;
-    if (is_there(desk, command->wallet) ||
-        (is_there(desk, command->counterparty) && !pays(command)))
-        return true;
-    if (found->hold != NULL &&
-        (is_there(desk, found->hold->hold.wallet) || is_there(desk, found->hold->hold.merchant)))
-        return true;
-    return found->transaction != NULL && (is_there(desk, found->purchase.wallet) ||
-                                          is_there(desk, found->purchase.merchant));
+bool desk_is_guest(const struct desk *desk, const struct command *command) {
+    bool is_operation = command->type >= COMMAND_WALLET_OPEN && command->type <= COMMAND_VOID;
+    return is_operation && desk->elsewhere_count != 0 &&
+           desk_is_elsewhere(desk, command_home_slot(command));
 }
 
 void desk_turn_away(struct outcome *outcome) {

@@ -30,7 +30,7 @@ void column_begin(struct column *column, bool is_bytes) {
     memset(buffer_room(&column->bytes, HEAD_BYTES), 0, HEAD_BYTES);
     column->bytes.size = HEAD_BYTES;
     column->count = 0;
-    column->has_null = false;
+    column->has_null = column->varies = false;
     column->is_bytes = is_bytes;
     column->is_places = false;
 }
@@ -44,6 +44,14 @@ void column_done(struct column *column) {
     buffer_done(&column->bytes);
 }
 
+// Whether what was added last, in so many bytes, is what stands first.
+static void note_value(struct column *column, size_t bytes) {
+    const uint8_t *first = column->bytes.bytes + HEAD_BYTES;
+    column->count++;
+    column->varies = column->varies ||
+                     memcmp(first, column->bytes.bytes + column->bytes.size - bytes, bytes) != 0;
+}
+
 void column_add(struct column *column, int64_t value) {
     uint8_t *at = buffer_room(&column->bytes, 12);
     uint64_t swapped = __builtin_bswap64((uint64_t)value);
@@ -51,7 +59,7 @@ void column_add(struct column *column, int64_t value) {
     put_u32(at, 8);
     memcpy(at + 4, &swapped, 8);
     column->bytes.size += 12;
-    column->count++;
+    note_value(column, 12);
 }
 
 void column_add_bytes(struct column *column, struct slice bytes) {
@@ -59,14 +67,14 @@ void column_add_bytes(struct column *column, struct slice bytes) {
     put_u32(buffer_room(&column->bytes, 4), (uint32_t)bytes.size);
     column->bytes.size += 4;
     buffer_add_slice(&column->bytes, bytes);
-    column->count++;
+    note_value(column, 4 + bytes.size); // the size differs first, so no value is read too far
 }
 
 void column_add_null(struct column *column) {
     put_u32(buffer_room(&column->bytes, 4), UINT32_MAX);
     column->bytes.size += 4;
     column->has_null = true;
-    column->count++;
+    note_value(column, 4);
 }
 
 void column_add_id(struct column *column, struct id id) {
@@ -109,15 +117,29 @@ void parameter_null(struct parameters *parameters) {
     parameter_add(parameters, NULL, 0);
 }
 
-void parameter_column(struct parameters *parameters, struct column *column) {
+static void add_array(struct parameters *parameters, struct column *column, uint32_t count,
+                      size_t size) {
     uint8_t *head = column->bytes.bytes;
-    CHECK(column->bytes.size >= HEAD_BYTES);
+    CHECK(column->bytes.size >= HEAD_BYTES && size <= column->bytes.size);
     put_u32(head, 1);
     put_u32(head + 4, column->has_null);
     put_u32(head + 8, column->is_places ? OID_TID : column->is_bytes ? OID_BYTEA : OID_INT8);
-    put_u32(head + 12, column->count);
+    put_u32(head + 12, count);
     put_u32(head + 16, 1);
-    parameter_add(parameters, head, column->bytes.size);
+    parameter_add(parameters, head, size);
+}
+
+void parameter_column(struct parameters *parameters, struct column *column) {
+    add_array(parameters, column, column->count, column->bytes.size);
+}
+
+// Of a column that does not vary the first value alone.
+static void parameter_once(struct parameters *parameters, struct column *column) {
+    uint32_t size;
+    CHECK(column->count != 0 && !column->varies);
+    memcpy(&size, column->bytes.bytes + HEAD_BYTES, sizeof(size));
+    size = __builtin_bswap32(size);
+    add_array(parameters, column, 1, HEAD_BYTES + 4 + (size == UINT32_MAX ? 0 : size));
 }
 
 // ---- waiting ----------------------------------------------------------------------------------
@@ -324,16 +346,24 @@ void link_send(struct link *link, enum sql statement, const struct parameters *p
                                   parameters->lengths, parameters->formats, 1);
 }
 
-void link_send_columns(struct link *link, enum sql statement, struct column *columns,
-                       uint32_t count) {
+void link_send_lean(struct link *link, enum sql statement, struct column *columns,
+                    uint32_t count, uint32_t once) {
     struct parameters parameters = {0};
     if (columns[0].count == 0)
         return;
     for (uint32_t i = 0; i < count; i++) {
         CHECK(columns[i].count == columns[0].count);
-        parameter_column(&parameters, &columns[i]);
+        if ((once >> i & 1) != 0 && !columns[i].varies)
+            parameter_once(&parameters, &columns[i]);
+        else
+            parameter_column(&parameters, &columns[i]);
     }
     link_send(link, statement, &parameters);
+}
+
+void link_send_columns(struct link *link, enum sql statement, struct column *columns,
+                       uint32_t count) {
+    link_send_lean(link, statement, columns, count, 0);
 }
 
 // ---- copying ----------------------------------------------------------------------------------
@@ -432,6 +462,11 @@ enum link_result link_copy(struct link *link, enum sql statement, const struct c
 void link_sync(struct link *link) {
     (void)PQpipelineSync(link->connection);
     flight_add(link, SQL_SYNC);
+}
+
+void link_flush(struct link *link) {
+    // A failure here is one of the connection, and collecting the flight meets it again.
+    (void)PQflush(link->connection);
 }
 
 static void keep_result(struct link *link, struct pg_result *result) {

@@ -50,6 +50,7 @@ struct column {
     struct buffer bytes; // owned
     uint32_t count;
     bool has_null;
+    bool varies; // not all of its values are the same
     bool is_bytes;
     bool is_places; // where rows lie, as bytes that the server gave (ctid)
 };
@@ -99,6 +100,10 @@ void link_send(struct link *link, enum sql statement, const struct parameters *p
 // The same with columns of equal length, which are copied. Without a row nothing is sent.
 void link_send_columns(struct link *link, enum sql statement, struct column *columns,
                        uint32_t count);
+// The same, but that of columns of the mask `once` which do not vary the first value is sent alone:
+// the statement knows what to do with it.
+void link_send_lean(struct link *link, enum sql statement, struct column *columns,
+                    uint32_t count, uint32_t once);
 // Rows by COPY, in the transaction that is open, while nothing is in the flight. Columns of the
 // mask `shorts` are smallint, and in those of `absent` zero stands for NULL. Waits without a
 // deadline: for movers of whole books, not for nodes.
@@ -107,6 +112,8 @@ MUST_CHECK enum link_result link_copy(struct link *link, enum sql statement,
                                       uint32_t shorts, uint32_t absent);
 // Ends a unit of the flight: a failure before it does not stop what comes behind it.
 void link_sync(struct link *link);
+// What is in the flight so far goes out, as far as the line takes it: the server begins with it.
+void link_flush(struct link *link);
 // Sends what is in the flight and waits for all of it. Calls `each` for every result that has rows.
 // On failure the first one is told. Results stay until link_forget.
 MUST_CHECK enum link_result link_collect(struct link *link,

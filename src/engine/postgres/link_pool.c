@@ -18,22 +18,22 @@ void reader_pool_init(struct reader_pool *pool, struct replica *replica) {
     CHECK(pthread_mutex_init(&pool->lock, NULL) == 0);
     CHECK(pthread_cond_init(&pool->free, NULL) == 0);
     pool->replica = replica;
-    for (int i = 0; i < READERS_MAX; i++)
+    for (int i = 0; i < READERS_MAX + READERS_SMALL; i++)
         pool->readers[i].pool = pool;
 }
 
 void reader_pool_done(struct reader_pool *pool) {
-    for (int i = 0; i < READERS_MAX; i++)
+    for (int i = 0; i < READERS_MAX + READERS_SMALL; i++)
         link_done(&pool->readers[i].link);
     (void)pthread_mutex_destroy(&pool->lock);
     (void)pthread_cond_destroy(&pool->free);
 }
 
-struct link *reader_pool_take(struct reader_pool *pool, bool wait) {
+static struct link *take_first(struct reader_pool *pool, int count, bool wait) {
     struct link *link = NULL;
     CHECK(pthread_mutex_lock(&pool->lock) == 0);
     for (;;) {
-        for (int i = 0; i < READERS_MAX && link == NULL; i++)
+        for (int i = 0; i < count && link == NULL; i++)
             if (!pool->readers[i].is_taken) {
                 pool->readers[i].is_taken = true;
                 link = &pool->readers[i].link;
@@ -46,6 +46,14 @@ struct link *reader_pool_take(struct reader_pool *pool, bool wait) {
     return link;
 }
 
+struct link *reader_pool_take(struct reader_pool *pool, bool wait) {
+    return take_first(pool, READERS_MAX, wait);
+}
+
+struct link *reader_pool_take_small(struct reader_pool *pool) {
+    return take_first(pool, READERS_MAX + READERS_SMALL, true);
+}
+
 enum link_result reader_connect(struct link *link, const char *url, enum sql last,
                                 uint64_t wait_ns) {
     if (link_is_open(link))
@@ -55,6 +63,10 @@ enum link_result reader_connect(struct link *link, const char *url, enum sql las
 
 struct link *reader_take(struct books *books) {
     return reader_pool_take(&books->readers, true);
+}
+
+struct link *reader_take_small(struct books *books) {
+    return reader_pool_take_small(&books->readers);
 }
 
 static void keep_result(void *context, enum sql statement, const struct pg_result *result) {
@@ -113,6 +125,6 @@ void reader_give(struct link *link) {
     link_forget(link);
     CHECK(pthread_mutex_lock(&pool->lock) == 0);
     reader_of(link)->is_taken = false;
-    CHECK(pthread_cond_signal(&pool->free) == 0);
+    CHECK(pthread_cond_broadcast(&pool->free) == 0); // not all who wait may take it
     CHECK(pthread_mutex_unlock(&pool->lock) == 0);
 }

@@ -94,13 +94,18 @@ static uint32_t number_of(const char *text) {
 // A line that is one of these cuts a migration: what stands behind it is one statement
 // that runs outside a transaction and must do no harm when it runs twice. Of `slices` it runs again
 // and again, each time committed by itself, until it says that it has changed nothing: it is a
-// query that changes at most some thousand rows and gives their number.
-static const char alone_cut[] = "\n-- alone\n", slices_cut[] = "\n-- slices\n";
+// query that changes at most some thousand rows and gives their number. Of `each` it is a query
+// that gives a statement, which is run alone, and is asked again until it gives none: for what is
+// to be done to each partition and in no transaction. What is left of an index that broke off is
+// its business, because sweeping as below locks out payments.
+static const char *const cuts[] = {"\n-- alone\n", "\n-- slices\n", "\n-- each\n"};
 #define SLICE_PAUSE_NS UINT64_C(5000000) // so that payments come between
+#define EACH_TRIES_MAX 60
 // The first line with this names the oldest neighbour that the schema still serves.
 static const char serves[] = "\n-- serves: ";
 
-enum part_kind { PART_TOGETHER, PART_ALONE, PART_SLICES };
+// In the order of their cuts.
+enum part_kind { PART_ALONE, PART_SLICES, PART_EACH, PART_TOGETHER };
 
 struct part {
     enum part_kind kind;
@@ -110,8 +115,11 @@ struct part {
 };
 
 static struct part part_at(const char *at, enum part_kind kind) {
-    const char *alone = strstr(at, alone_cut), *slices = strstr(at, slices_cut);
-    const char *end = alone == NULL || (slices != NULL && slices < alone) ? slices : alone;
+    const char *end = NULL;
+    for (int cut = 0; cut < PART_TOGETHER; cut++) {
+        const char *found = strstr(at, cuts[cut]);
+        end = end == NULL || (found != NULL && found < end) ? found : end;
+    }
     return (struct part){.kind = kind,
                          .text = at,
                          .size = end == NULL ? (int)strlen(at) : (int)(end - at),
@@ -120,11 +128,12 @@ static struct part part_at(const char *at, enum part_kind kind) {
 
 // Behind the line of the cut.
 static struct part part_behind(const char *next) {
-    enum part_kind kind =
-        strncmp(next, alone_cut, sizeof(alone_cut) - 1) == 0 ? PART_ALONE : PART_SLICES;
+    int kind = 0;
+    while (kind < PART_TOGETHER && strncmp(next, cuts[kind], strlen(cuts[kind])) != 0)
+        kind++;
     const char *line = strchr(next + 1, '\n');
-    CHECK(line != NULL);
-    return part_at(line, kind);
+    CHECK(kind < PART_TOGETHER && line != NULL);
+    return part_at(line, (enum part_kind)kind);
 }
 
 // Notes that so many parts are done.
@@ -161,6 +170,27 @@ static enum link_result run_slices(struct link *link, const struct buffer *text)
     return result;
 }
 
+// What met somebody's lock may have left half an index, and who asks anew is told what to do now.
+static enum link_result run_each(struct link *link, const struct buffer *query) {
+    struct signal_gate never;
+    signal_gate_init(&never, 0, 0);
+    for (uint32_t tries = 0; tries < EACH_TRIES_MAX;) {
+        char statement[LINK_WHY_BYTES] = "";
+        link->deadline_ns = clock_monotonic_ns() + MIGRATE_WAIT_NS;
+        enum link_result result = link_ask_patiently(link, (const char *)query->bytes, statement,
+                                                     sizeof(statement));
+        if (result != LINK_OK || statement[0] == '\0')
+            return result;
+        result = link_run(link, statement);
+        if (result == LINK_LOST || (result != LINK_OK && strcmp(link->state, "55P03") != 0 &&
+                                    strcmp(link->state, "40P01") != 0))
+            return result;
+        tries = result == LINK_OK ? 0 : tries + 1;
+        (void)signal_gate_wait(&never, 1, SLICE_PAUSE_NS);
+    }
+    return LINK_REFUSED;
+}
+
 static enum link_result apply_part(struct link *link, const struct migration *migration,
                                    const struct part *part, uint32_t done) {
     struct buffer text = {0};
@@ -179,7 +209,9 @@ static enum link_result apply_part(struct link *link, const struct migration *mi
     }
     *buffer_room(&text, 1) = '\0';
     if (result == LINK_OK)
-        result = part->kind == PART_SLICES ? run_slices(link, &text) : run_text(link, &text);
+        result = part->kind == PART_SLICES ? run_slices(link, &text)
+                 : part->kind == PART_EACH ? run_each(link, &text)
+                                           : run_text(link, &text);
     if (result == LINK_OK && !is_together) {
         buffer_reset(&text);
         add_progress(&text, migration, done + 1, part->next == NULL);

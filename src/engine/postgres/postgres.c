@@ -138,9 +138,12 @@ static const struct engine_port books_port = {
     .list = books_postgres_list,
     .balance_at = books_postgres_balance_at,
     .owns = books_postgres_owns,
+    .slots = books_postgres_slots,
+    .slots_version = books_postgres_slots_version,
     .read = books_postgres_read,
     .feed = books_postgres_feed,
     .published_end = books_postgres_end,
+    .reveal = sealing_reveal_one,
     .opening = books_postgres_opening,
     .wallets = books_postgres_wallets,
     .habits = books_postgres_habits,
@@ -156,6 +159,24 @@ static const struct engine_port books_port = {
 const char *postgres_primary_url(struct engine *engine) {
     CHECK(engine->port == &books_port);
     return primary_url(&((struct books *)engine)->primary);
+}
+
+struct position postgres_published(struct engine *engine) {
+    struct books *books = (struct books *)engine;
+    CHECK(engine->port == &books_port);
+    CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+    struct position position = books->published;
+    CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    return position;
+}
+
+struct arrivals_seen postgres_arrivals_taken(struct engine *engine) {
+    struct books *books = (struct books *)engine;
+    CHECK(engine->port == &books_port);
+    CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
+    struct arrivals_seen taken = books->arrivals_taken;
+    CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
+    return taken;
 }
 
 bool postgres_is_new(struct engine *engine) {
@@ -197,7 +218,10 @@ static void take_birth(void *context, enum sql statement, const struct pg_result
 }
 
 static bool read_birth(struct books *books) {
-    link_send(&books->link, SQL_BOOKS, NULL);
+    struct parameters parameters = {0};
+    struct row_place place = desk_books_place(&books->desk);
+    parameter_bytes(&parameters, slice_of(&place, sizeof(place)));
+    link_send(&books->link, SQL_BOOKS, &parameters);
     link_sync(&books->link);
     if (link_collect(&books->link, take_birth, books) != LINK_OK)
         return false;

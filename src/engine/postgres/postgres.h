@@ -2,6 +2,7 @@
 // The PostgreSQL engine: the books of one or more nodes, in a database.
 #pragma once
 #include "engine/engine.h"
+#include "engine/postgres/arrivals.h"
 
 struct vault_masters; // vault/vault.h
 
@@ -41,6 +42,26 @@ MUST_CHECK enum status postgres_open(const struct postgres_options *options, cha
 
 // The server that is the primary now, of those in `url`; stays readable. Thread: any.
 const char *postgres_primary_url(struct engine *engine);
+
+// Whether the shard owns that slot now, and its version of all of them. Thread: any; waits.
+MUST_CHECK enum status postgres_slot_now(struct engine *engine, uint32_t slot, bool *ret_is_here,
+                                         int64_t *ret_version);
+
+// Of shards: data keys that are not here lie on one of `all`, which must outlive it. Once, before
+// anything is asked of it.
+void postgres_join(struct engine *engine, struct engine *const *all, uint32_t count);
+// Whether its data keys were brought under a new master key when it was opened. Thread: any.
+bool postgres_exchanged_master(struct engine *engine);
+// Texts before that time were never encrypted; 0: all were. Raising it is for all nodes. Thread:
+// any; raising waits.
+uint64_t postgres_plain_until(struct engine *engine);
+MUST_CHECK enum status postgres_raise_plain_until(struct engine *engine, uint64_t plain_until_ms);
+
+// How far everything had come that was published by now. Thread: any.
+struct position postgres_published(struct engine *engine);
+
+// Of a shard: what has arrived up to there has become records. Thread: any.
+struct arrivals_seen postgres_arrivals_taken(struct engine *engine);
 
 // Whether no key existed when it was opened: somebody must make the first one. Thread: any.
 bool postgres_is_new(struct engine *engine);

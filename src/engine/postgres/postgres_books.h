@@ -7,6 +7,7 @@
 #include "engine/postgres/desk.h"
 #include "engine/postgres/postgres.h"
 #include "engine/postgres/reader.h"
+#include "engine/postgres/shard.h"
 #include "engine/postgres/wallet_cache.h"
 
 // Keys as HTTP threads see them: a copy, made anew when the books' keys change.
@@ -50,16 +51,21 @@ struct books {
     struct desk desk;
     struct round_times times; // of the batch at hand; the writer's
     struct position position; // everything that was published is before it
+    uint64_t lost_ns; // since when no server of these books can be reached; 0: one can
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics
     struct counters counters;      // of the last batch that was committed or read
     struct position published;     // as `position`, for other threads
-    pthread_mutex_t counters_lock; // of `counters` and `published`
+    struct arrivals_seen arrivals_taken; // as the desk's, likewise
+    pthread_mutex_t counters_lock; // of `counters`, `published` and `arrivals_taken`
     struct key_ring ring;
     uint64_t ahead_ms; // atomic: the books' time less this node's monotonic clock
 
     struct reader_pool readers; // of the primary
     struct vault *vault;        // NULL: texts are plain
+    bool is_exchanged;          // the master key was, at the start
+    struct engine *siblings[SHARDS_MAX]; // the books' other shards, where other keys lie
+    uint32_t sibling_count;
     bool is_locked_out;         // texts are under a master key that this node does not have
     struct text_vault reader_port; // of the engine's, for records of the feed
     struct replicas replicas;
@@ -103,6 +109,8 @@ MUST_CHECK enum status sealing_open(struct books *books, const struct vault_mast
 // Holds no link of the caller's. Thread: readers.
 MUST_CHECK enum status sealing_reveal(struct books *books, struct arena *arena,
                                       struct entry *entries, uint32_t count);
+enum status sealing_reveal_one(struct engine *engine, struct slice bytes, struct arena *arena,
+                               struct slice *ret_bytes);
 
 // tidier.c
 void *tidier_of_postgres(void *books);
@@ -110,22 +118,26 @@ void *tidier_of_postgres(void *books);
 // watcher.c
 void *watcher_of_postgres(void *books);
 
-// reading.c: one read and the servers that it tries. Begins with its freshness and zeros.
+// reading.c: one read and the servers that it tries.
 struct reading {
     struct freshness freshness;
     uint32_t tried; // replicas: bit 1 << place
     bool on_primary;
     struct link *link;
 };
+struct reading reading_of(struct books *books, const struct freshness *freshness);
 // A link to the next server that is fresh enough, the primary last; false: it was tried, too.
 bool reading_next(struct books *books, struct reading *reading);
 // What nothing is missing before in an answer of that link, by position and by time.
 uint64_t reading_begins(struct books *books, const struct reading *reading,
                         struct position *ret_position);
-void reading_done(struct books *books, struct reading *reading); // it was answered
+// It was answered. False: slots have moved where it was read, so the next server is to be asked; of
+// the primary the reading's claim says so, and the caller's caller decides.
+MUST_CHECK bool reading_done(struct books *books, struct reading *reading);
 
 // link_pool.c
 struct link *reader_take(struct books *books); // of the primary; waits for one; may be closed
+struct link *reader_take_small(struct books *books); // likewise, see reader_pool_take_small
 // Runs one statement on it, connecting first if need be; results stay until reader_give.
 MUST_CHECK enum link_result reader_ask(struct books *books, struct link *link, enum sql statement,
                                        const struct parameters *parameters,
@@ -139,22 +151,26 @@ uint64_t books_postgres_end(struct engine *engine);
 enum status books_postgres_opening(struct engine *engine,
                                    bool (*each)(void *context, const struct opening_item *item),
                                    void *context, struct opening_mark *ret_mark);
-void books_postgres_habits(struct engine *engine,
-                           void (*each)(void *context, struct id wallet,
-                                        const struct habits *habits),
-                           void *context);
-void books_postgres_wallets(struct engine *engine,
-                            void (*each)(void *context, const struct wallet *wallet),
-                            void *context);
-void books_postgres_holds(struct engine *engine,
-                          void (*each)(void *context, const struct hold *hold), void *context);
-void books_postgres_withdrawals(struct engine *engine,
-                                void (*each)(void *context, const struct withdrawal *withdrawal),
-                                void *context);
+enum status books_postgres_habits(struct engine *engine,
+                                  void (*each)(void *context,
+                                               struct id wallet, const struct habits *habits),
+                                  void *context);
+enum status books_postgres_wallets(struct engine *engine,
+                                   void (*each)(void *context, const struct wallet *wallet),
+                                   void *context);
+enum status books_postgres_holds(struct engine *engine,
+                                 void (*each)(void *context, const struct hold *hold),
+                                 void *context);
+enum status books_postgres_withdrawals(struct engine *engine,
+                                       void (*each)(void *context,
+                                                    const struct withdrawal *withdrawal),
+                                       void *context);
 uint32_t books_postgres_currencies(struct engine *engine, struct currency_account *ret_accounts,
                                    uint32_t count_max);
 enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                                       const struct freshness *freshness, struct balance_at *ret);
+enum status books_postgres_slots(struct engine *engine, struct engine_slots *ret_slots);
+enum status books_postgres_slots_version(struct engine *engine, int64_t *ret_version);
 enum status books_postgres_owns(struct engine *engine, struct id wallet, struct slice owner);
 enum status books_postgres_read(struct engine *engine, const struct command *command,
                                 const struct freshness *freshness, struct arena *arena,

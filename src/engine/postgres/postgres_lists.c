@@ -332,6 +332,8 @@ static enum link_result list_audit(struct books *books, struct link *link,
         parameter_number(&parameters, before);
         parameter_number(&parameters, bounded(until_ms));
         parameter_number(&parameters, AUDIT_ROWS);
+        // What has changed a wallet came along with it, wherever else its slot may be now.
+        parameter_number(&parameters, !id_is_zero(query->versions_of));
         enum link_result answer = reader_ask(books, link, SQL_LIST_AUDIT, &parameters, &result);
         if (answer != LINK_OK)
             return answer;
@@ -431,16 +433,15 @@ enum status books_postgres_list(struct engine *engine, const struct list_query *
     struct books *books = (struct books *)engine;
     CHECK(query->limit >= 1 && query->limit <= LIMIT_PAGE_MAX);
     ret_page->items = arena_take(&ret_page->arena, query->limit * sizeof(struct entry));
-    struct reading reading = {.freshness = query->freshness};
+    struct reading reading = reading_of(books, &query->freshness);
     while (reading_next(books, &reading)) {
         ret_page->item_count = 0;
         ret_page->next_cursor = 0;
         enum status status = list_on(books, reading.link, query, ret_page);
         if (status == STATUS_ok)
             status = end_at_archive(books, reading.link, query, ret_page);
-        if (status == STATUS_busy)
+        if (status == STATUS_busy || !reading_done(books, &reading))
             continue;
-        reading_done(books, &reading);
         if (status != STATUS_ok)
             return status;
         return sealing_reveal(books, &ret_page->arena, ret_page->items, ret_page->item_count);

@@ -46,7 +46,10 @@ static enum status feed_read(struct books *books, uint64_t position, size_t byte
     for (int i = 0; i < ret_step->count; i++) {
         uint64_t at = (uint64_t)row_number(result, i, 0) * 8;
         ret_step->records[i] = (struct feed_record){
-            .position = at, .next = at + 8, .bytes = arena_copy(arena, row_bytes(result, i, 1))};
+            .position = at,
+            .next = at + 8,
+            .bytes = arena_copy(arena, row_bytes(result, i, 1)),
+            .came = !is_one && row_number(result, i, 2) != 0};
     }
     reader_give(link);
     return status;
@@ -155,11 +158,12 @@ uint64_t books_postgres_end(struct engine *engine) {
 
 // Reads all rows of a statement in steps, each from behind the last row of the one before: by slot
 // and number, or by number alone.
-static void walk(struct engine *engine, enum sql statement, bool has_slot,
-                 void (*visit)(void *visitor, const struct pg_result *result, int row),
-                 void *visitor) {
+static enum status walk(struct engine *engine, enum sql statement, bool has_slot,
+                        void (*visit)(void *visitor, const struct pg_result *result, int row),
+                        void *visitor) {
     struct books *books = (struct books *)engine;
     int64_t slot = -1, number = 0;
+    enum status status = STATUS_ok;
     int rows = 0;
     do {
         struct parameters parameters = {0};
@@ -168,8 +172,8 @@ static void walk(struct engine *engine, enum sql statement, bool has_slot,
         if (has_slot)
             parameter_number(&parameters, slot);
         parameter_number(&parameters, number);
-        bool ok = reader_ask(books, link, statement, &parameters, &result) == LINK_OK;
-        rows = ok ? row_count(result) : 0;
+        status = status_of(reader_ask(books, link, statement, &parameters, &result));
+        rows = status == STATUS_ok ? row_count(result) : 0;
         for (int i = 0; i < rows; i++)
             visit(visitor, result, i);
         if (rows != 0) {
@@ -178,6 +182,7 @@ static void walk(struct engine *engine, enum sql statement, bool has_slot,
         }
         reader_give(link);
     } while (rows != 0);
+    return status;
 }
 
 struct wallet_visitor {
@@ -192,10 +197,11 @@ static void visit_wallet(void *visitor, const struct pg_result *result, int row)
     of->each(of->context, &wallet);
 }
 
-void books_postgres_wallets(struct engine *engine,
-                            void (*each)(void *context, const struct wallet *wallet),
-                            void *context) {
-    walk(engine, SQL_ALL_WALLETS, true, visit_wallet, &(struct wallet_visitor){each, context});
+enum status books_postgres_wallets(struct engine *engine,
+                                   void (*each)(void *context, const struct wallet *wallet),
+                                   void *context) {
+    return walk(engine, SQL_ALL_WALLETS, true, visit_wallet,
+                &(struct wallet_visitor){each, context});
 }
 
 struct habits_visitor {
@@ -205,18 +211,16 @@ struct habits_visitor {
 
 static void visit_habits(void *visitor, const struct pg_result *result, int row) {
     const struct habits_visitor *of = visitor;
-    struct habits habits = {0};
-    struct slice bytes = row_bytes(result, row, 3);
-    if (bytes.size == sizeof(habits)) // else the hash is another one, as it should be
-        memcpy(&habits, bytes.bytes, sizeof(habits));
+    struct habits habits = habits_of_bytes(row_bytes(result, row, 3));
     of->each(of->context, row_id(result, row, 2), &habits);
 }
 
-void books_postgres_habits(struct engine *engine,
-                           void (*each)(void *context, struct id wallet,
-                                        const struct habits *habits),
-                           void *context) {
-    walk(engine, SQL_ALL_HABITS, true, visit_habits, &(struct habits_visitor){each, context});
+enum status books_postgres_habits(struct engine *engine,
+                                  void (*each)(void *context,
+                                               struct id wallet, const struct habits *habits),
+                                  void *context) {
+    return walk(engine, SQL_ALL_HABITS, true, visit_habits,
+                &(struct habits_visitor){each, context});
 }
 
 struct hold_visitor {
@@ -231,9 +235,10 @@ static void visit_hold(void *visitor, const struct pg_result *result, int row) {
     of->each(of->context, &hold);
 }
 
-void books_postgres_holds(struct engine *engine,
-                          void (*each)(void *context, const struct hold *hold), void *context) {
-    walk(engine, SQL_ALL_HOLDS, false, visit_hold, &(struct hold_visitor){each, context});
+enum status books_postgres_holds(struct engine *engine,
+                                 void (*each)(void *context, const struct hold *hold),
+                                 void *context) {
+    return walk(engine, SQL_ALL_HOLDS, false, visit_hold, &(struct hold_visitor){each, context});
 }
 
 struct withdrawal_visitor {
@@ -248,10 +253,11 @@ static void visit_withdrawal(void *visitor, const struct pg_result *result, int 
     of->each(of->context, &withdrawal);
 }
 
-void books_postgres_withdrawals(struct engine *engine,
-                                void (*each)(void *context, const struct withdrawal *withdrawal),
-                                void *context) {
-    walk(engine, SQL_ALL_WITHDRAWALS, false, visit_withdrawal,
+enum status books_postgres_withdrawals(struct engine *engine,
+                                       void (*each)(void *context,
+                                                    const struct withdrawal *withdrawal),
+                                       void *context) {
+    return walk(engine, SQL_ALL_WITHDRAWALS, false, visit_withdrawal,
          &(struct withdrawal_visitor){each, context});
 }
 
@@ -259,14 +265,56 @@ uint32_t books_postgres_currencies(struct engine *engine, struct currency_accoun
                                    uint32_t count_max) {
     struct books *books = (struct books *)engine;
     const struct pg_result *result;
-    struct link *link = reader_take(books);
+    struct link *link = reader_take_small(books);
     bool ok = reader_ask(books, link, SQL_ALL_CURRENCIES, NULL, &result) == LINK_OK;
-    uint32_t count = ok ? (uint32_t)row_count(result) : 0;
-    count = count < count_max ? count : count_max;
+    uint32_t rows = ok ? (uint32_t)row_count(result) : 0;
+    uint32_t count = rows < count_max ? rows : count_max;
     for (uint32_t i = 0; i < count; i++)
         ret_accounts[i] = row_currency_account(result, (int)i);
     reader_give(link);
-    return count;
+    return ok ? count : ENGINE_UNREAD;
+}
+
+enum status books_postgres_slots(struct engine *engine, struct engine_slots *ret_slots) {
+    struct books *books = (struct books *)engine;
+    const struct pg_result *result;
+    struct link *link = reader_take(books);
+    enum status status = status_of(reader_ask(books, link, SQL_SLOTS, NULL, &result));
+    if (status == STATUS_ok && row_count(result) != LIMIT_SLOTS)
+        status = STATUS_damaged;
+    for (int i = 0; status == STATUS_ok && i < LIMIT_SLOTS; i++) {
+        uint64_t slot = (uint64_t)row_number(result, i, 0);
+        CHECK(slot < LIMIT_SLOTS);
+        ret_slots->away[slot] = row_number(result, i, 1) != 0;
+        ret_slots->came_before[slot] = (uint64_t)row_number(result, i, 2) * 8;
+        ret_slots->version = row_number(result, i, 3);
+    }
+    reader_give(link);
+    return status;
+}
+
+enum status postgres_slot_now(struct engine *engine, uint32_t slot, bool *ret_is_here,
+                              int64_t *ret_version) {
+    struct books *books = (struct books *)engine;
+    struct parameters parameters = {0};
+    const struct pg_result *result;
+    CHECK(slot < LIMIT_SLOTS);
+    parameter_number(&parameters, slot);
+    struct link *link = reader_take(books);
+    enum status status = status_of(reader_ask(books, link, SQL_SLOT_STATE, &parameters, &result));
+    if (status == STATUS_ok && row_count(result) != 1)
+        status = STATUS_damaged;
+    if (status == STATUS_ok) {
+        *ret_is_here = row_number(result, 0, 0) == 0;
+        *ret_version = row_number(result, 0, 1);
+    }
+    reader_give(link);
+    return status;
+}
+
+enum status books_postgres_slots_version(struct engine *engine, int64_t *ret_version) {
+    bool is_here;
+    return postgres_slot_now(engine, 0, &is_here, ret_version);
 }
 
 enum status books_postgres_owns(struct engine *engine, struct id wallet, struct slice owner) {
@@ -310,10 +358,13 @@ static enum status balance_on(struct books *books, struct link *link, struct id 
 enum status books_postgres_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                                       const struct freshness *freshness, struct balance_at *ret) {
     struct books *books = (struct books *)engine;
-    struct reading reading = {.freshness = *freshness};
+    struct reading reading = reading_of(books, freshness);
     uint64_t number;
-    if (!number_of_id(&engine->seal, wallet, &number))
+    if (!number_of_id(&engine->seal, wallet, &number)) {
+        if (freshness->claim != NULL)
+            freshness->claim->holds = true; // of no shard
         return STATUS_not_found;
+    }
     while (reading_next(books, &reading)) {
         struct parameters parameters = {0};
         parameter_number(&parameters, id_slot(wallet));
@@ -322,9 +373,8 @@ enum status books_postgres_balance_at(struct engine *engine, struct id wallet, u
         parameter_number(&parameters, (int64_t)number_before_time(time_ms, books->number_slack));
         enum status status =
             balance_on(books, reading.link, wallet, number, time_ms, &parameters, ret);
-        if (status == STATUS_busy)
+        if (status == STATUS_busy || !reading_done(books, &reading))
             continue;
-        reading_done(books, &reading);
         return status;
     }
     return STATUS_busy;

@@ -140,7 +140,8 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
                                 const struct freshness *freshness, struct arena *arena,
                                 struct outcome *ret_outcome) {
     struct books *books = (struct books *)engine;
-    struct reading reading = {.freshness = *freshness};
+    struct reading reading = reading_of(books, freshness);
+    struct slot_claim *claim = freshness->claim;
     uint64_t number;
     bool is_ours = number_of_id(&engine->seal, command->subject, &number);
     // Of transactions whose month is archived nobody learns which ids were real.
@@ -148,20 +149,28 @@ enum status books_postgres_read(struct engine *engine, const struct command *com
         number = number_of_time(id_time_ms(command->subject));
     } else if (!is_ours) {
         refuse(command, kind_of(command).id_type, STATUS_not_found, ret_outcome);
+        if (claim != NULL)
+            claim->holds = true; // of no shard
         return STATUS_ok;
     }
+    freshness = &reading.freshness;
     // Who sends a position alone wants that write, and not what somebody may have kept.
     bool is_kept = command->type == COMMAND_READ_WALLET && freshness->age_ms_max != UINT64_MAX;
-    if (is_kept && wallet_cache_get(books->cache, command->subject, freshness, arena, ret_outcome))
+    if (is_kept &&
+        wallet_cache_get(books->cache, command->subject, freshness, arena, ret_outcome)) {
+        if (claim != NULL)
+            claim->holds = true; // it did when it was read
         return reveal(books, arena, ret_outcome);
+    }
     while (reading_next(books, &reading)) {
         struct position before;
         uint64_t before_ns = reading_begins(books, &reading, &before);
         if (read_on(books, reading.link, command, number, arena, ret_outcome) != LINK_OK)
             continue;
-        if (is_kept && ret_outcome->status == STATUS_ok)
+        if (!reading_done(books, &reading))
+            continue;
+        if (is_kept && ret_outcome->status == STATUS_ok && (claim == NULL || claim->holds))
             wallet_cache_put(books->cache, ret_outcome, before, before_ns);
-        reading_done(books, &reading);
         return reveal(books, arena, ret_outcome);
     }
     return STATUS_busy;

@@ -9,6 +9,7 @@
 // A connection lost during COMMIT leaves the outcome open. Each round writes a token of its own;
 // whoever looks it up holds the turn, which the lost backend gives up only when it has ended, so
 // "not there" is final.
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -24,6 +25,7 @@
 #define RETRY_NS_MAX     UINT64_C(8000000000) // a batch that the database keeps refusing is busy
 #define RETRY_COUNT_MAX  100
 #define RECONNECT_NS_MIN 20000000
+#define AWAY_NS          UINT64_C(3000000000) // a shard that cannot be reached for so long is away
 
 // A node that is stopped or cut off gives up turn and locks within five seconds: its session waits
 // for it (the idle time-outs) or cannot send to it (the rest).
@@ -53,6 +55,7 @@ struct batch {
     bool is_unknown;  // a COMMIT went out and nothing came back
     bool is_expiring; // it only ends holds that were due; the batch itself is still to come
     bool will_write;  // holds are due, though nobody asked for a write
+    bool is_lost;      // nobody will ever know whether it was committed
     bool lacks_master; // texts are under a master key that this node was not given
     uint64_t begun_ns;
     uint32_t tries;
@@ -82,6 +85,10 @@ enum link_result books_connect(struct books *books) {
                                         SQL_WRITER_LAST, CONNECT_WAIT_NS);
     if (result != LINK_OK)
         return result;
+    books->desk.parts_known = 0;
+    books->desk.arrivals_taken.next = 0; // it may be another server
+    books->desk.arrivals_taken.open_count = 0;
+    desk_known_forget(&books->desk);
     return primary_admit_writer(&books->primary, link, &books->position);
 }
 
@@ -91,13 +98,27 @@ static void resolve_submission(struct books *books, struct round *round,
                                struct submission *submission) {
     if (submission->atomic) {
         desk_resolve(&books->desk, &round->arena, &submission->batch_outcome);
+        for (uint32_t i = 0; submission->batch_outcome.elsewhere && i < submission->count; i++)
+            desk_resolve_lacks(&round->arena, &submission->outcomes[i]);
         if (submission->batch_outcome.status != STATUS_ok)
             return; // what the operations found never was
     }
-    if (submission->guarded)
+    if (submission->guarded) {
+        bool is_elsewhere = submission->batch_outcome.elsewhere;
         desk_resolve(&books->desk, &round->arena, &submission->batch_outcome);
-    for (uint32_t i = 0; i < submission->count; i++)
+        for (uint32_t i = 0; is_elsewhere && i < submission->count; i++)
+            desk_resolve_lacks(&round->arena, &submission->outcomes[i]);
+        if (is_elsewhere)
+            return;
+    }
+    if (submission->whole != NULL)
+        return; // what its commands came to is told by nobody here
+    for (uint32_t i = 0; i < submission->count; i++) {
         desk_resolve(&books->desk, &round->arena, &submission->outcomes[i]);
+        if (submission->commands[i].type == COMMAND_READ_OPERATION)
+            desk_resolve_parts(&books->desk, &round->arena, &submission->commands[i],
+                               &submission->outcomes[i]);
+    }
 }
 
 // A courtesy: what is cached is never used beyond its age.
@@ -119,6 +140,7 @@ static void publish(struct books *books, struct inbox_node *first) {
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
     books->counters = books->desk.counters;
     books->published = books->position;
+    books->arrivals_taken = books->desk.arrivals_taken;
     CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
     key_ring_refresh(books);
     drop_changed(books);
@@ -199,9 +221,10 @@ static void decide_all(struct books *books, struct inbox_node *first) {
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
 }
 
-static void take_position(void *context, enum sql statement, const struct pg_result *result) {
+static void take_written(void *context, enum sql statement, const struct pg_result *result) {
     struct books *books = context;
-    if (statement == SQL_POSITION && row_count(result) == 1)
+    desk_take_places(&books->desk, statement, result);
+    if (statement == SQL_LEAVE && row_count(result) == 1)
         books->position.place = (uint64_t)row_number(result, 0, 0);
 }
 
@@ -214,15 +237,11 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     desk_persist(&books->desk, link, batch->token);
     batch->round = books->desk.counters.rounds;
     batch->first_record = desk_first_record(&books->desk);
-    if (books->desk.has_writes && books->desk.takes_turn) {
-        link_send(link, SQL_TURN_BACK, NULL);
-        link_sync(link);
-    }
-    if (books->desk.has_writes) {
-        link_send(link, SQL_POSITION, NULL);
-        link_sync(link);
-    }
-    enum link_result result = link_collect(link, take_position, books);
+    // In the same unit: where the COMMIT fails the turn is given back by who rolls back.
+    if (books->desk.has_writes)
+        link_send(link, SQL_LEAVE, NULL);
+    link_sync(link);
+    enum link_result result = link_collect(link, take_written, books);
     // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
     // stands and must not be done again: the look-up finds it, and how far the books have come.
     if (link->committed ? result != LINK_OK || link->warned : result == LINK_OK)
@@ -280,6 +299,10 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     if (!desk_legs_prepare(desk))
         return LINK_AGAIN;
     result = commit(books, batch);
+    if (result == LINK_OK) {
+        desk_arrivals_settle(desk);
+        desk_known_keep(desk);
+    }
     if (result == LINK_OK && desk->alarm_changed)
         engine_alarm_set(&books->engine, &desk->alarm);
     return result;
@@ -287,17 +310,23 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
 
 struct lookup {
     bool found;
+    bool is_archived; // the months up to this round are, or are about to be, detached
 };
 
 static void take_token(void *context, enum sql statement, const struct pg_result *result) {
-    if (statement == SQL_TOKEN)
-        ((struct lookup *)context)->found = row_count(result) == 1;
+    struct lookup *lookup = context;
+    if (statement != SQL_TOKEN)
+        return;
+    CHECK(row_count(result) == 1);
+    lookup->found = row_number(result, 0, 0) == 1;
+    lookup->is_archived = row_number(result, 0, 1) == 1;
 }
 
 // Whether the commit that nobody answered came through. The lost backend holds the row of books
 // until it has ended, so behind that lock "not there" is final, turn or no turn; and this look's
 // own commit waits for the synchronous replica, so what it found is there as well.
-static enum link_result look_up(struct books *books, const struct batch *batch, bool *ret_found) {
+static enum link_result look_up(struct books *books, const struct batch *batch,
+                                struct lookup *ret_lookup) {
     struct link *link = &books->link;
     struct lookup lookup = {0};
     struct parameters token = {0};
@@ -324,7 +353,7 @@ static enum link_result look_up(struct books *books, const struct batch *batch, 
     enum link_result result = link_collect(link, take_token, &lookup);
     if (result == LINK_OK && (!link->committed || link->warned))
         result = LINK_LOST;
-    *ret_found = lookup.found;
+    *ret_lookup = lookup;
     return result;
 }
 
@@ -370,16 +399,24 @@ static enum link_result reconnect(struct books *books, struct batch *batch, bool
             wait_ns(books, RECONNECT_NS_MIN);
             return result;
         }
+        books->lost_ns = 0;
         if (batch->tries != 0)
             log_line(LOG_INFO, "postgres", "Connected again.");
     }
     if (!batch->is_unknown)
         return LINK_OK;
-    enum link_result result = look_up(books, batch, ret_done);
+    struct lookup lookup;
+    enum link_result result = look_up(books, batch, &lookup);
     if (result != LINK_OK)
         return result;
+    if (!lookup.found && lookup.is_archived) {
+        (void)snprintf(books->link.why, sizeof(books->link.why),
+                       "what became of its COMMIT is archived by now, so it is not done again");
+        batch->is_lost = true;
+        return LINK_REFUSED;
+    }
     batch->is_unknown = false;
-    *ret_done = *ret_done && !batch->is_expiring;
+    *ret_done = lookup.found && !batch->is_expiring;
     return LINK_OK;
 }
 
@@ -424,6 +461,17 @@ static void note_aside(struct inbox_node *node) {
                 submission->outcomes[i].anew = submission->outcomes[i].aside;
 }
 
+// Of several shards one that is away says so, since who asks has something of the others as well.
+// On a single server everybody waits for it.
+static bool is_away(struct books *books) {
+    uint64_t now_ns = clock_monotonic_ns();
+    if (link_is_open(&books->link))
+        return false;
+    if (books->lost_ns == 0)
+        books->lost_ns = now_ns;
+    return books->engine.is_shard && now_ns - books->lost_ns > AWAY_NS;
+}
+
 static void run_batch(struct books *books, struct inbox_node *first) {
     struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
     note_aside(first);
@@ -444,8 +492,9 @@ static void run_batch(struct books *books, struct inbox_node *first) {
             if (link_is_open(&books->link))
                 log_line(LOG_WARNING, "postgres", "The connection is lost: %s", books->link.why);
             link_close(&books->link);
-            books->desk.keys_version = UINT64_MAX;
         }
+        if (result == LINK_LOST || batch.tries != 0) // perhaps not what it was decided on
+            desk_forget_books(&books->desk);
         bool is_full = books->link.is_full, is_locked = strcmp(books->link.state, "55P03") == 0;
         bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
         if (result != LINK_LOST)
@@ -460,10 +509,17 @@ static void run_batch(struct books *books, struct inbox_node *first) {
             free_turn(books);
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
-            refuse_all(first, is_full ? STATUS_storage_full : STATUS_internal);
+            refuse_all(first, is_full         ? STATUS_storage_full
+                              : batch.is_lost ? STATUS_busy
+                                              : STATUS_internal);
             return;
         }
-        if (is_over_now || (first == NULL && result == LINK_LOST)) {
+        bool is_gone = is_away(books);
+        // What is not known yet of this batch may be done already; those behind it are not.
+        if (is_gone && batch.is_unknown)
+            refuse_all(inbox_take_all(&books->inbox, 0), STATUS_busy);
+        if (is_over_now || (is_gone && !batch.is_unknown) ||
+            (first == NULL && result == LINK_LOST)) {
             refuse_all(first, STATUS_busy);
             return;
         }

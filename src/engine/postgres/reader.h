@@ -5,7 +5,8 @@
 
 #include "engine/postgres/primary.h"
 
-#define READERS_MAX 4
+#define READERS_MAX   4
+#define READERS_SMALL 1 // beside them, for what needs no table that others may wait for long
 
 struct replica;
 struct reader_pool;
@@ -15,13 +16,14 @@ struct reader {
     struct reader_pool *pool;
     bool is_taken;
     struct position replayed; // of a replica: what this very session has seen replayed
+    uint64_t slots; // likewise, of a shard: which version of its slots, and 1; 0: not asked
 };
 
 struct reader_pool {
     pthread_mutex_t lock;
     pthread_cond_t free;
     struct replica *replica; // NULL: the primary
-    struct reader readers[READERS_MAX];
+    struct reader readers[READERS_MAX + READERS_SMALL];
 };
 
 static inline struct reader *reader_of(struct link *link) {
@@ -32,6 +34,8 @@ void reader_pool_init(struct reader_pool *pool, struct replica *replica);
 void reader_pool_done(struct reader_pool *pool);
 // NULL: none is free, and `wait` is false.
 struct link *reader_pool_take(struct reader_pool *pool, bool wait);
+// The same for a short statement about small tables, which waits for no long one.
+struct link *reader_pool_take_small(struct reader_pool *pool);
 // Connects when it is not connected. Not of the primary: see reader_ask.
 MUST_CHECK enum link_result reader_connect(struct link *link, const char *url, enum sql last,
                                            uint64_t wait_ns);

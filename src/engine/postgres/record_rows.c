@@ -13,7 +13,9 @@ uint32_t record_home_slot(const struct record *record) {
     case RECORD_TRANSACTION: return id_slot(record->transaction.id);
     case RECORD_HOLD: return id_slot(record->hold.id);
     case RECORD_WITHDRAWAL: return id_slot(record->withdrawal.id);
-    case RECORD_CURSOR: return record->cursor.slot;
+    // A place in the feed is the shard's own and does not move with a slot, nor does its record.
+    case RECORD_CURSOR:
+        return cursor_is_of_commands(record->cursor.kind) ? record->cursor.slot : 0;
     case RECORD_PARKED: return id_slot(record->parked.id);
     case RECORD_REFUSAL: return id_is_zero(record->refusal.id) ? 0 : id_slot(record->refusal.id);
     case RECORD_DATA_KEY: return id_slot_of_owner(record->data_key.owner);
@@ -47,7 +49,8 @@ void record_row_add(struct column *columns, struct record_place place, const str
     column_add(&columns[3], arrives ? KIND_ARRIVAL : record->kind);
     column_add(&columns[4], moves ? record->transaction.type : 0);
     column_add_bytes(&columns[5], record->origin.principal);
-    column_add_text(&columns[6], moves ? record->transaction.order : slice_of(NULL, 0));
+    column_add_text(&columns[6], record->kind == RECORD_TRANSACTION ? record->transaction.order
+                                                                   : slice_of(NULL, 0));
     column_add(&columns[7], (int64_t)opening_of(record));
     column_add_bytes(&columns[8], slice_of(chain, sizeof(*chain)));
     column_add_bytes(&columns[9], bytes);

@@ -12,7 +12,10 @@
 enum {
     RECORD_COLUMNS = 10, // SQL_ADD_RECORDS
     RECORD_BYTES = COLUMN_BIT(5) | COLUMN_BIT(6) | COLUMN_BIT(8) | COLUMN_BIT(9),
+    // Times, kinds, types, principals and openings, which most rounds have one of.
+    RECORD_ONCE = COLUMN_BIT(2) | COLUMN_BIT(3) | COLUMN_BIT(4) | COLUMN_BIT(5) | COLUMN_BIT(7),
     POSTING_COLUMNS = 10, // SQL_ADD_POSTINGS, no bytes
+    POSTING_ONCE = COLUMN_BIT(4) | COLUMN_BIT(5) | COLUMN_BIT(8), // times, types, what is held
     BANK_COLUMNS = 5,     // SQL_ADD_BANK
     BANK_BYTES = COLUMN_BIT(1) | COLUMN_BIT(2) | COLUMN_BIT(4),
     IDEMPOTENCY_COLUMNS = 3, // SQL_ADD_IDEMPOTENCY

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/postgres/crossing.h"
@@ -47,6 +48,11 @@ static const char old_decisions[] =
 static const char old_rows[] =
     "DELETE FROM legs WHERE is_taken AND made_ms < "
     "floor(extract(epoch FROM clock_timestamp()) * 1000) - 7 * 86400000::bigint";
+
+static const char due_reviews[] =
+    "SELECT coalesce(string_agg(encode(id, 'hex') || encode(wallet, 'hex'), ''), '') FROM (SELECT "
+    "id, wallet FROM approvals WHERE status = 0 AND cause = 2 AND expires_at_ms <= "
+    "floor(extract(epoch FROM clock_timestamp()) * 1000) ORDER BY expires_at_ms LIMIT 64) d";
 
 struct resolver {
     uint32_t count;
@@ -244,6 +250,26 @@ static bool look_at_decisions(struct resolver *resolver, uint32_t place,
             return false;
     }
     return ask(resolver, place, old_rows);
+}
+
+static bool take_id(const char **text, struct id *ret_id) {
+    if (strnlen(*text, 2 * sizeof(*ret_id)) != 2 * sizeof(*ret_id) ||
+        !hex_read(slice_of(*text, 2 * sizeof(*ret_id)), ret_id->bytes))
+        return false;
+    *text += 2 * sizeof(*ret_id);
+    return true;
+}
+
+uint32_t resolver_due(struct resolver *resolver, uint32_t place,
+                      struct resolver_due ret_due[RESOLVER_DUE_MAX]) {
+    uint32_t count = 0;
+    if (resolver->is_away[place] || !ask(resolver, place, due_reviews))
+        return 0;
+    const char *text = resolver->text;
+    while (count < RESOLVER_DUE_MAX && take_id(&text, &ret_due[count].id) &&
+           take_id(&text, &ret_due[count].wallet))
+        count++;
+    return count;
 }
 
 enum status resolver_turn(struct resolver *resolver, struct resolver_news *ret_news) {

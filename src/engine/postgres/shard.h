@@ -9,12 +9,15 @@
 #include "engine/engine.h"
 
 #define SHARDS_MAX          16
+#define SHARD_REPLICAS_MAX  4  // of one shard, as they are configured
 #define SHARD_NAME_BYTES    33 // with its end: small letters, digits, - and _
 #define SHARD_NOBODY        255
 #define SHARD_SHOWN_BYTES   4096
 
 struct shard_place {
     const char *name, *url;
+    const char *replicas[SHARD_REPLICAS_MAX]; // connection strings of its streaming standbys
+    uint32_t replica_count;
 };
 
 // Brings every database's schema up to date and makes shards of databases that are none yet: the
@@ -31,11 +34,20 @@ struct shard_carrier;
 struct shard_carrier *shard_carrier_open(struct engine *const *parts, uint32_t count);
 void shard_carrier_close(struct shard_carrier *carrier);
 // Asks every shard which slots it owns. Of a shard that cannot be asked `owners` stays as it is;
-// SHARD_NOBODY: none says so. STATUS_busy: somebody could not be asked.
+// SHARD_NOBODY: none says so; `versions` are the shards' own of what they said. STATUS_busy:
+// somebody could not be asked.
 MUST_CHECK enum status shard_carrier_map(struct shard_carrier *carrier,
-                                         uint8_t owners[LIMIT_SLOTS]);
+                                         uint8_t owners[LIMIT_SLOTS],
+                                         int64_t versions[SHARDS_MAX]);
+// Whether a slot has come or gone between the last map and the last carrying.
+bool shard_carrier_map_is_old(const struct shard_carrier *carrier);
 // Brings keys and rules from the shard with that place to all others. STATUS_busy: not everywhere.
 MUST_CHECK enum status shard_carrier_carry(struct shard_carrier *carrier, uint32_t home);
+
+// Looks at the servers of that shard's url and tells, in sentences, what would lose or tear
+// payments when one of them is promoted. A server that cannot be reached is not looked at.
+void shard_judge_servers(const struct shard_place *place,
+                         void (*tell)(void *context, const char *sentence), void *context);
 
 // One line for people: slots, wallets, records, what was written lately, and size on disk.
 // STATUS_busy or STATUS_invalid_request: `ret_line` says why.

@@ -13,10 +13,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/postgres/crossing.h"
+#include "engine/postgres/crossing_private.h"
 #include "engine/postgres/lineage.h"
-#include "engine/postgres/link.h"
 #include "engine/postgres/postgres.h"
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard_lines.h"
 
 #define BIRTH_WAIT_NS UINT64_C(20000000000)
 #define STEPS_MAX     64
@@ -36,9 +37,9 @@ struct stand { // of one database
 struct birth {
     const struct shard_place *places;
     uint32_t count;
-    struct link links[SHARDS_MAX];
+    struct shard_lines lines;
     struct stand stands[SHARDS_MAX];
-    char text[TEXT_BYTES];
+    const char *text; // what was answered last
     char *why;
     size_t why_bytes;
 };
@@ -58,33 +59,25 @@ static enum status connect(struct birth *birth, uint32_t place) {
     uint32_t applied;
     char why[256] = "", what[300];
     enum status status = postgres_migrate(birth->places[place].url, why, sizeof(why), &applied);
-    struct link *link = &birth->links[place];
-    if (status == STATUS_ok && link_open(link, birth->places[place].url, settings, SQL_TURN_BACK,
-                                         SQL_TURN, BIRTH_WAIT_NS) != LINK_OK) {
-        (void)snprintf(why, sizeof(why), "%s", link->why);
+    if (status == STATUS_ok && shard_lines_ask(&birth->lines, place,
+                                               "SHOW max_prepared_transactions",
+                                               BIRTH_WAIT_NS) != LINK_OK) {
+        (void)snprintf(why, sizeof(why), "%s", shard_lines_why(&birth->lines, place));
         status = STATUS_busy;
-    }
-    if (status == STATUS_ok) {
-        char most[16] = "0";
-        link->deadline_ns = clock_monotonic_ns() + BIRTH_WAIT_NS;
-        if (link_ask(link, "SHOW max_prepared_transactions", most, sizeof(most)) != LINK_OK ||
-            strcmp(most, "0") == 0) {
-            (void)snprintf(why, sizeof(why),
-                           "max_prepared_transactions is 0 there: set it to 64 or more and start "
-                           "the server again");
-            status = STATUS_invalid_request;
-        }
+    } else if (status == STATUS_ok && strcmp(birth->text, "0") == 0) {
+        (void)snprintf(why, sizeof(why),
+                       "max_prepared_transactions is 0 there: set it to 64 or more and start the "
+                       "server again");
+        status = STATUS_invalid_request;
     }
     (void)snprintf(what, sizeof(what), "cannot be opened: %s", why);
     return status == STATUS_ok ? STATUS_ok : fail(birth, place, status, what);
 }
 
 static enum status ask(struct birth *birth, uint32_t place, const char *query) {
-    struct link *link = &birth->links[place];
-    link->deadline_ns = clock_monotonic_ns() + BIRTH_WAIT_NS;
-    if (link_ask(link, query, birth->text, sizeof(birth->text)) == LINK_OK)
+    if (shard_lines_ask(&birth->lines, place, query, BIRTH_WAIT_NS) == LINK_OK)
         return STATUS_ok;
-    return fail(birth, place, STATUS_busy, link->why);
+    return fail(birth, place, STATUS_busy, shard_lines_why(&birth->lines, place));
 }
 
 // The next word of a line, cut to what fits.
@@ -130,15 +123,6 @@ static enum status look_at(struct birth *birth, uint32_t place) {
     return status;
 }
 
-// Somebody else may have been faster: then this does nothing, and the next look tells.
-static enum status run(struct birth *birth, uint32_t place, const struct buffer *text) {
-    struct link *link = &birth->links[place];
-    link->deadline_ns = clock_monotonic_ns() + BIRTH_WAIT_NS;
-    if (link_run(link, (const char *)text->bytes) == LINK_OK)
-        return STATUS_ok;
-    return fail(birth, place, STATUS_busy, link->why);
-}
-
 // ---- the steps ----------------------------------------------------------------------------------
 
 // The first: says who it is, and of an empty one to whom which slots go.
@@ -152,7 +136,8 @@ static enum status found(struct birth *birth) {
         buffer_add_format(&text, ",%s", birth->places[i].name);
     buffer_add_format(&text,
                       "}'; BEGIN UPDATE books SET shard = '%s', slots_version = slots_version + 1 "
-                      "WHERE shard IS NULL AND (record_count = 0) = %s; IF FOUND AND %s THEN "
+                      "WHERE shard IS NULL AND (record_count = 0) = %s; IF FOUND THEN "
+                      "PERFORM heads_write(); END IF; IF FOUND AND %s THEN "
                       "UPDATE slots SET state = 1, epoch = epoch + 1, "
                       "shard = names[slot * %" PRIu32 " / %d + 1] "
                       "WHERE slot * %" PRIu32 " / %d > 0; END IF; END $$",
@@ -160,7 +145,8 @@ static enum status found(struct birth *birth) {
                       is_empty ? "true" : "false", birth->count, LIMIT_SLOTS, birth->count,
                       LIMIT_SLOTS);
     *buffer_room(&text, 1) = '\0';
-    enum status status = run(birth, 0, &text);
+    // Somebody else may have been faster: then this does nothing, and the next look tells.
+    enum status status = ask(birth, 0, (const char *)text.bytes);
     buffer_done(&text);
     if (status == STATUS_ok)
         log_line(LOG_INFO, "shards", "The books are on shards from now on; \"%s\" is the first.",
@@ -216,10 +202,9 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
     BUFFER_ADD(&text, ") THEN 0 ELSE 1 END; END IF; END $$");
     *buffer_room(&text, 1) = '\0';
     if (status == STATUS_ok)
-        status = run(birth, place, &text);
+        status = ask(birth, place, (const char *)text.bytes);
     buffer_done(&text);
     explicit_bzero(identity, sizeof(identity));
-    explicit_bzero(birth->text, sizeof(birth->text));
     return status;
 }
 
@@ -243,7 +228,75 @@ static enum status judge_names(struct birth *birth, uint32_t member) {
     return STATUS_ok;
 }
 
+// What somebody has prepared and no node has finished, for none was there: as it was decided.
+static enum status finish_leg(struct birth *birth, uint32_t place, const char *gid) {
+    struct buffer query = {0};
+    char finish[LEGS_GID_BYTES + 32];
+    const char *begin = strchr(gid, ':');
+    begin = begin == NULL ? NULL : strchr(begin + 1, ':');
+    const char *end = begin == NULL ? NULL : strchr(begin + 1, ':');
+    uint32_t decider = 0;
+    if (end == NULL || strlen(gid) >= LEGS_GID_BYTES)
+        return STATUS_ok;
+    while (decider < birth->count &&
+           !slice_equal(slice_of_text(birth->places[decider].name),
+                        slice_of(begin + 1, (size_t)(end - begin - 1))))
+        decider++;
+    if (decider == birth->count)
+        return STATUS_ok;
+    legs_decide_query(&query, gid);
+    enum status status = ask(birth, decider, (const char *)query.bytes);
+    buffer_done(&query);
+    (void)snprintf(finish, sizeof(finish), "%s PREPARED '%s'",
+                   birth->text[0] == 't' ? "COMMIT" : "ROLLBACK", gid);
+    if (status == STATUS_ok && ask(birth, place, finish) != STATUS_ok &&
+        !shard_lines_failed_with(&birth->lines, place, "42704")) // else somebody was faster
+        status = STATUS_busy;
+    return status;
+}
+
+static enum status finish_legs(struct birth *birth) {
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++) {
+        char lines[TEXT_BYTES];
+        status = ask(birth, i,
+                     "SELECT coalesce(string_agg(gid, E'\\n'), '') FROM (SELECT gid FROM "
+                     "pg_prepared_xacts WHERE database = current_database() AND "
+                     "gid ~ '^[a-z0-9_:-]+$' AND gid LIKE 'florin:' || "
+                     "(SELECT encode(id, 'hex') FROM books) || ':%' LIMIT 50) p");
+        (void)snprintf(lines, sizeof(lines), "%s", birth->text);
+        char *rest = lines;
+        for (char *gid; status == STATUS_ok && *rest != '\0';) {
+            gid = rest;
+            rest = strchrnul(rest, '\n');
+            if (*rest != '\0')
+                *rest++ = '\0';
+            status = finish_leg(birth, i, gid);
+        }
+    }
+    return status;
+}
+
+static bool any_is_nobodys(const struct birth *birth) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        bool is_owned = false;
+        for (uint32_t i = 0; i < birth->count; i++)
+            is_owned = is_owned || birth->stands[i].states[slot] == '0';
+        if (!is_owned)
+            return true;
+    }
+    return false;
+}
+
 static enum status judge_slots(struct birth *birth) {
+    // A slot may be on its way, by somebody who was killed in the middle of that.
+    if (any_is_nobodys(birth)) {
+        enum status status = finish_legs(birth);
+        for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++)
+            status = look_at(birth, i);
+        if (status != STATUS_ok)
+            return status;
+    }
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         uint32_t owners = 0;
         for (uint32_t i = 0; i < birth->count; i++)
@@ -293,6 +346,8 @@ enum status shards_prepare(const struct shard_place *places, uint32_t count, cha
     struct birth *birth = memory_take_zeroed(sizeof(*birth));
     birth->places = places;
     birth->count = count;
+    shard_lines_init(&birth->lines, places, count, settings, BIRTH_WAIT_NS, TEXT_BYTES);
+    birth->text = birth->lines.text;
     birth->why = ret_why;
     birth->why_bytes = why_bytes;
     enum status status = STATUS_ok;
@@ -303,8 +358,7 @@ enum status shards_prepare(const struct shard_place *places, uint32_t count, cha
         status = step(birth, &done);
     if (status == STATUS_ok && !done)
         status = fail(birth, 0, STATUS_busy, "does not come to rest: is somebody else at it?");
-    for (uint32_t i = 0; i < count; i++)
-        link_done(&birth->links[i]);
+    shard_lines_done(&birth->lines);
     explicit_bzero(birth, sizeof(*birth));
     memory_free(birth);
     return status;

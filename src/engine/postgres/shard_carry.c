@@ -22,7 +22,7 @@ static const char settings[] =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET jit = off";
 
 struct stand {
-    int64_t keys, rules; // versions
+    int64_t keys, rules, slots; // versions
     struct alarm_state alarm;
 };
 
@@ -31,6 +31,7 @@ struct shard_carrier {
     struct engine *parts[SHARDS_MAX];
     struct link links[SHARDS_MAX];
     bool is_away[SHARDS_MAX]; // for telling it once
+    int64_t mapped[SHARDS_MAX], seen[SHARDS_MAX]; // versions of slots
     struct column out[KEY_FIELDS], kept[2], sets[3];
 };
 
@@ -102,12 +103,23 @@ static bool look_at(struct shard_carrier *carrier, uint32_t place, struct stand 
     if (ok)
         *ret_stand = (struct stand){.keys = row_number(result, 0, 0),
                                     .rules = row_number(result, 0, 1),
-                                    .alarm = row_alarm(result, 0, 2)};
+                                    .alarm = row_alarm(result, 0, 2),
+                                    .slots = row_number(result, 0, 3)};
+    if (ok)
+        carrier->seen[place] = ret_stand->slots;
     link_forget(&carrier->links[place]);
     return ok;
 }
 
-enum status shard_carrier_map(struct shard_carrier *carrier, uint8_t owners[LIMIT_SLOTS]) {
+bool shard_carrier_map_is_old(const struct shard_carrier *carrier) {
+    for (uint32_t i = 0; i < carrier->count; i++)
+        if (carrier->seen[i] != carrier->mapped[i])
+            return true;
+    return false;
+}
+
+enum status shard_carrier_map(struct shard_carrier *carrier, uint8_t owners[LIMIT_SLOTS],
+                              int64_t versions[SHARDS_MAX]) {
     bool all = true;
     for (uint32_t i = 0; i < carrier->count; i++) {
         const struct pg_result *result;
@@ -118,8 +130,11 @@ enum status shard_carrier_map(struct shard_carrier *carrier, uint8_t owners[LIMI
         for (int row = 0; ok && row < row_count(result); row++) {
             uint64_t slot = (uint64_t)row_number(result, row, 0);
             CHECK(slot < LIMIT_SLOTS);
-            owners[slot] = (uint8_t)i;
+            if (row_number(result, row, 1) == 0)
+                owners[slot] = (uint8_t)i;
+            carrier->mapped[i] = carrier->seen[i] = row_number(result, row, 2);
         }
+        versions[i] = carrier->mapped[i];
         link_forget(&carrier->links[i]);
         all = all && ok;
     }

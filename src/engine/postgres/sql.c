@@ -9,11 +9,17 @@
 
 #include "base/check.h"
 
+// What is mostly zero goes out as NULL, which is read as zero: a number costs the server four times
+// as much, and the reader again.
+#define SPARSE(column) "nullif(" column ", 0)"
 #define WALLET_COLUMNS                                                                             \
-    "w.slot::bigint, w.number, w.id, w.currency::bigint, (w.kind + 16 * w.tier)::bigint, "         \
-    "w.status::bigint, w.balance, w.held, w.credit_limit, w.version, w.transaction_count, "        \
-    "w.details, w.last, w.level_64, w.level_4096, w.level_262144"
-#define SPENT ", w.owner, w.spent_day, w.spent_day_sum, w.spent_month_sum, w.habits"
+    "w.slot::bigint, w.number, w.id, " SPARSE("w.currency") "::bigint, "                           \
+    SPARSE("w.kind + 16 * w.tier") "::bigint, " SPARSE("w.status") "::bigint, w.balance, "         \
+    SPARSE("w.held") ", " SPARSE("w.credit_limit") ", w.version, w.transaction_count, w.details, " \
+    "w.last, " SPARSE("w.level_64") ", " SPARSE("w.level_4096") ", " SPARSE("w.level_262144")
+#define SPENT                                                                                      \
+    ", w.owner, " SPARSE("w.spent_day") ", " SPARSE("w.spent_day_sum") ", "                        \
+    SPARSE("w.spent_month_sum") ", w.habits"
 // The record that made a thing: the one with its number, unless it moved in.
 #define OPENED_BY(thing) "coalesce(nullif(" thing ".opened, 0), " thing ".number)"
 #define HOLD_COLUMNS                                                                               \
@@ -30,6 +36,19 @@
 #define MAYBE(table, where)                                                                        \
     " LEFT JOIN LATERAL (SELECT * FROM " table " x WHERE " where " OFFSET 0) "
 #define SAME  "x.slot = n.slot AND x.number = n.number"
+// Of a wallet that is paid all the time thousands of versions stay while somebody's transaction is
+// open. The newest lies behind them, so the index is walked backwards and no further than to it.
+// A range of one, since the planner drops the order of what is the same in all rows.
+#define NEWEST(part)                                                                               \
+    "CROSS JOIN LATERAL (SELECT x.*, x.ctid AS place FROM wallets_" part " x WHERE "               \
+    "x.slot = n.slot AND x.number >= n.number AND x.number <= n.number "                           \
+    "ORDER BY x.number DESC LIMIT 1"
+// Rows out of arrays, for as many as there may be: in a target list they come one by one, where a
+// function in FROM first writes all that each array has to a place of its own, and reads it again.
+#define ROWS_OF(columns) "(SELECT " columns ") n "
+#define OF(parameter, type, name) "unnest(" parameter "::" type "[]) AS " name
+// A column that has the same value in each row is sent once (link_send_lean).
+#define SAME_OF(parameter, name) "coalesce(" name ", (" parameter ")[1])"
 // In the order of their keys, and nobody waits for what somebody else has locked.
 #define LOCKS " FOR UPDATE SKIP LOCKED"
 #define ORDERED                                                                                    \
@@ -65,6 +84,10 @@
 #define HOLD_STILL_THERE                                                                           \
     "(" STILL_THERE("h") "OR (h.status = 1 AND h.expires_at_ms >= " ARCHIVED " >> 17)) "
 #define NAMED          " FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "
+// Where the row of books lies: where whoever asks saw it last, or wherever it is (desk_places.c).
+#define BOOKS_PLACE                                                                                \
+    "coalesce((SELECT b.ctid FROM books b WHERE b.ctid = $1::tid), "                               \
+    "(SELECT b.ctid FROM books b ORDER BY b.is_the_one DESC LIMIT 1))"
 #define BOOKS_COLUMNS                                                                              \
     "SELECT id, seal_key, hash_seed, time_ms, "                                                    \
     "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, round_count, record_count, "     \
@@ -74,14 +97,27 @@
     "moved_to::bytea, (SELECT archived FROM extent), "                                             \
     "coalesce((SELECT generation FROM encryption), 0), slots_version, shard_number::bigint, "      \
     "shard::bytea, alarm, (SELECT max(version) FROM rule_sets), "                                  \
-    "(SELECT min(expires_at_ms) FROM holds WHERE status = 0), "                                    \
-    "(SELECT min(expires_at_ms) FROM approvals WHERE status = 0 AND cause = 2) FROM books"
+    "coalesce(next_due_ms, (SELECT min(expires_at_ms) FROM holds WHERE status = 0)), "             \
+    "coalesce(next_due_ms, (SELECT min(expires_at_ms) FROM approvals WHERE status = 0 AND "        \
+    "cause = 2)), books.ctid, "                                                                    \
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint - "                                     \
+    "pg_snapshot_xmin(pg_current_snapshot())::text::bigint, heads_record, heads_lag::bigint, "     \
+    "next_due_ms FROM books WHERE ctid = " BOOKS_PLACE
+// Of a shard: what lies in a slot that it owns, not what is on its way there or was left behind.
+#define HERE(slot)                                                                                 \
+    "((SELECT shard IS NULL FROM books) OR EXISTS (SELECT FROM slots s WHERE s.slot = " slot       \
+    " AND s.state = 0)) "
 #define OWNED(column, owner, slot)                                                                 \
     column " IN (SELECT x.id FROM wallets x WHERE x.slot = " slot "::bigint AND x.owner = " owner  \
            "::bytea)"
 // A given filter, or none at all.
 #define FILTER(parameter, column)                                                                  \
     "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
+
+// Where they lie now is what both statements that write them answer.
+#define CURRENCY_PLACES(c)                                                                         \
+    "int2send(" c ".number) || tidsend(" c ".ctid) AS place) "                                     \
+    "SELECT expect((SELECT count(*) FROM written)"
 
 #define KEY_COLUMNS                                                                                \
     "k.number, k.id, k.secret_hash, k.expires_at_ms, k.role::bigint, k.revoked::int::bigint, "     \
@@ -98,6 +134,9 @@
     "ORDER BY d.expires_at_ms LIMIT $1::bigint " locks ") a" APPROVAL_JOINS                        \
     "ORDER BY a.expires_at_ms, a.number"
 
+#define IN_PARTS(name, text)                                                                       \
+    [name] = text("0"), [name##_1] = text("1"), [name##_2] = text("2"), [name##_3] = text("3")
+
 static const char *const texts[SQL_COUNT] = {
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
@@ -112,6 +151,10 @@ static const char *const texts[SQL_COUNT] = {
         "a.state_change < clock_timestamp() - interval '2.5 seconds'",
     [SQL_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [SQL_BEGIN_READING] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    // Whoever locks or alters a table locks it before its partitions. A node that came to a
+    // partition first and to the table later would meet him in the middle, and one of both would be
+    // ended.
+    [SQL_PARENTS] = "LOCK TABLE ONLY wallets, ONLY bank_ids IN ACCESS SHARE MODE",
     [SQL_BEGIN_LOOKING] = "BEGIN ISOLATION LEVEL READ COMMITTED",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
@@ -121,16 +164,26 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WAIT_FOR_LOST] = "SELECT 1::bigint FROM books FOR UPDATE",
     [SQL_SEAL_LOOK] = "SELECT set_config('statement_timeout', '0', true), "
                       "pg_logical_emit_message(true, 'florin', 'looked up')::text",
-    [SQL_TOKEN] = "SELECT number FROM rounds WHERE token = $1::bytea AND number = $2::bigint AND "
-                  "first_record = $3::bigint",
-    // Most batches find nothing to look at, and the first half says so without looking at a slot.
-    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain, s.state::bigint FROM books b "
-                  EACH("slots",
-                       "(b.chain <> $1::bytea OR b.slots_version <> $3::bigint) AND "
-                       "(x.round > $2::bigint OR b.slots_version <> $3::bigint)", "") "s",
+    // As the server itself computes it. 0001 has made the partitions in this order.
+    [SQL_PARTS_OF_SLOTS] =
+        "SELECT s.slot::bigint, p.part::bigint, p.bytes FROM generate_series(0, 1023) s(slot), "
+        "(SELECT q AS part, pg_relation_size(format('wallets_%s', q)::regclass) AS bytes FROM "
+        "generate_series(0, 3) q OFFSET 0) p WHERE "
+        "satisfies_hash_partition('wallets'::regclass, 4, p.part, s.slot::smallint) AND "
+        "satisfies_hash_partition('bank_ids'::regclass, 4, p.part, s.slot::smallint)",
+    // Whether the round is there; and whether its partition may have gone meanwhile.
+    [SQL_TOKEN] = "SELECT (SELECT count(*) FROM rounds WHERE token = $1::bytea AND "
+                  "number = $2::bigint AND first_record = $3::bigint), "
+                  "(SELECT count(*) FROM extent WHERE archived > $3::bigint)",
+    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain, s.state::bigint, s.ctid, s.last_record "
+                  "FROM slots s WHERE s.round >= $1::bigint",
+    // A record that came along with a slot is of another shard's rounds, and may be younger than
+    // the last one that was made here.
+    [SQL_HEADS_SINCE] = "SELECT slot::bigint, chain, number FROM records WHERE number > $1::bigint "
+                        "AND number <= $2::bigint AND came IS NULL ORDER BY number",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea, "
-                       "balances::text::bytea, transit::text::bytea "
+                       "balances::text::bytea, transit::text::bytea, ctid "
                        "FROM currencies ORDER BY number",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
                  "FROM keys k "
@@ -146,27 +199,41 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_DUE_LOCKED] = DUE("FOR UPDATE OF d SKIP LOCKED"),
     [SQL_DUE_REVIEWS] = DUE_REVIEWS(""),
     [SQL_DUE_REVIEWS_LOCKED] = DUE_REVIEWS("FOR UPDATE OF d SKIP LOCKED"),
+    [SQL_NEXT_DUE] = "SELECT least((SELECT min(expires_at_ms) FROM holds WHERE status = 0), "
+                     "(SELECT min(expires_at_ms) FROM approvals WHERE status = 0 AND cause = 2))",
     [SQL_RULES] = "SELECT version, rules FROM rule_sets ORDER BY version DESC LIMIT 1",
     [SQL_ADD_RULES] = "INSERT INTO rule_sets VALUES ($1::bigint, $2::bigint, $3::bytea)",
-    [SQL_IDEMPOTENCY] = "SELECT i.slot::bigint, i.record FROM unnest($1::bytea[]) n(key) "
-                        EACH("idempotency", "x.key = n.key AND x.record >= $2::bigint AND "
-                                            "x.record < $3::bigint", "") "i",
-    [SQL_ARRIVALS] = "SELECT gid::bytea, place::bigint, bytes FROM legs WHERE NOT is_taken "
-                     "ORDER BY made_ms, gid, place LIMIT 1000",
+    // Partitions of it have no other index, so this plan stays right however large they grow.
+    [SQL_IDEMPOTENCY] = "SELECT slot::bigint, record FROM idempotency WHERE key = ANY($1::bytea[]) "
+                        "AND record >= $2::bigint AND record < $3::bigint",
+    // Beside what this snapshot sees; one row also when nothing is there.
+    [SQL_ARRIVALS] =
+        "SELECT l.gid::bytea, l.place::bigint, l.bytes, CASE WHEN l.is_subject THEN 2 "
+        "ELSE l.debits::integer END::bigint, l.lies, s.seen "
+        "FROM (SELECT pg_current_snapshot()::text::bytea AS seen) s LEFT JOIN LATERAL (SELECT * "
+        "FROM (SELECT x.*, x.ctid AS lies FROM legs x WHERE NOT x.is_taken AND "
+        "x.brought_by >= $1::bigint UNION ALL SELECT y.*, y.ctid FROM legs y WHERE NOT y.is_taken "
+        "AND y.brought_by = ANY($2::bigint[]) AND y.brought_by < $1::bigint) n "
+        "ORDER BY made_ms, gid, place LIMIT 1000) l ON true ORDER BY l.made_ms, l.gid, l.place",
     [SQL_TAKE_LEGS] =
-        "WITH written AS (UPDATE legs l SET is_taken = true FROM unnest($1::bytea[], $2::bigint[]) "
-        "n(gid, place) WHERE l.gid = convert_from(n.gid, 'UTF8') AND l.place = n.place AND "
-        "NOT l.is_taken RETURNING 1) "
+        "WITH written AS (UPDATE legs l SET is_taken = true FROM unnest($1::bytea[], $2::bigint[], "
+        "$3::tid[]) n(gid, place, lies) WHERE l.ctid = n.lies AND l.gid || '' = "
+        "convert_from(n.gid, 'UTF8') AND l.place + 0 = n.place AND NOT l.is_taken RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'legs')",
     // The lock of a leg that is prepared stays until it is finished (crossing.c).
     [SQL_BANK_LOCKS] = "SELECT n.bank_id FROM unnest($1::bytea[]) n(bank_id) WHERE NOT "
                        "pg_try_advisory_xact_lock(7886720, hashtext(encode(n.bank_id, 'hex')))",
+    [SQL_PURCHASE_LOCKS] =
+        "SELECT n.slot, n.number FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) WHERE NOT "
+        "pg_try_advisory_xact_lock(7886722, hashtext(n.slot || ':' || n.number))",
     // What is answered again: mostly nothing, so keys are looked for without it.
     [SQL_ANSWERS] = "SELECT " RECORD_COLUMNS NAMED
                     EACH("records", "x.slot = n.slot AND x.number = n.number", "") "r" OPENING,
-    [SQL_BANK] = "SELECT b.bank_id, b.currency::bytea, b.id "
-                 "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "
-                 EACH("bank_ids", "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b",
+#define BANK(part)                                                                                 \
+    "SELECT b.bank_id, b.currency::bytea, b.id "                                                   \
+    "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "                                     \
+    EACH("bank_ids_" part, "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b"
+    IN_PARTS(SQL_BANK, BANK),
     [SQL_CURSORS] = "SELECT c.slot::bigint, c.kind::bigint, c.partitions, c.epoch, c.next, "
                     "c.checksum, c.source FROM unnest($1::bigint[], $2::bigint[]) n(slot, kind) "
                     "JOIN cursors c ON c.slot = n.slot AND c.kind = n.kind",
@@ -184,12 +251,26 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WITHDRAWALS_LOCKED] =
         "SELECT " WITHDRAWAL_COLUMNS ORDERED
         EACH("withdrawals", SAME, LOCKS) "w" WITHDRAWAL_JOINS,
-    [SQL_WALLETS] =
-        "SELECT " WALLET_COLUMNS SPENT NAMED EACH("wallets", SAME, "") "w",
-    [SQL_WALLETS_LOCKED] =
-        "SELECT " WALLET_COLUMNS SPENT ", w.place" ORDERED
-        "CROSS JOIN LATERAL (SELECT x.*, x.ctid AS place FROM wallets x WHERE " SAME " OFFSET 0"
-        LOCKS ") w",
+#define WALLETS(part) "SELECT " WALLET_COLUMNS SPENT NAMED NEWEST(part) ") w"
+    IN_PARTS(SQL_WALLETS, WALLETS),
+#define WALLETS_LOCKED(part)                                                                       \
+    "SELECT " WALLET_COLUMNS SPENT ", w.place" ORDERED NEWEST(part) LOCKS ") w"
+    IN_PARTS(SQL_WALLETS_LOCKED, WALLETS_LOCKED),
+    // In the order of the index on numbers, which is that of all nodes. A plan that is made while
+    // there are few rows may walk through another index: desk_fetch.c waits until there are many.
+#define MANY_WALLETS_LOCKED(part, numbers)                                                         \
+    "SELECT * FROM (SELECT " WALLET_COLUMNS SPENT ", w.ctid FROM wallets_" part                    \
+    " w WHERE w.number = ANY(" numbers "::bigint[])" LOCKS ") x" part
+    [SQL_MANY_WALLETS_LOCKED] = MANY_WALLETS_LOCKED("0", "$1") " UNION ALL "
+                                MANY_WALLETS_LOCKED("1", "$2") " UNION ALL "
+                                MANY_WALLETS_LOCKED("2", "$3") " UNION ALL "
+                                MANY_WALLETS_LOCKED("3", "$4"),
+#define KNOWN_WALLETS(part, numbers)                                                               \
+    "SELECT * FROM (SELECT w.slot::bigint, w.number, w.version, w.balance, w.ctid FROM "           \
+    "wallets_" part " w WHERE w.number = ANY(" numbers "::bigint[])" LOCKS ") x" part
+    [SQL_KNOWN_WALLETS] = KNOWN_WALLETS("0", "$1") " UNION ALL " KNOWN_WALLETS("1", "$2")
+                          " UNION ALL " KNOWN_WALLETS("2", "$3") " UNION ALL "
+                          KNOWN_WALLETS("3", "$4"),
     [SQL_DETAILS] = "SELECT w.details, coalesce(r.bytes, k.bytes)" NAMED
                     EACH("wallets", SAME, "") "w" DETAILS,
     [SQL_KEY_RECORDS] =
@@ -212,18 +293,22 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_OWNER_KNOWN] = "SELECT n.owner FROM unnest($1::bigint[], $2::bytea[]) n(slot, owner) "
                         "WHERE EXISTS (SELECT FROM wallets w WHERE w.slot = n.slot AND "
                         "w.owner = n.owner)",
-    [SQL_ENCRYPTION] = "SELECT generation, plain_until_ms, proof FROM encryption",
+    [SQL_ENCRYPTION] = "SELECT generation, plain_until_ms, proof, tag FROM encryption",
     // The row of books is written, so a batch that began before ends before, or begins anew and
     // sees that texts are encrypted now.
     [SQL_ENCRYPT] = "WITH b AS (UPDATE books SET keys_version = keys_version "
                     "RETURNING wallet_count, time_ms) "
                     "INSERT INTO encryption SELECT true, 1, CASE WHEN wallet_count = 0 THEN 0 "
                     "ELSE greatest(time_ms, floor(extract(epoch FROM clock_timestamp()) * 1000)"
-                    "::bigint) END, $1::bytea FROM b ON CONFLICT DO NOTHING",
+                    "::bigint) END, $1::bytea, $2::bytea FROM b ON CONFLICT DO NOTHING",
     [SQL_NEW_MASTER] = "WITH b AS (UPDATE books SET keys_version = keys_version), "
                        "written AS (UPDATE encryption SET generation = generation + 1, "
-                       "proof = $1::bytea WHERE generation = $2::bigint RETURNING 1) "
+                       "proof = $1::bytea, tag = $3::bytea WHERE generation = $2::bigint "
+                       "RETURNING 1) "
                        "SELECT expect((SELECT count(*) FROM written), 1, 'encryption')",
+    [SQL_MASTER_TAG] = "UPDATE encryption SET tag = $1::bytea WHERE tag IS NULL",
+    [SQL_PLAIN_UNTIL] = "UPDATE encryption SET plain_until_ms = $1::bigint "
+                        "WHERE plain_until_ms < $1::bigint",
     [SQL_ALL_DATA_KEYS] = "SELECT number, owner, wrapped FROM data_keys WHERE wrapped IS NOT NULL "
                           "AND number > $1::bigint ORDER BY number LIMIT 5000",
     [SQL_REWRAP] = "WITH written AS (UPDATE data_keys d SET wrapped = n.wrapped "
@@ -242,8 +327,20 @@ static const char *const texts[SQL_COUNT] = {
         "ON CONFLICT (number) DO UPDATE SET wallet_count = excluded.wallet_count, "
         "deposits = excluded.deposits, withdrawals = excluded.withdrawals, "
         "balances = excluded.balances, transit = excluded.transit "
-        "WHERE currencies.code = excluded.code RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'currencies')",
+        "WHERE currencies.code = excluded.code RETURNING " CURRENCY_PLACES("currencies")
+        ", cardinality($1), 'currencies'), (SELECT string_agg(place, ''::bytea) FROM written)",
+    [SQL_CHANGE_CURRENCIES_PLACED] =
+        "WITH written AS (UPDATE currencies c SET wallet_count = n.wallet_count, "
+        "deposits = convert_from(n.deposits, 'UTF8')::numeric, "
+        "withdrawals = convert_from(n.withdrawals, 'UTF8')::numeric, "
+        "balances = convert_from(n.balances, 'UTF8')::numeric, "
+        "transit = convert_from(n.transit, 'UTF8')::numeric "
+        "FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], "
+        "$6::bytea[], $7::bytea[], $8::bytea[], $9::tid[]) "
+        "n(number, code, exponent, wallet_count, deposits, withdrawals, balances, transit, place) "
+        "WHERE c.ctid = n.place AND c.number + 0 = n.number AND "
+        "c.code = convert_from(n.code, 'UTF8') RETURNING " CURRENCY_PLACES("c")
+        ", cardinality($1), 'currencies'), (SELECT string_agg(place, ''::bytea) FROM written)",
     [SQL_ADD_WALLETS] =
         "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
@@ -257,39 +354,61 @@ static const char *const texts[SQL_COUNT] = {
         "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
         "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind, "
         "habits, tier)",
-    [SQL_CHANGE_WALLETS] =
-        "WITH written AS (UPDATE wallets w SET status = n.status, balance = n.balance, "
-        "held = n.held, credit_limit = n.credit_limit, version = n.version, "
-        "transaction_count = n.transaction_count, details = n.details, "
-        "last = n.last, level_64 = n.level_64, "
-        "level_4096 = n.level_4096, level_262144 = n.level_262144, spent_day = n.spent_day, "
-        "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum, "
-        "habits = n.habits, tier = n.tier "
-        "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
-        "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-        "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], "
-        "$18::bytea[], $19::bigint[]) "
-        "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "
-        "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "
-        "version_before, habits, tier) WHERE w.slot = n.slot AND w.number = n.number AND "
-        "w.version = n.version_before RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
+#define CHANGE_WALLETS(part)                                                                       \
+    "WITH written AS (UPDATE wallets_" part " w SET status = n.status, balance = n.balance, "      \
+    "held = n.held, credit_limit = n.credit_limit, version = n.version, "                          \
+    "transaction_count = n.transaction_count, details = n.details, "                               \
+    "last = n.last, level_64 = n.level_64, "                                                       \
+    "level_4096 = n.level_4096, level_262144 = n.level_262144, spent_day = n.spent_day, "          \
+    "spent_day_sum = n.spent_day_sum, spent_month_sum = n.spent_month_sum, "                       \
+    "habits = n.habits, tier = n.tier "                                                            \
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "           \
+    "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "       \
+    "$12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], "   \
+    "$18::bytea[], $19::bigint[], $20::tid[]) "                                                    \
+    "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "   \
+    "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "        \
+    "version_before, habits, tier, place) WHERE w.ctid = n.place AND w.slot = n.slot AND "         \
+    "w.number + 0 = n.number AND w.version = n.version_before RETURNING 1) "                       \
+    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')"
+    IN_PARTS(SQL_CHANGE_WALLETS, CHANGE_WALLETS),
     // Found by its place, which stays as long as the row is locked: the index is not walked again,
-    // nor the versions that somebody's open transaction keeps alive.
-    [SQL_PAY_WALLETS] =
-        "WITH written AS (UPDATE wallets w SET balance = n.balance, version = n.version, "
-        "transaction_count = n.transaction_count, last = n.last "
-        "FROM unnest($1::bigint[], $2::bigint[], $3::tid[], $4::bigint[], $5::bigint[], "
-        "$6::bigint[], $7::bigint[], $8::bigint[]) n(slot, number, place, balance, version, "
-        "transaction_count, last, version_before) WHERE w.slot = n.slot AND w.ctid = n.place AND "
-        "w.number = n.number AND w.version = n.version_before RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
+    // nor the versions that somebody's open transaction keeps alive. The planner takes the index
+    // all the same where it can, so what stands at the place is compared as it cannot.
+#define PAY_WALLETS(part)                                                                          \
+    "WITH written AS (UPDATE wallets_" part " w SET balance = n.balance, version = n.version, "    \
+    "transaction_count = n.transaction_count, last = n.last FROM "                                 \
+    ROWS_OF(OF("$1", "bigint", "slot") ", " OF("$2", "bigint", "number") ", "                      \
+    OF("$3", "tid", "place") ", " OF("$4", "bigint", "balance") ", "                               \
+    OF("$5", "bigint", "version") ", " OF("$6", "bigint", "transaction_count") ", "                \
+    OF("$7", "bigint", "last") ", " OF("$8", "bigint", "version_before"))                          \
+    "WHERE w.ctid = n.place AND w.slot = n.slot AND "                                              \
+    "w.number + 0 = n.number AND w.version = n.version_before RETURNING 1) "                       \
+    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')"
+    IN_PARTS(SQL_PAY_WALLETS, PAY_WALLETS),
+    // Of few rows what a statement costs by itself is most of it, so here is one for all
+    // partitions; through their parent each row would be looked for in all of them.
+#define PAY_WALLETS_OF(part)                                                                       \
+    "paid_" part " AS (UPDATE wallets_" part " w SET balance = n.balance, version = n.version, "   \
+    "transaction_count = n.transaction_count, last = n.last FROM n WHERE n.part = " part " AND "   \
+    "w.ctid = n.place AND w.number + 0 = n.number AND w.version = n.version_before RETURNING 1)"
+    [SQL_PAY_FEW_WALLETS] =
+        "WITH n AS MATERIALIZED (SELECT " OF("$1", "bigint", "part") ", "
+        OF("$2", "bigint", "number") ", " OF("$3", "tid", "place") ", "
+        OF("$4", "bigint", "balance") ", " OF("$5", "bigint", "version") ", "
+        OF("$6", "bigint", "transaction_count") ", " OF("$7", "bigint", "last") ", "
+        OF("$8", "bigint", "version_before") "), " PAY_WALLETS_OF("0") ", " PAY_WALLETS_OF("1")
+        ", " PAY_WALLETS_OF("2") ", " PAY_WALLETS_OF("3") " SELECT expect((SELECT count(*) FROM "
+        "paid_0) + (SELECT count(*) FROM paid_1) + (SELECT count(*) FROM paid_2) + "
+        "(SELECT count(*) FROM paid_3), cardinality($1), 'wallets')",
     [SQL_ADD_HOLDS] =
-        "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
-        "expires_at_ms, status, closed, order_id FROM unnest($1::bigint[], $2::bigint[], "
+        "INSERT INTO holds (slot, number, id, wallet, merchant, amount, captured, "
+        "expires_at_ms, status, closed, order_id, opened) "
+        "SELECT slot, number, id, wallet, merchant, amount, captured, "
+        "expires_at_ms, status, closed, order_id, opened FROM unnest($1::bigint[], $2::bigint[], "
         "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
-        "$9::bigint[], $10::bigint[], $11::bytea[]) n(slot, number, captured, status, closed, "
-        "id, wallet, merchant, amount, expires_at_ms, order_id)",
+        "$9::bigint[], $10::bigint[], $11::bytea[], $12::bigint[]) n(slot, number, captured, "
+        "status, closed, id, wallet, merchant, amount, expires_at_ms, order_id, opened)",
     [SQL_CHANGE_HOLDS] =
         "WITH written AS (UPDATE holds h SET captured = n.captured, status = n.status, "
         "closed = n.closed FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
@@ -298,10 +417,12 @@ static const char *const texts[SQL_COUNT] = {
         "h.status = 0 AND h.captured = n.captured_before RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'holds')",
     [SQL_ADD_WITHDRAWALS] =
-        "INSERT INTO withdrawals SELECT slot, number, id, wallet, amount, status, created_ms, "
-        "closed, bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-        "$4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[]) "
-        "n(slot, number, status, closed, bank_id, id, wallet, amount, created_ms)",
+        "INSERT INTO withdrawals (slot, number, id, wallet, amount, status, created_ms, closed, "
+        "bank_id, opened) SELECT slot, number, id, wallet, amount, status, created_ms, "
+        "closed, bank_id, opened FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+        "$4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[], "
+        "$10::bigint[]) "
+        "n(slot, number, status, closed, bank_id, id, wallet, amount, created_ms, opened)",
     [SQL_CHANGE_WITHDRAWALS] =
         "WITH written AS (UPDATE withdrawals w SET status = n.status, closed = n.closed, "
         "bank_id = n.bank_id FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
@@ -348,101 +469,80 @@ static const char *const texts[SQL_COUNT] = {
         "source = excluded.source WHERE (c.epoch, c.next) < (excluded.epoch, excluded.next) "
         "RETURNING 1) SELECT expect((SELECT count(*) FROM written), cardinality($1), 'cursors')",
     [SQL_ADD_DATA_KEYS] =
-        "WITH written AS (INSERT INTO data_keys SELECT n.number, n.owner, n.wrapped "
-        "FROM encryption e, unnest($1::bigint[], $2::bigint[], $3::bytea[]) "
-        "n(number, owner, wrapped) WHERE e.generation = $4::bigint RETURNING 1) "
+        "WITH written AS (INSERT INTO data_keys (number, owner, wrapped, slot) "
+        "SELECT n.number, n.owner, n.wrapped, n.slot FROM encryption e, "
+        "unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[]) "
+        "n(number, owner, wrapped, slot) WHERE e.generation = $5::bigint RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
     [SQL_DESTROY_DATA_KEYS] =
         "WITH written AS (UPDATE data_keys d SET wrapped = NULL "
         "FROM unnest($1::bigint[]) n(number) "
         "WHERE d.number = n.number AND d.wrapped IS NOT NULL RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
+    // Of these and postings, C says which columns may be the same in all rows.
     [SQL_ADD_RECORDS] =
-        "INSERT INTO records SELECT slot, number, time_ms, kind, nullif(type, 0), principal, "
-        "order_id, nullif(opening, 0), chain, bytes FROM unnest($1::bigint[], $2::bigint[], "
-        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bigint[], "
-        "$9::bytea[], $10::bytea[]) n(slot, number, time_ms, kind, type, principal, order_id, "
-        "opening, chain, bytes)",
-    [SQL_CHANGE_SLOTS] =
-        "WITH written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "
-        "record_count = s.record_count + n.added, round = $6::bigint "
-        "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[]) "
-        "n(slot, chain_before, chain, last_record, added) "
-        "WHERE s.slot = n.slot AND s.chain = n.chain_before RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'slots')",
+        "INSERT INTO records SELECT slot, number, " SAME_OF("$3", "time_ms") ", "
+        SAME_OF("$4", "kind") ", nullif(" SAME_OF("$5", "type") ", 0), "
+        SAME_OF("$6", "principal") ", order_id, nullif(" SAME_OF("$8", "opening") ", 0), chain, "
+        "bytes FROM " ROWS_OF(OF("$1", "bigint", "slot") ", " OF("$2", "bigint", "number") ", "
+        OF("$3", "bigint", "time_ms") ", " OF("$4", "bigint", "kind") ", "
+        OF("$5", "bigint", "type") ", " OF("$6", "bytea", "principal") ", "
+        OF("$7", "bytea", "order_id") ", " OF("$8", "bigint", "opening") ", "
+        OF("$9", "bytea", "chain") ", " OF("$10", "bytea", "bytes")),
+    // They answer where the rows lie now.
+#define CHANGE_SLOTS(found)                                                                        \
+    "WITH written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "           \
+    "record_count = s.record_count + n.added, round = $7::bigint "                                 \
+    "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], "             \
+    "$6::tid[]) n(slot, chain_before, chain, last_record, added, place) "                          \
+    "WHERE " found " AND s.chain = n.chain_before "                                                \
+    "RETURNING int2send(s.slot) || tidsend(s.ctid) AS place) "                                     \
+    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'slots'), "                    \
+    "(SELECT string_agg(place, ''::bytea) FROM written)"
+    [SQL_CHANGE_SLOTS] = CHANGE_SLOTS("s.slot = n.slot"),
+    [SQL_CHANGE_SLOTS_PLACED] = CHANGE_SLOTS("s.ctid = n.place AND s.slot + 0 = n.slot"),
     [SQL_ADD_POSTINGS] =
-        "INSERT INTO postings SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-        "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], "
-        "$10::bigint[])",
+        "INSERT INTO postings SELECT slot, wallet, record, number, " SAME_OF("$5", "time_ms") ", "
+        SAME_OF("$6", "type") ", amount, balance, " SAME_OF("$9", "held") ", version FROM "
+        ROWS_OF(OF("$1", "bigint", "slot") ", " OF("$2", "bigint", "wallet") ", "
+        OF("$3", "bigint", "record") ", " OF("$4", "bigint", "number") ", "
+        OF("$5", "bigint", "time_ms") ", " OF("$6", "bigint", "type") ", "
+        OF("$7", "bigint", "amount") ", " OF("$8", "bigint", "balance") ", "
+        OF("$9", "bigint", "held") ", " OF("$10", "bigint", "version")),
     [SQL_ADD_BANK] =
         "INSERT INTO bank_ids SELECT slot, bank_id, convert_from(currency, 'UTF8'), record, id "
         "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[]) "
         "n(slot, bank_id, currency, record, id)",
     [SQL_ADD_IDEMPOTENCY] =
-        "INSERT INTO idempotency SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[])",
-    [SQL_ADD_ROUND] = "INSERT INTO rounds VALUES ($1::bigint, $2::bytea, $3::bigint, $4::bigint, "
-                      "$5::bigint, $6::bytea)",
+        "INSERT INTO idempotency SELECT key, slot, record FROM "
+        ROWS_OF(OF("$1", "bytea", "key") ", " OF("$2", "bigint", "slot") ", "
+        OF("$3", "bigint", "record")),
     // Somebody who gave up waiting may have decided that it is aborted.
     [SQL_ADD_DECISION] =
         "WITH written AS (INSERT INTO decisions VALUES (convert_from($1::bytea, 'UTF8'), true, "
-        "convert_from($2::bytea, 'UTF8'), $3::bigint) ON CONFLICT DO NOTHING RETURNING 1) "
+        "convert_from($2::bytea, 'UTF8'), $3::bigint, $4::bigint, $5::bigint) "
+        "ON CONFLICT DO NOTHING RETURNING 1) "
         "SELECT expect((SELECT count(*) FROM written), 1, 'decisions')",
     [SQL_CHANGE_BOOKS] =
-        "WITH written AS (UPDATE books SET time_ms = $1::bigint, round_count = $2::bigint, "
+        "WITH added AS (INSERT INTO rounds VALUES ($2::bigint, $15::bytea, $1::bigint, "
+        "$16::bigint, $17::bigint, $11::bytea)), written AS (UPDATE books SET "
+        "time_ms = $1::bigint, round_count = $2::bigint, "
         "record_count = $3::bigint, wallet_count = $4::bigint, hold_count = $5::bigint, "
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
-        "last_record = $12::bigint "
-        "WHERE round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL RETURNING 1) "
+        "last_record = $12::bigint, heads_record = $14::bigint, "
+        "next_due_ms = CASE WHEN next_due_ms IS NOT NULL THEN $18::bigint END WHERE "
+        "ctid = $13::tid AND "
+        "round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL RETURNING ctid) "
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
-        "set_config('statement_timeout', '0', true)",
+        "set_config('statement_timeout', '0', true), (SELECT ctid FROM written)",
 
     [SQL_CHANGE_ALARM] = "UPDATE books SET alarm = $1::bytea",
-    [SQL_MOVE_BEGIN] = "SELECT move_partitions($1::bigint, $2::bigint)::text",
-    [SQL_MOVE_SLOTS] = "UPDATE slots SET chain = $1::bytea, last_record = 0, record_count = 0, "
-                       "round = 0",
-    [SQL_MOVE_HOLDS] =
-        "INSERT INTO holds SELECT slot, number, id, wallet, merchant, amount, captured, "
-        "expires_at_ms, status, closed, order_id, opened FROM unnest($1::bigint[], $2::bigint[], "
-        "$3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], "
-        "$9::bigint[], $10::bigint[], $11::bytea[], $12::bigint[]) n(slot, number, captured, "
-        "status, closed, id, wallet, merchant, amount, expires_at_ms, order_id, opened)",
-    [SQL_MOVE_WITHDRAWALS] =
-        "INSERT INTO withdrawals SELECT slot, number, id, wallet, amount, status, created_ms, "
-        "closed, bank_id, opened FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-        "$4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[], "
-        "$10::bigint[]) "
-        "n(slot, number, status, closed, bank_id, id, wallet, amount, created_ms, opened)",
-    [SQL_MOVE_APPROVALS] =
-        "INSERT INTO approvals SELECT slot, number, id, wallet, principal, expires_at_ms, status, "
-        "cause, closed, opened FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
-        "$5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bigint[]) n(slot, "
-        "number, status, closed, expires_at_ms, cause, id, wallet, principal, opened)",
-    [SQL_MOVE_ROUNDS] =
-        "INSERT INTO rounds SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], "
-        "$4::bigint[], $5::bigint[], $6::bytea[])",
-    [SQL_MOVE_USES] = "UPDATE keys k SET last_used_ms = n.used FROM unnest($1::bigint[], "
-                      "$2::bigint[]) n(number, used) WHERE k.number = n.number",
-    [SQL_MOVE_RULES] = "INSERT INTO rule_sets SELECT * FROM unnest($1::bigint[], $2::bigint[], "
-                       "$3::bytea[])",
-    [SQL_MOVE_ENCRYPTION] = "INSERT INTO encryption VALUES (true, 1, $1::bigint, $2::bytea)",
-    [SQL_MOVE_DATA_KEYS] = "INSERT INTO data_keys SELECT * FROM unnest($1::bigint[], "
-                           "$2::bigint[], $3::bytea[])",
-    [SQL_MOVE_BOOKS] =
-        "UPDATE books SET seal_key = $1::bytea, hash_seed = $2::bigint, created_ms = $3::bigint, "
-        "time_ms = $4::bigint, round_count = $5::bigint, record_count = $6::bigint, "
-        "last_record = $7::bigint, wallet_count = $8::bigint, hold_count = $9::bigint, "
-        "hold_open_count = $10::bigint, withdrawal_count = $11::bigint, key_count = $12::bigint, "
-        "transaction_count = $13::bigint, keys_version = $14::bigint, chain = $15::bytea, "
-        "first_chain = $16::bytea, moved_from = convert_from($17::bytea, 'UTF8'), "
-        "moved_last = $7::bigint, number_slack = $18::bigint, alarm = $19::bytea",
-    // What keeps nodes away: empty is none.
-    [SQL_MOVE_MARK] = "UPDATE books SET filling = nullif(convert_from($1::bytea, 'UTF8'), ''), "
-                      "moved_to = nullif(convert_from($2::bytea, 'UTF8'), '')",
-
     [SQL_SHARD_STAND] = "SELECT keys_version, "
-                        "coalesce((SELECT max(version) FROM rule_sets), 0), alarm FROM books",
-    [SQL_SHARD_SLOTS] = "SELECT slot::bigint FROM slots WHERE state = 0",
+                        "coalesce((SELECT max(version) FROM rule_sets), 0), alarm, "
+                        "slots_version FROM books",
+    [SQL_SHARD_SLOTS] = "SELECT s.slot::bigint, s.state::bigint, b.slots_version "
+                        "FROM slots s, books b",
     [SQL_SHARD_KEYS] =
         "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes), b.keys_version FROM books b, keys k "
         "LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
@@ -490,7 +590,8 @@ static const char *const texts[SQL_COUNT] = {
 
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",
-    [SQL_POSITION] = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint",
+    [SQL_LEAVE] =
+        "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint, pg_advisory_unlock_all()::text",
     // Who the server is. Timeline 0: a standby. A position that was read before a snapshot was
     // taken is in that snapshot.
     [SQL_IDENTITY] =
@@ -513,8 +614,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ONE_WITHDRAWAL] = "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
                            "WHERE w.slot = $1::bigint AND w.number = $2::bigint",
 
-    [SQL_END] = "SELECT last_record FROM books",
-    [SQL_FEED] = "SELECT number, bytes FROM records WHERE number >= $1::bigint "
+    // What came with a slot may be younger than what was last written here.
+    [SQL_END] = "SELECT greatest(last_record, (SELECT max(came_before) FROM slots) - 1) FROM books",
+    [SQL_FEED] = "SELECT number, bytes, (came IS NOT NULL)::integer::bigint FROM records "
+                 "WHERE number >= $1::bigint "
                  "ORDER BY number LIMIT $2::bigint",
     [SQL_ARCHIVED] = "SELECT next, checksum, source FROM cursors WHERE slot = 0 AND kind = 3",
     [SQL_OPENING] = "SELECT what::bigint, slot::bigint, number, bytes FROM openings "
@@ -525,15 +628,18 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ONE_RECORD] = "SELECT number, bytes FROM records WHERE number = $1::bigint UNION ALL "
                        "SELECT number, bytes FROM kept_records WHERE number = $1::bigint LIMIT 1",
     [SQL_ALL_WALLETS] = "SELECT " WALLET_COLUMNS " FROM wallets w WHERE (w.slot, w.number) > "
-                        "($1::bigint, $2::bigint) ORDER BY w.slot, w.number LIMIT 5000",
+                        "($1::bigint, $2::bigint) AND " HERE("w.slot")
+                        "ORDER BY w.slot, w.number LIMIT 5000",
     [SQL_ALL_HABITS] = "SELECT w.slot::bigint, w.number, w.id, w.habits FROM wallets w "
                        "WHERE (w.slot, w.number) > ($1::bigint, $2::bigint) AND "
-                       "w.habits IS NOT NULL ORDER BY w.slot, w.number LIMIT 5000",
+                       "w.habits IS NOT NULL AND " HERE("w.slot")
+                       "ORDER BY w.slot, w.number LIMIT 5000",
     [SQL_ALL_HOLDS] = "SELECT h.number, h.id, h.wallet, h.merchant, h.amount, h.captured, "
-                      "h.expires_at_ms, h.status::bigint FROM holds h WHERE h.number > $1::bigint "
-                      "ORDER BY h.number LIMIT 5000",
+                      "h.expires_at_ms, h.status::bigint FROM holds h WHERE "
+                      "h.number > $1::bigint AND "
+                      HERE("h.slot") "ORDER BY h.number LIMIT 5000",
     [SQL_ALL_WITHDRAWALS] = "SELECT w.number, w.id, w.wallet, w.amount, w.status::bigint "
-                            "FROM withdrawals w WHERE w.number > $1::bigint "
+                            "FROM withdrawals w WHERE w.number > $1::bigint AND " HERE("w.slot")
                             "ORDER BY w.number LIMIT 5000",
     [SQL_ALL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                            "deposits::text::bytea, withdrawals::text::bytea, "
@@ -556,7 +662,7 @@ static const char *const texts[SQL_COUNT] = {
         "JOIN currencies c ON c.number = w.currency "
         "WHERE w.number < $1::bigint AND " FILTER("$2", "w.kind") " AND " FILTER(
             "$3", "w.status") " AND (length($4::bytea) = 0 OR c.code::bytea = $4::bytea) "
-                              "ORDER BY w.number DESC LIMIT $5::bigint",
+                              "AND " HERE("w.slot") "ORDER BY w.number DESC LIMIT $5::bigint",
     [SQL_LIST_OWNER] =
         "SELECT " WALLET_COLUMNS ", coalesce(r.bytes, k.bytes) FROM wallets w" DETAILS
         "JOIN currencies c ON c.number = w.currency "
@@ -572,7 +678,8 @@ static const char *const texts[SQL_COUNT] = {
 #define TRANSACTIONS_WHERE                                                                         \
     "WHERE r.kind = 2 AND r.number < $1::bigint AND " FILTER("$2", "r.type") " AND "               \
     "r.time_ms >= $3::bigint AND r.time_ms < $4::bigint AND r.number >= $5::bigint AND "           \
-    "r.number < $6::bigint AND (length($7::bytea) = 0 OR r.principal = $7::bytea) "
+    "r.number < $6::bigint AND (length($7::bytea) = 0 OR r.principal = $7::bytea) AND " HERE(      \
+        "r.slot")
     [SQL_LIST_TRANSACTIONS] =
         TRANSACTIONS_FROM TRANSACTIONS_WHERE "ORDER BY r.number DESC LIMIT $8::bigint",
     [SQL_LIST_ORDER] =
@@ -599,7 +706,8 @@ static const char *const texts[SQL_COUNT] = {
                               "(length($4::bytea) = 0 OR h.merchant = $4::bytea) AND "
                               "(length($5::bytea) = 0 OR h.order_id = $5::bytea) AND "
                               "(length($7::bytea) = 0 OR " OWNED("h.wallet", "$7", "$9") " OR "
-                              OWNED("h.merchant", "$7", "$9") ") AND " HOLD_STILL_THERE
+                              OWNED("h.merchant", "$7", "$9") ") AND " HERE("h.slot") "AND "
+                              HOLD_STILL_THERE
                               "ORDER BY h.number DESC LIMIT $6::bigint",
     [SQL_LIST_WITHDRAWALS] =
         "SELECT " WITHDRAWAL_COLUMNS " FROM withdrawals w" WITHDRAWAL_JOINS
@@ -610,7 +718,8 @@ static const char *const texts[SQL_COUNT] = {
                               "w.created_ms < $5::bigint AND (length($6::bytea) = 0 OR w.bank_id = "
                               "$6::bytea) AND "
                               "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") AND "
-                              STILL_THERE("w") "ORDER BY w.number DESC LIMIT $7::bigint",
+                              HERE("w.slot") "AND " STILL_THERE("w")
+                              "ORDER BY w.number DESC LIMIT $7::bigint",
     [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes), "
                       "k.last_used_ms "
                       "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
@@ -644,7 +753,8 @@ static const char *const texts[SQL_COUNT] = {
         "a.number >= $9::bigint AND a.number < $10::bigint AND "
         "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND "
         "(length($4::bytea) = 0 OR a.principal = $4::bytea) AND "
-        "(length($5::bytea) = 0 OR a.principal = $5::bytea) AND " STILL_THERE("a")
+        "(length($5::bytea) = 0 OR a.principal = $5::bytea) AND " HERE("a.slot") "AND "
+        STILL_THERE("a")
         "ORDER BY a.number DESC LIMIT $7::bigint",
     [SQL_OWNED] =
         "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
@@ -661,11 +771,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_LIST_AUDIT] =
         "SELECT r.number, r.bytes FROM records r WHERE r.number < $1::bigint AND "
         "r.time_ms < $2::bigint AND r.number < (least($2::bigint, 8796093022208) << 17) + "
-        "(SELECT number_slack FROM books) "
+        "(SELECT number_slack FROM books) AND ($4::bigint <> 0 OR " HERE("r.slot") ") "
         "ORDER BY r.number DESC LIMIT $3::bigint",
+    [SQL_SLOTS] = "SELECT s.slot::bigint, s.state::bigint, s.came_before, b.slots_version "
+                  "FROM slots s, books b",
+    [SQL_SLOT_STATE] = "SELECT s.state::bigint, b.slots_version FROM slots s, books b "
+                       "WHERE s.slot = $1::bigint",
 };
 
 const char *sql_text(enum sql statement) {
-    CHECK(statement < SQL_COUNT && texts[statement] != NULL);
-    return texts[statement];
+    CHECK(statement < SQL_COUNT);
+    const char *text = texts[statement] != NULL ? texts[statement] : sql_text_of_moves(statement);
+    CHECK(text != NULL);
+    return text;
 }

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Every statement of the engine, prepared once per connection and never built from input.
 #pragma once
+#include <stdbool.h>
+
+// Wallets and bank ids lie in so many partitions, by a hash of their slot. What is asked of many
+// rows at once goes to each partition by a statement of its own: through the table that they are
+// partitions of each row costs half as much again. The first is `name`, the others follow it.
+#define SQL_PARTS        4
+#define SQL_OF_PARTS(name) name, name##_1, name##_2, name##_3
 
 enum sql {
     // The writer's.
@@ -9,6 +16,7 @@ enum sql {
     SQL_TURN_FREE,
     SQL_BEGIN,
     SQL_BEGIN_READING,
+    SQL_PARENTS, // before anything of their partitions
     SQL_BEGIN_LOOKING,
     SQL_COMMIT,
     SQL_ROLLBACK,
@@ -17,26 +25,32 @@ enum sql {
     SQL_WAIT_FOR_LOST,
     SQL_TOKEN,
     SQL_SEAL_LOOK,
+    SQL_PARTS_OF_SLOTS, // in which partition each slot lies
     SQL_HEADS,
+    SQL_HEADS_SINCE, // those that rows of slots do not have yet
     SQL_CURRENCIES,
     SQL_KEYS,
     SQL_DUE,
     SQL_DUE_LOCKED,
     SQL_DUE_REVIEWS,
     SQL_DUE_REVIEWS_LOCKED,
+    SQL_NEXT_DUE, // when the next of both ends
     SQL_RULES,
     SQL_IDEMPOTENCY,
     SQL_ARRIVALS,
     SQL_BANK_LOCKS,
+    SQL_PURCHASE_LOCKS,
     SQL_ANSWERS,
-    SQL_BANK,
+    SQL_OF_PARTS(SQL_BANK),
     SQL_TRANSACTIONS,
     SQL_HOLDS,
     SQL_HOLDS_LOCKED,
     SQL_WITHDRAWALS,
     SQL_WITHDRAWALS_LOCKED,
-    SQL_WALLETS,
-    SQL_WALLETS_LOCKED,
+    SQL_OF_PARTS(SQL_WALLETS),
+    SQL_OF_PARTS(SQL_WALLETS_LOCKED),
+    SQL_MANY_WALLETS_LOCKED, // of all partitions, when there are many in each
+    SQL_KNOWN_WALLETS,       // the same of what is known of them (desk_known.c)
     SQL_DETAILS,
     SQL_CURSORS,
     SQL_KEY_RECORDS,
@@ -49,13 +63,18 @@ enum sql {
     SQL_ENCRYPTION,
     SQL_ENCRYPT,
     SQL_NEW_MASTER,
+    SQL_MASTER_TAG,
+    SQL_PLAIN_UNTIL,
     SQL_ALL_DATA_KEYS,
     SQL_REWRAP,
     SQL_ADD_CURRENCIES,
+    SQL_CHANGE_CURRENCIES_PLACED, // looked for where they lay last
     SQL_TAKE_LEGS,
     SQL_ADD_WALLETS,
-    SQL_CHANGE_WALLETS,
-    SQL_PAY_WALLETS, // those of which a payment has changed nothing but what every payment does
+    SQL_OF_PARTS(SQL_CHANGE_WALLETS),
+    // Those of which a payment has changed nothing but what every payment does.
+    SQL_PAY_FEW_WALLETS,
+    SQL_OF_PARTS(SQL_PAY_WALLETS),
     SQL_ADD_HOLDS,
     SQL_CHANGE_HOLDS,
     SQL_ADD_WITHDRAWALS,
@@ -70,15 +89,15 @@ enum sql {
     SQL_DESTROY_DATA_KEYS,
     SQL_ADD_RECORDS,
     SQL_CHANGE_SLOTS,
+    SQL_CHANGE_SLOTS_PLACED, // looked for where they lay last
     SQL_ADD_POSTINGS,
     SQL_ADD_BANK,
     SQL_ADD_IDEMPOTENCY,
-    SQL_ADD_ROUND,
     SQL_ADD_DECISION,
-    SQL_CHANGE_BOOKS,
+    SQL_CHANGE_BOOKS, // and adds the round
     SQL_CHANGE_ALARM,
     SQL_MARK,
-    SQL_POSITION,
+    SQL_LEAVE, // how far the books have come, and the turn back
     SQL_IDENTITY, // the readers', too
     SQL_WRITER_LAST = SQL_IDENTITY,
     // The readers'.
@@ -114,12 +133,15 @@ enum sql {
     SQL_OWNED,
     SQL_OWNS,
     SQL_READ_DATA_KEYS,
+    SQL_SLOTS,      // whose they are, and what came with them
+    SQL_SLOT_STATE, // of one
     SQL_LIST_AUDIT,
     SQL_READER_FIRST = SQL_IDENTITY,
     SQL_READER_LAST = SQL_LIST_AUDIT,
     // Of books that move in or out.
     SQL_MOVE_BEGIN,
     SQL_MOVE_SLOTS,
+    SQL_MOVE_HEADS,
     SQL_MOVE_HOLDS,
     SQL_MOVE_WITHDRAWALS,
     SQL_MOVE_APPROVALS,
@@ -147,7 +169,20 @@ enum sql {
     SQL_SHARD_COMMIT,
     SQL_SHARD_FIRST = SQL_SHARD_STAND,
     SQL_SHARD_LAST = SQL_SHARD_COMMIT,
-    SQL_COPY_RECORDS, // by link_copy, never prepared
+    // Of whoever moves a slot: what it reads on the source, and writes on the target.
+    SQL_SLOT_RECORDS,
+    SQL_SLOT_POSTINGS,
+    SQL_SLOT_OTHERS, // records of other slots
+    SQL_SLOT_KEYS_SINCE, // what is older nobody remembers there
+    SQL_SLOT_NUMBERS_TAKEN,
+    SQL_SLOT_TAKE_RECORDS, // and their idempotency keys
+    SQL_SLOT_TAKE_KEYS,
+    SQL_SLOT_TAKE_BANK_IDS,
+    SQL_SLOT_TAKE_POSTINGS,
+    SQL_SLOT_FIRST = SQL_SLOT_RECORDS,
+    SQL_SLOT_LAST = SQL_SLOT_TAKE_POSTINGS,
+    SQL_SLOT_COPY_RECORDS, // by link_copy, never prepared
+    SQL_COPY_RECORDS, // likewise
     SQL_COPY_POSTINGS,
     SQL_COPY_BANK,
     SQL_COPY_IDEMPOTENCY,
@@ -162,3 +197,7 @@ enum sql {
 };
 
 const char *sql_text(enum sql statement); // static storage
+const char *sql_text_of_moves(enum sql statement); // sql_moves.c: NULL when it is none
+static inline bool sql_is_of(enum sql statement, enum sql first) {
+    return statement >= first && (int)statement < (int)first + SQL_PARTS;
+}

@@ -10,7 +10,8 @@ struct shards_options {
     uint32_t count;
     // What all shards have in common. `url`, `shard` and `folder` are not looked at.
     const struct postgres_options *each;
-    const char *folder; // where this node remembers their servers, one folder for each
+    // Where this node remembers their servers, one folder for each; NULL: nowhere.
+    const char *folder;
 };
 
 // Makes shards of the databases if need be and opens all of them; every server must be there.

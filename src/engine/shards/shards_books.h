@@ -38,7 +38,11 @@ struct flight {
     uint32_t left; // atomic; parts that have not answered
     uint64_t begun_ns;
     bool is_stale;   // somebody was turned away: another shard owns a slot now
+    bool is_lacking; // that was but for want of what other shards have, as the outcomes say
+    uint32_t hops;   // how often it was sent again for that alone
+    uint32_t waiting; // commands that wait for others of their batch
     bool is_carried; // what lies on every shard was changed
+    bool is_sealed;  // an answer has texts under a key that its shard has not got
     struct round_times times;
     struct part parts[2 * SHARDS_MAX]; // straight to each shard; and through its crosser
 };
@@ -48,6 +52,8 @@ struct shards {
     uint32_t count;
     struct engine *parts[SHARDS_MAX];
     uint8_t owners[LIMIT_SLOTS]; // each atomic; a hint: shards turn away who comes wrongly
+
+    int64_t versions[SHARDS_MAX]; // each atomic; the shards' own of the slots in `owners`
 
     pthread_mutex_t lock; // of `spare`
     struct flight *spare; // flights that nobody uses
@@ -60,10 +66,16 @@ struct shards {
     struct shard_carrier *carrier;
 
     struct shard_place places[SHARDS_MAX];
+    uint32_t tags[SHARDS_MAX]; // of their names, as positions say them
+    char *folders[SHARDS_MAX]; // owned; their engines go on reading these names
     struct cross *crosses[SHARDS_MAX]; // of each shard: what it decides that others are needed for
     pthread_t resolver;
     bool has_resolver;
+    bool resolver_is_over; // atomic
     uint64_t legs_in_doubt, legs_resolved, legs_missing; // each atomic
+    uint32_t unsafe; // shards whose servers a promotion would lose payments on, at the start
+    pthread_mutex_t transit_lock;
+    struct transit *transit;
 };
 
 static inline struct shards *shards_of(struct engine *engine) {
@@ -84,12 +96,35 @@ static inline struct engine *shards_part(const struct shards *shards, uint32_t s
     return shards->parts[shards_owner(shards, slot)];
 }
 
+static inline void outcome_keep_lacks(struct outcome *outcome, struct arena *arena) {
+    if (!outcome->elsewhere || outcome->lacks == NULL)
+        return;
+    struct lacks *lacks = arena_take(arena, sizeof(*lacks));
+    *lacks = *outcome->lacks;
+    if (lacks->bank_id.size != 0)
+        lacks->bank_id = arena_copy(arena, lacks->bank_id);
+    outcome->lacks = lacks;
+}
+
 // What an outcome points at becomes the arena's own.
 static inline void outcome_keep(struct outcome *outcome, struct arena *arena) {
     if (outcome->record.bytes != NULL)
         outcome->record = arena_copy(arena, outcome->record);
     if (outcome->opening.bytes != NULL)
         outcome->opening = arena_copy(arena, outcome->opening);
+    outcome_keep_lacks(outcome, arena);
+    if (outcome->part_count == 0)
+        return;
+    size_t size = outcome->part_count * sizeof(*outcome->parts);
+    struct outcome *parts = arena_take(arena, size);
+    memcpy(parts, outcome->parts, size);
+    outcome->parts = parts;
+    for (uint32_t i = 0; i < outcome->part_count; i++) {
+        struct outcome *part = &outcome->parts[i];
+        part->record = arena_copy(arena, part->record);
+        if (part->opening.bytes != NULL)
+            part->opening = arena_copy(arena, part->opening);
+    }
 }
 
 // shards_flight.c
@@ -100,23 +135,53 @@ void flight_again(struct flight *flight);
 void flight_finish(struct flight *flight);
 void shards_free_flights(struct shards *shards);
 
+// shards_order.c: those of its operations that wait for earlier ones are not sent with them, but
+// turned away. Returns how many.
+uint32_t shards_hold_back(const struct shards *shards, struct submission *submission,
+                          bool only_turned_away, struct arena *arena);
+
 // shards_cross.c
 struct cross *cross_open(struct shards *shards, uint32_t home);
 void cross_close(struct cross *cross); // what it was given is answered; accepts NULL
 void cross_submit(struct cross *cross, struct round *round); // thread: any
-// Whether the command names a bank id whose slot another shard than its own has.
-bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command);
+// Whether it needs what another shard than its own has: a bank id, a wallet, or what it was found
+// to lack (NULL: nothing).
+bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command,
+                     const struct lacks *lacks);
+// Which other shards those are: bits 1 << place.
+uint32_t cross_others(const struct shards *shards, uint32_t home, const struct command *command,
+                      const struct lacks *lacks);
 void *shards_resolver(void *shards);
 
 // shards_keeper.c
 MUST_CHECK enum status shards_read_map(struct shards *shards); // thread: the carrier's
 void *shards_keeper(void *shards);
 
+enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found);
+
 // shards_lists.c
 enum status shards_list(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
 
 // shards_reads.c: the rest of the reading half of the port
+#define SHARDS_READ_TRIES 40
+// A read of one shard: what that shard must have, and afterwards whether the slot was its own.
+struct aim {
+    struct engine *part;
+    const char *name; // the shard's
+    struct freshness freshness; // its claim is below
+    struct slot_claim claim;
+};
+// At the shard that owns the slot, as far as this node knows.
+void shards_aim(struct shards *shards, uint32_t slot, const struct freshness *wanted,
+                struct aim *ret_aim);
+// At that shard, for a list over all of them; its slots must still be those of `versions`.
+void shards_aim_at(struct shards *shards, uint32_t place, const int64_t *versions,
+                   const struct freshness *wanted, struct aim *ret_aim);
+void shards_versions(const struct shards *shards, int64_t ret_versions[SHARDS_MAX]);
+// Behind the read: whether it is over. Else this waits a little, until the map has been read again,
+// and the read is worth another try until `*tries` is 0.
+bool shards_hit(struct shards *shards, const struct aim *aim, int *tries, enum status *status);
 enum status shards_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                               const struct freshness *freshness, struct balance_at *ret);
 enum status shards_owns(struct engine *engine, struct id wallet, struct slice owner);
@@ -127,16 +192,17 @@ enum status shards_feed(struct engine *engine, uint64_t position, size_t bytes_m
                         bool (*each)(void *context, const struct feed_record *record),
                         void *context, uint64_t *ret_next);
 uint64_t shards_end(struct engine *engine);
-void shards_habits(struct engine *engine,
-                   void (*each)(void *context, struct id wallet, const struct habits *habits),
-                   void *context);
-void shards_wallets(struct engine *engine,
-                    void (*each)(void *context, const struct wallet *wallet), void *context);
-void shards_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),
-                  void *context);
-void shards_withdrawals(struct engine *engine,
-                        void (*each)(void *context, const struct withdrawal *withdrawal),
-                        void *context);
+enum status shards_habits(struct engine *engine,
+                          void (*each)(void *context,
+                                       struct id wallet, const struct habits *habits),
+                          void *context);
+enum status shards_wallets(struct engine *engine,
+                           void (*each)(void *context, const struct wallet *wallet), void *context);
+enum status shards_holds(struct engine *engine,
+                         void (*each)(void *context, const struct hold *hold), void *context);
+enum status shards_withdrawals(struct engine *engine,
+                               void (*each)(void *context, const struct withdrawal *withdrawal),
+                               void *context);
 uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_accounts,
                            uint32_t count_max);
 bool shards_find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,

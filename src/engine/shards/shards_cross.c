@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "engine/postgres/crossing.h"
 #include "engine/shards/shards_books.h"
+#include "engine/wait.h"
 
 #define IDLE_NS    UINT64_C(250000000)
 #define RESOLVE_NS UINT64_C(1000000000)
@@ -27,21 +28,96 @@ struct cross {
     uint64_t turn;
 };
 
-static bool books_elsewhere(const struct shards *shards, uint32_t home,
-                            const struct command *command) {
-    return command->bank_id.size != 0 &&
-           shards_owner(shards, id_slot_of_owner(command->bank_id)) != home;
+// What a command needs of shards that are not its own.
+struct needs {
+    struct id wallets[4];
+    enum leg_key_use key_uses[4]; // of their owners' keys
+    struct slice bank_ids[2];
+    uint32_t wallet_count, bank_count;
+    bool is_away;  // of an atomic batch: it is at home on another one
+    uint32_t slot; // its home
+    bool has_thing; // what it names or opens there
+    enum leg_thing_kind thing;
+};
+
+static void need_wallet(const struct shards *shards, uint32_t home, struct id id,
+                        enum leg_key_use key_use, struct needs *needs) {
+    if (id_is_zero(id) || shards_owner(shards, id_slot(id)) == home)
+        return;
+    needs->key_uses[needs->wallet_count] = key_use;
+    needs->wallets[needs->wallet_count++] = id;
 }
 
-static bool pays_elsewhere(const struct shards *shards, uint32_t home,
-                           const struct command *command) {
-    return (command->type == COMMAND_TRANSFER || command->type == COMMAND_PURCHASE) &&
-           !id_is_zero(command->counterparty) &&
-           shards_owner(shards, id_slot(command->counterparty)) != home;
+// Whether texts of those whose wallets only the deciding shard knew of may be sealed, or only read.
+static enum leg_key_use key_use_of(const struct command *command) {
+    bool seals = command->type == COMMAND_REFUND || command->type == COMMAND_APPROVE ||
+                 command->type == COMMAND_ANOMALY_APPROVE;
+    return seals ? LEG_KEY_MADE : LEG_KEY_READ;
 }
 
-bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command) {
-    return books_elsewhere(shards, home, command) || pays_elsewhere(shards, home, command);
+static void need_bank_id(const struct shards *shards, uint32_t home, struct slice bank_id,
+                         struct needs *needs) {
+    if (bank_id.size != 0 && shards_owner(shards, id_slot_of_owner(bank_id)) != home)
+        needs->bank_ids[needs->bank_count++] = bank_id;
+}
+
+static void need_thing(const struct command *command, struct needs *needs) {
+    needs->has_thing = true;
+    switch ((enum command_type)command->type) {
+    case COMMAND_CAPTURE:
+    case COMMAND_VOID: needs->thing = LEG_HOLD; return;
+    case COMMAND_SETTLE:
+    case COMMAND_FAIL: needs->thing = LEG_WITHDRAWAL; return;
+    case COMMAND_REFUND: needs->thing = LEG_PURCHASE; return;
+    case COMMAND_WALLET_OPEN: needs->thing = LEG_NEW_WALLET; return;
+    default: needs->has_thing = false; return;
+    }
+}
+
+static struct needs needs_of(const struct shards *shards, uint32_t home,
+                             const struct command *command, const struct lacks *lacks) {
+    struct needs needs = {.slot = command_home_slot(command)};
+    needs.is_away = command->type != COMMAND_INVALID && shards_owner(shards, needs.slot) != home;
+    if (needs.is_away) {
+        need_wallet(shards, home, command->wallet, LEG_KEY_MADE, &needs);
+        need_thing(command, &needs);
+    }
+    need_bank_id(shards, home, command->bank_id, &needs);
+    if (command->type == COMMAND_TRANSFER || command->type == COMMAND_PURCHASE ||
+        command->type == COMMAND_HOLD)
+        need_wallet(shards, home, command->counterparty, LEG_KEY_UNUSED, &needs);
+    if (lacks == NULL)
+        return needs;
+    need_bank_id(shards, home, lacks->bank_id, &needs);
+    need_wallet(shards, home, lacks->wallets[0], key_use_of(command), &needs);
+    need_wallet(shards, home, lacks->wallets[1], key_use_of(command), &needs);
+    return needs;
+}
+
+// Whether the key of an operation away from its home may have been used there.
+static bool has_far_key(const struct needs *needs, const struct command *command) {
+    return needs->is_away && command->has_key;
+}
+
+bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command,
+                     const struct lacks *lacks) {
+    struct needs needs = needs_of(shards, home, command, lacks);
+    return needs.wallet_count + needs.bank_count != 0 || needs.is_away;
+}
+
+static uint32_t others_needed(const struct shards *shards, const struct needs *needs) {
+    uint32_t others = needs->is_away ? 1u << shards_owner(shards, needs->slot) : 0;
+    for (uint32_t i = 0; i < needs->bank_count; i++)
+        others |= 1u << shards_owner(shards, id_slot_of_owner(needs->bank_ids[i]));
+    for (uint32_t i = 0; i < needs->wallet_count; i++)
+        others |= 1u << shards_owner(shards, id_slot(needs->wallets[i]));
+    return others;
+}
+
+uint32_t cross_others(const struct shards *shards, uint32_t home, const struct command *command,
+                      const struct lacks *lacks) {
+    struct needs needs = needs_of(shards, home, command, lacks);
+    return others_needed(shards, &needs);
 }
 
 // ---- outcomes -----------------------------------------------------------------------------------
@@ -67,13 +143,14 @@ static void refuse_round(struct round *round, bool is_elsewhere) {
 }
 
 // It is committed where it was decided, but not everywhere yet: the key tells later.
-static void leave_open(const struct cross *cross, struct round *round) {
+static void leave_open(struct round *round) {
     for (struct submission *s = round->first; s != NULL; s = s->next) {
         bool any = false;
+        if (s->whole != NULL)
+            continue;
         for (uint32_t i = 0; i < s->count; i++) {
             struct outcome *outcome = &s->outcomes[i];
-            if (outcome->status != STATUS_ok || outcome->replayed ||
-                !cross_is_needed(cross->shards, cross->home, &s->commands[i]))
+            if (outcome->status != STATUS_ok || !outcome->crosses)
                 continue;
             any = true;
             if (!s->atomic)
@@ -89,55 +166,106 @@ static void keep_outcomes(struct round *round) {
     for (struct submission *s = round->first; s != NULL; s = s->next) {
         if (s->atomic || s->guarded)
             outcome_keep(&s->batch_outcome, &round->arena);
-        for (uint32_t i = 0; i < s->count; i++)
+        for (uint32_t i = 0; s->whole != NULL && i < s->count; i++)
+            if (s->batch_outcome.elsewhere)
+                outcome_keep_lacks(&s->outcomes[i], &round->arena);
+        for (uint32_t i = 0; s->whole == NULL && i < s->count; i++)
             outcome_keep(&s->outcomes[i], &round->arena);
     }
 }
 
 // ---- a group ------------------------------------------------------------------------------------
 
-static uint32_t others_of_command(const struct cross *cross, const struct command *command,
-                                  uint32_t *facts) {
-    const struct shards *shards = cross->shards;
+struct facts { // how many a round needs at most
+    uint32_t banks, wallets, keys, things;
+};
+
+static uint32_t others_of(const struct cross *cross, const struct round *round,
+                          struct facts *ret_facts) {
     uint32_t others = 0;
-    if (books_elsewhere(shards, cross->home, command)) {
-        others |= 1u << shards_owner(shards, id_slot_of_owner(command->bank_id));
-        (*facts)++;
-    }
-    if (pays_elsewhere(shards, cross->home, command)) {
-        others |= 1u << shards_owner(shards, id_slot(command->counterparty));
-        (*facts)++;
-    }
+    *ret_facts = (struct facts){0};
+    for (const struct submission *s = round->first; s != NULL; s = s->next)
+        for (uint32_t i = 0; i < s->count; i++) {
+            struct needs needs =
+                needs_of(cross->shards, cross->home, &s->commands[i], s->outcomes[i].lacks);
+            others |= others_needed(cross->shards, &needs);
+            ret_facts->banks += needs.bank_count;
+            ret_facts->wallets += needs.wallet_count + // and whose it is
+                                  (needs.has_thing && needs.thing <= LEG_WITHDRAWAL);
+            ret_facts->keys += has_far_key(&needs, &s->commands[i]);
+            ret_facts->things += needs.has_thing;
+        }
     return others;
 }
 
-static uint32_t others_of(const struct cross *cross, const struct round *round,
-                          uint32_t *ret_facts) {
-    uint32_t others = 0;
-    *ret_facts = 0;
-    for (const struct submission *s = round->first; s != NULL; s = s->next)
-        for (uint32_t i = 0; i < s->count; i++)
-            others |= others_of_command(cross, &s->commands[i], ret_facts);
-    return others;
+// Whether one of the last few is that wallet already: batches name the same ones again and again.
+static bool is_added(struct legs *legs, struct id wallet, enum leg_key_use key_use) {
+    uint32_t first = legs->wallet_count > 8 ? legs->wallet_count - 8 : 0;
+    for (uint32_t i = first; i < legs->wallet_count; i++) {
+        if (!id_equal(legs->wallets[i].id, wallet))
+            continue;
+        if (legs->wallets[i].key_use < key_use)
+            legs->wallets[i].key_use = key_use;
+        return true;
+    }
+    return false;
+}
+
+// Likewise of what it names; what it opens is another one each time.
+static bool is_named(const struct legs *legs, enum leg_thing_kind kind, struct id id) {
+    uint32_t first = legs->thing_count > 8 ? legs->thing_count - 8 : 0;
+    for (uint32_t i = first; i < legs->thing_count && kind != LEG_NEW_WALLET; i++)
+        if (legs->things[i].kind == kind && id_equal(legs->things[i].id, id))
+            return true;
+    return false;
+}
+
+static void add_thing(struct cross *cross, const struct command *command,
+                      const struct needs *needs) {
+    struct legs *legs = cross->legs;
+    if (!needs->has_thing || is_named(legs, needs->thing, command->subject))
+        return;
+    CHECK(legs->thing_count < LEGS_THINGS_MAX);
+    legs->things[legs->thing_count++] =
+        (struct leg_thing){.kind = needs->thing,
+                           .id = command->subject,
+                           .slot = needs->slot,
+                           .owner = command->owner,
+                           .part = shards_owner(cross->shards, needs->slot)};
+}
+
+static void add_facts_of(struct cross *cross, const struct command *command,
+                         const struct needs *needs) {
+    struct legs *legs = cross->legs;
+    uint32_t home = needs->slot;
+    add_thing(cross, command, needs);
+    CHECK(legs->fact_count + needs->bank_count <= LEGS_FACTS_MAX);
+    CHECK(legs->wallet_count + needs->wallet_count <= LEGS_WALLETS_MAX);
+    if (has_far_key(needs, command)) {
+        CHECK(legs->key_count < LEGS_KEYS_MAX);
+        legs->keys[legs->key_count++] = (struct leg_key){
+            .key = command->key, .slot = home, .part = shards_owner(cross->shards, home)};
+    }
+    for (uint32_t i = 0; i < needs->bank_count; i++)
+        legs->facts[legs->fact_count++] = (struct leg_fact){
+            .bank_id = needs->bank_ids[i],
+            .part = shards_owner(cross->shards, id_slot_of_owner(needs->bank_ids[i]))};
+    for (uint32_t i = 0; i < needs->wallet_count; i++) {
+        if (is_added(legs, needs->wallets[i], needs->key_uses[i]))
+            continue;
+        legs->wallets[legs->wallet_count++] = (struct leg_wallet){
+            .id = needs->wallets[i],
+            .key_use = needs->key_uses[i],
+            .part = shards_owner(cross->shards, id_slot(needs->wallets[i]))};
+    }
 }
 
 static void add_facts(struct cross *cross, const struct round *round) {
-    struct legs *legs = cross->legs;
     for (const struct submission *s = round->first; s != NULL; s = s->next)
         for (uint32_t i = 0; i < s->count; i++) {
-            const struct command *command = &s->commands[i];
-            if (books_elsewhere(cross->shards, cross->home, command)) {
-                CHECK(legs->fact_count < LEGS_FACTS_MAX);
-                legs->facts[legs->fact_count++] = (struct leg_fact){
-                    .bank_id = command->bank_id,
-                    .part = shards_owner(cross->shards, id_slot_of_owner(command->bank_id))};
-            }
-            if (pays_elsewhere(cross->shards, cross->home, command)) {
-                CHECK(legs->wallet_count < LEGS_WALLETS_MAX);
-                legs->wallets[legs->wallet_count++] = (struct leg_wallet){
-                    .id = command->counterparty,
-                    .part = shards_owner(cross->shards, id_slot(command->counterparty))};
-            }
+            struct needs needs =
+                needs_of(cross->shards, cross->home, &s->commands[i], s->outcomes[i].lacks);
+            add_facts_of(cross, &s->commands[i], &needs);
         }
 }
 
@@ -147,7 +275,15 @@ static void group_published(struct round *round) {
 }
 
 static uint32_t facts_of(const struct legs *legs) {
-    return legs->fact_count + legs->wallet_count;
+    return legs->fact_count + legs->wallet_count + legs->key_count + legs->thing_count;
+}
+
+// Whether a round that needs so many goes along.
+static bool has_room(const struct legs *legs, const struct facts *facts) {
+    return legs->fact_count + facts->banks <= LEGS_FACTS_MAX &&
+           legs->wallet_count + facts->wallets <= LEGS_WALLETS_MAX &&
+           legs->key_count + facts->keys <= LEGS_KEYS_MAX &&
+           legs->thing_count + facts->things <= LEGS_THINGS_MAX;
 }
 
 // Those of the list that need the same other shards as the first, as far as there is room. Returns
@@ -155,14 +291,14 @@ static uint32_t facts_of(const struct legs *legs) {
 static struct inbox_node *take_group(struct cross *cross, struct inbox_node *first,
                                      struct inbox_node **ret_group) {
     struct inbox_node *rest = NULL, **rest_end = &rest, **end = ret_group;
-    uint32_t wanted, facts;
-    wanted = others_of(cross, round_of(first), &facts);
+    struct facts facts;
+    uint32_t wanted = others_of(cross, round_of(first), &facts);
     while (first != NULL) {
         struct inbox_node *node = first;
         first = first->next;
         node->next = NULL;
         uint32_t others = others_of(cross, round_of(node), &facts);
-        bool fits = others == wanted && facts_of(cross->legs) + facts <= LEGS_FACTS_MAX;
+        bool fits = others == wanted && has_room(cross->legs, &facts);
         if (fits)
             add_facts(cross, round_of(node));
         struct inbox_node ***place = fits ? &end : &rest_end;
@@ -206,7 +342,8 @@ static void decide_group(struct cross *cross, struct inbox_node *group) {
 static void let_arrive(struct cross *cross) {
     for (uint32_t i = 0; i < cross->shards->count; i++) {
         struct engine *part = cross->shards->parts[i];
-        if ((cross->legs->parts >> i & 1) == 0 || cross->legs->wallet_count == 0)
+        if ((cross->legs->parts >> i & 1) == 0 ||
+            cross->legs->wallet_count + cross->legs->thing_count == 0)
             continue;
         uint64_t turn = cross->turn + 1;
         part->port->submit(part, &cross->nudge);
@@ -221,6 +358,12 @@ static bool is_stale(const struct legs *legs) {
             return true;
     for (uint32_t i = 0; i < legs->wallet_count; i++)
         if (legs->wallets[i].is_elsewhere)
+            return true;
+    for (uint32_t i = 0; i < legs->key_count; i++)
+        if (legs->keys[i].is_elsewhere)
+            return true;
+    for (uint32_t i = 0; i < legs->thing_count; i++)
+        if (legs->things[i].is_elsewhere)
             return true;
     return false;
 }
@@ -243,7 +386,7 @@ static void run_group(struct cross *cross, struct inbox_node *group) {
         if (!decides)
             refuse_round(round, stale);
         else if (status != STATUS_ok && legs->is_committed)
-            leave_open(cross, round);
+            leave_open(round);
         keep_outcomes(round);
         round->published(round);
     }
@@ -260,9 +403,18 @@ static void *cross_main(void *context) {
         while (rest != NULL) {
             struct inbox_node *group = NULL;
             cross->legs->fact_count = cross->legs->wallet_count = cross->legs->parts = 0;
+            cross->legs->key_count = cross->legs->thing_count = 0;
+            arena_reset(&cross->legs->arena);
             cross->legs->is_committed = false;
             rest = take_group(cross, rest, &group);
-            run_group(cross, group);
+            if (group != NULL) {
+                run_group(cross, group);
+                continue;
+            }
+            struct round *round = round_of(rest); // it needs more than fits into any group
+            rest = rest->next;
+            refuse_round(round, false);
+            round->published(round);
         }
     }
 }
@@ -285,6 +437,9 @@ struct cross *cross_open(struct shards *shards, uint32_t home) {
     cross->nudge.published = group_published;
     cross->nudge.context = cross;
     cross->legs->wallets = memory_take_zeroed(LEGS_WALLETS_MAX * sizeof(*cross->legs->wallets));
+    cross->legs->keys = memory_take_zeroed(LEGS_KEYS_MAX * sizeof(*cross->legs->keys));
+    cross->legs->things = memory_take_zeroed(LEGS_THINGS_MAX * sizeof(*cross->legs->things));
+    arena_init(&cross->legs->arena, 4096);
     thread_start(&cross->thread, "cross", cross_main, cross);
     return cross;
 }
@@ -298,6 +453,9 @@ void cross_close(struct cross *cross) {
     round_done(&cross->group);
     round_done(&cross->nudge);
     memory_free(cross->legs->wallets);
+    memory_free(cross->legs->keys);
+    memory_free(cross->legs->things);
+    arena_done(&cross->legs->arena);
     memory_free(cross->legs);
     memory_free(cross);
 }
@@ -308,8 +466,28 @@ void cross_submit(struct cross *cross, struct round *round) {
 
 // ---- what was left behind -----------------------------------------------------------------------
 
+// A held refund whose time is over and whose money is on another shard than it waits on: the writer
+// there can end it no more than anybody's approval of it.
+static void end_due(struct shards *shards, struct resolver *resolver, struct engine_wait *wait) {
+    struct resolver_due due[RESOLVER_DUE_MAX];
+    for (uint32_t place = 0; place < shards->count; place++) {
+        uint32_t count = resolver_due(resolver, place, due);
+        for (uint32_t i = 0; i < count && !shards_are_stopping(shards); i++) {
+            struct command command = {.type = COMMAND_ANOMALY_REJECT,
+                                      .subject = due[i].id,
+                                      .origin = {.principal = SLICE("system"),
+                                                 .role = ROLE_SYSTEM}};
+            if (shards_owner(shards, id_slot(due[i].id)) == place &&
+                shards_owner(shards, id_slot(due[i].wallet)) != place)
+                (void)engine_wait_command(wait, &command); // if not now, in a second
+        }
+    }
+}
+
 void *shards_resolver(void *context) {
     struct shards *shards = context;
+    struct engine_wait wait;
+    engine_wait_init(&wait, &shards->engine);
     struct resolver *resolver =
         resolver_open(shards->parts, shards->places, shards->count);
     do {
@@ -318,7 +496,10 @@ void *shards_resolver(void *context) {
             __atomic_store_n(&shards->legs_missing, news.missing, __ATOMIC_RELAXED);
         __atomic_store_n(&shards->legs_in_doubt, news.in_doubt, __ATOMIC_RELAXED);
         (void)__atomic_fetch_add(&shards->legs_resolved, news.resolved, __ATOMIC_RELAXED);
+        end_due(shards, resolver, &wait);
     } while (!signal_gate_wait(&shards->stop, 1, RESOLVE_NS));
     resolver_close(resolver);
+    engine_wait_done(&wait);
+    __atomic_store_n(&shards->resolver_is_over, true, __ATOMIC_RELEASE);
     return NULL;
 }

@@ -13,9 +13,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "engine/shards/shards_books.h"
+#include "ledger/seal.h"
 
 #define FLIGHT_ARENA_BYTES 8192
 #define PARTS ((uint32_t)(2 * SHARDS_MAX))
+#define HOPS_MAX 4 // then the map is read again before
 
 // ---- flights ------------------------------------------------------------------------------------
 
@@ -83,17 +85,34 @@ static bool was_turned_away(const struct submission *submission) {
     return false;
 }
 
+// Whether all that was turned away has said what it lacks.
+static bool is_but_lacking(const struct submission *submission) {
+    bool any = false;
+    bool is_whole = submission->atomic || submission->whole != NULL;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct outcome *outcome = &submission->outcomes[i];
+        bool is_known = outcome->lacks != NULL || outcome->waits;
+        if (outcome->elsewhere && !is_known && !is_whole)
+            return false;
+        any = any || (outcome->elsewhere && is_known);
+    }
+    return any;
+}
+
 // Together with what needs no other shard: the commands of a submission are decided in their order.
-static bool needs_others(const struct flight *flight, uint32_t home,
-                         const struct submission *submission) {
+static uint32_t others_of(const struct flight *flight, uint32_t home,
+                          const struct submission *submission) {
+    uint32_t others = 0;
     for (uint32_t i = 0; i < submission->count; i++)
-        if (cross_is_needed(flight->shards, home, &submission->commands[i]))
-            return true;
-    return false;
+        others |= cross_others(flight->shards, home, &submission->commands[i],
+                               submission->outcomes[i].lacks);
+    return others;
 }
 
 static void hang(struct flight *flight, struct piece *piece, struct submission *sent) {
-    if (needs_others(flight, piece->part, sent))
+    uint32_t others = others_of(flight, piece->part, sent);
+    piece->whole->touched |= others | 1U << piece->part;
+    if (others != 0)
         piece->part += SHARDS_MAX;
     struct part *part = &flight->parts[piece->part];
     sent->next = NULL;
@@ -125,7 +144,7 @@ static void send_some(struct flight *flight, struct submission *whole, uint32_t 
                       bool only_turned_away) {
     struct piece *piece = NULL;
     for (uint32_t i = 0; i < whole->count; i++) {
-        if ((only_turned_away && !whole->outcomes[i].elsewhere) ||
+        if ((only_turned_away && !whole->outcomes[i].elsewhere) || whole->outcomes[i].waits ||
             part_of(flight, &whole->commands[i]) != part)
             continue;
         if (piece == NULL) {
@@ -167,13 +186,77 @@ static void take_back(struct flight *flight, struct piece *piece) {
     struct submission *sent = is_own ? piece->whole : &piece->own;
     if (sent->atomic || sent->guarded)
         outcome_keep(&sent->batch_outcome, &flight->round->arena);
-    for (uint32_t i = 0; i < sent->count; i++) {
+    for (uint32_t i = 0; sent->whole != NULL && i < sent->count; i++)
+        if (sent->batch_outcome.elsewhere)
+            outcome_keep_lacks(&sent->outcomes[i], &flight->round->arena);
+    for (uint32_t i = 0; sent->whole == NULL && i < sent->count; i++) {
         struct outcome *outcome = &sent->outcomes[i];
         outcome_keep(outcome, &flight->round->arena);
         flight->is_carried |= is_for_all(&sent->commands[i], outcome);
         if (!is_own)
             piece->whole->outcomes[piece->places[i]] = *outcome;
     }
+}
+
+// ---- texts under keys of other shards' owners ---------------------------------------------------
+
+static bool bytes_are_sealed(struct slice bytes) {
+    return bytes.bytes != NULL && record_is_sealed(bytes);
+}
+
+static bool is_sealed(const struct submission *submission, uint32_t place) {
+    const struct outcome *outcome = &submission->outcomes[place];
+    // What came of a queue's orders nobody is told but by the books.
+    bool is_done = !submission->guarded && outcome->status == STATUS_ok &&
+                   (!submission->atomic || submission->batch_outcome.status == STATUS_ok);
+    if (!is_done)
+        return false;
+    bool has_parts = submission->commands[place].type == COMMAND_READ_OPERATION;
+    for (uint32_t i = 0; has_parts && i < outcome->part_count; i++)
+        if (bytes_are_sealed(outcome->parts[i].record))
+            return true;
+    return bytes_are_sealed(outcome->record) || bytes_are_sealed(outcome->opening);
+}
+
+static bool any_is_sealed(const struct flight *flight) {
+    if (flight->shards->parts[0]->vault == NULL)
+        return false;
+    for (uint32_t i = 0; i < flight->order_count; i++)
+        for (uint32_t k = 0; k < flight->order[i]->count; k++)
+            if (is_sealed(flight->order[i], k))
+                return true;
+    return false;
+}
+
+// False: not now.
+static bool open_text(struct engine *part, struct slice *bytes, struct arena *arena) {
+    return !bytes_are_sealed(*bytes) ||
+           part->port->reveal(part, *bytes, arena, bytes) == STATUS_ok;
+}
+
+static bool open_texts(struct flight *flight, struct submission *submission, uint32_t place) {
+    struct engine *part = flight->shards->parts[0];
+    struct arena *arena = &flight->round->arena;
+    struct outcome *outcome = &submission->outcomes[place];
+    bool has_parts = submission->commands[place].type == COMMAND_READ_OPERATION;
+    bool ok = open_text(part, &outcome->record, arena) && open_text(part, &outcome->opening, arena);
+    for (uint32_t i = 0; has_parts && i < outcome->part_count && ok; i++)
+        ok = open_text(part, &outcome->parts[i].record, arena) &&
+             open_text(part, &outcome->parts[i].opening, arena);
+    return ok;
+}
+
+// What stays closed is busy: never shown as if it had been destroyed.
+static void open_all_texts(struct flight *flight) {
+    bool may_wait = !shards_are_stopping(flight->shards);
+    for (uint32_t i = 0; i < flight->order_count; i++)
+        for (uint32_t k = 0; k < flight->order[i]->count; k++) {
+            struct submission *submission = flight->order[i];
+            if (!is_sealed(submission, k) || (may_wait && open_texts(flight, submission, k)))
+                continue;
+            outcome_end(submission->atomic ? &submission->batch_outcome : &submission->outcomes[k],
+                        STATUS_busy);
+        }
 }
 
 // Alarms are written where slot 0 is; the others get them from there.
@@ -196,9 +279,15 @@ static void landed(struct flight *flight) {
         round_release(&flight->parts[i].round);
     }
     flight->is_stale = false;
-    for (uint32_t i = 0; i < flight->order_count; i++)
-        flight->is_stale = flight->is_stale || was_turned_away(flight->order[i]);
-    if ((flight->is_stale || flight->is_carried) && !shards_are_stopping(shards))
+    flight->is_lacking = flight->hops < HOPS_MAX;
+    for (uint32_t i = 0; i < flight->order_count; i++) {
+        bool turned = was_turned_away(flight->order[i]);
+        flight->is_stale = flight->is_stale || turned;
+        flight->is_lacking = flight->is_lacking && (!turned || is_but_lacking(flight->order[i]));
+    }
+    flight->is_sealed = any_is_sealed(flight);
+    if ((flight->is_stale || flight->is_carried || flight->is_sealed) &&
+        !shards_are_stopping(shards))
         inbox_push(&shards->inbox, &flight->node);
     else
         flight_finish(flight);
@@ -231,17 +320,22 @@ static void send(struct shards *shards, uint32_t part, struct round *round) {
 }
 
 static void launch(struct flight *flight, bool only_turned_away) {
-    uint32_t sent = 0;
+    uint32_t sent = 0, waiting = 0;
     begin_parts(flight);
     for (uint32_t i = 0; i < flight->order_count; i++) {
         struct submission *submission = flight->order[i];
         if (only_turned_away && !was_turned_away(submission))
             continue;
-        if (goes_together(submission))
+        if (goes_together(submission)) {
             send_whole(flight, submission);
-        else
-            send_apart(flight, submission, only_turned_away);
+            continue;
+        }
+        waiting += shards_hold_back(flight->shards, submission, only_turned_away, &flight->arena);
+        send_apart(flight, submission, only_turned_away);
     }
+    if (waiting < flight->waiting) // it gets on, however many turns it takes
+        flight->hops = 0;
+    flight->waiting = waiting;
     for (uint32_t i = 0; i < PARTS; i++)
         sent |= (uint32_t)(flight->parts[i].round.first != NULL) << i;
     // Once the last one is on its way the flight may be somebody else's already.
@@ -266,6 +360,19 @@ static void pass_flags(struct shards *shards) {
     }
 }
 
+// Memory for outcomes comes as it is, and what they lacked last time they may have by now.
+static void begin_outcomes(struct submission *submission) {
+    submission->touched = 0;
+    if (!submission->again)
+        submission->batch_outcome.elsewhere = false;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct outcome *outcome = &submission->outcomes[i];
+        outcome->lacks = NULL;
+        if (!submission->again)
+            outcome->aside = outcome->elsewhere = outcome->waits = false;
+    }
+}
+
 void shards_submit(struct engine *engine, struct round *round) {
     struct shards *shards = shards_of(engine);
     struct flight *flight = take_flight(shards);
@@ -276,32 +383,74 @@ void shards_submit(struct engine *engine, struct round *round) {
     flight->round = round;
     flight->order = arena_take(&flight->arena, (count + 1) * sizeof(struct submission *));
     flight->order_count = 0;
-    for (struct submission *s = round->first; s != NULL; s = s->next)
+    for (struct submission *s = round->first; s != NULL; s = s->next) {
         flight->order[flight->order_count++] = s;
+        begin_outcomes(s);
+    }
+    flight->hops = flight->waiting = 0;
     flight->begun_ns = clock_monotonic_ns();
-    flight->is_stale = flight->is_carried = false;
+    flight->is_stale = flight->is_carried = flight->is_sealed = false;
     flight->times = (struct round_times){0};
     launch(flight, false);
 }
 
 void flight_again(struct flight *flight) {
     CHECK(flight->is_stale);
+    flight->hops++;
     launch(flight, true);
+}
+
+// Everything of the round is published where it was written, so what those shards have published by
+// now is behind it.
+static void tell_standing(const struct flight *flight) {
+    struct shards *shards = flight->shards;
+    struct round *round = flight->round;
+    struct standing *standing = arena_take(&round->arena, sizeof(*standing));
+    standing->count = 0;
+    uint32_t all = 0, places[SHARDS_MAX];
+    for (uint32_t i = 0; i < flight->order_count; i++)
+        all |= flight->order[i]->touched;
+    for (uint32_t i = 0; i < shards->count; i++) {
+        places[i] = 0;
+        if ((all >> i & 1) == 0)
+            continue;
+        int64_t version = __atomic_load_n(&shards->versions[i], __ATOMIC_ACQUIRE);
+        standing->places[standing->count++] =
+            (struct standing_place){.shard = shards->tags[i],
+                                 .slots = (uint64_t)version + 1,
+                                 .position = postgres_published(shards->parts[i])};
+        if (position_is_none(standing->places[standing->count - 1].position))
+            standing->count--;
+        else
+            places[i] = 1U << (standing->count - 1);
+    }
+    for (uint32_t i = 0; i < flight->order_count; i++) { // from shards to places
+        uint32_t shards_of_it = flight->order[i]->touched;
+        flight->order[i]->touched = 0;
+        for (uint32_t k = 0; k < shards->count; k++)
+            if ((shards_of_it >> k & 1) != 0)
+                flight->order[i]->touched |= places[k];
+    }
+    round->standing = standing->count == 0 ? NULL : standing;
 }
 
 void flight_finish(struct flight *flight) {
     struct round *round = flight->round;
+    if (flight->is_sealed)
+        open_all_texts(flight);
     struct submission **end = &round->first;
     for (uint32_t i = 0; i < flight->order_count; i++) {
         struct submission *submission = flight->order[i];
         submission->batch_outcome.elsewhere = false;
         for (uint32_t k = 0; k < submission->count; k++)
-            submission->outcomes[k].elsewhere = false;
+            submission->outcomes[k].elsewhere = submission->outcomes[k].crosses =
+                submission->outcomes[k].waits = false;
         *end = submission;
         end = &submission->next;
     }
     *end = NULL;
     round->position = (struct position){0};
+    tell_standing(flight);
     round->times = flight->times;
     give_flight(flight);
     round->published(round);

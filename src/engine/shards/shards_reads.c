@@ -4,24 +4,109 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "engine/postgres/transit.h"
 #include "engine/shards/shards_books.h"
+
+#define AGAIN_PAUSE_NS   UINT64_C(50000000)
+#define TRANSIT_TRIES    5
+#define TRANSIT_PAUSE_NS UINT64_C(100000000)
+
+void shards_versions(const struct shards *shards, int64_t ret_versions[SHARDS_MAX]) {
+    for (uint32_t i = 0; i < shards->count; i++)
+        ret_versions[i] = __atomic_load_n(&shards->versions[i], __ATOMIC_ACQUIRE);
+}
+
+// Of a standing what it says of one shard. False: no replica can be known to have it, since it is
+// of other books, or slots have come or gone there since.
+static bool find_place(const struct shards *shards, const int64_t *versions, uint32_t place,
+                       const struct standing *standing, struct position *ret_after) {
+    *ret_after = (struct position){0};
+    for (uint32_t i = 0; i < standing->count; i++) {
+        const struct standing_place *said = &standing->places[i];
+        uint32_t at = 0;
+        while (at < shards->count && shards->tags[at] != said->shard)
+            at++;
+        if (at == shards->count || (said->slots != 0 && said->slots != (uint64_t)versions[at] + 1))
+            return false;
+        if (at == place)
+            *ret_after = said->position;
+    }
+    return true;
+}
+
+void shards_aim_at(struct shards *shards, uint32_t place, const int64_t *versions,
+                   const struct freshness *wanted, struct aim *ret_aim) {
+    CHECK(place < shards->count);
+    *ret_aim = (struct aim){.part = shards->parts[place],
+                            .name = shards->places[place].name,
+                            .claim = {.slot = LIMIT_SLOTS, .version = (uint64_t)versions[place]}};
+    struct freshness *freshness = &ret_aim->freshness;
+    freshness->claim = &ret_aim->claim;
+    bool is_known = position_is_none(wanted->after); // of books on one server
+    if (is_known && wanted->standing != NULL)
+        is_known = find_place(shards, versions, place, wanted->standing, &freshness->after);
+    // Who names positions and no age wants to see what he names, and of other shards what is now.
+    bool is_said = !position_is_none(freshness->after);
+    if (is_known && (is_said || wanted->age_ms_max != UINT64_MAX))
+        freshness->age_ms_max = wanted->age_ms_max;
+}
+
+void shards_aim(struct shards *shards, uint32_t slot, const struct freshness *wanted,
+                struct aim *ret_aim) {
+    int64_t versions[SHARDS_MAX];
+    shards_versions(shards, versions); // before the owner, who is as new then, or newer
+    shards_aim_at(shards, shards_owner(shards, slot), versions, wanted, ret_aim);
+    ret_aim->claim.slot = slot;
+}
+
+bool shards_hit(struct shards *shards, const struct aim *aim, int *tries, enum status *status) {
+    if (aim->claim.holds || *status == STATUS_busy)
+        return true;
+    if (--*tries == 0)
+        *status = STATUS_busy;
+    else
+        (void)signal_gate_wait(&shards->stop, 1, AGAIN_PAUSE_NS);
+    return *tries == 0;
+}
 
 enum status shards_balance_at(struct engine *engine, struct id wallet, uint64_t time_ms,
                               const struct freshness *freshness, struct balance_at *ret) {
-    struct engine *part = shards_part(shards_of(engine), id_slot(wallet));
-    return part->port->balance_at(part, wallet, time_ms, freshness, ret);
+    enum status status;
+    struct aim aim;
+    int tries = SHARDS_READ_TRIES;
+    do {
+        shards_aim(shards_of(engine), id_slot(wallet), freshness, &aim);
+        status = aim.part->port->balance_at(aim.part, wallet, time_ms, &aim.freshness, ret);
+    } while (!shards_hit(shards_of(engine), &aim, &tries, &status));
+    return status;
 }
 
 enum status shards_owns(struct engine *engine, struct id wallet, struct slice owner) {
-    struct engine *part = shards_part(shards_of(engine), id_slot(wallet));
-    return part->port->owns(part, wallet, owner);
+    enum status status;
+    struct aim aim;
+    const struct freshness now = {0};
+    int tries = SHARDS_READ_TRIES;
+    do {
+        int64_t version;
+        shards_aim(shards_of(engine), id_slot(wallet), &now, &aim);
+        status = aim.part->port->owns(aim.part, wallet, owner);
+        if (postgres_slot_now(aim.part, id_slot(wallet), &aim.claim.holds, &version) != STATUS_ok)
+            status = STATUS_busy;
+    } while (!shards_hit(shards_of(engine), &aim, &tries, &status));
+    return status;
 }
 
 enum status shards_read(struct engine *engine, const struct command *command,
                         const struct freshness *freshness, struct arena *arena,
                         struct outcome *ret_outcome) {
-    struct engine *part = shards_part(shards_of(engine), id_slot(command->subject));
-    return part->port->read(part, command, freshness, arena, ret_outcome);
+    enum status status;
+    struct aim aim;
+    int tries = SHARDS_READ_TRIES;
+    do {
+        shards_aim(shards_of(engine), id_slot(command->subject), freshness, &aim);
+        status = aim.part->port->read(aim.part, command, &aim.freshness, arena, ret_outcome);
+    } while (!shards_hit(shards_of(engine), &aim, &tries, &status));
+    return status;
 }
 
 // Each shard has a feed of its own and no position says a place in all of them: who reads records
@@ -47,34 +132,44 @@ uint64_t shards_end(struct engine *engine) {
     return end;
 }
 
-void shards_wallets(struct engine *engine,
-                    void (*each)(void *context, const struct wallet *wallet), void *context) {
+enum status shards_wallets(struct engine *engine,
+                           void (*each)(void *context, const struct wallet *wallet),
+                           void *context) {
     struct shards *shards = shards_of(engine);
-    for (uint32_t i = 0; i < shards->count; i++)
-        shards->parts[i]->port->wallets(shards->parts[i], each, context);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < shards->count && status == STATUS_ok; i++)
+        status = shards->parts[i]->port->wallets(shards->parts[i], each, context);
+    return status;
 }
 
-void shards_habits(struct engine *engine,
-                   void (*each)(void *context, struct id wallet, const struct habits *habits),
-                   void *context) {
+enum status shards_habits(struct engine *engine,
+                          void (*each)(void *context,
+                                       struct id wallet, const struct habits *habits),
+                          void *context) {
     struct shards *shards = shards_of(engine);
-    for (uint32_t i = 0; i < shards->count; i++)
-        shards->parts[i]->port->habits(shards->parts[i], each, context);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < shards->count && status == STATUS_ok; i++)
+        status = shards->parts[i]->port->habits(shards->parts[i], each, context);
+    return status;
 }
 
-void shards_holds(struct engine *engine, void (*each)(void *context, const struct hold *hold),
-                  void *context) {
+enum status shards_holds(struct engine *engine,
+                         void (*each)(void *context, const struct hold *hold), void *context) {
     struct shards *shards = shards_of(engine);
-    for (uint32_t i = 0; i < shards->count; i++)
-        shards->parts[i]->port->holds(shards->parts[i], each, context);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < shards->count && status == STATUS_ok; i++)
+        status = shards->parts[i]->port->holds(shards->parts[i], each, context);
+    return status;
 }
 
-void shards_withdrawals(struct engine *engine,
-                        void (*each)(void *context, const struct withdrawal *withdrawal),
-                        void *context) {
+enum status shards_withdrawals(struct engine *engine,
+                               void (*each)(void *context, const struct withdrawal *withdrawal),
+                               void *context) {
     struct shards *shards = shards_of(engine);
-    for (uint32_t i = 0; i < shards->count; i++)
-        shards->parts[i]->port->withdrawals(shards->parts[i], each, context);
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < shards->count && status == STATUS_ok; i++)
+        status = shards->parts[i]->port->withdrawals(shards->parts[i], each, context);
+    return status;
 }
 
 static void add_currency(struct currency_account *accounts, uint32_t *count, uint32_t count_max,
@@ -101,13 +196,36 @@ uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_a
     struct shards *shards = shards_of(engine);
     struct currency_account *some = memory_take_zeroed(count_max * sizeof(*some));
     uint32_t count = 0;
-    for (uint32_t i = 0; i < shards->count; i++) {
+    bool is_read = true;
+    for (uint32_t i = 0; i < shards->count && is_read; i++) {
         uint32_t found = shards->parts[i]->port->currencies(shards->parts[i], some, count_max);
-        for (uint32_t k = 0; k < found; k++)
+        is_read = found != ENGINE_UNREAD;
+        for (uint32_t k = 0; is_read && k < found; k++)
             add_currency(ret_accounts, &count, count_max, &some[k]);
     }
     memory_free(some);
-    return count;
+    return is_read ? count : ENGINE_UNREAD;
+}
+
+// A difference that is none is gone when one looks again.
+enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found) {
+    struct shards *shards = shards_of(engine);
+    enum status status = STATUS_busy;
+    bool differs = true;
+    CHECK(pthread_mutex_lock(&shards->transit_lock) == 0);
+    for (int tries = 0; tries < TRANSIT_TRIES && differs; tries++) {
+        uint8_t owners[LIMIT_SLOTS];
+        if (tries != 0 && signal_gate_wait(&shards->stop, 1, TRANSIT_PAUSE_NS))
+            break;
+        for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+            owners[slot] = (uint8_t)shards_owner(shards, slot);
+        status = transit_read(shards->transit, owners, ret_found);
+        differs = status != STATUS_ok;
+        for (uint32_t i = 0; i < ret_found->currency_count; i++)
+            differs = differs || ret_found->currencies[i].difference != 0;
+    }
+    CHECK(pthread_mutex_unlock(&shards->transit_lock) == 0);
+    return status;
 }
 
 // Keys are made where slot 0 is.
@@ -145,9 +263,13 @@ static void add_stats(struct engine_stats *all, const struct engine_stats *more)
     all->failovers += more->failovers;
     all->servers_refused += more->servers_refused;
     all->reads_primary += more->reads_primary;
+    all->reads_replica += more->reads_replica;
     all->reads_cached += more->reads_cached;
     all->cache_misses += more->cache_misses;
     all->cache_wallets += more->cache_wallets;
+    for (uint32_t i = 0; i < more->replica_count; i++)
+        if (all->replica_count < ENGINE_REPLICAS_SHOWN_MAX)
+            all->replicas[all->replica_count++] = more->replicas[i];
     for (uint32_t i = 0; i < all->rule_count && i < more->rule_count; i++)
         all->rules[i].hits += more->rules[i].hits;
 }
@@ -157,6 +279,7 @@ void shards_stats(struct engine *engine, struct engine_stats *ret_stats) {
     uint32_t home = shards_owner(shards, 0);
     shards->parts[home]->port->stats(shards->parts[home], ret_stats);
     ret_stats->shard_count = shards->count;
+    ret_stats->shards_unsafe = shards->unsafe;
     ret_stats->legs_in_doubt = __atomic_load_n(&shards->legs_in_doubt, __ATOMIC_RELAXED);
     ret_stats->legs_resolved = __atomic_load_n(&shards->legs_resolved, __ATOMIC_RELAXED);
     ret_stats->legs_missing = __atomic_load_n(&shards->legs_missing, __ATOMIC_RELAXED);

@@ -27,6 +27,8 @@ static bool books_find(void *context, const struct sha256 *hash, struct principa
 
 struct door {
     struct sha256_context *hash;
+    struct secret_memo memo;
+    bool remembers;
     struct books books;
     char header[7 + SECRET_BYTES_MAX + 8];
     size_t secret_size;
@@ -54,7 +56,9 @@ static enum status knock(struct door *door, struct slice header) {
     struct principal_source source = {.find = books_find, .context = &door->books};
     struct principal principal = {0};
     const char *why = NULL;
-    struct authenticator authenticator = {.hash = door->hash, .source = &source};
+    struct authenticator authenticator = {.hash = door->hash,
+                                          .memo = door->remembers ? &door->memo : NULL,
+                                          .source = &source};
     enum status status = authenticate_bearer(header, &authenticator, 1, &principal, &why);
     if (status == STATUS_ok) {
         assert_int_equal(principal.role, 2);
@@ -65,6 +69,40 @@ static enum status knock(struct door *door, struct slice header) {
         assert_int_equal(principal.role, 0); // untouched
     }
     return status;
+}
+
+static void the_books_are_asked_about_a_remembered_secret(void **state) {
+    struct door *door = *state;
+    struct slice header = slice_of(door->header, 7 + door->secret_size);
+    door->remembers = true;
+    door->books.live = false;
+    assert_int_equal(knock(door, header), STATUS_unauthenticated);
+    assert_int_equal(door->memo.size, 0); // of what opens nothing, nothing is kept
+    door->books.live = true;
+    assert_int_equal(knock(door, header), STATUS_ok);
+    assert_int_equal(door->memo.size, door->secret_size);
+    assert_int_equal(knock(door, header), STATUS_ok);
+    assert_int_equal(door->books.asked, 3);
+    door->books.live = false; // revoked
+    assert_int_equal(knock(door, header), STATUS_unauthenticated);
+    assert_int_equal(door->books.asked, 4);
+    door->books.live = true;
+    for (size_t i = 7; i < header.size; i++) { // every byte of it counts
+        door->header[i]++;
+        assert_int_equal(knock(door, header), STATUS_unauthenticated);
+        door->header[i]--;
+    }
+    assert_int_equal(knock(door, slice_of(door->header, header.size - 1)),
+                     STATUS_unauthenticated);
+    struct books others = {.live = true};
+    char other[SECRET_BYTES_MAX];
+    assert_int_equal(secret_make(SLICE("service"), other), door->secret_size);
+    memcpy(door->header + 7, other, door->secret_size);
+    assert_int_equal(knock(door, header), STATUS_unauthenticated);
+    others.known = sha256_of(slice_of(other, door->secret_size));
+    door->books = others;
+    assert_int_equal(knock(door, header), STATUS_ok);
+    assert_memory_equal(door->memo.text, other, door->secret_size);
 }
 
 static void a_known_key_opens(void **state) {
@@ -123,6 +161,7 @@ static void a_dead_key_does_not_open(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DOOR(a_known_key_opens),
+        WITH_DOOR(the_books_are_asked_about_a_remembered_secret),
         WITH_DOOR(spaces_around_are_fine),
         WITH_DOOR(other_schemes_do_not_open),
         WITH_DOOR(a_mistyped_key_is_not_looked_up),

@@ -32,7 +32,8 @@ static void service_may_all_that_a_shop_needs(void **state) {
                          !about(i, "keys:") && !about(i, "adjustments:") &&
                              !about(i, "approvals:decide") && !about(i, "audit:") &&
                              !about(i, "books:resume") && !about(i, "owners:erase") &&
-                             !about(i, "queue:") && !about(i, "anomalies:"));
+                             !about(i, "queue:") && !about(i, "anomalies:") &&
+                             !about(i, "webhooks:"));
 }
 
 static void auditor_reads_everything_and_changes_nothing(void **state) {
@@ -63,7 +64,7 @@ static void separated_duties_take_money_from_admin_alone(void **state) {
                                        "wallets:freeze", "payments:read", "approvals:read",
                                        "books:read", "books:resume", "keys:read", "keys:write",
                                        "owners:erase", "anomalies:read", "queue:read",
-                                       "queue:decide"};
+                                       "queue:decide", "webhooks:read", "webhooks:decide"};
     struct role_table table;
     roles_begin(&table);
     roles_separate_duties(&table);

@@ -22,6 +22,13 @@ static void submit(struct engine *engine, struct round *round) {
         fake_engine_publish(fake);
 }
 
+static bool decide_now(struct engine *engine, struct round *round) {
+    if (!fake_of(engine)->decides_now)
+        return false;
+    submit(engine, round);
+    return true;
+}
+
 static void decide(struct fake_engine *fake, const struct command *command,
                    struct outcome *outcome) {
     memset(outcome, 0, sizeof(*outcome));
@@ -81,6 +88,15 @@ static enum status balance_at(struct engine *engine, struct id wallet, uint64_t 
     return fake->list_status;
 }
 
+static uint32_t currencies(struct engine *engine, struct currency_account *ret_accounts,
+                           uint32_t count_max) {
+    struct fake_engine *fake = fake_of(engine);
+    CHECK(fake->account_count <= count_max && fake->account_count <= FAKE_ACCOUNTS_MAX);
+    memcpy(ret_accounts, fake->accounts, fake->account_count * sizeof(*ret_accounts));
+    fake->currencies_asked++;
+    return fake->account_count;
+}
+
 static bool find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
                      struct key *ret_key, bool *ret_live) {
     struct fake_engine *fake = fake_of(engine);
@@ -100,9 +116,11 @@ static void stats(struct engine *engine, struct engine_stats *ret_stats) {
 
 static const struct engine_port port = {
     .submit = submit,
+    .decide_now = decide_now,
     .list = list,
     .balance_at = balance_at,
     .find_key = find_key,
+    .currencies = currencies,
     .stats = stats,
 };
 

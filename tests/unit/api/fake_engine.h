@@ -8,6 +8,7 @@
 
 #define FAKE_ROUNDS_MAX 1024
 #define FAKE_KEYS_MAX   8
+#define FAKE_ACCOUNTS_MAX 4
 
 // Decides one command; the test's.
 typedef void fake_decide(void *context, const struct command *command, struct outcome *outcome);
@@ -17,6 +18,7 @@ struct fake_engine {
     struct round *waiting[FAKE_ROUNDS_MAX];
     uint32_t waiting_count;
     bool publishes_at_once; // inside submit
+    bool decides_now; // for whoever brings a round; it is published when the test says so
     fake_decide *decide;    // NULL: every command is refused as busy
     void *context;
     struct submission *last; // as it was submitted
@@ -31,6 +33,9 @@ struct fake_engine {
     bool list_is_empty;
     struct balance_at balance_at;
     uint64_t balance_time_ms;
+    struct currency_account accounts[FAKE_ACCOUNTS_MAX]; // the running totals
+    uint32_t account_count;
+    uint32_t currencies_asked; // how often somebody wanted them
 };
 
 struct fake_engine *fake_engine_open(void);

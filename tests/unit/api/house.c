@@ -20,7 +20,7 @@ static void make_wallet(struct house *house, uint64_t locator, struct id *ret_id
     ret_text[id_format(ID_WALLET, *ret_id, ret_text)] = '\0';
 }
 
-int house_open(void **state) {
+static int open_with(void **state, uint32_t round_carried_ms) {
     struct house *house = memory_take_zeroed(sizeof(*house));
     house->engine = fake_engine_open();
     house->engine->context = house;
@@ -36,12 +36,21 @@ int house_open(void **state) {
         .request_deadline_ms = HOUSE_DEADLINE_MS,
         .version = "1.2.3",
         .audit_window_s = 60,
+        .round_carried_ms = round_carried_ms,
     };
     house->api = api_open(&options);
     house->handler = api_handler(house->api);
     api_attach(house->api, fake_server());
     *state = house;
     return 0;
+}
+
+int house_open(void **state) {
+    return open_with(state, 3600000);
+}
+
+int house_open_impatient(void **state) {
+    return open_with(state, 1);
 }
 
 int house_close(void **state) {

@@ -30,6 +30,7 @@ struct house {
 
 // For cmocka's set-up and tear-down.
 int house_open(void **state);
+int house_open_impatient(void **state); // nothing is carried for longer than a millisecond
 int house_close(void **state);
 
 // A request with the service's key, unless `authorization` says otherwise (NULL: none).

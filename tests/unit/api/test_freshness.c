@@ -12,7 +12,8 @@ static struct freshness read_headers(struct positions *positions, const char *ca
                                      const char *position) {
     struct api api = {.positions = positions};
     static struct api_loop loop;
-    struct asking asking = {.loop = &loop, .principal.who.bytes = {7}};
+    static struct asking asking;
+    asking = (struct asking){.loop = &loop, .principal.who.bytes = {7}};
     struct freshness freshness;
     loop.api = &api;
     if (cache_control != NULL)
@@ -68,10 +69,29 @@ static void a_position_is_enough(void **state) {
     assert_true(freshness.age_ms_max == UINT64_MAX);
 }
 
+static void each_shard_has_a_place(void **state) {
+    struct freshness freshness = read_headers(NULL, NULL, "a1:3:2-1a0.ffffffff:10:1-0");
+    assert_true(freshness.age_ms_max == UINT64_MAX && position_is_none(freshness.after));
+    const struct standing_place *place = standing_find(freshness.standing, 0xa1);
+    assert_int_equal(place->slots, 3);
+    assert_int_equal(place->position.epoch, 2);
+    assert_int_equal(place->position.place, 0x1a0);
+    place = standing_find(freshness.standing, UINT32_MAX);
+    assert_int_equal(place->slots, 16);
+    assert_int_equal(place->position.epoch, 1);
+    assert_null(standing_find(freshness.standing, 0xa2));
+    // One that is said twice counts as the later of the two.
+    freshness = read_headers(NULL, NULL, "a1:3:2-1a0.a1:4:2-10");
+    assert_int_equal(freshness.standing->count, 1);
+    assert_int_equal(freshness.standing->places[0].slots, 4);
+    assert_int_equal(freshness.standing->places[0].position.place, 0x1a0);
+}
+
 static void own_writes_are_demanded(void **state) {
     struct positions *positions = positions_open();
     struct id key = {.bytes = {7}};
-    positions_note(positions, key, (struct position){2, 500});
+    const struct standing stand = {.count = 1, .places[0] = {.position = {2, 500}}};
+    positions_note(positions, key, &stand);
     assert_int_equal(read_headers(positions, "max-age=4", NULL).after.place, 500);
     assert_int_equal(read_headers(positions, NULL, "2-1").after.place, 500);
     assert_int_equal(read_headers(positions, NULL, "3-1").after.epoch, 3);
@@ -83,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cache_control_allows_an_age),
         cmocka_unit_test(a_position_is_enough),
+        cmocka_unit_test(each_shard_has_a_place),
         cmocka_unit_test(own_writes_are_demanded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,52 @@ static void a_pass_is_one_round_in_order(void **state) {
     }
 }
 
+// While one round is at the disk the next one is filled, and leaves when that one is back.
+static void what_comes_meanwhile_is_one_round_behind_it(void **state) {
+    struct house *house = *state;
+    struct http_request *first = transfer(house, 1), *later[3];
+    house->engine->decides_now = true;
+    house_ask(house, first);
+    assert_int_equal(first->code, 0);
+    assert_int_equal(house->engine->waiting[0]->crowd, 1);
+    for (int i = 0; i < 3; i++) {
+        later[i] = transfer(house, 2);
+        house_ask(house, later[i]);
+        assert_true(house->handler.pass_end(house->handler.context, 0));
+        assert_int_equal(house->engine->waiting_count, 1);
+    }
+    fake_engine_publish(house->engine);
+    assert_true(house->handler.woken(house->handler.context, 0));
+    assert_int_equal(first->code, 201);
+    fake_free(first);
+    assert_int_equal(house->engine->waiting_count, 1);
+    assert_int_equal(house->engine->waiting[0]->command_count, 3);
+    assert_int_equal(house->engine->waiting[0]->crowd, 4);
+    fake_engine_publish(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(later[i]->code, 201);
+        fake_free(later[i]);
+    }
+}
+
+static void nothing_waits_long_behind_a_slow_disk(void **state) {
+    struct house *house = *state;
+    struct http_request *first = transfer(house, 1), *later = transfer(house, 2);
+    house->engine->decides_now = true;
+    house_ask(house, first);
+    house_ask(house, later);
+    nanosleep(&(struct timespec){.tv_nsec = 5000000L}, NULL);
+    house->handler.pass_end(house->handler.context, 0);
+    assert_int_equal(house->engine->waiting_count, 2); // the engine's to care for
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(first->code, 201);
+    assert_int_equal(later->code, 201);
+    fake_free(first);
+    fake_free(later);
+}
+
 static void an_empty_pass_submits_nothing(void **state) {
     struct house *house = *state;
     house->handler.pass_end(house->handler.context, 0);
@@ -200,6 +246,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(a_published_round_is_answered_in_its_pass),
         HOUSE_TEST(a_pass_is_one_round_in_order),
+        HOUSE_TEST(what_comes_meanwhile_is_one_round_behind_it),
+        cmocka_unit_test_setup_teardown(nothing_waits_long_behind_a_slow_disk,
+                                        house_open_impatient, house_close),
         HOUSE_TEST(an_empty_pass_submits_nothing),
         HOUSE_TEST(only_the_first_pass_waits_for_a_hanging_store),
         HOUSE_TEST(a_deadline_answers_busy_and_cancels_nothing),

@@ -213,6 +213,29 @@ static void mappings_show_later_writes_and_stay(void **state) {
     driver->close(file);
 }
 
+static void files_lie_over_memory(void **state) {
+    struct folder *folder = *state;
+    const struct disk_driver *driver = folder->disk->driver;
+    struct disk_file *file = open_new(folder, "a");
+    static uint8_t memory[3 * 4096] __attribute__((aligned(4096)));
+    uint8_t there[4];
+    size_t got = 0;
+    memset(memory, 'm', sizeof(memory));
+    assert_int_equal(driver->truncate(file, 8192), STATUS_ok);
+    assert_int_equal(driver->write(file, 4096, SLICE("file")), STATUS_ok);
+    assert_int_equal(driver->map_over(file, 4096, 8192, memory), STATUS_disk_failed); // too much
+    assert_int_equal(memory[4096], 'm');
+    assert_int_equal(driver->map_over(file, 4096, 4096, memory + 4096), STATUS_ok);
+    assert_memory_equal(memory + 4096, "file", 4);
+    assert_int_equal(memory[4095], 'm');
+    assert_int_equal(memory[8192], 'm');
+    memory[4096] = 'x'; // stays in memory
+    assert_int_equal(driver->read(file, 4096, there, 4, &got), STATUS_ok);
+    assert_memory_equal(there, "file", 4);
+    driver->close(file);
+    assert_memory_equal(memory + 4096, "xile", 4);
+}
+
 // The kernel says EFBIG here; whatever is not known is a failed disk.
 static void failed_writes_are_said(void **state) {
     struct folder *folder = *state;
@@ -275,6 +298,7 @@ int main(void) {
         IN_FOLDER(renames_replace),
         IN_FOLDER(listings_are_in_order_of_names),
         IN_FOLDER(mappings_show_later_writes_and_stay),
+        IN_FOLDER(files_lie_over_memory),
         IN_FOLDER(failed_writes_are_said),
         cmocka_unit_test(full_disks_are_said),
         IN_FOLDER(there_is_some_room),

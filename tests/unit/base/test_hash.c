@@ -164,6 +164,25 @@ static void sha256_in_pieces_and_again(void **state) {
     sha256_close(NULL);
 }
 
+static void sha256_of_two_at_once(void **state) {
+    static uint8_t bytes[700];
+    const size_t sizes[] = {0, 1, 55, 56, 63, 64, 65, 119, 120, 127, 128, 129, 300, 639, 640};
+    const size_t count = sizeof(sizes) / sizeof(sizes[0]);
+    struct sha256_context *context = sha256_open();
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * i + 7 * i);
+    for (size_t i = 0; i < count * count; i++) {
+        // At odd places, too.
+        struct slice first = slice_of(bytes + i % 5, sizes[i / count]);
+        struct slice second = slice_of(bytes + 13, sizes[i % count]);
+        struct sha256 wanted[2] = {sha256_of(first), sha256_of(second)}, pair[2];
+        sha256_pair(context, first, second, pair);
+        assert_memory_equal(pair, wanted, sizeof(wanted));
+    }
+    sha256_close(context);
+}
+
 static void hmac_of_the_rfc(void **state) {
     uint8_t key[131], data[50];
     memset(key, 0x0b, 20);
@@ -216,6 +235,7 @@ int main(void) {
         cmocka_unit_test(parts_of_any_length),
         cmocka_unit_test(sha256_of_the_standard),
         cmocka_unit_test(sha256_in_pieces_and_again),
+        cmocka_unit_test(sha256_of_two_at_once),
         cmocka_unit_test(hmac_of_the_rfc),
         cmocka_unit_test(hmac_of_nothing),
         cmocka_unit_test(comparisons),

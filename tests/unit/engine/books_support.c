@@ -2,10 +2,12 @@
 // Opens books in a temporary folder and waits for the rounds that it submits.
 #include "books_support.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,16 +22,21 @@ static void tell(struct round *round) {
     signal_gate_publish(round->context, 1);
 }
 
+static void submit_and_wait(const struct test_books *books, struct submission *submission,
+                            struct waiting *waiting) {
+    round_init(&waiting->round);
+    signal_gate_init(&waiting->gate, 0, 0);
+    waiting->round.first = submission;
+    waiting->round.command_count = submission->count;
+    waiting->round.published = tell;
+    waiting->round.context = &waiting->gate;
+    books->engine->port->submit(books->engine, &waiting->round);
+    assert_true(signal_gate_wait(&waiting->gate, 1, UINT64_C(20000000000)));
+}
+
 static void submit(const struct test_books *books, struct submission *submission) {
     struct waiting waiting;
-    round_init(&waiting.round);
-    signal_gate_init(&waiting.gate, 0, 0);
-    waiting.round.first = submission;
-    waiting.round.command_count = submission->count;
-    waiting.round.published = tell;
-    waiting.round.context = &waiting.gate;
-    books->engine->port->submit(books->engine, &waiting.round);
-    assert_true(signal_gate_wait(&waiting.gate, 1, UINT64_C(20000000000)));
+    submit_and_wait(books, submission, &waiting);
     round_done(&waiting.round);
 }
 
@@ -38,6 +45,21 @@ struct outcome test_submit(const struct test_books *books, const struct command 
     struct outcome outcome;
     struct submission submission = {.commands = &copy, .outcomes = &outcome, .count = 1};
     submit(books, &submission);
+    return outcome;
+}
+
+struct outcome test_submit_parts(const struct test_books *books, const struct command *command,
+                                 struct outcome *parts, uint32_t parts_max) {
+    struct command copy = *command;
+    struct outcome outcome;
+    struct submission submission = {.commands = &copy, .outcomes = &outcome, .count = 1};
+    struct waiting waiting;
+    submit_and_wait(books, &submission, &waiting);
+    assert_true(outcome.part_count <= parts_max);
+    if (outcome.part_count != 0)
+        memcpy(parts, outcome.parts, outcome.part_count * sizeof(*parts));
+    outcome.parts = parts; // the round's own go with it
+    round_done(&waiting.round);
     return outcome;
 }
 
@@ -59,12 +81,19 @@ struct outcome test_submit_batch(const struct test_books *books, struct command 
 struct outcome test_submit_guarded(const struct test_books *books, const struct cursor_wish *wish,
                                    struct command *commands, struct outcome *outcomes,
                                    uint32_t count) {
+    return test_submit_whole(books, wish, NULL, commands, outcomes, count);
+}
+
+struct outcome test_submit_whole(const struct test_books *books, const struct cursor_wish *wish,
+                                 const struct command *whole, struct command *commands,
+                                 struct outcome *outcomes, uint32_t count) {
     struct submission submission = {
         .commands = commands,
         .outcomes = outcomes,
         .count = count,
         .is_batch = true,
         .guarded = true,
+        .whole = whole,
         .batch = {.type = COMMAND_CURSOR_MOVE,
                   .cursor = wish,
                   .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}}};
@@ -194,4 +223,14 @@ struct wallet test_read_wallet(const struct test_books *books, struct id wallet)
     struct outcome outcome = test_submit(books, &command);
     assert_int_equal(outcome.status, STATUS_ok);
     return outcome.wallet;
+}
+
+void test_flip(const char *path, off_t offset, uint8_t bits) {
+    uint8_t byte;
+    int file = open(path, O_RDWR);
+    assert_true(file >= 0);
+    assert_int_equal(pread(file, &byte, 1, offset), 1);
+    byte ^= bits;
+    assert_int_equal(pwrite(file, &byte, 1, offset), 1);
+    assert_int_equal(close(file), 0);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Books in a temporary folder, and commands that are answered before the call returns.
 #pragma once
+#include <sys/types.h>
+
 #include "engine/embedded/embedded.h"
 
 struct test_books {
@@ -19,6 +21,9 @@ void test_books_open_on(struct test_books *books, struct disk *disk, uint64_t se
 void test_books_reopen(struct test_books *books);
 void test_books_remove(struct test_books *books); // closes and deletes the folder
 
+// Turns these bits of one byte of the file around.
+void test_flip(const char *path, off_t offset, uint8_t bits);
+
 // A command of the admin, without an idempotency key.
 struct command test_command(const struct test_books *books, enum command_type type);
 // Remembers the request under a key: `request` stands for what was asked.
@@ -26,12 +31,19 @@ void test_command_key(struct command *command, const char *key, uint64_t request
 
 // Submits and waits. Slices of the outcome live as long as the engine.
 struct outcome test_submit(const struct test_books *books, const struct command *command);
+// As test_submit; the outcomes of a batch's parts are copied to `parts`.
+struct outcome test_submit_parts(const struct test_books *books, const struct command *command,
+                                 struct outcome *parts, uint32_t parts_max);
 // A batch; `outcomes` has one per command; returns the batch's outcome.
 struct outcome test_submit_batch(const struct test_books *books, struct command *commands,
                                  struct outcome *outcomes, uint32_t count, bool atomic,
                                  const char *key);
 
 // Commands that are done only when the cursor's move holds; returns what became of the move.
+// `whole`: of an atomic batch; NULL: the commands are decided one by one.
+struct outcome test_submit_whole(const struct test_books *books, const struct cursor_wish *wish,
+                                 const struct command *whole, struct command *commands,
+                                 struct outcome *outcomes, uint32_t count);
 struct outcome test_submit_guarded(const struct test_books *books, const struct cursor_wish *wish,
                                    struct command *commands, struct outcome *outcomes,
                                    uint32_t count);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints are written while the writer works, and a start from one ends where a replay of the
 // whole journal ends. A damaged one is set aside.
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +10,10 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "books_dump.h"
 #include "books_support.h"
+#include "engine/embedded/books.h"
 
 enum { SEGMENT_BYTES = 1 << 18, PER_BATCH = 40 };
 
@@ -32,9 +33,25 @@ struct work {
     char texts[64][16];
 };
 
+// So that habits are counted; nobody is stopped.
+static void rule_set(struct test_books *books) {
+    static const struct rule rule = {.name = "counts",
+                                     .action = RULE_FLAG,
+                                     .shadow = 1,
+                                     .kinds = 3,
+                                     .operations = RULE_ON_DEBITS,
+                                     .score = 50,
+                                     .counts = {3}};
+    struct command command = {.type = COMMAND_RULES,
+                              .metadata = slice_of(&rule, sizeof(rule)),
+                              .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
+    assert_int_equal(test_submit(books, &command).status, STATUS_ok);
+}
+
 static void work_open(struct test_books *books, struct work *work) {
     *work = (struct work){0};
     test_books_open(books, SEGMENT_BYTES);
+    rule_set(books);
     work->ann = test_wallet(books, "ann", WALLET_CUSTOMER);
     work->shop = test_wallet(books, "shop", WALLET_MERCHANT);
     (void)test_deposit(books, work->ann, 1000000000, "first");
@@ -135,16 +152,6 @@ static void test_a_start_from_it_is_a_replay_of_everything(void **state) {
     buffer_done(&after);
 }
 
-static void flip(const char *path, off_t offset) {
-    uint8_t byte;
-    int file = open(path, O_RDWR);
-    assert_true(file >= 0);
-    assert_int_equal(pread(file, &byte, 1, offset), 1);
-    byte ^= 0x10;
-    assert_int_equal(pwrite(file, &byte, 1, offset), 1);
-    assert_int_equal(close(file), 0);
-}
-
 // Wherever a byte is wrong or missing, the start finds the same books.
 static void test_a_damaged_one_is_set_aside(void **state) {
     struct test_books books;
@@ -167,7 +174,7 @@ static void test_a_damaged_one_is_set_aside(void **state) {
         else if (round == 11)
             assert_int_equal(truncate(path, footer), 0);
         else if (round != 10)
-            flip(path, offset);
+            test_flip(path, offset, 0x10);
         struct embedded_options options = {.folder = books.folder,
                                            .idempotency_days = 7,
                                            .segment_bytes = SEGMENT_BYTES,
@@ -182,9 +189,99 @@ static void test_a_damaged_one_is_set_aside(void **state) {
             work_until_checkpoint(&books, &work);
             dump(&books, &before);
         } else if (round != 10) {
-            flip(path, offset);
+            test_flip(path, offset, 0x10);
         }
     }
+    test_books_remove(&books);
+    buffer_done(&before);
+    buffer_done(&after);
+}
+
+// A checkpoint of this very moment, made by the keeper's own code while nobody else works.
+static void checkpoint_now(struct books *inner, void (*before)(struct state *state),
+                           void (*after)(struct state *state)) {
+    struct landmark landmark = {0};
+    assert_int_equal(pthread_mutex_lock(&inner->keeper_lock), 0);
+    inner->keeper_stopping = true;
+    assert_int_equal(pthread_cond_signal(&inner->keeper_wake), 0);
+    assert_int_equal(pthread_mutex_unlock(&inner->keeper_lock), 0);
+    assert_int_equal(pthread_join(inner->keeper, NULL), 0);
+    struct index_stats stats;
+    index_stats(inner->index, &stats);
+    for (uint32_t i = 0; i < inner->landmark_count; i++)
+        if (inner->landmarks[i].position <= stats.covered_position)
+            landmark = inner->landmarks[i];
+    assert_true(landmark.position != 0);
+    before(&inner->state);
+    assert_int_equal(checkpoint_write(inner, &landmark), STATUS_ok);
+    after(&inner->state);
+    inner->keeper_stopping = false;
+    thread_start(&inner->keeper, "keeper", keeper_run, inner);
+}
+
+// As when a batch has added them and is taken back a moment later.
+static void add_for_a_moment(struct state *state) {
+    (void)table_add(&state->wallets);
+    (void)table_add(&state->wallets);
+    (void)table_add(&state->holds);
+    (void)table_add(&state->withdrawals);
+    (void)table_add(&state->parked);
+    state->currencies[state->currency_count++].currency.code[0] = 'X';
+}
+
+static void take_back(struct state *state) {
+    table_cut(&state->wallets, state->wallets.count - 2);
+    table_cut(&state->holds, state->holds.count - 1);
+    table_cut(&state->withdrawals, state->withdrawals.count - 1);
+    table_cut(&state->parked, state->parked.count - 1);
+    state->currencies[--state->currency_count] = (struct currency_account){0};
+}
+
+// As when wallets were counted a moment before the last one was there.
+static void hide_wallet(struct state *state) {
+    state->wallets.count--;
+}
+
+static void show_wallet(struct state *state) {
+    state->wallets.count++;
+}
+
+// Parts are of different moments. What was there for one of them only, or of which a later part
+// speaks already, is the same to the next start.
+static void test_parts_of_different_moments_fit(void **state) {
+    struct test_books books;
+    struct work work;
+    struct buffer before = {0}, after = {0};
+    char path[128];
+    (void)state;
+    work_open(&books, &work);
+    work_until_checkpoint(&books, &work);
+    checkpoint_now((struct books *)books.engine, add_for_a_moment, take_back);
+    dump(&books, &before);
+    test_books_reopen(&books);
+    dump(&books, &after);
+    assert_true(books_dump_equal(&before, &after));
+    work_until_checkpoint(&books, &work);
+    struct id newcomer = test_wallet(&books, "newcomer", WALLET_CUSTOMER);
+    (void)test_deposit(&books, newcomer, 1000, "newcomer");
+    (void)test_hold(&books, newcomer, work.shop, 10, 100000);
+    checkpoint_now((struct books *)books.engine, hide_wallet, show_wallet);
+    dump(&books, &before);
+    test_books_reopen(&books);
+    dump(&books, &after);
+    assert_true(books_dump_equal(&before, &after));
+    // Nothing that was never there has taken a place: the whole journal says the same.
+    books.engine->port->close(books.engine);
+    path_of(&books, "checkpoint", path);
+    assert_int_equal(unlink(path), 0);
+    struct embedded_options options = {.folder = books.folder,
+                                       .idempotency_days = 7,
+                                       .segment_bytes = SEGMENT_BYTES,
+                                       .checkpoint_bytes = 2 * SEGMENT_BYTES};
+    char why[512];
+    assert_int_equal(embedded_open(&options, why, sizeof(why), &books.engine), STATUS_ok);
+    dump(&books, &after);
+    assert_true(books_dump_equal(&before, &after));
     test_books_remove(&books);
     buffer_done(&before);
     buffer_done(&after);
@@ -194,6 +291,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_start_from_it_is_a_replay_of_everything),
         cmocka_unit_test(test_a_damaged_one_is_set_aside),
+        cmocka_unit_test(test_parts_of_different_moments_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,54 @@ static void test_a_guarded_submission_moves_money_and_cursor_together(void **sta
     test_books_remove(&books);
 }
 
+static void test_an_atomic_batch_is_done_or_refused_as_one(void **state) {
+    struct test_books books;
+    struct outcome outcomes[2];
+    (void)state;
+    test_books_open(&books, 0);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct cursor_wish claim = queue_wish(0, 0, 0);
+    assert_int_equal(submit_cursor(&books, COMMAND_CURSOR_CLAIM, &claim).cursor.epoch, 1);
+    struct command whole = test_command(&books, COMMAND_NONE), ask;
+    whole.queued = true;
+    struct command good[] = {deposit(&books, ann, 1, "a"), deposit(&books, ann, 2, "b")};
+    struct command bad[] = {deposit(&books, ann, 4, "c"), deposit(&books, ann, 8, "d")};
+    bad[1].type = COMMAND_INVALID; // the door of the worker says no
+    bad[1].door = STATUS_forbidden;
+    struct cursor_wish first = queue_wish(1, 0, 1), second = queue_wish(1, 1, 2);
+    test_command_key(&whole, "good", 5);
+    assert_int_equal(test_submit_whole(&books, &first, &whole, good, outcomes, 2).status,
+                     STATUS_ok);
+    test_command_key(&whole, "bad", 6);
+    assert_int_equal(test_submit_whole(&books, &second, &whole, bad, outcomes, 2).status,
+                     STATUS_ok);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(test_read_wallet(&books, ann).balance, 3);
+        assert_int_equal(read_cursor(&books).next, 2);
+        ask = test_command(&books, COMMAND_READ_OPERATION);
+        test_command_key(&ask, "good", 0);
+        struct outcome done = test_submit_parts(&books, &ask, outcomes, 2);
+        assert_int_equal(test_record(done).kind, RECORD_BATCH);
+        assert_int_equal(done.part_count, 2);
+        assert_int_equal(test_record(done.parts[0]).kind, RECORD_TRANSACTION);
+        assert_int_equal(test_record(done.parts[1]).transaction.amount, 2);
+        test_command_key(&ask, "bad", 0);
+        struct outcome undone = test_submit(&books, &ask);
+        struct record refused = test_record(undone);
+        assert_int_equal(refused.kind, RECORD_REFUSAL);
+        assert_int_equal(refused.refusal.status, STATUS_forbidden);
+        assert_int_equal(refused.refusal.operation, 1);
+        assert_int_equal(undone.part_count, 0);
+        // The same again, under the same place and epoch: nothing is done.
+        test_command_key(&whole, "good", 5);
+        assert_int_equal(test_submit_whole(&books, &first, &whole, good, outcomes, 2).status,
+                         STATUS_out_of_place);
+        assert_int_equal(test_read_wallet(&books, ann).balance, 3);
+        test_books_reopen(&books);
+    }
+    test_books_remove(&books);
+}
+
 static void test_outcomes_of_queued_commands_are_found_by_key(void **state) {
     struct test_books books;
     struct outcome outcomes[2];
@@ -134,6 +182,7 @@ static void test_cursors_survive_a_checkpoint(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_guarded_submission_moves_money_and_cursor_together),
+        cmocka_unit_test(test_an_atomic_batch_is_done_or_refused_as_one),
         cmocka_unit_test(test_outcomes_of_queued_commands_are_found_by_key),
         cmocka_unit_test(test_cursors_survive_a_checkpoint),
     };

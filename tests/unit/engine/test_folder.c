@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The data folder: one process at a time, and the file without which no id can be opened.
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,16 +36,6 @@ static void test_a_folder_has_one_owner(void **state) {
     assert_int_equal(folder_lock("/nowhere/at/all", why, sizeof(why), &file), STATUS_disk_failed);
 }
 
-static void flip(const char *path, off_t offset) {
-    uint8_t byte;
-    int file = open(path, O_RDWR);
-    assert_true(file >= 0);
-    assert_int_equal(pread(file, &byte, 1, offset), 1);
-    byte ^= 1;
-    assert_int_equal(pwrite(file, &byte, 1, offset), 1);
-    assert_int_equal(close(file), 0);
-}
-
 // Any wrong byte is refused with a sentence that names the file, and nothing is overwritten.
 static void test_a_damaged_birth_is_refused(void **state) {
     struct test_books books;
@@ -59,10 +48,10 @@ static void test_a_damaged_birth_is_refused(void **state) {
     (void)snprintf(path, sizeof(path), "%s/books", books.folder);
     (void)snprintf(other, sizeof(other), "%s/elsewhere", books.folder);
     for (off_t offset = 0; offset < 64; offset++) {
-        flip(path, offset);
+        test_flip(path, offset, 1);
         assert_int_equal(try_open(&books, why, sizeof(why), &engine), STATUS_damaged);
         assert_non_null(strstr(why, "books"));
-        flip(path, offset);
+        test_flip(path, offset, 1);
     }
     assert_int_equal(rename(path, other), 0);
     assert_int_equal(try_open(&books, why, sizeof(why), &engine), STATUS_damaged);

@@ -241,11 +241,87 @@ static void test_nothing_that_was_undone_is_ever_seen(void **state) {
     test_books_remove(&beside.books);
 }
 
+enum { CROWD = 1000, CROWDS = 41 }; // more than twice what is looked at for a page
+
+static uint32_t pages_until_end(const struct test_books *books, struct list_query query,
+                                uint32_t *ret_found) {
+    uint32_t pages = 0, empty = 0;
+    *ret_found = 0;
+    do {
+        struct page page = {0};
+        arena_init(&page.arena, 4096);
+        assert_int_equal(books->engine->port->list(books->engine, &query, &page), STATUS_ok);
+        *ret_found += page.item_count;
+        empty += page.item_count == 0;
+        assert_true(query.cursor == 0 || page.next_cursor < query.cursor);
+        query.cursor = page.next_cursor;
+        arena_done(&page.arena);
+        pages++;
+    } while (query.cursor != 0);
+    assert_true(empty >= pages - 2); // all that is wanted stands at both ends
+    return pages;
+}
+
+// Two of each are wanted, the first and the last, and tens of thousands lie between them. A page
+// gives up on the way, says that there is more, and the next one goes on where it stopped.
+static void test_rare_ones_are_found_behind_many(void **state) {
+    static struct command commands[CROWD];
+    static struct outcome outcomes[CROWD];
+    struct test_books books;
+    uint32_t found;
+    (void)state;
+    test_books_open(&books, 0);
+    struct id shop = test_wallet(&books, "shop", WALLET_MERCHANT);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id bob = test_wallet(&books, "bob", WALLET_CUSTOMER);
+    (void)test_deposit(&books, ann, 100000000, "first");
+    (void)test_hold(&books, ann, shop, 1, 100000);
+    for (int crowd = 0; crowd < CROWDS * 3; crowd++) {
+        for (int i = 0; i < CROWD; i++) {
+            commands[i] = test_move(&books, COMMAND_TRANSFER, ann, bob, 1);
+            commands[i].origin.principal = SLICE("robot");
+            if (crowd % 3 == 1)
+                commands[i] = test_move(&books, COMMAND_HOLD, bob, shop, 1);
+            if (crowd % 3 == 2) {
+                commands[i] = test_command(&books, COMMAND_WALLET_OPEN);
+                commands[i].owner = SLICE("crowd");
+                assert_true(currency_iso_find(SLICE("USD"), &commands[i].currency));
+            }
+            commands[i].expires_in_s = 100000;
+        }
+        (void)test_submit_batch(&books, commands, outcomes, CROWD, false, NULL);
+        for (int i = 0; i < CROWD; i++)
+            assert_int_equal(outcomes[i].status, STATUS_ok);
+    }
+    (void)test_wallet(&books, "second", WALLET_MERCHANT);
+    (void)test_hold(&books, ann, shop, 1, 100000);
+    (void)test_deposit(&books, ann, 1, "last");
+    struct list_query query = query_of(LIST_WALLETS);
+    query.wallet_kind = WALLET_MERCHANT;
+    assert_true(pages_until_end(&books, query, &found) >= 3);
+    assert_int_equal(found, 2);
+    query = query_of(LIST_HOLDS);
+    query.wallet = ann;
+    assert_true(pages_until_end(&books, query, &found) >= 3);
+    assert_int_equal(found, 2);
+    query = query_of(LIST_TRANSACTIONS);
+    query.initiated_by = SLICE("tester");
+    assert_true(pages_until_end(&books, query, &found) >= 3);
+    assert_int_equal(found, 2);
+    query.wallet = ann;
+    query.initiated_by = SLICE("");
+    query.type = TRANSACTION_DEPOSIT;
+    assert_true(pages_until_end(&books, query, &found) >= 3);
+    assert_int_equal(found, 2);
+    test_books_remove(&books);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bank_id_in_many_currencies),
         cmocka_unit_test(test_pages_hold_everything_once),
         cmocka_unit_test(test_nothing_that_was_undone_is_ever_seen),
+        cmocka_unit_test(test_rare_ones_are_found_behind_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

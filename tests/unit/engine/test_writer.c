@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "books_dump.h"
 #include "books_support.h"
 #include "fake_disk.h"
@@ -207,8 +208,8 @@ static void test_closing_on_a_full_disk_with_a_hold_due(void **state) {
     (void)alarm(0);
 }
 
-// Rounds that their bringers decide themselves, on several threads, among rounds that the writer's
-// thread takes: every one is decided once.
+// Rounds that their bringers decide themselves, on several threads, waiting for the disk or not,
+// among rounds that the writer's thread takes: every one is decided once.
 struct bringer {
     struct test_books *books;
     struct id from, to;
@@ -218,7 +219,8 @@ struct bringer {
 
 #define BRINGERS 4
 #define BROUGHT  200
-#define BRINGS_MORE_MAX 40
+#define CROWD    100000
+#define BRING_PATIENCE_NS UINT64_C(150000000000)
 
 static void *bring(void *context) {
     struct bringer *bringer = context;
@@ -234,9 +236,11 @@ static void *bring(void *context) {
         round.first = &submission;
         round.published = tell;
         round.context = &published;
+        // Of every other one the disk may be left to another thread.
+        round.crowd = i % 2 == 0 ? 0 : CROWD;
         if (i % 4 != 3 && engine->port->decide_now(engine, &round)) {
             bringer->now_count++;
-            assert_true(published);
+            assert_true(round.crowd != 0 || published);
         } else {
             engine->port->submit(engine, &round);
         }
@@ -255,7 +259,7 @@ static void test_rounds_decided_by_who_brings_them(void **state) {
     test_books_open(&books, 0);
     struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
     struct id bob = test_wallet(&books, "bob", WALLET_CUSTOMER);
-    (void)test_deposit(&books, ann, 10000, "b");
+    (void)test_deposit(&books, ann, 1000000000, "b");
     for (uint32_t i = 0; i < BRINGERS; i++) {
         bringers[i] = (struct bringer){.books = &books, .from = ann, .to = bob, .index = i};
         assert_int_equal(pthread_create(&bringers[i].thread, NULL, bring, &bringers[i]), 0);
@@ -265,9 +269,11 @@ static void test_rounds_decided_by_who_brings_them(void **state) {
         assert_int_equal(pthread_join(bringers[i].thread, NULL), 0);
         now_count += bringers[i].now_count;
     }
-    // A disk that is busy with others sends rounds to the thread for a while; not for ever.
+    // A disk that is busy with others sends rounds to the thread until some dozens of commits have
+    // been quick; not for ever.
     uint32_t more = 0;
-    for (; now_count == 0 && more < BRINGS_MORE_MAX; more++) {
+    uint64_t patience_ends = clock_monotonic_ns() + BRING_PATIENCE_NS;
+    for (; now_count == 0 && clock_monotonic_ns() < patience_ends; more++) {
         (void)bring(&bringers[0]);
         now_count = bringers[0].now_count;
     }
@@ -282,6 +288,78 @@ static void test_rounds_decided_by_who_brings_them(void **state) {
     test_books_remove(&books);
 }
 
+// Large rounds that come faster than they are decided, every other one told of what was done.
+#define LARGE_ROUNDS   8
+#define LARGE_COMMANDS 900
+
+struct large {
+    struct submission submission; // first
+    struct round round;
+    uint32_t told;
+    bool published;
+    struct command commands[LARGE_COMMANDS];
+    struct outcome outcomes[LARGE_COMMANDS];
+};
+
+static bool is_told(struct submission *submission, uint32_t index, const struct record *record) {
+    struct large *large = (struct large *)submission;
+    assert_int_equal(index, large->told++);
+    assert_false(__atomic_load_n(&large->published, __ATOMIC_ACQUIRE));
+    assert_int_equal(record->kind, RECORD_TRANSACTION);
+    assert_int_equal(record->transaction.amount, index % 7 + 1);
+    return true;
+}
+
+static void test_large_rounds_and_what_they_are_told(void **state) {
+    static struct large larges[LARGE_ROUNDS];
+    struct test_books books;
+    (void)state;
+    test_books_open(&books, 0);
+    struct id ann = test_wallet(&books, "ann", WALLET_CUSTOMER);
+    struct id bob = test_wallet(&books, "bob", WALLET_CUSTOMER);
+    (void)test_deposit(&books, ann, 1000000, "b");
+    memset(larges, 0, sizeof(larges));
+    for (int i = 0; i < LARGE_ROUNDS; i++) {
+        struct large *large = &larges[i];
+        for (int k = 0; k < LARGE_COMMANDS; k++)
+            large->commands[k] = test_move(&books, COMMAND_TRANSFER, ann, bob, k % 7 + 1);
+        large->submission = (struct submission){.commands = large->commands,
+                                                .outcomes = large->outcomes,
+                                                .count = LARGE_COMMANDS,
+                                                .done = i % 2 == 0 ? is_told : NULL};
+        round_init(&large->round);
+        large->round.first = &large->submission;
+        large->round.command_count = LARGE_COMMANDS;
+        large->round.published = tell;
+        large->round.context = &large->published;
+    }
+    for (int i = 0; i < LARGE_ROUNDS; i++)
+        books.engine->port->submit(books.engine, &larges[i].round);
+    for (int i = 0; i < LARGE_ROUNDS; i++) {
+        struct large *large = &larges[i];
+        for (int k = 0; k < 60000 && !__atomic_load_n(&large->published, __ATOMIC_ACQUIRE); k++)
+            usleep(1000);
+        assert_true(__atomic_load_n(&large->published, __ATOMIC_ACQUIRE));
+        assert_int_equal(large->told, i % 2 == 0 ? LARGE_COMMANDS : 0);
+        for (int k = 0; k < LARGE_COMMANDS; k++) {
+            assert_int_equal(large->outcomes[k].status, STATUS_ok);
+            assert_true(large->outcomes[k].record.size != 0);
+            assert_int_equal(large->outcomes[k].record.bytes == NULL, i % 2 == 0);
+            if (i % 2 != 0)
+                assert_int_equal(test_record(large->outcomes[k]).transaction.amount, k % 7 + 1);
+        }
+        round_done(&large->round);
+    }
+    struct engine_stats stats;
+    books.engine->port->stats(books.engine, &stats);
+    assert_true(stats.batch_commands_last < 2000 + LARGE_COMMANDS);
+    int64_t sent = 0;
+    for (int k = 0; k < LARGE_COMMANDS; k++)
+        sent += LARGE_ROUNDS * (k % 7 + 1);
+    assert_int_equal(test_read_wallet(&books, bob).balance, sent);
+    test_books_remove(&books);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_see_what_stands_before_them),
@@ -289,6 +367,7 @@ int main(void) {
         cmocka_unit_test(test_a_full_disk_refuses_writes_and_goes_on),
         cmocka_unit_test(test_closing_on_a_full_disk_with_a_hold_due),
         cmocka_unit_test(test_rounds_decided_by_who_brings_them),
+        cmocka_unit_test(test_large_rounds_and_what_they_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

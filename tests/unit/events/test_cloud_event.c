@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -20,6 +21,15 @@ static uint32_t events_of(const struct record *record) {
     buffer_reset(&json);
     uint32_t count = cloud_events_of(record, NULL, 4096, "/florin/x", &json, events);
     assert_int_equal(cloud_event_is_told(record), count != 0);
+    for (uint32_t i = 0; i < count; i++) { // it is named as it says, and its type is in the list
+        char id[64];
+        (void)snprintf(id, sizeof(id), "\"id\":\"%s\"", events[i].id);
+        assert_non_null(memmem(events[i].json.bytes, events[i].json.size, id, strlen(id)));
+        const char *const *type = cloud_event_types();
+        while (*type != NULL && strcmp(*type, cloud_event_type(record)) != 0)
+            type++;
+        assert_non_null(*type);
+    }
     return count;
 }
 
@@ -35,8 +45,10 @@ static void test_a_payment_is_told_to_both_wallets(void **state) {
                                             .type = TRANSACTION_TRANSFER,
                                             .amount = 5,
                                             .currency = {.code = "EUR", .exponent = 2},
-                                            .debit = {.wallet = id_of(1), .version = 7},
-                                            .credit = {.wallet = id_of(2), .version = 3}}};
+                                            .debit = {.wallet = id_of(1), .number = 4,
+                                                      .version = 7},
+                                            .credit = {.wallet = id_of(2), .number = 2,
+                                                       .version = 3}}};
     (void)state;
     assert_int_equal(events_of(&record), 2);
     assert_true(id_equal(events[0].wallet, id_of(1)) && events[0].version == 7);
@@ -47,6 +59,14 @@ static void test_a_payment_is_told_to_both_wallets(void **state) {
     record.transaction.debit.wallet = (struct id){{0}};
     assert_int_equal(events_of(&record), 1);
     assert_true(id_equal(events[0].wallet, id_of(2)));
+    // Each of two shards tells the side that it has.
+    record.transaction.debit = (struct posting_side){.wallet = id_of(1), .version = 7};
+    assert_int_equal(events_of(&record), 1);
+    assert_true(id_equal(events[0].wallet, id_of(2)) && says(0, "\"id\":\"4096c\""));
+    record.transaction.debit.number = 4;
+    record.transaction.credit.number = 0;
+    assert_int_equal(events_of(&record), 1);
+    assert_true(id_equal(events[0].wallet, id_of(1)) && says(0, "\"id\":\"4096d\""));
 }
 
 static void test_what_changes_no_wallet_is_not_told(void **state) {

@@ -123,7 +123,7 @@ static bool fixture_pass_end(void *context, unsigned loop) {
     return true;
 }
 
-static void fixture_woken(void *context, unsigned loop) {
+static bool fixture_woken(void *context, unsigned loop) {
     struct fixture *fixture = context;
     atomic_fetch_add(&fixture->wakes, 1);
     size_t answered = 0;
@@ -135,6 +135,7 @@ static void fixture_woken(void *context, unsigned loop) {
     fixture->later_count[loop] -= answered;
     memmove(fixture->later[loop], fixture->later[loop] + answered,
             fixture->later_count[loop] * sizeof(fixture->later[loop][0]));
+    return true;
 }
 
 static void fixture_tick(void *context, unsigned loop) {

@@ -51,11 +51,12 @@ static bool blocker_pass_end(void *context, unsigned loop) {
     return false;
 }
 
-static void blocker_woken(void *context, unsigned loop) {
+static bool blocker_woken(void *context, unsigned loop) {
     struct blocker *blocker = context;
     (void)loop;
     if (atomic_exchange(&blocker->is_done, false))
         http_answer(blocker->done, 200, "text/plain", SLICE("blocked"));
+    return true;
 }
 
 static int connect_to(const struct blocker *blocker) {

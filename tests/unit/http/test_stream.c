@@ -34,7 +34,7 @@ static void request(void *context, struct http_request *asked) {
 }
 
 // Sends what the test wants: each piece is eight bytes. The loop may be woken for nothing, too.
-static void woken(void *context, unsigned loop) {
+static bool woken(void *context, unsigned loop) {
     (void)context, (void)loop;
     size_t count = atomic_exchange(&wanted, 0);
     for (size_t i = 0; i < count && streaming != NULL; i++)
@@ -45,6 +45,7 @@ static void woken(void *context, unsigned loop) {
         streaming = NULL;
         atomic_fetch_add(&ended, 1);
     }
+    return true;
 }
 
 static void open_server(struct fixture *ret_fixture) {

@@ -325,7 +325,7 @@ static void make_others(struct maker *maker, struct record *record) {
                                          .next = number(maker, UINT64_MAX),
                                          .checksum = number(maker, UINT64_MAX),
                                          .source = number(maker, UINT64_MAX)};
-        if (cursor_is_of_commands(record->cursor.kind))
+        if (cursor_has_slots(record->cursor.kind))
             record->cursor.slot = (uint16_t)number(maker, LIMIT_SLOTS - 1);
     } else if (record->kind == RECORD_DATA_KEY) {
         record->data_key = (struct data_key_facts){.number = number(maker, UINT64_MAX),

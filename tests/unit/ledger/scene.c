@@ -21,6 +21,8 @@ static struct currency currency_of(struct slice code) {
     return currency;
 }
 
+static const struct id_seal seal; // keys of zeros
+
 static void docket_link(struct scene *scene, enum command_type type) {
     struct docket *docket = &scene->docket;
     *docket = (struct docket){
@@ -30,6 +32,7 @@ static void docket_link(struct scene *scene, enum command_type type) {
         .principal = &scene->keys[0],
         .new_id = scene_id(100),
         .new_transaction = scene_id(101),
+        .seal = &seal,
         .owner = SLICE("owner"),
         .currency = &scene->accounts[0],
     };

@@ -93,11 +93,36 @@ static void test_what_is_older_changes_nothing(void **state) {
     }
 }
 
+static void test_the_first_claim_says_where(void **state) {
+    struct cursor_wish wish = wish_of(0, 0, 7);
+    struct cursor cursor = {.kind = CURSOR_QUEUE, .slot = 5};
+    (void)state;
+    assert_int_equal(change(CURSOR_CLAIM, wish, &cursor), STATUS_ok);
+    assert_true(cursor.epoch == 1 && cursor.next == 7);
+    wish.cursor.next = 3; // a later one does not
+    assert_int_equal(change(CURSOR_CLAIM, wish, &cursor), STATUS_ok);
+    assert_true(cursor.epoch == 2 && cursor.next == 7);
+}
+
+static void test_a_reset_may_name_its_epoch(void **state) {
+    struct cursor cursor = {.kind = CURSOR_QUEUE, .slot = 5};
+    (void)state;
+    assert_int_equal(change(CURSOR_CLAIM, wish_of(0, 0, 0), &cursor), STATUS_ok);
+    assert_int_equal(change(CURSOR_CLAIM, wish_of(0, 0, 0), &cursor), STATUS_ok);
+    assert_int_equal(change(CURSOR_RESET, wish_of(1, 0, 9), &cursor), STATUS_fenced);
+    assert_int_equal(change(CURSOR_RESET, wish_of(2, 0, 9), &cursor), STATUS_ok);
+    assert_true(cursor.epoch == 3 && cursor.next == 9);
+    assert_int_equal(change(CURSOR_RESET, wish_of(0, 0, 1), &cursor), STATUS_ok); // a person's
+    assert_true(cursor.epoch == 4 && cursor.next == 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_the_last_claimer_moves),
         cmocka_unit_test(test_a_move_starts_where_the_cursor_stands_and_goes_forwards),
         cmocka_unit_test(test_another_source_needs_a_person),
+        cmocka_unit_test(test_the_first_claim_says_where),
+        cmocka_unit_test(test_a_reset_may_name_its_epoch),
         cmocka_unit_test(test_what_is_older_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,6 @@
 
 #include "base/id.h"
 #include "ledger/new_ids.h"
-#include "ledger/parked.h"
 #include "scene.h"
 
 static const struct new_places places = {.record = 70, .thing = 7, .parked = 17};
@@ -21,9 +20,9 @@ static struct id_seal some_seal(void) {
 static void give(struct scene *scene, enum command_type type) {
     struct id_seal seal = some_seal();
     scene_make(scene, type);
-    scene->docket.new_id = scene->docket.new_transaction = scene->docket.new_parked =
-        (struct id){{0}};
+    scene->docket.new_id = scene->docket.new_transaction = (struct id){{0}};
     new_ids_give(&scene->command, &seal, &places, &scene->docket);
+    scene->docket.seal = NULL; // that one is gone
 }
 
 static void assert_made_of(struct id id, const struct scene *scene, uint32_t slot,
@@ -41,7 +40,6 @@ static void an_id_tells_time_slot_and_place(void **state) {
     give(&scene, COMMAND_HOLD);
     assert_made_of(scene.docket.new_id, &scene, id_slot(scene.docket.wallet->id), places.thing);
     assert_true(id_is_zero(scene.docket.new_transaction));
-    assert_true(id_is_zero(scene.docket.new_parked));
     give(&scene, COMMAND_REFUND);
     assert_made_of(scene.docket.new_id, &scene, id_slot(scene.docket.purchase->id), places.thing);
 }
@@ -72,19 +70,17 @@ static void a_withdrawal_that_is_settled_at_once_has_two(void **state) {
                    places.record);
 }
 
-static void what_may_have_to_wait_gets_one_for_that(void **state) {
-    const struct approval_rules rules = {.count = 0};
+static void what_has_to_wait_is_named_by_its_payer_and_place(void **state) {
+    const enum command_type types[] = {COMMAND_TRANSFER, COMMAND_REFUND, COMMAND_ADJUSTMENT};
     struct id_seal seal = some_seal();
-    struct scene scene;
-    give(&scene, COMMAND_TRANSFER);
-    assert_true(id_is_zero(scene.docket.new_parked));
-    scene.docket.new_id = (struct id){{0}};
-    scene.docket.approvals = &rules;
-    new_ids_give(&scene.command, &seal, &places, &scene.docket);
-    assert_made_of(scene.docket.new_parked, &scene, id_slot(scene.docket.wallet->id),
-                   places.parked);
-    give(&scene, COMMAND_ADJUSTMENT); // always waits
-    assert_false(id_is_zero(scene.docket.new_parked));
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        struct scene scene;
+        scene_make(&scene, types[i]);
+        scene.docket.new_id = scene.docket.new_transaction = (struct id){{0}};
+        new_ids_give(&scene.command, &seal, &places, &scene.docket);
+        assert_made_of(new_ids_parked(&scene.docket), &scene, id_slot(scene.docket.wallet->id),
+                       places.parked);
+    }
 }
 
 static void what_makes_nothing_gets_none(void **state) {
@@ -94,7 +90,6 @@ static void what_makes_nothing_gets_none(void **state) {
         struct scene scene;
         give(&scene, types[i]);
         assert_true(id_is_zero(scene.docket.new_id));
-        assert_true(id_is_zero(scene.docket.new_parked));
     }
 }
 
@@ -103,7 +98,7 @@ int main(void) {
         cmocka_unit_test(an_id_tells_time_slot_and_place),
         cmocka_unit_test(a_wallet_lives_in_the_slot_of_its_command),
         cmocka_unit_test(a_withdrawal_that_is_settled_at_once_has_two),
-        cmocka_unit_test(what_may_have_to_wait_gets_one_for_that),
+        cmocka_unit_test(what_has_to_wait_is_named_by_its_payer_and_place),
         cmocka_unit_test(what_makes_nothing_gets_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void scene_ruled(struct scene *scene, enum command_type type, int64_t amo
     scene_make(scene, type);
     scene->command.amount = amount;
     scene->docket.approvals = &rules;
-    scene->docket.new_parked = scene_id(77);
+    scene->docket.parked_place = 77;
 }
 
 static void more_than_the_limit_waits(void **state) {
@@ -72,7 +72,7 @@ static void adjustments_always_wait(void **state) {
         scene_make(&scene, COMMAND_WITHDRAWAL);
         scene.command.type = COMMAND_ADJUSTMENT;
         scene.command.direction = (uint8_t)direction;
-        scene.docket.new_parked = scene_id(77);
+        scene.docket.parked_place = 77;
         scene.payer.status = WALLET_FROZEN; // is no reason not to put it right
         assert_int_equal(scene_decide(&scene), STATUS_ok);
         assert_int_equal(scene.record.kind, RECORD_PARKED);
@@ -198,6 +198,32 @@ static void a_command_comes_back_whole(void **state) {
     buffer_done(&bytes);
 }
 
+// Roles change by configuration while a command waits.
+static void who_asked_must_still_be_allowed_to(void **state) {
+    struct approval_rules known = rules;
+    struct scene scene;
+    (void)state;
+    known.knows_roles = true;
+    scene_ruled(&scene, COMMAND_WITHDRAWAL, 30);
+    scene.docket.approvals = &known;
+    assert_int_equal(scene_decide(&scene), STATUS_ok); // the door asks who comes himself
+    scene.command.approved = true;
+    assert_int_equal(scene_decide(&scene), STATUS_forbidden);
+    assert_int_equal(scene.refusal.id_type, ID_KEY);
+    uint64_t *may = &known.may_ask[scene.command.origin.role];
+    *may = ~(UINT64_C(1) << COMMAND_WITHDRAWAL);
+    assert_int_equal(scene_decide(&scene), STATUS_forbidden);
+    *may = UINT64_C(1) << COMMAND_WITHDRAWAL;
+    assert_int_equal(scene_decide(&scene), STATUS_ok);
+    scene_ruled(&scene, COMMAND_WITHDRAWAL, 30);
+    scene.docket.approvals = &known;
+    scene.command.approved = true;
+    scene.command.bank_id = SLICE("bank 7"); // settled at once, which needs more
+    assert_int_equal(scene_decide(&scene), STATUS_forbidden);
+    *may |= UINT64_C(1) << COMMAND_SETTLE;
+    assert_int_equal(scene_decide(&scene), STATUS_ok);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_than_the_limit_waits),
@@ -208,6 +234,7 @@ int main(void) {
         cmocka_unit_test(somebody_else_decides_in_time_and_once),
         cmocka_unit_test(outcomes_name_what_was_made),
         cmocka_unit_test(a_command_comes_back_whole),
+        cmocka_unit_test(who_asked_must_still_be_allowed_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,55 @@ static void test_the_smallest_and_the_largest_come_back(void **state) {
     arena_done(&arena);
 }
 
+// Which shard has the thing, and which has decided about it.
+static void test_what_is_of_another_shard_comes_back(void **state) {
+    struct arena arena;
+    uint64_t stream = 7;
+    const uint8_t kinds[] = {RECORD_WALLET, RECORD_HOLD, RECORD_WITHDRAWAL};
+    (void)state;
+    arena_init(&arena, 1 << 16);
+    for (int i = 0; i < 12; i++) {
+        struct buffer buffer = {0};
+        const char *why;
+        struct record decoded, record =
+                                   sample_make(&arena, &stream, kinds[i % 3], SAMPLE_RANDOM);
+        record.arrives = (i / 3 & 1) != 0;
+        record.decided_away = i / 6 != 0;
+        round_trip(&record);
+        (void)record_encode(&record, &buffer);
+        assert_int_equal(record_decode(buffer_slice(&buffer), &decoded, &why), STATUS_ok);
+        assert_int_equal(decoded.arrives, record.arrives);
+        assert_int_equal(decoded.decided_away, record.decided_away);
+        assert_int_equal(record_is_guest(&decoded), record.arrives && !record.decided_away);
+        assert_int_equal(record_is_told(&decoded), record.arrives && record.decided_away);
+        buffer_done(&buffer);
+    }
+    arena_done(&arena);
+}
+
+// The same of a payment: whose side is here, and whether it is but about its purchase.
+static void test_sides_of_another_shard(void **state) {
+    struct id one = {{1}}, two = {{2}};
+    struct record record = {.kind = RECORD_TRANSACTION,
+                            .arrives = true,
+                            .transaction = {.type = TRANSACTION_REFUND,
+                                            .id = one,
+                                            .subject = one,
+                                            .debit = {.wallet = one, .number = 3},
+                                            .credit = {.wallet = two}}};
+    (void)state;
+    assert_false(record_is_told(&record));
+    record.transaction.debit.number = 0;
+    assert_true(record_is_told(&record));
+    record.transaction.subject_status = SUBJECT_IS_HERE;
+    assert_false(record_is_told(&record));
+    assert_true(record_refunds_here(&record));
+    record.arrives = false;
+    assert_false(record_is_guest(&record)); // its purchase has given it its slot
+    record.transaction.type = TRANSACTION_TRANSFER;
+    assert_true(record_is_guest(&record));
+}
+
 static void test_records_stand_one_after_another(void **state) {
     struct arena arena;
     struct buffer buffer = {0};
@@ -108,6 +157,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_records_come_back),
         cmocka_unit_test(test_the_smallest_and_the_largest_come_back),
+        cmocka_unit_test(test_what_is_of_another_shard_comes_back),
+        cmocka_unit_test(test_sides_of_another_shard),
         cmocka_unit_test(test_records_stand_one_after_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

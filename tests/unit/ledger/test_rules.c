@@ -124,6 +124,10 @@ static void seeing_twice_is_seeing_once(void **state) {
         pay(&twice, 2 + i, START + i * HOUR_MS, 1 + (int64_t)(i * i));
     assert_memory_equal(&once, &twice, sizeof(once));
     assert_true(habits_are_valid(&once));
+    struct habits kept = habits_of_bytes(slice_of(&once, sizeof(once)));
+    assert_memory_equal(&kept, &once, sizeof(once));
+    kept = habits_of_bytes(slice_of(&once, sizeof(once) - 1));
+    assert_int_equal(kept.version, 0);
 }
 
 static void texts_go_there_and_back(void **state) {

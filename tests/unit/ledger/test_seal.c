@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "ledger/request.h"
 #include "ledger/seal.h"
 #include "record_sample.h"
 
@@ -86,6 +87,7 @@ static void pair_done(struct pair *pair) {
 
 static void test_records_come_back_byte_for_byte(void **state) {
     struct toy toy = toy_make();
+    uint32_t forgotten = 0;
     (void)state;
     for (uint8_t kind = 0; sample_next_kind(&kind);) {
         for (uint64_t seed = 0; seed < 60; seed++) {
@@ -97,8 +99,13 @@ static void test_records_come_back_byte_for_byte(void **state) {
             struct slice sealed = sealed_of(&pair);
             assert_int_equal(record_decode(sealed, &record, &why), STATUS_ok);
             if (!record_is_sealed(sealed)) {
+                // A digest of texts that are not there says nothing of them.
+                struct record expected = pair.record;
+                expected.request.high = 0;
+                forgotten += record.has_key;
                 assert_int_equal(record.sealed_by, 0);
-                assert_true(slice_equal(sealed, buffer_slice(&pair.plain)));
+                assert_int_equal(sealed.size, buffer_slice(&pair.plain).size);
+                sample_compare(&record, &expected);
             } else {
                 assert_true(record_kind_seals(kind));
                 assert_int_equal(record.sealed_by, 101);
@@ -110,6 +117,35 @@ static void test_records_come_back_byte_for_byte(void **state) {
             pair_done(&pair);
         }
     }
+    assert_true(forgotten > 50);
+}
+
+// Of a request without texts all of the digest stays: it says no more than the record.
+static void test_a_digest_of_no_texts_stays(void **state) {
+    struct toy toy = toy_make();
+    struct buffer plain = {0}, sealed = {0};
+    struct record record = {.kind = RECORD_REFUSAL,
+                            .operation = COMMAND_TRANSFER,
+                            .has_key = true,
+                            .time_ms = 7,
+                            .key = {1, 2},
+                            .refusal = {.status = STATUS_insufficient_funds}};
+    (void)state;
+    record.request.low = 17;
+    record.request.high = request_textless(17);
+    record_encode(&record, &plain);
+    record_encode(&record, &sealed);
+    record_seal(&sealed, 0, &toy.port, 0);
+    assert_true(slice_equal(buffer_slice(&plain), buffer_slice(&sealed)));
+    // And retries are told apart by what is known.
+    struct digest128 other = {.low = 17, .high = 5}, unknown = {.low = 17, .high = 0};
+    assert_true(request_fits(record.request, record.request));
+    assert_false(request_fits(other, record.request));
+    assert_true(request_fits(other, unknown));
+    unknown.low = 18;
+    assert_false(request_fits(other, unknown));
+    buffer_done(&plain);
+    buffer_done(&sealed);
 }
 
 // Texts and everything else of a record, by kind.
@@ -149,6 +185,7 @@ static void test_without_the_key_all_but_the_texts_is_there(void **state) {
                 uint8_t *place = memory_take(sealed.size);
                 sealed_count++;
                 clear_texts(&pair.record);
+                pair.record.request.high = 0;
                 // Whoever checks the books has no key.
                 assert_int_equal(record_decode(sealed, &bare, &why), STATUS_ok);
                 sample_compare(&bare, &pair.record);
@@ -282,6 +319,7 @@ static void test_whose_a_record_is(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records_come_back_byte_for_byte),
+        cmocka_unit_test(test_a_digest_of_no_texts_stays),
         cmocka_unit_test(test_without_the_key_all_but_the_texts_is_there),
         cmocka_unit_test(test_a_seal_is_good_for_one_record_alone),
         cmocka_unit_test(test_positions_may_change_under_the_seal),

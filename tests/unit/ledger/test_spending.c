@@ -24,6 +24,13 @@ static void months_are_those_of_the_calendar(void **state) {
         }
 }
 
+static void days_and_months_end(void **state) {
+    assert_int_equal(spending_ends_ms(20454, SPENDING_DAY), 20455 * DAY_MS); // 2026-01-01
+    assert_int_equal(spending_ends_ms(20454, SPENDING_MONTH), (20454 + 31) * DAY_MS);
+    assert_int_equal(spending_ends_ms(20484, SPENDING_MONTH), 20485 * DAY_MS); // its last day
+    assert_int_equal(spending_begins_ms(20454), 20454 * DAY_MS);
+}
+
 static const struct spending_limits limits = {
     .items = {{.currency = {.code = "USD", .exponent = 2},
                .kind = WALLET_CUSTOMER,
@@ -127,6 +134,7 @@ static void other_wallets_and_old_records_change_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(months_are_those_of_the_calendar),
+        cmocka_unit_test(days_and_months_end),
         cmocka_unit_test(days_and_months_add_up_and_begin_anew),
         cmocka_unit_test(tiers_have_limits_of_their_own),
         cmocka_unit_test(refusals_name_the_period_and_what_is_left),

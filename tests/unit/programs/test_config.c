@@ -344,6 +344,20 @@ static void shards_have_names_and_urls(void **state) {
     assert_int_equal(config.shards.count, 2);
     assert_string_equal(config.shards.items[1].name, "b_2");
     assert_string_equal(config.shards.items[1].url, "host=b");
+    assert_int_equal(config.shards.items[1].replica_count, 0);
+    assert_int_equal(parse("{\"shards\": [{\"name\": \"a\", \"url\": \"host=a\", \"replicas\": "
+                           "[\"host=c\", \"host=d\"]}]}",
+                           &config),
+                     STATUS_ok);
+    assert_int_equal(config.shards.items[0].replica_count, 2);
+    assert_string_equal(config.shards.items[0].replicas[1], "host=d");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\", \"replicas\": \"y\"}]}",
+            "up to 4 connection strings");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\", \"replicas\": [\"\"]}]}",
+            "up to 4 connection strings");
+    refuses("{\"shards\": [{\"name\": \"a\", \"url\": \"x\", \"replicas\": "
+            "[\"1\", \"2\", \"3\", \"4\", \"5\"]}]}",
+            "up to 4 connection strings");
     refuses("{\"shards\": []}", "1 to 16");
     refuses("{\"shards\": {\"name\": \"a\", \"url\": \"x\"}}", "shards must be like");
     refuses("{\"shards\": [{\"name\": \"a\"}]}", "shards must be like");

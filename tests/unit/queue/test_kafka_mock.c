@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,8 +22,11 @@
 #define FETCH      1
 #define HEARTBEAT  12
 #define JOIN_GROUP 11
+#define SYNC_GROUP 14
 #define INIT_ID    22
 #define WAIT_MS    60000
+#define TICKETS_MAX 64
+#define REFUSALS    1000 // more than are asked for
 
 struct mock {
     rd_kafka_t *owner;
@@ -33,12 +37,14 @@ struct mock {
     uint64_t next; // number that is to be read next
     uint32_t assigned, revoked;
     uint32_t count;
+    struct kafka_ticket tickets[TICKETS_MAX]; // of what is handed over; zero: it has none
+    bool has_tickets;
 };
 
-static void delivered(void *context, void *message, enum kafka_fate fate, int32_t partition,
-                      int64_t offset, const char *why) {
+static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
+                      int32_t partition, int64_t offset, const char *why) {
     struct mock *mock = context;
-    (void)message, (void)partition, (void)offset, (void)why;
+    (void)ticket, (void)partition, (void)offset, (void)why;
     *(fate == KAFKA_KEPT ? &mock->ok : &mock->failed) += 1;
 }
 
@@ -67,7 +73,9 @@ static void hand_over(struct mock *mock, uint32_t count) {
         char value[16];
         int size = snprintf(value, sizeof(value), "%u", mock->count++);
         struct kafka_message message = {.key = SLICE("7"), .value = slice_of(value, (size_t)size)};
-        assert_int_equal(kafka_produce(mock->producer, TOPIC, &message, NULL), STATUS_ok);
+        struct kafka_ticket *ticket =
+            mock->has_tickets ? &mock->tickets[mock->count % TICKETS_MAX] : NULL;
+        assert_int_equal(kafka_produce(mock->producer, TOPIC, &message, ticket), STATUS_ok);
     }
 }
 
@@ -187,6 +195,47 @@ static void a_producer_that_fails_for_good_begins_again(void **state) {
     end(&mock);
 }
 
+// What was on its way when the producer failed is handed over again, in its order, before what
+// comes later; what has no ticket is told lost.
+static void what_has_a_ticket_outlives_its_producer(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    mock.has_tickets = true;
+    hand_over(&mock, 3);
+    settle(&mock);
+    for (uint32_t i = 1; i <= 20; i++) { // more often than failed ones are kept
+        assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+        hand_over(&mock, 30);
+        (void)kafka_producer_poll(mock.producer, 20);
+        assert_int_equal(rd_kafka_test_fatal_error(kafka_producer_handle(mock.producer),
+                                                   RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                                   "a test"),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        assert_int_equal(rd_kafka_mock_broker_set_up(mock.cluster, 1), 0);
+        uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+        do
+            (void)kafka_producer_poll(mock.producer, 20);
+        while (!kafka_producer_is_up(mock.producer) && clock_monotonic_ns() < until_ns);
+        hand_over(&mock, 2);
+        settle(&mock);
+        assert_int_equal(mock.ok, 3 + 32 * i);
+    }
+    assert_int_equal(mock.failed, 0);
+    check(&mock);
+    mock.has_tickets = false;
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    struct kafka_message message = {.key = SLICE("7"), .value = SLICE("nothing of it")};
+    assert_int_equal(kafka_produce(mock.producer, TOPIC, &message, NULL), STATUS_ok);
+    assert_int_equal(rd_kafka_test_fatal_error(kafka_producer_handle(mock.producer),
+                                               RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                               "a test"),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    settle(&mock);
+    assert_int_equal(mock.failed, 1);
+    end(&mock);
+}
+
 // ---- the group --------------------------------------------------------------------------------
 
 static void on_assigned(void *context, const int32_t *partitions, uint32_t count,
@@ -223,24 +272,38 @@ static void consume_until(struct mock *mock, struct kafka_consumer *consumer, ui
     assert_int_equal(mock->next, next);
 }
 
+static struct kafka_consumer *join(struct mock *mock,
+                                   void (*failed)(void *context, int32_t partition,
+                                                  const char *why)) {
+    char why[KAFKA_WHY_BYTES] = "";
+    struct kafka_consumer *consumer;
+    const struct kafka_member member = {
+        .context = mock, .assigned = on_assigned, .revoked = on_revoked, .failed = failed};
+    assert_int_equal(kafka_consumer_open(&mock->access, "workers", TOPIC, 1, &member, why,
+                                         sizeof(why), &consumer),
+                     STATUS_ok);
+    return consumer;
+}
+
+// The group throws it out, and it joins once more.
+static void come_back(struct mock *mock, struct kafka_consumer *consumer) {
+    rd_kafka_mock_push_request_errors(mock->cluster, HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (mock->assigned < 2 && clock_monotonic_ns() < until_ns)
+        assert_int_equal(kafka_consume(consumer, 50, &(struct kafka_record){0}, 1), 0);
+}
+
 static void a_group_that_is_thrown_about_reads_all_in_order(void **state) {
     struct mock mock;
-    struct kafka_consumer *consumer;
-    char why[KAFKA_WHY_BYTES] = "";
     (void)state;
     begin(&mock);
     hand_over(&mock, 30);
     settle(&mock);
-    const struct kafka_member member = {.context = &mock,
-                                        .assigned = on_assigned,
-                                        .revoked = on_revoked,
-                                        .failed = on_failed};
     rd_kafka_mock_push_request_errors(mock.cluster, JOIN_GROUP, 2,
                                       RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
                                       RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-    assert_int_equal(kafka_consumer_open(&mock.access, "workers", TOPIC, 1, &member, why,
-                                         sizeof(why), &consumer),
-                     STATUS_ok);
+    struct kafka_consumer *consumer = join(&mock, on_failed);
     consume_until(&mock, consumer, 30);
     rd_kafka_mock_push_request_errors(
         mock.cluster, FETCH, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -250,11 +313,7 @@ static void a_group_that_is_thrown_about_reads_all_in_order(void **state) {
     settle(&mock);
     consume_until(&mock, consumer, 60);
     uint64_t turn = kafka_consumer_turn(consumer);
-    rd_kafka_mock_push_request_errors(mock.cluster, HEARTBEAT, 1,
-                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
-    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
-    while (mock.assigned < 2 && clock_monotonic_ns() < until_ns)
-        assert_int_equal(kafka_consume(consumer, 50, &(struct kafka_record){0}, 1), 0);
+    come_back(&mock, consumer);
     assert_int_equal(mock.revoked, 1);
     assert_int_equal(mock.assigned, 2);
     assert_true(kafka_consumer_turn(consumer) > turn);
@@ -264,6 +323,56 @@ static void a_group_that_is_thrown_about_reads_all_in_order(void **state) {
     mock.next = 40; // a person has put the place back
     assert_true(kafka_consumer_restart(consumer, 0, 40));
     consume_until(&mock, consumer, 90);
+    kafka_consumer_close(consumer);
+    end(&mock);
+}
+
+// A partition that was paused when it was lost begins as any other when it comes back: librdkafka
+// itself would leave it paused.
+static void a_paused_partition_that_comes_back_is_read(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    hand_over(&mock, 30);
+    settle(&mock);
+    struct kafka_consumer *consumer = join(&mock, on_failed);
+    consume_until(&mock, consumer, 30);
+    kafka_consumer_pause(consumer, 0, true);
+    come_back(&mock, consumer);
+    assert_int_equal(mock.assigned, 2);
+    hand_over(&mock, 30);
+    settle(&mock);
+    consume_until(&mock, consumer, 60);
+    kafka_consumer_close(consumer);
+    end(&mock);
+}
+
+static void whatever_failed(void *context, int32_t partition, const char *why) {
+    (void)context, (void)partition, (void)why;
+}
+
+// As behind a coordinator that falls silent while a group gathers. librdkafka asserts that a member
+// has the state of an assignor when it is destroyed, and there is none before a first share.
+static void a_member_that_was_never_told_its_share_ends(void **state) {
+    struct mock mock;
+    rd_kafka_resp_err_t refusals[REFUSALS];
+    (void)state;
+    begin(&mock);
+    for (int i = 0; i < REFUSALS; i++)
+        refusals[i] = RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    rd_kafka_mock_push_request_errors_array(mock.cluster, SYNC_GROUP, REFUSALS, refusals);
+    struct kafka_consumer *consumer = join(&mock, whatever_failed);
+    uint64_t until_ns = clock_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    char *name = NULL;
+    while ((name == NULL || name[0] == '\0') && clock_monotonic_ns() < until_ns) {
+        free(name);
+        assert_int_equal(kafka_consume(consumer, 50, &(struct kafka_record){0}, 1), 0);
+        name = rd_kafka_memberid(consumer->handle);
+    }
+    assert_non_null(name); // the group has let it in
+    assert_true(name[0] != '\0');
+    free(name);
+    assert_int_equal(mock.assigned, 0);
     kafka_consumer_close(consumer);
     end(&mock);
 }
@@ -293,7 +402,10 @@ int main(void) {
         cmocka_unit_test(refused_for_good_is_told_once),
         cmocka_unit_test(a_broker_that_is_away_is_seen),
         cmocka_unit_test(a_producer_that_fails_for_good_begins_again),
+        cmocka_unit_test(what_has_a_ticket_outlives_its_producer),
         cmocka_unit_test(a_group_that_is_thrown_about_reads_all_in_order),
+        cmocka_unit_test(a_paused_partition_that_comes_back_is_read),
+        cmocka_unit_test(a_member_that_was_never_told_its_share_ends),
         cmocka_unit_test(what_is_not_there_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

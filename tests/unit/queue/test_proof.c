@@ -66,6 +66,11 @@ static void test_ids_of_operations(void **state) {
     assert_true(operation_id_parse(&seal, slice, &read));
     assert_true(digest128_equal(read.key, key) && read.slot == 1023);
     assert_true(operation_id_is_request(&read, request));
+    assert_false(read.is_batch);
+    id.is_batch = true;
+    operation_id_format(&seal, &id, text);
+    assert_true(operation_id_parse(&seal, slice, &read));
+    assert_true(read.is_batch && read.slot == 1023);
     assert_false(operation_id_is_request(&read, key));
     assert_false(operation_id_parse(&other, slice, &read));
     for (size_t i = 0; i < sizeof(text); i++) {

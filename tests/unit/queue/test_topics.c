@@ -14,14 +14,16 @@ static const struct topic_wish wish = {.name = "florin.commands",
                                        .partitions_exactly = true,
                                        .replicas_min = 3,
                                        .min_insync_min = 2,
-                                       .retention_ms_max = 1000};
+                                       .retention_ms_max = 1000,
+                                       .record_bytes_min = 131072};
 static const struct kafka_topic_facts good = {.exists = true,
                                               .partitions = 12,
                                               .replicas = 3,
                                               .has_settings = true,
                                               .deletes = true,
                                               .min_insync = 2,
-                                              .retention_ms = 1000};
+                                              .retention_ms = 1000,
+                                              .record_bytes_max = 131072};
 
 static void expect(struct kafka_topic_facts facts, const char *part) {
     char why[KAFKA_WHY_BYTES] = "";
@@ -49,6 +51,27 @@ static void test_conditions(void **state) {
     expect(facts, "min.insync.replicas");
     facts = good, facts.retention_ms = UINT64_MAX;
     expect(facts, "retention.ms");
+    facts = good, facts.record_bytes_max = 131071;
+    expect(facts, "max.message.bytes to 131072");
+}
+
+// What a door asks before it queues: an acknowledged command must not be lost.
+static void test_keeps(void **state) {
+    char why[KAFKA_WHY_BYTES];
+    struct kafka_topic_facts facts = good;
+    (void)state;
+    facts.partitions = 13, facts.retention_ms = UINT64_MAX, facts.record_bytes_max = 1;
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_ok);
+    facts = good, facts.replicas = 2;
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_invalid_request);
+    facts = good, facts.deletes = false;
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_invalid_request);
+    facts = good, facts.unclean_leaders = true;
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_invalid_request);
+    facts = good, facts.min_insync = 1;
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_invalid_request);
+    facts.has_settings = false; // then nobody knows
+    assert_int_equal(topic_check_keeps(&wish, &facts, why, sizeof(why)), STATUS_ok);
 }
 
 static void test_assignments(void **state) {
@@ -68,6 +91,7 @@ static void test_assignments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_conditions),
+                                       cmocka_unit_test(test_keeps),
                                        cmocka_unit_test(test_assignments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,12 @@ static void test_a_new_master_takes_keys_over(void **state) {
     vault_prove(old, proof);
     assert_true(vault_check(old, proof));
     assert_false(vault_check(new, proof));
+    uint8_t tags[3][VAULT_TAG_BYTES];
+    vault_tag(old, tags[0]);
+    vault_tag(new, tags[1]);
+    vault_tag(later, tags[2]); // which has the same master key as `new`
+    assert_memory_not_equal(tags[0], tags[1], VAULT_TAG_BYTES);
+    assert_memory_equal(tags[1], tags[2], VAULT_TAG_BYTES);
     vault_close(old);
     vault_close(new);
     vault_close(later);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "wire/digest.h"
+#include "wire/queued.h"
 
 static struct desk desk;
 
@@ -306,6 +307,108 @@ static void alone_or_in_a_batch_is_the_same_request(void **state) {
     }
 }
 
+// An operation of a batch as a record of the queue, read again.
+static void expect_same_in_queue(const struct command *wanted, struct json_value operation,
+                                 const char *key, uint32_t index) {
+    struct buffer record = {0};
+    struct command command;
+    struct wire_batch whole;
+    struct wire_faults faults;
+    struct slice own = wire_own_key(operation);
+    bool derives = own.size == 0;
+    wire_render_queued_operation(&record, operation, derives ? slice_of_text(key) : own,
+                                 derives ? index : WIRE_NO_BATCH_INDEX);
+    enum status status = wire_decode_queued(&desk.context,
+                                            desk_body_slice(&desk, buffer_slice(&record)),
+                                            &command, &whole, &faults);
+    assert_int_equal(whole.count, 0);
+    if (status != STATUS_ok)
+        expect_pointers(&faults, "");
+    assert_int_equal(command.type, wanted->type);
+    assert_true(digest128_equal(command.key, wanted->key));
+    assert_true(digest128_equal(command.request, wanted->request));
+    assert_int_equal(command_home_slot(&command), command_home_slot(wanted));
+    buffer_done(&record);
+}
+
+static void queued_or_not_is_the_same_operation(void **state) {
+    static const char body[] =
+        "{'operations':[" TRANSFER ","
+        "{'idempotency_key':'own','type':'transfer','from':'#W1','to':'#W2','amount':5,"
+        "'reference':'a\\u0022b\\\\ é'},"
+        "{'type':'wallet','owner':'o','currency':'USD','metadata':{'a':'b','c\\u005c':'d'}},"
+        "{'type':'capture','hold':'#H1','final':false},"
+        "{'type':'void','hold':'#H1'}]}";
+    struct wire_batch batch = expect_batch(body, "whole");
+    for (uint32_t i = 0; i < batch.count; i++) {
+        // Reading a record takes the parser, so each is found again.
+        struct wire_batch again = expect_batch(body, "whole");
+        struct json_cursor cursor = json_items(again.operations);
+        struct json_value operation;
+        for (uint32_t at = 0; at <= i; at++)
+            assert_true(json_next_item(&cursor, &operation));
+        expect_same_in_queue(&batch.commands[i], operation, "whole", i);
+    }
+}
+
+static enum status decode_record(const char *record, struct command *ret_command,
+                                 struct wire_batch *ret_batch, struct wire_faults *ret_faults) {
+    return wire_decode_queued(&desk.context, desk_body(&desk, desk_text(&desk, record)),
+                              ret_command, ret_batch, ret_faults);
+}
+
+static void an_atomic_batch_is_one_record(void **state) {
+    static const char body[] = "{'atomic':true,'operations':[" TRANSFER "," TRANSFER "]}";
+    struct wire_batch direct = expect_batch(body, "k"), keyless = expect_batch(body, NULL), queued;
+    struct command command;
+    struct wire_faults faults;
+    assert_int_equal(decode_record("{'type':'batch','idempotency_key':'k','atomic':true,"
+                                   "'operations':[" TRANSFER "," TRANSFER "]}", &command, &queued,
+                                   &faults), STATUS_ok);
+    assert_int_equal(queued.count, 2);
+    assert_true(command.queued && command.has_key);
+    assert_true(digest128_equal(command.key, direct.batch.key));
+    assert_true(digest128_equal(command.request, direct.batch.request));
+    wire_give_batch_key(&keyless, SLICE("k"), &desk.arena);
+    assert_true(digest128_equal(keyless.batch.key, direct.batch.key));
+    assert_true(digest128_equal(keyless.batch.request, direct.batch.request));
+    static const struct {
+        const char *record, *pointers;
+    } wrong[] = {
+        {"{'type':'batch','atomic':true,'operations':[" TRANSFER "]}", "/idempotency_key"},
+        {"{'type':'batch','idempotency_key':'k','operations':[" TRANSFER "]}", "/atomic"},
+        {"{'type':'batch','idempotency_key':'k','atomic':true}", "/operations"},
+        {"{'type':'batch','type':'batch','idempotency_key':'k','atomic':true,'operations':["
+         TRANSFER "]}", "/type"},
+        {"{'type':'batch','idempotency_key':'k','atomic':true,'operations':[" TRANSFER
+         ",{'type':'void'}]}", "/operations/1/hold"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(decode_record(wrong[i].record, &command, &queued, &faults),
+                         STATUS_invalid_request);
+        assert_int_equal(queued.count, 0);
+        expect_pointers(&faults, wrong[i].pointers);
+    }
+}
+
+static void places_in_batches_have_bounds(void **state) {
+    static const char *const places[] = {"-1", "10000", "'0'", "0.5", "null", "4294967296"};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char body[256];
+        struct command command;
+        struct wire_batch whole;
+        struct wire_faults faults;
+        (void)snprintf(body, sizeof(body),
+                       "{'type':'void','hold':'#H1','idempotency_key':'k','batch_index':%s}",
+                       places[i]);
+        assert_int_equal(wire_decode_queued(&desk.context,
+                                            desk_body(&desk, desk_text(&desk, body)), &command,
+                                            &whole, &faults), STATUS_invalid_request);
+        expect_pointers(&faults, "/batch_index");
+    }
+    expect_whole_refused("{'operations':[" TRANSFER "],'batch_index':0}", "/batch_index");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_is_decoded),
@@ -321,6 +424,9 @@ int main(void) {
         cmocka_unit_test(a_batchs_key_gives_each_operation_one),
         cmocka_unit_test(an_atomic_batch_keeps_its_key),
         cmocka_unit_test(alone_or_in_a_batch_is_the_same_request),
+        cmocka_unit_test(queued_or_not_is_the_same_operation),
+        cmocka_unit_test(an_atomic_batch_is_one_record),
+        cmocka_unit_test(places_in_batches_have_bounds),
     };
     return cmocka_run_group_tests(tests, open_desk, close_desk);
 }

@@ -103,6 +103,7 @@ static void rows_agree_with_themselves(void **state) {
 static void check_field(const struct field *field) {
     static const uint8_t sizes[] = {[FIELD_ID] = sizeof(struct id),
                                     [FIELD_TEXT] = sizeof(struct slice),
+                                    [FIELD_PLAIN] = sizeof(struct slice),
                                     [FIELD_CURRENCY] = sizeof(struct currency),
                                     [FIELD_METADATA] = sizeof(struct slice),
                                     [FIELD_TIME] = 8,

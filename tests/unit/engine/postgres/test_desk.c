@@ -113,6 +113,43 @@ static void a_refused_batch_leaves_nothing(void **state) {
     desk_done(&desk);
 }
 
+// What a batch makes of the heads of slots stands when the books end with that batch, and is gone
+// when they do not; rows are written when they lag too far.
+static void heads_stand_or_go_with_their_batch(void **state) {
+    struct desk desk;
+    struct engine_stats stats = {0};
+    struct link nowhere = {0};
+    desk_make(&desk);
+    desk.heads_lag = 1;
+    desk_heads_settle(&desk, false);
+    assert_true(desk.told.heads && desk.told.head_rows);
+    desk_heads_came(&desk);
+    uint32_t slot = id_slot(open_wallet(&desk, "anna", &stats));
+    struct head *head = &desk.heads[slot];
+    for (int round = 1; round <= 4; round++) {
+        struct sha256 before = head->chain;
+        bool is_lost = round == 2, lags = round == 1 || round == 4;
+        const struct sha256 *chains = desk_heads_chain(&desk);
+        assert_memory_equal(&chains[0], &head->chain, sizeof(chains[0]));
+        desk_heads_write(&desk, &nowhere);
+        assert_int_equal(desk.writes_heads, !lags);
+        memset(&desk.heads_chain, round, sizeof(desk.heads_chain));
+        if (!is_lost) {
+            desk.counters.chain = desk.heads_chain;
+            if (!lags)
+                desk.counters.heads_record = desk.counters.last_record;
+        }
+        struct sha256 after = head->chain;
+        desk_heads_settle(&desk, true);
+        assert_int_equal(desk.told.heads, is_lost);
+        assert_memory_equal(&head->chain, is_lost ? &before : &after, sizeof(before));
+        assert_int_equal(head->unwritten, lags || is_lost ? 1 : 0);
+        assert_int_equal(desk.heads_unwritten, head->unwritten);
+        desk_heads_came(&desk);
+    }
+    desk_done(&desk);
+}
+
 static void a_key_twice_in_a_batch_is_one_answer(void **state) {
     struct desk desk;
     struct engine_stats stats = {0};
@@ -152,13 +189,127 @@ static void a_blocked_wallet_is_busy_and_unchanged(void **state) {
     desk_done(&desk);
 }
 
+static void places_are_used_while_old_versions_stay(void **state) {
+    struct desk desk;
+    desk_make(&desk);
+    struct row_place place = {{1, 2, 3, 4, 5, 6}}, none = {{0}};
+    desk.books_place = place;
+    uint32_t used = 0;
+    for (desk.counters.rounds = 1; desk.counters.rounds <= 160; desk.counters.rounds++) {
+        desk_note_oldest(&desk, 0); // nobody else is there, and what is old is cleaned up
+        struct row_place at = desk_books_place(&desk);
+        assert_memory_equal(&at, &none, sizeof(at));
+        desk_note_oldest(&desk, 5000);
+        at = desk_books_place(&desk);
+        used += memcmp(&at, &place, sizeof(at)) == 0;
+        assert_int_equal(desk.by_place, memcmp(&at, &place, sizeof(at)) == 0);
+    }
+    assert_int_equal(used, 150); // now and then the index is walked, to clean up what can be
+    desk_done(&desk);
+}
+
+static void a_snapshot_is_read_or_is_nothing(void **state) {
+    struct arrivals_seen seen = arrivals_seen_read(SLICE("100:130:100,117"));
+    assert_int_equal(seen.next, 130);
+    assert_int_equal(seen.open_count, 2);
+    assert_int_equal(seen.open[1], 117);
+    seen = arrivals_seen_read(SLICE("130:130:"));
+    assert_int_equal(seen.next, 130);
+    assert_int_equal(seen.open_count, 0);
+    const char *const broken[] = {"", "1", "1:", "1:2", "1:2:x", "1:2:3;4", "a:2:"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        seen = arrivals_seen_read(slice_of_text(broken[i]));
+        assert_int_equal(seen.next, 0);
+        assert_int_equal(seen.open_count, 0);
+    }
+    struct buffer many = {0};
+    BUFFER_ADD(&many, "1:9:");
+    for (int i = 0; i <= ARRIVALS_OPEN_MAX; i++)
+        buffer_add_format(&many, i == 0 ? "%d" : ",%d", i);
+    seen = arrivals_seen_read(buffer_slice(&many));
+    assert_int_equal(seen.next, 0); // then everything is looked at
+    buffer_done(&many);
+}
+
+// Only a batch behind which nothing of what it saw is left moves the line.
+static void what_arrived_is_behind_once_all_is_taken(void **state) {
+    struct desk desk;
+    struct arrival_row arrivals[2] = {{.is_taken = true}, {.is_taken = false}};
+    desk_make(&desk);
+    desk.arrivals_seen.next = 7;
+    desk_arrivals_settle(&desk); // it did not look
+    assert_int_equal(desk.arrivals_taken.next, 0);
+    desk.arrivals_asked = true;
+    rows_add(&desk.arrivals, &arrivals[0]);
+    rows_add(&desk.arrivals, &arrivals[1]);
+    desk_arrivals_settle(&desk); // somebody has locked a wallet
+    assert_int_equal(desk.arrivals_taken.next, 0);
+    arrivals[1].is_taken = true;
+    desk_arrivals_settle(&desk);
+    assert_int_equal(desk.arrivals_taken.next, 7);
+    desk.arrivals_seen.next = 9;
+    for (uint32_t i = 2; i < DESK_DUE_MAX; i++)
+        rows_add(&desk.arrivals, &arrivals[0]);
+    desk_arrivals_settle(&desk); // there may be more
+    assert_int_equal(desk.arrivals_taken.next, 7);
+    desk_done(&desk);
+}
+
+// What a committed batch left is known by version and balance, on one session and of one slot.
+static void known_wallets_are_those_of_their_version(void **state) {
+    struct desk desk;
+    struct engine_stats stats = {0};
+    desk_make(&desk);
+    struct wallet_row *row = desk_wallet(&desk, open_wallet(&desk, "anna", &stats));
+    uint32_t slot = id_slot(row->wallet.id);
+    struct wallet_row asked = {.number = row->number};
+    desk_known_keep(&desk); // without a session nothing is known
+    assert_false(desk_knows_wallet(&desk, slot, row->number));
+    desk_known_forget(&desk);
+    desk_known_keep(&desk); // nor is what was added
+    assert_false(desk_knows_wallet(&desk, slot, row->number));
+    row->added = false;
+    row->wallet.version = row->version_before = 4;
+    row->wallet.balance = 70;
+    row->last_number = 3;
+    row->levels[1] = 800;
+    row->blocked = true;
+    desk_known_keep(&desk); // somebody else is changing it
+    assert_false(desk_knows_wallet(&desk, slot, row->number));
+    row->blocked = false;
+    desk_known_keep(&desk);
+    assert_true(desk_knows_wallet(&desk, slot, row->number));
+    assert_false(desk_knows_wallet(&desk, slot + 1, row->number));
+    assert_false(desk_known_take(&desk, slot, 5, 70, &asked));
+    assert_false(desk_known_take(&desk, slot, 4, 71, &asked));
+    assert_true(desk_known_take(&desk, slot, 4, 70, &asked));
+    assert_memory_equal(&asked.wallet, &row->wallet, sizeof(asked.wallet));
+    assert_int_equal(asked.version_before, 4);
+    assert_int_equal(asked.last_number, 3);
+    assert_int_equal(asked.levels[1], 800);
+    assert_int_equal(asked.habits.version, 0);
+    row->habits.version = row->wallet.version = 5; // rules began to count
+    desk_known_keep(&desk);
+    assert_true(desk_known_take(&desk, slot, 5, 70, &asked));
+    assert_int_equal(asked.habits.version, 5);
+    desk_known_forget(&desk); // another session, perhaps another server
+    assert_false(desk_knows_wallet(&desk, slot, row->number));
+    assert_false(desk_known_take(&desk, slot, 5, 70, &asked));
+    desk_done(&desk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_finds_what_was_added),
         cmocka_unit_test(a_forged_id_finds_nothing),
         cmocka_unit_test(a_refused_batch_leaves_nothing),
+        cmocka_unit_test(heads_stand_or_go_with_their_batch),
         cmocka_unit_test(a_key_twice_in_a_batch_is_one_answer),
         cmocka_unit_test(a_blocked_wallet_is_busy_and_unchanged),
+        cmocka_unit_test(places_are_used_while_old_versions_stay),
+        cmocka_unit_test(a_snapshot_is_read_or_is_nothing),
+        cmocka_unit_test(what_arrived_is_behind_once_all_is_taken),
+        cmocka_unit_test(known_wallets_are_those_of_their_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,37 @@ static void bytes_and_nulls_are_told_apart(void **state) {
     column_done(&column);
 }
 
+static bool varies_with(const char *first, const char *second) {
+    struct column column = {0};
+    column_begin(&column, true);
+    column_add_text(&column, slice_of(first, strlen(first)));
+    assert_false(column.varies);
+    column_add_text(&column, slice_of(second, strlen(second)));
+    bool varies = column.varies;
+    column_begin(&column, true);
+    assert_false(column.varies);
+    column_done(&column);
+    return varies;
+}
+
+static void a_column_knows_whether_it_varies(void **state) {
+    struct column column = {0};
+    column_begin(&column, false);
+    for (int i = 0; i < 3; i++)
+        column_add(&column, -7);
+    assert_false(column.varies);
+    column_add(&column, 7);
+    assert_true(column.varies);
+    column_done(&column);
+    assert_false(varies_with("same", "same"));
+    assert_false(varies_with("", "")); // none
+    assert_true(varies_with("same", "some"));
+    assert_true(varies_with("same", "sam"));
+    assert_true(varies_with("same", "same and more, beyond what stands behind the first"));
+    assert_true(varies_with("same", ""));
+    assert_true(varies_with("", "same"));
+}
+
 static void every_statement_has_a_text(void **state) {
     for (enum sql statement = SQL_TURN; statement < SQL_COUNT; statement++)
         assert_true(sql_text(statement)[0] != '\0');
@@ -72,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_go_out_in_network_order),
         cmocka_unit_test(bytes_and_nulls_are_told_apart),
+        cmocka_unit_test(a_column_knows_whether_it_varies),
         cmocka_unit_test(every_statement_has_a_text),
         cmocka_unit_test(migrations_are_numbered_upwards),
         cmocka_unit_test(a_server_that_is_not_there_is_told),

@@ -1,0 +1,19 @@
+-- SPDX-License-Identifier: MIT
+-- Rows of slots lag behind on shards, too. Who moves a slot brings them up to date on both, while
+-- nobody writes there, so the records behind them are found by their numbers, whatever the planner
+-- takes their partitions to be.
+-- serves: 45
+CREATE OR REPLACE FUNCTION heads_write() RETURNS void
+LANGUAGE sql SET search_path = florin, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+    UPDATE slots s SET chain = n.chain, last_record = n.last_record,
+        record_count = s.record_count + n.added, round = b.round_count
+    FROM books b, (SELECT slot, count(*) AS added, max(number) AS last_record,
+                          (array_agg(chain ORDER BY number DESC))[1] AS chain
+                   FROM records WHERE number > (SELECT heads_record FROM books) AND came IS NULL
+                   GROUP BY slot) n
+    WHERE s.slot = n.slot;
+    UPDATE books SET heads_record = last_record
+$$;
+COMMENT ON COLUMN books.heads_lag IS
+    'By how many records rows of slots may lag behind; 0: each round writes them.';

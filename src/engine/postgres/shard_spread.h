@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// How slots, load and size are spread, asked of all shards.
+#pragma once
+#include "engine/postgres/shard_lines.h"
+#include "engine/postgres/shard_plan.h"
+
+// STATUS_busy: some shard cannot be asked, or nobody owns some slot at this moment; `ret_why` says
+// which. Each shard is asked for one moment of its own.
+MUST_CHECK enum status shard_spread_read(struct shard_lines *lines,
+                                         struct plan_slot ret_slots[LIMIT_SLOTS], char *ret_why,
+                                         size_t why_bytes);

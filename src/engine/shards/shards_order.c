@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Operations of a batch that is not atomic go to their shards side by side, but they are decided as
+// if in their order: one that may have to do with what an earlier one does on another shard waits
+// until that is done. What an operation is about stands in it, but for captures and refunds, whose
+// wallets only their hold or purchase names: they wait for all others, and all others for them.
+#include <string.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "engine/shards/shards_books.h"
+
+#define NAMES_MAX 5 // of an operation
+
+struct seen { // open addressing; of the name's hash: the part that is about it
+    uint64_t hash;
+    uint32_t part; // and 1
+};
+
+struct order {
+    const struct shards *shards;
+    struct seen *seen;
+    uint32_t capacity;
+    uint32_t parts; // of what goes now: bit 1 << part
+    bool has_wide;
+};
+
+static uint32_t names_of(const struct command *command, uint64_t ret_names[NAMES_MAX]) {
+    const struct id ids[] = {command->wallet, command->counterparty, command->subject};
+    uint32_t count = 0;
+    for (int i = 0; i < 3; i++) {
+        struct slice bytes = slice_of(ids[i].bytes, sizeof(ids[i].bytes));
+        if (!id_is_zero(ids[i]))
+            ret_names[count++] = hash128_parts(&bytes, 1, 1).low;
+    }
+    if (command->bank_id.size != 0)
+        ret_names[count++] = hash128_parts(&command->bank_id, 1, 2).low;
+    if (command->has_key)
+        ret_names[count++] = command->key.low;
+    return count;
+}
+
+static bool is_wide(const struct command *command) {
+    return command->type == COMMAND_CAPTURE || command->type == COMMAND_REFUND;
+}
+
+// False: it is another part's.
+static bool note(struct order *order, uint64_t hash, uint32_t part) {
+    uint32_t at = (uint32_t)(hash % order->capacity);
+    while (order->seen[at].part != 0 && order->seen[at].hash != hash)
+        at = (at + 1) % order->capacity;
+    if (order->seen[at].part == 0)
+        order->seen[at] = (struct seen){.hash = hash, .part = part + 1};
+    return order->seen[at].part == part + 1;
+}
+
+// Whether it can go with those before it.
+static bool goes(struct order *order, const struct command *command) {
+    uint64_t names[NAMES_MAX];
+    uint32_t part = shards_owner(order->shards, command_home_slot(command));
+    bool is_first_there = (order->parts & ~(UINT32_C(1) << part)) != 0;
+    if (is_first_there && (order->has_wide || is_wide(command)))
+        return false;
+    order->parts |= UINT32_C(1) << part;
+    order->has_wide = order->has_wide || is_wide(command);
+    uint32_t count = names_of(command, names);
+    bool fits = true;
+    for (uint32_t i = 0; i < count; i++)
+        fits = note(order, names[i], part) && fits;
+    return fits;
+}
+
+static bool is_pending(const struct submission *submission, uint32_t place,
+                       bool only_turned_away) {
+    const struct outcome *outcome = &submission->outcomes[place];
+    if (only_turned_away)
+        return outcome->elsewhere;
+    return !submission->again || outcome->aside;
+}
+
+static bool is_of_one_part(const struct shards *shards, const struct submission *submission) {
+    uint32_t first = shards_owner(shards, command_home_slot(&submission->commands[0]));
+    for (uint32_t i = 1; i < submission->count; i++)
+        if (shards_owner(shards, command_home_slot(&submission->commands[i])) != first)
+            return false;
+    return true;
+}
+
+uint32_t shards_hold_back(const struct shards *shards, struct submission *submission,
+                          bool only_turned_away, struct arena *arena) {
+    struct order order = {.shards = shards, .capacity = 2 * NAMES_MAX * submission->count + 1};
+    uint32_t held = 0;
+    CHECK(submission->count != 0 && !submission->atomic);
+    if (!submission->is_batch || is_of_one_part(shards, submission))
+        return 0;
+    size_t size = order.capacity * sizeof(*order.seen);
+    order.seen = memset(arena_take(arena, size), 0, size);
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct outcome *outcome = &submission->outcomes[i];
+        if (!is_pending(submission, i, only_turned_away))
+            continue;
+        outcome->waits = held != 0 || !goes(&order, &submission->commands[i]);
+        if (!outcome->waits)
+            continue;
+        const struct lacks *lacks = outcome->elsewhere ? outcome->lacks : NULL;
+        bool was_aside = outcome->aside;
+        outcome_end(outcome, STATUS_busy);
+        outcome->elsewhere = outcome->waits = true;
+        outcome->aside = was_aside;
+        outcome->lacks = lacks; // when its turn comes that is known
+        held++;
+    }
+    return held;
+}

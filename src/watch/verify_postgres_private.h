@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Between the walk over all records and the look at what stands now.
+#pragma once
+#include "watch/opening_rows.h"
+#include "watch/rows.h"
+#include "watch/tally.h"
+#include "watch/verify_postgres.h"
+
+// Of a table: rows in slots that this shard owns. All, of books that are no shard.
+#define HERE "slot IN (SELECT slot FROM slots WHERE state = 0)"
+
+struct examination {
+    struct rows_link link;
+    struct verify_postgres_report *report;
+    struct tally tally;
+    struct tally_map numbers; // struct opening_numbered: wallets, for postings that name them
+    struct opening_frame frame;
+    // Of books on one server rows of slots have the chains up to that record only.
+    uint64_t heads_record;
+    struct opening_head written[LIMIT_SLOTS]; // as those rows must be
+    const struct verify_postgres_span *span;
+    uint64_t from;                // the line that it begins at
+    struct cursor archive;        // as its row says
+    struct sha256_context *sha; // owned
+    struct rows records, postings, keys, bank_ids, rounds;
+    struct sha256 first_chain;
+    bool is_coming;      // the present record is one that another shard made
+    uint64_t round_left; // records of the present round still to come
+    uint64_t round_time_ms;
+    uint64_t key_count;
+    bool is_shard;
+    struct engine_slots slots; // of a shard
+    // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
+    // records that opened them. 0: none did.
+    uint64_t moved_last;
+    uint64_t slack; // by how much a number may be beyond its time
+    struct pg_result *found; // owned; by record_at and find_position
+};
+
+// Notes the first difference. Always false.
+bool verify_differs(struct examination *examination, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool verify_differs_about(struct examination *examination, enum id_type type, struct id id,
+                          const char *what, int64_t row, int64_t derived);
+bool verify_is_hash(struct slice bytes, const struct sha256 *hash);
+// Whether another shard owns that slot.
+bool verify_is_away(const struct examination *examination, uint64_t slot);
+
+// verify_postgres_now.c: what stands now, against the tally.
+void verify_meet_now(struct examination *examination);
