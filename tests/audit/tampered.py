@@ -64,7 +64,10 @@ class Round:
         data[self.at + HEADER:self.end] = body.ljust(self.end - self.at - HEADER, b"\0")
         data[self.at + 136:self.at + 140] = len(body).to_bytes(4, "little")
         data[self.at + 140:self.at + 144] = len(records).to_bytes(4, "little")
-        chain = hashlib.sha256(data[self.at + 48:self.at + HEADER + len(body)]).digest()
+        half = len(body) // 128 * 64
+        halves = [hashlib.sha256(part).digest() for part in (body[:half], body[half:])]
+        chain = hashlib.sha256(bytes(data[self.at + 48:self.at + HEADER]) +
+                               b"".join(halves)).digest()
         data[self.at + 16:self.at + 48] = chain
         data[self.at + 8:self.at + 12] = crc32c(data[self.at + 12:self.at + HEADER]).to_bytes(
             4, "little")

@@ -129,6 +129,7 @@ class Walk:
                 ("readWallet", "/v1/wallets/{wallet}", "wallet"),
                 ("readBalance", "/v1/wallets/{wallet}/balance", "wallet"),
                 ("readBalance", "/v1/wallets/{wallet}/balance?at=2030-01-01", "wallet"),
+                ("readLimits", "/v1/wallets/{wallet}/limits", "wallet"),
                 ("checkWallet", "/v1/wallets/{wallet}/integrity", "wallet"),
                 ("listWalletTransactions", "/v1/wallets/{wallet}/transactions", "wallet"),
                 ("readTransaction", "/v1/transactions/{transaction}", "transaction"),

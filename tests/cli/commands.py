@@ -87,6 +87,7 @@ def verbs(report, cli):
     history = cli.json("history", anna["id"])
     report.equal("history", len(history.get("items", [])), 8)
     for words in (("history", anna["id"]), ("wallet", "show", anna["id"]), ("wallet", "list"),
+                  ("wallet", "limits", anna["id"]),
                   ("hold", "list"), ("check-integrity", ), ("keys",
                                                             "list"), ("help", ), ("version", )):
         done = cli.run(*words)
@@ -349,6 +350,10 @@ def anomalies(report, binary):
         people = cli.run("anomalies", "show", held[0])
         report.check("anomalies show for people", people.returncode == 0 and
                      "Transfer of 60.00 USD." in people.stdout, people.stdout + people.stderr)
+        noted = next(one for one in shown if one["rule"] == "noted")
+        people = cli.run("anomalies", "show", noted["id"])
+        report.check("anomalies show tells of transactions",
+                     noted["transactions"][0] in people.stdout, people.stdout)
         done = [cli.json("anomalies", verb, id_, "--comment", "called her")
                 for verb, id_ in (("approve", held[0]), ("reject", held[1]),
                                   ("dismiss", shown[0]["id"]))]

@@ -108,7 +108,11 @@ class Forger:
                     data[80:112] = chain
                     struct.pack_into("<I", data, 8, crc32c(data[12:SEGMENT_HEADER]))
                 data[offset + 48:offset + 80] = chain
-            chain = hashlib.sha256(data[offset + 48:offset + ROUND_HEADER + round_.size]).digest()
+            records = offset + ROUND_HEADER
+            half = records + round_.size // 128 * 64
+            halves = [hashlib.sha256(data[records:half]).digest(),
+                      hashlib.sha256(data[half:records + round_.size]).digest()]
+            chain = hashlib.sha256(bytes(data[offset + 48:records]) + b"".join(halves)).digest()
             data[offset + 16:offset + 48] = chain
             struct.pack_into("<I", data, offset + 8,
                              crc32c(data[offset + 12:offset + ROUND_HEADER]))

@@ -3,15 +3,18 @@
 engines; what differs is handed in: `at_rest(server)` gives all bytes that the books have at rest.
 """
 
+import ctypes
 import functools
 import json
 import os
 import secrets
+import struct
 import time
 
 import florin
 
 MARK = "quiet-words"  # in every free text below, and nowhere else
+many_servers = False  # keys may lie on several, each with a master key of its own
 
 
 def key_file(server, name, key=None):
@@ -393,6 +396,17 @@ def exchange_cut_short(report, server, _):
         if server.refused() is None:
             now = new
             server.stop()
+            continue
+        server.config = {"encryption": {"master_key_file": now}}
+        if server.refused() is None:
+            server.stop()
+            continue
+        # Of several shards each is under one of them: both are given until all are done.
+        report.check(f"turn {turn}: one server is under one key", many_servers)
+        server.config = {"encryption": {"master_key_file": new, "old_master_key_file": now}}
+        server.start()
+        server.stop()
+        now = new
     server.config = {"encryption": {"master_key_file": now}}
     server.start()
     with server.client() as client:
@@ -400,18 +414,20 @@ def exchange_cut_short(report, server, _):
                      [life.told for life in lives])
 
 
-HELD = {"rules": [{"name": "large", "action": "hold", "operations": ["transfer", "purchase"],
-                   "currencies": ["USD"], "when": {"amount": 1000}}]}
+def hold_large(server, *operations):
+    """From now on rules hold these of a thousand cents or more."""
+    path = os.path.join(server.home, "rules.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"rules": [{"name": "large", "action": "hold", "operations": operations,
+                              "currencies": ["USD"], "when": {"amount": 1000}}]}, file)
+    server.stop()
+    server.config = {**server.config, "rules": {"file": path}}
+    server.start()
 
 
 def held(report, server, at_rest):
     """Payments that wait for somebody, with their texts, and what is said when they are decided."""
-    rules = os.path.join(server.home, "rules.json")
-    with open(rules, "w", encoding="utf-8") as file:
-        json.dump(HELD, file)
-    server.stop()
-    server.config = {**server.config, "rules": {"file": rules}}
-    server.start()
+    hold_large(server, "transfer", "purchase")
     service = server.client(server.key("service")["secret"])
     free = {"reference": text("held"), "metadata": {"note": text("held too")}}
     with server.client() as client:
@@ -458,7 +474,122 @@ def held(report, server, at_rest):
     report.check("still nothing at rest", MARK.encode() not in at_rest(server))
 
 
-TESTS = (("texts come back", texts_come_back), ("destroyed", destroyed),
+def xxh3(seed, *parts):
+    """XXH3 (128 bits) over parts with their lengths in front, as the books use it."""
+    class Digest(ctypes.Structure):
+        _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+    function = ctypes.CDLL("libxxhash.so.0").XXH3_128bits_withSeed
+    function.restype = Digest
+    function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
+    whole = b"".join(struct.pack("<Q", len(part)) + part for part in parts)
+    digest = function(whole, len(whole), seed)
+    return digest.low, digest.high
+
+
+def digests_beside(books, principal, key):
+    """What records have beside the digest of a principal's idempotency key: both halves of the
+    digest of the request (src/ledger/record.c)."""
+    needle = struct.pack("<QQ", *xxh3(0, principal.encode(), key.encode()))
+    found, at = set(), books.find(needle)
+    while at >= 0:
+        version, _, flags = books[at - 55:at - 52]
+        if version == 1 and flags & 1:  # behind a frame, not in an index
+            found.add(struct.unpack_from("<QQ", books, at + 16))
+        at = books.find(needle, at + 1)
+    return found
+
+
+GUESS = "diagnosis: gout"
+
+
+def asked_with_keys(server, owner):
+    """Requests with a text that is easily guessed: one that is carried out, one that is refused,
+    one of an atomic batch and one that waits. Returns them by their idempotency keys."""
+    with server.client() as client:
+        wallet, other = (client.post("/v1/wallets", {"owner": name, "currency": "USD"})["id"]
+                         for name in (owner, owner + "'s friend"))
+        bodies = {
+            "done": ("/v1/deposits", {"wallet": wallet, "amount": 500, "reference": GUESS,
+                                      "bank_transaction_id": f"{owner}-guess"}),
+            "refused": ("/v1/transfers", {"from": wallet, "to": other, "amount": 10**9,
+                                          "reference": GUESS}),
+            "waiting": ("/v1/adjustments", {"wallet": wallet, "direction": "credit", "amount": 9,
+                                            "reason": "lost", "reference": GUESS}),
+            "batch": ("/v1/batches", {"atomic": True, "operations": [
+                {"type": "transfer", "from": wallet, "to": other, "amount": 5,
+                 "reference": GUESS}]})}
+        asked = {f"{owner}-{name}": one for name, one in bodies.items()}
+        statuses = [client.post(path, body, key=key).status
+                    for key, (path, body) in asked.items()]
+        assert statuses == [201, 422, 202, 200], statuses
+        return asked, client.get("/v1/me")["id"]
+
+
+def with_text(body, text_now):
+    if "operations" in body:
+        return {**body, "operations": [with_text(body["operations"][0], text_now)]}
+    return {**body, "reference": text_now}
+
+
+def guesses(report, server, at_rest):
+    """Whoever has the books and guesses a text can't test the guess with the digest by which a
+    retry is recognised: not before that owner's texts were destroyed, and not after it."""
+    plain = florin.Server(florin=server.florin)
+    try:
+        plain.start()
+        guessed_in(report, plain, at_rest, "plain books", True)
+    finally:
+        plain.discard()
+    asked = guessed_in(report, server, at_rest, "encrypted", False)
+    with server.client() as client:
+        answers = {key: client.post(path, body, key=key) for key, (path, body) in asked.items()}
+        report.check("retries are answered again", all(a.replayed for a in answers.values()),
+                     answers)
+        for key in ("ann-done", "ann-waiting"):
+            path, body = asked[key]
+            report.equal(f"{key}: another text is another request", client.post(
+                path, with_text(body, "gone"), key=key).code, "idempotency_key_reused")
+        report.equal("destroyed", client.request("DELETE", "/v1/owners/ann/data").status, 200)
+        for key, (path, body) in asked.items():
+            for text_now in (GUESS, "anything"):  # nobody can tell, so both get the first answer
+                again = client.post(path, with_text(body, text_now), key=key)
+                report.equal(f"{key} afterwards, {text_now}", (
+                    again.status, again.replayed, GUESS in again.body.decode()),
+                    (answers[key].status, True, False), again)
+            report.equal(f"{key}: another amount is another request", client.post(
+                path, another_amount(body), key=key).code, "idempotency_key_reused")
+    guessed_in(report, server, at_rest, "destroyed", False, asked)
+
+
+def another_amount(body):
+    if "operations" in body:
+        return {**body, "operations": [another_amount(body["operations"][0])]}
+    return {**body, "amount": body["amount"] - 1}
+
+
+def guessed_in(report, server, at_rest, when, can_be, asked=None):
+    if asked is None:
+        asked, principal = asked_with_keys(server, "ann")
+    else:
+        with server.client() as client:
+            principal = client.get("/v1/me")["id"]
+    server.restart()
+    books = at_rest(server)
+    for key in asked:
+        found = digests_beside(books, principal, key)
+        report.check(f"{when}: {key} has a digest", found, (principal, key))
+        right = []
+        for low, high in found:
+            _, text_high = xxh3(low, GUESS.encode(), b"lost" if "waiting" in key else b"", b"")
+            if "batch" in key:  # of one operation: both halves of its own are hashed again
+                right.append(high not in (0, low ^ 0x9e3779b97f4a7c15))
+            else:
+                right.append(high == text_high)
+        report.equal(f"{when}: {key} tells whether a guess is right", any(right), can_be, found)
+    return asked
+
+
+TESTS = (("texts come back", texts_come_back), ("destroyed", destroyed), ("guesses", guesses),
          ("held", held), ("wrong keys", wrong_keys), ("rotation", rotation),
          ("turned on later", later), ("crashes", crashes),
          ("exchange cut short", exchange_cut_short))

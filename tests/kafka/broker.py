@@ -17,6 +17,8 @@ import tempfile
 import time
 import uuid
 
+from ports import free_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 JAVA = ["-Xmx256m", "-Xms96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
@@ -57,12 +59,6 @@ group.min.session.timeout.ms=1000
 
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def skip(reason):
@@ -176,11 +172,7 @@ class Cluster:
             self.brokers.append(Broker(self, node))
 
     def start(self):
-        for broker in self.brokers:
-            broker.prepare()
-            broker.launch()
-        for broker in self.brokers:
-            broker.wait()
+        start_together(self)
         return self
 
     @property
@@ -206,6 +198,22 @@ class Cluster:
     def admin(self):
         from kafka import KafkaAdminClient
         return KafkaAdminClient(bootstrap_servers=self.line.split(","))
+
+    def leaders(self, topic, asked):
+        """Which broker leads each partition, as `asked`, one of the brokers, knows it. No other is
+        asked anything."""
+        from kafka.protocol.metadata import MetadataRequest
+        from kafka.protocol.parser import KafkaProtocol
+        parser, answers = KafkaProtocol(client_id="tests", api_version=(2, 0)), []
+        parser.send_request(MetadataRequest[1]([topic]))
+        with socket.create_connection(("127.0.0.1", asked.port), 20) as line:
+            line.sendall(parser.send_bytes())
+            while not answers:
+                piece = line.recv(65536)
+                assert piece, "the broker hung up"
+                answers = parser.receive_bytes(piece)
+        partitions = answers[0][1].topics[0][3]
+        return {number: leader for _, number, leader, _, _ in partitions}
 
     def topics(self):
         admin = self.admin()
@@ -319,3 +327,12 @@ class Cluster:
         finally:
             consumer.close()
         return records, {place.partition: start for place, start in starts.items()}
+
+
+def start_together(*clusters):
+    brokers = [broker for cluster in clusters for broker in cluster.brokers]
+    for broker in brokers:
+        broker.prepare()
+        broker.launch()
+    for broker in brokers:
+        broker.wait()

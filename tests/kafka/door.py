@@ -177,5 +177,7 @@ def waiting_together(report, cluster, binary):
     report.equal("all are told", answers, ["queued"] * len(places))
     report.check("they waited", time.monotonic() - begun >= 5)
     # Each alone would be 40 times as many. Others (notes of the audit, a lease) are few.
+    report.check("who waits because he likes to is not slow",
+                 "slow: readOperation" not in shop.server.log(), shop.server.log()[-900:])
     report.check("one question for all that wait", 10 < rounds < 100 + 400 * took, (rounds, took))
     shop.server.stop()

@@ -16,8 +16,10 @@ class Line:
         self.open = threading.Event()  # cleared: nobody gets through
         self.open.set()
         self.silent = threading.Event()  # set: bytes stay where they are
+        self.deaf = threading.Event()  # set: what the broker says is lost
         self.delay = 0.0  # seconds, of each piece
         self.swallowed = set()  # requests that nobody gets through, by their number (api_key)
+        self.unheard = set()  # and by any of these bytes in them
         self.listener = socket.create_server(("127.0.0.1", port), backlog=50)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -54,7 +56,8 @@ class Line:
             size = 4 + int.from_bytes(pieces[:4], "big")
             if len(pieces) < size:
                 break
-            if int.from_bytes(pieces[4:6], "big") not in self.swallowed:
+            if int.from_bytes(pieces[4:6], "big") not in self.swallowed and not any(
+                    word in pieces[:size] for word in self.unheard):
                 passed += pieces[:size]
             pieces = pieces[size:]
         return passed, pieces
@@ -71,6 +74,8 @@ class Line:
                     return
                 if self.delay:
                     time.sleep(self.delay)
+                if ready is server and self.deaf.is_set():
+                    continue
                 if ready is client:
                     piece, begun = self.pass_on(begun + piece)
                 others[ready].sendall(piece)

@@ -9,9 +9,14 @@ from client import Unreachable
 
 
 class Load:
-    """Queues transfers, retrying each with its key until it is acknowledged, in order per payer."""
-    def __init__(self, shop, payers, till, pause=0.0):
-        self.shop, self.payers, self.till, self.pause = shop, payers, till, pause
+    """Queues transfers, retrying each with its key until it is acknowledged, in order per payer;
+    with `others` to these in turn, payers among them."""
+    def __init__(self, shop, payers, till, pause=0.0, name="", others=()):
+        self.shop, self.payers, self.pause = shop, payers, pause
+        self.payees = [till, *others]
+        self.name = name  # of a second load of the same payers
+        self.wallets = list(dict.fromkeys([*payers, *self.payees]))
+        self.opening = {wallet: shop.balance(wallet) for wallet in self.wallets}
         self.acknowledged = {payer: [] for payer in payers}
         self.busy = 0
         self.stop = threading.Event()
@@ -26,8 +31,11 @@ class Load:
         client = self.shop.client(timeout=30.0)
         while not self.stop.is_set():
             number += 1
-            reference, amount = f"{payer[-6:]}-{number}", 1 + number % 5
-            body = {"from": payer, "to": self.till, "amount": amount, "reference": reference}
+            reference, amount = f"{self.name}{payer[-6:]}-{number}", 1 + number % 5
+            payee = self.payees[number % len(self.payees)]
+            if payee == payer:
+                continue
+            body = {"from": payer, "to": payee, "amount": amount, "reference": reference}
             while True:
                 try:
                     status = self.shop.queue(client, "/v1/transfers", body, key=reference).status
@@ -39,7 +47,7 @@ class Load:
                     break
                 self.busy += status == 503
                 time.sleep(0.05)
-            self.acknowledged[payer].append((reference, payer, self.till, amount))
+            self.acknowledged[payer].append((reference, payer, payee, amount))
             if self.pause:
                 time.sleep(self.pause)
         client.close()
@@ -48,10 +56,17 @@ class Load:
     def count(self):
         return sum(len(orders) for orders in self.acknowledged.values())
 
-    def more(self, count, timeout=90.0):
+    def more(self, count, timeout=180.0):
         """Waits until so many more are acknowledged."""
         wanted = self.count + count
         self.shop.wait_for(lambda: self.count >= wanted, timeout, f"{count} more acknowledged")
+
+    def each(self, count, timeout=180.0):
+        """The same for every payer."""
+        wanted = {payer: len(orders) + count for payer, orders in self.acknowledged.items()}
+        self.shop.wait_for(lambda: all(len(self.acknowledged[payer]) >= many
+                                       for payer, many in wanted.items()), timeout,
+                           f"{count} more acknowledged of each payer")
 
     def end(self):
         self.stop.set()
@@ -60,18 +75,61 @@ class Load:
         return self.count
 
 
-def settle(report, name, shop, payers, till, load, money=1_000_000):
-    """Waits until the queue is empty, and checks."""
+def where_they_are(shop, last):
+    """Of commands that do not come: what the worker says, and where their records are."""
+    with shop.client() as client:
+        queue = client.get("/v1/queue").json
+    worker = {name: shop.metric(f"worker_{name}") for name in (
+        "commands_total", "lag", "stopped", "partitions", "dead_letters_total", "fenced_total")}
+    topic = getattr(shop, "topic", None)
+    records = shop.cluster.read(topic) if topic else []
+    found = {payer: [(record.partition, record.offset) for record in records
+                     if f'"{reference}"'.encode() in record.value]
+             for payer, reference in last.items()}
+    done = {payer: reference in [t.get("reference") for t in shop.recent(payer)]
+            for payer, reference in last.items()}
+    return f"{queue}\n{worker}\nlast: {last}\nin the topic: {found}\ndone: {done}"
+
+
+def lost(shop, acknowledged):
+    """Of acknowledged commands that the books do not have: where their records are, and what a
+    retry is told."""
+    told = []
+    for payer, orders in acknowledged.items():
+        booked = {t.get("reference") for t in shop.history(payer)}
+        for reference, source, target, amount in orders:
+            if reference in booked:
+                continue
+            records = shop.cluster.read(shop.topic) if hasattr(shop, "topic") else []
+            places = [(one.partition, one.offset) for one in records
+                      if f'"{reference}"'.encode() in one.value]
+            with shop.client() as client:
+                again = client.post("/v1/transfers", {
+                    "from": source, "to": target, "amount": amount, "reference": reference},
+                    key=reference)
+            told.append(f"{reference} is at {places}; a retry: {again}")
+    return told
+
+
+def settle(report, name, shop, payers, till, load, arrived=lambda: None):
+    """Waits until the queue is empty, and for what `arrived` waits for, and checks."""
     total = load.end()
     report.check(f"{name}: something was queued", total > 5, total)
+    # Of who is paid, too, the last order may be long ago.
+    seen = shop.history if len(load.payees) > 1 else shop.recent
     last = {payer: orders[-1][0] for payer, orders in load.acknowledged.items() if orders}
 
     def all_done():
         try:
-            return all(any(t.get("reference") == reference for t in shop.recent(payer))
+            return all(any(t.get("reference") == reference for t in seen(payer))
                        for payer, reference in last.items())
         except (Unreachable, OSError):
             return False
-    shop.wait_for(all_done, timeout=120, what="the last commands")
-    shops.check(report, name, shop, load.acknowledged, payers + [till],
-                {**{payer: money for payer in payers}, till: 0})
+    try:
+        shop.wait_for(all_done, timeout=240, what="the last commands")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{where_they_are(shop, last)}") from error
+    arrived()
+    missing = lost(shop, load.acknowledged)
+    report.check(f"{name}: nothing is lost", not missing, f"{missing}\n{shop.server.log()[-6000:]}")
+    shops.check(report, name, shop, load.acknowledged, load.wallets, load.opening)

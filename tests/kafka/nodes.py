@@ -28,6 +28,7 @@ class House:
         self.database = postgres.database_for(name)
         self.nodes = []
         self.shop = shops.Shop(kafka, binary, server=self.node())
+        self.shop.topic = self.settings["commands_topic"]
         self.secret = self.shop.secret
 
     def node(self, word="serve", **more):

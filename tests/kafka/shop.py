@@ -21,7 +21,7 @@ def config(cluster, **more):
     kafka.update(more)
     settings = {"kafka": kafka}
     for name in ("request_deadline_ms", "idempotency_days", "spending_limits", "rate_limits",
-                 "postgres_turn", "http_threads", "tokens", "rules", "approvals"):
+                 "postgres_turn", "http_threads", "tokens", "rules", "approvals", "roles"):
         if name in kafka:
             settings[name] = kafka.pop(name)
     return settings
@@ -102,11 +102,27 @@ class Shop:
                 assert deposit.status in (200, 201), deposit
         return identifier
 
+    def open_in_each(self, partitions, money):
+        """A payer in each partition."""
+        found = {}
+        for number in range(1000):
+            if len(found) == partitions:
+                break
+            payer = self.open(f"payer{number}")
+            place = partition_of(str(slot_of(payer)).encode(), partitions)
+            found.setdefault(place, payer)
+        with self.client() as client:
+            for payer in found.values():
+                deposit = client.post("/v1/deposits", {
+                    "wallet": payer, "amount": money, "bank_transaction_id": f"B-{uuid.uuid4()}"})
+                assert deposit.status == 201, deposit
+        return [found[place] for place in sorted(found)]
+
     def queue(self, client, path, body, key=None, **headers):
         return client.post(path, body, key=key or str(uuid.uuid4()),
                            headers={"Prefer": "respond-async", **headers})
 
-    def outcome(self, operation, timeout=30.0):
+    def outcome(self, operation, timeout=120.0):
         deadline = time.monotonic() + timeout
         with self.client() as client:
             while True:
@@ -124,7 +140,8 @@ class Shop:
         with Client((server or self.server).port, timeout=20.0) as client:
             for line in client.get("/metrics").body.decode().splitlines():
                 if line.startswith(f"florin_{name} "):
-                    return int(line.split()[1])
+                    text = line.split()[1]
+                    return float(text) if "." in text else int(text)
         return None
 
     def metric_or(self, name, default, server):
@@ -135,7 +152,7 @@ class Shop:
             found = None
         return default if found is None else found
 
-    def wait_for(self, condition, timeout=60.0, what="something"):
+    def wait_for(self, condition, timeout=180.0, what="something"):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if condition():

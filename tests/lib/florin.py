@@ -16,7 +16,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import threading
 import time
 
 from client import Client, Unreachable
+from ports import free_port
 
 SERVE = "{florin} serve --data {data} --listen {listen}"
 TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|check failed|CHECK failed",
@@ -62,17 +62,17 @@ def folder():
     return path
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
-def _clean_up():
+def forget():
+    """What was started and made until now is somebody else's to clean up."""
+    _running.clear()
+    _folders.clear()
+
+
+def clean_up():
     for server in list(_running):
         server.kill()
     if not os.environ.get("FLORIN_KEEP"):
@@ -80,7 +80,7 @@ def _clean_up():
             shutil.rmtree(path, ignore_errors=True)
 
 
-atexit.register(_clean_up)
+atexit.register(clean_up)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
@@ -136,7 +136,7 @@ class Server:
         _running.append(self)
         return self
 
-    def start(self, timeout=30.0):
+    def start(self, timeout=120.0):
         """Starts the process and waits until /readyz says 200. Raises NotStarted when it ends
         before."""
         log_before = len(self.log())
@@ -164,7 +164,7 @@ class Server:
         return self.florin.endswith(".py") or \
             f":{self.port} with its books" in self.log()[log_before:]
 
-    def refused(self, timeout=20.0):
+    def refused(self, timeout=60.0):
         """Starts the process and returns (exit status, what it said) when it refuses to; None
         when it runs."""
         try:
@@ -177,7 +177,7 @@ class Server:
         if self in _running:
             _running.remove(self)
 
-    def wait(self, timeout=15.0):
+    def wait(self, timeout=60.0):
         """Waits for the process to end by itself; its exit status, or None after killing a stuck
         one."""
         try:
@@ -188,7 +188,7 @@ class Server:
         self._gone()
         return status
 
-    def stop(self, timeout=15.0, number=signal.SIGTERM):
+    def stop(self, timeout=60.0, number=signal.SIGTERM):
         """Asks for a clean end; returns the exit status (0 is right), None when it had to be
         killed."""
         if self.process is None or self.process.poll() is not None:
@@ -248,7 +248,7 @@ class Server:
             raise AssertionError(f"POST /v1/keys {role}: {answer!r}")
         return answer.json
 
-    def command_line(self, *words, timeout=60.0, stdin=None, environment=None):
+    def command_line(self, *words, timeout=240.0, stdin=None, environment=None):
         """Runs `florin WORDS`; the finished process with texts."""
         variables = dict(os.environ, **(environment or {}))
         return subprocess.run([self.florin, *words], capture_output=True, text=True,
@@ -259,7 +259,7 @@ class Server:
         """`florin verify` on the cold data folder; the naive server has none and agrees."""
         if self.florin.endswith(".py"):
             return subprocess.CompletedProcess([self.florin, "verify"], 0, "", "")
-        return self.command_line("verify", self.data, timeout=120.0)
+        return self.command_line("verify", self.data)
 
 
 @contextlib.contextmanager

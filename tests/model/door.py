@@ -186,6 +186,8 @@ class Door:
             wrong = invalid.pointers
         if wrong or guarded:
             raise Invalid(wrong + ["/" + field for field in guarded])
+        if name != "change" and fields.get("metadata") == {}:
+            fields["metadata"] = None  # the same request as without; of a change it means none
         return fields
 
     @staticmethod

@@ -262,6 +262,56 @@ def promoted_around_commit(report, binary, seed, pair):
             restore(pair)
 
 
+def standby_without_the_round(report, binary, seed, pair):
+    """The primary dies behind a COMMIT that nobody has heard of and that the promoted standby never
+    got. The new primary says that the round is not there, which is true for everybody from now on:
+    it is done again, once, and what was committed on the old one is of no books any more."""
+    play = Failover(report, binary, seed, pair)
+    first = pair.primary
+    proxy = Proxy(first.socket)
+    first.line = proxy.folder
+    try:
+        play.begin()
+        wallet = play.shop.customers[0]
+        answers = []
+        with play.server.client() as client:
+            report.equal("paid before", try_to_pay(client, wallet, "before"), 201)
+        report.check("the standby has that", within(30, lambda: rounds_of(
+            pair.standby, play.database) == rounds_of(first, play.database)))
+        pair.standby.setting("primary_conninfo", "")
+        report.check("the standby gets nothing more", within(30, lambda: first.sql(
+            "SELECT count(*) FROM pg_stat_replication", "postgres") == "0"))
+        proxy.set_trap("COMMIT", "after", lambda: first.stop(signal.SIGKILL))
+
+        def pay():
+            with play.server.client(timeout=60.0) as client:
+                answers.append(try_to_pay(client, wallet, "lost"))
+
+        thread = threading.Thread(target=pay)
+        thread.start()
+        report.check("killed behind COMMIT", proxy.wait(60))
+        pair.promote()
+        thread.join(60)
+        report.equal("answered", answers, [201])
+        with play.server.client() as client:
+            looked_up = [line for line in client.get("/metrics").body.decode().splitlines()
+                         if line.startswith("florin_engine_commits_looked_up_total ")]
+            report.check("it was looked up", int(looked_up[0].split()[1]) >= 1, repr(looked_up))
+            report.equal("the same key again", try_to_pay(client, wallet, "lost"), 201)
+            items = client.list(f"/v1/wallets/{wallet}/transactions?limit=100")
+            paid = [item.get("bank_transaction_id") for item in items]
+            report.equal("each once", (paid.count("before"), paid.count("lost")), (1, 1))
+        pair.standby.start()
+        report.equal("it had been committed on the old primary", pair.standby.sql(
+            "SELECT count(*) FROM florin.bank_ids WHERE bank_id = 'lost'", play.database), "1")
+        play.end()
+    finally:
+        first.line = first.socket
+        proxy.close()
+        play.server.discard()
+        restore(pair)
+
+
 def readers_wait_for_the_writer(report, binary, seed, pair):
     """The new primary waits for a standby of its own, so the node cannot commit there that it has
     arrived: until it can, nothing is read from it as of now, by nobody."""

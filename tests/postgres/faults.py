@@ -163,6 +163,43 @@ def failing_behind_commit(report, binary, cluster, seed):
         killer.server.discard()
 
 
+def archived_before_looked_up(report, binary, cluster, seed):
+    """The line is cut behind COMMIT, and before anybody asks what became of it the month of that
+    round is archived: "not there" says nothing then, so the round is not done again."""
+    del seed
+    proxy = Proxy(cluster.socket)
+    cluster.line = proxy.folder
+    server = florin.Server(florin=binary, config=DEADLINE)
+    try:
+        server.start()
+        database = cluster.database_for(server.data)
+        shop = Shop(server)
+        wallet = shop.customers[0]
+
+        def archive():
+            cluster.sql("DELETE FROM florin.rounds WHERE number = (SELECT round_count FROM "
+                        "florin.books); UPDATE florin.extent SET archived = "
+                        "(SELECT last_record + 1 FROM florin.books)", database)
+
+        def pay(client):
+            return client.post("/v1/deposits", {"wallet": wallet, "amount": 7,
+                                                "bank_transaction_id": "archived"}, key="archived")
+
+        with server.client(timeout=PATIENCE) as client:
+            before = client.get(f"/v1/wallets/{wallet}")["balance"]
+            proxy.set_trap("COMMIT", "after", archive)
+            answer = pay(client)
+            report.check("cut behind COMMIT", proxy.wait(30))
+            report.equal("nobody can know", (answer.status, answer.get("code")), (503, "busy"))
+            report.equal("paid once", client.get(f"/v1/wallets/{wallet}")["balance"], before + 7)
+            again = pay(client)
+            report.check("its key tells", again.status == 201 and again.replayed, repr(again))
+    finally:
+        cluster.line = cluster.socket
+        proxy.close()
+        server.discard()
+
+
 def killed_around_commit(report, binary, cluster, seed):
     """kill -9 of every backend, and of the whole server, right before COMMIT gets there and right
     behind it, before anybody hears of it."""
@@ -187,9 +224,9 @@ def killed_around_commit(report, binary, cluster, seed):
 
 # Of a round that pays: where florin is killed, in the order in which they are sent.
 STEPS = [("TURN", "before"), ("BEGIN", "before"), ("WALLETS_LOCKED", "before"),
-         ("WALLETS_LOCKED", "after"), ("PAY_WALLETS", "before"), ("ADD_RECORDS", "before"),
+         ("WALLETS_LOCKED", "after"), ("PAY_FEW_WALLETS", "before"), ("ADD_RECORDS", "before"),
          ("ADD_POSTINGS", "before"), ("ADD_IDEMPOTENCY", "before"), ("CHANGE_BOOKS", "before"),
-         ("COMMIT", "before"), ("COMMIT", "after"), ("TURN_BACK", "before")]
+         ("COMMIT", "before"), ("COMMIT", "after"), ("LEAVE", "before")]
 
 
 def killed_at_each_step(report, binary, cluster, seed):

@@ -81,9 +81,9 @@ def silent_lines(report, binary, seed, server):
     server.line = proxy.folder
     try:
         killer = Patient(report, binary, seed, server)
-        killer.play_faults([("silent before COMMIT", silence("PAY_WALLETS"), 1),
+        killer.play_faults([("silent before COMMIT", silence("PAY_FEW_WALLETS"), 1),
                             ("silent at COMMIT", silence("COMMIT"), 1),
-                            ("silent behind COMMIT", silence("POSITION"), 1)])
+                            ("silent behind COMMIT", silence("LEAVE"), 1)])
     finally:
         server.line = server.socket
         proxy.close()

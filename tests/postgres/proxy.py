@@ -15,14 +15,28 @@ SQL_H = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 
 def statements():
-    """Names of the engine's statements, in the order of their numbers."""
+    """Names of the engine's statements, in the order of their numbers; those that go to each
+    partition stand there four times."""
     with open(SQL_H, encoding="utf-8") as file:
-        return re.findall(r"^    SQL_(\w+),", file.read(), re.MULTILINE)
+        found = re.findall(r"^    SQL_(?:(\w+)|OF_PARTS\(SQL_(\w+)\)),", file.read(), re.MULTILINE)
+    return [name for one, each in found for name in ([one] if one else [each] * 4)]
 
 
 def bind_of(statement):
-    """The end of a Bind message for a prepared statement: the portal without a name, the name."""
-    return b"\0s%d\0" % statements().index(statement)
+    """The end of a Bind message for a prepared statement, the portal without a name and the name:
+    one, or one for each partition."""
+    numbers = [number for number, name in enumerate(statements()) if name == statement]
+    if not numbers:
+        raise ValueError(f"there is no statement {statement}")
+    return re.compile(b"|".join(b"\0s%d\0" % number for number in numbers))
+
+
+def place_of(pattern, data):
+    """Where it begins in the data, or -1. Patterns are bytes, or what `bind_of` gives."""
+    if isinstance(pattern, bytes):
+        return data.find(pattern)
+    found = pattern.search(data)
+    return -1 if found is None else found.start()
 
 
 class Proxy:
@@ -91,10 +105,10 @@ class Proxy:
                     if self.forged is not None:
                         data = data.replace(*self.forged)
                     trap = self.trap
-                    at = (tail + data).find(trap[0]) - len(tail) if trap is not None else -1
-                    if trap is not None and at + len(tail) >= 0:
+                    place = place_of(trap[0], tail + data) if trap is not None else -1
+                    if place >= 0:
                         self.trap = None
-                        self.spring(client, server, data, at, *trap[1:])
+                        self.spring(client, server, data, place - len(tail), *trap[1:])
                         return
                     tail = data[-16:]
                     server.sendall(data)

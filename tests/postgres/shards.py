@@ -29,15 +29,22 @@ class Shards:
             one.setting("max_prepared_transactions", "20")
             one.crash()
 
+        self.replicas = {}  # place -> the clusters that its replicas are
         self.books = {}  # data folder of a further node -> that of whose books it serves
         self.lines = {}  # data folder -> the folders of sockets in front of the clusters
 
     def setting(self, data):
         key = self.books.get(data, data)
         lines = self.lines.get(data, [one.socket for one in self.clusters])
-        return [{"name": NAMES[i],
-                 "url": one.url(one.database_for(key)).replace(one.socket, lines[i])}
-                for i, one in enumerate(self.clusters)]
+        hosts = [",".join([lines[i]] + [other.socket for other in one.beside])
+                 for i, one in enumerate(self.clusters)]
+        found = [{"name": NAMES[i],
+                  "url": one.url(one.database_for(key)).replace(one.socket, hosts[i])}
+                 for i, one in enumerate(self.clusters)]
+        for place, standbys in self.replicas.items():
+            name = self.clusters[place].database_for(key)
+            found[place]["replicas"] = [one.url(name) for one in standbys]
+        return found
 
     def sql(self, place, text, key):
         one = self.clusters[place]

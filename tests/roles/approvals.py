@@ -297,6 +297,50 @@ def revoked(report, server):
     report.equal("once", money(world, "bob"), 1000 + 1001)
 
 
+def demoted(report, server):
+    """Who asked must still be allowed to when it is decided: roles may have changed meanwhile."""
+    world = World(server, report)
+    teller = server.key("teller")
+    ann, bob, admin = world.wallets["ann"], world.wallets["bob"], world.admin
+    for _ in range(4):
+        world.deposit("ann")
+    with server.client(teller["secret"]) as client:
+        asked = {name: client.post(path, body).json["id"] for name, path, body in (
+            ("transfer", "/v1/transfers", {"from": ann, "to": bob, "amount": 1001}),
+            ("deposit", "/v1/deposits", {"wallet": bob, "amount": 1001,
+                                         "bank_transaction_id": "teller"}),
+            ("paid", "/v1/withdrawals", {"wallet": ann, "amount": 1001,
+                                         "bank_transaction_id": "teller-out"}),
+            ("asked for", "/v1/withdrawals", {"wallet": ann, "amount": 1001}))}
+    admin_asked = admin.post("/v1/transfers", {"from": ann, "to": bob, "amount": 1002}).json["id"]
+    server.config = {**server.config, "separate_duties": True,
+                     "roles": role_of_tellers("deposits:write", "withdrawals:write")}
+    server.restart()
+    approver = server.client(server.key("operator")["secret"])
+    done = {name: approver.post(f"/v1/approvals/{id}/approve", {}) for name, id in
+            {**asked, "admin": admin_asked}.items()}
+    report.equal("what the role lost is refused, what it kept is done", {
+        name: (answer.status, answer.get("status"), answer.get("refusal", {}).get("code"))
+        for name, answer in done.items()}, {
+            "transfer": (200, "refused", "forbidden"), "deposit": (200, "approved", None),
+            "paid": (200, "refused", "forbidden"), "asked for": (200, "approved", None),
+            "admin": (200, "refused", "forbidden")}, done)
+    said = done["transfer"]["refusal"]
+    report.check("with a sentence that says whose", said.get("key") == teller["id"]
+                 and "may not do it any more" in said["detail"], said)
+    report.equal("a read says so", approver.get(f"/v1/approvals/{asked['transfer']}").json,
+                 done["transfer"].json)
+    report.equal("and nothing moved but what was allowed", money(world, "bob"), 1000 + 1001)
+    server.config = {**server.config, "roles": {}}
+    server.restart()
+    gone = approver.get("/v1/approvals?status=refused")
+    report.equal("a role that is gone changes nothing of it", len(gone.json["items"]), 3)
+
+
+def role_of_tellers(*permissions):
+    return {"teller": {"number": 16, "permissions": ["wallets:read", *permissions]}}
+
+
 def at_once(report, server):
     """Many decide about one request at the same time: one decision counts, and money moves once."""
     world = World(server, report)
@@ -363,6 +407,9 @@ def run_all(suite, binary):
                                    ("lists", lists_of_approvals, RULES),
                                    ("batches", batches, RULES), ("restarts", restarts, RULES),
                                    ("expiry", expiry, brief), ("revoked", revoked, RULES),
+                                   ("demoted", demoted, {**RULES, "roles": role_of_tellers(
+                                       "deposits:write", "withdrawals:write",
+                                       "withdrawals:settle", "transfers:write")}),
                                    ("at once", at_once, RULES),
                                    ("command line", command_line, None)):
         lives.run(report, name, function, binary, config)

@@ -161,12 +161,70 @@ def tiers(report, server):
                 2000, 2001)
 
 
+def shown(report, server):
+    """What may be spent, and what is used of it, as anybody who sees the wallet is told."""
+    world = World(server, report)
+    ann, shop = (f"/v1/wallets/{world.wallets[owner]}" for owner in ("ann", "shop"))
+
+    def limits(path=ann):
+        answer = world.admin.get(f"{path}/limits")
+        report.equal("limits are shown", (answer.status, answer.get("wallet")),
+                     (200, path.split("/")[-1]), answer)
+        return answer
+
+    def periods():
+        return {one["period"]: (one["limit"], one.get("spent"), one["left"])
+                for one in limits()["limits"]}
+
+    report.equal("nothing is spent", periods(), {
+        "transaction": (500, None, 500), "day": (1000, 0, 1000), "month": (1500, 0, 1500)})
+    world.transfer("ann", "bob", 300)
+    hold = world.admin.post("/v1/holds", {"wallet": world.wallets["ann"],
+                                          "merchant": world.wallets["shop"], "amount": 450})["id"]
+    report.equal("transfers and holds are", periods(), {
+        "transaction": (500, None, 500), "day": (1000, 750, 250), "month": (1500, 750, 750)})
+    world.admin.post(f"/v1/holds/{hold}/void", {})
+    report.equal("what is voided is not", periods()["day"], (1000, 300, 700))
+    answer = limits()
+    days = {one["period"]: one["ends_at"] for one in answer["limits"] if "ends_at" in one}
+    report.check("a day ends at midnight, a month with its last day",
+                 days["day"][10:] == "T00:00:00.000Z" and days["month"][7:] == "-01T00:00:00.000Z"
+                 and answer["at"] < days["day"] <= days["month"], answer)
+    report.equal("of whom", (answer["kind"], answer["currency"], answer["tier"]),
+                 ("customer", "USD", 0))
+    report.equal("tiers", answer["tiers"], [
+        {"per_transaction": 500, "per_day": 1000, "per_month": 1500},
+        {"tier": 2, "per_day": 400}])
+    report.equal("others have none", (limits(shop)["limits"], limits(shop)["tiers"]), ([], []))
+    world.admin.patch(ann, {"tier": 2, "reason": "a friend"})
+    report.equal("another tier, and less than was spent is left", periods(),
+                 {"day": (400, 300, 100)})
+    world.transfer("ann", "bob", 100)
+    report.equal("nothing is left", periods(), {"day": (400, 400, 0)})
+    said = server.command_line("wallet", "limits", world.wallets["ann"], environment={
+        "FLORIN_URL": f"http://127.0.0.1:{server.port}", "FLORIN_KEY": server.admin_secret})
+    report.check("the command line says it, too", said.returncode == 0 and
+                 said.stdout.split("\n")[1].split()[:5] == ["day", "4.00", "USD", "4.00", "USD"],
+                 said.stdout + said.stderr)
+    missing = world.admin.get(f"/v1/wallets/{matrix.another(world.wallets['ann'])}/limits")
+    report.equal("no such wallet", (missing.status, missing.code), (404, "not_found"))
+    server.stop()
+    server.start()
+    world.admin.close()
+    report.equal("a restart knows what is used", periods(), {"day": (400, 400, 0)})
+
+
+SHOWN = {"spending_limits": LIMITS["spending_limits"] + [
+    {"kind": "customer", "tier": 2, "currency": "USD", "per_day": 400}]}
+
+
 def run_all(suite, binary):
     from report import Report
     report = Report(suite)
     monthly = {"spending_limits": [{"kind": "customer", "currency": "USD", "per_month": 400}]}
     for name, function, config in (("sums", sums, LIMITS), ("given back", given_back, LIMITS),
                                    ("batches and restarts", batches_and_restarts, LIMITS),
-                                   ("months", months, monthly), ("tiers", tiers, TIERS)):
+                                   ("months", months, monthly), ("tiers", tiers, TIERS),
+                                   ("shown", shown, SHOWN)):
         lives.run(report, name, function, binary, config)
     report.finish()

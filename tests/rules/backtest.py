@@ -124,7 +124,7 @@ def spans(report, server, file, third, middle):
     count = rules.written([rules.rule("third", count_in_hour=3, operations=["transfer"])])
     alone = tried(report, server, "--from", third, "--to", middle, file=count)
     report.equal("the third is the third", (alone["flagged"], alone["rules"][0]["examples"][0][
-        "sentence"]), (1, "Transfer of 75.00 USD, payment 3 within a hour."), alone)
+        "sentence"]), (1, "Transfer of 75.00 USD, payment 3 within an hour."), alone)
     return after
 
 

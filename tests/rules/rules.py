@@ -119,7 +119,7 @@ def flags(report, server):
     third = world.service.post("/v1/withdrawals", {"wallet": carl, "amount": 30})
     item = world.found(carl)[0]
     world.equal("the third", (item["rule"], item["sentence"], item["withdrawal"]),
-                ("third-in-hour", "Withdrawal of 0.30 USD, payment 3 within a hour.",
+                ("third-in-hour", "Withdrawal of 0.30 USD, payment 3 within an hour.",
                  third["id"]), item)
 
     dora = world.wallet(10_000)
@@ -377,6 +377,13 @@ def restarts(report, server):
                        in metrics, [line for line in metrics.splitlines() if "rule" in line])
 
 
+def readiness(world):
+    """What /readyz says of the server, and of its rules."""
+    told = world.admin.get("/readyz")
+    return told["status"], {one["name"]: one["status"]
+                            for one in told["dependencies"]}.get("rules")
+
+
 def reload(report, server):
     """The file changes under load: no payment is lost, and every finding names its version."""
     world = World(server, report)
@@ -403,8 +410,10 @@ def reload(report, server):
     world.equal("deposits and reads go on", (world.deposit(ann, 5).status,
                                              world.admin.get(f"/v1/wallets/{ann}").status),
                 (201, 200))
+    world.equal("which is no secret", readiness(world), ("ready", "failed"))
     written([], path)
     opened = within(60, lambda: world.transfer(ann, bob, 1).status == 201)
+    world.equal("and is over", readiness(world), ("ready", None))
     before = len(world.found(ann))
     world.transfer(ann, bob, 450)
     done.set()

@@ -276,6 +276,14 @@ static enum status sim_map(struct disk_file *port, uint64_t size, const uint8_t 
     return end(file->disk, dies, file->inner->driver->map(file->inner, size, ret_bytes));
 }
 
+static enum status sim_map_over(struct disk_file *port, uint64_t offset, size_t size,
+                                void *address) {
+    struct sim_file *file = (struct sim_file *)port;
+    bool dies = begin(file->disk);
+    return end(file->disk, dies,
+               file->inner->driver->map_over(file->inner, offset, size, address));
+}
+
 static enum status sim_rename(struct disk *port, const char *from, const char *to) {
     struct sim_disk *disk = disk_of(port);
     bool dies = begin(disk);
@@ -327,6 +335,7 @@ static const struct disk_driver sim_driver = {
     .truncate = sim_truncate,
     .sync = sim_sync,
     .map = sim_map,
+    .map_over = sim_map_over,
     .rename = sim_rename,
     .remove = sim_remove,
     .sync_folder = sim_sync_folder,

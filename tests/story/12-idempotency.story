@@ -204,6 +204,11 @@ POST /v1/wallets {"owner": "anna", "currency": "USD", "kind": "customer", "credi
   same as anna
   replayed
 
+POST /v1/wallets {"owner": "anna", "currency": "USD", "metadata": {}}
+  > Idempotency-Key: wallet-anna
+  same as anna
+  replayed
+
 POST /v1/holds {"wallet": $anna.id, "merchant": $shop.id, "amount": 50, "expires_in": 604800}
   > Idempotency-Key: hold-1
   same as hold

@@ -438,6 +438,15 @@ GET /v1/wallets/$anna.id/transactions/
   404 not_found
 GET /v1/wallets/$anna.id/owner
   404 not_found
+# An id that nothing has, and not "all of them".
+GET /v1/wallets/wallet_00000000000000000000000000/transactions
+  404 not_found
+GET /v1/wallets/wallet_00000000000000000000000000/transactions?type=deposit
+  404 not_found
+GET /v1/wallets/wallet_00000000000000000000000000
+  404 not_found
+GET /v1/withdrawals?wallet=wallet_00000000000000000000000000
+  200 {"items": []}
 GET /V1/wallets
   404 not_found
 

@@ -18,6 +18,7 @@ GET /v1/wallets/{id}:
 PATCH /v1/wallets/{id}: status credit_limit tier metadata reason
 GET /v1/wallets/{id}/transactions: type from to limit cursor
 GET /v1/wallets/{id}/balance: at
+GET /v1/wallets/{id}/limits:
 POST /v1/deposits: wallet! amount! bank_transaction_id! currency reference metadata
 POST /v1/withdrawals: wallet! amount! bank_transaction_id currency reference metadata
 GET /v1/withdrawals: wallet status bank_transaction_id from to limit cursor
@@ -61,6 +62,11 @@ POST /v1/queue/{id}/reset: to! reason!
 POST /v1/queue/{id}/skip: record! reason!
 GET /v1/dead-letters:
 POST /v1/dead-letters/{id}/retry:
+GET /v1/webhooks:
+POST /v1/webhooks/{id}/resume: reason!
+POST /v1/webhooks/{id}/pause: reason!
+POST /v1/webhooks/{id}/skip: event! reason!
+POST /v1/webhooks/{id}/replay: from! reason!
 GET /healthz:
 GET /readyz:
 GET /metrics:

@@ -23,7 +23,7 @@ CODES = {
     "currency_mismatch": 422, "same_wallet": 422, "not_a_merchant": 422, "not_a_purchase": 422,
     "refund_exceeds_purchase": 422, "capture_exceeds_hold": 422, "balance_limit_exceeded": 422,
     "idempotency_key_reused": 422, "rate_limited": 429, "internal": 500, "busy": 503,
-    "storage_full": 507,
+    "storage_full": 507, "unconfirmed": 504,
 }
 
 

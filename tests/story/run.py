@@ -19,6 +19,7 @@ import os
 import shlex
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -32,6 +33,7 @@ from report import Report  # noqa: E402
 from schema import Description  # noqa: E402
 
 AT_ONCE = 3
+STORY_WAIT_S = 90.0  # for an answer: a sanitized server examines all of its books, say
 
 
 class Failure(Exception):
@@ -94,7 +96,7 @@ class Story:
 
     def connection(self):
         if self.client is None:
-            self.client = Client(self.server.port)
+            self.client = Client(self.server.port, timeout=STORY_WAIT_S)
         self.client.secret = self.secret()
         return self.client
 
@@ -181,7 +183,7 @@ class Story:
 
     def read_description(self):
         """Again after each start, since it names the currencies of the configuration."""
-        with Client(self.server.port) as client:
+        with Client(self.server.port, timeout=STORY_WAIT_S) as client:
             self.description = Description(client.get("/openapi.json").json)
 
     def step_restart(self, _):
@@ -249,7 +251,10 @@ def play_one(suite, binary, path):
     report = Report(suite)
     began = time.monotonic()
     with contextlib.redirect_stdout(printed):
-        Story(path, binary, report).play()
+        try:
+            Story(path, binary, report).play()
+        except Exception:  # it is this story's failure, and the others shall still be told
+            report.fail(os.path.basename(path), traceback.format_exc())
         if not report.failed:
             print(f"{suite}: {os.path.basename(path)} ({time.monotonic() - began:.1f} s)")
     return report, printed.getvalue()

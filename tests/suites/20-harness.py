@@ -41,7 +41,7 @@ def play(stories, bug=""):
         sys.executable,
         os.path.join(TESTS, "story", "run.py"), "--florin",
         os.path.join(TESTS, "model", "serve.py"), *paths
-    ], capture_output=True, text=True, timeout=120, env=environment, check=False)
+    ], capture_output=True, text=True, timeout=600, env=environment, check=False)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr
 
@@ -51,7 +51,7 @@ def live_one(bug, seed):
         sys.executable,
         os.path.join(TESTS, "model", "run.py"), "--florin",
         os.path.join(TESTS, "model", "serve.py"), "--seed", str(seed), "--steps", "500"
-    ], capture_output=True, text=True, timeout=120, env=dict(os.environ, NAIVE_BUG=bug),
+    ], capture_output=True, text=True, timeout=600, env=dict(os.environ, NAIVE_BUG=bug),
                           check=False)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     return last.endswith(" 0 failed") and done.returncode == 0, done.stdout + done.stderr

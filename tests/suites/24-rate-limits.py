@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(TESTS, "lib")]
 
 import florin  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 ITEM = re.compile(r'"([a-z-]+)";([a-z])=(\d+);([a-z])=(\d+)')
 LIMITED = re.compile(r'florin_requests_limited_total\{limit="([a-z-]+)"\} (\d+)')
@@ -236,8 +237,42 @@ def a_quiet_one_beside(report, binary):
         report.check("the quiet one is quick", sorted(spans)[20] < 0.05, spans)
 
 
+def delayed(server):
+    page = server.client().get("/metrics").body.decode()
+    return int(re.search(r"^florin_http_answers_delayed_total (\d+)", page, re.M).group(1))
+
+
+def shared_by_a_proxy(report, binary):
+    """Who is refused again and again is not read for a while, unless others ask over the same
+    connection."""
+    limits = {"rate_limits": [{"per": "key", "role": "service", "requests": 1, "seconds": 3600,
+                               "burst": 1}]}
+    for proxies in ([], ["127.0.0.0/8"]):
+        config = {**limits, "trusted_proxies": proxies} if proxies else limits
+        with florin.serving(florin=binary, config=config) as server:
+            noisy, quiet = server.key("service")["secret"], server.key("service")["secret"]
+            with server.client(noisy) as client:
+                for forwarded in ("192.0.2.1", "192.0.2.2"):
+                    flood = client.head("GET", "/v1/wallets", {"X-Forwarded-For": forwarded}, None)
+                    client.send(flood * 300)  # more than the bucket has of patience
+                    answers = [client.receive("GET") for _ in range(300)] if proxies else []
+                if proxies:
+                    report.equal("all are refused, with a time", (
+                        {a.status for a in answers}, all(a.headers["retry-after"] for a in answers)
+                    ), ({429}, True))
+                    other = client.request("GET", "/v1/wallets", headers={
+                        "Authorization": f"Bearer {quiet}", "X-Forwarded-For": "192.0.2.3"})
+                    report.equal("somebody else on that connection comes in", other.status, 200)
+                    report.equal("nobody was made to wait", delayed(server), 0)
+                else:
+                    report.check("alone on his connection he waits",
+                                 within(30, lambda: delayed(server) > 0), delayed(server))
+                    with server.client(quiet) as client:
+                        report.equal("and others do not", client.get("/v1/wallets").status, 200)
+
+
 TESTS_ALL = (nothing_set, a_key, a_burst, roles_and_keys, classes_and_own_roles, batches, strangers,
-             a_quiet_one_beside)
+             a_quiet_one_beside, shared_by_a_proxy)
 
 report = Report("rate limits")
 for test in TESTS_ALL:

@@ -21,6 +21,11 @@ import rules  # noqa: E402
 WITH_NODE = os.path.join(ROOT, "tools", "with_node.sh")
 MODULES = os.path.join(ROOT, "build", "web-tests")
 
+# For wallets of merchants alone, so that nobody else is stopped.
+LIMITS = [{"kind": "merchant", "currency": "USD", "per_transaction": 75_000, "per_day": 100_000,
+           "per_month": 1_000_000},
+          {"kind": "merchant", "tier": 2, "currency": "USD", "per_day": 500_000}]
+
 # What the shop does hits none of them, only what is made to be reviewed.
 RULES = [
     rules.rule("large-transfer", "hold", amount=40_000, percent_of_available=10,
@@ -75,8 +80,12 @@ def make_shop(client):
     post(client, "/v1/holds", {"wallet": customer, "merchant": merchant, "amount": 4200,
                                "order": "order-1008"})
     post(client, "/v1/withdrawals", {"wallet": customer, "amount": 1500})
-    return {"owner": owner, "customer": customer, "friend": friend, "merchant": merchant,
-            "purchase": purchase, "order": "order-1007"}
+    bakery = post(client, "/v1/wallets",
+                  {"owner": "bakery", "currency": "USD", "kind": "merchant"})["id"]
+    post(client, "/v1/purchases", {"wallet": customer, "merchant": bakery, "amount": 150_000})
+    post(client, "/v1/withdrawals", {"wallet": bakery, "amount": 62_500})
+    return {"bakery": bakery, "owner": owner, "customer": customer, "friend": friend,
+            "merchant": merchant, "purchase": purchase, "order": "order-1007"}
 
 
 def make_anomalies(client, service, shop):
@@ -117,7 +126,7 @@ def main():
         skip("there is no chromium here")
     install_driver()
     config = {**rules.config(RULES), "roles": OWN_ROLES, "alarm_stops_payments": 1,
-              "recount_mib_per_s": 0}
+              "spending_limits": LIMITS, "recount_mib_per_s": 0}
     with serving(config=config) as server:
         client = Client(server.port, server.admin_secret)
         shop = make_shop(client)

@@ -34,6 +34,8 @@ if os.environ.get("FLORIN_SANITIZED"):
     report.run("cut lines, sanitized", faults.cut_lines, os.environ["FLORIN_SANITIZED"], CLUSTER,
                SEED)
 report.run("failing behind COMMIT", faults.failing_behind_commit, BINARY, CLUSTER, SEED)
+report.run("archived before it was looked up", faults.archived_before_looked_up, BINARY, CLUSTER,
+           SEED)
 report.run("killed around COMMIT", faults.killed_around_commit, BINARY, CLUSTER, SEED)
 report.run("a stopped node", faults.stopped_node, BINARY, CLUSTER, SEED)
 report.run("two nodes", faults.two_nodes, BINARY, CLUSTER, SEED)

@@ -71,11 +71,38 @@ def constraints(report):
             "held below zero": {"status": 0, "balance": 5, "held": -1, "credit": 0},
             "closed with money": {"status": 2, "balance": 1, "held": 0, "credit": 0},
             "beyond 2^53": {"status": 0, "balance": 2**53, "held": 0, "credit": 0}}.items():
-        try:
-            CLUSTER.sql(wallet.format(**values), database)
-            report.fail(name, "was accepted")
-        except RuntimeError as error:
-            report.check(name, "violates check constraint" in str(error), str(error))
+        is_refused(report, name, wallet.format(**values), database)
+    CLUSTER.sql(wallet.format(status=0, balance=5, held=5, credit=0), database)
+    for change in ("slot = 1024", "slot = -1", "id = '\\x00'", "kind = 2", "status = 3",
+                   "tier = 16", "balance = -9007199254740992", "held = 6",
+                   "credit_limit = 9007199254740992", "credit_limit = -1", "version = 0",
+                   "transaction_count = -1", "spent_day_sum = -1, spent_month_sum = -1",
+                   "spent_day_sum = 2, spent_month_sum = 1"):
+        is_refused(report, change, f"UPDATE florin.wallets SET {change}", database)
+    CLUSTER.sql("UPDATE florin.wallets SET balance = 0, held = 0, status = 2", database)
+    for change in ("is_the_one = false", "id = '\\x00'", "seal_key = '\\x00'",
+                   "hold_open_count = -1", "chain = '\\x00'", "first_chain = '\\x00'",
+                   "number_slack = 16777215", "alarm = '\\x00'", "shard = 'A b'",
+                   "shard_number = 16", "heads_lag = -1"):
+        is_refused(report, f"books: {change}", f"UPDATE florin.books SET {change}", database)
+    round_row = ("INSERT INTO florin.rounds VALUES ({number}, decode(repeat('00', {token}), "
+                 "'hex'), 1, 200000, {count}, decode(repeat('00', {chain}), 'hex'))")
+    whole = {"number": 1, "token": 16, "count": 1, "chain": 32}
+    for name, value in (("number", 0), ("token", 15), ("count", 0), ("chain", 31)):
+        is_refused(report, f"rounds: {name} {value}",
+                   round_row.format(**{**whole, name: value}), database)
+    CLUSTER.sql(round_row.format(**whole), database)
+    valid = CLUSTER.sql("SELECT bool_and(convalidated) FROM pg_constraint WHERE conname IN "
+                        "('is_sound', 'are_sound')", database)
+    report.equal("and holds for what was there before", valid, "t")
+
+
+def is_refused(report, name, text, database):
+    try:
+        CLUSTER.sql(text, database)
+        report.fail(name, "was accepted")
+    except RuntimeError as error:
+        report.check(name, "violates check constraint" in str(error), str(error))
 
 
 def way_back_in(report):

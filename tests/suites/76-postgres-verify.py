@@ -91,7 +91,8 @@ def chain_again(database):
         text.append(f"UPDATE florin.rounds SET number = {counted}, chain = '\\x{whole.hex()}' "
                     f"WHERE number = {number}")
     text.append(f"UPDATE florin.books SET chain = '\\x{whole.hex()}', round_count = {counted}, "
-                f"record_count = {len(records)}")
+                f"record_count = {len(records)}, heads_record = (SELECT max(number) FROM "
+                "florin.records)")
     CLUSTER.sql("; ".join(text), database)
 
 
@@ -141,8 +142,8 @@ EDITS = {
     "another key": "UPDATE idempotency SET key = decode(repeat('ab', 16), 'hex') WHERE record = "
                    "(SELECT max(record) FROM idempotency)",
     "a bank id": "DELETE FROM bank_ids WHERE bank_id = 'b2'",
-    "a slot's head": "UPDATE slots SET chain = decode(repeat('ab', 32), 'hex') WHERE "
-                     "record_count > 0",
+    "a slot's head": "UPDATE slots SET chain = decode(repeat('ab', 32), 'hex')",
+    "how far heads have come": "UPDATE books SET heads_record = last_record",
     "a record's column": "UPDATE records SET type = 4 WHERE type = 3",
     "a record's principal": "UPDATE records SET principal = 'somebody'",
     "a record's slot": "UPDATE records SET slot = (slot + 1) % 1024 WHERE type = 3",

@@ -126,6 +126,27 @@ def short_partitions(database, seconds):
                     f"interval '{span} s') * 1000)::bigint)", database)
 
 
+def statistics(report):
+    """Nodes see to it that the planner knows what lies in parents and in new partitions, which
+    autovacuum leaves alone, or comes to late."""
+    with florin.serving() as server, server.client() as client:
+        database = CLUSTER.database_for(server.data)
+        anna, shop = two_wallets(client)
+        client.post("/v1/purchases", {"wallet": anna, "merchant": shop, "amount": 1}, key="counted")
+        known = ("SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'florin'::regnamespace "
+                 "AND c.relname IN ('records', 'postings', 'rounds', 'idempotency', 'wallets') AND "
+                 "EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = 'florin' AND "
+                 "s.tablename = c.relname AND s.inherited)")
+        parts = ("SELECT count(DISTINCT tableoid) FROM florin.records r WHERE NOT EXISTS (SELECT "
+                 "FROM pg_stats s WHERE s.schemaname = 'florin' AND "
+                 "s.tablename = (SELECT relname FROM pg_class c WHERE c.oid = r.tableoid))")
+        tidy = "SELECT florin.tidy((extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+        report.equal("it is done once a day", CLUSTER.sql(f"{tidy}; {known}", database), "t\n0")
+        CLUSTER.sql("UPDATE florin.extent SET analysed_ms = analysed_ms - 86400001", database)
+        report.equal("parents are analysed", CLUSTER.sql(f"{tidy}; {known}", database), "t\n5")
+        report.equal("and their partitions", CLUSTER.sql(parts, database), "0")
+
+
 def boundary(report):
     server = florin.Server(florin=BINARY)
     database = CLUSTER.database_for(server.data)
@@ -243,7 +264,7 @@ def views(report):
         "= 'florin'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT "
         "EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')",
         database)
-    # The keys of idempotency are unique within each partition; privileges are a list of grants.
+    # A key of idempotency may stand there again when its time is over; privileges are grants.
     report.equal("rows are told apart in every relation", loose, "idempotency privileges")
     wild = CLUSTER.sql(
         "SELECT string_agg(c.relname || '.' || a.attname, ' ') FROM pg_class c JOIN pg_attribute a "
@@ -252,6 +273,58 @@ def views(report):
         "'held', 'status', 'chain', 'token', 'id') AND NOT EXISTS (SELECT FROM pg_constraint k "
         "WHERE k.conrelid = c.oid AND k.contype = 'c' AND a.attnum = ANY (k.conkey))", database)
     report.equal("what repeats the rules is checked", wild, "postings.balance")
+
+
+def lagging_heads(report):
+    """Rows of slots lag behind the records, by so many at most. Nodes that pay in turn, one that is
+    started anew, and whoever writes these rows in between all go on with the same chains."""
+    server, other = florin.Server(florin=BINARY), florin.Server(florin=BINARY)
+    try:
+        server.start()
+        database = CLUSTER.database_for(server.data)
+        CLUSTER.databases[other.data] = database
+        other.start()
+        stand = lambda: [int(word) for word in CLUSTER.sql(  # noqa: E731
+            "SELECT b.record_count, (SELECT count(*) FROM florin.records WHERE number > "
+            "b.heads_record), (SELECT sum(record_count) FROM florin.slots) FROM florin.books b",
+            database).split("|")]
+        with server.client() as client, \
+                florin.Client(other.port, server.admin_secret, 20.0) as second:
+            anna, shop = two_wallets(client)
+            records, behind, written = stand()
+            report.check("nothing is written yet", behind == records and written == 0, stand())
+            CLUSTER.sql("UPDATE florin.books SET heads_lag = 7", database)
+            for number in range(40):
+                paid = (second if number % 3 == 0 else client).post(
+                    "/v1/transfers", {"from": anna, "to": shop, "amount": 1})
+                report.equal("paid", paid.status, 201, repr(paid))
+                records, behind, written = stand()
+                report.check("by seven at most", behind <= 7 and written == records - behind,
+                             stand())
+                if number == 20:
+                    CLUSTER.sql("SELECT florin.heads_write()", database)
+                    report.equal("all are written", stand()[1], 0)
+                if number == 30:
+                    other.restart()
+                    second.close()
+            report.check("some lag in the end", stand()[1] > 0, stand())
+            report.equal("consistent", client.get("/check-integrity?depth=full")["consistent"],
+                         True)
+        verified(report, "lagging heads", database)
+        for edit in ("chain = decode(repeat('ab', 32), 'hex')", "record_count = record_count + 1"):
+            CLUSTER.sql(f"CREATE TABLE florin.safe AS SELECT * FROM florin.slots; UPDATE "
+                        f"florin.slots SET {edit} WHERE record_count > 0", database)
+            code, said = command("verify", "--postgres", CLUSTER.url(database))
+            report.check("what was written is verified", code == 1 and "row of slot" in said, said)
+            CLUSTER.sql("UPDATE florin.slots s SET chain = o.chain, record_count = o.record_count "
+                        "FROM florin.safe o WHERE o.slot = s.slot; DROP TABLE florin.safe",
+                        database)
+        for node in (server, other):
+            report.equal("exit status", node.stop(), 0)
+            report.equal("nothing broke", node.trouble(), [], node.log()[-2000:])
+    finally:
+        server.discard()
+        other.discard()
 
 
 def serving_role(report):
@@ -338,7 +411,9 @@ total.run("open holds", open_holds)
 total.run("clock back", clock_back)
 total.run("days of keys", key_days)
 total.run("views", views)
+total.run("lagging heads", lagging_heads)
 total.run("serving role", serving_role)
 total.run("side by side", side_by_side)
+total.run("statistics", statistics)
 total.run("boundary", boundary)
 total.finish()

@@ -43,7 +43,12 @@ def there(report):
     last_use = house.last_use("support")
     report.check("which was used", last_use)
     report.equal("stops", server.stop(), 0)
-    moves.move(report, "to PostgreSQL", server, database())
+    url = database()
+    moves.move(report, "to PostgreSQL", server, url)
+    bare = CLUSTER.sql("SELECT count(*) FROM pg_inherits i WHERE i.inhparent = "
+                       "'florin.idempotency'::regclass AND NOT EXISTS (SELECT FROM pg_index x "
+                       "WHERE x.indrelid = i.inhrelid)", url.split("dbname=")[1])
+    report.equal("keys are found by an index", bare, "0")
     house.wake()
     report.equal("an unused key remembers its last use", house.last_use("support"), last_use)
     moving.compare(report, "on PostgreSQL", before, house.show())

@@ -3,10 +3,12 @@
 """Two versions of Florin side by side while the schema goes from the one's to the other's, and what
 a node asks of a server before it trusts it with money."""
 
+import datetime
 import os
 import signal
 import subprocess
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
@@ -86,7 +88,9 @@ def broken_off(report, database, load):
     child.send_signal(signal.SIGKILL)
     said(child)
     psql.end()
-    CLUSTER.sql("DROP TRIGGER gate ON florin.wallets; DROP FUNCTION florin.gate", database)
+    # Partitions go before what they are partitions of, and nodes lock the other way around.
+    CLUSTER.sql("BEGIN; LOCK TABLE florin.wallets IN ACCESS EXCLUSIVE MODE; DROP TRIGGER gate ON "
+                "florin.wallets; DROP FUNCTION florin.gate; COMMIT", database)
     filled = int(ask(FILLED, database))
     report.check("some are filled, not all", 20 <= filled < WALLETS, filled)
     report.equal("parts are counted", CLUSTER.sql(
@@ -195,6 +199,51 @@ def safe_servers(report):
         proxy.close()
 
 
+# What an operator may have made the usual of a database, for people and programs of another kind.
+DEFAULTS = ("timezone = 'Asia/Kathmandu'", "search_path = 'public'", "lock_timeout = '1ms'",
+            "datestyle = 'German, DMY'", "intervalstyle = 'sql_standard'",
+            "bytea_output = 'escape'",
+            "default_transaction_isolation = 'read committed'", "enable_indexscan = off",
+            "plan_cache_mode = 'force_custom_plan'", "jit = on", "jit_above_cost = 0",
+            "client_min_messages = 'debug1'", "xmloption = 'document'", "row_security = off")
+
+
+def strange_defaults(report):
+    """Sessions set what they rely on, whatever the database's defaults are."""
+    server = florin.Server(florin=BINARY)
+    database = CLUSTER.database_for(server.data)
+    for setting in DEFAULTS:
+        CLUSTER.sql(f"ALTER DATABASE {database} SET {setting}", "postgres")
+    server.start()
+    try:
+        with server.client() as client:
+            ids = [client.post("/v1/wallets", {"owner": kind, "currency": "USD",
+                                               "kind": kind})["id"]
+                   for kind in ("customer", "merchant")]
+            client.post("/v1/deposits", {"wallet": ids[0], "amount": 100,
+                                         "bank_transaction_id": "b\\1"})
+            paid = client.post("/v1/purchases", {"wallet": ids[0], "merchant": ids[1], "amount": 9,
+                                                 "order": "o\\'1"}, key="k")
+            report.equal("a payment", paid.status, 201, repr(paid))
+            moment = datetime.datetime.fromisoformat(paid["created_at"].replace("Z", "+00:00"))
+            off = abs(moment.timestamp() - time.time())
+            report.check("times are in UTC", off < 300, paid["created_at"])
+            report.check("a key is known", client.post(
+                "/v1/purchases", {"wallet": ids[0], "merchant": ids[1], "amount": 9,
+                                  "order": "o\\'1"}, key="k").replayed)
+            listed = client.get(f"/v1/wallets/{ids[0]}/transactions?from=" + paid["created_at"])
+            report.equal("lists by time", [item["id"] for item in listed["items"]], [paid["id"]])
+            report.equal("lists by order", [item["id"] for item in client.get(
+                "/v1/transactions?order=o%5C'1")["items"]], [paid["id"]])
+            check = client.get("/check-integrity?depth=full")
+            report.check("consistent", check.get("consistent") is True, repr(check))
+        report.equal("exit status", server.stop(), 0)
+        report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+        verified(report, "strange defaults", BINARY, database)
+    finally:
+        server.discard()
+
+
 def few_connections(report):
     small = cluster.Cluster()
     try:
@@ -216,5 +265,6 @@ if os.path.exists(NEXT):
 else:
     total.skip("neighbours", f"{NEXT} was not built: tools/build.sh release all")
 total.run("safe servers", safe_servers)
+total.run("strange defaults", strange_defaults)
 total.run("few connections", few_connections)
 total.finish()

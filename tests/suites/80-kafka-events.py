@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in (
 
 import broker  # noqa: E402
 import florin  # noqa: E402
+import payments  # noqa: E402
 import rules  # noqa: E402
 import schema  # noqa: E402
 from report import Report  # noqa: E402
@@ -30,43 +31,11 @@ def config(**more):
                       "commands": False, "work": False, **more}}
 
 
-class World:
+class World(payments.Payments):
     """A server, two wallets, and how many changes each has seen."""
     def __init__(self, settings=None, **more):
-        self.server = florin.Server(BINARY, config={**config(**more), **(settings or {})}).start()
-        self.key = self.server.admin_secret
-        self.versions = {}
-        self.number = 0
-        self.payer = self.open("ann", "customer")
-        self.shop = self.open("shop", "merchant")
-
-    def post(self, path, body, expect=(200, 201)):
-        with self.server.client(self.key) as client:
-            answer = client.post(path, body)
-        if answer.status not in expect:
-            raise AssertionError(f"{path}: {answer}")
-        return answer.json
-
-    def open(self, owner, kind):
-        wallet = self.post("/v1/wallets", {"owner": owner, "currency": "EUR", "kind": kind})["id"]
-        self.versions[wallet] = 1
-        return wallet
-
-    def touched(self, *wallets):
-        for wallet in wallets:
-            self.versions[wallet] += 1
-
-    def deposit(self, amount):
-        self.number += 1
-        self.post("/v1/deposits", {"wallet": self.payer, "amount": amount,
-                                   "bank_transaction_id": f"B{self.number}"})
-        self.touched(self.payer)
-
-    def purchase(self, amount):
-        made = self.post("/v1/purchases", {"wallet": self.payer, "merchant": self.shop,
-                                           "amount": amount})
-        self.touched(self.payer, self.shop)
-        return made["id"]
+        super().__init__(florin.Server(BINARY, config={**config(**more), **(settings or {})}))
+        self.begin()
 
 
 def events_of(versions, topic=TOPIC, timeout=60.0):
@@ -126,22 +95,7 @@ def traces(report):
 def every_kind(report):
     world = World()
     world.deposit(1000)
-    purchase = world.purchase(300)
-    world.post("/v1/refunds", {"purchase": purchase, "amount": 100})
-    world.touched(world.payer, world.shop)
-    other = world.open("bob", "customer")
-    world.post("/v1/transfers", {"from": world.payer, "to": other, "amount": 10})
-    world.touched(world.payer, other)
-    hold = world.post("/v1/holds", {"wallet": world.payer, "merchant": world.shop, "amount": 50})
-    world.touched(world.payer)
-    world.post(f"/v1/holds/{hold['id']}/capture", {"amount": 20, "final": False})
-    world.touched(world.payer, world.shop)
-    world.post(f"/v1/holds/{hold['id']}/void", {})
-    world.touched(world.payer)
-    pending = world.post("/v1/withdrawals", {"wallet": world.payer, "amount": 30})
-    world.touched(world.payer)
-    world.post(f"/v1/withdrawals/{pending['id']}/fail", {"reason": "no such account"})
-    world.touched(world.payer)
+    purchase, other = world.of_each_kind()
     short = world.post("/v1/holds", {"wallet": world.payer, "merchant": world.shop, "amount": 5,
                                      "expires_in": 1})
     world.touched(world.payer, world.payer)  # opened, and expired soon
@@ -361,12 +315,13 @@ def killed_while_publishing(report):
     world.server.stop()
 
 
-report = Report("kafka events")
-report.run("every kind", every_kind)
-report.run("traces", traces)
-report.run("findings", findings)
-report.run("not delivered", delivered_not)
-report.run("broker away", broker_away)
-report.run("destroyed before told", destroyed_before_told)
-report.run("killed while publishing", killed_while_publishing)
-report.finish()
+def main():
+    report = Report("kafka events")
+    for step in (every_kind, traces, findings, delivered_not, broker_away, destroyed_before_told,
+                 killed_while_publishing):
+        report.run(step.__name__.replace("_", " "), step)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -144,8 +144,8 @@ def depths(report, name, server, client, wallets):
             report.equal(f"{name}: full", [full["consistent"], full["depth"]], [True, "full"], full)
             names = {check["check"] for check in full["checked"]}
             report.check(f"{name}: what is looked at", names >= {
-                "balances", "postings", "held", "refunds", "versions", "wallets", "chain"} and
-                ("idempotency" in names or name == "row"), full)
+                "balances", "postings", "held", "refunds", "versions", "wallets", "chain",
+                "idempotency"}, full)
             for wallet in wallets:
                 proof = client.get(f"/v1/wallets/{wallet}/integrity")
                 report.check(f"{name}: a wallet", proof.get("consistent"), proof)
@@ -362,6 +362,71 @@ def alarms_of_system(client):
             if entry["principal"] == "system"]
 
 
+UNREAD = ("wallets", "postings", "records", "holds", "withdrawals", "refunds", "bank_ids",
+          "idempotency", "rounds", "slots")
+
+
+def prove(server, wallet):
+    with server.client(timeout=60) as client:
+        client.get(f"/v1/wallets/{wallet}/integrity")
+
+
+def locked(report, server, client, database, name, wallet):
+    """While nobody can read a wallet or a record the quick check answers: it needs none of them,
+    so it does not depend on how many there are."""
+    locker = Psql(database, name, "; ".join(
+        f"LOCK TABLE florin.{table} IN ACCESS EXCLUSIVE MODE" for table in UNREAD))
+    # More than the node has threads and connections to read with.
+    late = [threading.Thread(target=prove, args=(server, wallet)) for _ in range(8)]
+    for one in late:
+        one.start()
+    try:
+        # Were they not locked, this would not wait.
+        report.check("locked: a wallet's proof waits for them", within(30, lambda: waiting(
+            database, name, "true") >= 1) and late[0].is_alive())
+        answers = [client.get("/check-integrity") for _ in range(5)]
+        report.check("locked: the quick check reads no wallet and no record", all(
+            answer.status == 200 and answer["consistent"] for answer in answers), answers)
+        report.check("locked: and has the sums", answers[-1]["currencies"][0][
+            "wallet_balances"] == 90210, answers[-1])
+    finally:
+        locker.end()
+    for one in late:
+        one.join(60)
+    report.check("locked: until they are free", within(30, lambda: client.get(
+        f"/v1/wallets/{wallet}/integrity").status == 200))
+
+
+def unread(report, server, client, database, name):
+    """What cannot be read is not missing: while nobody is told of the wallets a check is busy, and
+    no alarm is raised."""
+    found = []
+
+    def check():
+        with server.client(timeout=120) as other:
+            found.append(other.get("/check-integrity?depth=full"))
+
+    locker = Psql(database, name, "LOCK TABLE florin.wallets IN ACCESS EXCLUSIVE MODE")
+    full = threading.Thread(target=check)
+    full.start()
+    try:
+        # Instead of its time-out: whoever waits for them is cut off, as often as he comes again.
+        report.check("unread: the check gives up", within(60, lambda: database.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()", name) is None or not full.is_alive()))
+        full.join(1)
+        report.equal("unread: and says so", [(answer.status, answer.code) for answer in found],
+                     [(503, "busy")])
+    finally:
+        locker.end()
+    full.join(60)
+    done = metric(client, "integrity_recounts_total")
+    report.check("unread: recounts go on", within(60, lambda: metric(
+        client, "integrity_recounts_total") > done))
+    report.equal("unread: nobody was alarmed", (metric(client, "integrity_alarms_total"), metric(
+        client, "integrity_consistent")), (0, 1), server.log()[-2000:])
+
+
 def postgres(report):
     import cluster  # pylint: disable=import-outside-toplevel
     database = cluster.Cluster()
@@ -371,6 +436,8 @@ def postgres(report):
         quiet(report, "row", client)
         depths(report, "row", server, client, wallets)
         name = database.database_for(server.data)
+        locked(report, server, client, database, name, wallets[0])
+        unread(report, server, client, database, name)
         balance = client.get(f"/v1/wallets/{wallets[1]}")["balance"]
         database.sql("UPDATE florin.wallets SET balance = balance + 7 WHERE owner = 'bob'::bytea",
                      name)
@@ -517,9 +584,32 @@ def versions_in_rows(report):
         report.check("row: the other wallet is right", proof_of(server, shop)["consistent"])
 
 
+def keys_in_rows(report):
+    """An idempotency key that is not its record's is a difference of the full check."""
+    import cluster  # pylint: disable=import-outside-toplevel
+    database = cluster.Cluster()
+    cluster.serve_from(database)
+    with florin.serving(florin=BINARY, config={"recount_mib_per_s": 0}) as server, \
+            server.client(timeout=60) as client:
+        ids = fill(client)
+        for number in range(3):
+            client.post("/v1/transfers", {"from": ids[0], "to": ids[1], "amount": 1},
+                        key=f"key-{number}")
+        full = client.get("/check-integrity?depth=full")
+        looked_at = {one["check"]: one["count"] for one in full["checked"]}
+        report.equal("keys: so many were looked at", [full["consistent"], looked_at["idempotency"]],
+                     [True, 3], full)
+        database.sql("DELETE FROM florin.idempotency WHERE record = (SELECT max(record) FROM "
+                     "florin.idempotency)", database.database_for(server.data))
+        full = client.get("/check-integrity?depth=full")
+        report.check("keys: one is gone", not full["consistent"] and
+                     "idempotency key" in full["message"], full)
+
+
 report.run("embedded", embedded)
 report.run("versions in the journal", versions_in_journal)
 report.run("checkpoint", checkpoint)
 report.run("postgres", postgres)
 report.run("versions in rows", versions_in_rows)
+report.run("keys in rows", keys_in_rows)
 report.finish()

@@ -23,4 +23,5 @@ def damage_of_engine(server):
                 CLUSTER.database_for(server.data))
 
 
-runpy.run_path(os.path.join(HERE, "80-kafka-events.py"), {"damage_of_engine": damage_of_engine})
+runpy.run_path(os.path.join(HERE, "80-kafka-events.py"), {"damage_of_engine": damage_of_engine},
+               run_name="__main__")

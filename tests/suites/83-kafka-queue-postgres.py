@@ -14,4 +14,4 @@ import cluster  # noqa: E402
 
 broker.need_client()  # before the database is started: this may begin another python
 cluster.serve_from(cluster.Cluster())
-runpy.run_path(os.path.join(HERE, "81-kafka-queue.py"))
+runpy.run_path(os.path.join(HERE, "81-kafka-queue.py"), run_name="__main__")

@@ -21,6 +21,7 @@ broker.need_client()  # before the database is started: this may begin another p
 
 import cluster as databases  # noqa: E402
 import florin  # noqa: E402
+import lanes  # noqa: E402
 import nodes  # noqa: E402
 import shop as shops  # noqa: E402
 from load import Load, settle  # noqa: E402
@@ -33,7 +34,8 @@ PARTITIONS = 4
 
 
 def house(**more):
-    return nodes.House(KAFKA, POSTGRES, BINARY, uuid.uuid4().hex[:8], **more)
+    return nodes.House(KAFKA, POSTGRES, BINARY, uuid.uuid4().hex[:8], session_timeout_ms=3000,
+                       **more)
 
 
 GATE = 7777  # of the database's advisory locks
@@ -105,6 +107,11 @@ def from_the_other_node(report):
         place = late.headers.get("location", "")
         report.check("with its place", place.startswith("/v1/operations/op_"), late)
         report.equal("queued", client.get(place)["status"], "queued")
+        other = home.node(work=False).start()  # which has never heard of it
+        with other.client(home.secret) as its:
+            report.equal("queued, says any node", its.get(place).json, client.get(place).json)
+            forged = place[:-1] + ("0" if place[-1] != "0" else "1")
+            report.equal("and knows a forged one", its.get(forged).code, "not_found")
         worker.start()
         done = client.get(place, headers={"Prefer": "wait=30"})
         report.equal("done later", done["status"], "done")
@@ -519,18 +526,19 @@ def begun_again(report):
 def main():
     report = Report("kafka nodes")
     quiet = resting()  # until the end
-    report.run("from the other node", from_the_other_node)
-    report.run("moving partitions", moving_partitions)
-    report.run("stopped and woken", stopped_and_woken)
-    report.run("woken with a batch", woken_with_a_batch)
-    report.run("another publisher", another_publisher)
-    report.run("commits late", commits_late, 1)
-    report.run("commits late without the turn", commits_late, 0)
-    report.run("killed behind a letter", killed_behind_a_letter)
-    report.run("engine fails", engine_fails)
-    report.run("database killed", database_killed)
-    report.run("begun again", begun_again)
-    report.run("nothing to tell", nothing_to_tell, quiet)
+    lanes.side_by_side(report, [
+        ("stopped and woken", stopped_and_woken),
+        ("another publisher", another_publisher),
+        ("commits late", commits_late, 1),
+        ("commits late without the turn", commits_late, 0),
+        ("moving partitions", moving_partitions),
+        ("woken with a batch", woken_with_a_batch),
+        ("killed behind a letter", killed_behind_a_letter),
+        ("begun again", begun_again),
+        ("engine fails", engine_fails),
+        ("from the other node", from_the_other_node),
+    ], meanwhile=[("nothing to tell", nothing_to_tell, quiet)])
+    lanes.in_turn(report, [("database killed", database_killed)])  # which is everybody's
     report.finish()
 
 

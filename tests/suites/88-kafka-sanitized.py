@@ -30,4 +30,4 @@ def stop(server, *arguments, **options):
 
 
 florin.Server.stop = stop
-runpy.run_path(os.path.join(TESTS, "suites", "81-kafka-queue.py"))
+runpy.run_path(os.path.join(TESTS, "suites", "81-kafka-queue.py"), run_name="__main__")

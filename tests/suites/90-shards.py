@@ -33,9 +33,11 @@ class World:
         self.bought, self.others = [], []
         while min(map(len, self.wallets)) < wanted:
             self.open()
-        self.shops, self.dollars, self.closed = ({}, {}, {})
-        while len(self.shops) < 2 or len(self.dollars) < 2 or len(self.closed) < 2:
+        self.shops, self.dollars, self.closed, self.closed_shops = ({}, {}, {}, {})
+        while min(map(len, (self.shops, self.dollars, self.closed, self.closed_shops))) < 2:
             self.keep(self.shops, kind="merchant")
+            closed = self.keep(self.closed_shops, kind="merchant")
+            self.client.patch(f"/v1/wallets/{closed}", {"status": "closed"})
             self.keep(self.dollars, currency="USD")
             closed = self.keep(self.closed)
             self.client.patch(f"/v1/wallets/{closed}", {"status": "closed"})
@@ -104,6 +106,9 @@ def payments(_, world):
                      (before - 40, there + 40))
         report.equal("both wallets have it at once", (world.balance(one), world.balance(two)),
                      (before - 40, there + 40))
+        for wallet in (one, two):
+            proof = world.client.get(f"/v1/wallets/{wallet}/integrity").json
+            report.equal("each wallet alone adds up", proof["consistent"], True, proof)
         again = world.transfer(one, two, 40, key=f"across-{place}")
         report.equal("a key answers again", (again.replayed, again.json["id"]),
                      (True, made.json["id"]))
@@ -146,23 +151,108 @@ def payments(_, world):
     report.check("and is not nothing", moved[0] != "0", moved)
 
 
-def refusals(_, world):
-    here, there = world.wallets[0][0], world.wallets[1][0]
-    before = world.balance(here), world.balance(there)
-    held = world.client.post("/v1/holds", {"wallet": here, "merchant": world.shops[1],
-                                           "amount": 1, "expires_in": 60}, key="held")
-    report.equal("a hold for another shard is refused", (held.status, held.code),
-                 (501, "across_shards"))
-    held = world.client.post("/v1/holds", {"wallet": here, "merchant": world.shops[1],
-                                           "amount": 1, "expires_in": 60}, key="held")
-    report.equal("and not remembered", (held.status, held.replayed), (501, False))
-    refund = world.client.post("/v1/refunds", {"purchase": world.bought[0], "amount": 1})
-    report.equal("so is a refund from there", refund.code, "across_shards", refund)
-    batch = world.client.post("/v1/batches", {"atomic": True, "operations": [
-        {"type": "transfer", "from": here, "to": world.wallets[0][1], "amount": 1},
-        {"type": "transfer", "from": there, "to": world.wallets[1][1], "amount": 1}]})
-    report.equal("and an atomic batch of payers on two shards", batch.code, "across_shards", batch)
-    report.equal("nothing moved", (world.balance(here), world.balance(there)), before)
+def holds(_, world):
+    """For merchants of another shard: captured in parts, voided, expired."""
+    for place in (0, 1):
+        payer, shop = world.wallets[place][0], world.shops[1 - place]
+        before, had = world.balance(payer), world.balance(shop)
+
+        def hold(amount, payer=payer, shop=shop, **fields):
+            return world.client.post("/v1/holds", {"wallet": payer, "merchant": shop,
+                                                   "amount": amount, "expires_in": 600, **fields})
+
+        made = hold(30, order=f"held-{place}")
+        report.equal(f"a hold on shard {place} for the other", made.status, 201, made)
+        path = f"/v1/holds/{made.json['id']}"
+        for key in ("part", "part", "rest"):
+            part = world.client.post(f"{path}/capture", {"amount": 12, "final": key != "part"},
+                                     key=f"capture-{place}-{key}")
+            report.equal("is captured", (part.status, part.json.get("credit", {}).get("account")),
+                         (201, shop), part)
+        report.equal("once for each key, on both shards",
+                     (world.balance(payer), world.balance(shop)), (before - 24, had + 24))
+        shown = world.client.get(path).json
+        held = world.client.get(f"/v1/wallets/{payer}").json["held"]
+        report.equal("and what is left is free", (shown["status"], shown["captured"], held),
+                     ("captured", 24, 0))
+        more = world.client.post(f"{path}/capture", {"amount": 1})
+        report.equal("it is over", more.code, "hold_not_open", more)
+        bought = world.client.list(f"/v1/transactions?order=held-{place}")
+        report.equal("captures are purchases with the hold's order", len(bought), 2)
+        voided = hold(5).json["id"]
+        report.equal("a hold is voided", world.client.post(f"/v1/holds/{voided}/void").status, 200)
+        short = hold(7, expires_in=1).json["id"]
+        report.check("one runs out", within(WAIT_S, lambda i=short: world.client.get(
+            f"/v1/holds/{i}").json["status"] == "expired"))
+        report.check("and its money is free", within(WAIT_S, lambda p=payer: world.client.get(
+            f"/v1/wallets/{p}").json["held"] == 0))
+        for body, code in ((world.wallets[1 - place][2], "not_a_merchant"),
+                           (world.closed_shops[1 - place], "wallet_closed"),
+                           (world.dollars[1 - place], "currency_mismatch")):
+            refused = hold(1, shop=body)
+            report.equal(f"{code} is found out there", refused.code, code, refused)
+        late = hold(9).json["id"]
+        world.client.patch(f"/v1/wallets/{shop}", {"status": "frozen"})
+        paid = world.client.post(f"/v1/holds/{late}/capture", {"amount": 4, "final": False})
+        report.equal("a frozen merchant is paid", paid.status, 201, paid)
+        stale = world.client.post(f"/v1/holds/{late}/capture", {"amount": 6})
+        report.equal("more than is left is not", stale.code, "capture_exceeds_hold", stale)
+        world.client.patch(f"/v1/wallets/{shop}", {"status": "active"})
+        batch = world.client.post("/v1/batches", {"atomic": True, "operations": [
+            {"type": "capture", "hold": late, "amount": 2, "final": False},
+            {"type": "hold", "wallet": payer, "merchant": shop, "amount": 1, "expires_in": 600},
+            {"type": "capture", "hold": late, "amount": 3}]})
+        report.equal("an atomic batch of them", (batch.status, world.client.get(
+            f"/v1/holds/{late}").json["captured"]), (200, 9), batch)
+
+
+def refunds(_, world):
+    """Decided where the purchase is, taken from a merchant of another shard."""
+    for place in (0, 1):
+        bought = world.bought[place]
+        payer, shop = world.wallets[place][0], world.shops[1 - place]
+        before, had = world.balance(payer), world.balance(shop)
+        owner = world.client.get(f"/v1/wallets/{shop}").json["owner"]
+        till = world.client.post("/v1/keys", {"name": "till", "role": "merchant",
+                                              "owner": owner}).json
+        with world.server.client(till["secret"]) as merchant:
+            made = merchant.post("/v1/refunds", {"purchase": bought, "amount": 2}, key="refund")
+            report.equal("a merchant refunds what he sold", made.status, 201, made)
+            again = merchant.post("/v1/refunds", {"purchase": bought, "amount": 2}, key="refund")
+            report.equal("once", (again.replayed, again.json.get("id")), (True, made.json["id"]),
+                         again)
+            shown = merchant.get(f"/v1/transactions/{bought}")
+            report.equal("he sees his sale", (shown.status, shown.json.get("refunded")), (200, 2),
+                         shown)
+            held = world.client.post("/v1/holds", {"wallet": payer, "merchant": shop, "amount": 3,
+                                                   "expires_in": 600}).json["id"]
+            report.equal("and captures what is held for him",
+                         merchant.post(f"/v1/holds/{held}/capture").status, 201)
+            other = world.bought[1 - place]
+            refused = merchant.post("/v1/refunds", {"purchase": other})
+            report.equal("another's sale is not there", refused.code, "not_found", refused)
+        report.equal("both wallets have it", (world.balance(payer), world.balance(shop)),
+                     (before + 2 - 3, had - 2 + 3))
+        history = world.client.get(f"/v1/wallets/{shop}/transactions").json["items"]
+        report.check("it is in the merchant's history",
+                     made.json["id"] in [item["id"] for item in history], history[:2])
+        over = world.client.post("/v1/refunds", {"purchase": bought, "amount": 4})
+        report.equal("not more than was paid", over.code, "refund_exceeds_purchase", over)
+        world.client.patch(f"/v1/wallets/{shop}", {"status": "frozen"})
+        refused = world.client.post("/v1/refunds", {"purchase": bought, "amount": 1})
+        report.equal("a frozen merchant pays nothing", refused.code, "wallet_frozen", refused)
+        world.client.patch(f"/v1/wallets/{shop}", {"status": "active"})
+        world.transfer(shop, world.wallets[place][1], world.balance(shop))
+        refused = world.client.post("/v1/refunds", {"purchase": bought, "amount": 1})
+        report.equal("nor does an empty one", refused.code, "insufficient_funds", refused)
+        world.transfer(world.wallets[1 - place][1], shop, 50)
+        version = world.client.get(f"/v1/wallets/{shop}").json["version"]
+        stale = world.client.post("/v1/refunds", {"purchase": bought, "amount": 1},
+                                  headers={"If-Match": f'"{version - 1}"'})
+        report.equal("versions are the merchant's", stale.code, "version_mismatch", stale)
+        rest = world.client.post("/v1/refunds", {"purchase": bought},
+                                 headers={"If-Match": f'"{version}"'})
+        report.equal("and the rest", (rest.status, rest.json.get("amount")), (201, 3), rest)
 
 
 def crowd(_, world):
@@ -275,7 +365,7 @@ def lists(_, world):
 def totals(_, world):
     answer = world.client.get("/check-integrity")
     found = {item["currency"]: item for item in answer.json["currencies"]}["EUR"]
-    euros = len(sum(world.wallets, [])) + len(world.others) - len(world.others) // 3
+    euros = len(sum(world.wallets, [])) + len(world.others) - len(world.others) // 4
     report.equal("the totals are those of both",
                  (answer.json["consistent"], found["deposits"], found["wallet_balances"],
                   found["wallets"], found["difference"]), (True, 2592, 2580, euros, 0), answer)
@@ -342,8 +432,10 @@ def showing(_, world):
     path = os.path.join(world.server.home, "config.json")
     said = world.server.command_line("shards", "--config", path)
     lines = said.stdout.splitlines()
-    report.equal("florin shards shows both", [line.split()[0] for line in lines],
+    report.equal("florin shards shows both", [line.split()[0] for line in lines[:3]],
                  ["shard", "a", "b"], said)
+    report.check("and how even they are", "The fullest shard" in lines[3], said)
+    lines = lines[:3]
     report.equal("and all slots", sum(int(line.split()[1]) for line in lines[1:]), 1024, said)
 
 
@@ -360,8 +452,9 @@ def starts(_, world):
                         SHARDS.clusters[1].database_for("empty"))}]}, "on none of these"),
                 ("one under another's name", {"shards": [
                     dict(setting[0], name="b"), dict(setting[1], name="a")]}, "is called"),
-                ("shards with replicas", {"shards": setting, "postgres_replicas": ["host=x"]},
-                 "postgres_replicas does not go together"),
+                ("replicas beside the shards", {"shards": setting,
+                                               "postgres_replicas": ["host=x"]},
+                 "each shard names its own replicas"),
                 ("a name twice", {"shards": [setting[0], setting[0]]}, "each name once")):
             server = florin.Server(florin=BINARY, config=config)
             if config is None:
@@ -421,7 +514,8 @@ def stops(_, world):
 shards.serve_from(SHARDS)
 
 WORLD = World()
-for step in (routing, batches, bank_ids, lists, payments, refusals, crowd, totals):
+for step in (routing, batches, bank_ids, lists, payments, holds, refunds, crowd,
+             totals):
     report.run(step.__name__, step, WORLD)
 if WORLD.server.process.poll() is not None:
     print(WORLD.server.log())

@@ -13,190 +13,147 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
-import shards  # noqa: E402
-from client import Unreachable  # noqa: E402
-from proxy import Proxy, bind_of  # noqa: E402
+from legs import (STEPS, WAIT_S, Capture, Deposit, Payment, Refund, World, kill,  # noqa: E402
+                  nothing, patiently, send, slots_of_banks, step, stop)
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
 BINARY = florin.binary()
-SHARDS = shards.Shards(2)
-LINES = [Proxy(one.socket) for one in SHARDS.clusters]
-WAIT_S = 60
 report = Report("shards legs")
 
 
-class World:
-    """One node behind traps, another that has none, and wallets on both shards."""
-    def __init__(self):
-        self.node = florin.Server(florin=BINARY)
-        self.key = self.node.data
-        SHARDS.lines[self.key] = [line.folder for line in LINES]
-        self.node.start()
-        self.other = florin.Server(florin=BINARY)
-        SHARDS.books[self.other.data] = self.key
-        self.other.start()
-        self.secret = self.node.admin_secret
-        self.client = self.other.client(self.secret)
-        self.count = 0
-        self.wallets = [self.open(0), self.open(1)]
-
-    def open(self, place):
-        while True:
-            self.count += 1
-            made = self.client.post("/v1/wallets", {"owner": f"owner-{self.count}",
-                                                    "currency": "EUR"}).json["id"]
-            if shards.slot_of(made) * 2 // 1024 == place:
-                return made
-
-    def deposit(self, client, wallet, bank, amount, key=None):
-        return client.post("/v1/deposits", {"wallet": wallet, "amount": amount,
-                                            "bank_transaction_id": bank}, key=key)
-
-    def balance(self, place):
-        return self.client.get(f"/v1/wallets/{self.wallets[place]}").json["balance"]
-
-    def prepared(self):
-        return [int(one.sql("SELECT count(*) FROM pg_prepared_xacts", "postgres"))
-                for one in SHARDS.clusters]
-
-    def booked(self, place, bank):
-        return int(SHARDS.sql(place, "SELECT count(*) FROM bank_ids WHERE record = 0 AND "
-                                     f"bank_id = '{bank}'", self.key))
+def flight(world):
+    answer = world.client.get("/check-integrity")
+    return answer.json["in_flight"], answer.json["consistent"], answer
 
 
-def slots_of_banks(world):
-    """Bank ids whose slot is on the second shard, so that a wallet of the first needs both. Which
-    they are shows when they are booked, so each is taken from a neighbour: the same hash for the
-    same text, in other books."""
-    found = []
-    probe = florin.Server(florin=BINARY).start()
-    with probe.client() as client:
-        wallet = None
-        for number in range(200):
-            made = client.post("/v1/wallets", {"owner": f"owner-0-{number}",
-                                               "currency": "EUR"}).json["id"]
-            if shards.slot_of(made) < 512:
-                wallet = made
-                break
-        for number in range(200):
-            client.post("/v1/deposits", {"wallet": wallet, "amount": 1,
-                                         "bank_transaction_id": f"bank-{number}"})
-    rows = SHARDS.sql(1, "SELECT convert_from(bank_id, 'UTF8') FROM bank_ids WHERE record = 0",
-                      probe.data)
-    found = rows.split()
-    probe.stop()
-    return found
-
-
-STEPS = [  # which line, what, when
-    ("before it is prepared", 1, b"PREPARE TRANSACTION", "before"),
-    ("when it is prepared", 1, b"PREPARE TRANSACTION", "after"),
-    ("before it is decided", 0, bind_of("ADD_DECISION"), "before"),
-    ("when it is decided", 0, bind_of("ADD_DECISION"), "after"),
-    ("before the leg is committed", 1, b"COMMIT PREPARED", "before"),
-    ("when the leg is committed", 1, b"COMMIT PREPARED", "after"),
-]
-
-
-def kill(world):
-    world.node.kill()
-
-
-def stop(world):
-    os.kill(world.node.process.pid, signal.SIGSTOP)
-
-
-def nothing(_world):
-    pass
-
-
-class Deposit:
-    """For a wallet of the first shard, by a bank id of the second."""
-    def __init__(self, world):
-        self.world = world
-        self.bank = world.banks.pop()
-        self.key = f"key-{self.bank}"
-        self.before = world.balance(0)
-
-    def send(self, client):
-        return self.world.deposit(client, self.world.wallets[0], self.bank, 100, key=self.key)
-
-    def check(self, name):
-        world = self.world
-        report.equal(f"{name}: the money came once", world.balance(0), self.before + 100)
-        report.equal(f"{name}: and is booked once", world.booked(1, self.bank), 1)
-        again = patiently(lambda: world.deposit(world.client, world.wallets[1], self.bank, 5))
-        report.equal(f"{name}: for ever", again.code, "duplicate_bank_transaction", again)
-
-
-class Payment:
-    """From the first shard to the second."""
-    count = 0
-
-    def __init__(self, world):
-        self.world = world
-        Payment.count += 1
-        self.key = f"payment-{Payment.count}"
-        self.before = world.balance(0), world.balance(1)
-
-    def send(self, client):
-        return client.post("/v1/transfers", {"from": self.world.wallets[0],
-                                             "to": self.world.wallets[1], "amount": 3},
-                           key=self.key)
-
-    def check(self, name):
-        world = self.world
-        there = within(WAIT_S, lambda: world.balance(1) == self.before[1] + 3) and world.balance(1)
-        report.equal(f"{name}: it is there and not here any more", (world.balance(0), there),
-                     (self.before[0] - 3, self.before[1] + 3))
-        left = patiently(lambda: world.client.post("/v1/transfers", {
-            "from": world.wallets[1], "to": world.back, "amount": 1}))
-        report.equal(f"{name}: and can be paid on", left.status, 201, left)
-
-
-def patiently(ask):
-    """Until the answer is not busy any more."""
-    return within(WAIT_S, lambda: (lambda made: made if made.status != 503 else None)(ask()))
-
-
-def send(world, work, answers):
-    """Until it is heard: the node may know a shard only as one that was just away."""
-    deadline = time.monotonic() + WAIT_S
-    try:
-        with world.node.client(world.secret) as client:
-            made = None
-            while made is None or (made.status == 503 and time.monotonic() < deadline):
-                made = work.send(client)
-            answers.append(made)
-    except Unreachable:
-        answers.append(None)
-
-
-def step(_, world, name, line, pattern, moment, action, kind):
-    work = kind(world)
+def in_doubt(_, world):
+    """A leg that nobody can finish, since decisions cannot be read anew where it was decided: it is
+    listed with what it is worth, it is no difference, and it keeps nobody from anything else."""
+    report.equal("nothing is under way", flight(world)[:2], ([], True), flight(world))
+    work = Payment(world)
     answers = []
-    LINES[line].sprung.clear()
-    LINES[line].over.clear()
-    LINES[line].trap = (pattern, moment, lambda: action(world))
+    held = []
+
+    def hold():
+        os.kill(world.node.process.pid, signal.SIGSTOP)
+        held.append(Psql(world.shards.clusters[0], world.shards.clusters[0].database_for(world.key),
+                         "LOCK TABLE florin.decisions IN EXCLUSIVE MODE"))
+
+    world.lines[1].sprung.clear()
+    world.lines[1].over.clear()
+    world.lines[1].trap = (b"COMMIT PREPARED", "before", hold)
     sender = threading.Thread(target=send, args=(world, work, answers))
     sender.start()
-    report.check(f"{name}: it came so far", LINES[line].wait(WAIT_S))
-    free = world.client.post("/v1/wallets", {"owner": f"while-{work.key}", "currency": "EUR"})
-    report.equal(f"{name}: others go on", free.status, 201)
-    report.check(f"{name}: nothing stays in doubt", within(
-        WAIT_S, lambda: world.prepared() == [0, 0]),
-                 world.prepared())
-    answer = patiently(lambda: work.send(world.client))
-    report.equal(f"{name}: the key tells", answer.status, 201, answer)
-    if action is stop:
-        os.kill(world.node.process.pid, signal.SIGCONT)
-    if action is kill:
-        world.node.start()
+    report.check("it came so far", world.lines[1].wait(WAIT_S))
+    listed, consistent, answer = flight(world)
+    report.equal("a payment in flight is listed with its amount",
+                 [(item.get("currency"), item.get("amount"), item["payments"]) for item in listed],
+                 [("EUR", 3, 1)], answer)
+    report.check("with its age", listed and listed[0]["age_ms"] >= 0, answer)
+    report.check("and is no difference", consistent or listed[0]["age_ms"] >= 10000, answer)
+    full = world.client.get("/check-integrity?depth=full")
+    report.equal("nor is it one of all records", [item["difference"]
+                 for item in full.json["currencies"]], [0] * len(full.json["currencies"]), full)
+    neighbours = [world.open(0), world.open(1), world.open(1)]
+    # Each by a bank id that needs no decision where the table of them is locked.
+    for wallet, bank in zip(neighbours, (world.near_banks.pop(), world.banks.pop())):
+        paid = patiently(lambda w=wallet, b=bank: world.deposit(world.client, w, b, 500))
+        report.equal("others are paid", paid.status, 201, paid)
+    done = []
+    failed = []
+    for turn in range(60):  # inside each shard, and from the second to the first
+        source, target = ((neighbours[0], world.back), (neighbours[1], neighbours[2]),
+                          (neighbours[1], world.second))[turn % 3]
+        made = world.client.post("/v1/transfers", {"from": source, "to": target, "amount": 1})
+        done.append(made.status)
+        failed += [made] if made.status != 201 else []
+    report.equal("whoever does not name its wallets pays on", done, [201] * 60, failed)
+    report.equal("and it is still in doubt", sum(world.prepared()), 1)
+    blocked = world.client.post("/v1/transfers", {"from": world.wallets[1],
+                                                  "to": neighbours[1], "amount": 1})
+    report.equal("its own wallet waits", blocked.status, 503, blocked)
+    report.check("after ten seconds it is a finding", within(
+        WAIT_S, lambda: not flight(world)[1] and "under way" in flight(world)[2].json["message"]))
+    held[0].end()
+    report.check("it is finished", within(WAIT_S, lambda: world.prepared() == [0, 0]))
+    report.check("and nothing is under way any more", within(
+        WAIT_S, lambda: flight(world)[:2] == ([], True)), flight(world))
+    os.kill(world.node.process.pid, signal.SIGCONT)
     sender.join(WAIT_S)
-    if answers and answers[0] is not None and answers[0].status == 201:
-        report.equal(f"{name}: both nodes tell the same", answers[0].json["id"], answer.json["id"])
-    work.check(name)
+    work.check("in doubt")
+
+
+def leave_leg(world, name):
+    """A leg on the second shard whose node never comes back; old enough to be looked after."""
+    books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
+    gid = f"florin:{books}:a:{name}"
+    world.shards.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{gid}', "
+                        f"{int(time.time() * 1000)}); PREPARE TRANSACTION '{gid}'", world.key)
+    return gid
+
+
+def is_there(world, gid):
+    return world.shards.sql(1, f"SELECT count(*) FROM legs WHERE gid = '{gid}'", world.key) == "1"
+
+
+def still_committing(_, world):
+    """Who looks after a leg waits for whoever is just deciding about it, and takes what he says."""
+    deciding = world.shards.clusters[0]
+    database = deciding.database_for(world.key)
+    for says, ends in (("commits", "COMMIT"), ("gives up", "ROLLBACK")):
+        gid = leave_leg(world, f"deciding-{ends.lower()}")
+        decider = Psql(deciding, database,
+                       f"INSERT INTO florin.decisions VALUES ('{gid}', true, 'b', 0)")
+        report.check(f"a decider that {says} is waited for", within(WAIT_S, lambda: waiting(
+            deciding, database, "query LIKE '%INSERT INTO decisions%'")))
+        report.equal("nothing is presumed meanwhile", world.prepared(), [0, 1])
+        decider.process.stdin.write(f"{ends};\n")
+        decider.process.stdin.flush()
+        report.check("then it is finished", world.legs_are_finished(), world.prepared())
+        report.equal("as was decided", is_there(world, gid), ends == "COMMIT")
+        decider.end()
+
+
+def no_turn(_, world):
+    """Legs are finished although somebody has the writers' turn on both shards."""
+    held = [Psql(one, one.database_for(world.key), "SELECT pg_advisory_lock(7886710)")
+            for one in world.shards.clusters]
+    gid = leave_leg(world, "without-a-turn")
+    world.shards.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, 'b', 0)", world.key)
+    report.check("no writer's turn is needed", world.legs_are_finished(), world.prepared())
+    report.equal("to carry out what was decided", is_there(world, gid), True)
+    for one in held:
+        one.end()
+
+
+def rows_go(_, world):
+    """What was decided is forgotten when all legs are there; that nobody did, a day later."""
+    now_ms, hour_ms = int(time.time() * 1000), 3600 * 1000
+    for name, hours in (("young-abort", 23), ("old-abort", 25)):
+        world.shards.sql(0, f"INSERT INTO decisions VALUES ('{name}', false, '', "
+                            f"{now_ms - hours * hour_ms})", world.key)
+
+    def left():
+        return world.shards.sql(0, "SELECT gid FROM decisions WHERE gid LIKE '%abort' OR is_commit "
+                                   "ORDER BY gid", world.key).split()
+
+    report.check("aborts of yesterday go, and so does what is finished",
+                 within(WAIT_S, lambda: left() == ["young-abort"]), left())
+
+
+def lost_transit(_, world):
+    """Money that one shard says it has sent and that is nowhere."""
+    def change(amount):
+        world.shards.sql(1, f"UPDATE currencies SET transit = transit + {amount}, balances = "
+                            f"balances + {amount} WHERE code = 'EUR'", world.key)
+
+    change(5)
+    _, consistent, answer = flight(world)
+    found = {item["currency"]: item["difference"] for item in answer.json["currencies"]}
+    report.equal("is found", (consistent, found["EUR"]), (False, 5), answer)
+    change(-5)
 
 
 def crowd(_, world):
@@ -258,13 +215,13 @@ def race(_, world, banks):
 
 def away(_, world, banks):
     """The other shard is away: what needs it is busy, what does not goes on."""
-    SHARDS.clusters[1].stop(signal.SIGKILL)
+    world.shards.clusters[1].stop(signal.SIGKILL)
     refused = world.deposit(world.client, world.wallets[0], banks[0], 1, key="away")
     report.equal("what needs a shard that is away is busy", refused.status, 503, refused)
     made = [world.client.post("/v1/transfers", {"from": world.wallets[0], "to": world.second,
                                                 "amount": 1}).status for _ in range(20)]
     report.equal("what does not goes on", made, [201] * 20)
-    SHARDS.clusters[1].start()
+    world.shards.clusters[1].start()
     answer = patiently(
         lambda: world.deposit(world.client, world.wallets[0], banks[0], 1, key="away"))
     report.equal("and it is done when the shard is back", answer.status, 201, answer)
@@ -272,49 +229,58 @@ def away(_, world, banks):
 
 def left_behind(_, world):
     """Legs of a node that never comes back: nobody decided, somebody did, and one that is lost."""
-    books = SHARDS.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
+    books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
     gids = [f"florin:{books}:a:{name}" for name in ("undecided", "decided", "lost")]
     for gid in gids[:2]:
-        SHARDS.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{gid}', 0); "
+        world.shards.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{gid}', 0); "
                       f"PREPARE TRANSACTION '{gid}'", world.key)
     foreign = "florin:" + "0" * 32 + ":a:other"
-    SHARDS.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{foreign}', 0); "
+    world.shards.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{foreign}', 0); "
                   f"PREPARE TRANSACTION '{foreign}'", world.key)
     for gid in gids[1:]:
-        SHARDS.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, 'b', 0)", world.key)
+        world.shards.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, 'b', 0)", world.key)
     report.check("they are finished", within(
         WAIT_S, lambda: world.prepared() == [0, 1]), world.prepared())
-    rows = SHARDS.sql(0, "SELECT is_commit FROM decisions WHERE gid LIKE '%:undecided'", world.key)
+    rows = world.shards.sql(0, "SELECT is_commit FROM decisions WHERE gid LIKE '%:undecided'",
+                            world.key)
     report.equal("what nobody decided is aborted, where it would have been decided", rows, "f")
-    report.equal("those of other books are left alone", SHARDS.clusters[1].sql(
+    report.equal("those of other books are left alone", world.shards.clusters[1].sql(
         "SELECT gid FROM pg_prepared_xacts", "postgres"), foreign)
-    SHARDS.clusters[1].sql(f"ROLLBACK PREPARED '{foreign}'",
-                           SHARDS.clusters[1].database_for(world.key))
+    world.shards.clusters[1].sql(f"ROLLBACK PREPARED '{foreign}'",
+                           world.shards.clusters[1].database_for(world.key))
     metrics = lambda: world.other.client(world.secret).get("/metrics").body.decode()  # noqa: E731
     report.check("a leg that is nowhere is an alarm",
                  within(WAIT_S, lambda: "florin_legs_missing 1" in metrics()))
     report.check("and is said", within(WAIT_S, lambda: "A LEG IS MISSING" in world.other.log()))
-    SHARDS.sql(0, "DELETE FROM decisions WHERE gid LIKE '%:lost'", world.key)
+    world.shards.sql(0, "DELETE FROM decisions WHERE gid LIKE '%:lost'", world.key)
     report.check("until somebody has looked after it",
                  within(WAIT_S, lambda: "florin_legs_missing 0" in metrics()))
 
 
-shards.serve_from(SHARDS)
-WORLD = World()
+WORLD = World(report, BINARY)
 WORLD.banks = slots_of_banks(WORLD)
 WORLD.second, WORLD.back = WORLD.open(0), WORLD.open(0)
+WORLD.shop = WORLD.open(1, "merchant")
 for place in (0, 1):
     WORLD.deposit(WORLD.client, WORLD.wallets[place], f"first-{place}", 1000)
-for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment), (stop, (1, 3, 4), Payment),
-                            (kill, (2, 4), Deposit), (nothing, (3,), Payment)):
+for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment),
+                            (stop, (0, 1, 2, 3, 4, 5), Payment),
+                            (kill, (2, 4), Deposit), (nothing, (3,), Payment),
+                            (kill, (1, 3, 4), Capture), (stop, (3,), Capture),
+                            (kill, (1, 2, 3, 4), Refund), (stop, (4,), Refund)):
     for words, place, statement, when in [STEPS[number] for number in which]:
         title = f"{action.__name__} {words}, {kind.__name__.lower()}"
         report.run(title, step, WORLD, title, place, statement, when, action, kind)
+report.run("in doubt", in_doubt, WORLD)
 report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks
 report.run("race", race, WORLD, BANKS[:20])
 report.run("away", away, WORLD, BANKS[20:])
 report.run("left behind", left_behind, WORLD)
+report.run("still committing", still_committing, WORLD)
+report.run("no turn", no_turn, WORLD)
+report.run("rows go", rows_go, WORLD)
+report.run("lost transit", lost_transit, WORLD)
 for server in (WORLD.node, WORLD.other):
     report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
 verified = WORLD.node.verify()

@@ -42,10 +42,11 @@ def written(factor):
     return path
 
 
-def measure(factor, town):
-    """(share of frauds found, findings about honest people per 1,000 transactions)."""
+def played(path, town):
+    """Against a server with that file of rules: ({kind: (found, cases)}, findings about honest
+    people, transactions)."""
     clock = play.Clock()
-    server = florin.Server(florin=florin.binary(), config={"rules": {"file": written(factor)}},
+    server = florin.Server(florin=florin.binary(), config={"rules": {"file": path}},
                            environment=clock.environment()).start()
     player = play.Play(server, clock, town)
     player.run()
@@ -63,9 +64,15 @@ def measure(factor, town):
         findings = client.list("/v1/anomalies?limit=1000")
     server.stop()
     recall, alarms = player.judge(findings)
+    return recall, alarms, player.transactions
+
+
+def measure(factor, town):
+    """(share of frauds found, findings about honest people per 1,000 transactions)."""
+    recall, alarms, transactions = played(written(factor), town)
     print(factor, recall, flush=True)
     found = sum(one for one, _ in recall.values()) / sum(all_ for _, all_ in recall.values())
-    return found, 1000 * len(alarms) / player.transactions
+    return found, 1000 * len(alarms) / transactions
 
 
 def draw(points):

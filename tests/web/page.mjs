@@ -42,6 +42,16 @@ async function open(options = {}) {
     if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) page.troubles.push(message.text());
   });
   page.on("request", (request) => page.asked.push(request.url()));
+  // What the policy stops is trouble, on every page that is walked below.
+  page.violations = [];
+  await page.exposeBinding("violated", (_, what) => page.violations.push(what));
+  await page.addInitScript(() => document.addEventListener("securitypolicyviolation",
+    (event) => window.violated(`${event.effectiveDirective}: ${event.blockedURI}`)));
+  context.close = ((close) => async () => {
+    if (!page.isClosed()) await page.evaluate(() => 0).catch(() => 0); // what was said has arrived
+    if (!page.provokes) check("nothing that the policy forbids", page.violations.length === 0, page.violations.join("; "));
+    await close();
+  })(context.close.bind(context));
   page.setDefaultTimeout(20000);
   return page;
 }
@@ -53,8 +63,15 @@ async function signIn(page, role) {
   await page.waitForSelector("nav");
 }
 
+const PICTURE_HEIGHT_MAX = 900;
+// The top of the page, without the empty paper below.
 const picture = async (page, name) => {
-  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}.png` });
+  if (!process.env.PICTURES) return;
+  const { width } = page.viewportSize();
+  const end = await page.evaluate(() => document.querySelector("dialog[open]") ? Infinity
+    : document.getElementById("content")?.getBoundingClientRect().bottom ?? Infinity);
+  await page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: end < Infinity,
+    clip: { x: 0, y: 0, width, height: Math.min(PICTURE_HEIGHT_MAX, Math.ceil(end)) } });
 };
 const text = (page, selector = "main") => page.locator(selector).first().innerText();
 const visit = (page, address) => page.goto(`${base}/#${address}`);
@@ -69,12 +86,61 @@ await attempt("the door", async () => {
   const bytes = await page.evaluate(() => [...performance.getEntriesByType("navigation"),
     ...performance.getEntriesByType("resource")].reduce((sum, one) => sum + one.decodedBodySize, 0));
   console.log(`   first paint after ${Math.round(paint)} ms, ${bytes} bytes in all`);
+  check("the first paint was seen", paint > 0, paint);
   check("the page with all it needs is small", bytes > 50000 && bytes < PAGE_BYTES_MAX, bytes);
   await page.fill("input[name=key]", "florin_admin_wrong");
   await page.keyboard.press("Enter");
   await page.waitForSelector(".trouble");
   check("a wrong key is told so", /opens nothing/.test(await text(page, ".trouble")));
   check("nothing is kept of it", await page.evaluate(() => sessionStorage.length) === 0);
+  await page.context().close();
+});
+
+// Directive: what it allows. Nothing else is said, and so nothing else is allowed.
+const POLICY = {
+  "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self'", "connect-src": "'self'",
+  "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'",
+};
+
+await attempt("the policy of contents", async () => {
+  const page = await open();
+  page.provokes = true;
+  const said = [];
+  page.on("response", (response) => said.push([response.url(), response.headers()["content-security-policy"]]));
+  await page.goto(base + "/");
+  await page.waitForSelector("input[name=key]");
+  await page.waitForLoadState("networkidle");
+  const wanted = Object.entries(POLICY).map(([name, value]) => `${name} ${value}`).join("; ");
+  const files = said.filter(([url]) => new URL(url).pathname === "/" || url.includes("/web/"));
+  check("each file says it, and nothing more than it must", files.length > 5 && files.every(([, policy]) => policy === wanted),
+    JSON.stringify(files));
+  check("nothing unsafe is in it", !/unsafe|\*|data:|blob:|https?:/.test(wanted), wanted);
+  const html = await (await page.request.get(base + "/")).text();
+  check("no script, style or handler stands in the page itself",
+    !/<script(?![^>]*\bsrc=)|<style|\bstyle=|\son\w+=|javascript:/i.test(html), html);
+  check("nothing was stopped so far", page.violations.length === 0, page.violations.join("; "));
+  // That it holds, and that whoever listens hears of it: a page that does what a text of a customer might try.
+  await page.evaluate(() => {
+    const script = document.createElement("script");
+    script.textContent = "window.ran = true";
+    document.body.append(script);
+    document.body.insertAdjacentHTML("beforeend", "<b style='color: red' onclick='window.ran = true'>x</b><style>b { top: 0 }</style>");
+    document.querySelector("b").click();
+    const form = Object.assign(document.createElement("form"), { action: "/elsewhere", method: "post" });
+    document.body.append(form);
+    form.submit();
+    const frame = Object.assign(document.createElement("iframe"), { src: "/" });
+    document.body.append(frame);
+    fetch("http://127.0.0.2:9/").catch(() => 0);
+    // Not at once: what a debugger runs itself may do that.
+    setTimeout(() => { try { new Function("window.ran = true")(); } catch { /* as it should be */ } });
+  });
+  const stopped = ["script-src-elem", "script-src-attr", "style-src-attr", "style-src-elem", "form-action", "frame-src", "connect-src", "script-src:"];
+  for (let i = 0; i < 100 && !stopped.every((name) => page.violations.some((one) => one.startsWith(name))); i++)
+    await page.waitForTimeout(100);
+  for (const name of stopped)
+    check(`stopped: ${name.replace(":", " (eval)")}`, page.violations.some((one) => one.startsWith(name)), page.violations.join("; "));
+  check("none of it ran", await page.evaluate(() => window.ran === undefined));
   await page.context().close();
 });
 
@@ -85,7 +151,8 @@ await attempt("the overview", async () => {
   check("money of each currency", /USD in \d+ wallets?/.test(await text(page)), await text(page));
   check("amounts with their point", (await text(page)).includes(shop.total), await text(page));
   const first = await page.waitForFunction(() => document.querySelector(".aside")?.textContent.includes("/s now"));
-  check("charts are there", (await page.locator(".chart canvas").count()) === 2 && first);
+  await page.waitForFunction(() => document.querySelectorAll(".chart canvas").length === 2);
+  check("charts are there", first);
   const before = await page.locator(".chart canvas").first().evaluate((canvas) => canvas.toDataURL());
   let moved = false;
   for (let i = 0; i < 10 && !moved; i++) {
@@ -101,9 +168,16 @@ await attempt("the overview", async () => {
     return found && Number(found[1]) > 0;
   });
   check("payments are counted", await rate.jsonValue());
-  check("health is told", /Server\s*ready/.test(await text(page)), await text(page));
+  check("health is told", /Server\s*ready\s+Store\s*ok/.test(await text(page)), await text(page));
   await page.waitForFunction(() => /4 wait for a decision\.\s+3 held, 1 flagged\./.test(document.body.innerText));
   check("anomalies that wait are counted", true);
+  for (let i = 0; process.env.PICTURES && i < 120; i++) { // a life that can be seen
+    for (let j = 0; j < 6 + 5 * Math.sin(i / 9) + 3 * Math.random(); j++)
+      await page.request.post(base + "/v1/transfers", { headers: { Authorization: `Bearer ${keys.admin}` },
+        data: { from: j % 2 ? shop.friend : shop.customer, to: j % 2 ? shop.customer : shop.friend,
+          amount: 1 + Math.floor(20000 * Math.random()) } });
+    await page.waitForTimeout(300);
+  }
   await picture(page, "overview");
   check("the key stands in no address", page.asked.every((url) => !url.includes(keys.admin) && !url.includes("florin_")));
   check("nobody else is asked", page.asked.every((url) => url.startsWith(base)), page.asked.filter((url) => !url.startsWith(base)));
@@ -142,17 +216,62 @@ await attempt("a wallet is found, frozen and made active", async () => {
   await page.waitForSelector("dialog", { state: "detached" });
   check("Escape does nothing else", (await text(page)).includes("active"));
   await page.getByRole("button", { name: "Freeze" }).click();
+  await page.request.post(base + "/v1/transfers", { headers: { Authorization: `Bearer ${keys.admin}` },
+    data: { from: shop.customer, to: shop.friend, amount: 1 } });
   await page.fill("dialog input[name=reason]", "stolen card");
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Make active" }).waitFor();
   const wallet = await (await page.request.get(`${base}/v1/wallets/${shop.customer}`,
     { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
-  check("it is frozen in the books", wallet.status === "frozen", wallet.status);
+  check("it is frozen in the books, although it was just paying", wallet.status === "frozen", wallet.status);
   await page.getByRole("button", { name: "Make active" }).click();
   await page.fill("dialog input[name=reason]", "card found");
   await page.locator("dialog button[type=submit]").click();
   await page.getByRole("button", { name: "Freeze" }).waitFor();
   check("and active again", true);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("what a wallet may spend is shown and changed", async () => {
+  const auditor = await open({ viewport: { width: 390, height: 844 } });
+  await signIn(auditor, "auditor");
+  await visit(auditor, `/wallets/${shop.bakery}`);
+  await auditor.waitForSelector("text=375.00 USD left");
+  const wide = await auditor.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  check("limits fit a phone", wide <= 0, `${wide} pixels too wide`);
+  await auditor.locator("text=Spending limits").scrollIntoViewIfNeeded();
+  if (process.env.PICTURES) await auditor.screenshot({ path: `${process.env.PICTURES}/phone-limits.png` });
+  check("who may not change them sees no button", await auditor.getByRole("button", { name: "Change tier" }).count() === 0);
+  await visit(auditor, `/wallets/${shop.customer}`);
+  await auditor.waitForSelector(".chart canvas");
+  check("wallets without limits say nothing of them", !(await text(auditor)).includes("Spending limits"));
+  await auditor.context().close();
+  const page = await open();
+  await signIn(page, "admin");
+  await visit(page, `/wallets/${shop.bakery}`);
+  await page.waitForSelector(".limits progress");
+  check("at once, today and this month", /At once\s+at most 750\.00 USD[^]*Today\s+625\.00 USD of 1,000\.00 USD[^]*375\.00 USD left; begins anew on[^]*This month\s+625\.00 USD of 10,000\.00 USD/.test(
+    await text(page)), await text(page));
+  check("a bar for those that fill up", await page.locator(".limits progress").first().evaluate((bar) => bar.value / bar.max) === 0.625);
+  await page.waitForSelector(".chart canvas");
+  await picture(page, "limits");
+  await page.getByRole("button", { name: "Change tier" }).click();
+  await page.waitForSelector("dialog[open]");
+  check("the action repeats the wallet and its money", /bakery/.test(await text(page, "dialog"))
+    && /875\.00|1,500\.00 USD/.test(await text(page, "dialog")), await text(page, "dialog"));
+  const choices = await page.locator("dialog select option").allInnerTexts();
+  check("tiers say what they allow", choices.join("; ") === "No tier: 750.00 at once, 1,000.00 a day, 10,000.00 a month; Tier 2: 5,000.00 a day", choices.join("; "));
+  await page.selectOption("dialog select", "2");
+  await page.fill("dialog input[name=reason]", "it sells to restaurants");
+  await picture(page, "tier");
+  await page.locator("dialog button[type=submit]").click();
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForSelector("text=4,375.00 USD left");
+  check("another tier, and what was spent stays spent", /Tier 2/.test(await text(page)) && /625\.00 USD of 5,000\.00 USD/.test(await text(page)), await text(page));
+  const wallet = await (await page.request.get(`${base}/v1/wallets/${shop.bakery}`,
+    { headers: { Authorization: `Bearer ${keys.admin}` } })).json();
+  check("so it is in the books", wallet.tier === 2, wallet.tier);
   check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
   await page.context().close();
 });
@@ -180,6 +299,7 @@ await attempt("a purchase is found and refunded", async () => {
   await page.waitForFunction(() => /refund_exceeds_purchase/.test(document.querySelector("dialog .trouble")?.innerText));
   check("a refusal of the rules is told in words", (await text(page, "dialog .trouble")).length > 40);
   await page.fill("dialog input[name=amount]", "5.50");
+  check("and goes when another amount is asked for", await page.locator("dialog .trouble").count() === 0);
   await page.fill("dialog input[name=reason]", "one item broken");
   await picture(page, "refund");
   await page.locator("dialog button[type=submit]").click();
@@ -426,33 +546,70 @@ await attempt("roles of one's own have the pages that they may see", async () =>
   }
 });
 
+// Presses Tab until it stands on what is called that, and says whether one can see where one is.
+async function tabTo(page, name) {
+  for (let i = 0; i < 150; i++) {
+    const at = await page.evaluate(() => {
+      const element = document.activeElement;
+      const style = getComputedStyle(element);
+      return { name: element.innerText?.trim() || element.getAttribute("aria-label") || element.name || "",
+        tag: element.tagName, seen: style.outlineStyle !== "none" || style.boxShadow !== "none" };
+    });
+    if (name.test(at.name) && at.tag !== "MAIN" && at.tag !== "BODY") {
+      if (!at.seen) check(`${name} shows that it has the focus`, false);
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`Tab does not lead to ${name}`);
+}
+
 await attempt("the keyboard alone", async () => {
   const page = await open();
+  const press = (key) => page.keyboard.press(key);
   await page.goto(base + "/");
   await page.waitForSelector("input[name=key]");
   await page.keyboard.type(keys.admin); // the field has the focus
-  await page.keyboard.press("Enter");
+  await press("Enter");
   await page.waitForSelector(".tile");
-  await page.keyboard.press("Tab");
-  const names = [];
-  for (let i = 0; i < 12; i++) {
-    names.push(await page.evaluate(() => document.activeElement.innerText || document.activeElement.getAttribute("aria-label")));
-    if (names.at(-1) === "Wallets") break;
-    await page.keyboard.press(names.length < 3 ? "Shift+Tab" : "Tab");
-  }
-  await page.getByRole("link", { name: "Wallets" }).focus();
-  await page.keyboard.press("Enter");
+  await tabTo(page, /^Wallets$/);
+  await press("Enter");
   await page.waitForSelector("tbody tr a");
-  await page.locator("tbody tr a").first().focus();
-  await page.keyboard.press("Enter");
+  await tabTo(page, /^owner$/);
+  await page.keyboard.type(shop.owner);
+  await press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  await page.waitForSelector("tbody tr a");
+  await tabTo(page, new RegExp(`${shop.customer.slice(-6)}|^${shop.owner}$`));
+  await press("Enter");
   await page.getByRole("button", { name: "Freeze" }).waitFor();
-  await page.getByRole("button", { name: "Freeze" }).focus();
-  await page.keyboard.press("Enter");
+  await tabTo(page, /^Freeze$/);
+  await press("Enter");
   await page.waitForSelector("dialog[open]");
   check("a dialog takes the focus", await page.evaluate(() => document.querySelector("dialog").contains(document.activeElement)));
-  await page.keyboard.press("Escape");
+  for (let i = 0; i < 8; i++) {
+    await press("Tab");
+    if (!await page.evaluate(() => document.activeElement === document.body || document.querySelector("dialog").contains(document.activeElement)))
+      check("and keeps it", false);
+  }
+  await press("Escape");
   await page.waitForSelector("dialog", { state: "detached" });
   check("and leaves with Escape", true);
+  for (const [button, reason, other] of [[/^Freeze$/, "no mouse", "Make active"], [/^Make active$/, "found the mouse", "Freeze"]]) {
+    await tabTo(page, button);
+    await press("Enter");
+    await page.waitForSelector("dialog[open]");
+    await tabTo(page, /^reason$/);
+    await page.keyboard.type(reason);
+    await press("Enter");
+    await page.waitForSelector("dialog", { state: "detached" });
+    await page.getByRole("button", { name: other }).waitFor();
+  }
+  check("a wallet is found, frozen and made active without a mouse", true);
+  await tabTo(page, /^Sign out$/);
+  await press("Enter");
+  await page.waitForSelector("input[name=key]");
+  check("and one signs out", await page.evaluate(() => sessionStorage.length) === 0);
   await page.context().close();
 });
 
@@ -473,10 +630,87 @@ await attempt("a phone in the dark", async () => {
   }
   await visit(page, "/overview");
   await page.waitForSelector(".chart canvas");
+  for (let i = 0; process.env.PICTURES && i < 60; i++) {
+    await page.request.post(base + "/v1/transfers", { headers: { Authorization: `Bearer ${keys.admin}` },
+      data: { from: shop.customer, to: shop.friend, amount: 1 } });
+    await page.waitForTimeout(250);
+  }
   await picture(page, "phone-dark");
   const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   check("it is dark", dark.match(/\d+/g).slice(0, 3).every((part) => Number(part) < 60), dark);
   check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+// Where each text of a chart lies, so that one that its edge cuts is seen.
+function recordTexts() {
+  window.drawn = [];
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (label, x, ...rest) {
+    const size = this.measureText(label).width;
+    const left = x - ({ right: size, end: size, center: size / 2 }[this.textAlign] ?? 0);
+    window.drawn.push({ label, left, right: left + size, room: this.canvas.width });
+    return draw.call(this, label, x, ...rest);
+  };
+}
+
+await attempt("long texts, and nothing at all", async () => {
+  const owner = "w".repeat(200);
+  const headers = { Authorization: `Bearer ${keys.admin}` };
+  const setup = await open();
+  const post = async (path, data) => (await setup.request.post(base + path, { headers, data })).json();
+  const wallet = (await post("/v1/wallets", { owner, currency: "USD" })).id;
+  await post("/v1/deposits", { wallet, amount: 9007199254740000, bank_transaction_id: "b".repeat(120) });
+  const { id } = await post("/v1/purchases", { wallet, merchant: shop.merchant, amount: 100, order: "o".repeat(120) });
+  await setup.context().close();
+  for (const [place, viewport] of [["a phone", { width: 390, height: 844 }], ["a desk", { width: 1280, height: 860 }]]) {
+    const page = await open({ viewport });
+    await page.addInitScript(recordTexts);
+    await signIn(page, "admin");
+    for (const address of ["/wallets", `/wallets/${wallet}`, `/transactions?order=${"o".repeat(120)}`, `/transactions/${id}`]) {
+      await visit(page, address);
+      await page.waitForSelector("main .card");
+      await page.waitForFunction(() => !document.body.innerText.includes("Loading…"));
+      const wide = () => page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll(".card")]
+        .map((one) => one.scrollWidth - one.clientWidth)));
+      await page.waitForFunction(() => [...document.querySelectorAll("h2, td, .tile")].length > 2);
+      const name = address.slice(0, 24);
+      check(`${name} keeps long texts within ${place}`, await wide() <= 0, `${await wide()} pixels too wide`);
+      if (place === "a desk") await picture(page, `long-${address.split(/[/?]/).filter(Boolean).length}-${address[1]}`);
+    }
+    await visit(page, `/wallets/${wallet}`);
+    await page.waitForFunction(() => window.drawn.some(({ label }) => /^\d{2,3}(,\d{3}){4}/.test(label)));
+    const cut = await page.evaluate(() => window.drawn.filter(({ left, right, room }) => left < 0 || right > room));
+    check(`${place}: a chart shows every digit of what is large`, cut.length === 0, JSON.stringify(cut.slice(0, 4)));
+    await visit(page, "/wallets?owner=nobody");
+    await page.waitForSelector("text=No wallet matches.");
+    check(`${place}: that nothing was found is said`, true);
+    await visit(page, `/wallets/${wallet.slice(0, -3)}zzz`);
+    await page.waitForSelector(".trouble");
+    check(`${place}: what is not there is told in words`, (await text(page, ".trouble")).length > 25, await text(page, ".trouble"));
+    check(`${place}: no trouble in the console`, page.troubles.length === 0, page.troubles.join("; "));
+    await page.context().close();
+  }
+});
+
+// Kafka and what hangs are elsewhere; here the server is made to say so.
+await attempt("what is behind, hangs or is away", async () => {
+  const page = await open();
+  await signIn(page, "admin");
+  await page.route("**/metrics", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: await answer.text()
+      + "florin_worker_lag 12345\nflorin_worker_oldest_seconds 75.250\nflorin_events_oldest_seconds 0.004\n" });
+  });
+  await page.route("**/readyz", (route) => route.fulfill({ status: 503, contentType: "application/json",
+    body: JSON.stringify({ status: "unavailable", dependencies: [{ name: "store", status: "hangs" },
+      { name: "token_keys", status: "ok" }, { name: "token_keys", status: "away" }] }) }));
+  await page.waitForFunction(() => /Queue\s*12\.3 k commands, 75 s behind/.test(document.body.innerText));
+  check("the queue's lag is told", true);
+  check("and that events are up to date", /Events\s*up to date/.test(await text(page)), await text(page));
+  await page.waitForFunction(() => /Server\s*unavailable\s+Store\s*hangs\s+Token keys\s*away/.test(document.body.innerText));
+  check("so is each dependency, as bad as its worst", true);
+  check("in red", (await page.locator(".health .dot.bad").count()) === 2);
   await page.context().close();
 });
 
@@ -513,6 +747,8 @@ await attempt("books that differ, and payments that are stopped", async () => {
   await page.context().close();
   const admin = await open();
   await signIn(admin, "admin");
+  await admin.waitForSelector("text=Payments are stopped until an admin decides.");
+  check("the overview says that payments are stopped", true);
   await visit(admin, "/integrity");
   await admin.getByRole("button", { name: "Let payments go on" }).click();
   await admin.waitForSelector("dialog[open]");

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The stories, unchanged, with their wallets spread over several servers: on two, and those about
+payments on three. So what one wallet pays another mostly crosses shards, and every answer must be
+that of one server. One story is played by 91-shards-story.py alone: an idempotency key that is used
+again for a request with another home on another shard is the one reuse that is not noticed."""
+
+import glob
+import os
+import sys
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "story", "postgres")]
+
+import florin  # noqa: E402
+import run  # noqa: E402
+import shards  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+ALONE = ("25-used-keys",)
+ON_THREE = ("05-", "06-", "07-", "08-", "15-", "24-")
+STORIES = [path for path in sorted(glob.glob(os.path.join(TESTS, "story", "*.story")))
+           if not os.path.basename(path).startswith(ALONE)]
+
+report = Report("shards apart")
+given = sys.argv[1:]
+for count in (2, 3):
+    shards.serve_from(shards.Shards(count))
+    run.play_in(report, BINARY, given or [
+        path for path in STORIES
+        if count == 2 or os.path.basename(path).startswith(ON_THREE)])
+report.finish()

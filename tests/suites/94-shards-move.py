@@ -1,0 +1,528 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Slots that move from one shard to another while payments go on: everything goes along, nothing is
+lost or doubled, both shards verify at every moment, and whoever has an old map is turned away."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+
+import florin  # noqa: E402
+import shards  # noqa: E402
+import slots as slots_lib  # noqa: E402
+from proxy import Proxy, bind_of  # noqa: E402
+from psql import Psql  # noqa: E402
+from report import Report  # noqa: E402
+from slots import Crowd, naive, patiently  # noqa: E402
+from wait import within  # noqa: E402
+
+BINARY = florin.binary()
+SHARDS = shards.Shards(2)
+LINES = [Proxy(one.socket) for one in SHARDS.clusters]
+report = Report("shards move")
+WORLDS = []
+PAUSES = slots_lib.Pauses()
+
+
+def move(server, slots, target):
+    """`florin shards move`, with what it says."""
+    said = slots_lib.move(SHARDS, server, slots, target)
+    PAUSES.add(said)
+    return said
+
+
+class World:
+    """A server, wallets of customers and shops in some slots of the first shard and elsewhere."""
+    def __init__(self):
+        self.server = florin.Server(florin=BINARY).start()
+        WORLDS.append(self)
+        self.client = self.server.client()
+        self.count = 0
+        self.slots = {}  # slot -> wallets
+        self.shops = []
+        while len(self.slots) < 12 or min(map(len, self.chosen())) < 2:
+            self.open()
+        for _ in range(6):
+            self.shops.append(self.open("merchant"))
+        self.wallets = [one for many in self.slots.values() for one in many]
+
+    def chosen(self):
+        """Wallets of the slots that will move: the two of the first shard that have most."""
+        low = sorted((slot for slot in self.slots if 0 < slot < 512),
+                     key=lambda slot: -len(self.slots[slot]))
+        return [self.slots[slot] for slot in low[:2]] if len(low) > 1 else [[], []]
+
+    def open(self, kind="customer"):
+        self.count += 1
+        # Owners with several wallets, so that a slot has payments of its own.
+        owner = f"owner-{self.count // 3 if kind == 'customer' else self.count}-{kind}"
+        made = self.client.post("/v1/wallets", {"owner": owner, "currency": "EUR", "kind": kind})
+        assert made.status == 201, made
+        if kind == "customer":
+            self.slots.setdefault(shards.slot_of(made.json["id"]), []).append(made.json["id"])
+        return made.json["id"]
+
+    def open_at(self, shard, kind):
+        """In a slot of that shard where there is no wallet yet."""
+        while True:
+            self.count += 1
+            made = self.client.post("/v1/wallets", {"owner": f"owner-{self.count}-alone",
+                                                    "currency": "EUR", "kind": kind})
+            assert made.status == 201, made
+            slot = shards.slot_of(made.json["id"])
+            if slot not in (0, *self.slots) and owner(self, slot) == shard:
+                return made.json["id"]
+
+    def post(self, path, body, **options):
+        return self.client.post(path, body, **options)
+
+    def deposit(self, wallet, amount):
+        self.count += 1
+        return self.post("/v1/deposits", {"wallet": wallet, "amount": amount,
+                                          "bank_transaction_id": f"bank-{self.count}"},
+                         key=f"deposit-{self.count}")
+
+    def live(self, turns=40):
+        """Some of everything, between all slots."""
+        pick = random.Random(turns)
+        for wallet in self.wallets:
+            report_ok(self.deposit(wallet, 1000))
+        for turn in range(turns):
+            one, two = pick.sample(self.wallets, 2)
+            self.post("/v1/transfers", {"from": one, "to": two, "amount": 1 + turn})
+            bought = self.post("/v1/purchases", {"wallet": one, "merchant": pick.choice(self.shops),
+                                                 "amount": 2, "order": f"order-{turn}"})
+            if turn % 4 == 0 and bought.status == 201:
+                self.post("/v1/refunds", {"purchase": bought.json["id"], "amount": 1})
+            if turn % 5 == 0:
+                self.post("/v1/holds", {"wallet": two, "merchant": pick.choice(self.shops),
+                                        "amount": 3, "expires_in": 3600})
+            if turn % 6 == 0:
+                asked = self.post("/v1/withdrawals", {"wallet": two, "amount": 1})
+                if turn % 12 == 0:
+                    self.post(f"/v1/withdrawals/{asked.json['id']}/settle",
+                              {"bank_transaction_id": f"out-{turn}"})
+
+    def seen(self):
+        """All that the API shows."""
+        client, found = self.client, {}
+        for wallet in self.wallets + self.shops:
+            found[wallet] = (client.get(f"/v1/wallets/{wallet}").json,
+                             client.list(f"/v1/wallets/{wallet}/transactions?limit=7"))
+        for path in ("wallets", "transactions", "holds", "withdrawals"):
+            found[path] = client.list(f"/v1/{path}?limit=50")
+        found["audit"] = client.list("/v1/audit?limit=200&to=2020-01-01T00:00:00Z")
+        found["sums"] = [{key: item[key] for key in ("currency", "wallets", "deposits",
+                                                     "withdrawals", "wallet_balances",
+                                                     "difference")}
+                         for item in client.get("/check-integrity").json["currencies"]]
+        return found
+
+
+def report_ok(answer):
+    assert answer.status in (200, 201), (answer, WORLDS[-1].server.log()[-1500:])
+
+
+def examined(world, name):
+    said = world.server.verify()
+    report.equal(f"{name}: each shard verifies", said.returncode, 0, said.stdout + said.stderr)
+    full = world.client.get("/check-integrity?depth=full")
+    report.equal(f"{name}: the server's full check", full.json.get("consistent"), True, full)
+    wrong = [answer for answer in (world.client.get(f"/v1/wallets/{wallet}/integrity") for wallet in
+                                   sum(world.chosen(), []) + world.shops[:2])
+             if answer.json.get("consistent") is not True]
+    report.equal(f"{name}: wallets are proved alone", wrong, [])
+
+
+def same(name, before, after):
+    for key, value in before.items():
+        if value != after[key]:
+            report.equal(f"{name}: {key}", after[key], value)
+            return
+    report.check(f"{name}: the API shows the same", True)
+
+
+def there_and_back(_, world):
+    """With payments between all slots behind it, one slot after the other, and home again."""
+    world.live()
+    before = world.seen()
+    examined(world, "before")
+    slots = [shards.slot_of(many[0]) for many in world.chosen()]
+    for slot in slots:
+        said = move(world.server, slot, "b")
+        report.equal(f"slot {slot} moves", said.returncode, 0, said.stdout + said.stderr)
+        same(f"slot {slot} moved", before, world.seen())
+        examined(world, f"slot {slot} moved")
+        rows = SHARDS.sql(0, " UNION ALL ".join(
+            f"SELECT '{table}' FROM {table} WHERE slot = {slot}" for table in
+            ("wallets", "holds", "withdrawals", "refunds", "approvals", "postings")),
+            world.server.data)
+        report.equal("nothing of it is left but history", rows, "")
+    world.live(30)
+    examined(world, "with payments since")
+    between = world.seen()
+    for slot in slots:
+        said = move(world.server, slot, "a")
+        report.equal(f"slot {slot} comes back", said.returncode, 0, said.stdout + said.stderr)
+    same("back again", between, world.seen())
+    examined(world, "back again")
+    world.live(30)
+    examined(world, "with payments there")
+    said = move(world.server, f"{slots[0]}", "b")
+    report.equal("and away once more", said.returncode, 0, said.stdout + said.stderr)
+    examined(world, "away once more")
+
+
+# ---- while payments go on -----------------------------------------------------------------------
+
+def crowd_of(world, *nodes):
+    return Crowd(nodes, world.server.admin_secret, world.wallets)
+
+
+def balances(world):
+    return slots_lib.balances(world.client, world.wallets)
+
+
+def another_node(world):
+    return slots_lib.another_node(SHARDS, world.server)
+
+
+def under_load(_, world):
+    """Slots go there and back under payments between all of them, checked while it happens."""
+    other = another_node(world)
+    before = balances(world)
+    crowd = crowd_of(world, world.server, other)
+    recount = slots_lib.Recount(other, world.server.admin_secret)
+    slots = [shards.slot_of(many[0]) for many in world.chosen()]
+    checks = []
+    for target in ("a", "b", "a", "b"):
+        for slot in slots:
+            said = move(world.server, slot, target)
+            report.equal(f"slot {slot} moves to {target} under payments", said.returncode, 0,
+                         said.stdout + said.stderr)
+            checks.append(world.client.get("/check-integrity").json["consistent"])
+    done = crowd.stop()
+    found, wrong = recount.stop()
+    report.equal("recounts that ran all the time found the books right", wrong, [])
+    report.equal("nobody saw a wallet older than before", crowd.back, [])
+    report.equal("each payment stands in the history of its two wallets",
+                 slots_lib.misplaced(world.client, world.wallets, done), [])
+    report.equal("all payments are answered", crowd.odd, [])
+    report.check("and many are done meanwhile", len(done) > 20, len(done))
+    report.equal("no payment is done twice", len({one[0] for one in done}), len(done))
+    report.equal("no cent is lost or doubled", balances(world), naive(before, done))
+    report.equal("the books were right all the time", set(checks), {True})
+    print(f"payments {len(done)}, recounts {found}; {PAUSES}")
+    examined(world, "under payments")
+    other.stop()
+
+
+def old_map(_, world):
+    """A node that sleeps through a move finds the slot where it is."""
+    node = another_node(world)
+    slot = shards.slot_of(world.chosen()[0][0])
+    one, two = world.chosen()[0][:2]
+    target = "b" if owner(world, slot) == "a" else "a"
+    before = balances(world)
+    with node.client(world.server.admin_secret, timeout=60) as client:
+        client.post("/v1/transfers", {"from": one, "to": two, "amount": 1}, key="old-map-0")
+        os.kill(node.process.pid, signal.SIGSTOP)
+        try:
+            said = move(world.server, slot, target)
+            report.equal("a slot moves past a node that sleeps", said.returncode, 0,
+                         said.stdout + said.stderr)
+            made = world.client.post("/v1/transfers", {"from": one, "to": two, "amount": 2})
+            report.equal("and is served where it is", made.status, 201, made)
+        finally:
+            os.kill(node.process.pid, signal.SIGCONT)
+        seen = client.get(f"/v1/wallets/{one}/transactions").json["items"]
+        report.equal("woken, it shows what was done meanwhile", seen[0]["id"], made.json["id"])
+        late = patiently(lambda: client.post("/v1/transfers", {"from": one, "to": two,
+                                                               "amount": 4}, key="old-map"))
+        report.equal("and pays there", late.status, 201, late)
+        again = client.post("/v1/transfers", {"from": one, "to": two, "amount": 1},
+                            key="old-map-0")
+        report.equal("a key from before is known", again.replayed, True, again)
+    after = balances(world)
+    report.equal("all of it once", (after[one], after[two]), (before[one] - 7, before[two] + 7))
+    examined(world, "behind an old map")
+    node.stop()
+
+
+def unheard(_, world):
+    """A node that cannot hear of moves lists a shop's payments whose payer's slot has gone: as they
+    stand, or not at all. What was refunded of them went along with the slot."""
+    payer = world.chosen()[0][0]
+    slot = shards.slot_of(payer)
+    if owner(world, slot) == "b":
+        move(world.server, slot, "a")
+    shop = next(one for one in iter(lambda: world.open("merchant"), None)
+                if shards.slot_of(one) != slot and owner(world, shards.slot_of(one)) == "a")
+    report_ok(world.deposit(payer, 100))
+    bought = world.post("/v1/purchases", {"wallet": payer, "merchant": shop, "amount": 9})
+    report_ok(world.post("/v1/refunds", {"purchase": bought.json["id"], "amount": 4}))
+    path, node = f"/v1/wallets/{shop}/transactions", another_node(world)
+
+    def refunded(answer):
+        return [item["refunded"] for item in answer.json["items"]
+                if item["id"] == bought.json["id"]]
+
+    with node.client(world.server.admin_secret, timeout=60) as client:
+        report.equal("a shop's list shows what was refunded", refunded(client.get(path)), [4])
+        # Whoever looks for moves looks at this table, too; lists and moves do not.
+        held = [Psql(one, one.database_for(world.server.data),
+                     "LOCK TABLE florin.rule_sets IN ACCESS EXCLUSIVE MODE")
+                for one in SHARDS.clusters]
+        said = move(world.server, slot, "b")
+        report.equal("the payer's slot moves unheard", said.returncode, 0, said.stderr)
+        seen = [client.get(path) for _ in range(3)]
+        report.equal("a list that leans on an old map shows nothing",
+                     [answer.status for answer in seen], [503] * 3, seen)
+        for one in held:
+            one.end()
+        seen = patiently(lambda: client.get(path))
+        report.equal("and once it has heard, what stands", refunded(seen), [4], seen)
+        report_ok(world.post("/v1/refunds", {"purchase": bought.json["id"], "amount": 3}))
+        report.equal("also what was refunded since", refunded(client.get(path)), [7])
+    examined(world, "unheard")
+    node.stop()
+
+
+def owner(world, slot):
+    return "a" if SHARDS.sql(0, f"SELECT state FROM slots WHERE slot = {slot}",
+                             world.server.data) == "0" else "b"
+
+
+STEPS = [  # as slots.SWITCH_STEPS, and what is before and behind them
+    ("while records are read", 0, bind_of("SLOT_RECORDS"), "before", False),
+    ("where records are there already", 1, bind_of("SLOT_TAKE_RECORDS"), "after", False),
+    ("while postings are copied", 1, b"COPY postings", "after", False),
+    ("while it catches up", 0, b"encode(r.bytes, 'hex')", "before", False),
+    ("before the gates", 0, b"LOCK TABLE gate", "before", False),
+    ("behind the gates", 1, b"LOCK TABLE gate", "after", False),
+    ("behind the turns", 1, b"UPDATE books SET slots_version = slots_version", "after", False),
+    *slots_lib.SWITCH_STEPS,
+    ("while it is cleaned up", 0, b"DELETE FROM postings", "before", True),
+]
+
+
+FRESH = [  # likewise, of a slot of which nothing has been on the other shard
+    ("while records are copied", b"COPY records", "after"),
+    ("between records and keys", bind_of("SLOT_TAKE_KEYS"), "before"),
+]
+
+
+def fresh(_, world, name, pattern, moment):
+    one = two = None
+    while one is None or owner(world, shards.slot_of(one)) == "b" or shards.slot_of(one) == 0 or \
+            shards.slot_of(one) in world.slots:
+        world.count += 1
+        one, two = [world.client.post("/v1/wallets", {
+            "owner": f"fresh-{world.count}", "currency": "EUR"}).json["id"] for _ in range(2)]
+    for wallet in (one, two):
+        report_ok(world.deposit(wallet, 100))
+    world.wallets += [one, two]
+    killed(_, world, name, 1, pattern, moment, False, (one, two))
+
+
+def killed(_, world, name, line, pattern, moment, moves, pair=None):
+    """The mover is killed there: exactly one shard owns the slot, and the next try completes it."""
+    one, two = pair or world.chosen()[0][:2]
+    slot = shards.slot_of(one)
+    if owner(world, slot) == "b":
+        move(world.server, slot, "a")
+    before = balances(world)
+    process = []
+    LINES[line].sprung.clear()
+    LINES[line].over.clear()
+    LINES[line].trap = (pattern, moment, lambda: process[0].kill())
+    process.append(mover(world.server, slot, "b"))
+    report.check(f"{name}: it came so far", LINES[line].wait(60))
+    LINES[line].trap = None
+    process[0].wait(30)
+    settled = within(60, lambda: [one.sql("SELECT count(*) FROM pg_prepared_xacts", "postgres")
+                                  for one in SHARDS.clusters] == ["0", "0"])
+    report.check(f"{name}: nothing stays in doubt", settled)
+    owners = [SHARDS.sql(place, f"SELECT state FROM slots WHERE slot = {slot}",
+                         world.server.data) for place in (0, 1)]
+    report.equal(f"{name}: exactly one owns the slot", owners, ["1", "0"] if moves else ["0", "1"])
+    made = patiently(lambda: world.client.post("/v1/transfers",
+                                               {"from": one, "to": two, "amount": 1}))
+    report.equal(f"{name}: and serves it", made.status, 201, made)
+    examined(world, name)
+    said = move(world.server, slot, "b")
+    report.equal(f"{name}: the next try goes on", said.returncode, 0, said.stdout + said.stderr)
+    before[one] -= 1
+    before[two] += 1
+    report.equal(f"{name}: no cent is lost", balances(world), before)
+
+
+def alone(_, world):
+    """The mover is killed behind the decision and no node is there: the next start finishes it."""
+    slot = shards.slot_of(world.chosen()[0][0])
+    said = move(world.server, slot, "a")
+    before = balances(world)
+    for restart in (True, False):
+        world.server.stop()
+        process, line = [], LINES[1 if restart else 0]
+        line.sprung.clear()
+        line.over.clear()
+        line.trap = (b"COMMIT PREPARED", "before", lambda p=process: p[0].kill())
+        process.append(mover(world.server, slot, "b" if restart else "a"))
+        report.check("alone: it came so far", line.wait(60), said.stderr)
+        process[0].wait(30)
+        if not restart:  # neither does a move need one
+            said = move(world.server, slot, "a")
+            report.equal("alone: the next move finishes it", said.returncode, 0, said.stderr)
+        world.server.start()
+        world.client = world.server.client()
+        report.equal("alone: no cent is lost", balances(world), before)
+        examined(world, "alone")
+
+
+def mover(server, slots, target):
+    """A move in the background, over the lines with traps."""
+    return slots_lib.start(SHARDS, server, "move", str(slots), "--to", target, lines=LINES)
+
+
+def keys(_, world):
+    """Whatever a key has come to is known where the slot is: also that a batch was refused."""
+    slot = shards.slot_of(world.chosen()[0][0])
+    one, two = world.chosen()[0][:2]
+    asked = (("/v1/transfers", {"from": one, "to": two, "amount": 1}),
+             ("/v1/transfers", {"from": one, "to": two, "amount": 10**12}),
+             ("/v1/batches", {"atomic": True, "operations": [
+                 {"type": "transfer", "from": one, "to": two, "amount": amount}
+                 for amount in (1, 10**12)]}),
+             ("/v1/batches", {"atomic": True, "operations": [
+                 {"type": "transfer", "from": two, "to": one, "amount": 1}]}))
+    first = [world.client.post(path, body, key=f"keys-{place}")
+             for place, (path, body) in enumerate(asked)]
+    said = move(world.server, slot, "b" if owner(world, slot) == "a" else "a")
+    report.equal("a slot with keys moves", said.returncode, 0, said.stderr)
+    for place, (path, body) in enumerate(asked):
+        again = world.client.post(path, body, key=f"keys-{place}")
+        report.equal(f"{path} {first[place].status}: answered as before",
+                     (again.status, again.replayed, again.body.replace(b',"replayed":true', b"")),
+                     (first[place].status, True, first[place].body), again)
+    before = [world.client.get(f"/v1/wallets/{wallet}")["balance"] for wallet in (one, two)]
+    report.equal("and nothing is done again", before,
+                 [world.client.get(f"/v1/wallets/{wallet}")["balance"] for wallet in (one, two)])
+
+
+def keys_behind(_, world):
+    """A payment's record goes along with its payee's slot, and only then with its payer's, where
+    its key lives."""
+    payer, payee = world.open_at("a", "customer"), world.open_at("a", "merchant")
+    report_ok(world.deposit(payer, 10))
+    request = {"wallet": payer, "merchant": payee, "amount": 3}
+    first = world.client.post("/v1/purchases", request, key="keys-behind")
+    report.equal("keys behind: paid", first.status, 201, first)
+    for wallet in (payee, payer):
+        said = move(world.server, shards.slot_of(wallet), "b")
+        report.equal("keys behind: it moves", said.returncode, 0, said.stderr)
+    again = world.client.post("/v1/purchases", request, key="keys-behind")
+    report.equal("keys behind: answered as before", (again.status, again.replayed, again.body),
+                 (201, True, first.body), again)
+    examined(world, "keys behind")
+
+
+def new_currency(_, world):
+    """A wallet of a currency that was opened in the middle of a move goes along."""
+    slot = shards.slot_of(world.chosen()[0][0])
+    wallet = world.client.get(f"/v1/wallets/{world.chosen()[0][0]}").json
+    if owner(world, slot) == "b":
+        move(world.server, slot, "a")
+    made, line = [], LINES[0]
+    line.sprung.clear()
+    line.over.clear()
+    line.trap = (b"LOCK TABLE gate", "before", lambda: made.append(world.client.post(
+        "/v1/wallets", {"owner": wallet["owner"], "currency": "USD", "kind": "customer"})))
+    process = mover(world.server, slot, "b")
+    report.check("new currency: it came so far", line.wait(60))
+    process.wait(120)
+    said = move(world.server, slot, "b")
+    report.equal("new currency: the slot moves", said.returncode, 0, said.stderr)
+    shown = world.client.get(f"/v1/wallets/{made[0].json['id']}")
+    report.equal("new currency: with the wallet", (shown.status, shown.json.get("currency")),
+                 (200, "USD"), shown)
+    examined(world, "new currency")
+
+
+def refused(_, world):
+    server = world.server
+    slot = shards.slot_of(world.chosen()[0][0])
+    there = "b" if owner(world, slot) == "a" else "a"
+    for words, target, code, part in ((0, "b", 1, "keys, rules and notes"),
+                                      (1024, there, 2, "which slots"),
+                                      ("9-5", there, 2, "which slots"),
+                                      (slot, "nowhere", 2, "no shard is called")):
+        said = move(server, words, target)
+        report.equal(f"{words} to {target} is refused", (said.returncode, part in said.stderr),
+                     (code, True), said.stderr)
+    said = move(server, slot, owner(world, slot))
+    report.equal("to where it is changes nothing", said.returncode, 0, said.stderr)
+    SHARDS.sql(0, "CREATE TABLE added (slot smallint)", server.data)
+    said = move(server, slot, there)
+    report.equal("a table that nobody has said how to move is noticed",
+                 (said.returncode, "cannot move" in said.stderr), (1, True), said.stderr)
+    SHARDS.sql(0, "DROP TABLE added", server.data)
+    # Every table of the schema with a slot is known.
+    said = move(server, slot, there)
+    report.equal("and no other is left out", said.returncode, 0, said.stderr)
+    empty = next(slot for slot in range(1, 512) if slot not in world.slots and
+                 owner(world, slot) == "a")
+    said = move(server, f"{empty}-{empty}", "b")
+    report.equal("a slot with little in it moves, too", said.returncode, 0, said.stderr)
+
+
+def large(_, world):
+    """A slot with many transactions moves under payments: FLORIN_MOVE_TRANSACTIONS of them."""
+    wanted = int(os.environ.get("FLORIN_MOVE_TRANSACTIONS", "20000"))
+    many = max(world.slots.values(), key=len)
+    slot = shards.slot_of(many[0])
+    one, two = many[:2]
+    for wallet in (one, two):
+        report_ok(world.deposit(wallet, 10**7))
+    for turn in range(0, wanted, 1000):
+        report_ok(world.client.post("/v1/batches", {"operations": [
+            {"type": "transfer", "from": (one, two)[number % 2], "to": (two, one)[number % 2],
+             "amount": 1} for number in range(min(1000, wanted - turn))]}))
+    before = balances(world)
+    crowd = crowd_of(world, world.server)
+    began = time.monotonic()
+    said = move(world.server, slot, "b" if owner(world, slot) == "a" else "a")
+    took = time.monotonic() - began
+    report.equal("a large slot moves", said.returncode, 0, said.stdout + said.stderr)
+    done = crowd.stop()
+    report.equal("all are answered", crowd.odd, [])
+    report.equal("no cent is lost or doubled", balances(world), naive(before, done))
+    print(f"{wanted} transactions in {took:.1f} s with {len(done)} payments: {said.stdout}")
+    report.check("what is read while nobody writes depends on what was written since alone",
+                 PAUSES.rows[-1] < 6000 + 30 * PAUSES.since[-1], (PAUSES.rows, PAUSES.since))
+    examined(world, "a large slot moved")
+
+
+shards.serve_from(SHARDS)
+WORLD = World()
+report.run("there and back", there_and_back, WORLD)
+report.run("under load", under_load, WORLD)
+report.run("old map", old_map, WORLD)
+report.run("unheard", unheard, WORLD)
+report.run("keys", keys, WORLD)
+report.run("keys behind", keys_behind, WORLD)
+report.run("new currency", new_currency, WORLD)
+report.run("refused", refused, WORLD)
+for step in STEPS:
+    report.run(step[0], killed, WORLD, *step)
+for step in FRESH:
+    report.run(step[0], fresh, WORLD, *step)
+report.run("alone", alone, WORLD)
+report.run("large", large, WORLD)
+report.equal("the server stops in order", WORLD.server.stop(), 0, WORLD.server.log()[-2000:])
+report.finish()

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Queued commands with the books on two shards while nodes and workers are killed, come, go and
+sleep, slots move, and a shard is away: each command exactly once and in the order of its payer,
+whoever pays whom, and nothing waits but what has to."""
+
+import os
+import signal
+import sys
+import uuid
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "postgres")]
+
+import broker  # noqa: E402
+
+broker.need_client()  # before the databases are started: this may begin another python
+
+import florin  # noqa: E402
+import lanes  # noqa: E402
+import shards  # noqa: E402
+import shop as shops  # noqa: E402
+from apart import Crew  # noqa: E402
+from load import Load, settle  # noqa: E402
+from report import Report  # noqa: E402
+
+BINARY = florin.binary()
+KAFKA = broker.Cluster().start()
+SHARDS = shards.Shards(2)
+shards.serve_from(SHARDS)
+PARTITIONS = 4
+
+
+def crew(books=SHARDS, **more):
+    return Crew(KAFKA, books, BINARY, uuid.uuid4().hex[:8], **more)
+
+
+def family(one, money=1_000_000):
+    """Customers on both shards, and a shop on each."""
+    payers = [one.open(number % 2, money=money) for number in range(4)]
+    return payers, [one.open(place, "merchant") for place in (0, 1)]
+
+
+def killed(report):
+    """Workers and nodes are killed, leave and come back while payments cross shards."""
+    one = crew()
+    shop = one.shop
+    payers, tills = family(one)
+    load = Load(shop, payers, tills[0], pause=0.01, others=[*payers, tills[1]])
+    load.more(20)
+    worker = one.node("work").start()
+    one.wait_for(one.has(worker, 2), "half of the partitions")
+    load.more(20)
+    worker.kill()  # in the middle of whatever it does
+    load.more(20)
+    shop.server.kill()
+    other = one.node().start()
+    one.wait_for(one.has(other, PARTITIONS), "all partitions to be the other's")
+    shop.server.start()
+    worker.start()
+    one.wait_for(lambda: one.metric(worker, "worker_partitions") >= 1, "some partitions")
+    load.more(20)
+    report.equal("one leaves", other.stop(timeout=60), 0, other.log()[-2000:])
+    load.more(20)
+    settle(report, "killed", shop, payers, tills[0], load, one.arrived)
+    report.equal("nothing of it is dead", shop.metric("worker_dead_letters_total"), 0)
+    one.end(report)
+
+
+def moved(report):
+    """Slots go there and back while their commands are queued and carried out, and while nobody
+    carries them out: their places in the log go along."""
+    one = crew()
+    shop = one.shop
+    payers, tills = family(one)
+    load = Load(shop, payers, tills[0], pause=0.01, others=[*payers, tills[1]])
+    load.more(20)
+    for target in "baba":
+        one.move(report, payers[0], target)
+        load.more(10)
+    load.end()
+    report.equal("the node stops", shop.server.stop(timeout=60), 0, shop.server.log()[-2000:])
+    door = one.node(work=False).start()  # nobody carries anything out
+    for _ in range(6):
+        one.pay(report, load.acknowledged, payers[0], payers[1], door)
+    before = one.places(payers[0])
+    one.move(report, payers[0], "b")
+    report.equal("the place goes along", one.places(payers[0]), before[::-1])
+    door.stop()
+    shop.server.start()
+    settle(report, "moved", shop, payers, tills[0], load, one.arrived)
+    report.equal("nobody else did anything", shop.metric("worker_fenced_total"), 0)
+    one.move(report, payers[0], "a")  # both shards have history of the place by now
+    with shop.client() as client:
+        last = shop.queue(client, "/v1/transfers", {"from": payers[0], "to": tills[1],
+                                                    "amount": 1})
+    report.equal("and it goes on at home", shop.outcome(last["id"])["status"], "done")
+    one.end(report)
+
+
+def old_map(report):
+    """A worker that sleeps through a move, and one whose partitions were another's meanwhile."""
+    one = crew(work=False, session_timeout_ms=6000)
+    shop, sleeper = one.shop, one.node("work").start()
+    one.wait_for(one.has(sleeper, PARTITIONS), "the sleeper's partitions")
+    payer, payee, till = one.open(0, money=1000), one.open(1), one.open(0, "merchant")
+    acknowledged = {payer: []}
+
+    def pay(count):
+        return [one.pay(report, acknowledged, payer, (payee, till)[number % 2])
+                for number in range(count)][-1]
+
+    report.equal("done before", shop.outcome(pay(3))["status"], "done")
+    for target in "ba":
+        sleeper.process.send_signal(signal.SIGSTOP)
+        wanted = pay(5)
+        one.move(report, payer, target)
+        sleeper.process.send_signal(signal.SIGCONT)
+        report.equal("woken, it goes where the slot is", shop.outcome(wanted)["status"], "done")
+    sleeper.process.send_signal(signal.SIGSTOP)
+    wanted = pay(5)
+    one.move(report, payer, "b")
+    heir = one.node("work").start()
+    one.wait_for(one.has(heir, PARTITIONS), "its partitions to be the other's")
+    report.equal("the other does it", shop.outcome(wanted)["status"], "done")
+    one.move(report, payer, "a")
+    wanted = pay(5)
+    sleeper.process.send_signal(signal.SIGCONT)
+    report.equal("and what comes next", shop.outcome(wanted)["status"], "done")
+    one.wait_for(lambda: one.metric(sleeper, "worker_partitions") +
+                 one.metric(heir, "worker_partitions") == PARTITIONS, "both to share")
+    report.equal("done at last", shop.outcome(pay(3))["status"], "done")
+    one.arrived()
+    shops.check(report, "old map", shop, acknowledged, [payer, payee, till],
+                {payer: 1000, payee: 0, till: 0})
+    one.end(report)
+
+
+def away(report):
+    """One of the shards is away: commands of the other one's slots go on, also when their worker is
+    lost meanwhile; what needs it waits, with all that is behind it, and is done in order."""
+    books = shards.Shards(2)
+    shards.serve_from(books)
+    one = crew(books, work=False)
+    shop = one.shop
+    workers = [one.node("work").start() for _ in range(2)]
+    for worker in workers:
+        one.wait_for(one.has(worker, PARTITIONS // 2), "half of the partitions each")
+    here = [one.open(0, money=1000) for _ in range(3)]
+    there = [one.open(1, money=1000) for _ in range(2)]
+    till = one.open(0, "merchant")
+    wallets = [*here, *there, till]
+    acknowledged = {payer: [] for payer in [*here, *there]}
+    opening = {**{wallet: 1000 for wallet in wallets}, till: 0}
+
+    def pay(payer, payee):
+        return one.pay(report, acknowledged, payer, payee)
+
+    done = [pay(payer, till) for payer in [*here, *there]]
+    report.equal("all are done", {shop.outcome(each)["status"] for each in done}, {"done"})
+    books.clusters[1].stop(signal.SIGKILL)
+    across = pay(here[0], there[0])     # needs the one that is away,
+    behind = pay(here[0], till)         # and this one is behind it
+    lost = [pay(payer, here[1]) for payer in there]
+    for _ in range(2):
+        for payer in here[1:]:
+            report.equal("others go on", shop.outcome(pay(payer, till))["status"], "done")
+            report.equal("and among each other", shop.outcome(pay(payer, here[0]))["status"],
+                         "done")
+        if workers[0].process.poll() is None:
+            one.wait_for(lambda: sum(one.metric(worker, "worker_slots_waiting")
+                                     for worker in workers) > 0, "slots that wait")
+            workers[0].kill()
+            one.wait_for(one.has(workers[1], PARTITIONS), "all partitions to be the other's")
+    with shop.client() as client:
+        for operation in (across, behind):
+            report.equal("what needs it waits", client.get(f"/v1/operations/{operation}")["status"],
+                         "queued")
+        unknown = client.get(f"/v1/operations/{done[-1]}")
+        report.equal("what was done there cannot be told", unknown.code, "busy", unknown)
+    report.check("they are counted as lag", one.metric(workers[1], "worker_lag") >= 2)
+    report.equal("nobody is to do anything", one.metric(workers[1], "worker_stopped"), 0)
+    books.clusters[1].start()
+    for operation in (across, behind, *lost):
+        report.equal("it is back", shop.outcome(operation)["status"], "done")
+    one.wait_for(lambda: one.metric(workers[1], "worker_slots_waiting") == 0, "no slot to wait")
+    one.arrived()
+    shops.check(report, "away", shop, acknowledged, wallets, opening)
+    report.equal("nothing of it is dead", one.metric(workers[1], "worker_dead_letters_total"), 0)
+    one.end(report)
+
+
+def main():
+    report = Report("shards queue faults")
+    lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
+                                ("away", away)])
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
