@@ -4,30 +4,37 @@
 PORT = 8080
 DATA = florin-data
 
-.PHONY: run build test test-faults bench bench-postgres bench-large bench-queue bench-rules \
-	bench-encrypted clean
+.PHONY: run build build-tuned test test-faults bench bench-postgres bench-large bench-queue \
+	bench-rules bench-encrypted bench-shards bench-move clean
 .DEFAULT_GOAL := build
 
 run: build
 	@exec build/florin serve --data "$(DATA)" --listen "127.0.0.1:$(PORT)"
 
+# Once there is a tuned build, that is what runs.
 build:
 	@tools/install.sh build
-	@tools/build.sh release
+	@if [ -f build/tuned/trained ]; then tools/build.sh tuned; else tools/build.sh release; fi
+
+# Builds twice, and plays a rush of payments in between, so that the compiler knows what is busy.
+build-tuned:
+	@tools/install.sh build
+	@tools/build.sh tuned
 
 test:
 	@tools/test.sh
 
-# Every fault of the database again and again, each time with another seed: TIMES=10.
+# Every fault of database and queue again and again, each time with another seed: TIMES=10, and
+# SUITES=kafka for those alone.
 TIMES = 5
+SUITES =
 test-faults:
 	@tools/install.sh build test
 	@tools/build.sh release
-	@FLORIN=$(CURDIR)/build/florin tools/repeat_faults.py $(TIMES)
+	@FLORIN=$(CURDIR)/build/florin tools/repeat_faults.py $(TIMES) $(SUITES)
 
-bench:
+bench: build-tuned
 	@tools/install.sh build test
-	@tools/build.sh release
 	@bench/run.sh
 
 clean:
@@ -47,6 +54,17 @@ bench-encrypted:
 	@tools/install.sh build test
 	@tools/build.sh release
 	@FLORIN=$(CURDIR)/build/florin bench/encrypted.py
+
+bench-shards:
+	@tools/install.sh build test
+	@tools/build.sh release src/programs/florin bench/single_load
+	@python3 bench/shards.py
+
+# A slot with a million transactions, or MOVE="--transactions N".
+bench-move:
+	@tools/install.sh build test
+	@tools/build.sh release src/programs/florin bench/single_load bench/batch_load
+	@python3 bench/move_slot.py $(MOVE)
 
 bench-postgres:
 	@tools/install.sh build test

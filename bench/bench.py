@@ -7,6 +7,7 @@ minute, because the speed of the processor itself swings: read the ratios.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -22,6 +23,23 @@ from machine import (BUILD, CORES, LOAD_CORES, PINS, ROOT, SERVER_CORES, Florin,
 
 CONNECTIONS = (1, 16, 64, 256)
 MILLION = 1_000_000
+
+
+@contextlib.contextmanager
+def workplace(plan):
+    """A folder for one run, gone behind it; the conditions stand before everything else."""
+    folder = tempfile.mkdtemp(prefix="bench-", dir=plan.folder)
+    try:
+        for name, text in conditions(folder):
+            say(f"{name:<12} {text}")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep(plan, name, results):
+    with open(os.path.join(plan.folder, f"{name}.json"), "w", encoding="utf-8") as file:
+        json.dump(results, file, indent=2, ensure_ascii=False)
 
 
 def say(text=""):
@@ -69,6 +87,10 @@ def fill_wallets(server, path):
                             for wallet in wallets[begin:begin + 1000]])
 
 
+def name_of(cores):
+    return "free" if cores == CORES else "pinned"
+
+
 def median(runs, name):
     return statistics.median(run[name] for run in runs)
 
@@ -82,25 +104,47 @@ def pairs(first, second, rounds):
     return firsts, seconds
 
 
+def choose_single_cores(program, key, wallets, connections, plan):
+    """Pins a program and says where its load generator goes: a core each, or all for both,
+    whichever is faster for this program with so many connections."""
+    rates = []
+    ways = ((SERVER_CORES, LOAD_CORES), (CORES, CORES)) if PINS else ((CORES, CORES),)
+    for of_program, of_load in ways:
+        pin(program.process, of_program)
+        rates.append(load("single_load", of_load, program.address, key, wallets,
+                          connections=connections, seconds=plan.probe_seconds)["rate"])
+    of_program, of_load = ways[rates.index(max(rates))]
+    pin(program.process, of_program)
+    return of_load
+
+
 def measure_singles(server, limit, wallets, plan, results):
-    say("Single durable transfers, an idempotency key on each, 100k wallets; server on one core,")
-    say(f"load generator on another; medians of {plan.rounds} x {plan.seconds} s, in turn with the "
-        "limit program")
-    say("(same HTTP library, one append and sync per pass, no wallets)")
+    say("Single durable transfers, an idempotency key on each, 100k wallets; medians of "
+        f"{plan.rounds} x {plan.seconds} s,")
+    say("in turn with the limit program (same HTTP library, one append and sync per pass, no "
+        "wallets).")
+    say("Each program is pinned to one core and the load generator to another, or both may use all "
+        "cores:")
+    say("whichever was faster for that program in a short run before.")
     say(f"  {'connections':>11} {'florin/s':>10} {'limit/s':>10} {'share':>6} {'p50':>8} "
-        f"{'p99':>8} {'p99.9':>8}  load generator")
+        f"{'p99':>8} {'p99.9':>8}  load generator; cores")
     for connections in CONNECTIONS:
         options = {"connections": connections, "seconds": plan.seconds}
+        cores = {program: choose_single_cores(program, server.key, wallets, connections, plan)
+                 for program in (limit, server)}
         limits, ours = pairs(
-            lambda: load("single_load", LOAD_CORES, limit.address, server.key, wallets, **options),
-            lambda: load("single_load", LOAD_CORES, server.address, server.key, wallets, **options),
+            lambda: load("single_load", cores[limit], limit.address, server.key, wallets,
+                         **options),
+            lambda: load("single_load", cores[server], server.address, server.key, wallets,
+                         **options),
             plan.rounds)
         rate, most = median(ours, "rate"), median(limits, "rate")
         results[f"single_{connections}"] = {"rate": rate, "limit": most, "share": rate / most}
         say(f"  {connections:>11} {rate:>10,.0f} {most:>10,.0f} {rate / most:>6.0%} "
             f"{median(ours, 'p50_us') / 1000:>5.2f} ms {median(ours, 'p99_us') / 1000:>5.2f} ms "
             f"{median(ours, 'p999_us') / 1000:>5.2f} ms  "
-            f"{max(median(ours, 'cpu'), median(limits, 'cpu')):.0%} of its core")
+            f"{max(median(ours, 'cpu'), median(limits, 'cpu')):.0%} of a core; "
+            f"florin {name_of(cores[server])}, limit {name_of(cores[limit])}")
     say()
 
 
@@ -115,10 +159,10 @@ def measure_ceiling(constant, wallets, plan, results):
 
 def measure_hot(server, wallets, plan, results):
     options = {"connections": 64, "seconds": plan.seconds}
+    cores = choose_single_cores(server, server.key, wallets, 64, plan)
     many, two = pairs(
-        lambda: load("single_load", LOAD_CORES, server.address, server.key, wallets, **options),
-        lambda: load("single_load", LOAD_CORES, server.address, server.key, wallets, use=2,
-                     **options),
+        lambda: load("single_load", cores, server.address, server.key, wallets, **options),
+        lambda: load("single_load", cores, server.address, server.key, wallets, use=2, **options),
         plan.rounds)
     rate, hot = median(many, "rate"), median(two, "rate")
     results["hot"] = {"many": rate, "two": hot, "share": hot / rate}
@@ -272,6 +316,7 @@ def read_plan():
                         help="where the data goes; its disk is what is measured")
     plan = parser.parse_args()
     plan.rounds, plan.seconds, plan.batch_seconds = (1, 2, 8) if plan.quick else (3, 5, 60)
+    plan.probe_seconds = 1 if plan.quick else 2
     plan.batch_wallets = 100_000
     free = shutil.disk_usage(plan.folder).free
     needed = 4 if plan.quick else 40
@@ -297,8 +342,7 @@ def main():
             run_large(folder, results)
         else:
             say("A restart with a million wallets and ten million transactions: see --full.")
-        with open(os.path.join(plan.folder, "bench.json"), "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2, ensure_ascii=False)
+        keep(plan, "bench", results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

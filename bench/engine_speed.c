@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How fast the embedded engine is without HTTP: transfers between random wallets, a key on each, in
 // rounds of a given size, made durable. Prints one line; checks the sum of all balances at its end.
+// With a file of rules these look at each, their thresholds of counts so high that nobody reaches
+// them: run it under `perf stat -e instructions:u` with and without to see what rules cost.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -10,6 +12,7 @@
 #include "base/memory.h"
 #include "base/signal_gate.h"
 #include "engine/embedded/embedded.h"
+#include "watch/rule_file.h"
 
 enum { ROUNDS_IN_FLIGHT = 4, WALLETS_PER_ROUND = 1000 };
 
@@ -143,9 +146,11 @@ static void measure(struct run *run, uint64_t seconds) {
     double took = (double)(clock_monotonic_ns() - began) / 1e9;
     cpu = cpu_seconds() - cpu;
     run->engine->port->stats(run->engine, &stats);
-    printf("batch %u, %u wallets: %.0f transfers/s, %.2f us CPU each (%.2f of it making them), "
+    printf("batch %u, %u wallets: %llu transfers, %.0f/s, "
+           "%.2f us CPU each (%.2f of it making them), "
            "backlog %llu bytes, %llu runs, sync %.0f us\n",
-           run->batch, run->wallet_count, (double)done / took, cpu / (double)done * 1e6,
+           run->batch, run->wallet_count, (unsigned long long)done, (double)done / took,
+           cpu / (double)done * 1e6,
            (double)run->generator_ns / 1e3 / (double)done,
            (unsigned long long)stats.index_backlog_bytes, (unsigned long long)stats.index_run_count,
            (double)stats.sync_ns_total / 1e3 / (double)stats.sync_count);
@@ -165,6 +170,28 @@ static struct id admin_make(struct engine *engine, struct lane *lane) {
     return record.api_key.id;
 }
 
+static bool rules_send(struct engine *engine, struct lane *lane, const char *path) {
+    static struct rule_set set;
+    struct rule_file_patterns patterns = {0};
+    char why[512];
+    if (rule_file_load(path, &set, &patterns, why, sizeof(why)) != STATUS_ok) {
+        (void)fprintf(stderr, "%s\n", why);
+        return false;
+    }
+    for (uint32_t i = 0; i < set.count; i++)
+        for (int window = 0; window < WINDOW_COUNT; window++)
+            if (set.rules[i].counts[window] != 0)
+                set.rules[i].counts[window] = UINT16_MAX;
+    lane->submission.count = 1;
+    lane->commands[0] =
+        (struct command){.type = COMMAND_RULES,
+                         .metadata = slice_of(set.rules, set.count * sizeof(set.rules[0])),
+                         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
+    lane_submit(engine, lane);
+    lane_wait(lane);
+    return lane->outcomes[0].status == STATUS_ok;
+}
+
 static void sum_up(void *context, const struct wallet *wallet) {
     *(__int128 *)context += wallet->balance;
 }
@@ -175,7 +202,7 @@ int main(int argc, char **argv) {
     struct run run = {0};
     char why[512];
     if (argc < 5) {
-        (void)fprintf(stderr, "engine_speed EMPTY-FOLDER BATCH WALLETS SECONDS\n");
+        (void)fprintf(stderr, "engine_speed EMPTY-FOLDER BATCH WALLETS SECONDS [RULES-FILE]\n");
         return 2;
     }
     options.folder = argv[1];
@@ -189,6 +216,8 @@ int main(int argc, char **argv) {
     lane_init(&first, WALLETS_PER_ROUND);
     run.admin = admin_make(run.engine, &first);
     run.wallets = wallets_open(run.engine, &first, run.admin, run.wallet_count);
+    if (argc > 5 && !rules_send(run.engine, &first, argv[5]))
+        return 1;
     measure(&run, (uint64_t)atol(argv[4]));
     __int128 sum = 0;
     run.engine->port->wallets(run.engine, sum_up, &sum);

@@ -6,20 +6,18 @@ half a minute, against the rate before and after, in one run. See README.md."""
 import argparse
 import os
 import secrets
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
 
 import cluster as clusters  # noqa: E402
-from bench import fill_wallets, open_wallets, say  # noqa: E402
-from machine import BUILD, CORES, conditions, start  # noqa: E402
-from postgres import SETTINGS, OnPostgres, check_books  # noqa: E402
+from bench import fill_wallets, open_wallets, say, workplace  # noqa: E402
+from machine import BUILD, CORES, start  # noqa: E402
+from postgres import SETTINGS, OnPostgres, check_books, updates  # noqa: E402
 
 WANTED = 0.8
 
@@ -60,6 +58,7 @@ def measure(cluster, folder, plan):
     open_wallets(server, plan.wallets, wallets)
     fill_wallets(server, wallets)
     load(server, wallets, 2, plan.connections)
+    begun = updates(cluster, database)
     before = load(server, wallets, plan.seconds // 3, plan.connections)
     held = HeldRow(cluster, database)
     timer = threading.Timer(plan.seconds, held.end)
@@ -74,7 +73,7 @@ def measure(cluster, folder, plan):
     say(f"  free {before['rate']:,.0f}/s before, {after['rate']:,.0f}/s after; locked "
         f"{kept:,.0f}/s, {during['refused']:.0f} were busy at their deadline")
     say(f"  {kept / free:.2f} of the rate is left (wanted: {WANTED})")
-    check_books(server, cluster, database)
+    check_books(server, cluster, database, begun)
     server.stop()
     return kept / free
 
@@ -88,13 +87,8 @@ def main():
     plan.seconds, plan.wallets = (9, 10_000) if plan.quick else (30, 20_000)
     clusters.SETTINGS += SETTINGS
     cluster = clusters.Cluster()
-    folder = tempfile.mkdtemp(prefix="bench-", dir=plan.folder)
-    try:
-        for name, text in conditions(folder):
-            say(f"{name:<12} {text}")
+    with workplace(plan) as folder:
         measure(cluster, folder, plan)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ against the same with a hundred thousand wallets, in one run. Asks for its disk 
 README.md."""
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -17,9 +16,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
 
 import cluster as clusters  # noqa: E402
-from bench import fill_wallets, load, median, open_wallets, say  # noqa: E402
-from machine import CORES, Florin, conditions  # noqa: E402
-from postgres import OnPostgres, check_books  # noqa: E402
+from bench import fill_wallets, keep, load, median, open_wallets, say, workplace  # noqa: E402
+from machine import CORES, Florin  # noqa: E402
+from postgres import OnPostgres, check_books, updates  # noqa: E402
 
 WANTED = 0.7
 SMALL_WALLETS = 100_000
@@ -86,8 +85,9 @@ def small(cluster, folder, plan):
     wallets = os.path.join(folder, "small.wallets")
     open_wallets(server, min(SMALL_WALLETS, plan.wallets), wallets)
     fill_wallets(server, wallets)
+    begun = updates(cluster, database)
     found = rates(server, wallets, plan)
-    check_books(server, cluster, database)
+    check_books(server, cluster, database, begun)
     server.stop()
     return found
 
@@ -103,8 +103,9 @@ def large(cluster, folder, plan):
     size = cluster.sql(f"SELECT pg_size_pretty(pg_database_size('{database}'))", database)
     say(f"  the database has {size}")
     server = OnPostgres(os.path.join(folder, "large"), cluster.url(database))
+    begun = updates(cluster, database)
     found = rates(server, wallets, plan)
-    check_books(server, cluster, database)
+    check_books(server, cluster, database, begun)
     server.stop()
     return found
 
@@ -126,13 +127,10 @@ def main():
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     settings = SETTINGS.format(shared=max(128, memory // 4))
     clusters.SETTINGS += settings
-    tempfile.tempdir = os.path.abspath(plan.folder)  # the database lies there as well
-    folder = tempfile.mkdtemp(prefix="bench-")
-    os.chmod(folder, 0o755)
-    try:
+    plan.folder = tempfile.tempdir = os.path.abspath(plan.folder)  # the database lies there as well
+    with workplace(plan) as folder:
+        os.chmod(folder, 0o755)
         cluster = clusters.Cluster()
-        for name, text in conditions(folder):
-            say(f"{name:<12} {text}")
         say(f"PostgreSQL   {', '.join(settings.split(chr(10))[:-1])}; medians of {plan.rounds} x "
             f"{plan.seconds} s; server, database and load generator share all cores")
         say()
@@ -145,10 +143,7 @@ def main():
             results[name] = {"large": rate, "small": before[name], "share": rate / before[name]}
             say(f"  {name:<18} {rate:>9,.0f}/s  {rate / before[name]:.2f} of {before[name]:,.0f}/s "
                 f"(wanted: {WANTED})")
-        with open(os.path.join(plan.folder, "bench-large.json"), "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        keep(plan, "bench-large", results)
 
 
 if __name__ == "__main__":

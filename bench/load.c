@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOAD_RUN_BYTES 8
 
 _Noreturn void load_fail(const char *what) {
     fprintf(stderr, "load: %s\n", what);
@@ -77,6 +76,12 @@ void load_read_options(struct load_options *options, int argument_count, char **
             options->batch = load_number(value);
         else if (strcmp(name, "--operations") == 0)
             options->operations = load_number(value);
+        else if (strcmp(name, "--apart") == 0)
+            options->apart = load_number(value);
+        else if (strcmp(name, "--deposits") == 0)
+            options->deposits = load_number(value);
+        else if (strcmp(name, "--patient") == 0)
+            options->patient = load_number(value);
         else
             load_fail("there is no such option");
     }

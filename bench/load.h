@@ -9,6 +9,7 @@
 
 #define LOAD_ID_BYTES 33 // "wallet_" and 26 digits
 #define LOAD_KEY_DIGITS 16
+#define LOAD_RUN_BYTES 8
 
 struct load_options {
     const char *address; // HOST:PORT, numeric
@@ -20,10 +21,14 @@ struct load_options {
     uint64_t seconds;
     uint64_t batch;      // operations per request, of batch_load
     uint64_t operations; // stop after so many, 0: by time; of batch_load
+    uint64_t apart;      // 1: pairs are of wallets with an even and an odd place; of single_load
+    uint64_t deposits;   // 1: deposits instead of transfers; of single_load
+    uint64_t patient;    // 1: what is busy is sent again, with its key; of single_load
 };
 
 // Reads --address --key --run --wallets FILE --use N --connections N --seconds N --batch N
-// --operations N. Ends the program with a sentence when something makes no sense.
+// --operations N --apart N --deposits N --patient N. Ends the program with a sentence when
+// something makes no sense.
 void load_read_options(struct load_options *options, int argument_count, char **arguments);
 _Noreturn void load_fail(const char *what);
 

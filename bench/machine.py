@@ -16,6 +16,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build", "release")
+TUNED = os.path.join(ROOT, "build", "tuned")
+# What `make bench` measures; the load generators are the usual ones.
+BINARY = os.path.join(TUNED if os.path.exists(os.path.join(TUNED, "trained")) else BUILD,
+                      "src", "programs", "florin")
 CORES = sorted(os.sched_getaffinity(0))
 PINS = len(CORES) >= 2
 SERVER_CORES = CORES[:1] if PINS else CORES
@@ -76,6 +80,7 @@ def conditions(folder):
         ("one sync", f"{sync_cost_us(folder):.0f} µs (4 KiB into a pre-written file, median)"),
         ("load before", f"{load} (anything above 0.3 makes the figures worth little)"),
         ("compiler", output_of("gcc", "--version").split("\n")[0]),
+        ("build", "tuned (make build-tuned)" if BINARY.startswith(TUNED) else "release"),
         ("libraries", ", ".join(libraries)),
         ("revision", revision),
     ]
@@ -138,7 +143,7 @@ class Limit:
 class Florin:
     """A server under test with its data folder."""
 
-    binary = os.path.join(BUILD, "src", "programs", "florin")
+    binary = BINARY
 
     def __init__(self, data, cores):
         self.data = data

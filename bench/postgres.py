@@ -7,21 +7,20 @@ the same rows in batches. See README.md."""
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
 
 import cluster as clusters  # noqa: E402
-from bench import fill_wallets, load, median, open_wallets, say  # noqa: E402
-from machine import BUILD, CORES, Florin, conditions, free_port, start  # noqa: E402
+from bench import fill_wallets, keep, load, median, open_wallets, say, workplace  # noqa: E402
+from machine import BUILD, CORES, Florin, free_port, start  # noqa: E402
 
 NAIVE_WRITERS = (8, 16, 32)
 NOBODYS_KEY = "florin_admin_uAm0niAwqXZvKSHDtSBKvZquP7doU8z1OCC6oOaSE3t_0kSJCU"  # any will do
-SETTINGS = "shared_buffers = 512MB\nmax_wal_size = 4GB\ncheckpoint_timeout = 15min\n"
+SETTINGS = ("shared_buffers = 512MB\nmin_wal_size = 2GB\nmax_wal_size = 4GB\n"
+            "checkpoint_timeout = 15min\n")
 
 
 class OnPostgres(Florin):
@@ -33,6 +32,63 @@ class OnPostgres(Florin):
 
     def words(self):
         return super().words() + ["--postgres", self.url]
+
+
+class OnShards(Florin):
+    """A server whose books are on two databases."""
+
+    def __init__(self, data, sharded):
+        self.sharded = sharded
+        super().__init__(data, CORES)
+
+    def words(self):
+        path = self.data + ".json"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"shards": self.sharded.setting(self.data)}, file)
+        return super().words() + ["--config", path]
+
+
+def check(server):
+    status, body = server.ask("GET", "/check-integrity")
+    if status != 200 or json.loads(body).get("consistent") is not True:
+        raise SystemExit(f"the books are wrong: {body.decode()}")
+
+
+def fill(server, path):
+    """A deposit for each wallet, larger than any run can spend. What is busy is sent again with its
+    key, as a client does."""
+    with open(path, encoding="utf-8") as file:
+        wallets = file.read().split()
+    for begin in range(0, len(wallets), 1000):
+        left = [{"type": "deposit", "wallet": wallet, "amount": 10**9,
+                 "bank_transaction_id": f"bench-{wallet}", "idempotency_key": f"fill-{wallet}"}
+                for wallet in wallets[begin:begin + 1000]]
+        for _ in range(100):
+            status, body = server.ask("POST", "/v1/batches", {"operations": left})
+            results = json.loads(body).get("results", [])
+            if status == 200:
+                wrong = [one for one in results if one.get("code", "busy") != "busy"]
+                left = [one for one, result in zip(left, results) if "code" in result]
+            elif status != 503:
+                wrong = [body]
+            if wrong:
+                raise SystemExit(f"filling the wallets failed: {wrong[0]}")
+            if not left:
+                break
+        else:
+            raise SystemExit("filling the wallets failed: it stays busy")
+
+
+def make_cluster(settings=SETTINGS):
+    """A server that has its files of WAL, as one that has run for a while: a new one makes each of
+    them anew, and everybody waits meanwhile."""
+    clusters.SETTINGS += settings
+    clusters.WAL_SEGMENT_MB = 16  # as usual
+    cluster = clusters.Cluster()
+    cluster.sql("SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1 << 20))) "
+                "FROM generate_series(1, 1600)", "postgres")
+    cluster.sql("CHECKPOINT", "postgres")
+    return cluster
 
 
 def naive(cluster, folder, plan, results):
@@ -84,19 +140,22 @@ def show(name, rate, other, other_name, wanted):
         f"(wanted: {wanted})")
 
 
-def hot_updates(cluster, database):
-    return float(cluster.sql(
-        "SELECT round(100.0 * sum(n_tup_hot_upd) / greatest(sum(n_tup_upd), 1), 1) FROM "
-        "pg_stat_user_tables WHERE relname ~ '^wallets'", database))
+def updates(cluster, database):
+    """How often rows of wallets were updated so far, and how many of that were HOT."""
+    return [int(count) for count in cluster.sql(
+        "SELECT sum(n_tup_upd) || ' ' || sum(n_tup_hot_upd) FROM pg_stat_user_tables "
+        "WHERE relname ~ '^wallets'", database).split()]
 
 
-def check_books(server, cluster, database):
+def check_books(server, cluster, database, before):
     status, body = server.ask("GET", "/check-integrity")
     document = json.loads(body)
     if status != 200 or document.get("consistent") is not True:
         raise SystemExit(f"the books are wrong: {body.decode()}")
     say(f"Books, /check-integrity: {document['message']}")
-    say(f"  {hot_updates(cluster, database):.1f} % of the updates of wallets were HOT")
+    every, hot = (now - then for now, then in zip(updates(cluster, database), before))
+    say(f"  {100 * hot / max(every, 1):.1f} % of {every:,} updates of wallets by payments were HOT "
+        "(wanted: 95 %)")
 
 
 def measure(cluster, folder, plan, results):
@@ -106,6 +165,7 @@ def measure(cluster, folder, plan, results):
     open_wallets(server, plan.wallets, wallets)
     fill_wallets(server, wallets)
     best = naive(cluster, folder, plan, results)
+    before = updates(cluster, database)
     run = lambda name, **options: [load(name, CORES, server.address, server.key, wallets,  # noqa
                                         seconds=plan.seconds, **options)
                                    for _ in range(plan.rounds)]
@@ -123,7 +183,7 @@ def measure(cluster, folder, plan, results):
     by_hand = micro_batch(cluster, plan)["rate"]
     results["batches"] = {"rate": batches, "by_hand": by_hand}
     show("batches of 1,000", batches, by_hand, "by hand", "0.8 x")
-    check_books(server, cluster, database)
+    check_books(server, cluster, database, before)
     server.stop()
 
 
@@ -139,22 +199,15 @@ def read_plan():
 def main():
     plan = read_plan()
     results = {}
-    clusters.SETTINGS += SETTINGS
-    cluster = clusters.Cluster()
-    folder = tempfile.mkdtemp(prefix="bench-", dir=plan.folder)
-    try:
-        for name, text in conditions(folder):
-            say(f"{name:<12} {text}")
+    cluster = make_cluster()
+    with workplace(plan) as folder:
         version = cluster.sql("SHOW server_version", "postgres")
         say(f"PostgreSQL   {version}, fsync on; {', '.join(SETTINGS.split(chr(10))[:-1])}")
         say(f"             {plan.wallets:,} wallets; medians of {plan.rounds} x {plan.seconds} s; "
             "server, database and load generator share all cores")
         say()
         measure(cluster, folder, plan, results)
-        with open(os.path.join(plan.folder, "bench-postgres.json"), "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        keep(plan, "bench-postgres", results)
 
 
 if __name__ == "__main__":

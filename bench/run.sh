@@ -8,4 +8,5 @@ set -eu
 cd "$(dirname "$0")/.."
 tools/build.sh release src/programs/florin bench/limit_constant bench/limit_durable \
     bench/single_load bench/batch_load
+[ ! -f build/tuned/trained ] || tools/build.sh tuned
 exec python3 bench/bench.py "$@"

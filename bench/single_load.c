@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One request after another on each of many connections: POST /v1/transfers between random wallets,
-// each with an Idempotency-Key that was never used before. It takes the place of wrk, whose script
-// costs more per request than the server under test.
+// or POST /v1/deposits, each with an Idempotency-Key that was never used before. It takes the place
+// of wrk, whose script costs more per request than the server under test. With `--patient 1` what
+// is busy is sent again until it is answered, as a client does; its latency counts from the first.
 //
-// Prints one line: requests=N seconds=S rate=N p50_us=N p99_us=N p999_us=N max_us=N refused=N cpu=P
+// Prints one line: requests=N seconds=S rate=N p50_us=N p99_us=N p999_us=N max_us=N refused=N
+// busy=N cpu=P
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +29,7 @@ struct connection {
     uint64_t sent_ns;
     size_t request_bytes;
     size_t answer_bytes;
-    char *key, *from, *to; // places in `request`
+    char *key, *from, *to, *bank; // places in `request`; NULL: it has none
     char request[SINGLE_REQUEST_BYTES_MAX];
     char answer[SINGLE_ANSWER_BYTES_MAX];
 };
@@ -37,30 +39,59 @@ struct single {
     struct load_random random;
     struct load_latencies latencies; // of what was answered while measuring
     uint64_t next_key;
-    uint64_t refused;
+    uint64_t refused, busy;
     uint64_t waiting;
     bool measures;
     bool sends;
     char first_refusal[256];
 };
 
+static int write_body(const struct single *single, char *body, size_t bytes) {
+    if (single->options.deposits != 0)
+        return snprintf(body, bytes,
+                        "{\"wallet\":\"%.33s\",\"amount\":1,"
+                        "\"bank_transaction_id\":\"%s-0000000000000000\"}",
+                        single->options.wallets[0], single->options.run);
+    return snprintf(body, bytes, "{\"from\":\"%.33s\",\"to\":\"%.33s\",\"amount\":1}",
+                    single->options.wallets[0], single->options.wallets[1]);
+}
+
+// The value of a name in the body; NULL: it has none.
+static char *value_of(struct connection *connection, const char *name) {
+    char *place = strstr(connection->request, name);
+    return place == NULL ? NULL : place + strlen(name);
+}
+
 static void connection_make(const struct single *single, struct connection *connection) {
     char body[256];
-    int body_bytes =
-        snprintf(body, sizeof(body), "{\"from\":\"%.33s\",\"to\":\"%.33s\",\"amount\":1}",
-                 single->options.wallets[0], single->options.wallets[1]);
+    int body_bytes = write_body(single, body, sizeof(body));
     connection->fd = load_connect(single->options.address);
     connection->request_bytes = (size_t)snprintf(
         connection->request, sizeof(connection->request),
-        "POST /v1/transfers HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
+        "POST /v1/%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
         "Content-Type: application/json\r\nIdempotency-Key: %s-0000000000000000\r\n"
         "Content-Length: %d\r\n\r\n%s",
-        single->options.address, single->options.key, single->options.run, body_bytes, body);
+        single->options.deposits != 0 ? "deposits" : "transfers", single->options.address,
+        single->options.key, single->options.run, body_bytes, body);
     if (connection->request_bytes >= sizeof(connection->request))
         load_fail("the request does not fit");
-    connection->key = strstr(connection->request, "Idempotency-Key: ") + 17 + 9;
-    connection->from = strstr(connection->request, "\"from\":\"") + 8;
-    connection->to = strstr(connection->request, "\"to\":\"") + 6;
+    connection->key = value_of(connection, "Idempotency-Key: ") + LOAD_RUN_BYTES + 1;
+    connection->from = value_of(connection, "\"from\":\"");
+    connection->to = value_of(connection, "\"to\":\"");
+    connection->bank = value_of(connection, "\"bank_transaction_id\":\"");
+    if (connection->bank != NULL) {
+        connection->from = value_of(connection, "\"wallet\":\"");
+        connection->bank += LOAD_RUN_BYTES + 1;
+    }
+}
+
+// A request is far smaller than what a socket takes, so it is never split.
+static void connection_write(struct single *single, struct connection *connection) {
+    connection->answer_bytes = 0;
+    if (send(connection->fd, connection->request, connection->request_bytes, MSG_NOSIGNAL) !=
+        (ssize_t)connection->request_bytes)
+        load_fail("a request could not be sent");
+    single->waiting++;
 }
 
 static void connection_send(struct single *single, struct connection *connection) {
@@ -68,16 +99,16 @@ static void connection_send(struct single *single, struct connection *connection
     uint64_t from = load_random_below(&single->random, count);
     uint64_t to = load_random_below(&single->random, count - 1);
     to += to >= from; // another one
+    if (single->options.apart != 0 && to % 2 == from % 2)
+        to = to + 1 < count ? to + 1 : to - 1;
     memcpy(connection->from, single->options.wallets[from], LOAD_ID_BYTES);
-    memcpy(connection->to, single->options.wallets[to], LOAD_ID_BYTES);
+    if (connection->to != NULL)
+        memcpy(connection->to, single->options.wallets[to], LOAD_ID_BYTES);
+    if (connection->bank != NULL)
+        load_write_digits(connection->bank, single->next_key);
     load_write_digits(connection->key, single->next_key++);
-    connection->answer_bytes = 0;
     connection->sent_ns = load_now_ns();
-    // A request is far smaller than what a socket takes, so it is never split.
-    if (send(connection->fd, connection->request, connection->request_bytes, MSG_NOSIGNAL) !=
-        (ssize_t)connection->request_bytes)
-        load_fail("a request could not be sent");
-    single->waiting++;
+    connection_write(single, connection);
 }
 
 static void connection_receive(struct single *single, struct connection *connection) {
@@ -93,6 +124,11 @@ static void connection_receive(struct single *single, struct connection *connect
         connection->answer_bytes < head.head_bytes + head.body_bytes)
         return;
     single->waiting--;
+    if (head.status == 503 && single->options.patient != 0) {
+        single->busy++;
+        connection_write(single, connection);
+        return;
+    }
     if (head.status != 201) {
         size_t shown = head.body_bytes < sizeof(single->first_refusal) - 1
                            ? head.body_bytes
@@ -126,13 +162,13 @@ static double cpu_seconds(void) {
 static void report(const struct single *single, double seconds, double cpu) {
     const struct load_latencies *latencies = &single->latencies;
     printf("requests=%llu seconds=%.2f rate=%.0f p50_us=%llu p99_us=%llu p999_us=%llu "
-           "max_us=%llu refused=%llu cpu=%.2f\n",
+           "max_us=%llu refused=%llu busy=%llu cpu=%.2f\n",
            (unsigned long long)latencies->count, seconds, (double)latencies->count / seconds,
            (unsigned long long)load_latencies_at(latencies, 500),
            (unsigned long long)load_latencies_at(latencies, 990),
            (unsigned long long)load_latencies_at(latencies, 999),
            (unsigned long long)load_latencies_at(latencies, 1000),
-           (unsigned long long)single->refused, cpu / seconds);
+           (unsigned long long)single->refused, (unsigned long long)single->busy, cpu / seconds);
     if (single->refused > 0)
         fprintf(stderr, "first refusal: %s\n", single->first_refusal);
 }

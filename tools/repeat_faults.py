@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Plays the suites with faults of PostgreSQL and Kafka several times, each with a seed of its own:
-`make test-faults`. SEED=N repeats one."""
+`make test-faults`. SEED=N repeats one; words behind the number choose suites by their names."""
 
 import os
 import pathlib
@@ -17,10 +17,12 @@ SUITES = ["72-postgres-faults.py", "75-postgres-replicas.py", "75-postgres-turn.
 
 def main():
     folder = pathlib.Path(__file__).resolve().parent.parent / "tests/suites"
+    words = sys.argv[2:]
+    suites = [suite for suite in SUITES if not words or any(word in suite for word in words)]
     failed = []
     for number in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
         seed = os.environ.get("SEED", str(random.randrange(1_000_000)))
-        for suite in SUITES:
+        for suite in suites:
             print(f"round {number + 1}, seed {seed}: {suite}", flush=True)
             done = subprocess.run([folder / suite], env=dict(os.environ, SEED=seed),
                                   check=False)

@@ -7,6 +7,7 @@
 As many suites run side by side as there are processors, three at most (FLORIN_SUITES_AT_ONCE sets
 another number), because most of them wait for processes and clocks. What one says is shown when it
 has ended. Those of ALONE have the machine to themselves at the end, and are shown while they run.
+What failed is told once more at the end, where nobody has to look for it.
 
 Suites are the unit tests of both build folders, tools/tidy.py, and each executable script
 tests/suites/*.sh or *.py in the order of their names. A script ends with a line
@@ -29,6 +30,9 @@ CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 UNIT_TEST_SECONDS_MAX = 600
 SUITE_SECONDS_MAX = 3600
 AT_ONCE_MAX = 3
+FAILURE_LINES_MAX = 6
+FAILED_SUITE_LINES_MAX = 18
+LINE_SHOWN_MAX = 300
 
 # Beginnings of names: suites that measure spans, or build the binary that all others run.
 ALONE = ("24-", "43-", "44-", "50-", "76-")
@@ -139,13 +143,30 @@ def suites_of(release, sanitized):
 
 
 def run_suite(name, run, told):
-    """Runs one and returns its result and its line of the summary."""
+    """Runs one and returns its result, its line of the summary, and the end of what it said of
+    its failures."""
     told(f"== {name}")
+    lines = []
+
+    def tell(line):
+        lines.append(line)
+        told(line)
     began = time.monotonic()
-    result = run(told)
+    result = run(tell)
     line = f"   {name}: {result} ({time.monotonic() - began:.0f} s)"
     told(line)
-    return result, line
+    return result, line, failures(lines) if result.failed else []
+
+
+def failures(lines):
+    """What a failed suite said from each failure on, shortened; of one that died its last words."""
+    shown, shown_to = [], 0
+    for number, line in enumerate(lines):
+        if re.match(r"^\s*(FAILED|not ok|-- )", line):
+            end = number + FAILURE_LINES_MAX
+            shown += lines[max(number, shown_to):end]
+            shown_to = end
+    return [line[:LINE_SHOWN_MAX] for line in (shown or lines)[-FAILED_SUITE_LINES_MAX:]]
 
 
 def run_aside(name, run):
@@ -177,10 +198,13 @@ def main():
     for name, run in suites:
         results[name] = futures[name].result() if name in futures else run_suite(name, run, say)
     total = Result()
-    for result, _ in results.values():
+    for result, _, _ in results.values():
         total.add(result)
     say("== results")
-    say("\n".join(line for _, line in results.values()))
+    say("\n".join(line for _, line, _ in results.values()))
+    for result, line, wrong in results.values():
+        if result.failed:
+            say("\n".join([f"== failed:{line[2:]}", *wrong]))
     say(str(total))
     sys.exit(1 if total.failed != 0 else 0)
 
