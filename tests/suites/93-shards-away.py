@@ -6,6 +6,7 @@ when the node that decides is killed, or stopped and woken, at any step."""
 
 import os
 import sys
+import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -346,8 +347,42 @@ def moved(_, world):
                  (made.body, True), again_)
 
 
+def beside(_, world):
+    """What another shard has decided about a withdrawal arrives in the very round that pays from
+    its wallet, which that round has asked for already."""
+    here, there = world.wallets[:2]
+    shop = world.shops[1]
+    before = money(world, there, shop)
+    paid, is_over = [], threading.Event()
+
+    def pay(server):
+        with server.client(world.secret) as client:
+            while not is_over.is_set():
+                paid.append(patiently(lambda: client.post("/v1/transfers", {
+                    "from": there, "to": shop, "amount": 1})).status)
+
+    payers = [threading.Thread(target=pay, args=(server,))
+              for server in 3 * (world.node, world.other)]
+    for payer in payers:
+        payer.start()
+    try:
+        for _ in range(20):
+            asked = patiently(lambda: world.client.post("/v1/withdrawals", {
+                "wallet": there, "amount": 2})).json["id"]
+            ending = batch(world, transfer(here, there, 1), {"type": "fail", "withdrawal": asked})
+            report.equal("ended from the other side", ending.status, 200, ending)
+    finally:
+        is_over.set()
+        for payer in payers:
+            payer.join(WAIT_S)
+    report.equal("they are paid meanwhile", set(paid), {201})
+    report.equal("and the money is there", money(world, there, shop),
+                 [(before[0][0] + 20 - len(paid), before[0][1]),
+                  (before[1][0] + len(paid), before[1][1])])
+
+
 WORLD = ready(report, BINARY, 2)
-for test in (holds, withdrawals, refunds, openings, undone, ended, told, listened):
+for test in (holds, withdrawals, refunds, openings, undone, ended, told, listened, beside):
     report.run(test.__name__, test, WORLD)
 killed(WORLD, Mixed, STEPS, (kill,))
 killed(WORLD, Mixed, [STEPS[number] for number in (1, 3, 4)], (stop,))

@@ -704,13 +704,19 @@ static bool ask_told(struct desk *desk, struct link *link) {
     return asked || arrives || told.heads || told.currencies || told.keys || told.rules;
 }
 
+// Whether a row that may come without its lock has yet to be asked for with it.
+static bool has_unsent(const struct wants *wants) {
+    bool any = wants->hold_slots.count + wants->withdrawal_slots.count != 0;
+    for (uint32_t part = 0; part < SQL_PARTS; part++)
+        any |= wants->wallet_slots[part].count + wants->seen_slots[part].count != 0;
+    return any;
+}
+
 // What the results of the last flight made necessary.
 static bool ask_more(struct desk *desk, struct link *link) {
     bool asked = ask_told(desk, link);
-    // Wallets that are wanted but not yet sent must not be taken for missing.
-    for (uint32_t part = 0; part < SQL_PARTS; part++)
-        if (desk->wants.wallet_slots[part].count + desk->wants.seen_slots[part].count != 0)
-            return ask_wanted(desk, link) || asked;
+    if (has_unsent(&desk->wants)) // what is not yet sent must not be taken for missing
+        return ask_wanted(desk, link) || asked;
     asked |= ask_again(desk, link, &desk->asked, SQL_WALLETS);
     asked |= ask_again(desk, link, &desk->asked_holds, SQL_HOLDS);
     asked |= ask_again(desk, link, &desk->asked_withdrawals, SQL_WITHDRAWALS);
