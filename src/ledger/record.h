@@ -250,6 +250,13 @@ static inline bool record_arrives(const struct record *record) {
     return record->arrives;
 }
 
+// Whether it is the one to which the bank's id leads: the payment itself, not what it means to a
+// wallet of another shard.
+static inline bool record_books_bank_id(const struct record *record) {
+    return record->kind == RECORD_TRANSACTION && record->transaction.bank_id.size != 0 &&
+           !record_arrives(record);
+}
+
 static inline bool record_is_of_thing(const struct record *record) {
     return record->kind == RECORD_WALLET || record->kind == RECORD_HOLD ||
            record->kind == RECORD_WITHDRAWAL;

@@ -375,8 +375,7 @@ static void write_bank_ids(struct desk *desk, struct link *link) {
     for (uint32_t i = 0; i < desk->records.count; i++) {
         struct record record;
         const struct record_row *row = record_at(desk, i, &record);
-        if (!record_arrives(&record))
-            bank_row_add(desk->out, row->position / 8, &record);
+        bank_row_add(desk->out, row->position / 8, &record);
     }
     send(desk, link, SQL_ADD_BANK, BANK_COLUMNS);
 }

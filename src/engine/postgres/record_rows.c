@@ -85,7 +85,7 @@ void posting_rows_add(struct column *columns, const struct id_seal *seal, uint64
 }
 
 void bank_row_add(struct column *columns, uint64_t number, const struct record *record) {
-    if (record->kind != RECORD_TRANSACTION || record->transaction.bank_id.size == 0)
+    if (!record_books_bank_id(record))
         return;
     const struct transaction_facts *facts = &record->transaction;
     column_add(&columns[0], id_slot_of_owner(facts->bank_id));

@@ -39,6 +39,7 @@ void record_row_add(struct column *columns, struct record_place place, const str
 // The wallets' sides of a transaction, up to two rows; of other records none.
 void posting_rows_add(struct column *columns, const struct id_seal *seal, uint64_t number,
                       const struct record *record);
+// Of a record that books a bank's id; of others none.
 void bank_row_add(struct column *columns, uint64_t number, const struct record *record);
 void idempotency_row_add(struct column *columns, struct record_place place,
                          const struct record *record);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/postgres/record_rows.h"
 #include "engine/postgres/shard_move_private.h"
 #include "ledger/record.h"
 
@@ -47,8 +48,7 @@ enum {
     RECORD_TEXTS = COLUMN_BIT(RECORD_PRINCIPAL) | COLUMN_BIT(RECORD_ORDER) |
                    COLUMN_BIT(RECORD_CHAIN) | COLUMN_BIT(RECORD_CONTENT)
 };
-enum { KEY_KEY, KEY_SLOT, KEY_RECORD, KEY_FIELDS };
-enum { BANK_SLOT, BANK_ID, BANK_CURRENCY, BANK_RECORD, BANK_TRANSACTION, BANK_FIELDS };
+enum { KEY_FIELDS = IDEMPOTENCY_COLUMNS };
 enum {
     POSTING_SLOT,
     POSTING_WALLET,
@@ -62,7 +62,7 @@ struct bulk {
     struct mover *mover;
     uint64_t keys_since; // older ones stay behind
     bool is_first;       // nothing of the slot was there before
-    struct column records[RECORD_FIELDS + KEY_FIELDS], banks[BANK_FIELDS],
+    struct column records[RECORD_FIELDS + KEY_FIELDS], banks[BANK_COLUMNS],
         postings[POSTING_FIELDS], some;
     struct buffer home; // numbers of records of the slot that have come this time, in their order
     struct buffer others; // numbers of records that postings at hand are of, and that are not
@@ -125,32 +125,16 @@ static bool collect(struct bulk *bulk, uint32_t side, const struct pg_result **r
 
 static void clear_records(struct bulk *bulk) {
     columns_begin(bulk->records, RECORD_FIELDS + KEY_FIELDS,
-                  RECORD_TEXTS | COLUMN_BIT(RECORD_FIELDS + KEY_KEY));
-    columns_begin(bulk->banks, BANK_FIELDS,
-                  COLUMN_BIT(BANK_ID) | COLUMN_BIT(BANK_CURRENCY) | COLUMN_BIT(BANK_TRANSACTION));
+                  RECORD_TEXTS | IDEMPOTENCY_BYTES << RECORD_FIELDS);
+    columns_begin(bulk->banks, BANK_COLUMNS, BANK_BYTES);
 }
 
 static void add_key(struct bulk *bulk, uint64_t slot, uint64_t number,
                     const struct record *record) {
-    struct column *keys = &bulk->records[RECORD_FIELDS];
     if (!move_takes_key(bulk->mover, slot, record) || number < bulk->keys_since)
         return;
-    column_add_bytes(&keys[KEY_KEY], slice_of(&record->key, sizeof(record->key)));
-    column_add(&keys[KEY_SLOT], (int64_t)slot);
-    column_add(&keys[KEY_RECORD], (int64_t)number);
-}
-
-// The bank's id leads to the record where that is, too.
-static void add_bank_id(struct bulk *bulk, uint64_t number, const struct record *record) {
-    const struct transaction_facts *facts = &record->transaction;
-    struct column *banks = bulk->banks;
-    if (record->kind != RECORD_TRANSACTION || facts->bank_id.size == 0)
-        return;
-    column_add(&banks[BANK_SLOT], id_slot_of_owner(facts->bank_id));
-    column_add_bytes(&banks[BANK_ID], facts->bank_id);
-    column_add_bytes(&banks[BANK_CURRENCY], currency_code(&facts->currency));
-    column_add(&banks[BANK_RECORD], (int64_t)number);
-    column_add_id(&banks[BANK_TRANSACTION], facts->id);
+    struct record_place place = {.number = number, .slot = (uint32_t)slot};
+    idempotency_row_add(&bulk->records[RECORD_FIELDS], place, record);
 }
 
 static void add_record(struct bulk *bulk, const struct pg_result *result, int row) {
@@ -178,7 +162,7 @@ static bool take_records(struct bulk *bulk, const struct pg_result *result) {
                                broken);
         add_record(bulk, result, row);
         add_key(bulk, slot, number, &record);
-        add_bank_id(bulk, number, &record);
+        bank_row_add(bulk->banks, number, &record); // leads to the record where that is, too
     }
     return true;
 }
@@ -231,7 +215,7 @@ static bool write_records(struct bulk *bulk) {
         link_send(target, SQL_SLOT_TAKE_RECORDS, &parameters);
     else
         link_send_columns(target, SQL_SLOT_TAKE_KEYS, &bulk->records[RECORD_FIELDS], KEY_FIELDS);
-    link_send_columns(target, SQL_SLOT_TAKE_BANK_IDS, bulk->banks, BANK_FIELDS);
+    link_send_columns(target, SQL_SLOT_TAKE_BANK_IDS, bulk->banks, BANK_COLUMNS);
     return finish_writing(bulk);
 }
 
@@ -418,7 +402,7 @@ bool mover_copy_bulk(struct mover *mover, uint64_t last) {
     }
     for (uint32_t i = 0; i < RECORD_FIELDS + KEY_FIELDS; i++)
         column_done(&bulk->records[i]);
-    for (uint32_t i = 0; i < BANK_FIELDS; i++)
+    for (uint32_t i = 0; i < BANK_COLUMNS; i++)
         column_done(&bulk->banks[i]);
     for (uint32_t i = 0; i < POSTING_FIELDS; i++)
         column_done(&bulk->postings[i]);

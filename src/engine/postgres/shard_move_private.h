@@ -94,24 +94,11 @@ bool mover_copy_bulk(struct mover *mover, uint64_t last);
     "a record of the slot has the same number as one of the target: this slot cannot be moved to " \
     "that shard, but to another one"
 
-struct move_slice {
-    struct buffer records, places, keys, banks; // values of statements for the target
-    uint64_t count, read;                       // records that come; and that were looked at
-    uint64_t number;                            // of the last one
-};
 // Whether an idempotency key comes along with that record of that slot: guests' stay at home.
 bool move_takes_key(const struct mover *mover, uint64_t slot, const struct record *record);
-void move_slice_done(struct move_slice *slice);
-// Columns of a query that move_slice_take reads, of records `r`.
-extern const char move_record_line[];
-// Asks the source for the next ones of records that `which` names, up to number `last`, at most
-// `rows` and some megabytes, takes and writes them. `is_since` as below.
-bool move_slice_bring(struct mover *mover, struct move_slice *slice, const char *which,
-                      uint64_t last, int rows, bool is_since);
-// The next slice of records `r` of `from`, read from the answer. `is_since`: those of all slots, of
-// which those are taken that this slot needs, and what they touch is noted.
-bool move_slice_take(struct mover *mover, struct move_slice *slice, bool is_since);
-bool move_slice_write(struct mover *mover, const struct move_slice *slice);
+// Brings the records behind `copied_to` up to `last` that this slot needs, of whichever slot they
+// are, and notes what all of them touch.
+bool mover_copy_records_since(struct mover *mover, uint64_t last);
 
 // ---- shard_move_since.c: what was decided since -------------------------------------------------
 

@@ -12,12 +12,19 @@
 #include "engine/postgres/shard_move_private.h"
 #include "ledger/record.h"
 
+#define SLICE_ROWS  2000
 #define SLICE_BYTES 2000000 // of records; more only when a single one has them
 
 // A record of a slice: its columns but the last, as text, and its bytes.
-const char move_record_line[] =
+static const char record_line[] =
     "r.slot, r.number, encode(r.bytes, 'hex'), format('%s,%s,%s,%s,%L,%L,%L,%L,%L', "
     "r.slot, r.number, r.time_ms, r.kind, r.type, r.principal, r.order_id, r.opening, r.chain)";
+
+struct slice_of_records {
+    struct buffer records, places, keys, banks; // values of statements for the target
+    uint64_t count, read;                       // records that come; and that were looked at
+    uint64_t number;                            // of the last one
+};
 
 struct copied_record {
     uint64_t slot, number;
@@ -25,7 +32,7 @@ struct copied_record {
     struct slice columns;
 };
 
-static void slice_clear(struct move_slice *slice) {
+static void slice_clear(struct slice_of_records *slice) {
     buffer_reset(&slice->records);
     buffer_reset(&slice->places);
     buffer_reset(&slice->keys);
@@ -33,7 +40,7 @@ static void slice_clear(struct move_slice *slice) {
     slice->count = slice->read = 0;
 }
 
-void move_slice_done(struct move_slice *slice) {
+static void slice_done(struct slice_of_records *slice) {
     buffer_done(&slice->records);
     buffer_done(&slice->places);
     buffer_done(&slice->keys);
@@ -55,7 +62,7 @@ static void add_hex(struct buffer *buffer, struct slice bytes) {
 // ---- what a record says -------------------------------------------------------------------------
 
 // The bank's id leads to the record where that is, too; else only to the transaction.
-static void add_bank_id(struct move_slice *slice, const struct transaction_facts *facts,
+static void add_bank_id(struct slice_of_records *slice, const struct transaction_facts *facts,
                         uint64_t number) {
     add_comma(&slice->banks);
     buffer_add_format(&slice->banks, "(%" PRIu32 ",", id_slot_of_owner(facts->bank_id));
@@ -69,7 +76,7 @@ bool move_takes_key(const struct mover *mover, uint64_t slot, const struct recor
     return record->has_key && !record_is_guest(record) && slot == mover->slot;
 }
 
-static void add_key(const struct mover *mover, struct move_slice *slice,
+static void add_key(const struct mover *mover, struct slice_of_records *slice,
                     const struct copied_record *copied, const struct record *record) {
     if (!move_takes_key(mover, copied->slot, record))
         return;
@@ -133,7 +140,7 @@ static bool is_needed(const struct mover *mover, const struct copied_record *cop
 
 // ---- slices -------------------------------------------------------------------------------------
 
-static void add_record(struct mover *mover, struct move_slice *slice,
+static void add_record(struct mover *mover, struct slice_of_records *slice,
                        const struct copied_record *copied, const struct record *record) {
     add_comma(&slice->records);
     BUFFER_ADD(&slice->records, "(");
@@ -148,20 +155,20 @@ static void add_record(struct mover *mover, struct move_slice *slice,
     slice->count++;
 }
 
-static bool take_record(struct mover *mover, struct move_slice *slice,
-                        const struct copied_record *copied, bool is_since) {
+static bool take_record(struct mover *mover, struct slice_of_records *slice,
+                        const struct copied_record *copied) {
     struct record record;
     const char *broken;
     uint8_t *bytes = memory_take(copied->digits.size / 2 + 1);
     bool ok = hex_read(copied->digits, bytes) &&
               record_decode(slice_of(bytes, copied->digits.size / 2), &record, &broken) ==
                   STATUS_ok;
-    if (ok && is_since)
+    if (ok)
         touch_all(mover, &record);
-    bool comes = ok && (!is_since || is_needed(mover, copied, &record));
+    bool comes = ok && is_needed(mover, copied, &record);
     if (comes)
         add_record(mover, slice, copied, &record);
-    if (ok && record.kind == RECORD_TRANSACTION && record.transaction.bank_id.size != 0 &&
+    if (ok && record_books_bank_id(&record) &&
         (comes || id_slot_of_owner(record.transaction.bank_id) == mover->slot))
         add_bank_id(slice, &record.transaction, comes ? copied->number : 0);
     memory_free(bytes);
@@ -170,7 +177,7 @@ static bool take_record(struct mover *mover, struct move_slice *slice,
     return ok || mover_fails(mover, "record %" PRIu64 " cannot be read", copied->number);
 }
 
-// A line of `move_record_line`.
+// A line of `record_line`.
 static bool take_line(const char **text, struct copied_record *copied) {
     if (!lineage_take_number(text, &copied->slot) || !lineage_take_word(text, " ") ||
         !lineage_take_number(text, &copied->number) || !lineage_take_word(text, " "))
@@ -186,14 +193,14 @@ static bool take_line(const char **text, struct copied_record *copied) {
     return true;
 }
 
-bool move_slice_take(struct mover *mover, struct move_slice *slice, bool is_since) {
+static bool take_slice(struct mover *mover, struct slice_of_records *slice) {
     const char *text = mover->text;
     slice_clear(slice);
     while (*text != '\0') {
         struct copied_record copied;
         if (!take_line(&text, &copied))
             return mover_is_puzzled(mover);
-        if (!take_record(mover, slice, &copied, is_since))
+        if (!take_record(mover, slice, &copied))
             return false;
     }
     CHECK(slice->count <= slice->read);
@@ -204,7 +211,7 @@ bool move_slice_take(struct mover *mover, struct move_slice *slice, bool is_sinc
 
 // Two shards make the same number when one has made thousands of records in a millisecond; in one
 // database numbers lead to records. By index, whatever the planner takes the table to be.
-static bool has_the_numbers_free(struct mover *mover, const struct move_slice *slice) {
+static bool has_the_numbers_free(struct mover *mover, const struct slice_of_records *slice) {
     struct buffer *query = &mover->query;
     buffer_reset(query);
     BUFFER_ADD(query, "SELECT count(*) FROM (VALUES ");
@@ -258,7 +265,7 @@ static void add_bank_ids(struct buffer *query, const struct buffer *banks) {
                       "record = excluded.record WHERE b.record = 0 AND b.id = excluded.id");
 }
 
-bool move_slice_write(struct mover *mover, const struct move_slice *slice) {
+static bool write_slice(struct mover *mover, const struct slice_of_records *slice) {
     struct buffer *query = &mover->query;
     if (slice->count != 0 && !has_the_numbers_free(mover, slice))
         return false;
@@ -276,18 +283,27 @@ bool move_slice_write(struct mover *mover, const struct move_slice *slice) {
 
 // ---- reading and writing ------------------------------------------------------------------------
 
-bool move_slice_bring(struct mover *mover, struct move_slice *slice, const char *which,
-                      uint64_t last, int rows, bool is_since) {
+static bool bring_slice(struct mover *mover, struct slice_of_records *slice, uint64_t last) {
     buffer_reset(&mover->query);
     BUFFER_ADD(&mover->query, "SELECT coalesce(string_agg(concat_ws(' ', ");
-    buffer_add_text(&mover->query, move_record_line);
+    buffer_add_text(&mover->query, record_line);
     buffer_add_format(
         &mover->query,
         "), E'\\n' ORDER BY r.number), '') FROM (SELECT q.*, sum(octet_length(bytes)) OVER "
-        "(ORDER BY number) AS size FROM (SELECT * FROM records WHERE %s AND number > %" PRIu64
-        " AND number <= %" PRIu64 " ORDER BY number LIMIT %d) q) r "
+        "(ORDER BY number) AS size FROM (SELECT * FROM records WHERE came IS NULL AND number > "
+        "%" PRIu64 " AND number <= %" PRIu64 " ORDER BY number LIMIT %d) q) r "
         "WHERE size - octet_length(bytes) < %d",
-        which, slice->number, last, rows, SLICE_BYTES);
-    return mover_ask_query(mover, MOVE_SOURCE) && move_slice_take(mover, slice, is_since) &&
-           move_slice_write(mover, slice);
+        slice->number, last, SLICE_ROWS, SLICE_BYTES);
+    return mover_ask_query(mover, MOVE_SOURCE) && take_slice(mover, slice) &&
+           write_slice(mover, slice);
+}
+
+bool mover_copy_records_since(struct mover *mover, uint64_t last) {
+    struct slice_of_records slice = {.number = mover->copied_to};
+    bool ok = true;
+    do {
+        ok = bring_slice(mover, &slice, last);
+    } while (ok && slice.read != 0);
+    slice_done(&slice);
+    return ok;
 }

@@ -9,8 +9,6 @@
 #include "base/check.h"
 #include "engine/postgres/shard_move_private.h"
 
-#define SLICE_ROWS 2000
-
 bool mover_count_since(struct mover *mover, uint64_t *ret_count) {
     uint64_t now = 0;
     if (!mover_ask_number(mover, MOVE_SOURCE, "SELECT record_count FROM books", &now))
@@ -42,16 +40,6 @@ bool mover_note(struct mover *mover, uint64_t last, uint64_t horizon, uint64_t c
 }
 
 // ---- records and postings -----------------------------------------------------------------------
-
-static bool copy_records(struct mover *mover, uint64_t last) {
-    struct move_slice slice = {.number = mover->copied_to};
-    bool ok = true;
-    do {
-        ok = move_slice_bring(mover, &slice, "came IS NULL", last, SLICE_ROWS, true);
-    } while (ok && slice.read != 0);
-    move_slice_done(&slice);
-    return ok;
-}
 
 // Of the wallets that were touched; all at once, as there are at most two for each record.
 static bool copy_postings(struct mover *mover, uint64_t last) {
@@ -142,7 +130,7 @@ bool mover_copy_since(struct mover *mover, uint64_t last, bool is_last) {
     CHECK(last >= mover->copied_to && mover->horizon != 0);
     mover_forget_touched(mover);
     if (!mover_ask_number(mover, MOVE_SOURCE, "SELECT record_count FROM books", &counted) ||
-        !copy_records(mover, last) || !copy_postings(mover, last))
+        !mover_copy_records_since(mover, last) || !copy_postings(mover, last))
         return false;
     keep_open(mover);
     if (is_last)
