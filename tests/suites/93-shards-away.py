@@ -13,8 +13,8 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
 import shards  # noqa: E402
-from atomic import (balances, batch, body_of, ends, killed, move, on_the_third,  # noqa: E402
-                    ready, shown, transfer)
+from atomic import (add_up, balances, batch, body_of, ends, killed, move,  # noqa: E402
+                    on_the_third, ready, shown, transfer)
 from legs import STEPS, WAIT_S, Work, kill, patiently, stop  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
@@ -347,6 +347,32 @@ def moved(_, world):
                  (made.body, True), again_)
 
 
+def banked(_, world):
+    """A deposit of an atomic batch of another shard: its bank's id leads to the payment, also when
+    the wallet's slot, with what has arrived there, moves to where the id is."""
+    here, there = world.wallets[:2]
+    banks = [f"banked-{number}" for number in range(16)]
+    made = batch(world, transfer(here, there, 1), *(
+        {"type": "deposit", "wallet": there, "amount": 2, "bank_transaction_id": bank}
+        for bank in banks), key="banked")
+    report.equal("deposits from another shard", made.status, 200, made)
+    report.check("one's id is on the last shard", any(world.booked(2, bank) for bank in banks))
+    move(world, there, "c")
+    for bank, one in zip(banks, made.json["results"][1:]):
+        found = world.client.list(f"/v1/transactions?bank_transaction_id={bank}")
+        report.equal(f"{bank} leads to it", [each["id"] for each in found], [one["id"]])
+        again_ = world.deposit(world.client, there, bank, 2)
+        report.equal(f"{bank} is booked for ever", again_.code, "duplicate_bank_transaction",
+                     again_)
+    add_up(None, world)
+    for server in (world.node, world.other):
+        report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
+    verified = world.node.verify()
+    report.equal("all shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
+    world.node.start()
+    world.other.start()
+
+
 def beside(_, world):
     """What another shard has decided about a withdrawal arrives in the very round that pays from
     its wallet, which that round has asked for already."""
@@ -390,5 +416,6 @@ report.run("moved", moved, WORLD)
 ends(WORLD)
 THREE = ready(report, BINARY, 3)
 killed(THREE, Mixed, on_the_third((0, 1, 4)), words_more=" on the third")
+report.run("banked", banked, THREE)
 ends(THREE)
 report.finish()
