@@ -15,6 +15,7 @@ import florin  # noqa: E402
 import shards  # noqa: E402
 from atomic import (add_up, balances, batch, body_of, ends, killed, move,  # noqa: E402
                     on_the_third, ready, shown, transfer)
+from client import Unreachable  # noqa: E402
 from legs import STEPS, WAIT_S, Work, kill, patiently, stop  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
@@ -347,6 +348,30 @@ def moved(_, world):
                  (made.body, True), again_)
 
 
+def starts(_, world):
+    """A node starts where something with an idempotency key has arrived that nobody has taken up:
+    both nodes were killed when its leg was committed."""
+    here, there = world.wallets
+    before = balances(world, here, there)
+    line = world.lines[1]
+    line.sprung.clear()
+    line.trap = (b"COMMIT PREPARED", "after", world.node.kill)
+    operations = [transfer(here, there, 1), transfer(there, here, 3, idempotency_key="starts-3")]
+    world.other.stop()
+    try:
+        with world.node.client(world.secret) as client:
+            client.post("/v1/batches", body_of(operations), key="starts")
+    except Unreachable:
+        pass
+    report.check("its leg is committed", line.wait(WAIT_S))
+    world.node.start()
+    world.other.start()
+    report.equal("paid once", balances(world, here, there), [before[0] + 2, before[1] - 2])
+    made = patiently(lambda: world.client.post("/v1/transfers", {
+        "from": there, "to": here, "amount": 3}, key="starts-3"))
+    report.equal("and its key is remembered", (made.status, made.replayed), (201, True), made)
+
+
 def banked(_, world):
     """A deposit of an atomic batch of another shard: its bank's id leads to the payment, also when
     the wallet's slot, with what has arrived there, moves to where the id is."""
@@ -412,6 +437,7 @@ for test in (holds, withdrawals, refunds, openings, undone, ended, told, listene
     report.run(test.__name__, test, WORLD)
 killed(WORLD, Mixed, STEPS, (kill,))
 killed(WORLD, Mixed, [STEPS[number] for number in (1, 3, 4)], (stop,))
+report.run("starts", starts, WORLD)
 report.run("moved", moved, WORLD)
 ends(WORLD)
 THREE = ready(report, BINARY, 3)

@@ -15,6 +15,7 @@
 #include "engine/postgres/postgres_books.h"
 
 #define OPEN_WAIT_NS UINT64_C(20000000000)
+#define OPEN_TRIES   3
 
 static void books_submit(struct engine *engine, struct round *round) {
     inbox_push(&((struct books *)engine)->inbox, &round->node);
@@ -217,6 +218,19 @@ static void take_birth(void *context, enum sql statement, const struct pg_result
                        (int)moved_to.size, (const char *)moved_to.bytes);
 }
 
+// A look at keys and currencies, by the way that every batch takes.
+static enum link_result look_first(struct books *books) {
+    enum link_result result = desk_fetch(&books->desk, &books->link, NULL, false);
+    if (result == LINK_LOST)
+        return result;
+    link_send(&books->link, SQL_ROLLBACK, NULL);
+    link_sync(&books->link);
+    enum link_result after = link_collect(&books->link, NULL, NULL);
+    if (result == LINK_AGAIN)
+        link_forget(&books->link);
+    return after == LINK_OK ? result : after;
+}
+
 static bool read_birth(struct books *books) {
     struct parameters parameters = {0};
     struct row_place place = desk_books_place(&books->desk);
@@ -226,13 +240,15 @@ static bool read_birth(struct books *books) {
     if (link_collect(&books->link, take_birth, books) != LINK_OK)
         return false;
     link_forget(&books->link);
-    // A first look at keys and currencies, by the way that every batch takes.
     books->link.deadline_ns = clock_monotonic_ns() + OPEN_WAIT_NS;
-    if (desk_fetch(&books->desk, &books->link, NULL, false) != LINK_OK)
-        return false;
-    link_send(&books->link, SQL_ROLLBACK, NULL);
-    link_sync(&books->link);
-    return link_collect(&books->link, NULL, NULL) == LINK_OK;
+    // Twice where something with an idempotency key has arrived from another shard: such keys are
+    // looked for by the time of the books, which only the first look tells.
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
+        enum link_result result = look_first(books);
+        if (result != LINK_AGAIN)
+            return result == LINK_OK;
+    }
+    return false;
 }
 
 // An exponent once used is part of the books: amounts would change their meaning.
@@ -298,7 +314,9 @@ static enum status open_books(struct books *books, const struct postgres_options
     if (status != STATUS_ok)
         return status;
     if (books_connect(books) != LINK_OK || !read_birth(books)) {
-        (void)snprintf(ret_why, why_bytes, "%s", books->link.why);
+        bool is_told = books->link.why[0] != '\0';
+        (void)snprintf(ret_why, why_bytes, "%s",
+                       is_told ? books->link.why : "its books cannot be read now: try again");
         return STATUS_busy;
     }
     if (books->elsewhere[0] != '\0') {
