@@ -307,6 +307,44 @@ def moved_rows(report, binary, cluster):
         other.discard()
 
 
+WALLETS_KNOWN = 8000  # with fewer ones every wallet is read in full
+
+
+def said_again(report, binary, cluster):
+    """A change of a wallet that changes nothing is recorded all the same, and another node, which
+    knows the wallet from before, goes on from that record."""
+    with florin.serving(florin=binary) as server:
+        database = cluster.database_for(server.data)
+        other = florin.Server(florin=binary)
+        cluster.databases[other.data] = database
+        with server.client(timeout=60.0) as client:
+            for begin in range(0, WALLETS_KNOWN, 1000):
+                made = client.post("/v1/batches", {"operations": [
+                    {"type": "wallet", "owner": f"owner-{number}", "currency": "USD"}
+                    for number in range(begin, begin + 1000)]})
+                report.equal("wallets", made.status, 200)
+        cluster.sql("VACUUM ANALYZE", database)
+        server.stop()
+        server.start()
+        other.start()
+        with server.client(timeout=60.0) as client, \
+                Client(other.port, server.admin_secret, 60.0) as second:
+            anna, berta = Shop.open(client, "anna"), Shop.open(client, "berta")
+            client.post("/v1/deposits", {"wallet": anna, "amount": 900,
+                                         "bank_transaction_id": "b"})
+            for number in range(4):
+                for each in (client, second, second, client):
+                    said = each.patch(f"/v1/wallets/{anna}", {"status": "active",
+                                                              "reason": f"again {number}"})
+                    report.equal("said again", (said.status, said["version"]), (200, 2 + number))
+                paid = second.post("/v1/transfers", {"from": anna, "to": berta, "amount": 1})
+                report.equal("paid", paid.status, 201, paid)
+            problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
+            report.check("the books are right", problem is None, problem)
+        report.equal("exit status", other.stop(), 0, other.log()[-500:])
+        other.discard()
+
+
 STANDING = ("SELECT (SELECT count(*) FROM florin.records), (SELECT sum(version) FROM "
             "florin.wallets), (SELECT round_count FROM florin.books)")
 

@@ -413,9 +413,14 @@ void desk_known_forget(struct desk *desk); // all of them: a session begins
 void desk_known_done(struct desk *desk);
 bool desk_knows_wallet(const struct desk *desk, uint32_t slot, uint64_t number);
 void desk_known_keep(struct desk *desk); // those of a batch that is committed
-// Fills a row that has only its number so far, when the database tells version and balance that are
-// known. False: the wallet is another one by now.
-bool desk_known_take(const struct desk *desk, uint32_t slot, uint64_t version, int64_t balance,
+// What the database tells of a wallet that is known.
+struct known_signs {
+    uint64_t version, details; // the second is the position of a record
+    int64_t balance;           // in minor units
+};
+// Fills a row that has only its number so far, when these are what is known. False: the wallet is
+// another one by now.
+bool desk_known_take(const struct desk *desk, uint32_t slot, const struct known_signs *signs,
                      struct wallet_row *wallet);
 // A row of a wallet that was asked for, in full or, with a lock, what is known of it.
 void desk_take_wallet(struct desk *desk, const struct pg_result *result, int row, bool is_locked);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Wallets as this node saw them last. Each change of a wallet makes its version another one, so of
-// a wallet with the version that is known the database need not tell its twenty columns again: it
-// is locked, tells version, balance and place, and if these are the known ones the rest is. What is
-// not, comes whole, with the lock that it has by then. Nothing is ever decided on what is known
-// without that look.
+// Wallets as this node saw them last. Each change of a wallet makes its version another one, or, if
+// it says but what is so already, the record of its details. So of a wallet with the version and
+// the details that are known the database need not tell its twenty columns again: it is locked,
+// tells these, balance and place, and if they are the known ones the rest is. What is not, comes
+// whole, with the lock that it has by then. Nothing is ever decided on what is known without that
+// look.
 //
 // A version stands for one state only within one history of the database. After a failover that
 // lost writes it may come again with another state, so whatever is known is forgotten with the
@@ -82,16 +83,17 @@ void desk_known_keep(struct desk *desk) {
     }
 }
 
-bool desk_known_take(const struct desk *desk, uint32_t slot, uint64_t version, int64_t balance,
+bool desk_known_take(const struct desk *desk, uint32_t slot, const struct known_signs *signs,
                      struct wallet_row *wallet) {
     const struct known_wallet *one = find(desk->known, slot, wallet->number);
     CHECK(!wallet->present);
-    if (one == NULL || one->wallet.version != version || one->wallet.balance != balance)
+    if (one == NULL || one->wallet.version != signs->version ||
+        one->wallet.balance != signs->balance || one->details != signs->details)
         return false;
     wallet->wallet = one->wallet;
     wallet->spent = one->spent;
     wallet->habits = desk->known->habits[place_of(slot, wallet->number)];
-    wallet->version_before = version;
+    wallet->version_before = signs->version;
     wallet->last_number = one->last_number;
     wallet->details = one->details;
     wallet->last = one->last;
@@ -118,8 +120,10 @@ void desk_take_known_wallet(struct desk *desk, const struct pg_result *result, i
     struct wallet_row *wallet = map_find(&desk->wallet_map, map_slot_number(slot, number));
     if (wallet == NULL)
         return; // another slot's, with the same number
-    if (desk_known_take(desk, slot, (uint64_t)row_number(result, row, 2),
-                        row_number(result, row, 3), wallet)) {
+    struct known_signs signs = {.version = (uint64_t)row_number(result, row, 2),
+                                .balance = row_number(result, row, 3),
+                                .details = (uint64_t)row_number(result, row, 5) * 8};
+    if (desk_known_take(desk, slot, &signs, wallet)) {
         row_take_place(result, row, 4, &wallet->place);
         note_wallet(desk, wallet, true);
         return;

@@ -68,11 +68,24 @@ static bool is_only_paid(const struct wallet_row *row) {
            memcmp(&row->habits, &before->habits, sizeof(row->habits)) == 0;
 }
 
+// Whoever knows a wallet goes by its version and its details (desk_known.c): nothing else of it may
+// change without these.
+static bool tells_its_change(const struct wallet_row *row) {
+    const struct wallet_row *before = row->before;
+    return row->wallet.version != before->wallet.version ||
+           (memcmp(&row->wallet, &before->wallet, sizeof(row->wallet)) == 0 &&
+            memcmp(&row->spent, &before->spent, sizeof(row->spent)) == 0 &&
+            memcmp(&row->habits, &before->habits, sizeof(row->habits)) == 0 &&
+            memcmp(row->levels, before->levels, sizeof(row->levels)) == 0 &&
+            row->last == before->last && row->last_number == before->last_number);
+}
+
 static uint32_t note_paid(struct desk *desk) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         struct wallet_row *row = desk->wallets.items[i];
         row->only_paid = !row->added && row->changed && is_only_paid(row);
+        CHECK_SLOW(row->added || !row->changed || tells_its_change(row));
         count += row->only_paid;
     }
     return count;

@@ -266,8 +266,8 @@ static const char *const texts[SQL_COUNT] = {
                                 MANY_WALLETS_LOCKED("2", "$3") " UNION ALL "
                                 MANY_WALLETS_LOCKED("3", "$4"),
 #define KNOWN_WALLETS(part, numbers)                                                               \
-    "SELECT * FROM (SELECT w.slot::bigint, w.number, w.version, w.balance, w.ctid FROM "           \
-    "wallets_" part " w WHERE w.number = ANY(" numbers "::bigint[])" LOCKS ") x" part
+    "SELECT * FROM (SELECT w.slot::bigint, w.number, w.version, w.balance, w.ctid, w.details "     \
+    "FROM wallets_" part " w WHERE w.number = ANY(" numbers "::bigint[])" LOCKS ") x" part
     [SQL_KNOWN_WALLETS] = KNOWN_WALLETS("0", "$1") " UNION ALL " KNOWN_WALLETS("1", "$2")
                           " UNION ALL " KNOWN_WALLETS("2", "$3") " UNION ALL "
                           KNOWN_WALLETS("3", "$4"),

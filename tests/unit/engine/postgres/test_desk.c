@@ -255,7 +255,14 @@ static void what_arrived_is_behind_once_all_is_taken(void **state) {
     desk_done(&desk);
 }
 
-// What a committed batch left is known by version and balance, on one session and of one slot.
+static bool is_known(const struct desk *desk, uint32_t slot, uint64_t version, int64_t balance,
+                     uint64_t details, struct wallet_row *asked) {
+    struct known_signs signs = {.version = version, .balance = balance, .details = details};
+    return desk_known_take(desk, slot, &signs, asked);
+}
+
+// What a committed batch left is known by version, balance and details, on one session and of one
+// slot.
 static void known_wallets_are_those_of_their_version(void **state) {
     struct desk desk;
     struct engine_stats stats = {0};
@@ -272,6 +279,7 @@ static void known_wallets_are_those_of_their_version(void **state) {
     row->wallet.version = row->version_before = 4;
     row->wallet.balance = 70;
     row->last_number = 3;
+    row->details = 16;
     row->levels[1] = 800;
     row->blocked = true;
     desk_known_keep(&desk); // somebody else is changing it
@@ -280,9 +288,10 @@ static void known_wallets_are_those_of_their_version(void **state) {
     desk_known_keep(&desk);
     assert_true(desk_knows_wallet(&desk, slot, row->number));
     assert_false(desk_knows_wallet(&desk, slot + 1, row->number));
-    assert_false(desk_known_take(&desk, slot, 5, 70, &asked));
-    assert_false(desk_known_take(&desk, slot, 4, 71, &asked));
-    assert_true(desk_known_take(&desk, slot, 4, 70, &asked));
+    assert_false(is_known(&desk, slot, 5, 70, 16, &asked));
+    assert_false(is_known(&desk, slot, 4, 71, 16, &asked));
+    assert_false(is_known(&desk, slot, 4, 70, 24, &asked)); // said again, and nothing else
+    assert_true(is_known(&desk, slot, 4, 70, 16, &asked));
     assert_memory_equal(&asked.wallet, &row->wallet, sizeof(asked.wallet));
     assert_int_equal(asked.version_before, 4);
     assert_int_equal(asked.last_number, 3);
@@ -290,11 +299,11 @@ static void known_wallets_are_those_of_their_version(void **state) {
     assert_int_equal(asked.habits.version, 0);
     row->habits.version = row->wallet.version = 5; // rules began to count
     desk_known_keep(&desk);
-    assert_true(desk_known_take(&desk, slot, 5, 70, &asked));
+    assert_true(is_known(&desk, slot, 5, 70, 16, &asked));
     assert_int_equal(asked.habits.version, 5);
     desk_known_forget(&desk); // another session, perhaps another server
     assert_false(desk_knows_wallet(&desk, slot, row->number));
-    assert_false(desk_known_take(&desk, slot, 5, 70, &asked));
+    assert_false(is_known(&desk, slot, 5, 70, 16, &asked));
     desk_done(&desk);
 }
 
