@@ -27,10 +27,23 @@ static struct api_dependency store_of(struct api *api) {
     return store;
 }
 
+// Of books on several servers; what does not need those that are away goes on.
+static bool shards_are_up(struct api *api, bool *ret_has_shards) {
+    struct engine_stats stats;
+    memset(&stats, 0, sizeof(stats));
+    api->engine->port->stats(api->engine, &stats);
+    *ret_has_shards = stats.shard_count != 0;
+    return stats.shards_away == 0;
+}
+
 static uint32_t find_all(struct api *api, struct api_dependency *ret_found) {
     uint32_t count = 0;
     if (api->pulse != NULL)
         ret_found[count++] = store_of(api);
+    bool has_shards, up_shards = shards_are_up(api, &has_shards);
+    if (has_shards)
+        ret_found[count++] = (struct api_dependency){
+            .name = "shards", .status = up_shards ? "ok" : "away", .is_up = up_shards};
     if (api->rate_share != NULL) {
         bool up = rate_share_state(api->rate_share).shared;
         ret_found[count++] =

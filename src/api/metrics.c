@@ -259,6 +259,9 @@ static void add_shards(const struct engine_stats *stats, struct buffer *buffer) 
     if (stats->shard_count == 0)
         return;
     metric_value(buffer, "shards", "gauge", "Servers that the books lie on.", stats->shard_count);
+    metric_value(buffer, "shards_away", "gauge",
+                 "Shards that hang or cannot be reached, as this node finds; others go on.",
+                 stats->shards_away);
     metric_value(buffer, "legs_in_doubt", "gauge",
                  "Prepared transactions of these books on any shard, when last looked at.",
                  stats->legs_in_doubt);

@@ -114,6 +114,7 @@ struct flight {
     uint64_t opened_ns;
     uint64_t first_left_ns; // for the engine, or 0
     uint64_t left_ns;       // the last time: a round that was set aside leaves again
+    uint64_t lane;          // while flights are taken apart, the port's
     bool gave_up; // its requests have been answered `busy`
     bool has_writes;
 };
@@ -438,6 +439,11 @@ bool rounds_wants_tick(void *context, unsigned loop);
 void rounds_loop_ended(void *context, unsigned loop); // sends the last notes
 void rounds_free_all(struct api_loop *loop);
 
+// A flight from the pool, and its next call. For lanes.c.
+struct flight *rounds_flight_take(struct api_loop *loop);
+void rounds_flight_add(struct flight *flight, struct call *call);
+// lanes.c: its calls in flights of their own where they need other servers, linked by `next`.
+struct flight *lanes_split(struct api_loop *loop, struct flight *flight);
 // Submits what rounds_add has gathered.
 void rounds_submit_open(struct api_loop *loop);
 

@@ -36,7 +36,7 @@ static void flight_published(struct round *round) {
     http_wake(server, index); // the flight is the loop's again and must not be touched
 }
 
-static struct flight *flight_take(struct api_loop *loop) {
+struct flight *rounds_flight_take(struct api_loop *loop) {
     struct flight *flight = loop->free_flights;
     if (flight != NULL) {
         loop->free_flights = flight->next;
@@ -85,7 +85,7 @@ void rounds_unreserve(struct api_loop *loop, struct call *call) {
     call->waiting_bytes = 0;
 }
 
-static void flight_add(struct flight *flight, struct call *call) {
+void rounds_flight_add(struct flight *flight, struct call *call) {
     call->next = NULL;
     call->submission.next = NULL;
     if (flight->last == NULL) {
@@ -111,14 +111,14 @@ bool rounds_add(struct api_loop *loop, struct call *call) {
         return false;
     struct flight *flight = loop->open;
     if (flight == NULL) {
-        flight = flight_take(loop);
+        flight = rounds_flight_take(loop);
         // A parked call may have waited long already, for another thing than the books.
         flight->first_left_ns = 0;
         flight->opened_ns = call->stage == CALL_PARKED ? clock_monotonic_ns() : call->started_ns;
         loop->open = flight;
     }
     call->submission.again = false;
-    flight_add(flight, call);
+    rounds_flight_add(flight, call);
     flight->has_writes = flight->has_writes || !command_is_read(call->submission.commands[0].type);
     metrics_add(&loop->metrics.waiting_calls, 1);
     // It is decided while the next one is read.
@@ -156,8 +156,14 @@ static void flight_leave(struct api_loop *loop, struct flight *flight) {
 }
 
 static void flight_submit(struct api_loop *loop, struct flight *flight) {
-    flight_leave(loop, flight);
-    loop->api->engine->port->submit(loop->api->engine, &flight->round);
+    struct engine *engine = loop->api->engine;
+    flight = lanes_split(loop, flight);
+    while (flight != NULL) {
+        struct flight *next = flight->next;
+        flight_leave(loop, flight);
+        engine->port->submit(engine, &flight->round);
+        flight = next;
+    }
 }
 
 void rounds_submit_open(struct api_loop *loop) {
@@ -268,7 +274,7 @@ static void flight_finish(struct api_loop *loop, struct flight *flight) {
         answers_ahead(call);
         if (call->request != NULL && !call_is_made(call) && !is_stopping(loop) &&
             submission_is_aside(&call->submission)) {
-            flight_add(flight, call);
+            rounds_flight_add(flight, call);
         } else {
             bool is_note = call->operation == NULL;
             if (!is_note && call->operation->is_write &&
@@ -339,6 +345,10 @@ static bool flight_decide(struct api_loop *loop, struct flight *flight, uint32_t
     struct engine *engine = loop->api->engine;
     struct http_server *server = loop->api->server;
     unsigned index = loop->index;
+    if (engine->port->lane != NULL) {
+        flight_submit(loop, flight);
+        return true;
+    }
     flight_leave(loop, flight);
     uint64_t begun = engine->port->decide_now != NULL ? http_block_begin(server, index) : 0;
     if (begun == 0) {

@@ -380,7 +380,7 @@ struct engine_stats {
     uint32_t rules_version, rule_count; // 0: no rules
     struct engine_rule rules[RULES_MAX];
     // Of books on several servers: what is decided and not finished on all of them.
-    uint64_t legs_in_doubt, legs_resolved, legs_missing, shards_unsafe;
+    uint64_t legs_in_doubt, legs_resolved, legs_missing, shards_unsafe, shards_away;
     uint32_t shard_count; // 0: they lie on one
     uint32_t replica_count;
     struct engine_replica replicas[ENGINE_REPLICAS_SHOWN_MAX];
@@ -414,6 +414,9 @@ struct engine_port {
     // are at it or the disk has been slow lately; nothing was done, and the round is to be
     // submitted. May wait as long as the disk does; any thread. NULL: an engine that never does.
     bool (*decide_now)(struct engine *engine, struct round *round);
+    // Which servers a submission needs, as a number: a round is published as a whole, so what needs
+    // others should travel in another one. Any thread; quick. NULL: there is but one server.
+    uint64_t (*lane)(struct engine *engine, const struct submission *submission);
     enum status (*list)(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
     enum status (*balance_at)(struct engine *engine, struct id wallet, uint64_t time_ms,

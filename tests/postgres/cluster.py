@@ -104,6 +104,35 @@ class Cluster:
         if number == signal.SIGKILL:
             time.sleep(0.2)  # its backends notice and end
 
+    def processes(self):
+        """The server and all that it has started, first the one that starts others."""
+        first = self.postmaster()
+        found = [first]
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    words = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            if int(words[1]) == first:
+                found.append(int(path.split("/")[2]))
+        return found
+
+    def freeze(self):
+        """From here on it hangs: whoever asks it waits."""
+        os.kill(self.postmaster(), signal.SIGSTOP)
+        self.signal_all(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_all(signal.SIGCONT)
+
+    def signal_all(self, number):
+        for process in reversed(self.processes()):
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                pass
+
     def promote(self):
         self.sql("SELECT pg_promote(true, 60)", "postgres")
 
@@ -180,6 +209,7 @@ class Cluster:
             return
         if self.process is not None and self.process.poll() is None:
             try:
+                self.thaw()
                 os.kill(self.postmaster(), signal.SIGQUIT)
                 self.process.wait(20)
             except (OSError, ValueError, subprocess.TimeoutExpired):

@@ -53,10 +53,15 @@ void crossing_close(struct crossing *crossing) {
 static bool connect(struct crossing *crossing, uint32_t place) {
     struct link *link = &crossing->links[place];
     uint64_t now_ns = clock_monotonic_ns();
+    if (postgres_is_silent(crossing->parts[place])) {
+        link_close(link);
+        return false;
+    }
     if (link_is_open(link))
         return true;
     if (now_ns < crossing->away_until_ns[place])
         return false;
+    postgres_watch(crossing->parts[place], link);
     if (link_open(link, postgres_primary_url(crossing->parts[place]), settings, SQL_TURN_BACK,
                   SQL_TURN, CONNECT_WAIT_NS) == LINK_OK) {
         crossing->opened_ns[place] = clock_monotonic_ns();
@@ -201,7 +206,7 @@ enum status crossing_begin(struct crossing *crossing, struct legs *legs) {
     legs->is_spent = legs->is_committed = false;
     legs->prepare = prepare;
     legs->context = crossing;
-    bool ok = learn(crossing);
+    bool ok = !postgres_is_silent(crossing->parts[crossing->home]) && learn(crossing);
     if (ok)
         name(crossing, legs);
     uint64_t until_ns = clock_monotonic_ns() + AGAIN_NS;

@@ -152,7 +152,6 @@ static void note_failure(struct link *link, const char *why) {
 }
 
 void link_watch(struct link *link, const uint64_t *number, uint64_t value) {
-    CHECK(link_is_open(link));
     link->watched = number;
     link->watched_before = value;
 }
@@ -173,7 +172,7 @@ static bool wait_socket(struct link *link, bool for_writing) {
     uint64_t left_ms = (link->deadline_ns - now) / 1000000 + 1;
     int result = poll(&poll_fd, 1, left_ms > WATCH_MS ? WATCH_MS : (int)left_ms);
     if (link_is_called_off(link)) {
-        note_failure(link, "another server has taken its place");
+        note_failure(link, "it was called off: the server hangs, or another has taken its place");
         return false;
     }
     return result >= 0 || errno == EINTR;

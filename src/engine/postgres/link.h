@@ -39,7 +39,7 @@ struct link {
     bool is_full;             // the last failure: the server's disk is full
     char state[6];            // of the last failure: its SQLSTATE, or empty
     // A number that changes when this server is no longer the one to use: then the link is lost.
-    // NULL: none. Set after opening; forgotten by link_close.
+    // NULL: none. Forgotten by link_close.
     const uint64_t *watched;
     uint64_t watched_before;
     char why[LINK_WHY_BYTES]; // of the last failure

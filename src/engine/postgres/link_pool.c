@@ -78,8 +78,13 @@ static void keep_result(void *context, enum sql statement, const struct pg_resul
 static enum link_result connect_primary(struct books *books, struct link *link) {
     if (link_is_open(link) && link_is_called_off(link))
         link_close(link);
+    if (books_are_silent(books)) {
+        link_close(link);
+        return LINK_LOST;
+    }
     if (link_is_open(link))
         return LINK_OK;
+    primary_watch(&books->primary, link);
     enum link_result result =
         reader_connect(link, primary_url(&books->primary), SQL_READER_LAST, READ_WAIT_NS);
     if (result == LINK_OK)

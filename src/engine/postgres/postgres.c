@@ -99,6 +99,7 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
 static void books_free(struct books *books) {
     link_done(&books->link);
     link_done(&books->watched_primary.link);
+    link_done(&books->vigil.link);
     for (uint32_t i = 0; i < SERVERS_MAX; i++)
         link_done(&books->watched_servers[i].link);
     reader_pool_done(&books->readers);
@@ -160,6 +161,16 @@ static const struct engine_port books_port = {
 const char *postgres_primary_url(struct engine *engine) {
     CHECK(engine->port == &books_port);
     return primary_url(&((struct books *)engine)->primary);
+}
+
+bool postgres_is_silent(struct engine *engine) {
+    CHECK(engine->port == &books_port);
+    return books_are_silent((struct books *)engine);
+}
+
+void postgres_watch(struct engine *engine, struct link *link) {
+    CHECK(engine->port == &books_port);
+    primary_watch(&((struct books *)engine)->primary, link);
 }
 
 struct position postgres_published(struct engine *engine) {
@@ -366,7 +377,8 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     }
     thread_start(&books->writer, "writer", writer_of_postgres, books);
     thread_start(&books->tidier, "tidier", tidier_of_postgres, books);
-    books->has_watcher = books->replicas.count != 0 || books->watched_urls.count > 1;
+    books->has_watcher = books->replicas.count != 0 || books->watched_urls.count > 1 ||
+                         books->engine.is_shard;
     if (books->has_watcher)
         thread_start(&books->watcher, "watcher", watcher_of_postgres, books);
     *ret_engine = &books->engine;

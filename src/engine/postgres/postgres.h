@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "engine/postgres/arrivals.h"
 
+struct link;          // link.h
 struct vault_masters; // vault/vault.h
 
 struct postgres_options {
@@ -42,6 +43,12 @@ MUST_CHECK enum status postgres_open(const struct postgres_options *options, cha
 
 // The server that is the primary now, of those in `url`; stays readable. Thread: any.
 const char *postgres_primary_url(struct engine *engine);
+
+// Whether a shard's server hangs or cannot be reached: nobody should turn to it. Thread: any.
+bool postgres_is_silent(struct engine *engine);
+// From here on a link to that server, open or about to be, is lost when it falls silent or another
+// is to be used. Thread: the link's.
+void postgres_watch(struct engine *engine, struct link *link);
 
 // Whether the shard owns that slot now, and its version of all of them. Thread: any; waits.
 MUST_CHECK enum status postgres_slot_now(struct engine *engine, uint32_t slot, bool *ret_is_here,

@@ -77,6 +77,9 @@ struct books {
     bool partitions_wanted; // atomic; the writer has run out of them
     pthread_t watcher;
     bool has_watcher;
+    struct watched vigil; // of a shard: vigil.c's
+    uint64_t heard_ns;    // when it last answered
+    bool is_silent;       // atomic; it does not
     struct servers watched_urls; // as `primary`'s, but standbys answer, too
     struct watched watched_primary, watched_servers[SERVERS_MAX];
 };
@@ -117,6 +120,13 @@ void *tidier_of_postgres(void *books);
 
 // watcher.c
 void *watcher_of_postgres(void *books);
+
+// vigil.c. Thread: the watcher.
+void vigil_look(struct books *books);
+// Nobody should wait for these books: their server hangs, or cannot be reached. Thread: any.
+static inline bool books_are_silent(const struct books *books) {
+    return __atomic_load_n(&books->is_silent, __ATOMIC_ACQUIRE);
+}
 
 // reading.c: one read and the servers that it tries.
 struct reading {

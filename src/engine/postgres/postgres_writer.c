@@ -81,6 +81,7 @@ enum link_result books_connect(struct books *books) {
         if (chosen != LINK_OK)
             return chosen;
     }
+    primary_watch(&books->primary, link);
     enum link_result result = link_open(link, primary_url(&books->primary), settings, SQL_TURN,
                                         SQL_WRITER_LAST, CONNECT_WAIT_NS);
     if (result != LINK_OK)
@@ -392,7 +393,9 @@ static void wait_a_little(struct books *books, const struct batch *batch) {
 static enum link_result reconnect(struct books *books, struct batch *batch, bool *ret_done) {
     *ret_done = false;
     if (!link_is_open(&books->link)) {
-        enum link_result result = books_connect(books);
+        // Whether a single server answers again others see to.
+        bool is_vain = books_are_silent(books) && books->primary.servers.count == 1;
+        enum link_result result = is_vain ? LINK_LOST : books_connect(books);
         if (result != LINK_OK) {
             if (batch->tries % 64 == 0)
                 log_line(LOG_WARNING, "postgres", "No connection: %s", books->link.why);
@@ -469,7 +472,8 @@ static bool is_away(struct books *books) {
         return false;
     if (books->lost_ns == 0)
         books->lost_ns = now_ns;
-    return books->engine.is_shard && now_ns - books->lost_ns > AWAY_NS;
+    return books->engine.is_shard &&
+           (books_are_silent(books) || now_ns - books->lost_ns > AWAY_NS);
 }
 
 static void run_batch(struct books *books, struct inbox_node *first) {
@@ -514,12 +518,9 @@ static void run_batch(struct books *books, struct inbox_node *first) {
                                               : STATUS_internal);
             return;
         }
-        bool is_gone = is_away(books);
-        // What is not known yet of this batch may be done already; those behind it are not.
-        if (is_gone && batch.is_unknown)
-            refuse_all(inbox_take_all(&books->inbox, 0), STATUS_busy);
-        if (is_over_now || (is_gone && !batch.is_unknown) ||
-            (first == NULL && result == LINK_LOST)) {
+        // Where it is not known what became of its COMMIT keys tell, or the decision of a round
+        // that others wait for; the next batch is behind whatever the lost session still does.
+        if (is_over_now || is_away(books) || (first == NULL && result == LINK_LOST)) {
             refuse_all(first, STATUS_busy);
             return;
         }

@@ -58,6 +58,13 @@ const char *primary_url(struct primary *primary) {
     return url;
 }
 
+const char *primary_name(struct primary *primary) {
+    lock(primary);
+    const char *name = primary->servers.names[primary->place];
+    unlock(primary);
+    return name;
+}
+
 uint64_t primary_generation(const struct primary *primary) {
     return __atomic_load_n(&primary->generation, __ATOMIC_ACQUIRE);
 }
@@ -317,6 +324,14 @@ enum link_result primary_admit_reader(struct primary *primary, struct link *link
     if (why == NULL && !is_admitted)
         why = "its new timeline has not been admitted yet";
     return why == NULL ? LINK_OK : refuse(primary, link, why);
+}
+
+void primary_watch(const struct primary *primary, struct link *link) {
+    link_watch(link, &primary->generation, primary_generation(primary));
+}
+
+void primary_call_off(struct primary *primary) {
+    (void)__atomic_fetch_add(&primary->generation, 1, __ATOMIC_RELEASE);
 }
 
 void primary_supersede(struct primary *primary, uint64_t timeline, uint32_t place) {

@@ -34,6 +34,7 @@ void primary_done(struct primary *primary);
 
 // The connection string of the server that was chosen; valid until primary_done. Thread: any.
 const char *primary_url(struct primary *primary);
+const char *primary_name(struct primary *primary); // likewise, what it is called in logs
 uint64_t primary_generation(const struct primary *primary); // thread: any
 struct lineage primary_seen(struct primary *primary);       // thread: any
 
@@ -54,6 +55,12 @@ MUST_CHECK enum link_result primary_admit_writer(struct primary *primary, struct
 // A session that reads what is now: the server must be the very one that the writer has admitted.
 // Thread: any.
 MUST_CHECK enum link_result primary_admit_reader(struct primary *primary, struct link *link);
+
+// From here on the link is lost when another server is to be used, or this one is called off. Also
+// of a link that is about to be opened. Thread: the link's.
+void primary_watch(const struct primary *primary, struct link *link);
+// Whoever waits for the server is lost now, and may turn to it again. Thread: any.
+void primary_call_off(struct primary *primary);
 
 // A server with a higher timeline was seen: nothing older is used from now on. Thread: any.
 void primary_supersede(struct primary *primary, uint64_t timeline, uint32_t place);

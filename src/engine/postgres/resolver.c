@@ -89,7 +89,13 @@ void resolver_close(struct resolver *resolver) {
 
 static bool ask(struct resolver *resolver, uint32_t place, const char *query) {
     struct link *link = &resolver->links[place];
+    if (postgres_is_silent(resolver->parts[place])) {
+        link_close(link);
+        return false;
+    }
     bool was_open = link_is_open(link);
+    if (!was_open)
+        postgres_watch(resolver->parts[place], link);
     if (!was_open && link_open(link, postgres_primary_url(resolver->parts[place]), settings,
                                SQL_TURN_BACK, SQL_TURN, CONNECT_WAIT_NS) != LINK_OK) {
         if (!resolver->is_away[place])

@@ -60,8 +60,13 @@ void shard_carrier_close(struct shard_carrier *carrier) {
 
 static bool connect(struct shard_carrier *carrier, uint32_t place) {
     struct link *link = &carrier->links[place];
+    if (postgres_is_silent(carrier->parts[place])) {
+        link_close(link);
+        return false;
+    }
     if (link_is_open(link))
         return true;
+    postgres_watch(carrier->parts[place], link);
     bool ok = link_open(link, postgres_primary_url(carrier->parts[place]), settings,
                         SQL_SHARD_FIRST, SQL_SHARD_LAST, CONNECT_WAIT_NS) == LINK_OK;
     if (!ok && !carrier->is_away[place])

@@ -77,6 +77,12 @@ void transit_close(struct transit *transit) {
 static bool ask(struct transit *transit, uint32_t place) {
     struct link *link = &transit->links[place];
     *buffer_room(&transit->query, 1) = '\0';
+    if (postgres_is_silent(transit->parts[place])) {
+        link_close(link);
+        return false;
+    }
+    if (!link_is_open(link))
+        postgres_watch(transit->parts[place], link);
     if (!link_is_open(link) &&
         link_open(link, postgres_primary_url(transit->parts[place]), settings, SQL_TURN_BACK,
                   SQL_TURN, CONNECT_WAIT_NS) != LINK_OK)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A thread that looks at the servers several times a second: where the primary stands, how far the
-// replicas have come, and whether another of the configured servers has been promoted.
+// replicas have come, whether another of the configured servers has been promoted, and of a shard
+// whether its server answers at all.
 #include "engine/postgres/postgres_books.h"
 
 #include "base/clock.h"
@@ -93,6 +94,8 @@ static void look_at_server(struct books *books, uint32_t place) {
 void *watcher_of_postgres(void *context) {
     struct books *books = context;
     while (!signal_gate_wait(&books->stop, 1, TICK_NS)) {
+        if (books->engine.is_shard)
+            vigil_look(books);
         if (books->replicas.count != 0)
             sample_primary(books, &books->watched_primary);
         for (uint32_t i = 0; i < books->replicas.count; i++)

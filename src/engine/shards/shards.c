@@ -71,6 +71,7 @@ static void shards_close(struct engine *engine) {
 
 static const struct engine_port shards_port = {
     .submit = shards_submit,
+    .lane = shards_lane,
     .list = shards_list,
     .balance_at = shards_balance_at,
     .owns = shards_owns,

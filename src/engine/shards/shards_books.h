@@ -135,6 +135,9 @@ void flight_again(struct flight *flight);
 void flight_finish(struct flight *flight);
 void shards_free_flights(struct shards *shards);
 
+// shards_lane.c
+uint64_t shards_lane(struct engine *engine, const struct submission *submission);
+
 // shards_order.c: those of its operations that wait for earlier ones are not sent with them, but
 // turned away. Returns how many.
 uint32_t shards_hold_back(const struct shards *shards, struct submission *submission,

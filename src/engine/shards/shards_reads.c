@@ -285,6 +285,7 @@ void shards_stats(struct engine *engine, struct engine_stats *ret_stats) {
     ret_stats->legs_missing = __atomic_load_n(&shards->legs_missing, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < shards->count; i++) {
         struct engine_stats more;
+        ret_stats->shards_away += postgres_is_silent(shards->parts[i]);
         if (i == home)
             continue;
         shards->parts[i]->port->stats(shards->parts[i], &more);

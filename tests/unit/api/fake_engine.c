@@ -124,6 +124,18 @@ static const struct engine_port port = {
     .stats = stats,
 };
 
+static uint64_t lane(struct engine *engine, const struct submission *submission) {
+    (void)engine;
+    return (uint64_t)submission->commands[0].amount / 100;
+}
+
+void fake_engine_split(struct fake_engine *fake) {
+    static struct engine_port split;
+    split = port;
+    split.lane = lane;
+    fake->engine.port = &split;
+}
+
 struct fake_engine *fake_engine_open(void) {
     struct fake_engine *fake = memory_take_zeroed(sizeof(*fake));
     static const uint8_t seal[16] = {1, 2, 3};

@@ -56,6 +56,35 @@ static void a_pass_is_one_round_in_order(void **state) {
     }
 }
 
+// Of books on several servers what needs one that hangs keeps nobody else waiting.
+static void what_needs_another_server_is_another_round(void **state) {
+    struct house *house = *state;
+    static const int64_t amounts[] = {100, 200, 101, 300, 201};
+    struct http_request *requests[5];
+    fake_engine_split(house->engine);
+    for (int i = 0; i < 5; i++) {
+        requests[i] = transfer(house, amounts[i]);
+        house_give(house, requests[i]);
+    }
+    house->handler.pass_end(house->handler.context, 0);
+    assert_int_equal(house->engine->waiting_count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(house->engine->waiting[i]->command_count, i < 2 ? 2 : 1);
+    const struct submission *first = house->engine->waiting[0]->first;
+    assert_int_equal(first->commands[0].amount, 100);
+    assert_int_equal(first->next->commands[0].amount, 101);
+    fake_engine_publish(house->engine); // the others are waiting still
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(requests[i]->code, amounts[i] < 200 ? 201 : 0);
+    fake_engine_publish_all(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(requests[i]->code, 201);
+        fake_free(requests[i]);
+    }
+}
+
 // While one round is at the disk the next one is filled, and leaves when that one is back.
 static void what_comes_meanwhile_is_one_round_behind_it(void **state) {
     struct house *house = *state;
@@ -246,6 +275,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(a_published_round_is_answered_in_its_pass),
         HOUSE_TEST(a_pass_is_one_round_in_order),
+        HOUSE_TEST(what_needs_another_server_is_another_round),
         HOUSE_TEST(what_comes_meanwhile_is_one_round_behind_it),
         cmocka_unit_test_setup_teardown(nothing_waits_long_behind_a_slow_disk,
                                         house_open_impatient, house_close),
