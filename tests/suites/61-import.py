@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(TESTS, "lib"))
 
 from florin import serving  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 OK, REFUSED, USAGE, NO_CONNECTION, INTERRUPTED = 0, 1, 2, 3, 130
 BIG_LINES = int(os.environ.get("FLORIN_IMPORT_LINES", "200000"))
@@ -323,11 +324,23 @@ def check_balances(report, name, importer, tag, balances):
     report.equal(f"{name}: the books", importer.integrity(), True)
 
 
+def listens(process, number):
+    """Whether it has said what it does on that signal, or has ended."""
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            caught = [line for line in file if line.startswith("SigCgt:")]
+    except FileNotFoundError:
+        return True
+    return process.poll() is not None or int(caught[0].split()[1], 16) >> (number - 1) & 1 == 1
+
+
 def test_cut_off(report, importer):
     """Killed, interrupted, interrupted, and started once more."""
     path, balances = big_file(importer, "cut", 1)
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         process = importer.launch(path)
+        if number != signal.SIGKILL:
+            within(60, lambda p=process, n=number: listens(p, n))
         time.sleep(0.25)
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)

@@ -371,6 +371,16 @@ def prove(server, wallet):
         client.get(f"/v1/wallets/{wallet}/integrity")
 
 
+def quick_check(client):
+    """Its answer; busy is what a crowded machine says, and who reads what is locked stays that."""
+    answer = None
+    for _ in range(20):
+        answer = client.get("/check-integrity")
+        if answer.status != 503:
+            break
+    return answer
+
+
 def locked(report, server, client, database, name, wallet):
     """While nobody can read a wallet or a record the quick check answers: it needs none of them,
     so it does not depend on how many there are."""
@@ -384,7 +394,7 @@ def locked(report, server, client, database, name, wallet):
         # Were they not locked, this would not wait.
         report.check("locked: a wallet's proof waits for them", within(30, lambda: waiting(
             database, name, "true") >= 1) and late[0].is_alive())
-        answers = [client.get("/check-integrity") for _ in range(5)]
+        answers = [quick_check(client) for _ in range(5)]
         report.check("locked: the quick check reads no wallet and no record", all(
             answer.status == 200 and answer["consistent"] for answer in answers), answers)
         report.check("locked: and has the sums", answers[-1]["currencies"][0][
