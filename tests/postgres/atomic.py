@@ -30,9 +30,9 @@ def batch(world, *operations, key=None):
     return patiently(lambda: world.client.post("/v1/batches", body_of(operations), key=key))
 
 
-def ready(report, binary, count):
+def ready(report, binary, count, config=None):
     """Shards with a customer, a merchant and somebody who gets the fees on each."""
-    world = World(report, binary, count=count, config={"spending_limits": [
+    world = World(report, binary, count=count, config=config or {"spending_limits": [
         {"kind": "customer", "currency": "USD", "per_day": 1000}]})
     world.shops = [world.open(place, "merchant") for place in range(count)]
     world.fees = [world.open(place, "merchant") for place in range(count)]

@@ -1,240 +1,38 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Many clients at once on two nodes and three shards: payments, holds, withdrawals, refunds, frozen
-wallets and atomic batches of all of them, about the same few wallets, while slots move and a node
-is killed and comes back. No node may stop by itself, a retry tells what the first try told, and the
-books add up. STORM_SECONDS makes it longer, SEED draws the same requests again."""
+"""A storm of clients on two nodes and three shards, while slots move and a node is killed and comes
+back (tests/postgres/storm.py)."""
 
 import os
-import random
 import sys
-import threading
-import time
 from collections import Counter
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules", "postgres")]
 
 import florin  # noqa: E402
 import shards  # noqa: E402
-from atomic import body_of, command, ends, ready  # noqa: E402
-from client import Unreachable  # noqa: E402
-from legs import WAIT_S, patiently  # noqa: E402
+from atomic import command, ends, ready  # noqa: E402
 from report import Report  # noqa: E402
+from storm import CONFIG, calm_again, no_trouble, storm  # noqa: E402
 
-SECONDS = float(os.environ.get("STORM_SECONDS", "20"))
-SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
-CLIENTS = 9
-ANSWERS = {200, 201, 202, 404, 409, 422, 503, 504}
-UNSURE = {409, 503, 504}  # in work, busy or unknown, and told later
-OPEN_MAX = 40  # of what is open; the oldest are forgotten
-PATHS = {"transfer": "/v1/transfers", "purchase": "/v1/purchases", "hold": "/v1/holds",
-         "withdrawal": "/v1/withdrawals", "refund": "/v1/refunds", "deposit": "/v1/deposits",
-         "wallet": "/v1/wallets"}
 report = Report("shards storm")
 
 
-def told(answer):
-    """What an answer said for ever, of each operation of a batch by itself."""
-    each = answer.json.get("results") or [answer.json]
-    return [(one["status"] if "code" in one else answer.status, one.get("code"), one.get("id"),
-             one.get("debit"), one.get("credit")) for one in each]
-
-
-class Things:
-    """What can be named, by all clients."""
-    def __init__(self, world):
-        self.guard = threading.Lock()
-        self.customers = list(world.wallets)
-        self.merchants = list(world.shops)
-        self.open = {"hold": [], "withdrawal": [], "purchase": []}
-
-    def add(self, kind, identifier):
-        with self.guard:
-            self.open[kind].append(identifier)
-            del self.open[kind][:-OPEN_MAX]
-
-    def pick(self, draw, kind):
-        with self.guard:
-            return draw.choice(self.open[kind]) if self.open[kind] else None
-
-
-class Client(threading.Thread):
-    def __init__(self, world, things, number, is_over):
-        super().__init__()
-        self.world = world
-        self.things = things
-        self.number = number
-        self.is_over = is_over
-        self.draw = random.Random(SEED * 100 + number)
-        self.count = 0
-        self.answers = Counter()
-        self.wrong = []
-
-    # What to do.
-
-    def text(self, name):
-        self.count += 1
-        return f"{name}-{self.number}-{self.count}"
-
-    def ending(self):
-        """Of something that was opened; None: there is nothing."""
-        kind = self.draw.choice(("capture", "capture", "void", "settle", "fail", "refund"))
-        thing = self.things.pick(self.draw, {"capture": "hold", "void": "hold",
-                                             "refund": "purchase"}.get(kind, "withdrawal"))
-        if thing is None:
-            return None
-        if kind == "refund":
-            return {"type": kind, "purchase": thing, "amount": self.draw.randint(1, 4)}
-        name = "hold" if kind in ("capture", "void") else "withdrawal"
-        fields = {"capture": {"amount": self.draw.randint(1, 6),
-                              "final": self.draw.random() < 0.5},
-                  "settle": {"bank_transaction_id": self.text("settled")}}.get(kind, {})
-        return {"type": kind, name: thing, **fields}
-
-    def opening(self):
-        draw, things = self.draw, self.things
-        kind = draw.choice(("transfer", "transfer", "purchase", "hold", "withdrawal", "deposit",
-                            "wallet"))
-        wallet = draw.choice(things.customers)
-        if kind == "transfer":
-            return {"type": kind, "from": wallet, "to": draw.choice(
-                [one for one in things.customers if one != wallet]), "amount": draw.randint(1, 9)}
-        if kind in ("purchase", "hold"):
-            more = {"expires_in": draw.choice((1, 2, 600))} if kind == "hold" else {}
-            return {"type": kind, "wallet": wallet, "merchant": draw.choice(things.merchants),
-                    "amount": draw.randint(1, 20), **more}
-        if kind == "withdrawal":
-            return {"type": kind, "wallet": wallet, "amount": draw.randint(1, 9)}
-        if kind == "deposit":
-            return {"type": kind, "wallet": wallet, "amount": draw.randint(1, 50),
-                    "bank_transaction_id": self.text("bank")}
-        return {"type": kind, "owner": self.text("owner"), "currency": "EUR"}
-
-    def operation(self):
-        return (self.ending() if self.draw.random() < 0.45 else None) or self.opening()
-
-    def request(self):
-        """Method, path and body."""
-        chance = self.draw.random()
-        if chance < 0.04:
-            wallet = self.draw.choice(self.things.customers)
-            return "PATCH", f"/v1/wallets/{wallet}", {
-                "status": self.draw.choice(("frozen", "active", "active")), "reason": "storm"}
-        if chance < 0.5:
-            operations = [self.operation() for _ in range(self.draw.randint(2, 6))]
-            if self.draw.random() < 0.3:
-                for one in operations:
-                    one["idempotency_key"] = self.text("each")
-            return "POST", "/v1/batches", {**body_of(operations),
-                                           "atomic": self.draw.random() < 0.75}
-        one = self.operation()
-        kind = one.pop("type")
-        if kind in PATHS:
-            return "POST", PATHS[kind], one
-        thing = one.pop("hold", None) or one.pop("withdrawal")
-        return "POST", (f"/v1/{'holds' if kind in ('capture', 'void') else 'withdrawals'}/{thing}/"
-                        f"{kind}"), one
-
-    # What came of it.
-
-    def note(self, body, answer):
-        operations = body.get("operations", [])
-        for one in [answer.json, *answer.json.get("results", [])]:
-            for kind in self.things.open:
-                if str(one.get("id", "")).startswith({"hold": "hold_", "withdrawal": "wdl_",
-                                                      "purchase": "txn_"}[kind]):
-                    self.things.add(kind, one["id"])
-        self.answers[answer.status] += max(1, len(operations))
-
-    def send(self, client, method, path, body, key):
-        if method == "PATCH":
-            return client.request(method, path, body)
-        return client.post(path, body, key=key)
-
-    def step(self, clients):
-        method, path, body = self.request()
-        key = self.text("key")
-        first = self.send(self.draw.choice(clients), method, path, body, key)
-        if first.status not in ANSWERS:
-            self.wrong.append((method, path, body, first))
-        if first.status in (200, 201):
-            self.note(body, first)
-        else:
-            self.answers[first.status] += 1
-        if method == "POST" and self.draw.random() < 0.25:
-            self.again(clients, path, body, key, first)
-
-    def again(self, clients, path, body, key, first):
-        """By the same key, perhaps on the other node: what was told once stands."""
-        second = self.send(self.draw.choice(clients), "POST", path, body, key)
-        if any(one != two and not {one[0], two[0]} & UNSURE
-               for one, two in zip(told(first), told(second))):
-            self.wrong.append(("told two things", path, body, first, second))
-
-    def run(self):
-        servers, clients = (self.world.node, self.world.other), []
-        while not self.is_over.is_set():
-            try:
-                clients = clients or [server.client(self.world.secret) for server in servers]
-                self.step(clients)
-            except Unreachable:  # the node that is killed now and then
-                for client in clients:
-                    client.close()
-                clients = []
-                time.sleep(0.05)
-        for client in clients:
-            client.close()
-
-
-def move_slots(world, things, is_over, draw, moved):
-    names = [chr(ord("a") + place) for place in range(len(world.shards.clusters))]
+def move_slots(things, is_over, draw):
+    names = [chr(ord("a") + place) for place in range(len(WORLD.shards.clusters))]
+    moved = Counter()
     while not is_over.wait(1.5):
         wallet = draw.choice(things.customers + things.merchants)
-        said = command(world, "move", str(shards.slot_of(wallet)), "--to", draw.choice(names))
+        said = command(WORLD, "move", str(shards.slot_of(wallet)), "--to", draw.choice(names))
         moved[said.returncode] += 1
-
-
-def storm(_, world):
-    things, is_over, moved = Things(world), threading.Event(), Counter()
-    clients = [Client(world, things, number, is_over) for number in range(CLIENTS)]
-    mover = threading.Thread(target=move_slots,
-                             args=(world, things, is_over, random.Random(SEED), moved))
-    for one in (*clients, mover):
-        one.start()
-    try:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            time.sleep(SECONDS / 4)
-            world.node.kill()
-            world.node.start()
-    finally:
-        is_over.set()
-        for one in (*clients, mover):
-            one.join(2 * WAIT_S)
-    answers = sum((one.answers for one in clients), Counter())
-    report.check("most is done", answers[200] + answers[201] > 100, answers)
     report.check("slots have moved", moved[0] > 0, moved)
-    report.equal(f"nothing unheard of is answered (seed {SEED})",
-                 [one.wrong[:2] for one in clients if one.wrong], [])
-    report.equal("the node that was not killed goes on", world.other.process.poll(), None,
-                 world.other.log()[-3000:])
+    return f"moved {dict(moved)}"
 
 
-def calm_again(_, world):
-    """Frozen or not, wallets can be looked at, and a payment goes through."""
-    for wallet in world.wallets:
-        patiently(lambda w=wallet: world.client.request(
-            "PATCH", f"/v1/wallets/{w}", {"status": "active", "reason": "over"}))
-    made = patiently(lambda: world.client.post("/v1/transfers", {
-        "from": world.wallets[0], "to": world.wallets[-1], "amount": 1}))
-    report.check("payments go on", made.status in (201, 422), made)
-
-
-WORLD = ready(report, florin.binary(), 3)
-report.run("storm", storm, WORLD)
+WORLD = ready(report, florin.binary(), 3, config=CONFIG)
+report.run("storm", lambda _, world: storm(world, move_slots), WORLD)
 report.run("calm again", calm_again, WORLD)
 ends(WORLD)
-report.equal("no node is in trouble", [server.trouble() for server in (WORLD.node, WORLD.other)],
-             [[], []])
+no_trouble(WORLD)
 report.finish()
