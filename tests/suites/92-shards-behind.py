@@ -15,6 +15,7 @@ import florin  # noqa: E402
 import shards  # noqa: E402
 from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 from slots import patiently  # noqa: E402
 
 BINARY = florin.binary()
@@ -75,13 +76,18 @@ class World:
             codes = {one.get("code", "done") for one in made.json["results"]}
             assert made.status == 200 and codes <= {"done", "busy"}, made
 
-    def pages(self):
-        """How many pages one call of each of these has read since the last look, by shard."""
+    def pages(self, rounds=1):
+        """How many pages one call of each of these has read since the last look, by shard. What
+        has arrived is taken up by as many calls as there is leisure for, so that is told of each of
+        `rounds`."""
+        within(60, lambda: not any(int(self.sql(
+            place, "SELECT count(*) FROM legs WHERE NOT is_taken")) for place in (0, 1)))
         found = {}
         for place in (0, 1):
             for name, part in LOOKS.items():
+                calls = rounds if name == "taking it up" else "sum(calls)"
                 pages = self.sql(place, "SELECT round(sum(shared_blks_hit + shared_blks_read) / "
-                                        "sum(calls), 1) FROM public.pg_stat_statements WHERE "
+                                        f"{calls}, 1) FROM public.pg_stat_statements WHERE "
                                         f"query LIKE '%{part}%' AND query NOT LIKE 'DELETE%' AND "
                                         "query NOT LIKE '%pg_stat%'")
                 if pages:
@@ -95,11 +101,11 @@ def holds(world, name):
     world.pay(20, f"{name} warms up")
     world.pages()
     world.pay(20, f"{name} begins")
-    before = world.pages()
+    before = world.pages(20)
     world.pay(ROUNDS, f"{name} goes on")
     world.pages()
     world.pay(20, f"{name} ends")
-    after = world.pages()
+    after = world.pages(20)
     for place, what in sorted(set(before) | set(after)):
         first, last = before.get((place, what)), after.get((place, what))
         report.check(f"{name}, shard {place}: {what}: no more pages than before",
