@@ -43,7 +43,8 @@ clean:
 bench-queue:
 	@tools/install.sh build test
 	@tools/build.sh release
-	@FLORIN=$(CURDIR)/build/florin bench/queued.py
+	@FLORIN=$(CURDIR)/build/florin bench/queued.py --brokers 1
+	@FLORIN=$(CURDIR)/build/florin bench/queued.py --brokers 3
 
 bench-rules:
 	@tools/install.sh build test

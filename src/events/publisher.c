@@ -21,6 +21,7 @@
 #define LOOK_NS         UINT64_C(2000000000)
 #define LEASE_NS        UINT64_C(10000000000) // a cursor that stands still so long is free
 #define POLL_MS         20
+#define LOOK_WAIT_MS    1000
 #define LOOK_WHILE_WAIT 250 // polls between two looks at the cursor while the broker is away
 
 struct publisher {
@@ -39,6 +40,7 @@ struct publisher {
     struct event_reader reader;
     struct feed_source source;
     struct feed_order order;
+    uint32_t partitions; // of the topic
     uint32_t failed; // deliveries of this chunk
     uint32_t events; // of this chunk
     bool gave_up;    // the producer was full: the chunk ends here
@@ -90,7 +92,8 @@ static bool hand_over(struct publisher *publisher, const struct record *record,
                        : slice_of(key, id_format(ID_WALLET, events[i].wallet, key)),
             .value = events[i].json,
             .headers = {{"content-type", SLICE("application/cloudevents+json")}},
-            .header_count = 1};
+            .header_count = 1,
+            .partitions = publisher->partitions};
         kafka_add_trace(&message, record->origin.trace);
         if (kafka_produce(publisher->producer, publisher->topic, &message, NULL) != STATUS_ok)
             return false;
@@ -197,6 +200,19 @@ static bool move_cursor(struct publisher *publisher) {
     return false;
 }
 
+// Something went wrong: the producer may have failed, and the topic may have been made anew with
+// other partitions. Those that are added while all goes well get nothing before the next start, so
+// no wallet's events part.
+static void look_around(struct publisher *publisher) {
+    uint32_t partitions;
+    (void)kafka_producer_poll(publisher->producer, 0);
+    if (!is_stopping(publisher) &&
+        kafka_topic_count(publisher->producer, publisher->topic, LOOK_WAIT_MS, &partitions) ==
+            STATUS_ok &&
+        partitions != 0)
+        publisher->partitions = partitions;
+}
+
 // False: another has taken over.
 static bool publish_chunk(struct publisher *publisher) {
     uint64_t next, begun = publisher->read;
@@ -218,15 +234,17 @@ static bool publish_chunk(struct publisher *publisher) {
         publisher->stats.rewinds++;
         CHECK(pthread_mutex_unlock(&publisher->lock) == 0);
         note(publisher, true);
+        look_around(publisher);
         pause_ns(publisher, RETRY_NS);
         return true;
     }
     publisher->chunk_oldest_ms = 0;
     bool goes_on = publisher->events == 0 || move_cursor(publisher);
     note(publisher, goes_on);
-    if (status != STATUS_ok || (publisher->gave_up && publisher->read == begun))
+    if (status != STATUS_ok || (publisher->gave_up && publisher->read == begun)) {
+        look_around(publisher);
         pause_ns(publisher, RETRY_NS);
-    else if (publisher->read == begun) {
+    } else if (publisher->read == begun) {
         (void)kafka_producer_poll(publisher->producer, 0);
         pause_ns(publisher, IDLE_NS);
     }
@@ -290,6 +308,7 @@ static bool claim(struct publisher *publisher) {
         STATUS_ok)
         return false;
     publisher->read = publisher->cursor.next;
+    publisher->partitions = facts.partitions;
     log_line(LOG_INFO, "events", "Publishing to %s from position %llu on (epoch %llu).",
              publisher->topic, (unsigned long long)publisher->read,
              (unsigned long long)publisher->cursor.epoch);

@@ -19,6 +19,7 @@
 #define PROBE_NS       UINT64_C(500000000)
 #define PROBE_WAIT_MS  1000
 #define DRAIN_POLL_MS  50
+#define BEGIN_REST_NS  UINT64_C(2000000000) // between two producers of which none came to anything
 #define PENDING_MAX    "100000" // messages
 #define PENDING_KB_MAX "131072"
 
@@ -27,6 +28,9 @@
 #define TOGETHER_TEXT "100000"
 static_assert(KAFKA_TOGETHER_BYTES_MAX == 100000, "as the text says");
 
+// Whether a producer's messages name their partitions: all of them, or none.
+enum naming { NAMING_UNKNOWN, NAMING_NONE, NAMING_ALL };
+
 struct kafka_producer {
     rd_kafka_t *handle;   // atomic
     rd_kafka_conf_t *conf; // owned: of the next handle
@@ -34,7 +38,7 @@ struct kafka_producer {
     rd_kafka_t *retired[RETIRED_MAX];
     uint32_t retired_count;
     // What they had that is to be handed over again; of the thread that polls.
-    struct again *again; // NULL: nothing
+    struct kafka_kept *again; // NULL: nothing
     uint32_t again_count;
     uint64_t numbers; // atomic: of tickets
     kafka_delivered *delivered;
@@ -44,27 +48,23 @@ struct kafka_producer {
                           // over to an idle producer
     bool down;            // atomic: librdkafka has no broker
     uint64_t probed_ns;   // by the polling thread
+    uint64_t begun_ns;    // likewise: when the last one that failed for good began again
+    bool has_worked;      // likewise: something was acknowledged since
+    char said[256];       // likewise: why it failed before it came to anything
     // By the polling thread: of each partition, behind the last offset that was acknowledged.
     char acked_topic[256];
     int64_t acked[KAFKA_PARTITIONS_MAX];
-};
-
-// A message of a producer that failed.
-struct again {
-    struct again *next;
-    struct kafka_ticket *ticket;
-    enum kafka_fate fate; // if it is not handed over again after all
-    int32_t partition;
-    rd_kafka_headers_t *headers; // owned; NULL: none
-    struct slice topic, key, value; // behind it; the topic's with its NUL
+    enum naming naming; // atomic
+    struct kafka_lanes lanes; // when its messages name their partitions
 };
 
 // ---- common -----------------------------------------------------------------------------------
 
 static void log_cb(const rd_kafka_t *handle, int level, const char *facility, const char *text) {
-    (void)handle;
-    // What the broker's coming and going says every few seconds is told once, by error_cb.
-    if (level <= 3)
+    // What the broker's coming and going says every few seconds is told once, by error_cb; and why
+    // a producer has failed, by begin_again.
+    bool is_told = strcmp(facility, "FATAL") == 0 && rd_kafka_type(handle) == RD_KAFKA_PRODUCER;
+    if (level <= 3 && !is_told)
         log_line(LOG_WARNING, "kafka", "%s: %s", facility, text);
 }
 
@@ -121,57 +121,61 @@ rd_kafka_conf_t *kafka_conf_of(const struct kafka_access *access, char *ret_why,
 
 // ---- producing --------------------------------------------------------------------------------
 
-static struct slice copy_behind(uint8_t **place, const void *bytes, size_t size) {
-    struct slice copy = slice_of(*place, size);
-    if (size != 0)
-        memcpy(*place, bytes, size);
-    *place += size;
-    return copy;
+static struct kafka_parts parts_of(const rd_kafka_message_t *message) {
+    struct kafka_parts parts = {.topic = rd_kafka_topic_name(message->rkt),
+                                .partition = message->partition,
+                                .key = slice_of(message->key, message->key_len),
+                                .value = slice_of(message->payload, message->len),
+                                .ticket = message->_private};
+    rd_kafka_headers_t *headers;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        parts.headers = rd_kafka_headers_copy(headers);
+    return parts;
 }
 
-// It stays pending.
-static void keep_for_again(struct kafka_producer *producer, const rd_kafka_message_t *message,
-                           enum kafka_fate fate) {
-    const char *topic = rd_kafka_topic_name(message->rkt);
-    size_t topic_bytes = strlen(topic) + 1;
-    struct again *again =
-        memory_take_zeroed(sizeof(*again) + topic_bytes + message->key_len + message->len);
-    uint8_t *place = (uint8_t *)(again + 1);
-    rd_kafka_headers_t *headers;
-    again->ticket = message->_private;
-    again->fate = fate;
-    again->partition = message->partition;
-    again->topic = copy_behind(&place, topic, topic_bytes);
-    again->key = copy_behind(&place, message->key, message->key_len);
-    again->value = copy_behind(&place, message->payload, message->len);
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        again->headers = rd_kafka_headers_copy(headers);
+static void push_again(struct kafka_producer *producer, struct kafka_kept *again) {
     again->next = producer->again;
     producer->again = again;
     producer->again_count++;
 }
 
-// Takes the headers, which may be NULL, only on success.
-static rd_kafka_error_t *hand_over(rd_kafka_t *handle, const char *topic, int32_t partition,
-                                   struct slice key, struct slice value,
-                                   rd_kafka_headers_t *headers, struct kafka_ticket *ticket) {
-    rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
-        {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {.ptr = (void *)(uintptr_t)key.bytes, .size = key.size}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = (void *)(uintptr_t)value.bytes, .size = value.size}},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = ticket},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-    };
-    return rd_kafka_produceva(handle, parts, headers != NULL ? 7 : 6);
+// It stays pending.
+static void keep_for_again(struct kafka_producer *producer, const rd_kafka_message_t *message,
+                           enum kafka_fate fate) {
+    struct kafka_parts parts = parts_of(message);
+    struct kafka_kept *again = kafka_keep(&parts);
+    again->fate = fate;
+    push_again(producer, again);
 }
 
-// Whether a message is where its acknowledgement says. Of a topic that was just made, under load, a
-// message was acknowledged now and then that no partition had: as the broker answers a sequence
-// that it has seen before, at another's offset or at none.
+rd_kafka_error_t *kafka_hand_over(rd_kafka_t *handle, const struct kafka_parts *parts) {
+    rd_kafka_vu_t units[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = parts->topic},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {.ptr = (void *)(uintptr_t)parts->key.bytes, .size = parts->key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)parts->value.bytes, .size = parts->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = parts->ticket},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = parts->partition},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = parts->headers},
+    };
+    return rd_kafka_produceva(handle, units, parts->headers != NULL ? 7 : 6);
+}
+
+static bool has_lanes(const struct kafka_producer *producer) {
+    return __atomic_load_n(&producer->naming, __ATOMIC_RELAXED) == NAMING_ALL;
+}
+
+static rd_kafka_error_t *send_on(struct kafka_producer *producer, rd_kafka_t *handle,
+                                 const struct kafka_parts *parts) {
+    return has_lanes(producer) ? kafka_lanes_send(&producer->lanes, handle, parts)
+                               : kafka_hand_over(handle, parts);
+}
+
+// Whether a message is where its acknowledgement says. librdkafka acknowledges at no offset what it
+// believes to be there because a later one is, and that may be in no partition at all
+// (kafka_lanes.c); a broker answers a sequence that it has seen before at another's offset.
 static bool is_really_there(struct kafka_producer *producer, const rd_kafka_message_t *message) {
     const char *topic = rd_kafka_topic_name(message->rkt);
     if (strcmp(topic, producer->acked_topic) != 0) {
@@ -188,25 +192,43 @@ static bool is_really_there(struct kafka_producer *producer, const rd_kafka_mess
 
 // Once more, behind what came meanwhile. False: it cannot be.
 static bool send_again(rd_kafka_t *handle, const rd_kafka_message_t *message) {
-    rd_kafka_headers_t *headers = NULL;
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        headers = rd_kafka_headers_copy(headers);
-    rd_kafka_error_t *error =
-        hand_over(handle, rd_kafka_topic_name(message->rkt), message->partition,
-                  slice_of(message->key, message->key_len),
-                  slice_of(message->payload, message->len), headers, message->_private);
+    struct kafka_parts parts = parts_of(message);
+    rd_kafka_error_t *error = kafka_hand_over(handle, &parts);
     if (error == NULL)
         return true;
-    if (headers != NULL)
-        rd_kafka_headers_destroy(headers);
+    if (parts.headers != NULL)
+        rd_kafka_headers_destroy(parts.headers);
     rd_kafka_error_destroy(error);
     return false;
 }
 
+static void tell_kept(struct kafka_producer *producer, struct kafka_kept *kept, const char *why) {
+    __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
+    producer->delivered(producer->context, kept->parts.ticket, kept->fate, kept->parts.partition,
+                        -1, why);
+    kafka_kept_drop(kept);
+}
+
+// What waited for it moves on.
+static void leave_lane(struct kafka_producer *producer, rd_kafka_t *handle, int32_t partition,
+                       bool is_kept) {
+    if (!has_lanes(producer))
+        return;
+    struct kafka_kept *refused =
+        kafka_lanes_delivered(&producer->lanes, handle, partition, is_kept);
+    while (refused != NULL) {
+        struct kafka_kept *kept = refused;
+        refused = kept->next;
+        tell_kept(producer, kept, "the producer is full");
+    }
+}
+
 static void delivered_cb(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque) {
     struct kafka_producer *producer = opaque;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        producer->has_worked = true;
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
+    }
     enum kafka_fate fate = KAFKA_KEPT;
     if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         fate = KAFKA_TOO_LARGE;
@@ -223,6 +245,7 @@ static void delivered_cb(rd_kafka_t *handle, const rd_kafka_message_t *message, 
             return;
         fate = KAFKA_UNSURE;
     }
+    leave_lane(producer, handle, message->partition, fate == KAFKA_KEPT);
     bool has_failed = message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
                       rd_kafka_fatal_error(handle, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (has_failed && message->_private != NULL) {
@@ -301,36 +324,44 @@ enum status kafka_producer_open(const struct kafka_access *access, kafka_deliver
         return STATUS_invalid_request;
     }
     producer->down = true; // until it is known
+    kafka_lanes_init(&producer->lanes);
     *ret_producer = producer;
     return STATUS_ok;
 }
 
+static void note_naming(struct kafka_producer *producer, enum naming naming) {
+    enum naming before = __atomic_load_n(&producer->naming, __ATOMIC_RELAXED);
+    CHECK(before == NAMING_UNKNOWN || before == naming);
+    if (before == NAMING_UNKNOWN)
+        __atomic_store_n(&producer->naming, naming, __ATOMIC_RELAXED);
+}
+
 enum status kafka_produce(struct kafka_producer *producer, const char *topic,
                           const struct kafka_message *message, struct kafka_ticket *ticket) {
-    rd_kafka_headers_t *headers = NULL;
+    struct kafka_parts parts = {
+        .topic = topic, .key = message->key, .value = message->value, .ticket = ticket};
     CHECK(message->header_count <= KAFKA_HEADERS_MAX);
-    if (message->header_count != 0) {
-        headers = rd_kafka_headers_new(message->header_count);
-        for (uint32_t i = 0; i < message->header_count; i++)
-            CHECK(rd_kafka_header_add(headers, message->headers[i].name, -1,
-                                      message->headers[i].value.bytes,
-                                      (ssize_t)message->headers[i].value.size) ==
-                  RD_KAFKA_RESP_ERR_NO_ERROR);
-    }
-    int32_t partition = message->partitions == 0
-                            ? RD_KAFKA_PARTITION_UA
-                            : (int32_t)partition_of_key(message->key, message->partitions);
+    if (message->header_count != 0)
+        parts.headers = rd_kafka_headers_new(message->header_count);
+    for (uint32_t i = 0; i < message->header_count; i++)
+        CHECK(rd_kafka_header_add(parts.headers, message->headers[i].name, -1,
+                                  message->headers[i].value.bytes,
+                                  (ssize_t)message->headers[i].value.size) ==
+              RD_KAFKA_RESP_ERR_NO_ERROR);
+    parts.partition = message->partitions == 0
+                          ? RD_KAFKA_PARTITION_UA
+                          : (int32_t)partition_of_key(message->key, message->partitions);
+    note_naming(producer, message->partitions != 0 ? NAMING_ALL : NAMING_NONE);
     if (__atomic_fetch_add(&producer->pending, 1, __ATOMIC_RELAXED) == 0)
         __atomic_store_n(&producer->progress_ns, clock_monotonic_ns(), __ATOMIC_RELAXED);
     if (ticket != NULL)
         ticket->number = __atomic_fetch_add(&producer->numbers, 1, __ATOMIC_RELAXED);
-    rd_kafka_error_t *error = hand_over(kafka_producer_handle(producer), topic, partition,
-                                        message->key, message->value, headers, ticket);
+    rd_kafka_error_t *error = send_on(producer, kafka_producer_handle(producer), &parts);
     if (error == NULL)
         return STATUS_ok;
     __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
-    if (headers != NULL)
-        rd_kafka_headers_destroy(headers); // it is taken only on success
+    if (parts.headers != NULL)
+        rd_kafka_headers_destroy(parts.headers); // it is taken only on success
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
         log_line(LOG_WARNING, "kafka", "A message for %s was not taken: %s", topic,
@@ -354,41 +385,32 @@ static void probe(struct kafka_producer *producer) {
     producer->probed_ns = clock_monotonic_ns();
 }
 
-static void tell_again(struct kafka_producer *producer, struct again *again, const char *why) {
-    if (again->headers != NULL)
-        rd_kafka_headers_destroy(again->headers);
-    __atomic_sub_fetch(&producer->pending, 1, __ATOMIC_RELAXED);
-    producer->delivered(producer->context, again->ticket, again->fate, again->partition, -1, why);
-    memory_free(again);
-}
-
 static int by_number(const void *one, const void *other) {
-    const struct again *const *a = one, *const *b = other;
-    CHECK((*a)->ticket->number != (*b)->ticket->number);
-    return (*a)->ticket->number < (*b)->ticket->number ? -1 : 1;
+    const struct kafka_kept *const *a = one, *const *b = other;
+    uint64_t number = (*a)->parts.ticket->number, other_number = (*b)->parts.ticket->number;
+    CHECK(number != other_number);
+    return number < other_number ? -1 : 1;
 }
 
 // Hands over to `next` what those before it had, in its order; nobody else knows `next` yet.
 static void hand_over_again(struct kafka_producer *producer, rd_kafka_t *next) {
     uint32_t count = producer->again_count;
-    struct again **sorted = memory_take_zeroed((count + 1) * sizeof(struct again *));
+    struct kafka_kept **sorted = memory_take_zeroed((count + 1) * sizeof(struct kafka_kept *));
     for (uint32_t i = 0; i < count; i++) {
         sorted[i] = producer->again;
         producer->again = sorted[i]->next;
     }
     CHECK(producer->again == NULL);
     producer->again_count = 0;
-    qsort(sorted, count, sizeof(struct again *), by_number);
+    qsort(sorted, count, sizeof(struct kafka_kept *), by_number);
     for (uint32_t i = 0; i < count; i++) {
-        struct again *again = sorted[i];
-        rd_kafka_error_t *error =
-            hand_over(next, (const char *)again->topic.bytes, again->partition, again->key,
-                      again->value, again->headers, again->ticket);
+        struct kafka_kept *again = sorted[i];
+        rd_kafka_error_t *error = send_on(producer, next, &again->parts);
         if (error == NULL) {
             memory_free(again);
             continue;
         }
-        tell_again(producer, again, rd_kafka_error_string(error));
+        tell_kept(producer, again, rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
     memory_free(sorted);
@@ -405,21 +427,29 @@ static bool begin_again(struct kafka_producer *producer) {
     kafka_producer_purge(producer);
     if (kafka_producer_pending(producer) != producer->again_count)
         return false;
+    // As one that nobody has allowed to write yet.
+    if (!producer->has_worked && clock_monotonic_ns() - producer->begun_ns < BEGIN_REST_NS)
+        return false;
     rd_kafka_conf_t *conf = rd_kafka_conf_dup(producer->conf);
-    char said[256];
-    rd_kafka_t *next = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof(said));
+    char refusal[256];
+    rd_kafka_t *next = rd_kafka_new(RD_KAFKA_PRODUCER, conf, refusal, sizeof(refusal));
     if (next == NULL) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
-    log_line(LOG_ERROR, "kafka",
-             "The producer has failed for good, and begins again with %u messages: %s",
-             producer->again_count, why);
+    if (producer->has_worked || strcmp(why, producer->said) != 0)
+        log_line(LOG_ERROR, "kafka",
+                 "The producer has failed for good, and begins again with %u messages: %s",
+                 producer->again_count, why);
+    (void)snprintf(producer->said, sizeof(producer->said), "%s", why);
+    kafka_lanes_begin_again(&producer->lanes);
     hand_over_again(producer, next);
     rd_kafka_t **place = &producer->retired[producer->retired_count++ % RETIRED_MAX];
     if (*place != NULL)
         rd_kafka_destroy(*place); // so long ago that nobody asks it any more
     *place = failed;
+    producer->begun_ns = clock_monotonic_ns();
+    producer->has_worked = false;
     __atomic_store_n(&producer->handle, next, __ATOMIC_RELEASE);
     return true;
 }
@@ -454,7 +484,23 @@ bool kafka_producer_is_up(struct kafka_producer *producer) {
                STUCK_NS;
 }
 
+// What waits is given up, or handed over again like what was on its way when the handle failed.
+static void give_up_waiting(struct kafka_producer *producer) {
+    struct kafka_kept *waiting = kafka_lanes_empty(&producer->lanes);
+    bool has_failed = rd_kafka_fatal_error(kafka_producer_handle(producer), NULL, 0) !=
+                      RD_KAFKA_RESP_ERR_NO_ERROR;
+    while (waiting != NULL) {
+        struct kafka_kept *kept = waiting;
+        waiting = kept->next;
+        if (has_failed && kept->parts.ticket != NULL)
+            push_again(producer, kept);
+        else
+            tell_kept(producer, kept, "it was given up");
+    }
+}
+
 void kafka_producer_purge(struct kafka_producer *producer) {
+    give_up_waiting(producer);
     (void)rd_kafka_purge(kafka_producer_handle(producer),
                          RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     for (int i = 0; i < 100 && kafka_producer_pending(producer) != producer->again_count; i++)
@@ -466,15 +512,16 @@ void kafka_producer_close(struct kafka_producer *producer) {
         return;
     kafka_producer_purge(producer);
     while (producer->again != NULL) {
-        struct again *again = producer->again;
+        struct kafka_kept *again = producer->again;
         producer->again = again->next;
-        tell_again(producer, again, "it was given up");
+        tell_kept(producer, again, "it was given up");
     }
     rd_kafka_destroy(kafka_producer_handle(producer));
     for (uint32_t i = 0; i < RETIRED_MAX; i++)
         if (producer->retired[i] != NULL)
             rd_kafka_destroy(producer->retired[i]);
     rd_kafka_conf_destroy(producer->conf);
+    kafka_lanes_done(&producer->lanes);
     memory_free(producer);
 }
 

@@ -73,8 +73,10 @@ MUST_CHECK enum status kafka_producer_open(const struct kafka_access *access,
                                            char *ret_why, size_t why_bytes,
                                            struct kafka_producer **ret_producer);
 // Copies the message and hands it over; `delivered` is called once for it, with its ticket, which
-// may be NULL. The partition is that
-// of the key by murmur2. STATUS_busy: the producer is full; nothing was taken.
+// may be NULL. The partition is that of the key by murmur2. Of one producer all messages name their
+// partitions, and are for one topic, or none does: what names them keeps its order in a partition
+// even while brokers do not know the producer yet. STATUS_busy: the producer is full; nothing was
+// taken.
 MUST_CHECK enum status kafka_produce(struct kafka_producer *producer, const char *topic,
                                      const struct kafka_message *message,
                                      struct kafka_ticket *ticket);

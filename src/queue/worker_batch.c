@@ -16,6 +16,7 @@
 #include "queue/worker_private.h"
 
 #define RETRY_NS    UINT64_C(100000000)
+#define LETTER_NS   UINT64_C(1000000000) // until a letter that was not delivered is sent again
 #define ALONE_TRIES 3
 
 static void count(struct worker *worker, uint64_t *counter, uint64_t by) {
@@ -193,7 +194,9 @@ static bool bury_all(struct worker *worker) {
         }
         if (sent && worker->letters_failed == 0)
             break;
-        worker_pause(worker, RETRY_NS);
+        keep_polling(worker); // the producer may have failed, and begins again
+        paused = true;
+        worker_pause(worker, LETTER_NS);
         if (worker_is_stopping(worker))
             return false;
     }

@@ -252,8 +252,8 @@ class Cluster:
                            for user, words in users.items() for word in words])
         admin.close()
 
-    def send_as(self, user, password, listener, topic, value, key, headers):
-        """Sends a record to partition 0 as somebody (SASL PLAIN); the broker's refusal, or None."""
+    def send_as(self, user, password, listener, topic, value, key, headers, partition=0):
+        """Sends a record to a partition as somebody (SASL PLAIN); the broker's refusal, or None."""
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
         producer = KafkaProducer(
@@ -261,7 +261,7 @@ class Cluster:
             security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_plain_username=user,
             sasl_plain_password=password, max_block_ms=20000)
         try:
-            producer.send(topic, value, key=key, headers=headers, partition=0).get(30)
+            producer.send(topic, value, key=key, headers=headers, partition=partition).get(30)
             return None
         except KafkaError as error:
             return type(error).__name__

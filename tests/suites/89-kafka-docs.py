@@ -8,13 +8,22 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "story", "postgres")]
 
 import broker  # noqa: E402
+
+broker.need_client()  # before the database is started: this may begin another python
+
+import cluster as databases  # noqa: E402
 import florin  # noqa: E402
+import guarded  # noqa: E402
 import lanes  # noqa: E402
+import nodes  # noqa: E402
+import ports  # noqa: E402
 import schema  # noqa: E402
 import shop as shops  # noqa: E402
 from report import Report  # noqa: E402
@@ -31,9 +40,14 @@ def blocks(kind):
 
 def command(begin):
     """Its indented command that begins like that, with all of its lines."""
-    found = re.search(rf"^    ({re.escape(begin)}.*(?:\n {{8,}}\S.*)*)", TEXT, re.MULTILINE)
+    return commands(begin)[0]
+
+
+def commands(begin):
+    """All of them."""
+    found = re.findall(rf"^    ({re.escape(begin)}.*(?:\n {{8,}}\S.*)*)", TEXT, re.MULTILINE)
     assert found, f"docs/kafka.md has no {begin}"
-    return found.group(1)
+    return found
 
 
 def examples(report):
@@ -232,12 +246,197 @@ def letters(report, cluster):
     shop.server.stop()
 
 
+class Office:
+    """Books in a database, with a broker that has an authorizer: doors without workers, which are
+    started as the document says."""
+    def __init__(self, cluster, postgres):
+        self.cluster, self.postgres, self.home = cluster, postgres, florin.folder()
+        self.database = postgres.database_for("office")
+        self.programs = guarded.give_tools(cluster, self.home)
+        self.environment = {"FLORIN_KAFKA_PASSWORD": guarded.PASSWORD}
+        server = nodes.Node(BINARY, {"kafka": {**guarded.settings(cluster), "work": False}},
+                            postgres, self.database)
+        server.environment = self.environment
+        self.shop = shops.Shop(cluster, BINARY, server=server)
+
+    def allow(self, *lines):
+        """Its commands for these rules."""
+        text = "\n".join([command("export ACLS="), "set -e", *lines])
+        done = subprocess.run(
+            ["sh", "-c", text.replace("kafka-1:9093", guarded.line(self.cluster))],
+            capture_output=True, text=True, cwd=self.home, check=False, timeout=300,
+            env={**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"})
+        assert done.returncode == 0, done
+
+    def work(self, config=None):
+        """`florin work`, with its port; to be stopped."""
+        port = ports.free_port()
+        path = os.path.join(self.shop.server.home, "config.json")
+        if config is not None:
+            path = os.path.join(self.home, "config.json")
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(config, file)
+        text = command("florin work").replace("URL", f"'{self.postgres.url(self.database)}'")
+        text = text.replace("FILE", path)
+        with open(os.path.join(self.home, "work.log"), "ab") as log:
+            process = subprocess.Popen(
+                ["sh", "-c", f"exec {text} --listen 127.0.0.1:{port}"], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, cwd=self.home,
+                env={**os.environ, **self.environment,
+                     "PATH": f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"})
+        return process, port
+
+    def ask(self, port, begin):
+        """Its curl; what comes of it, "" while nobody answers."""
+        text = command(begin).replace("8081", str(port))
+        return subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False,
+                              timeout=60).stdout
+
+    def said(self):
+        with open(os.path.join(self.home, "work.log"), encoding="utf-8") as file:
+            return file.read()
+
+
+def worker_alone(report, office):
+    """`florin work` beside doors that do not work: its health, its metrics, and nothing else."""
+    shop = office.shop
+    report.equal("the door does not work", shop.metric("worker_partitions"), None)
+    worker, port = office.work()
+    shop.wait_for(lambda: office.ask(port, "curl -s http://127.0.0.1:8081/readyz"),
+                  what="the worker's health")
+    shop.wait_for(lambda: "\nflorin_worker_partitions 12\n" in office.ask(
+        port, "curl -s http://127.0.0.1:8081/metrics"), what="its partitions")
+    for path in ("/v1/wallets", "/", "/v1/queue"):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60).close()
+            report.fail("a worker has no API", path)
+        except urllib.error.HTTPError as error:
+            report.equal(f"a worker has no {path}", error.code, 404)
+    return worker, port
+
+
+def own_topic(report, office, port):
+    """Its rules for a producer's own topic: he alone gets in, as the key that the configuration
+    says, and what was a dead letter can be sent back."""
+    shop, cluster = office.shop, office.cluster
+    wanted = next(json.loads(text) for text in blocks("json") if '"topics"' in text)
+    topic = wanted["kafka"]["topics"][0]["topic"]
+    ann, bob = shop.open("ann", money=100), shop.open("bob")
+    key = str(shops.slot_of(ann)).encode()
+    partitions = wanted["kafka"]["topics"][0]["partitions"]
+
+    def send(user, value):
+        return guarded.send(cluster, user, topic, value, key, [("florin-version", b"1")],
+                            shops.partition_of(key, partitions))
+    # (Who may not even know of a topic waits for it in vain.)
+    kept_out = ("TopicAuthorizationFailedError", "KafkaTimeoutError")
+    early = send("payroll", shops.payment(ann, bob, 1, "early"))
+    report.check("nobody gets in before", early in kept_out, early)
+    report.equal("the worker has its topic's partitions", office.ask(
+        port, "curl -s http://127.0.0.1:8081/metrics").count("florin_worker_partitions 12\n"), 1)
+    office.allow(*commands(f"$ACLS --topic {topic}"))
+    shop.wait_for(lambda: f"florin_worker_partitions {12 + partitions}\n" in office.ask(
+        port, "curl -s http://127.0.0.1:8081/metrics"), what="the partitions of the own topic")
+    report.equal("its owner gets in", send("payroll", shops.payment(ann, bob, 3, "p1")), None)
+    stranger = send("stranger", shops.payment(ann, bob, 3, "p2"))
+    report.check("nobody else does", stranger in kept_out, stranger)
+    shop.wait_for(lambda: shop.balance(bob) == 3, what="the payment")
+    newest = shop.recent(bob)[0]
+    report.equal("in the key's name", (newest["reference"], newest["initiated_by"]),
+                 ("p1", office.payroll["id"]))
+    report.equal("nonsense", send("payroll", b"nonsense"), None)
+    with shop.client() as client:
+        shop.wait_for(lambda: client.get("/v1/dead-letters").get("items"), what="a dead letter")
+        letter = client.get("/v1/dead-letters")["items"][0]
+        report.equal("is sent back", client.post(
+            f"/v1/dead-letters/{letter['id']}/retry", {}).status, 200)
+        shop.wait_for(lambda: len(client.get("/v1/dead-letters")["items"]) == 2,
+                      what="it to be dead again")
+
+
+def late_rule(report, office, ann, bob):
+    """A worker that logs in as somebody who may write nothing at all: the partition waits for its
+    dead letter, and goes on by itself when somebody has allowed it."""
+    shop, kafka = office.shop, dict(office.shop.server.config["kafka"])
+    kafka.update(username="worker")
+    office.allow(
+        "$ACLS --topic florin.commands --allow-principal User:worker --operation Read "
+        "--operation DescribeConfigs",
+        "$ACLS --topic florin.dead-letter --allow-principal User:worker --operation Describe "
+        "--operation DescribeConfigs",
+        "$ACLS --group florin --allow-principal User:worker --operation Read")
+    worker, port = office.work({"kafka": {**kafka, "topics": []}})
+    metrics = "curl -s http://127.0.0.1:8081/metrics"
+    shop.wait_for(lambda: "\nflorin_worker_partitions 12\n" in office.ask(port, metrics),
+                  what="its partitions")
+    key = str(shops.slot_of(ann)).encode()
+    where = shops.partition_of(key, 12)
+    guarded.send(office.cluster, "shop", "florin.commands", b"nonsense", key, [], where)
+    shop.wait_for(lambda: "was not taken" in office.said() or "not delivered" in office.said(),
+                  what="the worker to say that it cannot write")
+    with shop.client() as client:
+        waits = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 1})
+        report.equal("behind it all waits", client.get(f"/v1/operations/{waits['id']}")[
+            "status"], "queued")
+    office.allow("$ACLS --topic florin.dead-letter --allow-principal User:worker "
+                 "--operation Write")
+    report.equal("and goes on", shop.outcome(waits["id"])["status"], "done")
+    report.check("it says once why", office.said().count("begins again") <= 1, office.said())
+    worker.terminate()
+    report.equal("SIGTERM, once more", worker.wait(120), 0, office.said()[-2000:])
+
+
+def access(report, cluster, postgres):
+    """With an authorizer on: nothing goes without the document's rules, everything with them."""
+    office = Office(cluster, postgres)
+    shop = office.shop
+    with shop.client() as client:
+        office.payroll = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+    wanted = next(json.loads(text) for text in blocks("json") if '"topics"' in text)["kafka"][
+        "topics"]
+    shop.server.config["kafka"]["topics"] = [{**wanted[0], "principal": office.payroll["id"]}]
+    shop.server.restart()
+    ann, bob = shop.open("ann", money=10), shop.open("bob")
+    body = {"from": ann, "to": bob, "amount": 3}
+    with shop.client() as client:
+        report.equal("nothing is queued", shop.queue(client, "/v1/transfers", body).code, "busy")
+        shop.wait_for(lambda: "uthoriz" in shop.server.log(), what="the log to say why")
+        office.allow(*commands("$ACLS --topic florin. "), *commands("$ACLS --group florin"))
+        shop.wait_for(lambda: shop.queue(client, "/v1/transfers", body, key="q1").status == 202,
+                      what="commands to be queued")
+        worker, port = worker_alone(report, office)
+        done = shop.outcome(shop.queue(client, "/v1/transfers", body, key="q1")["id"])
+        report.equal("the worker does it", done["status"], "done")
+        shop.wait_for(lambda: (shop.metric("events_published_total") or 0) >= 5, what="events")
+        own_topic(report, office, port)
+    office.allow(*commands("$ACLS --topic florin.commands"),
+                 *commands("$ACLS --topic florin.events"))
+    value, key = shops.payment(ann, bob, 2, "signed"), str(shops.slot_of(ann)).encode()
+    sent = guarded.send(cluster, "shop", "florin.commands", value, key, shops.headers_of(
+        office.payroll["secret"], office.payroll["id"], key, value), shops.partition_of(key, 12))
+    report.equal("a signing producer gets in", sent, None)
+    shop.wait_for(lambda: shop.balance(bob) == 5, what="its payment")
+    report.check("who reads events", guarded.reads(cluster, "audit", "florin.events", "audit"))
+    report.check("and nobody else", not guarded.reads(
+        cluster, "stranger", "florin.events", "audit"))
+    worker.terminate()
+    report.equal("SIGTERM", worker.wait(120), 0, office.said()[-2000:])
+    late_rule(report, office, ann, bob)
+    report.check("the door says once, too, why it could not write",
+                 shop.server.log().count("begins again") <= 4, shop.server.log()[-4000:])
+    report.check("no secret is told", guarded.PASSWORD not in office.said() + shop.server.log())
+    shop.server.stop()
+
+
 def main():
     report = Report("kafka docs")
-    first, second = broker.Cluster(), broker.Cluster()  # the document's topics have one name
-    broker.start_together(first, second)
-    lanes.side_by_side(report, [("letters", letters, first), ("salaries", salaries, second),
-                                ("examples", examples), ("settings", settings_table)], lanes=2)
+    # The document's topics have one name.
+    first, second, third = broker.Cluster(), broker.Cluster(), guarded.cluster()
+    broker.start_together(first, second, third)
+    postgres = databases.Cluster()
+    lanes.side_by_side(report, [("access", access, third, postgres), ("letters", letters, first),
+                                ("salaries", salaries, second), ("examples", examples),
+                                ("settings", settings_table)], lanes=2)
     report.finish()
 
 

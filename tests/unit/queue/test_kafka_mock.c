@@ -27,6 +27,8 @@
 #define WAIT_MS    60000
 #define TICKETS_MAX 64
 #define REFUSALS    1000 // more than are asked for
+#define LARGE_BYTES 60000 // two of them do not go together: each is a request
+#define DELAY_MS    2000 // of answers, so that the next request is on its way when one comes
 
 struct mock {
     rd_kafka_t *owner;
@@ -39,6 +41,8 @@ struct mock {
     uint32_t count;
     struct kafka_ticket tickets[TICKETS_MAX]; // of what is handed over; zero: it has none
     bool has_tickets;
+    uint32_t partitions; // that messages name; 0: they name none
+    bool was_there[TICKETS_MAX], was_overtaken; // of large messages
 };
 
 static void delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
@@ -72,7 +76,9 @@ static void hand_over(struct mock *mock, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         char value[16];
         int size = snprintf(value, sizeof(value), "%u", mock->count++);
-        struct kafka_message message = {.key = SLICE("7"), .value = slice_of(value, (size_t)size)};
+        struct kafka_message message = {.key = SLICE("7"),
+                                        .value = slice_of(value, (size_t)size),
+                                        .partitions = mock->partitions};
         struct kafka_ticket *ticket =
             mock->has_tickets ? &mock->tickets[mock->count % TICKETS_MAX] : NULL;
         assert_int_equal(kafka_produce(mock->producer, TOPIC, &message, ticket), STATUS_ok);
@@ -197,11 +203,11 @@ static void a_producer_that_fails_for_good_begins_again(void **state) {
 
 // What was on its way when the producer failed is handed over again, in its order, before what
 // comes later; what has no ticket is told lost.
-static void what_has_a_ticket_outlives_its_producer(void **state) {
+static void outlives_its_producer(uint32_t partitions) {
     struct mock mock;
-    (void)state;
     begin(&mock);
     mock.has_tickets = true;
+    mock.partitions = partitions;
     hand_over(&mock, 3);
     settle(&mock);
     for (uint32_t i = 1; i <= 20; i++) { // more often than failed ones are kept
@@ -225,7 +231,8 @@ static void what_has_a_ticket_outlives_its_producer(void **state) {
     check(&mock);
     mock.has_tickets = false;
     assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
-    struct kafka_message message = {.key = SLICE("7"), .value = SLICE("nothing of it")};
+    struct kafka_message message = {
+        .key = SLICE("7"), .value = SLICE("nothing of it"), .partitions = partitions};
     assert_int_equal(kafka_produce(mock.producer, TOPIC, &message, NULL), STATUS_ok);
     assert_int_equal(rd_kafka_test_fatal_error(kafka_producer_handle(mock.producer),
                                                RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -233,6 +240,170 @@ static void what_has_a_ticket_outlives_its_producer(void **state) {
                      RD_KAFKA_RESP_ERR_NO_ERROR);
     settle(&mock);
     assert_int_equal(mock.failed, 1);
+    end(&mock);
+}
+
+static void what_has_a_ticket_outlives_its_producer(void **state) {
+    (void)state;
+    outlives_its_producer(0);
+    outlives_its_producer(1);
+}
+
+// ---- the first messages for a partition -------------------------------------------------------
+
+static void hand_over_large(struct mock *mock, uint32_t count) {
+    static char value[LARGE_BYTES];
+    memset(value, 0, sizeof(value));
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(mock->count < TICKETS_MAX);
+        value[0] = (char)mock->count;
+        struct kafka_message message = {.key = SLICE("7"),
+                                        .value = slice_of(value, sizeof(value)),
+                                        .partitions = mock->partitions};
+        assert_int_equal(kafka_produce(mock->producer, TOPIC, &message,
+                                       mock->has_tickets ? &mock->tickets[mock->count] : NULL),
+                         STATUS_ok);
+        mock->count++;
+    }
+}
+
+static bool take_large(void *context, const struct kafka_record *record) {
+    struct mock *mock = context;
+    assert_int_equal(record->value.size, LARGE_BYTES);
+    uint32_t number = record->value.bytes[0];
+    assert_true(number < mock->count);
+    if (number + 1 < mock->count && mock->was_there[number + 1] && !mock->was_there[number])
+        mock->was_overtaken = true;
+    mock->was_there[number] = true;
+    return true;
+}
+
+// A first message that is refused for a moment, as by a broker that has not heard yet that it
+// leads, and more right behind it that are taken: the mock takes any number of a sequence, as real
+// brokers do from a producer that they do not know.
+static void refuse_the_first(struct mock *mock) {
+    begin(mock);
+    assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(
+                         mock->cluster, 1, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                         DELAY_MS, RD_KAFKA_RESP_ERR_NO_ERROR, DELAY_MS,
+                         RD_KAFKA_RESP_ERR_NO_ERROR, 0),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void read_large(struct mock *mock, uint32_t records) {
+    assert_int_equal(
+        kafka_read_range(&mock->access, TOPIC, 0, 0, records, WAIT_MS, take_large, mock),
+        STATUS_ok);
+    for (uint32_t i = 0; i < mock->count; i++)
+        assert_true(mock->was_there[i]);
+}
+
+// librdkafka takes the second's acknowledgement for the first one's, too, which is nowhere. It is
+// sent again if it has a ticket, and else its owner hears that nobody knows.
+static void an_acknowledgement_at_no_offset_is_not_believed(void **state) {
+    bool was_provoked = false;
+    (void)state;
+    for (uint32_t i = 0; i < 20 && !was_provoked; i++) { // the second may have come late
+        struct mock mock;
+        refuse_the_first(&mock);
+        mock.has_tickets = true;
+        hand_over_large(&mock, 2);
+        settle(&mock);
+        assert_int_equal(mock.ok, 2);
+        read_large(&mock, 2);
+        was_provoked = mock.was_overtaken;
+        end(&mock);
+    }
+    assert_true(was_provoked);
+    was_provoked = false;
+    for (uint32_t i = 0; i < 20 && !was_provoked; i++) {
+        struct mock mock;
+        refuse_the_first(&mock);
+        hand_over_large(&mock, 2);
+        settle(&mock);
+        was_provoked = mock.failed == 1;
+        assert_int_equal(mock.ok + mock.failed, 2);
+        end(&mock);
+    }
+    assert_true(was_provoked);
+}
+
+// Whose messages name their partitions never comes to that: none goes behind one that may yet be
+// refused.
+static void a_first_message_is_not_overtaken(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct mock mock;
+        refuse_the_first(&mock);
+        mock.partitions = 1;
+        mock.has_tickets = i % 2 == 0;
+        hand_over_large(&mock, 3);
+        settle(&mock);
+        assert_int_equal(mock.ok, 3);
+        read_large(&mock, 3);
+        assert_false(mock.was_overtaken);
+        end(&mock);
+    }
+}
+
+// If the first will never be there, what waits for it does not wait for ever.
+static void what_waits_goes_on_without_the_first(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    mock.partitions = 1;
+    rd_kafka_mock_push_request_errors(mock.cluster, PRODUCE, 2,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    hand_over_large(&mock, 5);
+    settle(&mock);
+    assert_int_equal(mock.failed, 2);
+    assert_int_equal(mock.ok, 3);
+    mock.was_there[0] = mock.was_there[1] = true;
+    read_large(&mock, 3);
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    hand_over_large(&mock, 2); // as when it ends while they wait
+    kafka_producer_purge(mock.producer);
+    assert_int_equal(kafka_producer_pending(mock.producer), 0);
+    assert_int_equal(mock.failed, 4);
+    end(&mock);
+}
+
+// What waits when a producer is ended is told like what was on its way.
+static void what_waits_is_given_up(void **state) {
+    struct mock mock;
+    (void)state;
+    begin(&mock);
+    mock.partitions = 1;
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    hand_over_large(&mock, 5);
+    kafka_producer_purge(mock.producer);
+    assert_int_equal(mock.failed, 5);
+    assert_int_equal(kafka_producer_pending(mock.producer), 0);
+    assert_int_equal(rd_kafka_mock_broker_set_up(mock.cluster, 1), 0);
+    hand_over_large(&mock, 2);
+    settle(&mock);
+    assert_int_equal(mock.ok, 2);
+    end(&mock);
+}
+
+// Nobody can let more wait than memory is meant to hold.
+static void what_waits_is_bounded(void **state) {
+    static char value[LARGE_BYTES];
+    struct mock mock;
+    uint32_t taken = 0;
+    (void)state;
+    begin(&mock);
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    struct kafka_message message = {
+        .key = SLICE("7"), .value = slice_of(value, sizeof(value)), .partitions = 1};
+    while (taken < 1000 &&
+           kafka_produce(mock.producer, TOPIC, &message, NULL) == STATUS_ok)
+        taken++;
+    assert_in_range(taken, 100, 600);
+    assert_int_equal(kafka_producer_pending(mock.producer), taken);
+    kafka_producer_purge(mock.producer);
+    assert_int_equal(mock.failed, taken);
     end(&mock);
 }
 
@@ -403,6 +574,11 @@ int main(void) {
         cmocka_unit_test(a_broker_that_is_away_is_seen),
         cmocka_unit_test(a_producer_that_fails_for_good_begins_again),
         cmocka_unit_test(what_has_a_ticket_outlives_its_producer),
+        cmocka_unit_test(an_acknowledgement_at_no_offset_is_not_believed),
+        cmocka_unit_test(a_first_message_is_not_overtaken),
+        cmocka_unit_test(what_waits_goes_on_without_the_first),
+        cmocka_unit_test(what_waits_is_given_up),
+        cmocka_unit_test(what_waits_is_bounded),
         cmocka_unit_test(a_group_that_is_thrown_about_reads_all_in_order),
         cmocka_unit_test(a_paused_partition_that_comes_back_is_read),
         cmocka_unit_test(a_member_that_was_never_told_its_share_ends),
