@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The operator's page in a real browser, as its users meet it. Told by tests/suites/64-page.py:
+// The operator's page in a real browser, as its users meet it. Told by tests/web/page.py:
 //   FLORIN_URL, FLORIN_KEYS (role: secret, as JSON), FLORIN_SHOP (ids made by the suite, as JSON),
-//   PICTURES (a folder for screenshots, or nothing), FLORIN_DATA (its folder, which is damaged last).
+//   PICTURES (a folder for screenshots, or nothing), FLORIN_DATA (its folder, which is damaged last),
+//   FLORIN_DAMAGE (the command that does that, or nothing: its journal is damaged).
 // Prints "ok"/"not ok" lines and ends with `N passed, N failed`.
+import { execSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 
@@ -171,6 +173,7 @@ await attempt("the overview", async () => {
   check("health is told", /Server\s*ready\s+Store\s*ok/.test(await text(page)), await text(page));
   await page.waitForFunction(() => /4 wait for a decision\.\s+3 held, 1 flagged\./.test(document.body.innerText));
   check("anomalies that wait are counted", true);
+  check("whether the books are right, and since when", /checked \d+ (s|min) ago\s+The running totals add up/.test(await text(page)), await text(page));
   for (let i = 0; process.env.PICTURES && i < 120; i++) { // a life that can be seen
     for (let j = 0; j < 6 + 5 * Math.sin(i / 9) + 3 * Math.random(); j++)
       await page.request.post(base + "/v1/transfers", { headers: { Authorization: `Bearer ${keys.admin}` },
@@ -313,14 +316,91 @@ await attempt("a purchase is found and refunded", async () => {
   await page.context().close();
 });
 
+const card = (page, title) => page.locator("section.card").filter({ has: page.getByRole("heading", { name: title, exact: true }) });
+
+const cardRows = (page, title, count) => page.waitForFunction(([name, wanted]) => {
+  const found = [...document.querySelectorAll("section.card")].find((one) => one.querySelector("h2")?.innerText === name);
+  return found?.querySelectorAll("tbody tr").length === wanted;
+}, [title, count]);
+
+await attempt("the life of one wallet", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await visit(page, `/wallets/${shop.customer}`);
+  await page.waitForSelector(".chart canvas");
+  const history = card(page, "History");
+  await history.locator("tbody tr").first().waitFor();
+  await history.locator("select[name=type]").selectOption("deposit");
+  await history.getByRole("button", { name: "Filter" }).click();
+  await cardRows(page, "History", 12);
+  const rows = await history.locator("tbody tr").allInnerTexts();
+  check("its history is filtered by type", rows.every((row) => /deposit\s+external:USD\s+bank-\d+\s+\+1,[\d.]+ USD\s+[\d,.]+ USD/.test(row)), rows.join("; "));
+  const inDays = (days) => new Date(Date.now() + days * 86400000).toISOString().slice(0, 10);
+  await history.locator("input[name=from]").fill(inDays(2));
+  await history.getByRole("button", { name: "Filter" }).click();
+  await history.getByText("No transaction matches.").waitFor();
+  await history.locator("input[name=from]").fill(inDays(-2));
+  await history.locator("input[name=to]").fill(inDays(2));
+  await history.getByRole("button", { name: "Filter" }).click();
+  await cardRows(page, "History", 12);
+  check("and by time", true);
+  await cardRows(page, "Holds", 2);
+  const holds = await card(page, "Holds").innerText();
+  check("what is held, and what was", /open[^]*order-1008\s+42\.00 USD\s+42\.00 USD/.test(holds)
+    && /captured[^]*order-1009\s+33\.00 USD\s+0\.00 USD/.test(holds), holds);
+  const withdrawals = await card(page, "Withdrawals").innerText();
+  check("what was withdrawn", /15\.00 USD/.test(withdrawals), withdrawals);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("transactions are found by bank id and by who made them", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await visit(page, "/transactions");
+  await page.fill("input[name=bank_transaction_id]", "bank-3");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1
+    && /bank-3\s+1,093\.00 USD/.test(document.querySelector("tbody tr").innerText));
+  check("found by bank id", true);
+  await page.locator("tbody a").first().click();
+  await page.waitForSelector(".facts");
+  await page.waitForFunction((owner) => document.querySelector("main").innerText.includes(owner), shop.owner);
+  const deposit = await text(page);
+  check("with both postings", /Debit\s+external:USD\s+Credit\s+ann-marie\s+wallet_\S+\s+balance after: [\d,.]+ USD · version \d+/.test(deposit), deposit);
+  check("who and when", /When\s+\S[^]*Initiated by\s+key_[0-9a-z]{26}/.test(deposit), deposit);
+  await visit(page, "/transactions");
+  await page.fill("input[name=bank_transaction_id]", "");
+  await page.fill("input[name=initiated_by]", shop.service_key);
+  await page.keyboard.press("Enter");
+  const its = (await (await page.request.get(`${base}/v1/transactions?initiated_by=${shop.service_key}`,
+    { headers: { Authorization: `Bearer ${keys.admin}` } })).json()).items.length;
+  await page.waitForFunction((count) => document.querySelectorAll("tbody tr").length === count
+    && document.querySelector("tbody").innerText.includes("by-service"), its);
+  check("found by principal", its >= 1 && its < 5, its);
+  await visit(page, `/transactions/${shop.capture}`);
+  await page.waitForSelector("text=Captured from a hold");
+  await card(page, "Captured from a hold").locator(".facts").waitFor();
+  const captured = await card(page, "Captured from a hold").innerText();
+  check("a capture shows its hold", /Held\s+33\.00\s+Captured\s+30\.00/.test(captured), captured);
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
 await attempt("the check of the books", async () => {
   const page = await open();
   await signIn(page, "auditor");
   await visit(page, "/integrity");
   await page.waitForSelector(".verdict.good");
   check("the sums are told at once", (await text(page)).includes("from the totals that every commit keeps"));
+  await page.evaluate(() => {
+    window.seen = new Set();
+    new MutationObserver(() => document.querySelectorAll("progress").forEach((one) => window.seen.add(one.value)))
+      .observe(document.body, { childList: true, subtree: true, attributes: true });
+  });
   await page.getByRole("button", { name: "Check everything now" }).click();
   await page.waitForSelector("text=every record from the first was added up");
+  check("its progress was shown", await page.evaluate(() => window.seen.size > 0));
   await page.waitForSelector("button:not([disabled]) >> text=Check everything now");
   check("the rules are listed", (await page.locator("tbody tr").count()) >= 9);
   await picture(page, "integrity");
@@ -724,8 +804,12 @@ await attempt("a server that is gone", async () => {
   await page.context().close();
 });
 
-// A byte of the journal is another one.
+// A byte of the journal is another one, or what the suite says.
 function damage() {
+  if (process.env.FLORIN_DAMAGE) {
+    execSync(process.env.FLORIN_DAMAGE);
+    return;
+  }
   const folder = `${process.env.FLORIN_DATA}/journal`;
   const name = fs.readdirSync(folder).filter((one) => one.endsWith(".segment")).sort()[0];
   const file = fs.openSync(`${folder}/${name}`, "r+");

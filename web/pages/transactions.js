@@ -76,7 +76,7 @@ function RefundAction({ purchase, owners, close }) {
   </${Action}>`;
 }
 
-// Refunds of a purchase: in the merchant's history since then. A bounded look, newest first.
+// Refunds of a purchase: in the customer's history since then. A bounded look, newest first.
 async function findRefunds(purchase, signal) {
   const found = [];
   let cursor;
