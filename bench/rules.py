@@ -72,6 +72,11 @@ class Ruled(Plain):
         super().__init__(data, cores, cluster)
 
 
+def earlier(path):
+    """The same of another build."""
+    return type("Earlier", (Ruled,), {"binary": os.path.abspath(path)})
+
+
 def can_count():
     """Whether perf can count instructions here."""
     done = subprocess.run(["perf", "stat", "-x,", "-e", "instructions:u", "true"], check=False,
@@ -108,6 +113,20 @@ class Side:
         open_wallets(self.server, plan.wallets, self.wallets)
         fill_wallets(self.server, self.wallets)
 
+    def sql(self, text):
+        cluster = self.server.cluster
+        return int(cluster.sql(text, cluster.database_for(self.server.data)) or 0)
+
+    def written(self):
+        """Bytes of the database's log so far; 0: there is no database."""
+        return 0 if self.server.cluster is None else self.sql(
+            "SELECT pg_current_wal_insert_lsn() - '0/0'")
+
+    def row_bytes(self):
+        """How long the rows of wallets are, and the habits in them, where there are some."""
+        return (self.sql("SELECT avg(pg_column_size(w.*))::bigint FROM florin.wallets w"),
+                self.sql("SELECT avg(octet_length(habits))::bigint FROM florin.wallets"))
+
     def processor_s(self):
         return sum(processor_s(pid) for pid in self.server.processes())
 
@@ -123,13 +142,13 @@ class Side:
     def run(self, program, cores, seconds, connections):
         """Of one run: transfers a second, and the server's processor time for each in µs, with
         what it does behind them."""
-        before = self.processor_s()
+        before, written = self.processor_s(), self.written()
         run = load(program, cores, self.server.address, self.server.key, self.wallets,
                    connections=connections, seconds=seconds)
         self.rest()
         transfers = run.get("operations", run.get("requests"))  # of batches, or one by one
         return {"rate": run["rate"], "cpu": (self.processor_s() - before) * 1e6 / transfers,
-                "transfers": transfers}
+                "log": (self.written() - written) / transfers, "transfers": transfers}
 
 
 def certain(values):
@@ -144,7 +163,8 @@ def certain(values):
     return ranked[place], ranked[-1 - place]
 
 
-def say_cost(name, offs, ons, costs, digits):
+def say_cost(name, offs, ons, digits, is_rate=False):
+    costs = [1 - on / off if is_rate else on / off - 1 for off, on in zip(offs, ons)]
     low, high = certain(costs)
     say(f"  {name:<28} {statistics.median(offs):>10,.{digits}f} "
         f"{statistics.median(ons):>10,.{digits}f} {statistics.median(costs):>7.1%}   "
@@ -156,21 +176,27 @@ def compare(name, sides, program, cores, plan, connections):
     """Runs in turn, each pair with the other one first; a cost is the median of the pairs'. Rates
     say what a client sees, and swing with whatever else the machine does; processor time is what
     rules take from a server that is busy. The cost, and what it is at most."""
-    runs = {"off": [], "on": []}
+    runs = {which: [] for which in sides}
     for number in range(plan.rounds + 1):
-        order = ("off", "on") if number % 2 == 0 else ("on", "off")
-        for which in order:
+        for which in list(sides) if number % 2 == 0 else reversed(list(sides)):
             run = sides[which].run(program, cores, plan.seconds, connections)
             if number != 0:  # the first pair warms up
                 runs[which].append(run)
     say(f"  {name}, {plan.rounds} pairs of {plan.seconds:g} s")
     columns = {kind: {which: [run[kind] for run in runs[which]] for which in runs}
-               for kind in ("rate", "cpu")}
-    rates, cpu = columns["rate"], columns["cpu"]
-    say_cost("  transfers a second", rates["off"], rates["on"],
-             [1 - on / off for off, on in zip(rates["off"], rates["on"])], 0)
-    return say_cost("  processor time, µs each", cpu["off"], cpu["on"],
-                    [on / off - 1 for off, on in zip(cpu["off"], cpu["on"])], 2)
+               for kind in ("rate", "cpu", "log")}
+    rates, cpu, log = columns["rate"], columns["cpu"], columns["log"]
+    say_cost("  transfers a second", rates["off"], rates["on"], 0, is_rate=True)
+    cost = say_cost("  processor time, µs each", cpu["off"], cpu["on"], 2)
+    if plan.postgres:
+        say_cost("  bytes of log each", log["off"], log["on"], 0)
+    if plan.before:
+        say_cost("  earlier: processor time", cpu["off"], cpu["before"], 2)
+        say_cost("  earlier to now", cpu["before"], cpu["on"], 2)
+        if plan.postgres:
+            say_cost("  earlier: bytes of log", log["off"], log["before"], 0)
+            say_cost("  earlier to now: bytes", log["before"], log["on"], 0)
+    return cost
 
 
 def count(sides, program, cores, connections):
@@ -230,6 +256,8 @@ def read_plan():
     parser.add_argument("--quick", action="store_true", help="about a minute, rough figures")
     parser.add_argument("--only", choices=("single", "batch"), help="half of it")
     parser.add_argument("--postgres", action="store_true", help="with the books in PostgreSQL")
+    parser.add_argument("--before", metavar="FLORIN",
+                        help="a server of another build takes part, with the rules in force")
     parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
     plan = parser.parse_args()
     plan.rounds, plan.seconds = (19 if plan.only else 9, 1) if plan.quick else (35, 1)
@@ -241,10 +269,16 @@ def main():
     plan = read_plan()
     with workplace(plan) as folder:
         say()
-        sides = {"off": Side(Plain, folder, "off", plan), "on": Side(Ruled, folder, "on", plan)}
+        kinds = {"off": Plain, "on": Ruled}
+        if plan.before:
+            kinds["before"] = earlier(plan.before)
+        sides = {name: Side(kind, folder, name, plan) for name, kind in kinds.items()}
         cost, most = measure(sides, plan)
         rules, hits = judged(sides["on"].server)
         say(f"  {rules:.0f} rules were in force and hit {hits:.0f} times")
+        for name, side in sides.items() if plan.postgres else ():
+            row, habits = side.row_bytes()
+            say(f"  {name}: a row of wallets has {row} bytes, {habits} of them habits")
         say()
         check = check_database if plan.postgres else check_books
         for name, side in sides.items():
