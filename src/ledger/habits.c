@@ -370,10 +370,3 @@ bool habits_are_valid(const struct habits *habits) {
            habits->refunded <= LIMIT_AMOUNT_MAX && habits->open_sum >= 0 &&
            habits->open_sum <= LIMIT_AMOUNT_MAX;
 }
-
-struct habits habits_of_bytes(struct slice bytes) {
-    struct habits habits = {0};
-    if (bytes.size == sizeof(habits))
-        memcpy(&habits, bytes.bytes, sizeof(habits));
-    return habits;
-}

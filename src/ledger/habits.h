@@ -100,6 +100,20 @@ bool habits_concern_payee(const struct record *record);
 void habits_see(const struct record *record, struct habits *payer, struct habits *payee);
 // The bytes as engines keep them hold what habits_see may come to.
 bool habits_are_valid(const struct habits *habits);
-// Those that an engine keeps as these bytes, whatever is in them; none, when there are too few or
-// too many: a hash over all habits is another one then, as it should be.
+
+// ---- as engines keep them (habits_pack.c) -------------------------------------------------------
+
+// A bit for each word of 64 bits, the first one lowest, and then the words that are not 0. Or all
+// bytes as they are: so they were kept before, and rows that were written then still are.
+#define HABITS_PACKED_MAX (5 + sizeof(struct habits))
+struct habits_packed {
+    uint8_t bytes[HABITS_PACKED_MAX];
+};
+
+// Returns what of `ret_packed` is used.
+struct slice habits_pack(const struct habits *habits, struct habits_packed *ret_packed);
+// Either kind. False: they are neither, and `*ret_habits` is empty. Whether they are valid is
+// another question.
+bool habits_take(struct slice bytes, struct habits *ret_habits);
+// Of bytes that are neither none: a hash over all habits is another one then, as it should be.
 struct habits habits_of_bytes(struct slice bytes);

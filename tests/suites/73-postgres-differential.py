@@ -32,7 +32,7 @@ differential.compare_states(report, BINARY, embedded.server.data,
 # What a wallet usually does is part of the state: a counter that is one off is another state.
 URL = CLUSTER.url(CLUSTER.database_for(postgres.server.data))
 before = differential.state_hash(BINARY, "--postgres", URL)[0]
-CLUSTER.sql("UPDATE florin.wallets SET habits = set_byte(habits, 52, get_byte(habits, 52) # 1) "
+CLUSTER.sql("UPDATE florin.wallets SET habits = set_byte(habits, 13, get_byte(habits, 13) # 1) "
             "WHERE habits IS NOT NULL AND number = (SELECT min(number) FROM florin.wallets "
             "WHERE habits IS NOT NULL)", CLUSTER.database_for(postgres.server.data))
 report.check("habits count in it", differential.state_hash(BINARY, "--postgres", URL)[0] != before)

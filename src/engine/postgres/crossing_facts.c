@@ -372,10 +372,11 @@ static uint32_t write_wallets(struct crossing *crossing, const struct legs *legs
 }
 
 static bool take_habits(const char **text, struct habits *ret_habits) {
+    struct habits_packed packed;
     size_t size = 0;
     return take_nothing(text) ||
-           (crossing_take_hex(text, (uint8_t *)ret_habits, sizeof(*ret_habits), &size) &&
-            size == sizeof(*ret_habits) && habits_are_valid(ret_habits));
+           (crossing_take_hex(text, packed.bytes, sizeof(packed.bytes), &size) &&
+            habits_take(slice_of(packed.bytes, size), ret_habits) && habits_are_valid(ret_habits));
 }
 
 static bool take_its_wallet(const struct crossing *crossing, const char **text,

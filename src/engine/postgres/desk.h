@@ -287,6 +287,7 @@ struct desk {
     uint64_t heads_from;    // behind this record those are asked for that are not in the rows
     uint32_t heads_lag;     // after so many records rows of slots are written; 0: in each batch
     uint32_t heads_unwritten; // records that they lag behind
+    bool habits_packed;       // so they are written; else as earlier versions read them
     bool writes_heads;        // the batch that is being written does
     uint8_t part_of[LIMIT_SLOTS]; // the partition of wallets and bank ids
     uint32_t parts_known;         // how many of them are known; all, or they are asked for

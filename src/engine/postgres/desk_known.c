@@ -146,9 +146,7 @@ void desk_take_wallet(struct desk *desk, const struct pg_result *result, int row
                                    .day_sum = row_number(result, row, 18),
                                    .month_sum = row_number(result, row, 19)};
     struct slice habits = row_bytes(result, row, 20);
-    CHECK(habits.size == 0 || habits.size == sizeof(wallet->habits));
-    if (habits.size != 0)
-        memcpy(&wallet->habits, habits.bytes, habits.size);
+    CHECK(habits.size == 0 || habits_take(habits, &wallet->habits));
     CHECK(habits_are_valid(&wallet->habits));
     wallet->version_before = wallet->wallet.version;
     wallet->last_number = (uint32_t)row_number(result, row, 10);

@@ -50,12 +50,22 @@ static void write_currencies(struct desk *desk, struct link *link) {
     write_some_currencies(desk, link, false);
 }
 
-static struct slice habits_of(const struct wallet_row *row) {
-    return row->habits.version == 0 ? slice_of(NULL, 0)
-                                    : slice_of(&row->habits, sizeof(row->habits));
+static void add_habits(const struct desk *desk, struct column *column,
+                       const struct habits *habits) {
+    struct habits_packed packed;
+    if (habits->version == 0)
+        column_add_null(column);
+    else if (desk->habits_packed)
+        column_add_bytes(column, habits_pack(habits, &packed));
+    else
+        column_add_bytes(column, slice_of(habits, sizeof(*habits)));
 }
 
-// Whether a payment has changed nothing of it but what each payment does.
+static bool has_other_habits(const struct wallet_row *row) {
+    return memcmp(&row->habits, &row->before->habits, sizeof(row->habits)) != 0;
+}
+
+// Whether a payment has changed nothing of it but what each payment does, and its habits.
 static bool is_only_paid(const struct wallet_row *row) {
     const struct wallet_row *before = row->before;
     CHECK(before != NULL && before->number == row->number);
@@ -64,8 +74,7 @@ static bool is_only_paid(const struct wallet_row *row) {
            row->wallet.tier == before->wallet.tier && row->details == before->details &&
            memcmp(row->levels, before->levels, sizeof(row->levels)) == 0 &&
            row->spent.day == before->spent.day && row->spent.day_sum == before->spent.day_sum &&
-           row->spent.month_sum == before->spent.month_sum &&
-           memcmp(&row->habits, &before->habits, sizeof(row->habits)) == 0;
+           row->spent.month_sum == before->spent.month_sum;
 }
 
 // Whoever knows a wallet goes by its version and its details (desk_known.c): nothing else of it may
@@ -80,21 +89,24 @@ static bool tells_its_change(const struct wallet_row *row) {
             row->last == before->last && row->last_number == before->last_number);
 }
 
-static uint32_t note_paid(struct desk *desk) {
+static uint32_t note_paid(struct desk *desk, bool *ret_habits) {
     uint32_t count = 0;
+    *ret_habits = false;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         struct wallet_row *row = desk->wallets.items[i];
         row->only_paid = !row->added && row->changed && is_only_paid(row);
         CHECK_SLOW(row->added || !row->changed || tells_its_change(row));
         count += row->only_paid;
+        *ret_habits = *ret_habits || (row->only_paid && has_other_habits(row));
     }
     return count;
 }
 
-// Most that a batch changes, with a statement of its own: each column of it costs.
-static void write_paid_wallets(struct desk *desk, struct link *link, enum sql statement) {
-    uint32_t part = statement == SQL_PAY_FEW_WALLETS ? SQL_PARTS : statement - SQL_PAY_WALLETS;
-    begin(desk, 8, 0);
+// Most that a batch changes, with a statement of its own: each column of it costs. `part`: of the
+// partitions one; SQL_PARTS: all of them.
+static void write_paid_wallets(struct desk *desk, struct link *link, uint32_t part, bool habits) {
+    uint32_t columns = habits ? 9 : 8;
+    begin(desk, columns, COLUMN_BIT(8));
     struct column *out = desk->out;
     column_begin_places(&out[2]);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
@@ -112,8 +124,15 @@ static void write_paid_wallets(struct desk *desk, struct link *link, enum sql st
         column_add(&out[5], row->last_number);
         column_add(&out[6], (int64_t)(row->last / 8));
         column_add(&out[7], (int64_t)row->version_before);
+        if (habits && has_other_habits(row))
+            add_habits(desk, &out[8], &row->habits);
+        else if (habits)
+            column_add_null(&out[8]);
     }
-    send(desk, link, statement, 8);
+    if (part == SQL_PARTS)
+        send(desk, link, habits ? SQL_PAY_FEW_HABITS : SQL_PAY_FEW_WALLETS, columns);
+    else
+        send(desk, link, (habits ? SQL_PAY_HABITS : SQL_PAY_WALLETS) + part, columns);
 }
 
 // What of a wallet both adding and changing it write.
@@ -148,7 +167,7 @@ static void write_new_wallets(struct desk *desk, struct link *link) {
         column_add_bytes(&out[17], row->owner);
         column_add(&out[18], row->wallet.currency);
         column_add(&out[19], row->wallet.kind);
-        column_add_text(&out[20], habits_of(row));
+        add_habits(desk, &out[20], &row->habits);
         column_add(&out[21], row->wallet.tier);
     }
     send(desk, link, SQL_ADD_WALLETS, 22);
@@ -165,7 +184,7 @@ static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t
             continue;
         add_wallet(out, row);
         column_add(&out[16], (int64_t)row->version_before);
-        column_add_text(&out[17], habits_of(row));
+        add_habits(desk, &out[17], &row->habits);
         column_add(&out[18], row->wallet.tier);
         column_add_bytes(&out[19], slice_of(&row->place, sizeof(row->place)));
     }
@@ -173,14 +192,14 @@ static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t
 }
 
 static void write_wallets(struct desk *desk, struct link *link) {
-    bool few = note_paid(desk) <= FEW_WALLETS;
+    bool habits, few = note_paid(desk, &habits) <= FEW_WALLETS;
     write_new_wallets(desk, link);
     if (few)
-        write_paid_wallets(desk, link, SQL_PAY_FEW_WALLETS);
+        write_paid_wallets(desk, link, SQL_PARTS, habits);
     for (uint32_t part = 0; part < SQL_PARTS; part++) {
         write_changed_wallets(desk, link, part);
         if (!few)
-            write_paid_wallets(desk, link, SQL_PAY_WALLETS + part);
+            write_paid_wallets(desk, link, part, habits);
     }
 }
 

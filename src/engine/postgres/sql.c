@@ -102,7 +102,7 @@
     "cause = 2)), books.ctid, "                                                                    \
     "pg_snapshot_xmax(pg_current_snapshot())::text::bigint - "                                     \
     "pg_snapshot_xmin(pg_current_snapshot())::text::bigint, heads_record, heads_lag::bigint, "     \
-    "next_due_ms FROM books WHERE ctid = " BOOKS_PLACE
+    "next_due_ms, habits_packed::integer::bigint FROM books WHERE ctid = " BOOKS_PLACE
 // Of a shard: what lies in a slot that it owns, not what is on its way there or was left behind.
 #define HERE(slot)                                                                                 \
     "((SELECT shard IS NULL FROM books) OR EXISTS (SELECT FROM slots s WHERE s.slot = " slot       \
@@ -375,32 +375,38 @@ static const char *const texts[SQL_COUNT] = {
     // Found by its place, which stays as long as the row is locked: the index is not walked again,
     // nor the versions that somebody's open transaction keeps alive. The planner takes the index
     // all the same where it can, so what stands at the place is compared as it cannot.
-#define PAY_WALLETS(part)                                                                          \
-    "WITH written AS (UPDATE wallets_" part " w SET balance = n.balance, version = n.version, "    \
-    "transaction_count = n.transaction_count, last = n.last FROM "                                 \
-    ROWS_OF(OF("$1", "bigint", "slot") ", " OF("$2", "bigint", "number") ", "                      \
-    OF("$3", "tid", "place") ", " OF("$4", "bigint", "balance") ", "                               \
-    OF("$5", "bigint", "version") ", " OF("$6", "bigint", "transaction_count") ", "                \
-    OF("$7", "bigint", "last") ", " OF("$8", "bigint", "version_before"))                          \
+    // Where rules count, those who pay have other habits behind it; of who was paid none come.
+#define PAID(first)                                                                                \
+    OF("$1", "bigint", first) ", " OF("$2", "bigint", "number") ", " OF("$3", "tid", "place") ", " \
+    OF("$4", "bigint", "balance") ", " OF("$5", "bigint", "version") ", "                          \
+    OF("$6", "bigint", "transaction_count") ", " OF("$7", "bigint", "last") ", "                   \
+    OF("$8", "bigint", "version_before")
+#define PAID_AND_HABITS(first) PAID(first) ", " OF("$9", "bytea", "habits")
+#define SET_PAID                                                                                   \
+    "balance = n.balance, version = n.version, transaction_count = n.transaction_count, "          \
+    "last = n.last"
+#define SET_PAID_AND_HABITS SET_PAID ", habits = coalesce(n.habits, w.habits)"
+#define PAY(part, set, columns)                                                                    \
+    "WITH written AS (UPDATE wallets_" part " w SET " set " FROM " ROWS_OF(columns)                \
     "WHERE w.ctid = n.place AND w.slot = n.slot AND "                                              \
     "w.number + 0 = n.number AND w.version = n.version_before RETURNING 1) "                       \
     "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')"
+#define PAY_WALLETS(part) PAY(part, SET_PAID, PAID("slot"))
+#define PAY_HABITS(part)  PAY(part, SET_PAID_AND_HABITS, PAID_AND_HABITS("slot"))
     IN_PARTS(SQL_PAY_WALLETS, PAY_WALLETS),
+    IN_PARTS(SQL_PAY_HABITS, PAY_HABITS),
     // Of few rows what a statement costs by itself is most of it, so here is one for all
     // partitions; through their parent each row would be looked for in all of them.
-#define PAY_WALLETS_OF(part)                                                                       \
-    "paid_" part " AS (UPDATE wallets_" part " w SET balance = n.balance, version = n.version, "   \
-    "transaction_count = n.transaction_count, last = n.last FROM n WHERE n.part = " part " AND "   \
+#define PAY_OF(part, set)                                                                          \
+    "paid_" part " AS (UPDATE wallets_" part " w SET " set " FROM n WHERE n.part = " part " AND "  \
     "w.ctid = n.place AND w.number + 0 = n.number AND w.version = n.version_before RETURNING 1)"
-    [SQL_PAY_FEW_WALLETS] =
-        "WITH n AS MATERIALIZED (SELECT " OF("$1", "bigint", "part") ", "
-        OF("$2", "bigint", "number") ", " OF("$3", "tid", "place") ", "
-        OF("$4", "bigint", "balance") ", " OF("$5", "bigint", "version") ", "
-        OF("$6", "bigint", "transaction_count") ", " OF("$7", "bigint", "last") ", "
-        OF("$8", "bigint", "version_before") "), " PAY_WALLETS_OF("0") ", " PAY_WALLETS_OF("1")
-        ", " PAY_WALLETS_OF("2") ", " PAY_WALLETS_OF("3") " SELECT expect((SELECT count(*) FROM "
-        "paid_0) + (SELECT count(*) FROM paid_1) + (SELECT count(*) FROM paid_2) + "
-        "(SELECT count(*) FROM paid_3), cardinality($1), 'wallets')",
+#define PAY_FEW(set, columns)                                                                      \
+    "WITH n AS MATERIALIZED (SELECT " columns "), " PAY_OF("0", set) ", " PAY_OF("1", set) ", "    \
+    PAY_OF("2", set) ", " PAY_OF("3", set) " SELECT expect((SELECT count(*) FROM paid_0) + "       \
+    "(SELECT count(*) FROM paid_1) + (SELECT count(*) FROM paid_2) + "                             \
+    "(SELECT count(*) FROM paid_3), cardinality($1), 'wallets')"
+    [SQL_PAY_FEW_WALLETS] = PAY_FEW(SET_PAID, PAID("part")),
+    [SQL_PAY_FEW_HABITS] = PAY_FEW(SET_PAID_AND_HABITS, PAID_AND_HABITS("part")),
     [SQL_ADD_HOLDS] =
         "INSERT INTO holds (slot, number, id, wallet, merchant, amount, captured, "
         "expires_at_ms, status, closed, order_id, opened) "

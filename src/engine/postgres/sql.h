@@ -75,6 +75,8 @@ enum sql {
     // Those of which a payment has changed nothing but what every payment does.
     SQL_PAY_FEW_WALLETS,
     SQL_OF_PARTS(SQL_PAY_WALLETS),
+    SQL_PAY_FEW_HABITS, // or who pays has other habits now
+    SQL_OF_PARTS(SQL_PAY_HABITS),
     SQL_ADD_HOLDS,
     SQL_CHANGE_HOLDS,
     SQL_ADD_WITHDRAWALS,

@@ -241,10 +241,87 @@ static void gates_never_stop_what_would_hit(void **state) {
     assert_true(hits < 4000);
 }
 
+static void assert_taken(struct slice bytes, const struct habits *habits) {
+    struct habits taken, hashed = habits_of_bytes(bytes);
+    memset(&taken, 0xAA, sizeof(taken));
+    assert_true(habits_take(bytes, &taken));
+    assert_memory_equal(&taken, habits, sizeof(taken));
+    assert_memory_equal(&hashed, habits, sizeof(hashed));
+}
+
+static void packed_and_unpacked_they_are_the_same(void **state) {
+    size_t most = 0, least = sizeof(struct habits);
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct habits habits = {0};
+        struct naive naive = {0};
+        uint64_t stream = 500 + seed, now_ms = START;
+        while (naive.count < PAYMENTS) {
+            struct habits_packed packed;
+            if (scene_random(&stream) % 9 == 0)
+                deposit(&habits, now_ms += some_span_ms(&stream));
+            now_ms += some_span_ms(&stream);
+            pay(&habits, &naive, now_ms, 1 + (int64_t)(scene_random(&stream) % 100000),
+                somebody(&stream));
+            struct slice bytes = habits_pack(&habits, &packed);
+            assert_taken(bytes, &habits);
+            assert_taken(slice_of(&habits, sizeof(habits)), &habits); // as they were kept before
+            most = bytes.size > most ? bytes.size : most;
+            least = bytes.size < least ? bytes.size : least;
+        }
+    }
+    assert_true(least < 70); // of a new one
+    assert_true(most < sizeof(struct habits));
+}
+
+// Whatever is in a row, its size says how it is kept.
+static void each_set_of_words_packs(void **state) {
+    const uint32_t words = sizeof(struct habits) / sizeof(uint64_t);
+    uint64_t stream = 7, one[sizeof(struct habits) / sizeof(uint64_t)];
+    for (uint32_t round = 0; round < 2000; round++) {
+        struct habits habits;
+        struct habits_packed packed;
+        uint32_t used = 0, share = round % 5; // none of them, some, most, all
+        for (uint32_t i = 0; i < words; i++) {
+            one[i] = scene_random(&stream) % 4 < share ? scene_random(&stream) | 1 : 0;
+            used += one[i] != 0;
+        }
+        memcpy(&habits, one, sizeof(habits));
+        struct slice bytes = habits_pack(&habits, &packed);
+        assert_int_equal(bytes.size, 5 + 8 * used);
+        assert_true(bytes.size != sizeof(habits));
+        assert_taken(bytes, &habits);
+    }
+}
+
+static void what_is_neither_kind_is_refused(void **state) {
+    static const struct habits none;
+    struct habits habits = {.version = 5, .last_ms = START, .mean = 160, .payments = 1}, taken;
+    struct habits_packed packed;
+    size_t size = habits_pack(&habits, &packed).size;
+    assert_int_equal(size, 5 + 4 * 8);
+    assert_false(habits_take(slice_of(NULL, 0), &taken));
+    for (size_t other = 0; other < size + 9; other++) {
+        uint8_t bytes[sizeof(packed.bytes)] = {0};
+        memcpy(bytes, packed.bytes, size);
+        assert_int_equal(habits_take(slice_of(bytes, other), &taken), other == size);
+        if (other != size)
+            assert_memory_equal(&taken, &none, sizeof(taken));
+    }
+    for (uint32_t bit = 0; bit < 40; bit++) { // a word more, or less, or one that there is not
+        packed.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_false(habits_take(slice_of(packed.bytes, size), &taken));
+        packed.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    assert_true(habits_take(slice_of(packed.bytes, size), &taken));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_what_a_naive_book_counts),
         cmocka_unit_test(gates_never_stop_what_would_hit),
+        cmocka_unit_test(packed_and_unpacked_they_are_the_same),
+        cmocka_unit_test(each_set_of_words_packs),
+        cmocka_unit_test(what_is_neither_kind_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
