@@ -144,9 +144,10 @@ void shards_print_spread(const struct shard_place *places, uint32_t count) {
     struct shard_lines lines;
     struct plan_slot *slots = memory_take_zeroed(LIMIT_SLOTS * sizeof(*slots));
     struct plan *plan = memory_take_zeroed(sizeof(*plan));
+    uint32_t closed;
     shard_move_lines(&lines, places, count);
-    if (shard_spread_read(&lines, slots, why, sizeof(why)) == STATUS_ok) {
-        plan_make(slots, count, plan);
+    if (shard_spread_read(&lines, slots, &closed, why, sizeof(why)) == STATUS_ok) {
+        plan_make(slots, count, closed, plan);
         print_fullest("The fullest shard, where 1.00 is an even share:", &plan->before, count);
         if (plan->count != 0)
             printf("florin shards balance would move %u slots.\n", plan->count);
@@ -196,6 +197,15 @@ static void print_plan(const struct shard_place *places, uint32_t count,
     (void)fflush(stdout);
 }
 
+// What is left out of the plan, and what to do instead.
+static void tell_closed(const struct shard_place *places, uint32_t count, uint32_t closed) {
+    for (uint32_t i = 0; i < count; i++)
+        if ((closed >> i & 1) != 0)
+            printf("The slots of \"%s\" stay, and none come there: history of it was archived, and "
+                   SHARD_ARCHIVED_INSTEAD ".\n", places[i].name);
+    (void)fflush(stdout);
+}
+
 // What an earlier run has begun to copy and the plan has no use for.
 static void forget_others(struct mover_run *run, const struct plan_slot *slots,
                           const struct plan *plan) {
@@ -231,18 +241,20 @@ int shards_balance(const struct shard_place *places, uint32_t count, bool is_pla
     char why[WHY_BYTES] = "";
     struct mover_run run;
     int result = 1;
+    uint32_t closed = 0;
     struct plan_slot *slots = memory_take_zeroed(LIMIT_SLOTS * sizeof(*slots));
     struct plan *plan = memory_take_zeroed(sizeof(*plan));
     run_begin(&run, places, count);
     // Makes a shard of an empty database that was added, and carries out what was decided.
     enum status status = is_plan_only ? STATUS_ok : shards_prepare(places, count, why, sizeof(why));
     if (status == STATUS_ok)
-        status = shard_spread_read(&run.lines, slots, why, sizeof(why));
+        status = shard_spread_read(&run.lines, slots, &closed, why, sizeof(why));
     if (status != STATUS_ok) {
         fprintf(stderr, "florin shards: %s\n", why);
     } else {
-        plan_make(slots, count, plan);
+        plan_make(slots, count, closed, plan);
         print_plan(places, count, plan);
+        tell_closed(places, count, closed);
         result = 0;
     }
     if (status == STATUS_ok && !is_plan_only) {

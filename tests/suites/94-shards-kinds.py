@@ -110,13 +110,14 @@ def moved_in(_):
 
 REASONS = [  # what is there, and gone again, and what the sentence says
     ("archived history", 0, "UPDATE extent SET archived = 1", "UPDATE extent SET archived = 0",
-     "history there was archived", "keeps its shard"),
+     "history there was archived", "give its database a larger server"),
     ("archived history of the target", 1, "UPDATE extent SET archived = 1",
-     "UPDATE extent SET archived = 0", "history there was archived", "keeps its shard"),
+     "UPDATE extent SET archived = 0", "history there was archived",
+     "give its database a larger server"),
     ("records that were kept", 0,
      "INSERT INTO kept_records VALUES ({slot}, 1, '\\x00')",
      "DELETE FROM kept_records WHERE slot = {slot}", "history of the slot was archived",
-     "keeps its shard"),
+     "give its database a larger server"),
     ("a table of a newer version", 1, "CREATE TABLE added (slot smallint)", "DROP TABLE added",
      "cannot move", "newer florin"),
 ]
@@ -141,6 +142,13 @@ def refused(_):
                          said.stderr.count("stays on") == 1, said)
         report.equal("nothing has moved", (slots.owners(SHARDS, server.data, slot),
                                            seen(client, wallets) == before), ([0], True))
+        SHARDS.sql(0, "UPDATE extent SET archived = 1", server.data)
+        said = slots.command(SHARDS, server, "balance", "--dry-run")
+        SHARDS.sql(0, "UPDATE extent SET archived = 0", server.data)
+        report.check("nor does it take part when slots are spread, which is said once",
+                     said.returncode == 0 and said.stdout.count("history of it was archived") == 1
+                     and 'The slots of "a" stay, and none come there' in said.stdout and
+                     "give its database a larger server" in said.stdout, said)
         said = slots.move(SHARDS, server, slot, "b")
         report.equal("without any of that it moves", said.returncode, 0, said.stderr)
     report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])

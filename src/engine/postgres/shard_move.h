@@ -30,6 +30,12 @@ struct shard_move {
     void *context;
 };
 
+// Behind "history was archived, and": why its slots stay, and what helps.
+#define SHARD_ARCHIVED_INSTEAD                                                                     \
+    "what its wallets begin with is proved by the records of that shard alone, so they keep it: "  \
+    "give its database a larger server, as PostgreSQL moves databases, or replicas to read from; " \
+    "books whose history is yet to be archived can be spread before"
+
 // Connections of whoever owns the schema.
 void shard_move_lines(struct shard_lines *lines, const struct shard_place *places, uint32_t count);
 

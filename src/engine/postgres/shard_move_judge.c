@@ -73,9 +73,8 @@ bool mover_judge(struct mover *mover, bool *ret_never) {
     static const char newer[] = "there is a table with slots that this version cannot move: move "
                                 "it with the newer florin that made the table";
     static const char archived[] =
-        "history there was archived, and what wallets begin with is proved by the shard that "
-        "archived it: what has such a beginning keeps its shard";
-    static const char kept[] = "history of the slot was archived: it keeps its shard";
+        "history there was archived, and " SHARD_ARCHIVED_INSTEAD;
+    static const char kept[] = "history of the slot was archived, and " SHARD_ARCHIVED_INSTEAD;
     const struct reason reasons[] = {
         {MOVE_SOURCE, unknown, newer},
         {MOVE_TARGET, unknown, newer},

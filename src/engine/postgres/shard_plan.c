@@ -15,7 +15,7 @@
 
 struct planner {
     const struct plan_slot *slots;
-    uint32_t shards;
+    uint32_t shards, closed;
     uint8_t owners[LIMIT_SLOTS]; // as moves go
     bool moved[LIMIT_SLOTS];
     int64_t shares[LIMIT_SLOTS][PLAN_MEASURES]; // of all there is
@@ -75,7 +75,8 @@ static bool take_best(struct planner *planner, struct plan *plan, int64_t worth)
         if (planner->slots[slot].stays || planner->moved[slot])
             continue;
         for (uint32_t to = 0; to < planner->shards; to++) {
-            int64_t now = to == planner->owners[slot] ? 0 : gain(planner, slot, to);
+            bool is_no_way = to == planner->owners[slot] || (planner->closed >> to & 1) != 0;
+            int64_t now = is_no_way ? 0 : gain(planner, slot, to);
             if (best != LIMIT_SLOTS && now == most
                     ? planner->slots[slot].size >= planner->slots[best].size
                     : now <= most)
@@ -90,9 +91,9 @@ static bool take_best(struct planner *planner, struct plan *plan, int64_t worth)
     return best != LIMIT_SLOTS;
 }
 
-void plan_make(const struct plan_slot slots[LIMIT_SLOTS], uint32_t shards,
+void plan_make(const struct plan_slot slots[LIMIT_SLOTS], uint32_t shards, uint32_t closed,
                struct plan *ret_plan) {
-    struct planner planner = {.slots = slots, .shards = shards};
+    struct planner planner = {.slots = slots, .shards = shards, .closed = closed};
     CHECK(shards >= 1 && shards <= SHARDS_MAX);
     memset(ret_plan, 0, sizeof(*ret_plan));
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++) {
@@ -103,7 +104,8 @@ void plan_make(const struct plan_slot slots[LIMIT_SLOTS], uint32_t shards,
     ret_plan->before = planner.now;
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++) {
         uint32_t to = slots[i].begun;
-        if (!slots[i].stays && to < shards && to != planner.owners[i] && gain(&planner, i, to) > 0)
+        if (!slots[i].stays && to < shards && to != planner.owners[i] &&
+            (closed >> to & 1) == 0 && gain(&planner, i, to) > 0)
             take(&planner, ret_plan, i, to);
     }
     int64_t worth = 2 * EVEN * (WORTH / shards);

@@ -35,7 +35,9 @@ struct plan {
 };
 
 // The least moves that it takes, more or less: each is the one that evens out most, until none is
-// worth a hundredth of a shard's share. The same slots give the same plan. Thread: any.
-void plan_make(const struct plan_slot slots[LIMIT_SLOTS], uint32_t shards, struct plan *ret_plan);
+// worth a hundredth of a shard's share. The same slots give the same plan. `closed`: shards that
+// nothing can come to, as bits 1 << place. Thread: any.
+void plan_make(const struct plan_slot slots[LIMIT_SLOTS], uint32_t shards, uint32_t closed,
+               struct plan *ret_plan);
 // What the fullest shard has in hundredths of an even share: 100 is even, 200 is twice as much.
 uint32_t plan_fullest(const struct plan_shares *shares, uint32_t shards, enum plan_measure measure);

@@ -13,21 +13,26 @@
 // where the slot was then; what came along with it was not.
 static const char query[] =
     "SELECT string_agg(concat_ws(' ', s.slot, s.state, s.record_count + coalesce(u.n, 0), "
-    "coalesce(l.n, 0), (s.copied <> 0)::integer), E'\n') FROM slots s LEFT JOIN (SELECT slot, "
+    "coalesce(l.n, 0), (s.copied <> 0)::integer, (SELECT (archived <> 0)::integer FROM extent)), "
+    "E'\n') FROM slots s LEFT JOIN (SELECT slot, "
     "count(*) AS n FROM records WHERE came IS NULL AND number >= greatest(0, floor(extract(epoch "
     "FROM clock_timestamp()) * 1000)::bigint - 60000) << 17 GROUP BY slot) l ON l.slot = s.slot "
     "LEFT JOIN (SELECT slot, count(*) AS n FROM records WHERE came IS NULL AND "
     "number > (SELECT heads_record FROM books) AND number <= (SELECT last_record FROM books) "
     "GROUP BY slot) u ON u.slot = s.slot";
 
-static bool take_line(const char **text, uint32_t place, struct plan_slot *slots) {
-    uint64_t slot, state, size, load, is_begun;
+static bool take_line(const char **text, uint32_t place, struct plan_slot *slots,
+                      uint32_t *closed) {
+    uint64_t slot, state, size, load, is_begun, is_archived;
     if (!lineage_take_number(text, &slot) || slot >= LIMIT_SLOTS ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &state) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &size) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &load) ||
-        !lineage_take_word(text, " ") || !lineage_take_number(text, &is_begun))
+        !lineage_take_word(text, " ") || !lineage_take_number(text, &is_begun) ||
+        !lineage_take_word(text, " ") || !lineage_take_number(text, &is_archived))
         return false;
+    if (is_archived != 0)
+        *closed |= 1u << place;
     if (**text == '\n')
         (*text)++;
     struct plan_slot *own = &slots[slot];
@@ -35,6 +40,7 @@ static bool take_line(const char **text, uint32_t place, struct plan_slot *slots
     if (state == 0) {
         own->owner = (uint8_t)place;
         own->size = size;
+        own->stays = own->stays || is_archived != 0;
     } else if (is_begun != 0) {
         own->begun = (uint8_t)place;
     }
@@ -42,7 +48,8 @@ static bool take_line(const char **text, uint32_t place, struct plan_slot *slots
 }
 
 enum status shard_spread_read(struct shard_lines *lines, struct plan_slot ret_slots[LIMIT_SLOTS],
-                              char *ret_why, size_t why_bytes) {
+                              uint32_t *ret_closed, char *ret_why, size_t why_bytes) {
+    *ret_closed = 0;
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         ret_slots[i] = (struct plan_slot){
             .owner = SHARD_NOBODY, .begun = SHARD_NOBODY, .stays = i == 0}; // where keys are made
@@ -53,7 +60,7 @@ enum status shard_spread_read(struct shard_lines *lines, struct plan_slot ret_sl
             return STATUS_busy;
         }
         for (const char *text = lines->text; *text != '\0';)
-            if (!take_line(&text, i, ret_slots)) {
+            if (!take_line(&text, i, ret_slots, ret_closed)) {
                 (void)snprintf(ret_why, why_bytes, "the shard \"%s\" says nothing that can be "
                                                    "understood", lines->places[i].name);
                 return STATUS_busy;

@@ -5,7 +5,8 @@
 #include "engine/postgres/shard_plan.h"
 
 // STATUS_busy: some shard cannot be asked, or nobody owns some slot at this moment; `ret_why` says
-// which. Each shard is asked for one moment of its own.
+// which. Each shard is asked for one moment of its own. `ret_closed`: shards whose history was
+// archived, so that slots neither go nor come there, as bits 1 << place.
 MUST_CHECK enum status shard_spread_read(struct shard_lines *lines,
-                                         struct plan_slot ret_slots[LIMIT_SLOTS], char *ret_why,
-                                         size_t why_bytes);
+                                         struct plan_slot ret_slots[LIMIT_SLOTS],
+                                         uint32_t *ret_closed, char *ret_why, size_t why_bytes);

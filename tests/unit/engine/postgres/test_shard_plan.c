@@ -31,7 +31,7 @@ static struct books *books_on(uint32_t shards) {
 // Carries the plan out; nothing moves twice, nor what stays, nor from where it is not.
 static void carry_out(struct books *books, uint32_t shards) {
     bool moved[LIMIT_SLOTS] = {false};
-    plan_make(books->slots, shards, &books->plan);
+    plan_make(books->slots, shards, 0, &books->plan);
     for (uint32_t i = 0; i < books->plan.count; i++) {
         const struct plan_move *move = &books->plan.moves[i];
         assert_false(moved[move->slot] || books->slots[move->slot].stays);
@@ -51,7 +51,7 @@ static void what_is_even_stays(void **state) {
     (void)state;
     for (uint32_t shards = 1; shards <= SHARDS_MAX; shards++) {
         struct books *books = books_on(shards);
-        plan_make(books->slots, shards, &books->plan);
+        plan_make(books->slots, shards, 0, &books->plan);
         assert_int_equal(books->plan.count, 0);
         free(books);
     }
@@ -66,15 +66,31 @@ static void an_empty_shard_gets_its_share(void **state) {
     for (uint32_t i = 0; i < books->plan.count; i++)
         assert_int_equal(books->plan.moves[i].to, 2);
     // Carried out, there is nothing to do; half of it carried out, the rest is.
-    plan_make(books->slots, 3, &books->plan);
+    plan_make(books->slots, 3, 0, &books->plan);
     assert_int_equal(books->plan.count, 0);
+    free(books);
+}
+
+// What was archived there neither goes nor does anything come to it.
+static void a_closed_shard_is_left_alone(void **state) {
+    (void)state;
+    struct books *books = books_on(2);
+    for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+        books->slots[i].stays = books->slots[i].stays || books->slots[i].owner == 1;
+    books->slots[5].begun = 1;
+    plan_make(books->slots, 3, 1u << 1, &books->plan);
+    assert_in_range(books->plan.count, 170, 257);
+    for (uint32_t i = 0; i < books->plan.count; i++) {
+        assert_int_equal(books->plan.moves[i].from, 0);
+        assert_int_equal(books->plan.moves[i].to, 2);
+    }
     free(books);
 }
 
 static void a_plan_broken_off_goes_on(void **state) {
     (void)state;
     struct books *books = books_on(2);
-    plan_make(books->slots, 3, &books->plan);
+    plan_make(books->slots, 3, 0, &books->plan);
     uint32_t all = books->plan.count, half = all / 2;
     for (uint32_t i = 0; i < half; i++)
         books->slots[books->plan.moves[i].slot].owner = books->plan.moves[i].to;
@@ -125,7 +141,7 @@ static void too_little_says_nothing(void **state) {
     struct books *books = books_on(2);
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         books->slots[i].load = books->slots[i].size = i < 10;
-    plan_make(books->slots, 2, &books->plan);
+    plan_make(books->slots, 2, 0, &books->plan);
     assert_int_equal(books->plan.count, 0);
     assert_int_equal(plan_fullest(&books->plan.before, 2, PLAN_LOAD), 100);
     free(books);
@@ -136,8 +152,8 @@ static void the_same_books_have_the_same_plan(void **state) {
     struct books *one = books_on(3), *two = books_on(3);
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         one->slots[i].size = two->slots[i].size = i * 37 % 5000;
-    plan_make(one->slots, 5, &one->plan);
-    plan_make(two->slots, 5, &two->plan);
+    plan_make(one->slots, 5, 0, &one->plan);
+    plan_make(two->slots, 5, 0, &two->plan);
     assert_true(one->plan.count > 0);
     assert_memory_equal(&one->plan, &two->plan, sizeof(one->plan));
     free(one);
@@ -148,6 +164,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_even_stays),
         cmocka_unit_test(an_empty_shard_gets_its_share),
+        cmocka_unit_test(a_closed_shard_is_left_alone),
         cmocka_unit_test(a_plan_broken_off_goes_on),
         cmocka_unit_test(load_and_size_are_spread_too),
         cmocka_unit_test(a_hot_slot_keeps_its_shard_to_itself),
