@@ -85,6 +85,26 @@ def in_doubt(_, world):
     work.check("in doubt")
 
 
+def retried_at_once(_, world):
+    """Its node dies when it is decided and not yet there: whoever asks another one with its key is
+    told that it is done when everybody can see that."""
+    work, line = Payment(world), world.lines[1]
+    line.sprung.clear()
+    line.over.clear()
+    line.trap = (b"COMMIT PREPARED", "before", lambda: kill(world))
+    sender = threading.Thread(target=send, args=(world, work, []))
+    sender.start()
+    report.check("retried at once: it came so far", line.wait(WAIT_S))
+    answer = patiently(lambda: work.send(world.client))
+    here, there = work.before
+    report.equal("retried at once: it is done, and seen", (answer.status, work.now()),
+                 (201, (here - 3, there + 3)), answer)
+    listed = world.client.get(f"/v1/wallets/{world.wallets[1]}/transactions?limit=1")
+    report.equal("retried at once: and listed", listed["items"][0]["id"], answer["id"], listed)
+    world.node.start()
+    sender.join(WAIT_S)
+
+
 def leave_leg(world, name):
     """A leg on the second shard whose node never comes back; old enough to be looked after."""
     books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
@@ -271,6 +291,7 @@ for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment),
     for words, place, statement, when in [STEPS[number] for number in which]:
         title = f"{action.__name__} {words}, {kind.__name__.lower()}"
         report.run(title, step, WORLD, title, place, statement, when, action, kind)
+report.run("retried at once", retried_at_once, WORLD)
 report.run("in doubt", in_doubt, WORLD)
 report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks

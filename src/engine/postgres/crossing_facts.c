@@ -336,6 +336,8 @@ static uint32_t part_of_wallet(const struct legs *legs, uint32_t index) {
     return legs->wallets[index].part;
 }
 
+// A wallet for which something has come that is not taken up is not locked: whoever brought it is
+// answered when it is taken up, which passes over what is locked.
 static uint32_t write_wallets(struct crossing *crossing, const struct legs *legs, uint32_t place) {
     struct buffer *query = &crossing->query;
     uint32_t asked = 0;
@@ -343,8 +345,7 @@ static uint32_t write_wallets(struct crossing *crossing, const struct legs *legs
     BUFFER_ADD(query,
                "SELECT coalesce(string_agg(line, E'\\n' ORDER BY i), '') FROM (SELECT n.i, "
                "concat_ws(' ', n.i, " OWNED ", "
-               "CASE WHEN w.slot IS NOT NULL AND NOT EXISTS (SELECT FROM unseen l "
-               "WHERE l.slot = n.slot AND l.number = n.number) THEN 1 "
+               "CASE WHEN w.slot IS NOT NULL THEN 1 "
                "WHEN EXISTS (SELECT FROM wallets x WHERE x.slot = n.slot AND x.number = n.number) "
                "THEN 2 ELSE 0 END, encode(w.id, 'hex'), encode(c.code::bytea, 'hex'), c.exponent, "
                "w.kind, w.tier, w.status, w.balance, w.held, w.credit_limit, w.version, "
@@ -364,6 +365,8 @@ static uint32_t write_wallets(struct crossing *crossing, const struct legs *legs
     BUFFER_ADD(query, ") v(i, slot, number) ORDER BY slot, number OFFSET 0) n "
                       "JOIN slots s ON s.slot = n.slot LEFT JOIN LATERAL (SELECT * FROM wallets x "
                       "WHERE x.slot = n.slot AND x.number >= n.number AND x.number <= n.number "
+                      "AND NOT EXISTS (SELECT FROM unseen l WHERE l.slot = n.slot AND l.number = "
+                      "n.number) "
                       "ORDER BY x.number DESC LIMIT 1 FOR UPDATE SKIP LOCKED) w ON true "
                       "LEFT JOIN LATERAL (SELECT * FROM currencies y WHERE "
                       "y.number >= w.currency AND y.number <= w.currency "
@@ -417,7 +420,7 @@ static bool take_wallet(const struct crossing *crossing, struct legs *legs,
     wallet->is_elsewhere = line->is_elsewhere;
     wallet->is_there = line->state != 0;
     wallet->is_blocked = line->state == STATE_TAKEN;
-    if (**text == ' ') // also of one that still waits for what has arrived
+    if (**text == ' ')
         return take_its_wallet(crossing, text, wallet);
     wallet->wallet.id = wallet->id; // it is nobody's before it is whole
     return true;

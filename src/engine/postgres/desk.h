@@ -447,7 +447,7 @@ bool desk_turn_away_submission(const struct desk *desk, struct submission *submi
 // desk_lacks.c: turns a command away that needs more of other shards than came along, or sets a
 // read aside that needs what somebody else has. False: it may be decided.
 bool desk_lacks(struct desk *desk, const struct command *command, struct outcome *outcome);
-// The same of an earlier answer and whose it is, for somebody bound.
+// The same of an earlier answer: whose it is, for somebody bound, and of what both sides must see.
 bool desk_lacks_parties(struct desk *desk, const struct command *command,
                         const struct record *earlier, struct outcome *outcome);
 // The same of all operations of an atomic batch.

@@ -150,7 +150,9 @@ bool desk_lacks_parties(struct desk *desk, const struct command *command,
     if (desk->elsewhere_count == 0)
         return false;
     need_of_texts(desk, earlier, &needs);
-    if (command_is_bound(command) && bound_parties(earlier, parties)) {
+    // Whose node died behind the decision may ask another one while a leg is still in doubt: nobody
+    // is told that it is done before all can see it. Rows of a leg in doubt are blocked.
+    if (earlier->kind != RECORD_REFUSAL && bound_parties(earlier, parties)) {
         need_wallet(desk, parties[0], &needs);
         need_wallet(desk, parties[1], &needs);
     }
