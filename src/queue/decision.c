@@ -176,6 +176,7 @@ struct skipping {
     enum status status;
     bool found;
     uint32_t slot;
+    uint64_t buried; // as the worker has it
     char *why;
     size_t why_bytes;
 };
@@ -257,13 +258,20 @@ static bool find_slot(void *context, const struct kafka_record *record) {
     return false;
 }
 
+// Of the same slot, or of none: a place behind it would say that its letter is written.
 static bool find_earlier(void *context, const struct kafka_record *record) {
     struct skipping *skipping = context;
     uint32_t slot;
-    if (!partition_slot_of_key(record->key, &slot) || slot != skipping->slot)
+    bool has_slot = partition_slot_of_key(record->key, &slot) &&
+                    skipping->decision->partition_of[slot] == skipping->partition;
+    bool is_same = has_slot && slot == skipping->slot;
+    if (!is_same && (has_slot || (uint64_t)record->offset < skipping->buried))
         return true;
     (void)snprintf(skipping->why, skipping->why_bytes,
-                   "record %" PRId64 " of the same slot comes first and is not carried out yet",
+                   is_same ? "record %" PRId64 " of the same slot comes first and is not carried "
+                             "out yet"
+                           : "record %" PRId64 ", which is of no slot, comes first and is no dead "
+                             "letter yet; workers bury it themselves",
                    record->offset);
     skipping->status = STATUS_out_of_place;
     return false;
@@ -292,6 +300,7 @@ enum status decision_skip(struct decision *decision, uint32_t partition, int64_t
                                 .why = ret_why,
                                 .why_bytes = why_bytes};
     struct cursor now;
+    struct decision_place place = {0};
     enum status status = read_range(&skipping, offset, offset + 1, find_slot);
     if (status == STATUS_ok && !skipping.found) {
         (void)snprintf(ret_why, why_bytes, "it is there no more, or is of no slot");
@@ -304,6 +313,9 @@ enum status decision_skip(struct decision *decision, uint32_t partition, int64_t
                        skipping.slot, now.next);
         status = STATUS_out_of_place;
     }
+    if (status == STATUS_ok)
+        status = decision_look(decision, partition, &place);
+    skipping.buried = place.last;
     if (status == STATUS_ok)
         status = read_range(&skipping, (int64_t)now.next, offset, find_earlier);
     if (status == STATUS_ok)

@@ -242,6 +242,15 @@ static void read_value(const struct order_reader *reader, const struct kafka_rec
     order->command.door = STATUS_invalid_request;
 }
 
+// What is refused whatever it names is remembered where the record's place moves: what it names may
+// be another shard's, which has nothing to do with that.
+static void refuse_at_place(struct order *order) {
+    if (!order->has_command || order->command.type != COMMAND_INVALID)
+        return;
+    order->command.wallet = order->command.subject = (struct id){{0}};
+    order->command.slot = order->slot;
+}
+
 void order_read(const struct order_reader *reader, const struct kafka_record *record,
                 struct order *ret_order) {
     struct order *order = ret_order;
@@ -278,6 +287,7 @@ void order_read(const struct order_reader *reader, const struct kafka_record *re
     else if (read_principal(reader, record, &wire, &owner, order)) {
         wire.origin.trace = read_trace(reader, record);
         read_value(reader, record, owner, &wire, order);
+        refuse_at_place(order);
     } else {
         order->is_unproved = true;
     }

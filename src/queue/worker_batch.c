@@ -90,9 +90,37 @@ static void read_again(struct worker *worker, struct worker_item *item, bool *is
     order_read(&worker->reader, &item->record, &item->order);
 }
 
+// A record without a slot has no place of its own: any slot's place behind it says that its letter
+// is written.
+static bool is_buried(const struct worker *worker, const struct worker_item *item) {
+    return item->order.kind == ORDER_DEAD &&
+           (uint64_t)item->record.offset < worker->partitions[item->record.partition].buried;
+}
+
+// A letter is written before its place moves. Where that cannot move now, because the slot's shard
+// is away, both wait: else it would be written again when the record is read again. `asked`: slots
+// whose shards have answered in this batch.
+static bool waits_for_place(struct worker *worker, struct worker_item *item,
+                            bool asked[LIMIT_SLOTS]) {
+    uint32_t slot = item->order.slot;
+    if (!worker->has_parts || slot == LIMIT_SLOTS || item->order.kind != ORDER_DEAD ||
+        asked[slot])
+        return false;
+    struct cursor_wish wish = {
+        .cursor = {.kind = (uint8_t)worker->places, .slot = (uint16_t)slot}};
+    struct cursor now;
+    asked[slot] =
+        engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok;
+    if (asked[slot])
+        return false;
+    worker->partitions[item->record.partition].waiting++;
+    worker_set_aside(worker, slot, true);
+    return true;
+}
+
 static void read_all(struct worker *worker) {
     uint64_t skipped = 0;
-    bool is_fresh = false, paused = false;
+    bool is_fresh = false, paused = false, asked[LIMIT_SLOTS] = {false};
     for (uint32_t i = 0; i < worker->item_count; i++) {
         struct worker_item *item = &worker->items[i];
         item->next = -1;
@@ -118,11 +146,12 @@ static void read_all(struct worker *worker) {
             item->done = true;
             continue;
         }
-        if (home == NULL)
-            continue;
-        CHECK(home->partition == (uint32_t)item->record.partition);
-        item->done = home->stopped || is_passed;
+        if (home != NULL)
+            CHECK(home->partition == (uint32_t)item->record.partition);
+        item->done = home != NULL ? home->stopped || is_passed : is_buried(worker, item);
         skipped += item->done;
+        if (!item->done)
+            item->done = waits_for_place(worker, item, asked);
     }
     if (paused)
         resume(worker);
@@ -174,8 +203,13 @@ static void resume(struct worker *worker) {
 // Buries what is dead, until the broker has all of it. False: the house is taken down before.
 static bool bury_all(struct worker *worker) {
     uint32_t letters = 0;
-    for (uint32_t i = 0; i < worker->item_count; i++)
-        letters += !worker->items[i].done && worker->items[i].order.kind == ORDER_DEAD;
+    for (uint32_t i = 0; i < worker->item_count; i++) {
+        const struct worker_item *item = &worker->items[i];
+        bool is_letter = !item->done && item->order.kind == ORDER_DEAD;
+        letters += is_letter;
+        if (is_letter && !item->order.has_command)
+            worker->partitions[item->record.partition].has_letters = true;
+    }
     bool paused = false;
     while (letters != 0) {
         bool sent = true;
@@ -204,6 +238,18 @@ static bool bury_all(struct worker *worker) {
         resume(worker);
     count(worker, &worker->stats.dead_letters, letters);
     return true;
+}
+
+// Where nothing moves a place past letters, their partitions are settled at once: whoever reads
+// these records again, after an outage of a shard or a crash of ours, does not write them twice.
+static void settle_letters(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->reader.partitions; i++) {
+        struct worker_partition *own = &worker->partitions[i];
+        bool has_letters = own->has_letters;
+        own->has_letters = false;
+        if (has_letters && own->ours)
+            worker_settle(worker, i);
+    }
 }
 
 // ---- one round --------------------------------------------------------------------------------
@@ -474,6 +520,8 @@ void worker_batch(struct worker *worker) {
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
         worker->slots[slot].first = worker->slots[slot].last = -1;
     worker->item_count = 0;
+    if (whole)
+        settle_letters(worker);
     for (uint32_t i = 0; whole && i < worker->reader.partitions; i++)
         if (worker->partitions[i].ours && worker->partitions[i].barrier != 0)
             stop_too_new(worker, i);

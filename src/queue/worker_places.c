@@ -158,6 +158,7 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
     own->consumed = last->next;
     own->checksum = last->checksum;
     own->settled = smallest;
+    own->buried = last->next; // no place moves past a letter that the broker does not have
     *ret_offset = (int64_t)smallest;
     return STATUS_ok;
 }

@@ -32,6 +32,8 @@ struct worker_partition {
     uint64_t consumed; // behind the last record that was seen to
     uint64_t checksum; // of that record; 0: none yet
     uint64_t settled;  // where all its slots stand at least
+    uint64_t buried;   // before it each record without a slot that is dead is a letter already
+    bool has_letters;  // of this batch, whose records move no place
     uint64_t time_ms;  // of the last record that was seen to
     uint64_t seen_ns;  // when that was
     int64_t end;        // of its log, as its broker last told while nothing of it was read

@@ -190,10 +190,148 @@ def away(report):
     one.end(report)
 
 
+class Post:
+    """Records that somebody else writes, each of which can never succeed, and their letters."""
+    def __init__(self, one):
+        self.one, self.shop = one, one.shop
+        self.producer = KAFKA.producer()
+        with one.shop.client() as client:
+            self.key = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+        self.sent = []  # where they are
+
+    def send(self, payer, payee, name, partition=None, text=None, secret=None):
+        """A payment of 1; returns where it is."""
+        value = shops.payment(payer, payee, 1, name)
+        text = str(shops.slot_of(payer)).encode() if text is None else text
+        topic = self.one.settings["commands_topic"]
+        place = self.producer.send(
+            topic, value, key=text, headers=shops.headers_of(
+                secret or self.key["secret"], self.key["id"], text, value, topic),
+            partition=shops.partition_of(text, PARTITIONS) if partition is None else partition
+        ).get(60)
+        self.sent.append((place.partition, place.offset))
+        return self.sent[-1]
+
+    def dead(self, payer, payee, name):
+        """One of each kind: without a slot, without a command, with one that is refused."""
+        home = shops.partition_of(str(shops.slot_of(payer)).encode(), PARTITIONS)
+        other = str(shops.slot_of(payee)).encode()
+        return {"wrong partition": self.send(payer, payee, f"{name}-lost", (home + 1) % PARTITIONS),
+                "no slot": self.send(payer, payee, f"{name}-none", home, b"nobody"),
+                "unproved": self.send(payer, payee, f"{name}-forged", secret="another"),
+                "wrong key": self.send(payer, payee, f"{name}-key", text=other)}
+
+    def letters(self):
+        """Where their records were, of all that there are."""
+        return sorted((int(headers["florin-partition"]), int(headers["florin-offset"]))
+                      for headers in ({name: value.decode() for name, value in letter.headers}
+                                      for letter in KAFKA.read(
+                                          self.one.settings["dead_letter_topic"])))
+
+    def wait(self, places, what):
+        try:
+            self.one.wait_for(lambda: set(places) <= set(self.letters()), what)
+        except AssertionError as error:
+            said = [line for node in self.one.nodes for line in node.log().splitlines()
+                    if " queue: " in line]
+            raise AssertionError("\n".join([f"{set(places) - set(self.letters())} of {self.sent}",
+                                            *said[-40:]])) from error
+
+
+def letters(report):
+    """What can never succeed becomes a letter once, also when its partition is read again because
+    a shard was away, by the same worker or by another one; and goes back to either shard."""
+    books = shards.Shards(2)
+    shards.serve_from(books)
+    one = crew(books, work=False)
+    shop, post = one.shop, Post(one)
+    here, there, till = one.open(0, money=100), one.open(1, money=100), one.open(0, "merchant")
+    not_skipped(report, one, post, here, till)
+    worker = one.node("work").start()
+    one.wait_for(one.has(worker, PARTITIONS), "all partitions")
+    acknowledged = {here: [], there: []}
+    lost = [post.dead(here, till, "before")["wrong partition"],
+            post.dead(there, till, "before")["wrong partition"]]
+    post.wait(post.sent, "letters")
+    one.wait_for(lambda: shop.balance(here) == 99, "what was not skipped to be done")
+    for name in ("away", "away and killed"):
+        books.clusters[1].stop(signal.SIGKILL)
+        waits = one.pay(report, acknowledged, there, till)
+        one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") > 0, "slots that wait")
+        goes_on = one.pay(report, acknowledged, here, till)
+        report.equal("others go on", shop.outcome(goes_on)["status"], "done")
+        at_once = post.dead(here, till, name)
+        later = post.dead(there, till, name)
+        post.wait([*at_once.values(), later["wrong partition"], later["no slot"]], "letters")
+        if name == "away and killed":
+            worker.kill()
+            worker = one.node("work").start()
+            one.wait_for(one.has(worker, PARTITIONS), "all partitions to be the heir's")
+        books.clusters[1].start()
+        report.equal(f"{name}: it is back", shop.outcome(waits)["status"], "done")
+        one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 0, "no slot to wait")
+        post.wait(post.sent, "all letters")
+        report.equal(f"{name}: each once", post.letters(), sorted(post.sent))
+    for payer in (here, there):  # nothing more becomes a letter behind these
+        last = one.pay(report, acknowledged, payer, till)
+        report.equal("it goes on", shop.outcome(last)["status"], "done")
+    report.equal("each once in the end", post.letters(), sorted(post.sent))
+    sent_back(report, one, post, dict(zip(lost, (here, there))))
+    one.arrived()
+    balances = {wallet: shop.balance(wallet) for wallet in (here, there, till)}
+    paid = {payer: len(orders) + 1 + (payer == here) for payer, orders in acknowledged.items()}
+    report.equal("nothing else was done", balances, {
+        here: 100 - paid[here], there: 100 - paid[there], till: sum(paid.values())})
+    one.end(report)
+
+
+def not_skipped(report, one, post, payer, payee):
+    """Before a letter is written nobody moves a place past its record, which would say that it is:
+    neither a person."""
+    home = shops.partition_of(str(shops.slot_of(payer)).encode(), PARTITIONS)
+    one.wait_for(lambda: one.settings["commands_topic"] in KAFKA.topics(), "the topic")
+    first = post.send(payer, payee, "skip-none", home, b"nobody")
+    partition, record = post.send(payer, payee, "not-skipped")
+    post.sent.pop()  # it is no letter
+    server = one.shop.server
+    said = server.command_line(
+        "queue", "skip", "--partition", str(partition), "--record", str(record), "--reason", "a",
+        "--yes", "--config", os.path.join(server.home, "config.json"))
+    report.check("it is not skipped", said.returncode == 1 and
+                 f"record {first[1]}, which is of no slot" in said.stderr, said)
+
+
+def sent_back(report, one, post, lost):
+    """`florin dead-letter` with the configuration of books on shards: letters are listed and shown,
+    and what was in a wrong partition is sent to the right one, twice, and done once."""
+    server, count = one.shop.server, len(post.sent)
+
+    def letter(*words):
+        return server.command_line("dead-letter", *words, "--config",
+                                   os.path.join(server.home, "config.json"))
+    listed = letter("list")
+    report.check("all are listed", f"{count} dead letters" in listed.stdout, listed)
+    for found in KAFKA.read(one.settings["dead_letter_topic"]):
+        headers = {name: value.decode() for name, value in found.headers}
+        payer = lost.get((int(headers["florin-partition"]), int(headers["florin-offset"])))
+        if payer is None:
+            continue
+        place = f"{found.partition}/{found.offset}"
+        shown = letter("show", place)
+        report.check("it is shown", "reason: wrong partition" in shown.stdout and
+                     payer in shown.stdout, shown)
+        before = one.shop.balance(payer)
+        for _ in range(2):
+            again = letter("retry", place)
+            report.check("it is sent back", "It is record" in again.stdout, again)
+        one.wait_for(lambda p=payer, b=before: one.shop.balance(p) == b - 1, "it to be done")
+    report.equal("and nothing more is dead", post.letters(), sorted(post.sent))
+
+
 def main():
     report = Report("shards queue faults")
     lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
-                                ("away", away)])
+                                ("away", away), ("letters", letters)])
     report.finish()
 
 
