@@ -117,6 +117,67 @@ def between_shards(report):
     world.stop(report)
 
 
+def opened_away(report):
+    """Wallets, holds and withdrawals that an atomic batch of another shard opens and ends are told
+    by the shard where they lie, once each and densely with what is done there."""
+    world = World("florin.opened-away")
+
+    def batch(*operations):
+        made = world.post("/v1/batches", {"atomic": True, "operations": operations})
+        return [one.get("id") for one in made["results"]]
+
+    def transfer(source, target):
+        world.touched(source, target)
+        return {"type": "transfer", "from": source, "to": target, "amount": 1}
+
+    kinds, opened = {}, []
+    for place in (0, 1):
+        here = next(one for one in world.wallets if world.place(one) == place)
+        there = next(one for one in world.wallets if world.place(one) != place)
+        for shop in world.shops:
+            made = batch(transfer(here, there),
+                         *({"type": "hold", "wallet": there, "merchant": shop, "amount": 4}
+                           for _ in range(2)),
+                         *({"type": "withdrawal", "wallet": there, "amount": 3} for _ in range(2)),
+                         *({"type": "wallet", "owner": f"new-{shop}-{place}-{number}",
+                            "currency": "EUR"} for number in range(4)))
+            world.touched(there, there, there, there)
+            opened += made[5:]
+            for wallet in made[5:]:
+                world.versions[wallet] = 1
+            world.deposit(5, there)  # alone, between the two
+            batch(transfer(here, there), {"type": "capture", "hold": made[1]},
+                  {"type": "void", "hold": made[2]},
+                  {"type": "settle", "withdrawal": made[3], "bank_transaction_id": made[3]},
+                  {"type": "fail", "withdrawal": made[4]},
+                  transfer(here, made[5]))
+            world.touched(there, shop, there, there, there)
+            kinds.setdefault(there, []).extend([
+                "transaction.transfer", "hold.opened", "hold.opened", "withdrawal.requested",
+                "withdrawal.requested", "transaction.deposit", "transaction.transfer",
+                "transaction.purchase", "hold.voided", "transaction.withdrawal",
+                "withdrawal.failed"])
+    report.equal("wallets were opened on both", {world.place(one) for one in opened}, {0, 1})
+    found = events_of(world.versions, world.topic)
+    check_dense(report, "opened away", world.versions, found)
+    told = {wallet: [json.loads(record.value) for record in records]
+            for wallet, records in found.items()}
+    for wallet, wanted in kinds.items():
+        seen = [event["type"].removeprefix("florin.") for event in told[wallet]]
+        report.check("what happened there is told in order, each once", any(
+            seen[at:at + len(wanted)] == wanted for at in range(len(seen))), seen)
+    report.equal("openings are told as such", {told[wallet][0]["type"] for wallet in opened},
+                 {"florin.wallet.opened"})
+    sources = [{event["source"] for wallet, events in told.items() for event in events
+                if world.place(wallet) == place} for place in (0, 1)]
+    report.equal("each shard tells its own", [len(one) for one in sources] + [
+        len(sources[0] & sources[1])], [1, 1, 0], sources)
+    report.equal("each event has an id of its own", len({
+        (event["source"], event["id"]) for events in told.values() for event in events}),
+                 sum(len(events) for events in told.values()))
+    world.stop(report)
+
+
 def encrypted(report):
     """Texts of payments between shards are told by both, though they lie on one of them; feeds go
     on where those that they tell were destroyed."""
@@ -226,8 +287,8 @@ def moved(report):
 
 def main():
     report = reports.Report("shards events")
-    for step in (single["every_kind"], single["findings"], between_shards, encrypted, killed,
-                 moved):
+    for step in (single["every_kind"], single["findings"], between_shards, opened_away,
+                 encrypted, killed, moved):
         if len(sys.argv) < 2 or step.__name__ in sys.argv[1:]:
             report.run(step.__name__.replace("_", " "), step)
     report.finish()
