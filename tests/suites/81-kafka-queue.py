@@ -726,9 +726,9 @@ def older_workers(report):
     shop.server.stop()
 
 
-def main():
-    report = Report("kafka queue")
-    lanes.side_by_side(report, [
+def story():
+    """All of it, each a name, what plays it, and what that is given."""
+    return [
         ("vectors", door.vectors),
         ("accepted and done", accepted_and_done),
         ("traced", traced),
@@ -761,7 +761,12 @@ def main():
         ("older workers", older_workers),
         ("letter before place", letter_before_place),
         ("begun anew over HTTP", begun_anew_over_http),
-    ])
+    ]
+
+
+def main():
+    report = Report("kafka queue")
+    lanes.side_by_side(report, story())
     report.finish()
 
 

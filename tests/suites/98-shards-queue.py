@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The queue with the books on two shards: what of its tests is about the books, unchanged, and what
-a capture, a refund or a settlement needs of the shard that is not its own."""
+"""The queue with the books on two shards: all of its story, unchanged, and what a capture, a refund
+or a settlement needs of the shard that is not its own."""
 
 import os
 import runpy
@@ -15,7 +15,6 @@ sys.path[:0] = [os.path.join(HERE, "..", name) for name in (
 import broker  # noqa: E402
 
 broker.need_client()  # before the databases are started: this may begin another python
-import batches  # noqa: E402
 import lanes  # noqa: E402
 import report as reports  # noqa: E402
 import shards  # noqa: E402
@@ -57,12 +56,7 @@ def captures(report):
 
 def main():
     report = reports.Report("shards queue")
-    names = ("accepted_and_done", "every_type", "in_order", "every_write_queued")
-    lanes.side_by_side(report, [
-        ("captures", captures),
-        *((name.replace("_", " "), single[name]) for name in names),
-        ("batch: killed", batches.killed_in_the_middle, world),
-    ])
+    lanes.side_by_side(report, [("captures", captures), *single["story"]()])
     report.finish()
 
 
