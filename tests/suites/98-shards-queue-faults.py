@@ -228,6 +228,20 @@ class Post:
                                       for letter in KAFKA.read(
                                           self.one.settings["dead_letter_topic"])))
 
+    def are_passed(self, places, payer):
+        """Whether places that are kept are behind them: of his own slot, or of any of theirs."""
+        for partition, offset in places:
+            slots = [slot for slot in range(1024)
+                     if shops.partition_of(str(slot).encode(), PARTITIONS) == partition]
+            if shards.slot_of(payer) in slots:
+                slots = [shards.slot_of(payer)]
+            furthest = self.one.books.sql(
+                0, "SELECT coalesce(max(next), 0) FROM cursors WHERE kind = 1 AND slot IN "
+                f"({', '.join(map(str, slots))})", self.one.data)
+            if int(furthest) <= offset:
+                return False
+        return True
+
     def wait(self, places, what):
         try:
             self.one.wait_for(lambda: set(places) <= set(self.letters()), what)
@@ -254,22 +268,30 @@ def letters(report):
             post.dead(there, till, "before")["wrong partition"]]
     post.wait(post.sent, "letters")
     one.wait_for(lambda: shop.balance(here) == 99, "what was not skipped to be done")
+    workers = [worker]
     for name in ("away", "away and killed"):
+        if name == "away and killed":
+            workers.append(one.node("work").start())
+            one.wait_for(one.has(workers[1], PARTITIONS // 2), "half of the partitions")
         books.clusters[1].stop(signal.SIGKILL)
         waits = one.pay(report, acknowledged, there, till)
-        one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") > 0, "slots that wait")
+        one.wait_for(lambda: sum(one.metric(each, "worker_slots_waiting") for each in workers) > 0,
+                     "slots that wait")
         goes_on = one.pay(report, acknowledged, here, till)
         report.equal("others go on", shop.outcome(goes_on)["status"], "done")
         at_once = post.dead(here, till, name)
         later = post.dead(there, till, name)
-        post.wait([*at_once.values(), later["wrong partition"], later["no slot"]], "letters")
+        written = [*at_once.values(), *(later[kind] for kind in (
+            "wrong partition", "no slot", "wrong key"))]
+        post.wait(written, "letters")
         if name == "away and killed":
-            worker.kill()
-            worker = one.node("work").start()
-            one.wait_for(one.has(worker, PARTITIONS), "all partitions to be the heir's")
+            one.wait_for(lambda p=written: post.are_passed(p, here), "places behind them")
+            workers.pop(0).kill()
+            one.wait_for(one.has(workers[0], PARTITIONS), "all partitions to be the heir's")
         books.clusters[1].start()
         report.equal(f"{name}: it is back", shop.outcome(waits)["status"], "done")
-        one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 0, "no slot to wait")
+        one.wait_for(lambda: one.metric(workers[0], "worker_slots_waiting") == 0,
+                     "no slot to wait")
         post.wait(post.sent, "all letters")
         report.equal(f"{name}: each once", post.letters(), sorted(post.sent))
     for payer in (here, there):  # nothing more becomes a letter behind these
