@@ -325,6 +325,12 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
     metric_value(buffer, "engine_set_aside_total", "counter",
                  "Commands that waited aside because somebody else had locked a row.",
                  stats.set_aside);
+    metric_value(buffer, "engine_rounds_ahead_total", "counter",
+                 "Rounds decided on what the last one left, which the database proved.",
+                 stats.ahead);
+    metric_value(buffer, "engine_rounds_ahead_failed_total", "counter",
+                 "Rounds decided on what was not so any more, and begun again.",
+                 stats.ahead_failed);
     metric_value(buffer, "storage_full", "gauge",
                  "1 while writes are refused for want of disk space.", stats.storage_full);
 }

@@ -74,6 +74,7 @@ void desk_done(struct desk *desk) {
         column_done(&desk->out[i]);
     each_map(desk, map_done);
     desk_known_done(desk);
+    desk_clean_done(desk);
     column_done(&desk->sealing.destroyed);
     memory_free(desk->sealing.added.items);
     memory_free(desk->wallets.items);

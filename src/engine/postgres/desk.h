@@ -36,7 +36,8 @@ struct wallet_row {
     bool present, added, changed;
     bool only_paid;                  // nothing has changed but what each payment changes
     const struct wallet_row *before; // of a changed one: as it was fetched
-    struct row_place place; // of a locked one
+    struct row_place place; // of a locked one; and once it is written
+    bool is_placed;         // it is known
     bool blocked;       // somebody else has locked it: it can be read, but not changed
     struct slice owner; // of an added one
     // Of another shard's: what came along (desk_legs.c). It is changed here, and written there.
@@ -216,6 +217,15 @@ struct told {
     bool heads, head_rows, currencies, keys, rules, due, due_reviews, next_due;
 };
 
+// What batches without a look are decided on (desk_ahead.c).
+struct ahead {
+    bool is_known; // the last batch of this node is what the books end with, as far as it knows
+    bool is_on;    // the batch at hand was not looked for
+    uint64_t clock_ms; // what the server's clock said with the turn
+    int64_t books_by;  // the transaction that wrote the row of books
+    uint32_t wait, pause; // batches with a look behind the next that fails; and still to come
+};
+
 struct desk {
     struct id_seal seal;
     uint64_t hash_seed;
@@ -295,6 +305,8 @@ struct desk {
     bool has_many[SQL_PARTS];     // wallets lie there, so many that any plan is made for many
     uint64_t parts_wallets;       // how many wallets there were when that was asked
     struct known_wallets *known;  // owned; NULL: none (desk_known.c)
+    struct ahead ahead;
+    struct dirty_pages *dirty; // owned; NULL: none (desk_clean.c)
     // Which slots another shard owns, kept while the books' version of it is this.
     int64_t slots_version;    // -1: not known
     uint32_t elsewhere_count; // slots that another shard owns; 0: nobody needs to look
@@ -409,11 +421,25 @@ struct row_place desk_books_place(const struct desk *desk);
 void desk_note_oldest(struct desk *desk, int64_t transactions);
 // Where what was written lies: what those statements answered.
 void desk_take_places(struct desk *desk, enum sql statement, const struct pg_result *result);
+// Whether nothing needs to be cleaned up behind the row of books just now.
+bool desk_places_are_clean(const struct desk *desk);
+// desk_ahead.c: batches without a look. If it `is_on` then, all that the batch names is there.
+MUST_CHECK enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
+                                             struct inbox_node *first, bool will_write);
+// When all is decided: whether it must be decided again, with a look.
+bool desk_ahead_is_in_vain(struct desk *desk);
+void desk_ahead_open(struct desk *desk, struct link *link); // into the flight, what it begins with
+void desk_ahead_stands(struct desk *desk); // the batch is committed, and that is known
+void desk_ahead_failed(struct desk *desk); // one without a look was not
+void desk_ahead_forget(struct desk *desk); // another session begins
 // desk_known.c: wallets as this node saw them last.
 void desk_known_forget(struct desk *desk); // all of them: a session begins
 void desk_known_done(struct desk *desk);
 bool desk_knows_wallet(const struct desk *desk, uint32_t slot, uint64_t number);
 void desk_known_keep(struct desk *desk); // those of a batch that is committed
+// Whether it is also known where it lies; and fills its row, unseen.
+bool desk_knows_place(const struct desk *desk, uint32_t slot, uint64_t number);
+void desk_known_trust(struct desk *desk, uint32_t slot, uint64_t number);
 // What the database tells of a wallet that is known.
 struct known_signs {
     uint64_t version, details; // the second is the position of a record
@@ -426,6 +452,10 @@ bool desk_known_take(const struct desk *desk, uint32_t slot, const struct known_
 // A row of a wallet that was asked for, in full or, with a lock, what is known of it.
 void desk_take_wallet(struct desk *desk, const struct pg_result *result, int row, bool is_locked);
 void desk_take_known_wallet(struct desk *desk, const struct pg_result *result, int row);
+// desk_clean.c: pages of wallets that collect old versions.
+void desk_clean_note(struct desk *desk); // what a batch that is committed leaves there
+void desk_clean(struct desk *desk, struct link *link); // into the flight, a unit of its own
+void desk_clean_done(struct desk *desk);
 // desk_find.c: gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);
 // Where what waits for somebody, or was found, lies: with the wallet that pays; when another shard

@@ -761,6 +761,9 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     desk->has_writes = will_write;
     desk->has_bound = desk->has_parents = false;
     want_all(desk, first);
+    result = desk_ahead_begin(desk, link, first, will_write);
+    if (result != LINK_OK || desk->ahead.is_on)
+        return result;
     if (desk->has_writes && desk->takes_turn) {
         link_send(link, SQL_TURN, NULL);
         link_sync(link);

@@ -110,7 +110,7 @@ static void write_paid_wallets(struct desk *desk, struct link *link, uint32_t pa
     struct column *out = desk->out;
     column_begin_places(&out[2]);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
-        const struct wallet_row *row = desk->wallets.items[i];
+        struct wallet_row *row = desk->wallets.items[i];
         if (!row->only_paid ||
             (part != SQL_PARTS && desk->part_of[id_slot(row->wallet.id)] != part))
             continue;
@@ -119,6 +119,7 @@ static void write_paid_wallets(struct desk *desk, struct link *link, uint32_t pa
         column_add(&out[0], part == SQL_PARTS ? desk->part_of[slot] : slot);
         column_add(&out[1], (int64_t)row->number);
         column_add_bytes(&out[2], slice_of(&row->place, sizeof(row->place)));
+        row->is_placed = false; // until it is told where it lies then
         column_add(&out[3], row->wallet.balance);
         column_add(&out[4], (int64_t)row->wallet.version);
         column_add(&out[5], row->last_number);
@@ -178,7 +179,7 @@ static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t
     begin(desk, 20, COLUMN_BIT(17));
     column_begin_places(&out[19]);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
-        const struct wallet_row *row = desk->wallets.items[i];
+        struct wallet_row *row = desk->wallets.items[i];
         if (row->added || !row->changed || row->only_paid ||
             desk->part_of[id_slot(row->wallet.id)] != part)
             continue;
@@ -187,6 +188,7 @@ static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t
         add_habits(desk, &out[17], &row->habits);
         column_add(&out[18], row->wallet.tier);
         column_add_bytes(&out[19], slice_of(&row->place, sizeof(row->place)));
+        row->is_placed = false;
     }
     send(desk, link, SQL_CHANGE_WALLETS + part, 20);
 }
@@ -464,10 +466,16 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
     parameter_number(&books, (int64_t)desk_first_record(desk));
     parameter_number(&books, desk->records.count);
     parameter_number(&books, (int64_t)desk_next_due(desk));
+    if (desk->ahead.is_on)
+        parameter_number(&books, desk->ahead.books_by);
+    else
+        parameter_null(&books);
     link_send(link, SQL_CHANGE_BOOKS, &books);
 }
 
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
+    if (desk->ahead.is_on)
+        desk_ahead_open(desk, link);
     if (desk->records.count != 0) {
         write_currencies(desk, link);
         write_wallets(desk, link);

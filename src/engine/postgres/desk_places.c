@@ -18,6 +18,10 @@ struct row_place desk_books_place(const struct desk *desk) {
     return desk->by_place ? desk->books_place : (struct row_place){0};
 }
 
+bool desk_places_are_clean(const struct desk *desk) {
+    return desk->counters.rounds % CLEAN_EVERY != 0;
+}
+
 void desk_note_oldest(struct desk *desk, int64_t transactions) {
     CHECK(transactions >= 0);
     desk->has_old_versions = transactions >= OLD_TRANSACTIONS;
@@ -57,9 +61,33 @@ static void take_slots(struct desk *desk, struct slice rows) {
     }
 }
 
+#define PLACED_WALLET_BYTES (sizeof(uint16_t) + sizeof(uint64_t) + sizeof(struct row_place))
+
+static void take_wallets(struct desk *desk, struct slice rows) {
+    CHECK(rows.size % PLACED_WALLET_BYTES == 0);
+    for (const uint8_t *at = rows.bytes; at < rows.bytes + rows.size; at += PLACED_WALLET_BYTES) {
+        uint16_t slot;
+        uint64_t number;
+        memcpy(&slot, at, sizeof(slot));
+        memcpy(&number, at + sizeof(slot), sizeof(number));
+        slot = __builtin_bswap16(slot);
+        number = __builtin_bswap64(number);
+        struct wallet_row *row = map_find(&desk->wallet_map, map_slot_number(slot, number));
+        CHECK(row != NULL && row->changed);
+        memcpy(&row->place, at + sizeof(slot) + sizeof(number), sizeof(row->place));
+        row->is_placed = true;
+    }
+}
+
 void desk_take_places(struct desk *desk, enum sql statement, const struct pg_result *result) {
-    if (statement == SQL_CHANGE_BOOKS)
+    if (statement == SQL_CHANGE_BOOKS) {
         row_take_place(result, 0, 2, &desk->books_place);
+        desk->ahead.books_by = row_number(result, 0, 3);
+    }
+    if (sql_is_of(statement, SQL_PAY_WALLETS) || sql_is_of(statement, SQL_PAY_HABITS) ||
+        sql_is_of(statement, SQL_CHANGE_WALLETS) || statement == SQL_PAY_FEW_WALLETS ||
+        statement == SQL_PAY_FEW_HABITS)
+        take_wallets(desk, row_bytes(result, 0, 1));
     if (statement == SQL_ADD_CURRENCIES || statement == SQL_CHANGE_CURRENCIES_PLACED)
         take_currencies(desk, row_bytes(result, 0, 1));
     if (statement == SQL_CHANGE_SLOTS || statement == SQL_CHANGE_SLOTS_PLACED)

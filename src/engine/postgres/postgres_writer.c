@@ -90,6 +90,7 @@ enum link_result books_connect(struct books *books) {
     books->desk.arrivals_taken.next = 0; // it may be another server
     books->desk.arrivals_taken.open_count = 0;
     desk_known_forget(&books->desk);
+    desk_ahead_forget(&books->desk);
     return primary_admit_writer(&books->primary, link, &books->position);
 }
 
@@ -242,6 +243,7 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     if (books->desk.has_writes)
         link_send(link, SQL_LEAVE, NULL);
     link_sync(link);
+    desk_clean(&books->desk, link);
     enum link_result result = link_collect(link, take_written, books);
     // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
     // stands and must not be done again: the look-up finds it, and how far the books have come.
@@ -257,7 +259,8 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     return result;
 }
 
-static enum link_result try_batch(struct books *books, struct batch *batch) {
+// All that it names is fetched, and decided.
+static enum link_result decide_batch(struct books *books, struct batch *batch) {
     struct desk *desk = &books->desk;
     batch->is_expiring = false;
     desk->payments_stopped =
@@ -294,6 +297,16 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     }
     if (!batch->is_expiring)
         decide_all(books, batch->first);
+    return LINK_OK;
+}
+
+static enum link_result try_once(struct books *books, struct batch *batch) {
+    struct desk *desk = &books->desk;
+    enum link_result result = decide_batch(books, batch);
+    if (result == LINK_OK && desk_ahead_is_in_vain(desk))
+        result = decide_batch(books, batch);
+    if (result != LINK_OK)
+        return result;
     books->times = (struct round_times){.taken_ns = batch->begun_ns,
                                         .decided_ns = clock_monotonic_ns()};
     books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
@@ -303,10 +316,27 @@ static enum link_result try_batch(struct books *books, struct batch *batch) {
     if (result == LINK_OK) {
         desk_arrivals_settle(desk);
         desk_known_keep(desk);
+        desk_clean_note(desk);
+        if (desk->ahead.is_on)
+            count(&books->stats.ahead);
+        desk_ahead_stands(desk);
     }
     if (result == LINK_OK && desk->alarm_changed)
         engine_alarm_set(&books->engine, &desk->alarm);
     return result;
+}
+
+// What was decided without a look, and on what is not so any more, is decided with one.
+static enum link_result try_batch(struct books *books, struct batch *batch) {
+    enum link_result result = try_once(books, batch);
+    if (!books->desk.ahead.is_on)
+        return result;
+    desk_ahead_failed(&books->desk);
+    count(&books->stats.ahead_failed);
+    if (result != LINK_AGAIN || strcmp(books->link.state, "40001") != 0)
+        return result;
+    roll_back(books);
+    return link_is_open(&books->link) ? try_once(books, batch) : LINK_LOST;
 }
 
 struct lookup {

@@ -115,6 +115,8 @@
     "(" parameter "::bigint < 0 OR " column " = " parameter "::bigint)"
 
 // Where they lie now is what both statements that write them answer.
+// Of wallets likewise.
+#define WALLET_PLACE "int2send(w.slot) || int8send(w.number) || tidsend(w.ctid) AS place"
 #define CURRENCY_PLACES(c)                                                                         \
     "int2send(" c ".number) || tidsend(" c ".ctid) AS place) "                                     \
     "SELECT expect((SELECT count(*) FROM written)"
@@ -138,7 +140,9 @@
     [name] = text("0"), [name##_1] = text("1"), [name##_2] = text("2"), [name##_3] = text("3")
 
 static const char *const texts[SQL_COUNT] = {
-    [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text",
+    // And what time it is then.
+    [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text, "
+                 "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
     [SQL_TURN_BACK] = "SELECT pg_advisory_unlock_all()::text",
     // Whoever has the turn and is in the middle of a flight of which nothing comes any more, or
     // nothing is taken: the server's time-outs are for sessions between flights.
@@ -206,6 +210,12 @@ static const char *const texts[SQL_COUNT] = {
     // Partitions of it have no other index, so this plan stays right however large they grow.
     [SQL_IDEMPOTENCY] = "SELECT slot::bigint, record FROM idempotency WHERE key = ANY($1::bytea[]) "
                         "AND record >= $2::bigint AND record < $3::bigint",
+    // What a batch begins with that nobody has looked for. Nobody waits long here for what somebody
+    // else has locked: the batch comes again with a look, which passes it by.
+    [SQL_KEYS_UNUSED] =
+        "SELECT set_config('lock_timeout', '100ms', true), "
+        "expect((SELECT count(*) FROM idempotency WHERE key = ANY($1::bytea[]) AND "
+        "record >= $2::bigint AND record < $3::bigint), 0, 'idempotency')",
     // Beside what this snapshot sees; one row also when nothing is there.
     [SQL_ARRIVALS] =
         "SELECT l.gid::bytea, l.place::bigint, l.bytes, CASE WHEN l.is_subject THEN 2 "
@@ -369,8 +379,9 @@ static const char *const texts[SQL_COUNT] = {
     "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "   \
     "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, "        \
     "version_before, habits, tier, place) WHERE w.ctid = n.place AND w.slot = n.slot AND "         \
-    "w.number + 0 = n.number AND w.version = n.version_before RETURNING 1) "                       \
-    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')"
+    "w.number + 0 = n.number AND w.version = n.version_before RETURNING " WALLET_PLACE ") "        \
+    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets'), "                  \
+    "(SELECT string_agg(place, ''::bytea) FROM written)"
     IN_PARTS(SQL_CHANGE_WALLETS, CHANGE_WALLETS),
     // Found by its place, which stays as long as the row is locked: the index is not walked again,
     // nor the versions that somebody's open transaction keeps alive. The planner takes the index
@@ -389,8 +400,9 @@ static const char *const texts[SQL_COUNT] = {
 #define PAY(part, set, columns)                                                                    \
     "WITH written AS (UPDATE wallets_" part " w SET " set " FROM " ROWS_OF(columns)                \
     "WHERE w.ctid = n.place AND w.slot = n.slot AND "                                              \
-    "w.number + 0 = n.number AND w.version = n.version_before RETURNING 1) "                       \
-    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')"
+    "w.number + 0 = n.number AND w.version = n.version_before RETURNING " WALLET_PLACE ") "        \
+    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets'), "                  \
+    "(SELECT string_agg(place, ''::bytea) FROM written)"
 #define PAY_WALLETS(part) PAY(part, SET_PAID, PAID("slot"))
 #define PAY_HABITS(part)  PAY(part, SET_PAID_AND_HABITS, PAID_AND_HABITS("slot"))
     IN_PARTS(SQL_PAY_WALLETS, PAY_WALLETS),
@@ -399,14 +411,21 @@ static const char *const texts[SQL_COUNT] = {
     // partitions; through their parent each row would be looked for in all of them.
 #define PAY_OF(part, set)                                                                          \
     "paid_" part " AS (UPDATE wallets_" part " w SET " set " FROM n WHERE n.part = " part " AND "  \
-    "w.ctid = n.place AND w.number + 0 = n.number AND w.version = n.version_before RETURNING 1)"
+    "w.ctid = n.place AND w.number + 0 = n.number AND w.version = n.version_before "               \
+    "RETURNING " WALLET_PLACE ")"
 #define PAY_FEW(set, columns)                                                                      \
     "WITH n AS MATERIALIZED (SELECT " columns "), " PAY_OF("0", set) ", " PAY_OF("1", set) ", "    \
-    PAY_OF("2", set) ", " PAY_OF("3", set) " SELECT expect((SELECT count(*) FROM paid_0) + "       \
-    "(SELECT count(*) FROM paid_1) + (SELECT count(*) FROM paid_2) + "                             \
-    "(SELECT count(*) FROM paid_3), cardinality($1), 'wallets')"
+    PAY_OF("2", set) ", " PAY_OF("3", set) ", paid AS (SELECT count(*) AS many, "                  \
+    "string_agg(place, ''::bytea) AS places FROM (SELECT * FROM paid_0 UNION ALL SELECT * FROM "   \
+    "paid_1 UNION ALL SELECT * FROM paid_2 UNION ALL SELECT * FROM paid_3) p) "                    \
+    "SELECT expect(many, cardinality($1), 'wallets'), places FROM paid"
     [SQL_PAY_FEW_WALLETS] = PAY_FEW(SET_PAID, PAID("part")),
     [SQL_PAY_FEW_HABITS] = PAY_FEW(SET_PAID_AND_HABITS, PAID_AND_HABITS("part")),
+    // Who comes by an index cleans up the pages that it leads to, of old versions of wallets.
+#define CLEAN_WALLETS(part)                                                                        \
+    "SELECT sum(w.version)::text FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) "         \
+    EACH("wallets_" part, SAME, "") "w"
+    IN_PARTS(SQL_CLEAN_WALLETS, CLEAN_WALLETS),
     [SQL_ADD_HOLDS] =
         "INSERT INTO holds (slot, number, id, wallet, merchant, amount, captured, "
         "expires_at_ms, status, closed, order_id, opened) "
@@ -538,10 +557,12 @@ static const char *const texts[SQL_COUNT] = {
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
         "last_record = $12::bigint, heads_record = $14::bigint, "
         "next_due_ms = CASE WHEN next_due_ms IS NOT NULL THEN $18::bigint END WHERE "
-        "ctid = $13::tid AND "
-        "round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL RETURNING ctid) "
+        "ctid = $13::tid AND ($19::bigint IS NULL OR xmin::text::bigint = $19::bigint) AND "
+        "round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL "
+        "RETURNING ctid, xmin) "
         "SELECT expect((SELECT count(*) FROM written), 1, 'books'), "
-        "set_config('statement_timeout', '0', true), (SELECT ctid FROM written)",
+        "set_config('statement_timeout', '0', true), (SELECT ctid FROM written), "
+        "(SELECT xmin::text::bigint FROM written)",
 
     [SQL_CHANGE_ALARM] = "UPDATE books SET alarm = $1::bytea",
     [SQL_SHARD_STAND] = "SELECT keys_version, "
@@ -579,21 +600,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SHARD_TAKE_ALARM] = "UPDATE books SET alarm = $1::bytea",
     [SQL_SHARD_VERSION] = "UPDATE books SET keys_version = greatest(keys_version, $1::bigint)",
     [SQL_SHARD_COMMIT] = "COMMIT",
-    [SQL_COPY_RECORDS] = "COPY records (slot, number, time_ms, kind, type, principal, order_id, "
-                         "opening, chain, bytes) FROM STDIN (FORMAT binary)",
-    [SQL_COPY_POSTINGS] = "COPY postings (slot, wallet, record, number, time_ms, type, amount, "
-                          "balance, held, version) FROM STDIN (FORMAT binary)",
-    [SQL_COPY_BANK] =
-        "COPY bank_ids (slot, bank_id, currency, record, id) FROM STDIN (FORMAT binary)",
-    [SQL_COPY_IDEMPOTENCY] = "COPY idempotency (key, slot, record) FROM STDIN (FORMAT binary)",
-    [SQL_COPY_ROUNDS] = "COPY rounds (number, token, time_ms, first_record, record_count, chain) "
-                        "FROM STDIN (FORMAT binary)",
-    [SQL_COPY_WALLETS] =
-        "COPY wallets (slot, number, status, balance, held, credit_limit, version, "
-        "transaction_count, details, last, level_64, level_4096, level_262144, spent_day, "
-        "spent_day_sum, spent_month_sum, id, owner, currency, kind, habits, tier) "
-        "FROM STDIN (FORMAT binary)",
-
     [SQL_MARK] = "INSERT INTO lineage (system_identifier, timeline, token) "
                  "VALUES ($1::bigint, $2::bigint, $3::bytea) ON CONFLICT DO NOTHING",
     [SQL_LEAVE] =

@@ -37,6 +37,7 @@ enum sql {
     SQL_NEXT_DUE, // when the next of both ends
     SQL_RULES,
     SQL_IDEMPOTENCY,
+    SQL_KEYS_UNUSED, // none of them was
     SQL_ARRIVALS,
     SQL_BANK_LOCKS,
     SQL_PURCHASE_LOCKS,
@@ -77,6 +78,7 @@ enum sql {
     SQL_OF_PARTS(SQL_PAY_WALLETS),
     SQL_PAY_FEW_HABITS, // or who pays has other habits now
     SQL_OF_PARTS(SQL_PAY_HABITS),
+    SQL_OF_PARTS(SQL_CLEAN_WALLETS), // reads them where old versions are
     SQL_ADD_HOLDS,
     SQL_CHANGE_HOLDS,
     SQL_ADD_WITHDRAWALS,

@@ -124,6 +124,20 @@ static const char *const texts[SQL_COUNT] = {
         "version) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) "
         "ON CONFLICT DO NOTHING",
+    [SQL_COPY_RECORDS] = "COPY records (slot, number, time_ms, kind, type, principal, order_id, "
+                         "opening, chain, bytes) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_POSTINGS] = "COPY postings (slot, wallet, record, number, time_ms, type, amount, "
+                          "balance, held, version) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_BANK] =
+        "COPY bank_ids (slot, bank_id, currency, record, id) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_IDEMPOTENCY] = "COPY idempotency (key, slot, record) FROM STDIN (FORMAT binary)",
+    [SQL_COPY_ROUNDS] = "COPY rounds (number, token, time_ms, first_record, record_count, chain) "
+                        "FROM STDIN (FORMAT binary)",
+    [SQL_COPY_WALLETS] =
+        "COPY wallets (slot, number, status, balance, held, credit_limit, version, "
+        "transaction_count, details, last, level_64, level_4096, level_262144, spent_day, "
+        "spent_day_sum, spent_month_sum, id, owner, currency, kind, habits, tier) "
+        "FROM STDIN (FORMAT binary)",
 };
 
 const char *sql_text_of_moves(enum sql statement) {

@@ -307,6 +307,79 @@ static void known_wallets_are_those_of_their_version(void **state) {
     desk_done(&desk);
 }
 
+// Many wallets put each other out, and none is taken for another; what somebody has locked, or lies
+// nobody knows where, is not decided on unseen.
+static void known_wallets_put_each_other_out(void **state) {
+    enum { COUNT = 2000 };
+    struct desk desk;
+    struct engine_stats stats = {0};
+    desk_make(&desk);
+    struct wallet_row *row = desk_wallet(&desk, open_wallet(&desk, "anna", &stats));
+    uint32_t slot = id_slot(row->wallet.id);
+    uint64_t first = row->number;
+    row->added = false;
+    desk_known_forget(&desk);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        row->number = first + i;
+        row->wallet.version = row->version_before = i + 1;
+        row->is_placed = i % 2 == 0;
+        desk_known_keep(&desk);
+        assert_true(desk_knows_wallet(&desk, slot, first + i));
+        assert_int_equal(desk_knows_place(&desk, slot, first + i), i % 2 == 0);
+    }
+    uint32_t known = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct wallet_row asked = {.number = first + i};
+        struct known_signs signs = {
+            .version = i + 1, .balance = row->wallet.balance, .details = row->details};
+        known += desk_known_take(&desk, slot, &signs, &asked);
+        signs.version++;
+        assert_false(desk_known_take(&desk, slot, &signs, &asked));
+    }
+    assert_in_range(known, 8, COUNT);
+    assert_true(desk_knows_wallet(&desk, slot, row->number)); // the last stays
+    row->blocked = true;
+    desk_known_keep(&desk); // nobody shall wait for it
+    assert_false(desk_knows_wallet(&desk, slot, row->number));
+    desk_done(&desk);
+}
+
+// What was decided without a look stands only where each thing that it rests on is written.
+static void what_is_not_written_is_not_proved(void **state) {
+    struct desk desk;
+    struct engine_stats stats = {0};
+    struct outcome outcome;
+    desk_make(&desk);
+    struct id wallet = open_wallet(&desk, "anna", &stats), other = open_wallet(&desk, "b", &stats);
+    struct wallet_row *rows[] = {desk_wallet(&desk, wallet), desk_wallet(&desk, other)};
+    for (int i = 0; i < 2; i++)
+        rows[i]->added = rows[i]->changed = false;
+    desk.ahead.is_on = false;
+    assert_false(desk_ahead_is_in_vain(&desk)); // it was looked for
+    desk.ahead.is_on = true;
+    assert_true(desk_ahead_is_in_vain(&desk));
+    assert_false(desk.ahead.is_on);
+    struct command command = deposit(wallet, 5, "bank-1");
+    desk_decide(&desk, &command, false, &outcome, &stats);
+    desk.ahead.is_on = true;
+    assert_true(desk_ahead_is_in_vain(&desk)); // the other one was only seen
+    command = deposit(other, 5, "bank-2");
+    desk_decide(&desk, &command, false, &outcome, &stats);
+    desk.ahead.is_on = true;
+    assert_false(desk_ahead_is_in_vain(&desk));
+    assert_true(desk.ahead.is_on);
+    desk.ahead.pause = 0;
+    desk_ahead_failed(&desk);
+    desk_ahead_failed(&desk);
+    assert_int_equal(desk.ahead.pause, 1); // and longer, the more often it fails
+    desk_ahead_failed(&desk);
+    assert_int_equal(desk.ahead.pause, 3);
+    for (int i = 0; i < 10; i++)
+        desk_ahead_failed(&desk);
+    assert_int_equal(desk.ahead.pause, 64);
+    desk_done(&desk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_finds_what_was_added),
@@ -319,6 +392,8 @@ int main(void) {
         cmocka_unit_test(a_snapshot_is_read_or_is_nothing),
         cmocka_unit_test(what_arrived_is_behind_once_all_is_taken),
         cmocka_unit_test(known_wallets_are_those_of_their_version),
+        cmocka_unit_test(known_wallets_put_each_other_out),
+        cmocka_unit_test(what_is_not_written_is_not_proved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

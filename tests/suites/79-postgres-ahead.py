@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Rounds that are decided on what the last one left: under load, while everything that they rest on
+changes behind their node's back, by another node, by somebody's psql, and by the clients
+themselves. What is answered is right each time, and such rounds are what is tested."""
+
+import os
+import sys
+import threading
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
+
+import cluster  # noqa: E402
+import florin  # noqa: E402
+from client import Client  # noqa: E402
+from report import Report  # noqa: E402
+from shop import Shop  # noqa: E402
+from turn import metric  # noqa: E402
+from wait import within  # noqa: E402
+
+BINARY = florin.binary()
+CLUSTER = cluster.Cluster()
+PATIENCE = 120.0
+
+
+class Payers:
+    """Threads that pay in a circle, each payment under a key of its own, some of which come again."""
+
+    def __init__(self, server, wallets, count=6):
+        self.server, self.wallets, self.over, self.wrong = server, wallets, threading.Event(), []
+        self.paid = [0] * count
+        self.threads = [threading.Thread(target=self.work, args=(index,), daemon=True)
+                        for index in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, index):
+        payer, payee = self.wallets[index], self.wallets[(index + 1) % len(self.threads)]
+        with self.server.client(timeout=PATIENCE) as client:
+            while not self.over.is_set():
+                key = f"circle-{id(self)}-{index}-{self.paid[index]}"
+                answers = [client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1},
+                                       key=key) for _ in range(1 + (self.paid[index] % 20 == 7))]
+                if any(answer.status != 201 for answer in answers) or \
+                        len({answer["id"] for answer in answers}) != 1 or \
+                        [answer.replayed for answer in answers] != [False, True][:len(answers)]:
+                    self.wrong.append(repr(answers))
+                self.paid[index] += 1
+
+    def end(self, report, name):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        report.equal(f"{name}: each was paid once, and its key answers again", self.wrong[:3], [])
+        return self.paid
+
+
+class Books:
+    """Two nodes on the same books, with load on the first."""
+
+    def __init__(self, report):
+        self.report = report
+        self.one, self.two = florin.Server(florin=BINARY), florin.Server(florin=BINARY)
+        self.one.start()
+        self.database = CLUSTER.database_for(self.one.data)
+        CLUSTER.databases[self.two.data] = self.database
+        self.two.start()
+        self.client = Client(self.one.port, self.one.admin_secret, PATIENCE)
+        self.other = Client(self.two.port, self.one.admin_secret, PATIENCE)
+        self.wallets = [self.wallet(f"circle {index}") for index in range(6)]
+        self.payers = Payers(self.one, self.wallets)
+
+    def wallet(self, owner, amount=1_000_000):
+        wallet = Shop.open(self.client, owner)
+        if amount:
+            done = self.client.post("/v1/deposits", {
+                "wallet": wallet, "amount": amount, "bank_transaction_id": f"bank {owner}"})
+            assert done.status == 201, repr(done)
+        return wallet
+
+    def pays(self, client, payer, payee, key=None, amount=1):
+        return client.post("/v1/transfers", {"from": payer, "to": payee, "amount": amount},
+                           key=key)
+
+    def ahead(self):
+        return metric(self.client, "engine_rounds_ahead_total")
+
+    def failed(self):
+        return metric(self.client, "engine_rounds_ahead_failed_total")
+
+    def goes_ahead(self, rounds=10):
+        """Waits for so many more rounds of that kind."""
+        before = self.ahead()
+        within(PATIENCE, lambda: self.ahead() >= before + rounds)
+
+    def end(self, name):
+        report, paid = self.report, self.payers.end(self.report, name)
+        for index, wallet in enumerate(self.wallets):
+            report.equal(f"{name}: the balance of {index} in the circle",
+                         self.client.get(f"/v1/wallets/{wallet}")["balance"],
+                         1_000_000 - paid[index] + paid[index - 1])
+        check = self.client.get("/check-integrity?depth=full")
+        report.check(f"{name}: consistent", check.get("consistent") is True, repr(check))
+        self.client.close()
+        self.other.close()
+        for server in (self.one, self.two):
+            report.equal(f"{name}: exit status", server.stop(), 0)
+            report.equal(f"{name}: nothing broke", server.trouble(), [], server.log()[-2000:])
+        done = self.one.verify()
+        report.equal(f"{name}: verify", done.returncode, 0, done.stdout + done.stderr)
+        for server in (self.one, self.two):
+            server.discard()
+
+
+def own_payments(report):
+    """One node: keys that come again, refusals, wallets that nobody has seen yet."""
+    books = Books(report)
+    report.check("rounds go ahead", within(PATIENCE, lambda: books.ahead() >= 100))
+    before = books.failed()
+    report.check("keys that come again are noticed",
+                 within(PATIENCE, lambda: books.failed() > before))
+    poor, rich = books.wallet("poor", 0), books.wallet("rich")
+    for number in range(10):
+        books.goes_ahead(3)
+        first = books.pays(books.client, poor, rich, f"poor {number}")
+        again = books.pays(books.client, poor, rich, f"poor {number}")
+        report.equal("who has nothing pays nothing", (first.status, first.code, again.code),
+                     (422, "insufficient_funds", "insufficient_funds"), repr(first))
+    for number in range(10):
+        books.goes_ahead(3)
+        answer = books.pays(books.client, rich, books.wallet(f"new {number}", 0))
+        report.equal("a new wallet is paid", answer.status, 201, repr(answer))
+    books.end("own payments")
+
+
+def another_node(report):
+    """What another node does is seen by the next payment, each time."""
+    books = Books(report)
+    payer, payee = books.wallet("payer"), books.wallet("payee")
+    books.goes_ahead(20)
+    for number in range(20):
+        books.goes_ahead(3)
+        report.equal("it pays", books.pays(books.client, payer, payee).status, 201)
+        frozen = books.other.patch(f"/v1/wallets/{payer}", {"status": "frozen"})
+        answer = books.pays(books.client, payer, payee)
+        report.equal("frozen by the other node, it does not", (frozen.status, answer.code),
+                     (200, "wallet_frozen"), repr(answer))
+        done = books.other.patch(f"/v1/wallets/{payer}", {"status": "active"})
+        report.equal("and active again it does",
+                     (done.status, books.pays(books.client, payer, payee).status), (200, 201))
+    keys = [f"both {number}" for number in range(60)]
+    answers = {}
+
+    def pay_all(name, client):
+        answers[name] = [books.pays(client, payer, payee, key) for key in keys]
+
+    before = books.client.get(f"/v1/wallets/{payer}")["balance"]
+    side = threading.Thread(target=pay_all, args=("two", books.other))
+    side.start()
+    pay_all("one", books.client)
+    side.join(PATIENCE)
+    pairs = list(zip(answers["one"], answers["two"]))
+    report.equal("one key at both nodes at once pays once",
+                 [repr(pair) for pair in pairs if [one.status for one in pair] != [201, 201] or
+                  pair[0]["id"] != pair[1]["id"] or pair[0].replayed == pair[1].replayed][:3], [])
+    report.equal("so much was paid", before - books.client.get(f"/v1/wallets/{payer}")["balance"],
+                 len(keys))
+    report.check("such rounds were begun again", books.failed() > 0)
+    books.end("another node")
+
+
+def row_of_books(report):
+    """Whoever changes what rounds are decided on writes the row of books; and places of rows say
+    nothing once somebody has written them anew."""
+    books = Books(report)
+    books.goes_ahead(20)
+    for number in range(30):
+        books.goes_ahead(3)
+        # Several versions, so that one may lie where an earlier one was.
+        CLUSTER.sql(";".join(["UPDATE florin.books SET keys_version = keys_version"] *
+                             (1 + number % 4)), books.database)
+    before = books.failed()
+    for number in range(5):
+        books.goes_ahead(3)
+        CLUSTER.sql("VACUUM FULL florin.books", books.database)
+        CLUSTER.sql("VACUUM FULL florin.wallets", books.database)
+    report.check("rounds were begun again", books.failed() >= before)
+    books.goes_ahead(20)
+    books.end("row of books")
+
+
+cluster.serve_from(CLUSTER)
+total = Report("postgres ahead")
+total.run("own payments", own_payments)
+total.run("another node", another_node)
+total.run("row of books", row_of_books)
+total.finish()
