@@ -180,12 +180,11 @@ def row_of_books(report):
         # Several versions, so that one may lie where an earlier one was.
         CLUSTER.sql(";".join(["UPDATE florin.books SET keys_version = keys_version"] *
                              (1 + number % 4)), books.database)
-    before = books.failed()
-    for number in range(5):
+    report.check("rounds were begun again", books.failed() > 0)
+    for _ in range(5):
         books.goes_ahead(3)
         CLUSTER.sql("VACUUM FULL florin.books", books.database)
         CLUSTER.sql("VACUUM FULL florin.wallets", books.database)
-    report.check("rounds were begun again", books.failed() >= before)
     books.goes_ahead(20)
     books.end("row of books")
 
