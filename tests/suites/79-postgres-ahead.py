@@ -25,7 +25,7 @@ PATIENCE = 120.0
 
 
 class Payers:
-    """Threads that pay in a circle, each payment under a key of its own, some of which come again."""
+    """Threads that pay in a circle, each payment under its own key; some keys come again."""
 
     def __init__(self, server, wallets, count=6):
         self.server, self.wallets, self.over, self.wrong = server, wallets, threading.Event(), []
