@@ -195,9 +195,16 @@ bool desk_may_see(const struct desk *desk, const struct command *command,
 }
 
 uint64_t desk_next_number(const struct desk *desk) {
-    uint64_t number =
-        number_of_time(desk->now_ms) + ((uint64_t)desk->shard_number << NUMBER_SHARD_SHIFT);
-    return number > desk->counters.last_record ? number : desk->counters.last_record + 1;
+    uint64_t last = desk->counters.last_record;
+    uint64_t number = number_of_time(desk->now_ms);
+    if (desk->records.count != 0)
+        return last + 1;
+    if (!desk->is_shard)
+        return number > last ? number : last + 1;
+    // Of each command a record and a finding.
+    uint64_t most = 2 * (uint64_t)desk->commands_wanted + desk->due.count +
+                    desk->due_reviews.count + desk->arrivals.count;
+    return number_of_round(last, desk->now_ms, desk->shard_number, most);
 }
 
 const struct record_row *desk_record(const struct desk *desk, uint64_t position) {

@@ -311,6 +311,8 @@ struct desk {
     int64_t slots_version;    // -1: not known
     uint32_t elsewhere_count; // slots that another shard owns; 0: nobody needs to look
     uint32_t shard_number;    // of struct books' server among the shards; 0: the only one
+    bool is_shard;
+    uint32_t commands_wanted; // of the batch at hand
 
     int64_t rules_known; // the version of the set on the desk; -1: it may have come to nothing
     struct told told;

@@ -254,7 +254,9 @@ static void want_of_command(struct desk *desk, const struct command *command) {
 }
 
 static void want_all(struct desk *desk, struct inbox_node *node) {
+    desk->commands_wanted = 0;
     for (struct inbox_node *each = node; each != NULL; each = each->next) {
+        desk->commands_wanted += round_of(each)->command_count;
         desk_legs_take(desk, round_of(each)->legs);
         desk_want_of_legs(desk, round_of(each)->legs);
     }

@@ -9,10 +9,11 @@
 // What a round may have beyond the numbers of its millisecond before pruning by time would err; of
 // books that moved in it is more (books.number_slack).
 #define NUMBER_SLACK      (UINT64_C(1) << 24)
-// A round on the shard with number n begins so far into its millisecond, so two shards make the
-// same number only when one has made 8192 records in a millisecond. Nothing rests on it but the
-// order in which lists over both are cut into pages.
+// Of each millisecond the shard with number n has so many numbers, from n times as many on. A round
+// has numbers without a gap, so one with more records than that takes some of the next shard's, and
+// only such a one.
 #define NUMBER_SHARD_SHIFT 13
+#define NUMBER_SHARD_COUNT (UINT64_C(1) << NUMBER_SHARD_SHIFT)
 #define NUMBER_TIME_MAX   (UINT64_C(1) << 43)
 
 // The smallest number of that time; saturates.
@@ -23,6 +24,24 @@ static inline uint64_t number_of_time(uint64_t time_ms) {
 // A bound above all numbers that are earlier than that time.
 static inline uint64_t number_before_time(uint64_t time_ms, uint64_t slack) {
     return time_ms >= NUMBER_TIME_MAX ? INT64_MAX : number_of_time(time_ms) + slack;
+}
+
+// Where a shard's round at that time begins, behind `last`: with its own numbers of a millisecond,
+// as soon as `count` of them are left.
+static inline uint64_t number_of_round(uint64_t last, uint64_t time_ms, uint32_t shard,
+                                       uint64_t count) {
+    uint64_t own = (uint64_t)shard << NUMBER_SHARD_SHIFT;
+    uint64_t first = number_of_time(time_ms) + own, wanted = count;
+    if (first > last)
+        return first;
+    if (wanted > NUMBER_SHARD_COUNT)
+        wanted = NUMBER_SHARD_COUNT;
+    uint64_t last_ms = last >> NUMBER_TIME_SHIFT;
+    first = number_of_time(last_ms) + own;
+    if (last < first)
+        return first;
+    bool is_room = last + 1 + wanted <= first + NUMBER_SHARD_COUNT;
+    return is_room ? last + 1 : number_of_time(last_ms + 1) + own;
 }
 
 // False when the id was not made with this key. Thread: any.

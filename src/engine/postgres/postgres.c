@@ -360,7 +360,7 @@ enum status postgres_open(const struct postgres_options *options, char *ret_why,
     if (options->idempotency_days != 0)
         books->desk.retention_ms = UINT64_C(24) * 3600 * 1000 * options->idempotency_days;
     books->shard = options->shard;
-    books->engine.is_shard = options->shard != NULL;
+    books->engine.is_shard = books->desk.is_shard = options->shard != NULL;
     books->desk.approvals = options->approvals;
     books->desk.limits = options->limits;
     books->desk.review_expires_s = options->review_expires_s;

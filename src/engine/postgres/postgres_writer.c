@@ -25,6 +25,7 @@
 #define RETRY_NS_MAX     UINT64_C(8000000000) // a batch that the database keeps refusing is busy
 #define RETRY_COUNT_MAX  100
 #define RECONNECT_NS_MIN 20000000
+#define BATCH_COMMANDS_MAX 4000 // of a shard; each may make two records
 #define AWAY_NS          UINT64_C(3000000000) // a shard that cannot be reached for so long is away
 
 // A node that is stopped or cut off gives up turn and locks within five seconds: its session waits
@@ -558,6 +559,23 @@ static void run_batch(struct books *books, struct inbox_node *first) {
     }
 }
 
+// Of a shard no batch has more records than it has numbers of a millisecond, unless one round has.
+// Cuts off what comes in a batch of its own.
+static struct inbox_node *cut_batch(const struct books *books, struct inbox_node *first) {
+    uint64_t commands = 0;
+    struct inbox_node *last = first;
+    for (; last != NULL && books->engine.is_shard; last = last->next) {
+        commands += round_of(last)->command_count;
+        if (last->next == NULL ||
+            commands + round_of(last->next)->command_count <= BATCH_COMMANDS_MAX)
+            continue;
+        struct inbox_node *rest = last->next;
+        last->next = NULL;
+        return rest;
+    }
+    return NULL;
+}
+
 void *writer_of_postgres(void *context) {
     struct books *books = context;
     for (;;) {
@@ -565,6 +583,10 @@ void *writer_of_postgres(void *context) {
         struct inbox_node *first = inbox_take_all(&books->inbox, stopping ? 0 : IDLE_WAIT_NS);
         if (first == NULL && stopping)
             return NULL;
-        run_batch(books, first);
+        do {
+            struct inbox_node *rest = cut_batch(books, first);
+            run_batch(books, first);
+            first = rest;
+        } while (first != NULL);
     }
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Numbers of records: rounds of two shards never have one in common, however much they do in a
+// millisecond, as long as no round has more records than its shard has numbers of one.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/postgres/number.h"
+
+#define ROUNDS 400
+#define MS     UINT64_C(1700000000000)
+
+static bool is_own(uint64_t number, uint32_t shard) {
+    return (number >> NUMBER_SHARD_SHIFT) % 16 == shard;
+}
+
+static void rounds_keep_to_the_numbers_of_their_shard(void **state) {
+    (void)state;
+    for (uint32_t shard = 0; shard < 16; shard++) {
+        uint64_t last = 0, ms = MS, random = shard + 1;
+        for (int i = 0; i < ROUNDS; i++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            uint64_t count = 1 + (random >> 33) % NUMBER_SHARD_COUNT;
+            uint64_t first = number_of_round(last, ms, shard, count);
+            assert_true(first > last && first >= number_of_time(ms));
+            assert_true(is_own(first, shard) && is_own(first + count - 1, shard));
+            last = first + count - 1;
+            ms += i % 3; // many rounds in a millisecond
+        }
+    }
+}
+
+static void a_round_goes_on_in_its_millisecond_while_there_is_room(void **state) {
+    (void)state;
+    uint64_t own = number_of_time(MS) + 3 * NUMBER_SHARD_COUNT;
+    assert_int_equal(number_of_round(0, MS, 3, 1), own);
+    assert_int_equal(number_of_round(own + 9, MS, 3, 100), own + 10);
+    assert_int_equal(number_of_round(own + 9, MS, 3, NUMBER_SHARD_COUNT - 10), own + 10);
+    uint64_t next = number_of_time(MS + 1) + 3 * NUMBER_SHARD_COUNT;
+    assert_int_equal(number_of_round(own + 9, MS, 3, NUMBER_SHARD_COUNT - 9), next);
+    assert_int_equal(number_of_round(own + 9, MS + 1, 3, NUMBER_SHARD_COUNT), next);
+}
+
+static void what_was_made_before_is_behind_it(void **state) {
+    (void)state;
+    // Another shard's numbers, of a round that had too many; and clocks that went back.
+    uint64_t beyond = number_of_time(MS) + 5 * NUMBER_SHARD_COUNT + 17;
+    assert_int_equal(number_of_round(beyond, MS, 4, 1),
+                     number_of_time(MS + 1) + 4 * NUMBER_SHARD_COUNT);
+    assert_int_equal(number_of_round(beyond, MS - 50, 6, 1),
+                     number_of_time(MS) + 6 * NUMBER_SHARD_COUNT);
+    // A round that does not fit begins where its shard's numbers do.
+    assert_int_equal(number_of_round(beyond, MS, 4, 3 * NUMBER_SHARD_COUNT),
+                     number_of_time(MS + 1) + 4 * NUMBER_SHARD_COUNT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rounds_keep_to_the_numbers_of_their_shard),
+        cmocka_unit_test(a_round_goes_on_in_its_millisecond_while_there_is_room),
+        cmocka_unit_test(what_was_made_before_is_behind_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
