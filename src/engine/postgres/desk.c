@@ -46,6 +46,7 @@ void desk_clear(struct desk *desk) {
     desk->sealing.added.count = 0;
     column_begin(&desk->sealing.destroyed, false);
     desk->rules_record = 0;
+    desk_rules_forget(desk);
     desk->purchases.count = desk->due.count = desk->due_reviews.count = desk->records.count = 0;
     for (uint32_t i = 0; i < desk->cursors.count; i++) {
         const struct cursor_row *row = desk->cursors.items[i];

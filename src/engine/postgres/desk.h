@@ -248,6 +248,7 @@ struct desk {
     pthread_mutex_t rules_lock;
     struct rule_set rules;
     uint64_t rule_hits[RULES_MAX]; // each atomic; since it came
+    uint64_t rule_hits_now[RULES_MAX]; // of the batch at hand, which may be decided once more
     uint64_t rules_record;         // of a set that this batch adds; 0: none
     bool rules_failed;             // see struct engine
     struct verdict verdict;        // of the command that is being decided
@@ -552,6 +553,8 @@ bool desk_rules_are_in_force(const struct desk *desk, const struct command *comm
 // Another set is in force.
 void desk_rules_set(struct desk *desk, const struct rule_set *set);
 void desk_rules_count(struct desk *desk);
+void desk_rules_forget(struct desk *desk); // of a batch that comes to nothing, or comes again
+void desk_rules_keep(struct desk *desk);   // it is committed
 // Thread: any.
 void desk_rules_stats(struct desk *desk, struct engine_stats *ret_stats);
 

@@ -16,6 +16,7 @@ void desk_rules_set(struct desk *desk, const struct rule_set *set) {
     desk->rules = *set;
     for (uint32_t i = 0; i < RULES_MAX; i++)
         __atomic_store_n(&desk->rule_hits[i], 0, __ATOMIC_RELAXED);
+    desk_rules_forget(desk);
     CHECK(pthread_mutex_unlock(&desk->rules_lock) == 0);
 }
 
@@ -23,10 +24,19 @@ void desk_rules_count(struct desk *desk) {
     if (desk->rules.count == 0)
         return;
     uint64_t hits = desk->verdict.hits | desk->verdict.shadows;
-    for (; hits != 0; hits &= hits - 1) {
-        uint64_t *counter = &desk->rule_hits[__builtin_ctzll(hits)];
-        __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-    }
+    for (; hits != 0; hits &= hits - 1)
+        desk->rule_hits_now[__builtin_ctzll(hits)]++;
+}
+
+void desk_rules_forget(struct desk *desk) {
+    memset(desk->rule_hits_now, 0, sizeof(desk->rule_hits_now));
+}
+
+void desk_rules_keep(struct desk *desk) {
+    for (uint32_t i = 0; i < desk->rules.count; i++)
+        __atomic_store_n(&desk->rule_hits[i], desk->rule_hits[i] + desk->rule_hits_now[i],
+                         __ATOMIC_RELAXED);
+    desk_rules_forget(desk);
 }
 
 void desk_rules_stats(struct desk *desk, struct engine_stats *ret_stats) {

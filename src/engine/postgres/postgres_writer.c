@@ -317,6 +317,7 @@ static enum link_result try_once(struct books *books, struct batch *batch) {
     if (result == LINK_OK) {
         desk_arrivals_settle(desk);
         desk_known_keep(desk);
+        desk_rules_keep(desk);
         desk_clean_note(desk);
         if (desk->ahead.is_on)
             count(&books->stats.ahead);
