@@ -155,6 +155,11 @@ def findings(report):
                   events_topic="florin.findings")
     world.deposit(90210)
     other = world.open("bob", "customer")
+
+    def told_of(word):
+        return CLUSTER.read("florin.findings", lambda records: any(
+            word in record.value for record in records), 60.0)
+
     with world.server.client(world.server.key("service")["secret"]) as service, \
             world.server.client(world.key) as admin:
         def pay(amount):
@@ -168,6 +173,7 @@ def findings(report):
         done += [admin.post(f"/v1/anomalies/{approved}/approve", {"comment": "hers"}).status,
                  admin.post(f"/v1/anomalies/{rejected}/reject", {}).status]
         report.equal("findings: decided", done, [200, 200, 200])
+        told_of(b"anomaly.rejected")  # what is damaged is told to nobody
         damage_of_engine(world.server)
         full = admin.get("/check-integrity?depth=full")
         report.equal("findings: the books differ", full["consistent"], False, full)
@@ -178,9 +184,7 @@ def findings(report):
         report.equal("findings: until somebody decides",
                      admin.post("/check-integrity/resume", {})["status"], "resumed")
 
-    def enough(records):
-        return any(b"payments_resumed" in record.value for record in records)
-    records = CLUSTER.read("florin.findings", enough, 60.0)
+    records = told_of(b"payments_resumed")
     events = [json.loads(record.value) for record in records]
     with open(os.path.join(TESTS, "..", "docs", "schemas", "event.json"), encoding="utf-8") as file:
         wanted = json.load(file)
