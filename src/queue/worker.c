@@ -236,8 +236,10 @@ static bool join_group(struct worker *worker) {
 }
 
 static void settle_all(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->reader.partitions; i++)
+    for (uint32_t i = 0; i < worker->reader.partitions; i++) {
         worker_settle(worker, i);
+        worker_look_at_settled(worker, i);
+    }
     worker->settled_ns = clock_monotonic_ns();
 }
 

@@ -358,6 +358,27 @@ void worker_settle(struct worker *worker, uint32_t partition) {
     own->settled = own->consumed;
 }
 
+// Where nothing is moved, nothing is refused that would tell of a reset. All slots of a partition
+// are reset at once, so one of them tells.
+void worker_look_at_settled(struct worker *worker, uint32_t partition) {
+    const struct worker_partition *own = &worker->partitions[partition];
+    if (!own->ours || own->stopped || own->fenced_ns != 0 || own->consumed > own->settled)
+        return;
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        const struct cursor *mine = &worker->slots[slot].cursor;
+        struct cursor_wish wish = {
+            .cursor = {.kind = (uint8_t)worker->places, .slot = (uint16_t)slot}};
+        struct cursor now;
+        if (worker->slots[slot].partition != partition || worker->slots[slot].waits ||
+            mine->epoch == 0)
+            continue;
+        if (engine_wait_cursor(&worker->wait, COMMAND_READ_CURSOR, &wish, &now) == STATUS_ok &&
+            (now.epoch != mine->epoch || now.next != mine->next))
+            worker_fenced(worker, slot);
+        return;
+    }
+}
+
 void worker_revoked(void *context, const int32_t *partitions, uint32_t count, bool lost) {
     struct worker *worker = context;
     for (uint32_t i = 0; i < count; i++) {

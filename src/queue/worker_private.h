@@ -134,6 +134,8 @@ bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high,
 void worker_fenced(struct worker *worker, uint32_t slot);
 // Moves slots that had no command lately behind what their partition has seen.
 void worker_settle(struct worker *worker, uint32_t partition);
+// Of a partition all of whose slots are there already: whether somebody has moved them.
+void worker_look_at_settled(struct worker *worker, uint32_t partition);
 
 // worker_group.c
 // Of a worker without partitions: makes the group share out what it left to nobody. Of all: stops
