@@ -468,7 +468,7 @@ def lost_rights(report, world, cluster):
 def ten_thousand(report, world, cluster):
     """The largest batch that there is, of as many bytes as a request may have, finds room in the
     queue, however many threads share the memory; what is larger is told how much may be sent."""
-    shop = world(http_threads=64)
+    shop = world(http_threads=64, request_deadline_ms=60000)
     ready(shop)
     ann, bob = shop.open("ann", money=100_000), shop.open("bob")
     one = transfer(ann, bob, 1, metadata={name: name * 460 for name in "abc"})
