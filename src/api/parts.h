@@ -470,8 +470,8 @@ void queueing_free_all(struct api_loop *loop);
 // Whether the queue is wanted, and takes records of that version.
 bool queueing_takes(const struct asking *asking, uint32_t version, bool is_urgent);
 // False: the queue takes nothing now, and he is to go without it. `ret_answered`: he has been
-// answered instead.
-bool queueing_is_up(struct asking *asking, bool *ret_answered);
+// answered instead, and the call is released.
+bool queueing_is_up(struct asking *asking, struct call *call, bool *ret_answered);
 // A key for what came without; in `arena`.
 struct slice queueing_make_key(struct arena *arena);
 // Without its value and whom it tells.

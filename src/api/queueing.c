@@ -385,7 +385,7 @@ bool queueing_wants(const struct asking *asking, const struct call *call) {
     return queueing_takes(asking, wire_queue_version(asking->operation), is_urgent);
 }
 
-bool queueing_is_up(struct asking *asking, bool *ret_answered) {
+bool queueing_is_up(struct asking *asking, struct call *call, bool *ret_answered) {
     const struct api_options *options = &asking->loop->api->options;
     *ret_answered = false;
     if (queue_is_up(options->queue))
@@ -397,6 +397,7 @@ bool queueing_is_up(struct asking *asking, bool *ret_answered) {
         else if (!queue_keeps(options->queue))
             why = "The topic of the queue might lose commands: the log says why.";
         answers_refuse(asking, STATUS_busy, why);
+        calls_release(asking->loop, call);
         *ret_answered = true;
     }
     return false;
@@ -470,13 +471,9 @@ void queueing_send(struct asking *asking, struct call *call, struct slice key) {
 }
 
 bool queueing_request(struct asking *asking, struct call *call) {
-    struct api_loop *loop = asking->loop;
     bool answered;
-    if (!queueing_is_up(asking, &answered)) {
-        if (answered)
-            calls_release(loop, call);
+    if (!queueing_is_up(asking, call, &answered))
         return answered;
-    }
     struct slice key = asking->headers.wire.idempotency_key;
     if (!call->command.has_key) { // so that a second delivery of its record changes nothing
         key = queueing_make_key(&call->arena);

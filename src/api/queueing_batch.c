@@ -218,11 +218,8 @@ void queueing_whole_answer(struct api_loop *loop, struct call *call) {
 bool queueing_batch_request(struct asking *asking, struct call *call, struct wire_batch *wire) {
     struct api_loop *loop = asking->loop;
     bool answered;
-    if (!queueing_is_up(asking, &answered)) {
-        if (answered)
-            calls_release(loop, call);
+    if (!queueing_is_up(asking, call, &answered))
         return answered;
-    }
     if (!rounds_reserve(loop, call, 2 * (uint64_t)wire->count)) { // what asks, and what was asked
         calls_release(loop, call);
         answers_refuse(asking, STATUS_busy, NULL);
