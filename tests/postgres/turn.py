@@ -2,6 +2,7 @@
 """The writer's turn and what gets into its way: foreign locks, lines that fall silent, commits that
 are not what they seem, a pooler, and nodes without a turn."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -272,14 +273,26 @@ def missing_rows(report, binary, cluster):
             report.check("the books are right", problem is None, problem)
 
 
-def moved_rows(report, binary, cluster):
-    """Nodes look for rows where they lay last. Rows that somebody else has written anew, or another
-    node has changed, are found all the same, and a payment is still done once."""
+@contextlib.contextmanager
+def two_nodes(report, binary, cluster):
+    """Two nodes and their one database, whose books are right in the end."""
     with florin.serving(florin=binary) as server:
         database = cluster.database_for(server.data)
         other = florin.Server(florin=binary)
         cluster.databases[other.data] = database
         other.start()
+        yield server, other, database
+        with server.client(timeout=60.0) as client:
+            problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
+        report.check("the books are right", problem is None, problem)
+        report.equal("exit status", other.stop(), 0, other.log()[-500:])
+        other.discard()
+
+
+def moved_rows(report, binary, cluster):
+    """Nodes look for rows where they lay last. Rows that somebody else has written anew, or another
+    node has changed, are found all the same, and a payment is still done once."""
+    with two_nodes(report, binary, cluster) as (server, other, database):
         with server.client(timeout=30.0) as client, \
                 Client(other.port, server.admin_secret, 30.0) as second:
             anna, berta = Shop.open(client, "anna"), Shop.open(client, "berta")
@@ -301,10 +314,6 @@ def moved_rows(report, binary, cluster):
                     *pay).status, 201)
             report.equal("each once", client.get(f"/v1/wallets/{berta}")["balance"],
                          1 + len(moves) + 10)
-            problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
-            report.check("the books are right", problem is None, problem)
-        report.equal("exit status", other.stop(), 0)
-        other.discard()
 
 
 WALLETS_KNOWN = 8000  # with fewer ones every wallet is read in full
@@ -313,10 +322,7 @@ WALLETS_KNOWN = 8000  # with fewer ones every wallet is read in full
 def said_again(report, binary, cluster):
     """A change of a wallet that changes nothing is recorded all the same, and another node, which
     knows the wallet from before, goes on from that record."""
-    with florin.serving(florin=binary) as server:
-        database = cluster.database_for(server.data)
-        other = florin.Server(florin=binary)
-        cluster.databases[other.data] = database
+    with two_nodes(report, binary, cluster) as (server, other, database):
         with server.client(timeout=60.0) as client:
             for begin in range(0, WALLETS_KNOWN, 1000):
                 made = client.post("/v1/batches", {"operations": [
@@ -324,9 +330,9 @@ def said_again(report, binary, cluster):
                     for number in range(begin, begin + 1000)]})
                 report.equal("wallets", made.status, 200)
         cluster.sql("VACUUM ANALYZE", database)
-        server.stop()
-        server.start()
-        other.start()
+        for node in (server, other):  # how many there are is asked at the start
+            node.stop()
+            node.start()
         with server.client(timeout=60.0) as client, \
                 Client(other.port, server.admin_secret, 60.0) as second:
             anna, berta = Shop.open(client, "anna"), Shop.open(client, "berta")
@@ -339,10 +345,6 @@ def said_again(report, binary, cluster):
                     report.equal("said again", (said.status, said["version"]), (200, 2 + number))
                 paid = second.post("/v1/transfers", {"from": anna, "to": berta, "amount": 1})
                 report.equal("paid", paid.status, 201, paid)
-            problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
-            report.check("the books are right", problem is None, problem)
-        report.equal("exit status", other.stop(), 0, other.log()[-500:])
-        other.discard()
 
 
 STANDING = ("SELECT (SELECT count(*) FROM florin.records), (SELECT sum(version) FROM "

@@ -13,7 +13,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
 import shards  # noqa: E402
-from atomic import (add_up, balances, batch, body_of, ends, killed, move,  # noqa: E402
+from atomic import (balances, batch, body_of, ends, killed, move,  # noqa: E402
                     on_the_third, ready, shown, transfer)
 from client import Unreachable  # noqa: E402
 from legs import STEPS, WAIT_S, Work, kill, patiently, stop  # noqa: E402
@@ -389,13 +389,6 @@ def banked(_, world):
         again_ = world.deposit(world.client, there, bank, 2)
         report.equal(f"{bank} is booked for ever", again_.code, "duplicate_bank_transaction",
                      again_)
-    add_up(None, world)
-    for server in (world.node, world.other):
-        report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-    verified = world.node.verify()
-    report.equal("all shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
-    world.node.start()
-    world.other.start()
 
 
 def beside(_, world):
@@ -443,5 +436,5 @@ ends(WORLD)
 THREE = ready(report, BINARY, 3)
 killed(THREE, Mixed, on_the_third((0, 1, 4)), words_more=" on the third")
 report.run("banked", banked, THREE)
-ends(THREE)
+ends(THREE)  # where each bank's id of these books leads is looked at
 report.finish()
