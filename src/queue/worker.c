@@ -23,7 +23,7 @@
 #define RETRY_NS     UINT64_C(1000000000)
 #define ENDS_NS      UINT64_C(2000000000)
 #define ENDS_WAIT_MS 500
-#define SETTLE_NS    UINT64_C(30000000000) // idle slots are moved along this often
+#define SETTLE_NS    UINT64_C(30000000000) // idle slots are moved along, or looked at, this often
 
 bool worker_is_stopping(const struct worker *worker) {
     return signal_gate_sequence(&worker->stop) != 0;
