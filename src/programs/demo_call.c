@@ -106,6 +106,27 @@ static bool call_is_allowed(struct demo *demo, const struct client_answer *answe
     return false;
 }
 
+// Rules and approvals may leave a payment to somebody, or refuse it. The demo knows what is in its
+// wallets only where none does, so it says so once instead of calling all that follows wrong.
+static bool call_is_decided(struct demo *demo, const struct client_answer *answer,
+                            struct json_value document) {
+    struct slice code = client_json_text(document, "code");
+    if (answer->http != 202 && !slice_equal(code, SLICE("held_for_review")) &&
+        !slice_equal(code, SLICE("refused_by_rule")))
+        return true;
+    struct slice id = client_json_text(document, "id");
+    client_progress_end(&demo->progress);
+    fprintf(stderr,
+            "The server's rules or approvals keep payments of the demo back (%d %.*s). It plays a "
+            "day in which nothing has to be decided: run it on a server whose rules flag only, "
+            "and without approvals.\n",
+            answer->http, (int)(id.size != 0 ? id.size : code.size),
+            (const char *)(id.size != 0 ? id.bytes : code.bytes));
+    demo->is_over = true;
+    demo->over_exit = CLIENT_EXIT_REFUSED;
+    return false;
+}
+
 static bool call_judge(struct demo *demo, const struct demo_call *call, const char *path,
                        const struct client_answer *answer, struct json_value document) {
     bool succeeded = answer->http >= 200 && answer->http < 300;
@@ -163,7 +184,8 @@ bool demo_call(struct demo *demo, const struct demo_call *call, struct json_valu
         demo_differs(demo, "%s: the answer is no JSON: %s", path, why);
         return false;
     }
-    if (!call_judge(demo, call, path, &answer, document))
+    if (!call_is_decided(demo, &answer, document) ||
+        !call_judge(demo, call, path, &answer, document))
         return false;
     *ret_answer = document;
     return true;

@@ -3,6 +3,7 @@
 """`florin demo`: a right server passes it, day after day and with the same seed alike; a ledger
 that is wrong in one way does not."""
 
+import json
 import os
 import re
 import subprocess
@@ -69,6 +70,22 @@ def test_not_allowed(report, server):
     report.check("nobody there", done.returncode == 3 and "running" in done.stderr, done.stderr)
 
 
+def test_kept_back(report):
+    """Where somebody has to decide about payments, a day is not played to its end."""
+    def rules(action):
+        path = os.path.join(folder(), "rules.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"rules": [{"name": "large", "action": action, "score": 90,
+                                  "currencies": ["USD"], "when": {"amount": 4000}}]}, file)
+        return {"rules": {"file": path}}
+    for config in (rules("hold"), rules("refuse"), {"approvals": {"above": {"USD": 4000}}}):
+        with serving(config=config) as server:
+            done = play(server, "--customers", "20")
+            report.equal(f"ended: {config}", done.returncode, 1, done.stdout + done.stderr)
+            report.check(f"and says why: {config}", "keep payments of the demo back" in done.stderr
+                         and "not as expected" not in done.stderr, done.stdout + done.stderr)
+
+
 def naive_server(bug, data, port):
     process = subprocess.Popen(
         [sys.executable, NAIVE, "serve", "--data", data, "--listen", f"127.0.0.1:{port}"],
@@ -108,6 +125,7 @@ def play_all(report):
         for test in (test_days, test_after_a_restart, test_not_allowed):
             report.run(test.__name__, test, server)
         report.equal("the server's log is clean", server.trouble(), [])
+    report.run("test_kept_back", test_kept_back)
     for bug in ("",) + BUGS:
         report.run(f"test_wrong_ledger {bug}", test_wrong_ledger, bug)
 
