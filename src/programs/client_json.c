@@ -2,6 +2,8 @@
 // Members are found by walking: answers have a dozen of them.
 #include "programs/client_json.h"
 
+#include <string.h>
+
 static bool find_member(struct json_value object, struct slice wanted,
                         struct json_value *ret_value) {
     if (json_kind(object) != JSON_OBJECT)
@@ -48,4 +50,9 @@ bool client_json_bool(struct json_value value, const char *path, bool otherwise)
     if (!client_json_find(value, path, &found) || json_kind(found) != JSON_BOOL)
         return otherwise;
     return json_bool(found);
+}
+
+bool client_json_is_kept(struct json_value answer) {
+    struct slice id = client_json_text(answer, "id");
+    return id.size > 4 && (memcmp(id.bytes, "anm_", 4) == 0 || memcmp(id.bytes, "apr_", 4) == 0);
 }

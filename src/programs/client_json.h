@@ -16,3 +16,6 @@ bool client_json_find(struct json_value value, const char *path, struct json_val
 struct slice client_json_text(struct json_value value, const char *path);
 int64_t client_json_integer(struct json_value value, const char *path, int64_t otherwise);
 bool client_json_bool(struct json_value value, const char *path, bool otherwise);
+// Whether it is what stands in place of the thing that was asked for while somebody has to decide:
+// an anomaly, or an approval.
+bool client_json_is_kept(struct json_value answer);

@@ -52,6 +52,23 @@ static bool take_cursor(struct slice body, struct buffer *ret_cursor) {
     return is_more;
 }
 
+// A rule or the need of an approval has kept it back: no success, and no refusal either.
+static void tell_kept(struct slice body) {
+    struct json_parser *parser = json_open();
+    struct json_value document;
+    const char *why;
+    if (json_parse(parser, body, &document, &why) && client_json_is_kept(document) &&
+        slice_equal(client_json_text(document, "status"), SLICE("pending"))) {
+        struct slice id = client_json_text(document, "id");
+        const char *verb = id.bytes[1] == 'n' ? "anomalies" : "approval";
+        fprintf(stderr,
+                "Nothing has moved yet: somebody else has to decide. Why, and what becomes of it:\n"
+                "  florin %s show %.*s\n",
+                verb, (int)id.size, (const char *)id.bytes);
+    }
+    json_close(parser);
+}
+
 static enum client_exit show_answer(const struct client_arguments *arguments,
                                     const struct client_view *view,
                                     const struct client_answer *answer) {
@@ -65,6 +82,8 @@ static enum client_exit show_answer(const struct client_arguments *arguments,
     if (!arguments->json) {
         if (answer->replayed)
             fprintf(stderr, "This was done before under the same key; nothing was done now.\n");
+        if (answer->http == 202)
+            tell_kept(answer->body);
         return client_print_answer(view, answer->body);
     }
     if (view->verb->shape != CLIENT_SHOW_INTEGRITY)

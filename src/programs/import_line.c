@@ -85,7 +85,7 @@ static enum import_line_result look_at_reference(struct import_lines *lines, str
     switch (import_names_state(lines->names, number)) {
     case IMPORT_NAME_WAITING: return IMPORT_LINE_NOT_YET;
     case IMPORT_NAME_REFUSED:
-        return refuse_name(lines, name, " was not made: its line was refused",
+        return refuse_name(lines, name, " was not made: its line was refused or kept",
                            import_names_line(lines->names, number));
     default: return IMPORT_LINE_ADDED;
     }

@@ -152,7 +152,8 @@ void import_report_finish(struct import_report *report, uint64_t took_ms) {
     print_shown(report);
     struct buffer out = {0};
     // Lines that were read and not sent any more, because of an interruption, do not count.
-    uint64_t answered = report->done_count + report->replayed_count + report->refused_count;
+    uint64_t answered = report->done_count + report->replayed_count + report->kept_count +
+                        report->refused_count;
     client_text_add_count(&out, answered);
     BUFFER_ADD(&out, " lines: ");
     client_text_add_count(&out, report->done_count);
@@ -160,6 +161,10 @@ void import_report_finish(struct import_report *report, uint64_t took_ms) {
     if (report->replayed_count > 0) {
         client_text_add_count(&out, report->replayed_count);
         BUFFER_ADD(&out, " had been done before, ");
+    }
+    if (report->kept_count > 0) {
+        client_text_add_count(&out, report->kept_count);
+        BUFFER_ADD(&out, " kept for somebody to decide, ");
     }
     client_text_add_count(&out, report->refused_count);
     BUFFER_ADD(&out, " refused");

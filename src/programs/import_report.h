@@ -20,6 +20,7 @@ struct import_report {
     uint64_t line_count;     // read, blank ones left out
     uint64_t done_count;     // took effect now
     uint64_t replayed_count; // had taken effect before, under the same key
+    uint64_t kept_count;     // wait for somebody to decide: held by a rule, or to be approved
     uint64_t refused_count;
     struct buffer path; // of the file of refused lines, zero-terminated
     FILE *file;         // owned; NULL until the first refusal, or when it cannot be made

@@ -127,6 +127,10 @@ static void tell_importing(struct job *job) {
     struct buffer text = {0};
     client_text_add_count(&text, job->report.line_count);
     BUFFER_ADD(&text, " lines, ");
+    if (job->report.kept_count > 0) {
+        client_text_add_count(&text, job->report.kept_count);
+        BUFFER_ADD(&text, " kept, ");
+    }
     client_text_add_count(&text, job->report.refused_count);
     BUFFER_ADD(&text, " refused, ");
     client_text_add_count(&text, ms == 0 ? 0 : job->report.line_count * 1000 / ms);

@@ -35,7 +35,9 @@ static void refuse_for_name(struct import_sender *sender, const struct import_ba
                             const struct import_operation *operation, uint32_t name) {
     struct buffer detail = {0};
     struct buffer copy = {0};
-    buffer_add_format(&detail, "It names what line %llu was to make, and that line was refused.",
+    buffer_add_format(&detail,
+                      "It names what line %llu was to make, and that line was refused, or waits "
+                      "for somebody to decide.",
                       (unsigned long long)import_names_line(sender->names, name));
     import_report_refuse(sender->report, operation->line, SLICE("unknown_name"),
                          buffer_slice(&detail), operation_json(batch, operation, &copy), true);
@@ -108,27 +110,63 @@ static bool read_results(struct import_sender *sender, struct slice body,
     return true;
 }
 
+static void take_refused(struct import_sender *sender, const struct import_batch *batch,
+                         const struct import_operation *operation, struct slice code,
+                         struct slice detail) {
+    struct buffer copy = {0};
+    import_report_refuse(sender->report, operation->line, code, detail,
+                         operation_json(batch, operation, &copy), true);
+    buffer_done(&copy);
+    if (operation->name != IMPORT_NO_NAME)
+        import_names_set_refused(sender->names, operation->name);
+}
+
+// What somebody has to decide, a rule's finding or an approval, answers with its id and where it
+// stands; once it was approved, with what it made.
+static bool take_kept(struct import_sender *sender, const struct import_batch *batch,
+                      const struct import_operation *operation, struct json_value item,
+                      struct slice *ret_made) {
+    struct slice status = client_json_text(item, "status");
+    if (slice_equal(status, SLICE("pending"))) {
+        sender->report->kept_count++;
+        if (operation->name != IMPORT_NO_NAME)
+            import_names_set_refused(sender->names, operation->name);
+        return true;
+    }
+    static const char *const made[] = {"withdrawal", "hold", "transaction"};
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        *ret_made = client_json_text(item, made[i]);
+        if (ret_made->size != 0)
+            return false;
+    }
+    struct slice refusal = client_json_text(item, "refusal");
+    struct buffer detail = {0};
+    BUFFER_ADD(&detail, "It waited for somebody to decide, and nothing came of it: ");
+    buffer_add_slice(&detail, client_json_text(item, "id"));
+    BUFFER_ADD(&detail, " tells more.");
+    take_refused(sender, batch, operation, refusal.size != 0 ? refusal : status,
+                 buffer_slice(&detail));
+    buffer_done(&detail);
+    return true;
+}
+
 static void take_result(struct import_sender *sender, const struct import_batch *batch,
                         const struct import_operation *operation, struct json_value item,
                         bool is_first_try) {
-    struct slice code = client_json_text(item, "code");
+    struct slice code = client_json_text(item, "code"), id = client_json_text(item, "id");
     if (code.size != 0) {
-        struct buffer copy = {0};
-        import_report_refuse(sender->report, operation->line, code,
-                             client_json_text(item, "detail"),
-                             operation_json(batch, operation, &copy), true);
-        buffer_done(&copy);
-        if (operation->name != IMPORT_NO_NAME)
-            import_names_set_refused(sender->names, operation->name);
+        take_refused(sender, batch, operation, code, client_json_text(item, "detail"));
         return;
     }
+    if (client_json_is_kept(item) && take_kept(sender, batch, operation, item, &id))
+        return;
     // After a lost answer a replay is this import's own doing.
     if (is_first_try && client_json_bool(item, "replayed", false))
         sender->report->replayed_count++;
     else
         sender->report->done_count++;
     if (operation->name != IMPORT_NO_NAME &&
-        !import_names_set_made(sender->names, operation->name, client_json_text(item, "id")))
+        !import_names_set_made(sender->names, operation->name, id))
         import_names_set_refused(sender->names, operation->name); // an answer without an id
 }
 

@@ -5,6 +5,7 @@ programs see, where address and key come from, and what the shell is told."""
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -268,6 +269,29 @@ def test_check_integrity(report, server, shell):
     report.equal("for programs", shell.json("check-integrity")["consistent"], True)
 
 
+def test_kept(report):
+    """What somebody has to decide is told as such, with the command that shows it."""
+    path = os.path.join(folder(), "rules.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"rules": [{"name": "large", "action": "hold", "score": 90,
+                              "currencies": ["USD"], "when": {"amount": 4000}}]}, file)
+    config = {"rules": {"file": path}, "approvals": {"above": {"USD": 5000}}}
+    with serving(config=config) as server:
+        shell = Shell(server)
+        payer, payee = shell.funded("payer", 5000), shell.wallet("payee")
+        shell.json("deposit", payer, 5000, "kept-2")
+        for amount, verb, prefix in ((4000, "anomalies", "anm_"), (5001, "approval", "apr_")):
+            done = shell("transfer", payer, payee, amount)
+            report.equal(f"{verb}: no refusal", done.returncode, OK, done.stderr)
+            asked = re.search(rf"florin ({verb}) (show) ({prefix}\w+)", done.stderr)
+            report.check(f"{verb}: nothing has moved", "Nothing has moved yet" in done.stderr
+                         and asked, done.stdout + done.stderr)
+            report.equal(f"{verb}: what it says works", shell(*asked.groups()).returncode, OK)
+        programs = shell("transfer", payer, payee, 4000, "--json")
+        report.equal("programs read it from the answer",
+                     (programs.stderr, json.loads(programs.stdout)["status"]), ("", "pending"))
+
+
 def play_server(answer):
     """A port where something answers with those bytes to whatever comes first, and closes."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -338,6 +362,7 @@ def play_all(report):
                      test_where_keys_come_from):
             report.run(test.__name__, test, server, shell)
         report.equal("the server's log is clean", server.trouble(), [])
+    report.run("test_kept", test_kept)
     report.run("test_no_answer", test_no_answer)
 
 
