@@ -4,8 +4,10 @@
 -- that has an entry, whether it still stands; and beside a transaction that stays open, a leg in
 -- doubt or somebody's psql, none of them goes. For fifty wallets that take all payments these were
 -- ten thousand pages in each round, after four hundred of them; without a unique index it is as
--- many as before. That no two wallets have the same number was never that index's to tell: it is
--- the number of the record that opened it, and records have theirs once.
+-- many as before. No two wallets have the same number, which is that of the record that opened it:
+-- of a shard's own those are unique, and of what is opened from another one legs_open_once tells.
+-- Whoever opens a wallet looks whether its number is free, and `florin verify` whether one is there
+-- twice. Movers delete what is there before they write it.
 -- serves: 49
 COMMENT ON TABLE wallets IS
     'Wallets as they are now. No index holds what payments change, and none is unique: see 0095.';

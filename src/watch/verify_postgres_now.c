@@ -236,6 +236,9 @@ void verify_meet_now(struct examination *examination) {
                      "SELECT record FROM (SELECT record, record - lag(record) OVER "
                      "(PARTITION BY key ORDER BY record) AS gap FROM idempotency) k "
                      "WHERE gap < 7 * 86400000::bigint << 17") &&
+           // No index says that there are none.
+           meet_none(examination, "a wallet is there",
+                     "SELECT number FROM wallets GROUP BY slot, number HAVING count(*) > 1") &&
            meet_all(examination, "wallets",
                     "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "
                     "status::bigint, (kind + 16 * tier)::bigint, transaction_count, last "

@@ -125,6 +125,9 @@ EDITS = {
     "a tier": "UPDATE wallets SET tier = 1",
     "a frozen wallet": "UPDATE wallets SET status = 1",
     "no wallet": "DELETE FROM wallets WHERE owner = 'berta'",
+    "a wallet twice": "INSERT INTO wallets SELECT * FROM wallets WHERE owner = 'anna'",
+    "a wallet twice in place of another": "DELETE FROM wallets WHERE owner = 'berta'; INSERT INTO "
+                                          "wallets SELECT * FROM wallets WHERE owner = 'anna'",
     "a posting's amount": "UPDATE postings SET amount = amount + 1 WHERE amount > 0",
     "a posting's balance": "UPDATE postings SET balance = balance + 1 WHERE number = 2",
     "no posting": "DELETE FROM postings WHERE amount = 12",

@@ -196,6 +196,29 @@ def hot(_, world):
     held.end()
 
 
+def taken(_, world):
+    """No index keeps two wallets from the same number, so the statement that opens them does."""
+    world.sql(0, "SELECT public.pg_stat_statements_reset()")
+    number = world.sql(0, f"SELECT number FROM wallets WHERE slot = {shards.slot_of(world.near)}")
+    world.open(0)
+    opens = world.sql(0, "SELECT query FROM public.pg_stat_statements WHERE query LIKE "
+                         "'%INSERT INTO wallets SELECT%' AND query NOT LIKE '%pg_stat%'")
+
+    def open_with(number):
+        values = [shards.slot_of(world.near), number, 0, 0, 0, 0, 1, 0, 1] + 7 * [0] + [
+            "decode(repeat('00', 16), 'hex')", "'twice'::bytea", 0, 0, "NULL::bytea", 0]
+        given = ", ".join(f"ARRAY[{value}]" for value in values)
+        world.sql(0, f"PREPARE opens AS {opens}; BEGIN; EXECUTE opens({given}); ROLLBACK")
+
+    open_with(int(number) + 1)
+    try:
+        open_with(number)
+        report.fail("a number that is taken", "was given again")
+    except RuntimeError as error:
+        report.check("a number that is taken", "wrote 0 rows of wallets, but 1 were" in
+                     str(error), str(error))
+
+
 def ends(world):
     answer = world.client.get("/check-integrity?depth=full")
     report.equal("the books are right", answer.json["consistent"], True, answer)
@@ -208,5 +231,6 @@ WORLD = World()
 report.run("doubt", doubt, WORLD)
 report.run("forgotten", forgotten, WORLD)
 report.run("hot", hot, WORLD)
+report.run("taken", taken, WORLD)
 ends(WORLD)
 report.finish()

@@ -33,6 +33,9 @@ static const char newest[] = "SELECT coalesce(max(number), 0) FROM florin.migrat
 
 static const char one_at_a_time[] = "SELECT pg_try_advisory_lock(7886711)::int";
 
+static const char legs_prepared[] = "SELECT count(*) FROM pg_prepared_xacts WHERE "
+                                    "database = current_database() AND gid LIKE 'florin:%'";
+
 static const char prepare[] =
     "CREATE SCHEMA IF NOT EXISTS florin; "
     "CREATE TABLE IF NOT EXISTS florin.migrations (number integer PRIMARY KEY, name text NOT NULL, "
@@ -293,6 +296,24 @@ static bool take_turn(struct link *link) {
     return false;
 }
 
+static void say_why(struct link *link, char *ret_why, size_t why_bytes) {
+    char why[LINK_WHY_BYTES], prepared[16] = "";
+    bool is_locked = strcmp(link->state, "55P03") == 0;
+    (void)snprintf(why, sizeof(why), "%s", link->why);
+    if (strcmp(link->state, "42501") == 0)
+        (void)snprintf(ret_why, why_bytes,
+                       "The schema is not up to date, and this role may not change it (%s): run "
+                       "florin migrate with the role that owns it.",
+                       why);
+    else if (is_locked && link_ask(link, legs_prepared, prepared, sizeof(prepared)) == LINK_OK &&
+             number_of(prepared) != 0)
+        (void)snprintf(ret_why, why_bytes,
+                       "The schema cannot be made: payments between shards are in doubt, and "
+                       "their locks are in the way. A node, or florin shards prepare, ends them.");
+    else
+        (void)snprintf(ret_why, why_bytes, "The schema cannot be made: %s", why);
+}
+
 static enum status bring_up(struct link *link, uint32_t known, char *ret_why, size_t why_bytes,
                             uint32_t *ret_applied) {
     char text[LINK_WHY_BYTES] = "";
@@ -306,13 +327,7 @@ static enum status bring_up(struct link *link, uint32_t known, char *ret_why, si
             link_run_patiently(link, grants) == LINK_OK)
             return STATUS_ok;
     }
-    if (strcmp(link->state, "42501") == 0)
-        (void)snprintf(ret_why, why_bytes,
-                       "The schema is not up to date, and this role may not change it (%s): run "
-                       "florin migrate with the role that owns it.",
-                       link->why);
-    else
-        (void)snprintf(ret_why, why_bytes, "The schema cannot be made: %s", link->why);
+    say_why(link, ret_why, why_bytes);
     return STATUS_invalid_request;
 }
 

@@ -13,11 +13,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "engine/postgres/crossing.h"
-#include "engine/postgres/crossing_private.h"
 #include "engine/postgres/lineage.h"
 #include "engine/postgres/postgres.h"
-#include "engine/postgres/shard_lines.h"
+#include "engine/postgres/shard_finish.h"
 
 #define BIRTH_WAIT_NS UINT64_C(20000000000)
 #define STEPS_MAX     64
@@ -55,23 +53,29 @@ static enum status fail(struct birth *birth, uint32_t place, enum status status,
     return status;
 }
 
-static enum status connect(struct birth *birth, uint32_t place) {
-    uint32_t applied;
-    char why[256] = "", what[300];
-    enum status status = postgres_migrate(birth->places[place].url, why, sizeof(why), &applied);
-    if (status == STATUS_ok && shard_lines_ask(&birth->lines, place,
-                                               "SHOW max_prepared_transactions",
-                                               BIRTH_WAIT_NS) != LINK_OK) {
-        (void)snprintf(why, sizeof(why), "%s", shard_lines_why(&birth->lines, place));
-        status = STATUS_busy;
-    } else if (status == STATUS_ok && strcmp(birth->text, "0") == 0) {
-        (void)snprintf(why, sizeof(why),
-                       "max_prepared_transactions is 0 there: set it to 64 or more and start the "
-                       "server again");
-        status = STATUS_invalid_request;
-    }
+static enum status cannot_be_opened(struct birth *birth, uint32_t place, enum status status,
+                                    const char *why) {
+    char what[300];
     (void)snprintf(what, sizeof(what), "cannot be opened: %s", why);
-    return status == STATUS_ok ? STATUS_ok : fail(birth, place, status, what);
+    return fail(birth, place, status, what);
+}
+
+static enum status connect(struct birth *birth, uint32_t place) {
+    if (shard_lines_ask(&birth->lines, place, "SHOW max_prepared_transactions", BIRTH_WAIT_NS) !=
+        LINK_OK)
+        return cannot_be_opened(birth, place, STATUS_busy, shard_lines_why(&birth->lines, place));
+    if (strcmp(birth->text, "0") == 0)
+        return cannot_be_opened(birth, place, STATUS_invalid_request,
+                                "max_prepared_transactions is 0 there: set it to 64 or more and "
+                                "start the server again");
+    return STATUS_ok;
+}
+
+static enum status migrate(struct birth *birth, uint32_t place) {
+    uint32_t applied;
+    char why[256] = "";
+    enum status status = postgres_migrate(birth->places[place].url, why, sizeof(why), &applied);
+    return status == STATUS_ok ? STATUS_ok : cannot_be_opened(birth, place, status, why);
 }
 
 static enum status ask(struct birth *birth, uint32_t place, const char *query) {
@@ -229,52 +233,11 @@ static enum status judge_names(struct birth *birth, uint32_t member) {
 }
 
 // What somebody has prepared and no node has finished, for none was there: as it was decided.
-static enum status finish_leg(struct birth *birth, uint32_t place, const char *gid) {
-    struct buffer query = {0};
-    char finish[LEGS_GID_BYTES + 32];
-    const char *begin = strchr(gid, ':');
-    begin = begin == NULL ? NULL : strchr(begin + 1, ':');
-    const char *end = begin == NULL ? NULL : strchr(begin + 1, ':');
-    uint32_t decider = 0;
-    if (end == NULL || strlen(gid) >= LEGS_GID_BYTES)
-        return STATUS_ok;
-    while (decider < birth->count &&
-           !slice_equal(slice_of_text(birth->places[decider].name),
-                        slice_of(begin + 1, (size_t)(end - begin - 1))))
-        decider++;
-    if (decider == birth->count)
-        return STATUS_ok;
-    legs_decide_query(&query, gid);
-    enum status status = ask(birth, decider, (const char *)query.bytes);
-    buffer_done(&query);
-    (void)snprintf(finish, sizeof(finish), "%s PREPARED '%s'",
-                   birth->text[0] == 't' ? "COMMIT" : "ROLLBACK", gid);
-    if (status == STATUS_ok && ask(birth, place, finish) != STATUS_ok &&
-        !shard_lines_failed_with(&birth->lines, place, "42704")) // else somebody was faster
-        status = STATUS_busy;
-    return status;
-}
-
 static enum status finish_legs(struct birth *birth) {
-    enum status status = STATUS_ok;
-    for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++) {
-        char lines[TEXT_BYTES];
-        status = ask(birth, i,
-                     "SELECT coalesce(string_agg(gid, E'\\n'), '') FROM (SELECT gid FROM "
-                     "pg_prepared_xacts WHERE database = current_database() AND "
-                     "gid ~ '^[a-z0-9_:-]+$' AND gid LIKE 'florin:' || "
-                     "(SELECT encode(id, 'hex') FROM books) || ':%' LIMIT 50) p");
-        (void)snprintf(lines, sizeof(lines), "%s", birth->text);
-        char *rest = lines;
-        for (char *gid; status == STATUS_ok && *rest != '\0';) {
-            gid = rest;
-            rest = strchrnul(rest, '\n');
-            if (*rest != '\0')
-                *rest++ = '\0';
-            status = finish_leg(birth, i, gid);
-        }
-    }
-    return status;
+    uint32_t place = 0;
+    if (shard_finish_legs(&birth->lines, 0, BIRTH_WAIT_NS, &place) == LINK_OK)
+        return STATUS_ok;
+    return fail(birth, place, STATUS_busy, shard_lines_why(&birth->lines, place));
 }
 
 static bool any_is_nobodys(const struct birth *birth) {
@@ -353,6 +316,11 @@ enum status shards_prepare(const struct shard_place *places, uint32_t count, cha
     enum status status = STATUS_ok;
     for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
         status = connect(birth, i);
+    // What a leg keeps locked cannot be migrated, and no node is there yet that would finish it.
+    if (status == STATUS_ok)
+        shard_finish_left(&birth->lines, BIRTH_WAIT_NS);
+    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
+        status = migrate(birth, i);
     bool done = false;
     for (int i = 0; i < STEPS_MAX && status == STATUS_ok && !done; i++)
         status = step(birth, &done);

@@ -351,19 +351,20 @@ static const char *const texts[SQL_COUNT] = {
         "WHERE c.ctid = n.place AND c.number + 0 = n.number AND "
         "c.code = convert_from(n.code, 'UTF8') RETURNING " CURRENCY_PLACES("c")
         ", cardinality($1), 'currencies'), (SELECT string_agg(place, ''::bytea) FROM written)",
+    // No index of wallets is unique (sql/0095): it is looked, by index, whether numbers are free.
     [SQL_ADD_WALLETS] =
-        "INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, status, balance, "
-        "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, spent_day, spent_day_sum, spent_month_sum, habits, tier "
-        "FROM unnest($1::bigint[], "
-        "$2::bigint[], $3::bigint[], $4::bigint[], "
+        "WITH written AS (INSERT INTO wallets SELECT slot, number, id, owner, currency, kind, "
+        "status, balance, held, credit_limit, version, transaction_count, details, last, level_64, "
+        "level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, habits, tier "
+        "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
         "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
-        "$17::bytea[], $18::bytea[], $19::bigint[], "
-        "$20::bigint[], $21::bytea[], $22::bigint[]) n(slot, number, status, balance, "
-        "held, credit_limit, version, transaction_count, details, last, level_64, level_4096, "
-        "level_262144, spent_day, spent_day_sum, spent_month_sum, id, owner, currency, kind, "
-        "habits, tier)",
+        "$17::bytea[], $18::bytea[], $19::bigint[], $20::bigint[], $21::bytea[], $22::bigint[]) "
+        "n(slot, number, status, balance, held, credit_limit, version, transaction_count, details, "
+        "last, level_64, level_4096, level_262144, spent_day, spent_day_sum, spent_month_sum, id, "
+        "owner, currency, kind, habits, tier) WHERE (SELECT count(*) FROM wallets w WHERE "
+        "w.slot = n.slot::smallint AND w.number = n.number) = 0 RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'wallets')",
 #define CHANGE_WALLETS(part)                                                                       \
     "WITH written AS (UPDATE wallets_" part " w SET status = n.status, balance = n.balance, "      \
     "held = n.held, credit_limit = n.credit_limit, version = n.version, "                          \
