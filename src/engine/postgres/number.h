@@ -10,10 +10,12 @@
 // books that moved in it is more (books.number_slack).
 #define NUMBER_SLACK      (UINT64_C(1) << 24)
 // Of each millisecond the shard with number n has so many numbers, from n times as many on. A round
-// has numbers without a gap, so one with more records than that takes some of the next shard's, and
-// only such a one.
+// has numbers without a gap, so for one that may have more records every fourth millisecond is left
+// free: all numbers of that are one shard's alone, of the next such one the next shard's.
 #define NUMBER_SHARD_SHIFT 13
 #define NUMBER_SHARD_COUNT (UINT64_C(1) << NUMBER_SHARD_SHIFT)
+#define NUMBER_WHOLE_EVERY 4
+#define NUMBER_WHOLE_CYCLE (NUMBER_WHOLE_EVERY << (NUMBER_TIME_SHIFT - NUMBER_SHARD_SHIFT))
 #define NUMBER_TIME_MAX   (UINT64_C(1) << 43)
 
 // The smallest number of that time; saturates.
@@ -26,22 +28,31 @@ static inline uint64_t number_before_time(uint64_t time_ms, uint64_t slack) {
     return time_ms >= NUMBER_TIME_MAX ? INT64_MAX : number_of_time(time_ms) + slack;
 }
 
+// The first number of the next millisecond from that one on of which that shard has all numbers.
+static inline uint64_t number_of_whole(uint64_t ms, uint32_t shard) {
+    uint64_t wanted = (uint64_t)shard * NUMBER_WHOLE_EVERY + NUMBER_WHOLE_EVERY - 1;
+    return number_of_time(ms + (wanted - ms) % NUMBER_WHOLE_CYCLE);
+}
+
 // Where a shard's round at that time begins, behind `last`: with its own numbers of a millisecond,
-// as soon as `count` of them are left.
+// as soon as `count` of them are left, or with a millisecond that is its own.
 static inline uint64_t number_of_round(uint64_t last, uint64_t time_ms, uint32_t shard,
                                        uint64_t count) {
+    uint64_t last_ms = last >> NUMBER_TIME_SHIFT, ms = time_ms > last_ms ? time_ms : last_ms;
+    if (count > NUMBER_SHARD_COUNT) {
+        uint64_t first = number_of_whole(ms, shard);
+        return first > last ? first : number_of_whole(ms + 1, shard);
+    }
     uint64_t own = (uint64_t)shard << NUMBER_SHARD_SHIFT;
-    uint64_t first = number_of_time(time_ms) + own, wanted = count;
+    ms += ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
+    uint64_t first = number_of_time(ms) + own;
     if (first > last)
         return first;
-    if (wanted > NUMBER_SHARD_COUNT)
-        wanted = NUMBER_SHARD_COUNT;
-    uint64_t last_ms = last >> NUMBER_TIME_SHIFT;
-    first = number_of_time(last_ms) + own;
-    if (last < first)
-        return first;
-    bool is_room = last + 1 + wanted <= first + NUMBER_SHARD_COUNT;
-    return is_room ? last + 1 : number_of_time(last_ms + 1) + own;
+    if (last + 1 + count <= first + NUMBER_SHARD_COUNT)
+        return last + 1;
+    ms++;
+    ms += ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
+    return number_of_time(ms) + own;
 }
 
 // False when the id was not made with this key. Thread: any.

@@ -560,8 +560,8 @@ static void run_batch(struct books *books, struct inbox_node *first) {
     }
 }
 
-// Of a shard no batch has more records than it has numbers of a millisecond, unless one round has.
-// Cuts off what comes in a batch of its own.
+// Of a shard no batch has more records than it has numbers of a millisecond, unless one round has,
+// which gets a millisecond of its own. Cuts off what comes in a batch of its own.
 static struct inbox_node *cut_batch(const struct books *books, struct inbox_node *first) {
     uint64_t commands = 0;
     struct inbox_node *last = first;

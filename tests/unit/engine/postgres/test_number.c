@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Numbers of records: rounds of two shards never have one in common, however much they do in a
-// millisecond, as long as no round has more records than its shard has numbers of one.
+// millisecond, and however many records a round has.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,23 +11,36 @@
 
 #include "engine/postgres/number.h"
 
+#define SHARDS 16
 #define ROUNDS 400
-#define MS     UINT64_C(1700000000000)
+#define MOST   30000 // records of a round
+#define MS     UINT64_C(1700000000000) // divides by 64
+
+static bool is_whole(uint64_t ms) {
+    return ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
+}
 
 static bool is_own(uint64_t number, uint32_t shard) {
-    return (number >> NUMBER_SHARD_SHIFT) % 16 == shard;
+    uint64_t ms = number >> NUMBER_TIME_SHIFT;
+    return is_whole(ms) ? ms / NUMBER_WHOLE_EVERY % SHARDS == shard
+                        : (number >> NUMBER_SHARD_SHIFT) % SHARDS == shard;
 }
 
 static void rounds_keep_to_the_numbers_of_their_shard(void **state) {
     (void)state;
-    for (uint32_t shard = 0; shard < 16; shard++) {
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
         uint64_t last = 0, ms = MS, random = shard + 1;
         for (int i = 0; i < ROUNDS; i++) {
             random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
-            uint64_t count = 1 + (random >> 33) % NUMBER_SHARD_COUNT;
+            uint64_t most = i % 5 == 0 ? MOST : NUMBER_SHARD_COUNT;
+            uint64_t count = 1 + (random >> 33) % most;
             uint64_t first = number_of_round(last, ms, shard, count);
             assert_true(first > last && first >= number_of_time(ms));
             assert_true(is_own(first, shard) && is_own(first + count - 1, shard));
+            assert_int_equal(first >> NUMBER_TIME_SHIFT,
+                             (first + count - 1) >> NUMBER_TIME_SHIFT);
+            uint64_t from = last >> NUMBER_TIME_SHIFT > ms ? last >> NUMBER_TIME_SHIFT : ms;
+            assert_true((first >> NUMBER_TIME_SHIFT) - from <= NUMBER_WHOLE_CYCLE);
             last = first + count - 1;
             ms += i % 3; // many rounds in a millisecond
         }
@@ -53,9 +66,25 @@ static void what_was_made_before_is_behind_it(void **state) {
                      number_of_time(MS + 1) + 4 * NUMBER_SHARD_COUNT);
     assert_int_equal(number_of_round(beyond, MS - 50, 6, 1),
                      number_of_time(MS) + 6 * NUMBER_SHARD_COUNT);
-    // A round that does not fit begins where its shard's numbers do.
-    assert_int_equal(number_of_round(beyond, MS, 4, 3 * NUMBER_SHARD_COUNT),
-                     number_of_time(MS + 1) + 4 * NUMBER_SHARD_COUNT);
+}
+
+static void a_round_of_many_records_has_a_millisecond_of_its_own(void **state) {
+    (void)state;
+    uint64_t many = NUMBER_SHARD_COUNT + 1, third = number_of_time(MS + 3 + 3 * 4);
+    assert_int_equal(number_of_round(0, MS, 3, many), third);
+    assert_int_equal(number_of_round(third - 1, MS, 3, many), third);
+    assert_int_equal(number_of_round(0, MS + 15, 3, many), third);
+    assert_int_equal(number_of_round(0, MS + 16, 3, many), third + number_of_time(64));
+    // The next such round comes a cycle later, and others behind it.
+    assert_int_equal(number_of_round(third + many - 1, MS, 3, many), third + number_of_time(64));
+    assert_int_equal(number_of_round(third + many - 1, MS, 3, 1),
+                     number_of_time(MS + 16) + 3 * NUMBER_SHARD_COUNT);
+    // Nobody else begins in a millisecond that is one shard's.
+    assert_int_equal(number_of_round(0, MS + 3, 5, 1),
+                     number_of_time(MS + 4) + 5 * NUMBER_SHARD_COUNT);
+    uint64_t own = number_of_time(MS + 2) + 5 * NUMBER_SHARD_COUNT;
+    assert_int_equal(number_of_round(own + 5, MS + 2, 5, NUMBER_SHARD_COUNT),
+                     number_of_time(MS + 4) + 5 * NUMBER_SHARD_COUNT);
 }
 
 int main(void) {
@@ -63,6 +92,7 @@ int main(void) {
         cmocka_unit_test(rounds_keep_to_the_numbers_of_their_shard),
         cmocka_unit_test(a_round_goes_on_in_its_millisecond_while_there_is_room),
         cmocka_unit_test(what_was_made_before_is_behind_it),
+        cmocka_unit_test(a_round_of_many_records_has_a_millisecond_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
