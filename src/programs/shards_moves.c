@@ -198,7 +198,11 @@ static void print_plan(const struct shard_place *places, uint32_t count,
 }
 
 // What is left out of the plan, and what to do instead.
-static void tell_closed(const struct shard_place *places, uint32_t count, uint32_t closed) {
+static void tell_closed(const struct shard_place *places, uint32_t count, uint32_t closed,
+                        const struct plan_slot *slots) {
+    if (slots[0].owner < count)
+        printf("Slot 0 stays on \"%s\": keys, rules and notes of the audit are made where it is.\n",
+               places[slots[0].owner].name);
     for (uint32_t i = 0; i < count; i++)
         if ((closed >> i & 1) != 0)
             printf("The slots of \"%s\" stay, and none come there: history of it was archived, and "
@@ -254,7 +258,7 @@ int shards_balance(const struct shard_place *places, uint32_t count, bool is_pla
     } else {
         plan_make(slots, count, closed, plan);
         print_plan(places, count, plan);
-        tell_closed(places, count, closed);
+        tell_closed(places, count, closed, slots);
         result = 0;
     }
     if (status == STATUS_ok && !is_plan_only) {

@@ -67,6 +67,8 @@ def planned(server):
                  count is not None and 325 <= int(count[1]) <= 342, said)
     ways = re.findall(r'to "(.)"', said.stdout)
     report.equal("to the new shard alone", ways, ["c", "c"], said)
+    report.check("slot 0 stays, and it says why",
+                 'Slot 0 stays on "a": keys, rules and notes of the audit' in said.stdout, said)
     table, rows = shown(server)
     report.equal("and nothing has moved", [slots_ for _, slots_ in rows], [512, 512, 0], table)
     report.check("which florin shards shows", "slots 1.50" in table.stdout and
