@@ -22,6 +22,8 @@ from postgres import SETTINGS, OnShards, check  # noqa: E402
 from psql import Psql  # noqa: E402
 
 WANTED = 0.8
+HOT = 50  # wallets that take all payments of a shard
+PHASES = ("doubt", "hot", "away", "hangs", "asked")
 
 
 class Doubt:
@@ -72,9 +74,16 @@ class Asking:
             thread.join()
 
 
+def write(folder, name, wallets):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{wallet}\n" for wallet in wallets)
+    return path
+
+
 def share_out(path, folder):
-    """Wallets of the first two shards in turn; one of the second in a slot of its own; and the
-    third's."""
+    """Wallets of the first two shards in turn; some of the second alone; one of the second in a
+    slot of its own; and the third's."""
     with open(path, encoding="utf-8") as file:
         wallets = file.read().split()
     places = [[wallet for wallet in wallets if shards.slot_of(wallet) * 3 // 1024 == place]
@@ -82,10 +91,8 @@ def share_out(path, folder):
     doubted = places[1].pop()
     places[1] = [wallet for wallet in places[1]
                  if shards.slot_of(wallet) != shards.slot_of(doubted)]
-    chosen = os.path.join(folder, "others")
-    with open(chosen, "w", encoding="utf-8") as file:
-        file.writelines(f"{wallet}\n" for pair in zip(*places[:2]) for wallet in pair)
-    return chosen, doubted, places[2]
+    others = write(folder, "others", (wallet for pair in zip(*places[:2]) for wallet in pair))
+    return others, write(folder, "hot", places[1][:HOT]), doubted, places[2]
 
 
 def measure(folder, plan, results):
@@ -94,48 +101,53 @@ def measure(folder, plan, results):
     path = os.path.join(folder, "three.wallets")
     open_wallets(server, plan.wallets, path)
     fill_wallets(server, path)
-    others, doubted, third = share_out(path, folder)
+    others, hot, doubted, third = share_out(path, folder)
 
-    def run():
-        return load("single_load", CORES, server.address, server.key, others,
-                    connections=plan.connections, seconds=plan.seconds)["rate"]
+    def run(wallets=others, seconds=plan.seconds):
+        return load("single_load", CORES, server.address, server.key, wallets,
+                    connections=plan.connections, seconds=seconds)["rate"]
 
-    def in_doubt():
+    def in_doubt(wallets):
         doubt = Doubt(sharded, server.data, doubted)
-        rate = run()
+        rate = run(wallets)
         doubt.end()
         return rate
 
-    def away():
+    def away(wallets):
         sharded.clusters[2].stop(signal.SIGKILL)
-        rate = run()
+        rate = run(wallets)
         sharded.clusters[2].start()
         return rate
 
-    def hangs():
+    def hangs(wallets):
         sharded.clusters[2].freeze()
-        rate = run()
+        rate = run(wallets)
         sharded.clusters[2].thaw()
         return rate
 
-    def hangs_and_is_asked():
+    def hangs_and_is_asked(wallets):
         asking = Asking(server, third)
-        rate = hangs()
+        rate = hangs(wallets)
         asking.end()
         say(f"  {asking.answers:,} answers to those who named its wallets")
         return rate
 
-    run()  # caches
-    calm = [run()]
-    for name, phase in (("one leg in doubt", in_doubt), ("one shard away", away),
-                        ("one shard hangs", hangs),
-                        ("it hangs and is asked", hangs_and_is_asked)):
-        rate = phase()
-        calm.append(run())
-        share = 2 * rate / (calm[-2] + calm[-1])
-        results[name] = {"rate": rate, "calm": calm[-2:], "share": share}
-        say(f"  {name:<22} {rate:>8,.0f}/s, before and behind {calm[-2]:,.0f} and "
-            f"{calm[-1]:,.0f}/s: {share:.2f} x (wanted: {WANTED} x)")
+    phases = {"doubt": ("one leg in doubt", in_doubt, others),
+              "hot": ("hot wallets beside one", in_doubt, hot),
+              "away": ("one shard away", away, others),
+              "hangs": ("one shard hangs", hangs, others),
+              "asked": ("it hangs and is asked", hangs_and_is_asked, others)}
+    calm_of, calm = None, 0
+    for name, phase, wallets in (phases[one] for one in plan.phase or PHASES):
+        if wallets is not calm_of:
+            run(wallets, min(plan.seconds, 8))  # caches
+            calm_of, calm = wallets, run(wallets)
+        rate, before = phase(wallets), calm
+        calm = run(wallets)
+        share = 2 * rate / (before + calm)
+        results[name] = {"rate": rate, "calm": [before, calm], "share": share}
+        say(f"  {name:<22} {rate:>8,.0f}/s, before and behind {before:,.0f} and "
+            f"{calm:,.0f}/s: {share:.2f} x (wanted: {WANTED} x)")
     check(server)
     server.stop()
 
@@ -145,9 +157,13 @@ def main():
                                      description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--phase", action="append", choices=PHASES, help="only these")
+    parser.add_argument("--seconds", type=int, help="of each phase")
+    parser.add_argument("--wallets", type=int)
     plan = parser.parse_args()
     plan.connections = 64
-    plan.seconds, plan.wallets = (5, 3_000) if plan.quick else (30, 30_000)
+    plan.seconds = plan.seconds or (5 if plan.quick else 30)
+    plan.wallets = plan.wallets or (3_000 if plan.quick else 30_000)
     results = {}
     clusters.SETTINGS += SETTINGS
     with workplace(plan) as folder:

@@ -13,6 +13,7 @@ libpq-dev librdkafka-dev libseccomp-dev"
 for_test="default-jre-headless libcmocka-dev maven python3 python3-kafka
 chromium
 curl
+iproute2
 openssl
 python3-venv
 redis-server

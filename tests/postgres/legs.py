@@ -18,11 +18,12 @@ WAIT_S = 60
 
 class World:
     """One node behind traps, another that has none, and wallets on both shards."""
-    def __init__(self, report, binary, count=2, config=None):
+    def __init__(self, report, binary, count=2, config=None, books=None):
         self.report = report
         self.binary = binary
-        self.shards = shards.Shards(count)
-        self.lines = [Proxy(one.socket) for one in self.shards.clusters]
+        self.shards = books or shards.Shards(count)
+        self.lines = [one.front if hasattr(one, "front") else Proxy(one.socket)
+                      for one in self.shards.clusters]
         shards.serve_from(self.shards)
         self.node = florin.Server(florin=binary, config=config)
         self.key = self.node.data

@@ -44,14 +44,18 @@ class Proxy:
         self.target = target  # the folder of the server's socket
         self.folder = tempfile.mkdtemp(prefix="florin-proxy-")
         os.chmod(self.folder, 0o755)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(os.path.join(self.folder, ".s.PGSQL.5432"))
-        self.listener.listen(50)
+        self.listener = self.listen()
         self.trap = None  # pattern, moment, action
         self.forged = None  # what nodes send, and what gets through instead, of the same length
         self.sprung = threading.Event()
         self.over = threading.Event()  # silent lines may be closed
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def listen(self):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(os.path.join(self.folder, ".s.PGSQL.5432"))
+        listener.listen(50)
+        return listener
 
     def set_trap(self, statement, moment, action=None):
         """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on,

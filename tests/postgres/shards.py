@@ -35,7 +35,7 @@ class Shards:
 
     def setting(self, data):
         key = self.books.get(data, data)
-        lines = self.lines.get(data, [one.socket for one in self.clusters])
+        lines = self.lines.get(data, [one.line for one in self.clusters])
         hosts = [",".join([lines[i]] + [other.socket for other in one.beside])
                  for i, one in enumerate(self.clusters)]
         found = [{"name": NAMES[i],

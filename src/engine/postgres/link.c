@@ -161,7 +161,8 @@ bool link_is_called_off(const struct link *link) {
            __atomic_load_n(link->watched, __ATOMIC_ACQUIRE) != link->watched_before;
 }
 
-static bool wait_socket(struct link *link, bool for_writing) {
+// False: there is nothing to wait for any more. Else it may be that nothing has come yet.
+static bool wait_socket(struct link *link, bool for_writing, bool *ret_is_ready) {
     uint64_t now = clock_monotonic_ns();
     if (now >= link->deadline_ns) {
         note_failure(link, "the server did not answer in time");
@@ -175,6 +176,7 @@ static bool wait_socket(struct link *link, bool for_writing) {
         note_failure(link, "it was called off: the server hangs, or another has taken its place");
         return false;
     }
+    *ret_is_ready = result > 0;
     return result >= 0 || errno == EINTR;
 }
 
@@ -183,7 +185,8 @@ static struct pg_result *next_result(struct link *link, bool *ret_lost) {
     *ret_lost = false;
     while (PQisBusy(link->connection)) {
         int unsent = PQflush(link->connection);
-        if (unsent < 0 || !wait_socket(link, unsent == 1) ||
+        bool is_ready;
+        if (unsent < 0 || !wait_socket(link, unsent == 1, &is_ready) ||
             PQconsumeInput(link->connection) == 0) {
             if (PQstatus(link->connection) != CONNECTION_OK)
                 note_failure(link, PQerrorMessage(link->connection));
@@ -219,9 +222,15 @@ static bool connect_link(struct link *link, const char *url) {
     link->connection = PQconnectStartParams(names, values, 1);
     if (link->connection == NULL || PQstatus(link->connection) == CONNECTION_BAD)
         return false;
+    // Asked before its socket is ready libpq takes a connection that nobody answers to for one that
+    // is there, and waits by itself until the system gives it up: no deadline would hold.
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     while (state != PGRES_POLLING_OK) {
-        if (state == PGRES_POLLING_FAILED || !wait_socket(link, state == PGRES_POLLING_WRITING))
+        bool is_ready = false;
+        while (state != PGRES_POLLING_FAILED && !is_ready)
+            if (!wait_socket(link, state == PGRES_POLLING_WRITING, &is_ready))
+                return false;
+        if (state == PGRES_POLLING_FAILED)
             return false;
         state = PQconnectPoll(link->connection);
     }
