@@ -95,6 +95,24 @@ def share_out(path, folder):
     return others, write(folder, "hot", places[1][:HOT]), doubted, places[2]
 
 
+def ticks_of(pid, fields):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            words = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0  # it has just ended
+    return sum(int(words[field - 3]) for field in fields)
+
+
+def used_us(server, sharded):
+    """Processor time of the node and of the first two databases, with what has ended there."""
+    ticks = ticks_of(server.process.pid, (14, 15))
+    for one in sharded.clusters[:2]:
+        ticks += ticks_of(one.postmaster(), (16, 17))
+        ticks += sum(ticks_of(pid, (14, 15)) for pid in one.processes())
+    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
 def measure(folder, plan, results):
     sharded = shards.Shards(3)
     server = OnShards(os.path.join(folder, "three"), sharded)
@@ -104,8 +122,10 @@ def measure(folder, plan, results):
     others, hot, doubted, third = share_out(path, folder)
 
     def run(wallets=others, seconds=plan.seconds):
-        return load("single_load", CORES, server.address, server.key, wallets,
+        before = used_us(server, sharded)
+        rate = load("single_load", CORES, server.address, server.key, wallets,
                     connections=plan.connections, seconds=seconds)["rate"]
+        return rate, (used_us(server, sharded) - before) / max(1, rate * seconds)
 
     def in_doubt(wallets):
         doubt = Doubt(sharded, server.data, doubted)
@@ -142,12 +162,15 @@ def measure(folder, plan, results):
         if wallets is not calm_of:
             run(wallets, min(plan.seconds, 8))  # caches
             calm_of, calm = wallets, run(wallets)
-        rate, before = phase(wallets), calm
+        found, before = phase(wallets), calm
         calm = run(wallets)
-        share = 2 * rate / (before + calm)
-        results[name] = {"rate": rate, "calm": [before, calm], "share": share}
-        say(f"  {name:<22} {rate:>8,.0f}/s, before and behind {before:,.0f} and "
-            f"{calm:,.0f}/s: {share:.2f} x (wanted: {WANTED} x)")
+        share, cost = (2 * found[i] / (before[i] + calm[i]) for i in (0, 1))
+        results[name] = {"rate": found[0], "calm": [before[0], calm[0]], "share": share,
+                         "us": found[1], "calm_us": [before[1], calm[1]], "cost": cost}
+        say(f"  {name:<22} {found[0]:>8,.0f}/s, before and behind {before[0]:,.0f} and "
+            f"{calm[0]:,.0f}/s: {share:.2f} x (wanted: {WANTED} x); processor time of the node and "
+            f"two databases {found[1]:,.0f} µs each, {before[1]:,.0f} and {calm[1]:,.0f}: "
+            f"{cost:.2f} x")
     check(server)
     server.stop()
 

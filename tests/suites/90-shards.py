@@ -284,6 +284,26 @@ def crowd(_, world):
     report.check("and most of them are done", done > len(answers) // 2, f"{done}/{len(answers)}")
 
 
+def many_at_once(_, world):
+    """A round that may have more records than its shard has numbers of a millisecond gets all
+    numbers of one that no other shard takes any of."""
+    whole = ("SELECT count(*) FILTER (WHERE (first_record >> 17) % 4 = 3 AND "
+             "(first_record >> 19) % 16 = shard_number AND first_record >> 17 = "
+             "(first_record + r.record_count - 1) >> 17) || ' of ' || count(*) "
+             "FROM rounds r, books WHERE r.record_count >= 5000")
+    for place, (source, target) in enumerate((own[0], own[1]) for own in world.wallets):
+        assert world.deposit(source, 5000).status == 201
+        before = world.balance(target)
+        with world.server.client(timeout=120.0) as patient:
+            made = patient.post("/v1/batches", {"operations": [
+                {"type": "transfer", "from": source, "to": target, "amount": 1}] * 5000})
+        report.equal(f"5,000 payments of shard {place}", (made.status, {
+            one.get("code") for one in made.json["results"]}), (200, {None}), made)
+        report.equal("have numbers that are its own", SHARDS.sql(
+            place, whole, world.server.data), "1 of 1")
+        report.equal("and are paid", world.balance(target), before + 5000)
+
+
 def batches(_, world):
     operations = []
     for turn in range(10):
@@ -515,7 +535,7 @@ shards.serve_from(SHARDS)
 
 WORLD = World()
 for step in (routing, batches, bank_ids, lists, payments, holds, refunds, crowd,
-             totals):
+             totals, many_at_once):
     report.run(step.__name__, step, WORLD)
 if WORLD.server.process.poll() is not None:
     print(WORLD.server.log())
