@@ -2,10 +2,13 @@
 // The bytes of a record, the same in a journal and in a database. Little endian; no padding is ever
 // unwritten.
 //
-//   frame      64 bytes   struct frame: size, checksum, kind, who, when, how long the texts are
-//   key        32 bytes   if flag 1: digest of principal and idempotency key, digest of the request
-//   spent      32 bytes   if flag 32
-//   facts      fixed      by kind: struct ..._bytes in record_bytes.h; a transaction's `external`
+//   front      16 bytes   of struct frame: size, checksum, kind, version, operation, flags, role, a
+//                         zero, and how long what follows of the head is
+//   head       short      the rest of the frame: when, from where, how long the texts are, the data
+//                         key; then the parts below. record_head.h says how it is written
+//     key      32 bytes   if flag 1: digest of principal and idempotency key, digest of the request
+//     spent    32 bytes   if flag 32
+//     facts    fixed      by kind: struct ..._bytes in record_bytes.h; a transaction's `external`
 //                         (flag 2) and `subject` (flag 4) parts follow its own; flag 16 says that
 //                         the command was queued, flag 64 that it counts in habits (habits.h), flag
 //                         128, of what moves or holds money, or opens a wallet, that it is but what
@@ -18,26 +21,30 @@
 //              is one
 //   padding    zero bytes to a multiple of 8
 //
+// A transfer with a key and without free texts takes about 190 bytes of 310 that it has.
+//
 // A record is valid if and only if
-//   R1  its size is a multiple of 8, at least a frame, at most LIMIT_RECORD_BYTES_MAX, and within
-//   the bytes given R2  its CRC32C, over everything behind the checksum, agrees R3  its kind and
-//   version are known (version 1), no unknown flag is set; flag 8, and it alone, comes with a data
-//   key and free texts R4  frame, key, facts and texts fill the size exactly, up to 7 zero bytes of
-//   padding R5  metadata is well-formed (metadata.h), and so are notes (note.h), kept commands
-//   (parked.h), findings (finding.h) and rules (rules.h); positions of a batch are 8 bytes per
-//   operation R6  enums hold known values, amounts are within bounds
+//   R1  its size is a multiple of 8, at least a front, at most LIMIT_RECORD_BYTES_MAX, and within
+//       the bytes given
+//   R2  its CRC32C, over everything behind the checksum, agrees
+//   R3  its kind and version are known (version 2), no unknown flag is set; flag 8, and it alone,
+//       comes with a data key and free texts
+//   R4  front, head, texts and up to 7 zero bytes of padding fill the size exactly, and the head
+//       has the words of its kind and flags
+//   R5  metadata is well-formed (metadata.h), and so are notes (note.h), kept commands (parked.h),
+//       findings (finding.h) and rules (rules.h); positions of a batch are 8 bytes per operation
+//   R6  enums hold known values, amounts are within bounds
 #include "ledger/record.h"
 
 #include "base/ahead.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "ledger/note.h"
-#include "ledger/record_bytes.h"
-#include "ledger/record_frame.h"
+#include "ledger/record_head.h"
 
 // Records follow one another in a buffer: of those to come the memory is asked for. A payment's
 // record is as long as a step.
-enum { WRITE_AHEAD_BYTES = 1024, WRITE_AHEAD_STEP = 448 };
+enum { WRITE_AHEAD_BYTES = 1024, WRITE_AHEAD_STEP = 256 };
 
 static void currency_split(const struct currency *currency, char *ret_code, uint8_t *ret_exponent) {
     memcpy(ret_code, currency->code, sizeof(currency->code));
@@ -52,34 +59,40 @@ static struct currency currency_join(const char *code, uint8_t exponent) {
 
 // ---- writing ----------------------------------------------------------------------------------
 
-static struct side_bytes side_bytes_of(const struct posting_side *side) {
-    return (struct side_bytes){
-        .wallet = side->wallet,
-        .balance = side->balance,
-        .held = side->held,
-        .version = side->version,
-        .previous = side->previous,
-        .skip = side->skip,
-        .number = side->number,
-    };
-}
-
 static uint8_t *put(uint8_t *place, const void *bytes, size_t size) {
     memcpy(place, bytes, size);
     return place + size;
 }
 
+static void put_side(struct side_bytes *place, const struct posting_side *side) {
+    place->wallet = side->wallet;
+    place->balance = side->balance;
+    place->held = side->held;
+    place->version = side->version;
+    place->previous = side->previous;
+    place->skip = side->skip;
+    word_store((uint8_t *)&place->number, side->number);
+}
+
+// Exponent, type and code, as two words.
+static void put_kind(uint8_t *place, const struct transaction_facts *facts) {
+    uint64_t first = word_load((const uint8_t *)facts->currency.code);
+    uint32_t last;
+    memcpy(&last, facts->currency.code + sizeof(first), sizeof(last));
+    word_store(place, facts->currency.exponent | (uint64_t)facts->type << 8 | first << 16);
+    word_store(place + 8, first >> 48 | (uint64_t)last << 16);
+}
+static_assert(sizeof(((struct currency *)NULL)->code) == 12, "as put_kind() reads it");
+
 static uint8_t *put_transaction(uint8_t *place, const struct transaction_facts *facts,
                                 uint8_t *ret_flags) {
-    struct transaction_bytes bytes = {
-        .id = facts->id,
-        .type = facts->type,
-        .amount = facts->amount,
-        .debit = side_bytes_of(&facts->debit),
-        .credit = side_bytes_of(&facts->credit),
-    };
-    currency_split(&facts->currency, bytes.code, &bytes.exponent);
-    place = put(place, &bytes, sizeof(bytes));
+    struct transaction_bytes *bytes = (struct transaction_bytes *)place;
+    bytes->id = facts->id;
+    put_kind(&bytes->exponent, facts);
+    bytes->amount = facts->amount;
+    put_side(&bytes->debit, &facts->debit);
+    put_side(&bytes->credit, &facts->credit);
+    place += sizeof(*bytes);
     if (facts->external_total != 0) {
         *ret_flags |= FLAG_EXTERNAL;
         place = put(place,
@@ -244,6 +257,63 @@ static uint8_t *put_facts(uint8_t *place, const struct record *record, uint8_t *
     UNREACHABLE("a record of no kind");
 }
 
+static_assert(offsetof(struct frame, kind) == 8 && offsetof(struct frame, role) == 12 &&
+                  offsetof(struct frame, text_bytes) == 40 &&
+                  offsetof(struct frame, tail_bytes) == 52,
+              "as put_frame() writes it");
+
+static void put_frame(uint8_t *place, const struct record *record, uint8_t flags,
+                      const uint16_t sizes[RECORD_TEXTS - 1], uint32_t tail_bytes) {
+    word_store(place, 0);
+    word_store(place + 8, record->kind | RECORD_VERSION << 8 | (uint64_t)record->operation << 16 |
+                              (uint64_t)flags << 24 | (uint64_t)record->origin.role << 32);
+    word_store(place + 16, record->time_ms);
+    memcpy(place + 24, record->origin.address, sizeof(record->origin.address));
+    word_store(place + 40, sizes[0] | (uint64_t)sizes[1] << 16 | (uint64_t)sizes[2] << 32 |
+                               (uint64_t)sizes[3] << 48);
+    word_store(place + 48, sizes[4] | (uint64_t)sizes[5] << 16 | (uint64_t)tail_bytes << 32);
+    word_store(place + 56, 0);
+}
+
+// Returns how many bytes it takes.
+static size_t put_head(uint8_t *start, const struct record *record,
+                       const uint16_t sizes[RECORD_TEXTS - 1], uint32_t tail_bytes) {
+    struct head head;
+    uint8_t flags =
+        (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0) |
+                  (record->judged ? FLAG_JUDGED : 0) | (record->arrives ? FLAG_ARRIVES : 0) |
+                  (record->decided_away ? FLAG_AWAY : 0));
+    uint8_t *place = head.bytes + sizeof(struct frame);
+    if (record->has_key) {
+        place = put(place, &record->key, sizeof(record->key));
+        place = put(place, &record->request, sizeof(record->request));
+    }
+    if (record->spent.day != 0) {
+        flags |= FLAG_SPENT;
+        place = put(place,
+                    &(struct spent_bytes){.version = record->spent.version,
+                                          .day = record->spent.day,
+                                          .day_sum = record->spent.day_sum,
+                                          .month_sum = record->spent.month_sum},
+                    sizeof(struct spent_bytes));
+    }
+    place = put_facts(place, record, &flags);
+    put_frame(head.bytes, record, flags, sizes, tail_bytes);
+    head.size = (size_t)(place - head.bytes);
+    return record_head_write(&head, start);
+}
+
+uint32_t record_finish(uint8_t *record, uint8_t *place) {
+    while ((place - record) % 8 != 0)
+        *place++ = 0;
+    uint32_t size = (uint32_t)(place - record);
+    CHECK(size <= LIMIT_RECORD_BYTES_MAX);
+    memcpy(record, &size, sizeof(size));
+    uint32_t crc = crc32c(slice_of(record + 8, size - 8));
+    memcpy(record + offsetof(struct frame, crc), &crc, sizeof(crc));
+    return size;
+}
+
 size_t record_encode(const struct record *record, struct buffer *buffer) {
     struct slice texts[RECORD_TEXTS];
     record_texts_collect(record, texts);
@@ -255,38 +325,13 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
         text_total += texts[i].size;
     uint8_t *start = buffer_room(buffer, 1024 + text_total);
     ahead_write(start + WRITE_AHEAD_BYTES, WRITE_AHEAD_STEP);
-    struct frame frame = {
-        .kind = record->kind,
-        .version = RECORD_VERSION,
-        .operation = record->operation,
-        .flags = (uint8_t)((record->has_key ? FLAG_KEY : 0) | (record->queued ? FLAG_QUEUED : 0) |
-                           (record->judged ? FLAG_JUDGED : 0) |
-                           (record->arrives ? FLAG_ARRIVES : 0) |
-                           (record->decided_away ? FLAG_AWAY : 0)),
-        .role = record->origin.role,
-        .time_ms = record->time_ms,
-        .tail_bytes = (uint32_t)texts[TEXT_TAIL].size,
-    };
-    memcpy(frame.address, record->origin.address, sizeof(frame.address));
+    uint16_t sizes[RECORD_TEXTS - 1];
     for (int i = 0; i < RECORD_TEXTS - 1; i++) {
-        CHECK(texts[i].size <= UINT16_MAX);
-        frame.text_bytes[i] = (uint16_t)texts[i].size;
+        size_t size = texts[i].size + (i == TEXT_REQUEST_ID ? trace_bytes : 0);
+        CHECK(size <= UINT16_MAX);
+        sizes[i] = (uint16_t)size;
     }
-    frame.text_bytes[TEXT_REQUEST_ID] += (uint16_t)trace_bytes;
-    uint8_t *place = start + sizeof(frame);
-    if (record->has_key)
-        place = put(place, &(struct digests_bytes){record->key, record->request},
-                    sizeof(struct digests_bytes));
-    if (record->spent.day != 0) {
-        frame.flags |= FLAG_SPENT;
-        place = put(place,
-                    &(struct spent_bytes){.version = record->spent.version,
-                                          .day = record->spent.day,
-                                          .day_sum = record->spent.day_sum,
-                                          .month_sum = record->spent.month_sum},
-                    sizeof(struct spent_bytes));
-    }
-    place = put_facts(place, record, &frame.flags);
+    uint8_t *place = start + put_head(start, record, sizes, (uint32_t)texts[TEXT_TAIL].size);
     for (int i = 0; i < RECORD_TEXTS; i++) {
         if (texts[i].size != 0)
             place = put(place, texts[i].bytes, texts[i].size);
@@ -295,15 +340,9 @@ size_t record_encode(const struct record *record, struct buffer *buffer) {
             place = put(place, record->origin.trace.bytes, record->origin.trace.size);
         }
     }
-    while ((place - start) % 8 != 0)
-        *place++ = 0;
-    frame.size = (uint32_t)(place - start);
-    CHECK(frame.size <= LIMIT_RECORD_BYTES_MAX);
-    memcpy(start, &frame, sizeof(frame));
-    uint32_t crc = crc32c(slice_of(start + 8, frame.size - 8));
-    memcpy(start + 4, &crc, sizeof(crc));
-    buffer->size += frame.size;
-    return frame.size;
+    uint32_t size = record_finish(start, place);
+    buffer->size += size;
+    return size;
 }
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -334,24 +373,24 @@ static struct posting_side side_of_bytes(const struct side_bytes *bytes) {
 }
 
 static const char *take_transaction(struct reader *reader, uint8_t flags,
-                                    struct transaction_facts *facts) {
-    struct transaction_bytes bytes;
+                                    struct transaction_facts *restrict facts) {
+    const struct transaction_bytes *bytes = (const struct transaction_bytes *)reader->place;
     struct external_bytes external = {0};
     struct subject_bytes subject = {{{0}}, 0, 0, 0};
-    if (!take(reader, &bytes, sizeof(bytes)) ||
-        ((flags & FLAG_EXTERNAL) != 0 && !take(reader, &external, sizeof(external))) ||
+    reader->place += sizeof(*bytes);
+    if (((flags & FLAG_EXTERNAL) != 0 && !take(reader, &external, sizeof(external))) ||
         ((flags & FLAG_SUBJECT) != 0 && !take(reader, &subject, sizeof(subject))))
         return "R4: the facts do not fit";
-    if (bytes.type < TRANSACTION_DEPOSIT || bytes.type > TRANSACTION_ADJUSTMENT ||
-        !amount_is_valid(bytes.amount) || subject.status > HOLD_EXPIRED)
+    if (bytes->type < TRANSACTION_DEPOSIT || bytes->type > TRANSACTION_ADJUSTMENT ||
+        !amount_is_valid(bytes->amount) || subject.status > HOLD_EXPIRED)
         return "R6: a transaction of no type or amount";
     *facts = (struct transaction_facts){
-        .id = bytes.id,
-        .type = bytes.type,
-        .amount = bytes.amount,
-        .currency = currency_join(bytes.code, bytes.exponent),
-        .debit = side_of_bytes(&bytes.debit),
-        .credit = side_of_bytes(&bytes.credit),
+        .id = bytes->id,
+        .type = bytes->type,
+        .amount = bytes->amount,
+        .currency = currency_join(bytes->code, bytes->exponent),
+        .debit = side_of_bytes(&bytes->debit),
+        .credit = side_of_bytes(&bytes->credit),
         .external_total = (money_total)(((unsigned __int128)external.high << 64) | external.low),
         .subject = subject.subject,
         .subject_total = subject.total,
@@ -620,10 +659,10 @@ static const char *take_texts(struct reader *reader, const struct frame *frame,
 
 size_t record_size(struct slice bytes) {
     uint32_t size;
-    if (bytes.size < sizeof(struct frame))
+    if (bytes.size < HEAD_FRONT_BYTES)
         return 0;
     memcpy(&size, bytes.bytes, sizeof(size));
-    if (size % 8 != 0 || size < sizeof(struct frame) || size > LIMIT_RECORD_BYTES_MAX ||
+    if (size % 8 != 0 || size < HEAD_FRONT_BYTES || size > LIMIT_RECORD_BYTES_MAX ||
         size > bytes.size)
         return 0;
     return size;
@@ -634,7 +673,8 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     if (size == 0)
         return "R1: the size is not one of a record";
     struct frame frame;
-    memcpy(&frame, bytes.bytes, sizeof(frame));
+    struct head head;
+    memcpy(&frame, bytes.bytes, HEAD_FRONT_BYTES);
     if (frame.crc != crc32c(slice_of(bytes.bytes + 8, size - 8)))
         return "R2: the checksum does not agree";
     if (frame.version != RECORD_VERSION || (frame.flags & ~FLAGS_KNOWN) != 0)
@@ -646,6 +686,11 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
         return "R3: what arrives moves no money";
     if ((frame.flags & FLAG_AWAY) != 0 && frame.kind != RECORD_TRANSACTION && !is_of_thing)
         return "R3: a flag of other kinds";
+    if ((frame.flags & FLAG_SUBJECT) != 0 && frame.kind != RECORD_TRANSACTION)
+        return "R3: a flag of other kinds";
+    const char *broken = record_head_read(slice_of(bytes.bytes, size), &head);
+    if (broken != NULL)
+        return broken;
     if (frame.operation == COMMAND_NONE ||
         !command_type_is_known((enum command_type)frame.operation) || !role_is_known(frame.role))
         return "R6: an operation or role that is not known";
@@ -656,10 +701,10 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
     ret_record->judged = (frame.flags & FLAG_JUDGED) != 0;
     ret_record->arrives = (frame.flags & FLAG_ARRIVES) != 0;
     ret_record->decided_away = is_of_thing && (frame.flags & FLAG_AWAY) != 0;
-    ret_record->time_ms = frame.time_ms;
+    ret_record->time_ms = head.frame.time_ms;
     ret_record->origin.role = frame.role;
-    memcpy(ret_record->origin.address, frame.address, sizeof(frame.address));
-    struct reader reader = {.place = bytes.bytes + sizeof(frame), .end = bytes.bytes + size};
+    memcpy(ret_record->origin.address, head.frame.address, sizeof(head.frame.address));
+    struct reader reader = {.place = head.bytes + sizeof(frame), .end = head.bytes + head.size};
     struct digests_bytes digests = {{0, 0}, {0, 0}};
     if (ret_record->has_key && !take(&reader, &digests, sizeof(digests)))
         return "R4: the key does not fit";
@@ -675,8 +720,13 @@ static const char *decode(struct slice bytes, struct record *ret_record) {
                                        .month_sum = spent.month_sum};
     ret_record->key = digests.key;
     ret_record->request = digests.request;
-    const char *broken = take_facts(&reader, frame.flags, ret_record);
-    return broken != NULL ? broken : take_texts(&reader, &frame, ret_record);
+    broken = take_facts(&reader, frame.flags, ret_record);
+    if (broken != NULL)
+        return broken;
+    CHECK(reader.place == reader.end);
+    reader = (struct reader){.place = bytes.bytes + HEAD_FRONT_BYTES + frame.head_bytes,
+                             .end = bytes.bytes + size};
+    return take_texts(&reader, &head.frame, ret_record);
 }
 
 enum status record_decode(struct slice bytes, struct record *ret_record,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Private to the codec: the fixed parts of a record, byte for byte (record.c says in which order).
+// Private to the codec: the fixed parts of a record, word for word (record.c says in which order).
 #pragma once
 #include <assert.h>
 
@@ -20,14 +20,15 @@ static_assert(sizeof(struct spent_bytes) == 32, "");
 
 struct wallet_bytes {
     struct id id;
-    char code[12];
     uint8_t exponent, kind_and_tier, status, unchanged; // kind | tier << 4
+    char code[12];
     int64_t balance, held, credit_limit;
     uint64_t version;
 };
 static_assert(sizeof(struct wallet_bytes) == 64, "");
 
-struct side_bytes {
+// Written and read in place, where they stand in a head (record_head.h).
+struct __attribute__((may_alias)) side_bytes {
     struct id wallet;
     int64_t balance, held;
     uint64_t version, previous, skip;
@@ -35,10 +36,11 @@ struct side_bytes {
 };
 static_assert(sizeof(struct side_bytes) == 64, "");
 
-struct transaction_bytes {
+struct __attribute__((may_alias)) transaction_bytes {
     struct id id;
+    uint8_t exponent, type;
     char code[12];
-    uint8_t exponent, type, reserved[2];
+    uint8_t reserved[2];
     int64_t amount;
     struct side_bytes debit, credit;
 };
@@ -58,8 +60,9 @@ static_assert(sizeof(struct subject_bytes) == 40, "");
 
 struct hold_bytes {
     struct id id, wallet, merchant;
+    uint8_t exponent, status;
     char code[12];
-    uint8_t exponent, status, reserved[2];
+    uint8_t reserved[2];
     int64_t amount, captured;
     uint64_t expires_at_ms;
     int64_t wallet_balance, wallet_held;
@@ -69,8 +72,9 @@ static_assert(sizeof(struct hold_bytes) == 120, "");
 
 struct withdrawal_bytes {
     struct id id, wallet;
+    uint8_t exponent, status;
     char code[12];
-    uint8_t exponent, status, reserved[2];
+    uint8_t reserved[2];
     int64_t amount, wallet_balance, wallet_held;
     uint64_t wallet_version, opening;
 };
@@ -86,8 +90,8 @@ static_assert(sizeof(struct key_bytes) == 112, "");
 
 struct refusal_bytes {
     struct id id, other;
-    char code[12];
     uint8_t exponent, status, id_type, detail;
+    char code[12];
     int64_t asked, has;
     uint64_t operation;
     char rule[RULE_NAME_BYTES_MAX];
@@ -96,8 +100,8 @@ static_assert(sizeof(struct refusal_bytes) == 104, "");
 
 struct parked_bytes {
     struct id id, wallet, result;
-    char code[12];
     uint8_t exponent, status, cause, result_type;
+    char code[12];
     int64_t amount, held, wallet_balance, wallet_held;
     uint64_t wallet_version, expires_at_ms, opening;
     struct refusal_bytes refusal; // status 0: none

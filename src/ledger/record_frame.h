@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Private to the codec: the front of every record, which seal.c needs too.
+// Private to the codec: the frame of every record, which seal.c needs too.
 #pragma once
 #include "base/check.h"
 #include "ledger/record_texts.h"
 #include "ledger/seal.h"
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 2 };
 enum {
     FLAG_KEY = 1,
     FLAG_EXTERNAL = 2, // of a transaction
@@ -23,8 +23,8 @@ struct frame {
     uint32_t size; // of the whole record
     uint32_t crc;  // of all that follows
     uint8_t kind, version, operation, flags;
-    uint8_t role;
-    uint8_t reserved[3];
+    uint8_t role, zero;
+    uint16_t head_bytes; // how many the head takes behind this
     uint64_t time_ms;
     uint8_t address[16];
     uint16_t text_bytes[RECORD_TEXTS - 1]; // of texts that are sealed: as they are when opened
@@ -37,15 +37,17 @@ static inline size_t free_texts_size(const struct frame *frame) {
     return (size_t)frame->text_bytes[TEXT_REFERENCE] + frame->text_bytes[TEXT_REASON] +
            frame->tail_bytes;
 }
+static inline size_t fixed_texts_size(const struct frame *frame) {
+    size_t size = 0;
+    for (int i = 0; i < TEXT_REFERENCE; i++)
+        size += frame->text_bytes[i];
+    return size;
+}
 // What is sealed: the free texts, and behind them the half of the request's digest that is of them
 // (request.h).
 static inline size_t sealed_size(const struct frame *frame) {
     return free_texts_size(frame) + ((frame->flags & FLAG_KEY) != 0 ? sizeof(uint64_t) : 0);
 }
-// Where that half stands in plain records with a key.
-enum { REQUEST_HIGH_AT = sizeof(struct frame) + 24 };
-// Where they stand; only of kinds that have them.
-size_t free_texts_at(const struct frame *frame);
-// Where in such a record the positions of others stand, eight bytes each. Returns how many.
-enum { FRAME_POSITIONS_MAX = 5 };
-uint32_t frame_positions(const struct frame *frame, size_t ret_places[FRAME_POSITIONS_MAX]);
+// The end of a record whose last text ends at `place`: padding, size and checksum. Returns the
+// size.
+uint32_t record_finish(uint8_t *record, uint8_t *place);

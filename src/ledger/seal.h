@@ -18,8 +18,9 @@
 // In front of sealed texts stands a nonce, behind them a tag.
 #define SEAL_NONCE_BYTES 24
 #define SEAL_OVERHEAD    (SEAL_NONCE_BYTES + 16)
-// How much a record grows at most: half a digest, and padding.
-#define SEAL_BYTES_MAX (SEAL_OVERHEAD + 8 + 8)
+// How much a record grows at most: half a digest, the key's number and padding; and what is written
+// over behind it meanwhile.
+#define SEAL_BYTES_MAX (SEAL_OVERHEAD + 8 + 8 + 8)
 
 // Who keeps the keys. Engines put this first in their own structs.
 struct text_vault {
@@ -45,7 +46,9 @@ struct id record_seal_wallet(const struct record *record);
 void record_seal(struct buffer *buffer, size_t start, struct text_vault *vault, uint64_t owner);
 
 // Appends a record that was decoded from `bytes` and whose positions were changed since: sealed
-// texts stay as they are. Thread: one per buffer. Returns the number of bytes.
+// texts stay as they are. Thread: one per buffer. Returns the number of bytes: other positions may
+// be longer.
+#define RECORD_AGAIN_BYTES_MAX 48
 size_t record_encode_again(const struct record *record, struct slice bytes, struct buffer *buffer);
 
 bool record_is_sealed(struct slice bytes);

@@ -132,20 +132,20 @@ enum status target_folder_take(struct target_folder *target, const struct move_r
     struct record record = moved->record;
     struct journal *journal = target->journal;
     bool is_open = journal_round_is_open(journal);
+    size_t bytes_max = moved->bytes.size + RECORD_AGAIN_BYTES_MAX;
     enum status status = STATUS_ok;
     if (is_open && (record.time_ms != target->time_ms ||
                     journal_round_buffer(journal)->size > ROUND_BYTES_MAX ||
-                    !journal_round_fits(journal, moved->bytes.size)))
+                    !journal_round_fits(journal, bytes_max)))
         status = end_round(target);
     if (status == STATUS_ok)
-        status = fail(target, journal_room(journal, moved->bytes.size),
-                      "the journal cannot be written");
+        status = fail(target, journal_room(journal, bytes_max), "the journal cannot be written");
     if (status != STATUS_ok)
         return status;
     CHECK(record.time_ms >= target->time_ms);
     target->time_ms = record.time_ms;
     if (!journal_round_is_open(journal))
-        journal_round_begin(journal, record.time_ms, moved->bytes.size);
+        journal_round_begin(journal, record.time_ms, bytes_max);
     uint64_t position = journal_next_position(journal);
     places_add(&target->places, moved->number * 8, position);
     if (!places_rewrite(&target->places, &record, &target->scratch)) {
@@ -154,7 +154,7 @@ enum status target_folder_take(struct target_folder *target, const struct move_r
         return STATUS_damaged;
     }
     size_t size = record_encode_again(&record, moved->bytes, journal_round_buffer(journal));
-    CHECK(size == moved->bytes.size);
+    CHECK(size <= bytes_max);
     return STATUS_ok;
 }
 

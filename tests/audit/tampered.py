@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import florin
-from forge import crc32c
+from forge import Head, crc32c
 
 NOTES, BLOCK = 12, 4096
 HEADER = 160  # of a round, see engine/embedded/journal_format.h
@@ -32,6 +32,13 @@ def renamed(record):
     record = bytearray(record)
     record[at:at + 11] = b"readWallets"
     return with_checksum(record)
+
+
+def elsewhere(record):
+    """Somebody was where he was not."""
+    head = Head(record)
+    head.data[37] ^= 1  # the address
+    return head.record()
 
 
 def act(server):
@@ -89,9 +96,7 @@ def edits_of_a_round(found, kind):
     """{what: its records afterwards}."""
     index = next(i for i, record in enumerate(found.records) if is_wanted(record, kind))
     before, record, after = found.records[:index], found.records[index], found.records[index + 1:]
-    changed = bytearray(record)
-    changed[32] ^= 1  # the address
-    edits = {"changed": before + [bytes(with_checksum(changed))] + after,
+    edits = {"changed": before + [bytes(elsewhere(record))] + after,
              "put in": before + [record, record] + after}
     if kind == NOTES:
         edits["renamed"] = before + [bytes(renamed(record))] + after
@@ -150,10 +155,8 @@ def postgres(report, binary, database):
                 if is_wanted(bytes.fromhex(data), kind)]
         report.check(f"there is {name}", rows)
         row, data = rows[len(rows) // 2]
-        changed = bytearray(data)
-        changed[32] ^= 1
         edits = {"changed": "UPDATE florin.records SET bytes = '\\x"
-                            f"{with_checksum(changed).hex()}' WHERE number = {row}",
+                            f"{elsewhere(data).hex()}' WHERE number = {row}",
                  "removed": f"DELETE FROM florin.records WHERE number = {row}",
                  "put in": "INSERT INTO florin.records SELECT slot, number + 1, time_ms, kind, "
                            "type, principal, order_id, opening, chain, bytes FROM florin.records "

@@ -11,7 +11,7 @@ import re
 import struct
 
 import florin
-from forge import BLOCK, TRANSFER, Forger
+from forge import BLOCK, TRANSACTION, TRANSFER, Forger, Head
 from shop import Books, Shop, Worker
 
 REFERENCE = "a-reference-that-can-be-found"
@@ -185,15 +185,28 @@ def torn_tail(report, folder):
     server.discard()
 
 
+def is_transfer(head):
+    return head.data[8] == TRANSACTION and head.data[head.facts + 17] == TRANSFER
+
+
+def adding(*changes):
+    """Adds to numbers of a transaction, by where they stand in its facts."""
+    def change(head):
+        for where, more in changes:
+            value, = struct.unpack_from("<q", head.data, head.facts + where)
+            struct.pack_into("<q", head.data, head.facts + where, value + more)
+    return change
+
+
+AMOUNT, DEBIT_BALANCE, CREDIT_BALANCE = 32, 40 + 16, 104 + 16
+
+
 def forged(report, folder):
     """Edits by somebody who makes all checksums right again. The sums of the books tell."""
     for name, chain_too in (("its checksum", False), ("the whole chain", True)):
         server = folder.copy()
         forger = Forger(server.data)
-        data, place, facts = next(forger.transactions(TRANSFER))
-        amount, = struct.unpack_from("<q", data, facts + 32)
-        struct.pack_into("<q", data, facts + 32, amount + 1)
-        forger.fix_record(data, place)
+        forger.edit(is_transfer, adding((AMOUNT, 1)))
         if chain_too:
             forger.fix_chain()
         forger.save()
@@ -204,16 +217,17 @@ def forged(report, folder):
     # A transfer that is consistent in itself: amount and both balances.
     server = folder.copy()
     forger = Forger(server.data)
-    data, place, facts = next(forger.transactions(TRANSFER))
-    for where, change in ((32, 1), (40 + 16, -1), (104 + 16, 1)):
-        value, = struct.unpack_from("<q", data, facts + where)
-        struct.pack_into("<q", data, facts + where, value + change)
-    forger.fix_record(data, place)
+    forger.edit(is_transfer, adding((AMOUNT, 1), (DEBIT_BALANCE, -1), (CREDIT_BALANCE, 1)))
     forger.fix_chain()
     forger.save()
     verified = server.verify()
     report.equal("an edited payment that adds up: verify", verified.returncode, 1,
                  verified.stdout + verified.stderr)
+    # What the forger reads of a record is what it says.
+    heads = [(Head(data[place:place + size]), data[place:place + size])
+             for data, place, size in forger.records()]
+    report.check("every record read and written again is the same",
+                 len(heads) > 100 and all(head.record() == record for head, record in heads))
     # The forger itself does no harm.
     server = folder.copy()
     forger = Forger(server.data)

@@ -12,6 +12,7 @@ import struct
 import time
 
 import florin
+from forge import FRAME, FRONT, Head, crc32c
 
 MARK = "quiet-words"  # in every free text below, and nowhere else
 many_servers = False  # keys may lie on several, each with a master key of its own
@@ -489,14 +490,26 @@ def xxh3(seed, *parts):
 def digests_beside(books, principal, key):
     """What records have beside the digest of a principal's idempotency key: both halves of the
     digest of the request (src/ledger/record.c)."""
-    needle = struct.pack("<QQ", *xxh3(0, principal.encode(), key.encode()))
-    found, at = set(), books.find(needle)
+    words = [word.to_bytes((word.bit_length() + 7) // 8, "little")
+             for word in xxh3(0, principal.encode(), key.encode())]
+    found, at = set(), books.find(b"".join(words))
     while at >= 0:
-        version, _, flags = books[at - 55:at - 52]
-        if version == 1 and flags & 1:  # behind a frame, not in an index
-            found.add(struct.unpack_from("<QQ", books, at + 16))
-        at = books.find(needle, at + 1)
+        for start in range(max(at - HEAD_BEFORE_KEY, 0), at - FRONT):
+            record = record_at(books, start)  # not in an index
+            if record is not None and record[11] & 1:
+                found.add(struct.unpack_from("<QQ", Head(record).data, FRAME + 16))
+        at = books.find(b"".join(words), at + 1)
     return found
+
+
+HEAD_BEFORE_KEY = FRONT + 22 + 48  # bytes of a head in front of its key, at most
+
+
+def record_at(books, start):
+    size, crc, _, version = struct.unpack_from("<IIBB", books, start)
+    if version != 2 or size > 1 << 17 or crc32c(books[start + 8:start + size]) != crc:
+        return None
+    return books[start:start + size]
 
 
 GUESS = "diagnosis: gout"

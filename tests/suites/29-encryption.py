@@ -7,7 +7,7 @@ import shutil
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "encryption")]
 
 import florin  # noqa: E402
 import sealed  # noqa: E402

@@ -13,7 +13,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
-from forge import crc32c  # noqa: E402
+from forge import Head  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
@@ -109,11 +109,11 @@ def other_amount(database):
     number, data = rows_of("SELECT number, encode(bytes, 'hex') FROM florin.records WHERE number = "
                            "(SELECT record FROM florin.bank_ids WHERE bank_id = 'b1')",
                            database)[0]
-    data = bytearray.fromhex(data)
-    at = data.index(AMOUNT.to_bytes(8, "little"))
-    data[at:at + 8] = (AMOUNT + 1).to_bytes(8, "little")
-    data[4:8] = crc32c(data[8:]).to_bytes(4, "little")
-    CLUSTER.sql(f"UPDATE florin.records SET bytes = '\\x{data.hex()}' WHERE number = {number}",
+    head = Head(bytes.fromhex(data))
+    at = head.data.index(AMOUNT.to_bytes(8, "little"))
+    head.data[at:at + 8] = (AMOUNT + 1).to_bytes(8, "little")
+    CLUSTER.sql(f"UPDATE florin.records SET bytes = '\\x{head.record().hex()}' "
+                f"WHERE number = {number}",
                 database)
 
 

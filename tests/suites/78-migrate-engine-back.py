@@ -11,8 +11,8 @@ import sys
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "model", "postgres", "rules", "roles",
-                                                      "encryption")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "model", "postgres", "rules",
+                                                      "roles", "encryption")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402

@@ -8,7 +8,7 @@ import sys
 import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "encryption", "postgres")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402

@@ -3,7 +3,6 @@
 """Events through a real broker: every change of every wallet once in order, also when the broker is
 away, the server is killed, or both."""
 
-import glob
 import json
 import os
 import sys
@@ -11,13 +10,14 @@ import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in (
-    "lib", "kafka", "roles", "rules", "story")]
+    "lib", "kafka", "roles", "rules", "story", "crash")]
 
 import broker  # noqa: E402
 import florin  # noqa: E402
 import payments  # noqa: E402
 import rules  # noqa: E402
 import schema  # noqa: E402
+from forge import Forger  # noqa: E402
 from report import Report  # noqa: E402
 
 florin.filter_calls()
@@ -132,17 +132,9 @@ def every_kind(report):
     world.server.stop()
 
 
-def journal_byte(server, content, byte):
-    """Damages the books on disk, under the running server."""
-    path = sorted(glob.glob(os.path.join(server.data, "journal", "*.segment")))[0]
-    with open(path, "r+b") as file:
-        file.seek(file.read().index(content))
-        file.write(byte)
-
-
 # Another suite runs this one with books elsewhere.
 damage_of_engine = globals().get("damage_of_engine") or (
-    lambda server: journal_byte(server, (90210).to_bytes(8, "little"), b"\x63"))
+    lambda server: Forger(server.data).damage_number(90210))
 
 
 def findings(report):

@@ -4,7 +4,6 @@
 the alarm and, as configured, stops payments until somebody decides. The check from running totals,
 the full one, the one that is followed, and the proof of one wallet. Both engines."""
 
-import glob
 import http.client
 import json
 import os
@@ -20,7 +19,7 @@ sys.path.insert(0, os.path.join(TESTS, "crash"))
 
 import florin  # noqa: E402
 import rules  # noqa: E402
-from forge import Forger, crc32c  # noqa: E402
+from forge import Forger, Head, crc32c  # noqa: E402
 from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
@@ -175,11 +174,7 @@ def embedded(report):
         wallets = fill(client)
         quiet(report, "journal", client)
         depths(report, "journal", server, client, wallets)
-        path = sorted(glob.glob(os.path.join(server.data, "journal", "*.segment")))[0]
-        with open(path, "r+b") as file:
-            place = file.read().index((90210).to_bytes(8, "little"))
-            file.seek(place)
-            file.write(b"\x63")
+        Forger(server.data).damage_number(90210)
         alarmed(report, "journal", server, client, wallets, ["position", "checksum"])
         full = client.get("/check-integrity?depth=full")
         report.check("journal: the full check says where the chain breaks",
@@ -465,8 +460,7 @@ def postgres(report):
                          "currencies_add_up" in str(refused), refused)
 
 
-WALLET_FACTS = 64  # a record's frame is as long; of one with a key, 32 bytes more
-VERSION_AT, UNCHANGED_AT = WALLET_FACTS + 56, WALLET_FACTS + 31
+VERSION_AT, UNCHANGED_AT = 56, 19  # in the facts of a wallet's record
 
 
 def lived(server):
@@ -543,16 +537,17 @@ def versions_in_journal(report):
         dense(report, "journal", server, ann, shop)
         report.equal("journal: stopped", server.stop(), 0)
         forger = Forger(server.data)
-        data, place = next(
-            (round_.segment.data, place) for round_ in forger.rounds
-            for place, size in round_.records()
-            if b"the middle mark" in round_.segment.data[place:place + size])
-        version, = struct.unpack_from("<Q", data, place + VERSION_AT)
-        if what == "edited":
-            struct.pack_into("<Q", data, place + VERSION_AT, version - 1)
-        else:
-            data[place + UNCHANGED_AT] = 1
-        Forger.fix_record(data, place)
+        version = []
+
+        def change(head, what=what, version=version):
+            version[:] = struct.unpack_from("<Q", head.data, head.facts + VERSION_AT)
+            if what == "edited":
+                struct.pack_into("<Q", head.data, head.facts + VERSION_AT, version[0] - 1)
+            else:
+                head.data[head.facts + UNCHANGED_AT] = 1
+
+        forger.edit(lambda head: b"the middle mark" in head.texts, change)
+        version = version[0]
         forger.fix_chain()
         forger.save()
         server.start()
@@ -578,9 +573,10 @@ def versions_in_rows(report):
                  "substr(bytes, 9, 1) = '\\x01'::bytea ORDER BY number LIMIT 1")
         number, text = database.sql(f"SELECT number, encode(bytes, 'hex') {found}", name).split("|")
         data = bytearray.fromhex(text)
-        version, = struct.unpack_from("<Q", data, VERSION_AT)
-        struct.pack_into("<Q", data, VERSION_AT, version + 1)
-        struct.pack_into("<I", data, 4, crc32c(data[8:]))
+        head = Head(data)
+        version, = struct.unpack_from("<Q", head.data, head.facts + VERSION_AT)
+        struct.pack_into("<Q", head.data, head.facts + VERSION_AT, version + 1)
+        data = head.record()
         database.sql(f"UPDATE florin.records SET bytes = '\\x{data.hex()}' WHERE number = {number}",
                      name)
         proof = proof_of(server, ann)

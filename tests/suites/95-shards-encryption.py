@@ -10,7 +10,7 @@ import re
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "encryption", "postgres")]
 
 import florin  # noqa: E402
 import sealed  # noqa: E402

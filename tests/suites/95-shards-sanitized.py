@@ -10,7 +10,7 @@ import runpy
 import sys
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "encryption", "story",
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "encryption", "story",
                                                          "postgres")]
 
 import florin  # noqa: E402

@@ -104,7 +104,6 @@ static void test_records_come_back_byte_for_byte(void **state) {
                 expected.request.high = 0;
                 forgotten += record.has_key;
                 assert_int_equal(record.sealed_by, 0);
-                assert_int_equal(sealed.size, buffer_slice(&pair.plain).size);
                 sample_compare(&record, &expected);
             } else {
                 assert_true(record_kind_seals(kind));
@@ -204,19 +203,24 @@ static void test_without_the_key_all_but_the_texts_is_there(void **state) {
 }
 
 // Where a record names others, which is no part of what it says.
-static void clear_positions(struct record *record) {
+static void set_positions(struct record *record, uint64_t position) {
     struct posting_side *sides[] = {&record->transaction.debit, &record->transaction.credit};
     switch ((enum record_kind)record->kind) {
     case RECORD_TRANSACTION:
-        record->transaction.opening = 0;
+        if (!id_is_zero(record->transaction.subject))
+            record->transaction.opening = position;
         for (int i = 0; i < 2; i++)
-            sides[i]->previous = sides[i]->skip = 0;
+            sides[i]->previous = sides[i]->skip = position;
         break;
-    case RECORD_HOLD: record->hold.opening = 0; break;
-    case RECORD_WITHDRAWAL: record->withdrawal.opening = 0; break;
-    case RECORD_PARKED: record->parked.opening = 0; break;
+    case RECORD_HOLD: record->hold.opening = position; break;
+    case RECORD_WITHDRAWAL: record->withdrawal.opening = position; break;
+    case RECORD_PARKED: record->parked.opening = position; break;
     default: break;
     }
+}
+
+static void clear_positions(struct record *record) {
+    set_positions(record, 0);
 }
 
 // Books move without a key: positions change under the seal, and nothing else could.
@@ -237,7 +241,12 @@ static void test_positions_may_change_under_the_seal(void **state) {
             assert_true(slice_equal(buffer_slice(&again), sealed));
             clear_positions(&record);
             buffer_reset(&again);
-            assert_int_equal(record_encode_again(&record, sealed, &again), sealed.size);
+            size_t cleared = record_encode_again(&record, sealed, &again);
+            assert_true(cleared <= sealed.size);
+            set_positions(&record, UINT64_MAX);
+            assert_true(record_encode_again(&record, sealed, &again) <=
+                        cleared + RECORD_AGAIN_BYTES_MAX);
+            again.size = cleared;
             assert_int_equal(record_decode(buffer_slice(&again), &moved, &why), STATUS_ok);
             if (record_is_sealed(sealed)) {
                 uint8_t *place = memory_take(sealed.size);
@@ -264,10 +273,10 @@ static void test_a_seal_is_good_for_one_record_alone(void **state) {
         struct pair pair;
         pair_make(&pair, &toy, RECORD_TRANSACTION, seed, SAMPLE_RANDOM);
         struct slice sealed = sealed_of(&pair);
-        for (size_t at = 8; record_is_sealed(sealed) && at < 232; at += 7) {
+        for (size_t at = 8; record_is_sealed(sealed) && at < 232 && at < sealed.size; at += 7) {
             uint8_t *copy = memory_take(sealed.size), *place = memory_take(sealed.size);
             memcpy(copy, sealed.bytes, sealed.size);
-            if ((at > 11 && at < 40) || at >= 64) { // facts, not lengths, kind or flags
+            if (at > 11) { // not kind or flags
                 struct record record;
                 const char *why;
                 copy[at] ^= 0x55;

@@ -134,9 +134,19 @@ static void past_seal(const struct past *past, uint8_t *bytes) {
     sha256_close(sha);
 }
 
-// Finds the `nth` record that `change` accepts, applies the change in place, and mends the record's
-// checksum.
+// Finds the `nth` record that `change` accepts and that fits then, applies the change in place, and
+// mends the record's checksum.
 typedef bool past_change(struct record *record);
+
+// Whether a record may have `after` bytes: as many as `before`, or more where it is the last of its
+// round and there is padding behind it.
+static bool past_fits(const struct journal_round_header *header, bool is_last, size_t before,
+                      size_t after) {
+    return after == before ||
+           (is_last && after > before &&
+            journal_round_end(0, header->size + after - before) ==
+                journal_round_end(0, header->size));
+}
 
 static bool past_change_record(const struct past *past, uint8_t *bytes, past_change *change,
                                uint32_t nth) {
@@ -154,9 +164,13 @@ static bool past_change_record(const struct past *past, uint8_t *bytes, past_cha
                 size_t size = record_size(slice_of(base + place, end - place));
                 assert_int_equal(record_decode(slice_of(base + place, size), &record, &why),
                                  STATUS_ok);
-                if (change(&record) && nth-- == 0) {
-                    assert_int_equal(record_encode(&record, &again), size);
-                    memcpy(base + place, again.bytes, size);
+                if (change(&record) &&
+                    past_fits(&header, place + size == end, size, record_encode(&record, &again)) &&
+                    nth-- == 0) {
+                    memcpy(base + place, again.bytes, again.size);
+                    header.size += (uint32_t)(again.size - size);
+                    header.crc = crc32c(slice_of((uint8_t *)&header + 12, sizeof(header) - 12));
+                    memcpy(base + at, &header, sizeof(header));
                     buffer_done(&again);
                     return true;
                 }
