@@ -19,7 +19,8 @@
 // A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
 // its few milliseconds, and every later one goes on at once, so health and metrics stay quick. Nor
 // does it wait for a large round: reading the next batch meanwhile is worth more than answering at
-// once.
+// once. And never for an engine that decides elsewhere, in a database: while that has the round
+// of half of the clients, the others are read.
 #include "api/parts.h"
 
 #include "base/ahead.h"
@@ -392,8 +393,8 @@ bool rounds_pass_end(void *context, unsigned index) {
     struct flight *flight = loop->open;
     if (flight == NULL)
         return true;
-    bool patient =
-        loop->flights_first == NULL && flight->round.command_count <= API_ROUND_AWAITED_MAX;
+    bool patient = loop->flights_first == NULL && loop->api->engine->port->decide_now != NULL &&
+                   flight->round.command_count <= API_ROUND_AWAITED_MAX;
     loop->open = NULL;
     if (!patient) {
         flight_submit(loop, flight);

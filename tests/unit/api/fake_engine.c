@@ -136,6 +136,13 @@ void fake_engine_split(struct fake_engine *fake) {
     fake->engine.port = &split;
 }
 
+void fake_engine_move_away(struct fake_engine *fake) {
+    static struct engine_port away;
+    away = port;
+    away.decide_now = NULL;
+    fake->engine.port = &away;
+}
+
 struct fake_engine *fake_engine_open(void) {
     struct fake_engine *fake = memory_take_zeroed(sizeof(*fake));
     static const uint8_t seal[16] = {1, 2, 3};

@@ -42,6 +42,8 @@ struct fake_engine *fake_engine_open(void);
 void fake_engine_free(struct fake_engine *fake);
 // From here on each hundred of an amount is a lane of its own.
 void fake_engine_split(struct fake_engine *fake);
+// From here on it decides elsewhere, as one whose books are in a database.
+void fake_engine_move_away(struct fake_engine *fake);
 // Adds a key with that role and secret; returns its id.
 struct id fake_engine_add_key(struct fake_engine *fake, uint8_t role, struct slice secret);
 // Decides and publishes the oldest waiting round, or all.

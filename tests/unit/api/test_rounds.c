@@ -139,6 +139,20 @@ static void an_empty_pass_submits_nothing(void **state) {
     assert_int_equal(house->engine->waiting_count, 0);
 }
 
+// Even of a round that is back at once nothing is answered in its pass.
+static void nobody_waits_for_books_that_are_elsewhere(void **state) {
+    struct house *house = *state;
+    fake_engine_move_away(house->engine);
+    house->engine->publishes_at_once = true;
+    struct http_request *request = transfer(house, 1);
+    house_ask(house, request);
+    assert_int_equal(house->engine->waiting_count, 0);
+    assert_int_equal(request->code, 0);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(request->code, 201);
+    fake_free(request);
+}
+
 static void only_the_first_pass_waits_for_a_hanging_store(void **state) {
     struct house *house = *state;
     struct http_request *requests[20];
@@ -280,6 +294,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nothing_waits_long_behind_a_slow_disk,
                                         house_open_impatient, house_close),
         HOUSE_TEST(an_empty_pass_submits_nothing),
+        HOUSE_TEST(nobody_waits_for_books_that_are_elsewhere),
         HOUSE_TEST(only_the_first_pass_waits_for_a_hanging_store),
         HOUSE_TEST(a_deadline_answers_busy_and_cancels_nothing),
         HOUSE_TEST(memory_of_a_given_up_call_is_not_reused_too_early),
