@@ -53,9 +53,13 @@ void inbox_push(struct inbox *inbox, struct inbox_node *node) {
     }
 }
 
-bool inbox_is_empty(const struct inbox *inbox) {
+const struct inbox_node *inbox_newest(const struct inbox *inbox) {
     const struct inbox_node *head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
-    return head == NULL || head == inbox_sleep_mark(inbox);
+    return head == inbox_sleep_mark(inbox) ? NULL : head;
+}
+
+bool inbox_is_empty(const struct inbox *inbox) {
+    return inbox_newest(inbox) == NULL;
 }
 
 // False when the time is over. May also return early for no reason.

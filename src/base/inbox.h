@@ -28,6 +28,9 @@ void inbox_push(struct inbox *inbox, struct inbox_node *node);
 // Whether nothing lies in it; a moment later that may have changed. Thread: any.
 bool inbox_is_empty(const struct inbox *inbox);
 
+// The node that came last and still lies there, or NULL. Thread: consumer.
+const struct inbox_node *inbox_newest(const struct inbox *inbox);
+
 // Takes all nodes, oldest first, chained by `next`. Waits up to `wait_ns` for a first one (0: not
 // at all) and returns NULL when none came. Thread: consumer, always the same.
 struct inbox_node *inbox_take_all(struct inbox *inbox, uint64_t wait_ns);

@@ -18,6 +18,7 @@ from faults import FaultKiller, both_write
 from proxy import Proxy
 from psql import Psql
 from shop import Shop
+from wait import within
 
 
 def metric(client, name):
@@ -345,6 +346,51 @@ def said_again(report, binary, cluster):
                     report.equal("said again", (said.status, said["version"]), (200, 2 + number))
                 paid = second.post("/v1/transfers", {"from": anna, "to": berta, "amount": 1})
                 report.equal("paid", paid.status, 201, paid)
+
+
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7886710"
+
+
+def given_back(report, binary, cluster):
+    """A node that has more to do asks for the turn behind its round. Whoever waits for it gets it
+    all the same; and where what came behind only reads, nobody has it in the end."""
+    with two_nodes(report, binary, cluster) as (server, _, database):
+        with server.client(timeout=60.0) as client:
+            wallets = [Shop.open(client, f"owner {number}") for number in range(8)]
+            for number, wallet in enumerate(wallets):
+                client.post("/v1/deposits", {"wallet": wallet, "amount": 900,
+                                             "bank_transaction_id": f"b{number}"})
+        over, wrong = threading.Event(), []
+
+        def pay(number):
+            with server.client(timeout=60.0) as client:
+                while not over.is_set():
+                    answer = client.post("/v1/transfers", {
+                        "from": wallets[number], "to": wallets[(number + 1) % 8], "amount": 1})
+                    wrong.extend([repr(answer)] if answer.status != 201 else [])
+
+        def read(number):
+            with server.client(timeout=60.0) as client:
+                while not over.is_set():
+                    client.get(f"/v1/wallets/{wallets[number]}")
+                for _ in range(50):  # nobody pays any more
+                    client.get(f"/v1/wallets/{wallets[number]}")
+
+        threads = [threading.Thread(target=work, args=(number,), daemon=True)
+                   for work in (pay, read) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            taken = cluster.sql("SET statement_timeout = '120s'; SELECT pg_advisory_lock(7886710)::"
+                                "text || 'taken'; SELECT pg_advisory_unlock_all()", database)
+            report.check("a stranger gets the turn under load", "taken" in taken, taken)
+        over.set()
+        for thread in threads:
+            thread.join(120)
+        report.equal("all were paid", wrong[:3], [])
+        report.check("nobody has the turn in the end",
+                     within(120, lambda: cluster.sql(HELD, database) == "0"),
+                     cluster.sql(HELD, database))
 
 
 STANDING = ("SELECT (SELECT count(*) FROM florin.records), (SELECT sum(version) FROM "

@@ -189,9 +189,32 @@ def row_of_books(report):
     books.end("row of books")
 
 
+def by_hand(report):
+    """A wallet that somebody has changed with psql, so that nothing else tells of it, and so often
+    that its row may lie where it lay."""
+    books = Books(report)
+    payer, payee = books.wallet("payer"), books.wallet("payee")
+    number = CLUSTER.sql(f"SELECT number FROM florin.balances WHERE wallet = '{payer}'",
+                         books.database)
+    for turn in range(12):
+        report.equal("it pays", books.pays(books.client, payer, payee).status, 201)
+        books.goes_ahead(3)
+        changes = 1 + turn % 4
+        for _ in range(changes):
+            CLUSTER.sql("UPDATE florin.wallets SET status = 1, version = version + 1 WHERE "
+                        f"number = {number}", books.database)
+            CLUSTER.sql("VACUUM florin.wallets", books.database)
+        answer = books.pays(books.client, payer, payee)
+        report.equal("frozen by hand, it does not", answer.code, "wallet_frozen", repr(answer))
+        CLUSTER.sql(f"UPDATE florin.wallets SET status = 0, version = version - {changes} WHERE "
+                    f"number = {number}", books.database)
+    books.end("by hand")
+
+
 cluster.serve_from(CLUSTER)
 total = Report("postgres ahead")
 total.run("own payments", own_payments)
 total.run("another node", another_node)
 total.run("row of books", row_of_books)
+total.run("by hand", by_hand)
 total.finish()

@@ -306,6 +306,7 @@ struct desk {
     bool has_many[SQL_PARTS];     // wallets lie there, so many that any plan is made for many
     uint64_t parts_wallets;       // how many wallets there were when that was asked
     struct known_wallets *known;  // owned; NULL: none (desk_known.c)
+    bool turn_is_asked, has_turn; // behind the last batch; and since
     struct ahead ahead;
     struct dirty_pages *dirty; // owned; NULL: none (desk_clean.c)
     // Which slots another shard owns, kept while the books' version of it is this.
@@ -431,7 +432,14 @@ MUST_CHECK enum link_result desk_ahead_begin(struct desk *desk, struct link *lin
                                              struct inbox_node *first, bool will_write);
 // When all is decided: whether it must be decided again, with a look.
 bool desk_ahead_is_in_vain(struct desk *desk);
-void desk_ahead_open(struct desk *desk, struct link *link); // into the flight, what it begins with
+MUST_CHECK enum link_result desk_ahead_take_back(struct link *link); // then, what it began with
+// desk_turn.c: into the flight, for the next batch; what of it, and else, is on its way still is
+// collected; into the flight of a batch, unless it is had, or given back where it only reads; and
+// it was given back, or went with its session.
+void desk_turn_ask(struct desk *desk, struct link *link);
+MUST_CHECK enum link_result desk_turn_settle(struct desk *desk, struct link *link);
+void desk_turn_take(struct desk *desk, struct link *link);
+void desk_turn_forget(struct desk *desk);
 void desk_ahead_stands(struct desk *desk); // the batch is committed, and that is known
 void desk_ahead_failed(struct desk *desk); // one without a look was not
 void desk_ahead_forget(struct desk *desk); // another session begins

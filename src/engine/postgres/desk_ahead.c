@@ -10,7 +10,6 @@
 // in the same transaction.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
-#include "engine/postgres/link_rows.h"
 
 #define WAIT_MAX 64 // batches with a look behind one whose proof has failed, at most
 
@@ -84,13 +83,18 @@ static bool is_time_known(const struct desk *desk) {
            next < desk->keys_end;
 }
 
-static void take_time(void *context, enum sql statement, const struct pg_result *result) {
-    struct desk *desk = context;
-    CHECK(statement == SQL_TURN);
-    desk->ahead.clock_ms = (uint64_t)row_number(result, 0, 1);
+// What the server can do while the batch is decided: whether its keys were used.
+static void open_flight(struct desk *desk, struct link *link) {
+    struct parameters parameters = {0};
+    link_send(link, SQL_BEGIN, NULL);
+    parameter_column(&parameters, &desk->wants.keys);
+    parameter_number(&parameters, (int64_t)desk->keys_from);
+    parameter_number(&parameters, (int64_t)desk->keys_end);
+    link_send(link, SQL_KEYS_UNUSED, &parameters);
+    link_flush(link);
 }
 
-static void begin(struct desk *desk) {
+static void begin(struct desk *desk, struct link *link) {
     desk_heads_settle(desk, true);
     if (desk->told.heads)
         return;
@@ -101,6 +105,7 @@ static void begin(struct desk *desk) {
     desk->asked.count = 0;
     desk->before = desk->counters;
     desk->ahead.is_on = true;
+    open_flight(desk, link);
 }
 
 enum link_result desk_ahead_begin(struct desk *desk, struct link *link, struct inbox_node *first,
@@ -115,13 +120,13 @@ enum link_result desk_ahead_begin(struct desk *desk, struct link *link, struct i
         ahead->pause--;
         return LINK_OK;
     }
-    link_send(link, SQL_TURN, NULL);
-    link_sync(link);
-    enum link_result result = link_collect(link, take_time, desk);
+    if (!desk->has_turn)
+        desk_turn_ask(desk, link);
+    enum link_result result = desk_turn_settle(desk, link);
     uint64_t last_ms = desk->counters.time_ms;
     desk->now_ms = ahead->clock_ms > last_ms ? ahead->clock_ms : last_ms;
     if (result == LINK_OK && is_time_known(desk))
-        begin(desk);
+        begin(desk, link);
     return result;
 }
 
@@ -138,12 +143,9 @@ bool desk_ahead_is_in_vain(struct desk *desk) {
     return true;
 }
 
-void desk_ahead_open(struct desk *desk, struct link *link) {
-    struct parameters parameters = {0};
-    CHECK(desk->ahead.is_on);
-    link_send(link, SQL_BEGIN, NULL);
-    parameter_column(&parameters, &desk->wants.keys);
-    parameter_number(&parameters, (int64_t)desk->keys_from);
-    parameter_number(&parameters, (int64_t)desk->keys_end);
-    link_send(link, SQL_KEYS_UNUSED, &parameters);
+enum link_result desk_ahead_take_back(struct link *link) {
+    link_sync(link); // a key may have been used, and what fails ends its unit alone
+    link_send(link, SQL_ROLLBACK, NULL); // the turn stays
+    link_sync(link);
+    return link_collect(link, NULL, NULL) == LINK_LOST ? LINK_LOST : LINK_OK;
 }

@@ -733,9 +733,12 @@ static enum link_result fetch_parts(struct desk *desk, struct link *link) {
         return LINK_OK;
     desk->parts_known = 0;
     desk->parts_wallets = desk->counters.wallets;
+    enum link_result result = desk_turn_settle(desk, link);
+    if (result != LINK_OK)
+        return result;
     link_send(link, SQL_PARTS_OF_SLOTS, NULL);
     link_sync(link);
-    enum link_result result = link_collect(link, take_result, desk);
+    result = link_collect(link, take_result, desk);
     if (result == LINK_OK && desk->parts_known != LIMIT_SLOTS) {
         (void)snprintf(link->why, sizeof(link->why),
                        "wallets or bank_ids are not in the four partitions that sql/0001 made");
@@ -764,12 +767,11 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     desk->has_bound = desk->has_parents = false;
     want_all(desk, first);
     result = desk_ahead_begin(desk, link, first, will_write);
+    if (result == LINK_OK && !desk->ahead.is_on)
+        result = desk_turn_settle(desk, link);
     if (result != LINK_OK || desk->ahead.is_on)
         return result;
-    if (desk->has_writes && desk->takes_turn) {
-        link_send(link, SQL_TURN, NULL);
-        link_sync(link);
-    }
+    desk_turn_take(desk, link);
     link_send(link, desk->has_writes ? SQL_BEGIN : SQL_BEGIN_READING, NULL);
     parameter_bytes(&books, slice_of(&place, sizeof(place)));
     link_send(link, desk->has_writes ? SQL_BOOKS_LOCKED : SQL_BOOKS, &books);

@@ -474,8 +474,6 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
 }
 
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
-    if (desk->ahead.is_on)
-        desk_ahead_open(desk, link);
     if (desk->records.count != 0) {
         write_currencies(desk, link);
         write_wallets(desk, link);

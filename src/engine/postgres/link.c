@@ -520,16 +520,13 @@ static enum link_result take_result(struct link *link, enum sql statement, struc
     }
 }
 
-enum link_result link_collect(struct link *link,
-                              void (*each)(void *context, enum sql statement,
-                                           const struct pg_result *result),
-                              void *context) {
+static enum link_result collect(struct link *link, const enum sql *flight, uint32_t count,
+                                void (*each)(void *, enum sql, const struct pg_result *),
+                                void *context) {
     enum link_result answer = LINK_OK;
     link->warned = link->committed = link->is_full = false;
     link->state[0] = '\0';
-    uint32_t count = link->flight_count;
-    link->flight_count = 0;
-    CHECK(count != 0 && link->flight[count - 1] == SQL_SYNC);
+    CHECK(count != 0 && flight[count - 1] == SQL_SYNC);
     for (uint32_t i = 0; i < count; i++) {
         bool lost;
         struct pg_result *result = next_result(link, &lost);
@@ -543,12 +540,12 @@ enum link_result link_collect(struct link *link,
         }
         keep_result(link, result);
         // What fails behind the first failure only says that something is aborted.
-        if (take_result(link, link->flight[i], result, each, context) != LINK_OK &&
+        if (take_result(link, flight[i], result, each, context) != LINK_OK &&
             answer == LINK_OK) {
             note_failure(link, PQresultErrorMessage(result));
             answer = class_of(link, result);
         }
-        if (link->flight[i] == SQL_SYNC)
+        if (flight[i] == SQL_SYNC)
             continue;
         result = next_result(link, &lost); // the end of this statement
         if (lost || result != NULL) {      // a second answer is the connection's last word
@@ -557,6 +554,30 @@ enum link_result link_collect(struct link *link,
         }
     }
     return answer;
+}
+
+enum link_result link_collect(struct link *link,
+                              void (*each)(void *context, enum sql statement,
+                                           const struct pg_result *result),
+                              void *context) {
+    uint32_t count = link->flight_count;
+    link->flight_count = 0;
+    return collect(link, link->flight, count, each, context);
+}
+
+enum link_result link_collect_unit(struct link *link,
+                                   void (*each)(void *context, enum sql statement,
+                                                const struct pg_result *result),
+                                   void *context) {
+    enum sql unit[LINK_FLIGHT_MAX];
+    uint32_t count = 0;
+    do {
+        CHECK(count < link->flight_count);
+        unit[count] = link->flight[count];
+    } while (unit[count++] != SQL_SYNC);
+    link->flight_count -= count;
+    memmove(link->flight, link->flight + count, link->flight_count * sizeof(link->flight[0]));
+    return collect(link, unit, count, each, context);
 }
 
 void link_forget_since(struct link *link, uint32_t kept) {

@@ -120,6 +120,15 @@ MUST_CHECK enum link_result link_collect(struct link *link,
                                          void (*each)(void *context, enum sql statement,
                                                       const struct pg_result *result),
                                          void *context);
+// The same of the first unit alone; what is behind it stays in the flight.
+MUST_CHECK enum link_result link_collect_unit(struct link *link,
+                                              void (*each)(void *context, enum sql statement,
+                                                           const struct pg_result *result),
+                                              void *context);
+// Whether something is on its way that was not collected.
+static inline bool link_has_flight(const struct link *link) {
+    return link->flight_count != 0;
+}
 void link_forget(struct link *link);
 // The same, but for the first `kept` (a `result_count` of before): a round whose commit is being
 // looked up on a new connection still reads the rows that it was decided on.

@@ -51,6 +51,7 @@ static const char settings[] =
 
 struct batch {
     struct inbox_node *first;
+    const struct inbox_node *rest; // what was cut off and comes in the next one
     uint8_t token[16];
     uint64_t round, first_record; // what the token was written with
     bool is_unknown;  // a COMMIT went out and nothing came back
@@ -92,6 +93,7 @@ enum link_result books_connect(struct books *books) {
     books->desk.arrivals_taken.open_count = 0;
     desk_known_forget(&books->desk);
     desk_ahead_forget(&books->desk);
+    desk_turn_forget(&books->desk);
     return primary_admit_writer(&books->primary, link, &books->position);
 }
 
@@ -191,6 +193,7 @@ static void roll_back(struct books *books) {
     link_sync(link);
     link_send(link, SQL_TURN_BACK, NULL);
     link_sync(link);
+    desk_turn_forget(&books->desk);
     if (link_collect(link, NULL, NULL) != LINK_OK)
         link_close(link);
 }
@@ -231,6 +234,13 @@ static void take_written(void *context, enum sql statement, const struct pg_resu
         books->position.place = (uint64_t)row_number(result, 0, 0);
 }
 
+// Whether a round that waits needs the turn, as its first command tells; NULL: none waits.
+static bool has_write(const struct inbox_node *node) {
+    const struct round *round = node == NULL ? NULL : round_of((struct inbox_node *)node);
+    return round != NULL && round->first != NULL &&
+           !command_is_read(round->first->commands[0].type);
+}
+
 // Sends all that changed and waits for the commit. LINK_LOST: nobody knows.
 static enum link_result commit(struct books *books, struct batch *batch) {
     struct link *link = &books->link;
@@ -244,8 +254,14 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     if (books->desk.has_writes)
         link_send(link, SQL_LEAVE, NULL);
     link_sync(link);
+    books->desk.has_turn = false;
+    // What comes behind it the round does not wait for. Nodes that wait for the turn come first.
     desk_clean(&books->desk, link);
-    enum link_result result = link_collect(link, take_written, books);
+    if (books->desk.takes_turn &&
+        (has_write(batch->rest) || has_write(inbox_newest(&books->inbox))))
+        desk_turn_ask(&books->desk, link);
+    link_flush(link);
+    enum link_result result = link_collect_unit(link, take_written, books);
     // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
     // stands and must not be done again: the look-up finds it, and how far the books have come.
     if (link->committed ? result != LINK_OK || link->warned : result == LINK_OK)
@@ -304,8 +320,11 @@ static enum link_result decide_batch(struct books *books, struct batch *batch) {
 static enum link_result try_once(struct books *books, struct batch *batch) {
     struct desk *desk = &books->desk;
     enum link_result result = decide_batch(books, batch);
-    if (result == LINK_OK && desk_ahead_is_in_vain(desk))
-        result = decide_batch(books, batch);
+    if (result == LINK_OK && desk_ahead_is_in_vain(desk)) {
+        result = desk_ahead_take_back(&books->link);
+        if (result == LINK_OK)
+            result = decide_batch(books, batch);
+    }
     if (result != LINK_OK)
         return result;
     books->times = (struct round_times){.taken_ns = batch->begun_ns,
@@ -508,8 +527,10 @@ static bool is_away(struct books *books) {
            (books_are_silent(books) || now_ns - books->lost_ns > AWAY_NS);
 }
 
-static void run_batch(struct books *books, struct inbox_node *first) {
-    struct batch batch = {.first = first, .begun_ns = clock_monotonic_ns()};
+// `rest`: what comes in the next one.
+static void run_batch(struct books *books, struct inbox_node *first,
+                      const struct inbox_node *rest) {
+    struct batch batch = {.first = first, .rest = rest, .begun_ns = clock_monotonic_ns()};
     note_aside(first);
     for (;;) {
         bool done;
@@ -586,7 +607,7 @@ void *writer_of_postgres(void *context) {
             return NULL;
         do {
             struct inbox_node *rest = cut_batch(books, first);
-            run_batch(books, first);
+            run_batch(books, first, rest);
             first = rest;
         } while (first != NULL);
     }

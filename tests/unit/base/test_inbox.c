@@ -103,6 +103,22 @@ static void order_of_arrival(void **state) {
     assert_null(node->next);
 }
 
+static void the_newest_is_seen_and_stays(void **state) {
+    struct inbox inbox;
+    struct inbox_node nodes[2];
+    inbox_init(&inbox);
+    assert_null(inbox_newest(&inbox));
+    assert_true(inbox_is_empty(&inbox));
+    for (int i = 0; i < 2; i++) {
+        inbox_push(&inbox, &nodes[i]);
+        assert_ptr_equal(inbox_newest(&inbox), &nodes[i]);
+    }
+    assert_ptr_equal(inbox_take_all(&inbox, 0), &nodes[0]);
+    assert_null(inbox_newest(&inbox));
+    assert_null(inbox_take_all(&inbox, MS)); // also behind a sleep
+    assert_null(inbox_newest(&inbox));
+}
+
 static void waits_end_in_time(void **state) {
     struct inbox inbox;
     inbox_init(&inbox);
@@ -177,6 +193,7 @@ int main(void) {
         cmocka_unit_test(many_producers_at_full_speed),
         cmocka_unit_test(many_producers_that_pause),
         cmocka_unit_test(order_of_arrival),
+        cmocka_unit_test(the_newest_is_seen_and_stays),
         cmocka_unit_test(waits_end_in_time),
         cmocka_unit_test(an_idle_consumer_costs_nothing),
         cmocka_unit_test(a_sleeper_without_limit_is_woken),
