@@ -17,6 +17,7 @@
 
 // How often waiting anomalies are counted, and how far: who has more than a page of them knows it.
 #define WAITING_BEATS 10
+#define WAITING_PAGES_MAX 64
 
 struct pulse {
     struct engine *engine;
@@ -82,23 +83,39 @@ static void tell_news(struct pulse *pulse) {
         recount_news_written(pulse->recount);
 }
 
+// Up to a page's worth; pages may be short. False: not now.
+static bool count_pending(struct pulse *pulse, enum parked_cause cause, uint32_t *ret_count) {
+    struct list_query query = {.kind = LIST_ANOMALIES,
+                               .status = PARKED_PENDING,
+                               .wallet_kind = -1,
+                               .type = (int)cause,
+                               .outcome = -1,
+                               .to_ms = UINT64_MAX,
+                               .limit = LIMIT_PAGE_MAX};
+    *ret_count = 0;
+    for (int pages = 0; pages < WAITING_PAGES_MAX; pages++) {
+        arena_reset(&pulse->page.arena);
+        if (pulse->engine->port->list(pulse->engine, &query, &pulse->page) != STATUS_ok)
+            return false;
+        *ret_count += pulse->page.item_count;
+        query.cursor = pulse->page.next_cursor;
+        if (query.cursor == 0 || *ret_count >= LIMIT_PAGE_MAX)
+            break;
+    }
+    if (*ret_count > LIMIT_PAGE_MAX)
+        *ret_count = LIMIT_PAGE_MAX;
+    return true;
+}
+
+// Each kind apart: held money must be seen behind any number of findings.
 static void count_waiting(struct pulse *pulse) {
-    const struct list_query query = {.kind = LIST_ANOMALIES,
-                                     .status = PARKED_PENDING,
-                                     .wallet_kind = -1,
-                                     .type = -1,
-                                     .outcome = -1,
-                                     .to_ms = UINT64_MAX,
-                                     .limit = LIMIT_PAGE_MAX};
-    uint32_t held = 0;
-    arena_reset(&pulse->page.arena);
-    if (pulse->engine->port->list(pulse->engine, &query, &pulse->page) != STATUS_ok)
+    uint32_t held, flagged;
+    if (!count_pending(pulse, PARKED_FOR_REVIEW, &held) ||
+        !count_pending(pulse, PARKED_FLAGGED, &flagged))
         return;
-    for (uint32_t i = 0; i < pulse->page.item_count; i++)
-        held += pulse->page.items[i].outcome.parked.cause == PARKED_FOR_REVIEW;
     CHECK(pthread_mutex_lock(&pulse->lock) == 0);
     pulse->held = held;
-    pulse->flagged = pulse->page.item_count - held;
+    pulse->flagged = flagged;
     pulse->is_counted = true;
     CHECK(pthread_mutex_unlock(&pulse->lock) == 0);
 }
@@ -206,7 +223,8 @@ void pulse_metrics(struct pulse *pulse, struct buffer *buffer) {
     uint32_t waiting[] = {pulse->held, pulse->flagged};
     if (pulse->is_counted) {
         metric_head(buffer, "anomalies_waiting", "gauge",
-                    "Payments that are held, and findings, that nobody has decided; up to 1000.");
+                    "Payments that are held, and findings, that nobody has decided; up to 1000 "
+                    "of each.");
         for (int i = 0; i < 2; i++)
             buffer_add_format(buffer, "florin_anomalies_waiting{action=\"%s\"} %u\n",
                               i == 0 ? "hold" : "flag", waiting[i]);

@@ -259,7 +259,8 @@ struct list_query {
     struct id merchant; // holds
     struct slice owner; // wallets
     struct currency currency;
-    int wallet_kind, status, type;
+    int wallet_kind, status;
+    int type; // of transactions; of anomalies enum parked_cause
     struct slice order, bank_id, initiated_by; // the last is the principal
     struct slice rule;                         // anomalies: what found them
     // Of somebody bound to an owner (ledger/bound.h): only what has a side of this owner, and

@@ -28,6 +28,7 @@ static const char *const transaction_types[] = {"deposit", "withdrawal", "purcha
 static const char *const directions[] = {"credit", "debit", NULL};
 static const char *const anomaly_states[] = {"pending",  "approved", "refused", "rejected",
                                              "expired",  "dismissed", NULL};
+static const char *const anomaly_actions[] = {"hold", "flag", NULL};
 static const char *const approval_states[] = {"pending",  "approved", "refused",
                                               "rejected", "expired",  NULL};
 static const char *const key_roles[] = {"admin",   "service",  "auditor",  "operator",
@@ -235,6 +236,10 @@ static const struct field query_approval_status = {
 static const struct field query_anomaly_status = {
     NAMED("status"), .kind = FIELD_WORD, .words = anomaly_states, .word_base = PARKED_PENDING,
     QUERY(status), .sentence = "Only anomalies in this state."};
+static const struct field query_anomaly_action = {
+    NAMED("action"), .kind = FIELD_WORD, .words = anomaly_actions,
+    .word_base = PARKED_FOR_REVIEW, QUERY(type),
+    .sentence = "Only payments that are held, or were; or only findings that hold nothing."};
 static const struct field query_rule = {
     NAMED("rule"), .kind = FIELD_TEXT, QUERY(rule), .sentence = "Only what this rule found."};
 static const struct field query_requested_by = {

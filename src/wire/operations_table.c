@@ -87,8 +87,8 @@ static const struct field *const approval_list_query[] = {
     &query_cursor,
 };
 static const struct field *const anomaly_list_query[] = {
-    &query_anomaly_status, &query_rule,  &query_approval_wallet, &query_from, &query_to,
-    &query_limit, &query_cursor};
+    &query_anomaly_status, &query_anomaly_action, &query_rule, &query_approval_wallet,
+    &query_from, &query_to, &query_limit, &query_cursor};
 static const struct field *const wallet_transactions_query[] = {
     &query_type, &query_from, &query_to, &query_limit, &query_cursor,
 };

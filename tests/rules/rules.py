@@ -234,6 +234,40 @@ HELD = [rule("large-out", "hold", amount=1000, operations=["transfer", "withdraw
         rule("also-large", "flag", amount=1000, score=99)]
 
 
+CROWDED = [rule("large", "hold", amount=1000, operations=["transfer"]),
+           rule("any", "flag", amount=10, operations=["transfer"])]
+
+
+def crowd(report, server):
+    """Behind more findings than a page has, held money is still seen."""
+    world = World(server, report)
+    admin, ann, carol = world.admin, world.wallet(10_000), world.wallet(50_000)
+    held = world.transfer(ann, carol, 1000)
+    done = admin.post("/v1/batches", {"operations": [
+        {"type": "transfer", "from": carol, "to": ann, "amount": 10}] * 1200})
+    world.equal("flagged", {one.get("type") for one in done["results"]}, {"transfer"})
+
+    def listed(query, most=1):
+        items, cursor = [], ""
+        while cursor is not None and len(items) < most:  # pages may be short
+            page = admin.get(f"/v1/anomalies?status=pending&limit=1000{query}{cursor}")
+            items += page["items"]
+            cursor = "&cursor=" + page["next_cursor"] if "next_cursor" in page.json else None
+        return items
+    world.equal("what is held", [one["id"] for one in listed("&action=hold", 2)], [held["id"]])
+    world.equal("of a wallet", [one["id"] for one in listed(
+        f"&action=hold&wallet={held['wallet']}", 2)], [held["id"]])
+    world.equal("and not of another", listed(f"&action=hold&wallet={carol}"), [])
+    flagged = listed("&action=flag", 2000)
+    world.equal("what is flagged", (len(flagged), {one["action"] for one in flagged}),
+                (1200, {"flag"}))
+    world.equal("nothing else is an action", admin.get("/v1/anomalies?action=refuse").status, 400)
+    world.equal("the metrics tell both", within(60, lambda: all(
+        line in admin.get("/metrics").body for line in (
+            b'florin_anomalies_waiting{action="hold"} 1\n',
+            b'florin_anomalies_waiting{action="flag"} 1000\n'))), True, "in time")
+
+
 def holds(report, server):
     """The money is held until somebody decides; retries say what has become of it."""
     world = World(server, report)
@@ -448,6 +482,7 @@ def run_all(suite, binary, more=()):
     report = Report(suite)
     for name, function, settings in (
             ("flags", flags, config(EVERY)), ("holds", holds, config(HELD)),
+            ("crowd", crowd, config(CROWDED)),
             ("expiry", expiry, config(HELD, expires_in=3)),
             ("restarts", restarts, config(COUNTING)),
             ("reload", reload, config([rule("all", amount=500)])),

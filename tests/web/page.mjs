@@ -173,6 +173,8 @@ await attempt("the overview", async () => {
   check("health is told", /Server\s*ready\s+Store\s*ok/.test(await text(page)), await text(page));
   await page.waitForFunction(() => /4 wait for a decision\.\s+3 held, 1 flagged\./.test(document.body.innerText));
   check("anomalies that wait are counted", true);
+  check("those that hold money come first", await page.getByRole("link", { name: "The review queue" })
+    .getAttribute("href") === "#/anomalies?action=hold");
   check("whether the books are right, and since when", /checked \d+ (s|min) ago\s+The running totals add up/.test(await text(page)), await text(page));
   for (let i = 0; process.env.PICTURES && i < 120; i++) { // a life that can be seen
     for (let j = 0; j < 6 + 5 * Math.sin(i / 9) + 3 * Math.random(); j++)

@@ -9,6 +9,7 @@ import { transactionColumns } from "./transactions.js";
 // The queue shows what waits unless something else is asked for.
 const STATES = [["pending", "waiting"], ["approved", "approved"], ["rejected", "rejected"],
   ["dismissed", "dismissed"], ["refused", "refused"], ["expired", "expired"], ["any", "any"]];
+const KINDS = [["", "held and flagged"], ["hold", "held"], ["flag", "flagged"]];
 const ORDERS = [["", "newest first"], ["score", "highest score first"]];
 const EVERY_MS = 4000; // between two looks at the queue
 const SORTED_MAX = 2000;
@@ -43,6 +44,7 @@ export function Anomalies({ query }) {
   return html`<${Card} title="Anomalies" wide>
     <${Filters} values=${values} change=${search} fields=${[
       { name: "status", label: "Status", options: STATES },
+      { name: "action", label: "Kind", options: KINDS },
       { name: "order", label: "Order", options: ORDERS },
       { name: "rule", label: "Rule", hint: "many-in-an-hour" },
       { name: "wallet", label: "Wallet", hint: "wallet_…" },
@@ -137,28 +139,33 @@ export function Anomaly({ id, theme }) {
     close=${(done) => { setVerb(null); if (done) again(); }} />`}</div>`;
 }
 
-// How many wait, for the overview: {held, flagged, more}. Counted up to a limit; a page of the
-// list may be short although there is more.
-async function countWaiting(signal) {
-  const found = [];
+// How many wait, as people read it. Counted up to a limit; a page of the list may be short although
+// there is more.
+async function countOf(action, signal) {
+  let count = 0;
   let cursor;
-  for (let i = 0; i < WAITING_PAGES_MAX && found.length < WAITING_MAX; i++) {
-    const page = await get("/v1/anomalies", { status: "pending", limit: WAITING_MAX, cursor }, signal);
-    found.push(...page.items);
+  for (let i = 0; i < WAITING_PAGES_MAX && count < WAITING_MAX; i++) {
+    const page = await get("/v1/anomalies", { status: "pending", action, limit: WAITING_MAX, cursor }, signal);
+    count += page.items.length;
     cursor = page.next_cursor;
-    if (!cursor) break;
+    if (!cursor) return { count, said: String(count) };
   }
-  const held = found.filter((one) => one.action === "hold").length;
-  return { held, flagged: found.length - held, more: Boolean(cursor) };
+  return { count: Math.min(count, WAITING_MAX), said: `more than ${Math.min(count, WAITING_MAX)}`, more: true };
+}
+
+// Each kind apart: held money must be seen behind any number of findings.
+async function countWaiting(signal) {
+  const [held, flagged] = await Promise.all([countOf("hold", signal), countOf("flag", signal)]);
+  return { held, flagged };
 }
 
 export function AnomaliesWaiting({ beat }) {
   const { data, problem } = useLoad(countWaiting, [beat]);
-  const count = data && data.held + data.flagged;
+  const count = data && data.held.count + data.flagged.count;
   return html`<${Card} title="Anomalies">
     <${Trouble} problem=${problem} />
     ${data && html`<p class="verdict ${count ? "warn" : "good"}">${count === 0 ? "Nothing waits for a decision."
-      : `${data.more ? "More than " : ""}${count} wait${count === 1 ? "s" : ""} for a decision.`}</p>
-    ${count > 0 && html`<p>${data.held} held, ${data.flagged} flagged${data.more ? " among the newest" : ""}.</p>`}`}
-    <p><a href="#/anomalies">The review queue</a></p></${Card}>`;
+      : `${data.held.more || data.flagged.more ? "More than " : ""}${count} wait${count === 1 ? "s" : ""} for a decision.`}</p>
+    ${count > 0 && html`<p>${data.held.said} held, ${data.flagged.said} flagged.</p>`}`}
+    <p><a href=${data && data.held.count > 0 ? "#/anomalies?action=hold" : "#/anomalies"}>The review queue</a></p></${Card}>`;
 }

@@ -14,6 +14,8 @@ static bool is_wanted(struct books *books, const struct list_query *query,
         return false;
     if ((query->kind == LIST_ANOMALIES) == (item->parked.cause == PARKED_FOR_APPROVAL))
         return false;
+    if (query->kind == LIST_ANOMALIES && query->type >= 0 && item->parked.cause != query->type)
+        return false;
     uint64_t made_ms = id_time_ms(item->parked.id);
     if (query->kind == LIST_ANOMALIES && (made_ms < query->from_ms || made_ms >= query->to_ms))
         return false;

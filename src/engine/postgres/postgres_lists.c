@@ -372,14 +372,20 @@ static enum link_result list_approvals(struct books *books, struct link *link,
     parameter_bytes(&parameters, query->bound_to.size != 0 ? query->asker : (struct slice){0});
     parameter_number(&parameters, bounded(now_ms));
     parameter_number(&parameters, (int64_t)query->limit + 1);
-    parameter_number(&parameters, query->kind == LIST_APPROVALS);
     bool by_time = query->kind == LIST_ANOMALIES;
+    int cause = !by_time          ? PARKED_FOR_APPROVAL
+                : query->type > 0 ? query->type
+                                  : 0;
+    parameter_number(&parameters, cause);
     parameter_number(&parameters, by_time ? (int64_t)number_of_time(query->from_ms) : 0);
     uint64_t until = by_time && query->to_ms != UINT64_MAX
                          ? number_before_time(query->to_ms, books->number_slack)
                          : INT64_MAX;
     parameter_number(&parameters, (int64_t)until);
-    enum link_result answer = reader_ask(books, link, SQL_LIST_APPROVALS, &parameters, &result);
+    // Held payments are few, and have an index of their own, among any number of findings.
+    bool is_held = cause == PARKED_FOR_REVIEW && query->status == PARKED_PENDING;
+    enum link_result answer = reader_ask(books, link, is_held ? SQL_LIST_HELD : SQL_LIST_APPROVALS,
+                                         &parameters, &result);
     if (answer != LINK_OK)
         return answer;
     int rows = rows_of(query, result);

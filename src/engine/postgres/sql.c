@@ -139,6 +139,16 @@
 #define IN_PARTS(name, text)                                                                       \
     [name] = text("0"), [name##_1] = text("1"), [name##_2] = text("2"), [name##_3] = text("3")
 
+// $8: a cause, or 0 for all findings. Of held ones approvals_due knows the few.
+#define LIST_APPROVALS(which)                                                                      \
+    "SELECT " APPROVAL_COLUMNS " FROM approvals a" APPROVAL_JOINS "WHERE a.number < $1::bigint "   \
+    "AND ($2::bigint < 0 OR $2::bigint = CASE WHEN a.status = 0 AND a.cause <> 3 "                 \
+    "AND a.expires_at_ms <= $6::bigint THEN 4 ELSE a.status END) AND " which " AND "               \
+    "a.number >= $9::bigint AND a.number < $10::bigint AND "                                       \
+    "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND (length($4::bytea) = 0 OR "               \
+    "a.principal = $4::bytea) AND (length($5::bytea) = 0 OR a.principal = $5::bytea) AND "         \
+    HERE("a.slot") "AND " STILL_THERE("a") "ORDER BY a.number DESC LIMIT $7::bigint"
+
 static const char *const texts[SQL_COUNT] = {
     // And what time it is then.
     [SQL_TURN] = "SELECT pg_advisory_lock(7886710)::text, "
@@ -256,11 +266,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_HOLDS_LOCKED] = "SELECT " HOLD_COLUMNS ORDERED
                          EACH("holds", SAME, LOCKS) "h" HOLD_JOINS,
     [SQL_WITHDRAWALS] =
-        "SELECT " WITHDRAWAL_COLUMNS NAMED
-        EACH("withdrawals", SAME, "") "w" WITHDRAWAL_JOINS,
+        "SELECT " WITHDRAWAL_COLUMNS NAMED EACH("withdrawals", SAME, "") "w" WITHDRAWAL_JOINS,
     [SQL_WITHDRAWALS_LOCKED] =
-        "SELECT " WITHDRAWAL_COLUMNS ORDERED
-        EACH("withdrawals", SAME, LOCKS) "w" WITHDRAWAL_JOINS,
+        "SELECT " WITHDRAWAL_COLUMNS ORDERED EACH("withdrawals", SAME, LOCKS) "w" WITHDRAWAL_JOINS,
 #define WALLETS(part) "SELECT " WALLET_COLUMNS SPENT NAMED NEWEST(part) ") w"
     IN_PARTS(SQL_WALLETS, WALLETS),
 #define WALLETS_LOCKED(part)                                                                       \
@@ -758,19 +766,10 @@ static const char *const texts[SQL_COUNT] = {
         "ORDER BY r.number DESC LIMIT $8::bigint",
     // Status 4, expired, is pending and too late, and of approvals never written. A rule's name
     // stands in the record: the engine looks at it, page by page.
-    [SQL_LIST_APPROVALS] =
-        "SELECT " APPROVAL_COLUMNS " FROM approvals a" APPROVAL_JOINS
-        "WHERE a.number < $1::bigint AND ($2::bigint < 0 OR $2::bigint = "
-        "CASE WHEN a.status = 0 AND a.cause <> 3 AND a.expires_at_ms <= $6::bigint THEN 4 "
-        "ELSE a.status END) AND (a.cause = 1) = ($8::bigint = 1) AND "
-        "a.number >= $9::bigint AND a.number < $10::bigint AND "
-        "(length($3::bytea) = 0 OR a.wallet = $3::bytea) AND "
-        "(length($4::bytea) = 0 OR a.principal = $4::bytea) AND "
-        "(length($5::bytea) = 0 OR a.principal = $5::bytea) AND " HERE("a.slot") "AND "
-        STILL_THERE("a")
-        "ORDER BY a.number DESC LIMIT $7::bigint",
-    [SQL_OWNED] =
-        "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
+    [SQL_LIST_APPROVALS] = LIST_APPROVALS(
+        "CASE $8::bigint WHEN 0 THEN a.cause <> 1 ELSE a.cause = $8::bigint END"),
+    [SQL_LIST_HELD] = LIST_APPROVALS("a.status = 0 AND a.cause = 2 AND a.cause = $8::bigint"),
+    [SQL_OWNED] = "SELECT w.id FROM wallets w WHERE w.owner = $1::bytea AND w.slot = $2::bigint",
     [SQL_OWNS] = "SELECT w.id FROM wallets w WHERE w.slot = $1::bigint AND w.number = $2::bigint "
                  "AND w.id = $3::bytea AND w.owner = $4::bytea",
     [SQL_READ_DATA_KEYS] = DATA_KEYS,

@@ -134,6 +134,7 @@ enum sql {
     SQL_LIST_KEYS,
     SQL_LIST_OWNED, // transactions of an owner's wallets
     SQL_LIST_APPROVALS,
+    SQL_LIST_HELD,
     SQL_OWNED,
     SQL_OWNS,
     SQL_READ_DATA_KEYS,
