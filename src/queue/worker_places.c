@@ -129,15 +129,14 @@ bool worker_places_fit(uint64_t first, uint64_t last, int64_t low, int64_t high,
 static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret_offset,
                          char *ret_why, size_t why_bytes) {
     struct worker_partition *own = &worker->partitions[partition];
-    const struct cursor *last = NULL;
-    uint64_t smallest = UINT64_MAX;
+    const struct cursor *first = NULL, *last = NULL;
     int64_t low, high;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         const struct cursor *cursor = &worker->slots[slot].cursor;
         if (worker->slots[slot].partition != partition || worker->slots[slot].waits)
             continue;
-        if (cursor->next < smallest)
-            smallest = cursor->next;
+        if (first == NULL || cursor->next < first->next)
+            first = cursor;
         if (last == NULL || cursor->next > last->next)
             last = cursor;
     }
@@ -149,17 +148,18 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
         (void)snprintf(ret_why, why_bytes, "the broker does not tell where its log begins");
         return STATUS_busy;
     }
-    if (!worker_places_fit(smallest, last->next, low, high, ret_why, why_bytes))
+    if (!worker_places_fit(first->next, last->next, low, high, ret_why, why_bytes))
         return STATUS_out_of_place;
     enum status status = last_is_known(worker, partition, last, low, ret_why, why_bytes);
     if (status != STATUS_ok)
         return status;
     own->begun = true;
-    own->consumed = last->next;
-    own->checksum = last->checksum;
-    own->settled = smallest;
+    // Not behind the last place: what another slot has before that may not be done yet, and whoever
+    // settles must not move it past that.
+    own->consumed = own->settled = first->next;
+    own->checksum = first->checksum;
     own->buried = last->next; // no place moves past a letter that the broker does not have
-    *ret_offset = (int64_t)smallest;
+    *ret_offset = (int64_t)first->next;
     return STATUS_ok;
 }
 

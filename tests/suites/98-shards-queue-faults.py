@@ -7,6 +7,7 @@ whoever pays whom, and nothing waits but what has to."""
 import os
 import signal
 import sys
+import threading
 import uuid
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -190,6 +191,59 @@ def away(report):
     one.end(report)
 
 
+def held_row(one, wallet):
+    """Somebody has locked this wallet of the first shard; what is returned lets it go."""
+    def hold():
+        try:
+            one.books.sql(0, f"BEGIN; SELECT FROM wallets WHERE id = id_bytes('{wallet}') "
+                             "FOR UPDATE; SELECT pg_sleep(599)", one.data)
+        except RuntimeError:
+            pass  # its session is ended
+
+    def sleeping(what):
+        return one.books.sql(0, f"SELECT {what} FROM pg_stat_activity WHERE datname = "
+                                "current_database() AND wait_event = 'PgSleep' AND "
+                                "query LIKE '%pg_sleep(599)%'", one.data)
+
+    def let_go():
+        sleeping("pg_terminate_backend(pid)")
+        holder.join()
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    one.wait_for(lambda: sleeping("count(*)") == "1", "the lock")
+    return let_go
+
+
+def behind_another(report):
+    """A slot's command waits while another slot of its partition is done with what comes behind it.
+    A worker that begins there and leaves at once leaves it as it is."""
+    one = crew(work=False)
+    shop, worker = one.shop, one.node("work").start()
+    one.wait_for(one.has(worker, PARTITIONS), "all partitions")
+
+    def partition(wallet):
+        return shops.partition_of(str(shards.slot_of(wallet)).encode(), PARTITIONS)
+    slow, till = one.open(0, money=10), one.open(0, "merchant")
+    quick = one.open(0, money=10)
+    while partition(quick) != partition(slow) or shards.slot_of(quick) == shards.slot_of(slow):
+        quick = one.open(0, money=10)
+    let_go, acknowledged = held_row(one, slow), {slow: [], quick: []}
+    waits = one.pay(report, acknowledged, slow, till)
+    for _ in range(3):
+        done = one.pay(report, acknowledged, quick, till)
+    report.equal("done behind it", shop.outcome(done)["status"], "done")
+    worker.kill()
+    heir = one.node("work").start()
+    one.wait_for(one.has(heir, PARTITIONS), "an heir's partitions")
+    report.equal("the heir leaves", heir.stop(timeout=60), 0, heir.log()[-2000:])
+    let_go()
+    worker.start()
+    report.equal("it is done in the end", shop.outcome(waits)["status"], "done")
+    shops.check(report, "behind another", shop, acknowledged, [slow, quick, till],
+                {slow: 10, quick: 10, till: 0})
+    one.end(report)
+
+
 class Post:
     """Records that somebody else writes, each of which can never succeed, and their letters."""
     def __init__(self, one):
@@ -353,7 +407,8 @@ def sent_back(report, one, post, lost):
 def main():
     report = Report("shards queue faults")
     lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
-                                ("away", away), ("letters", letters)])
+                                ("behind another", behind_another), ("away", away),
+                                ("letters", letters)])
     report.finish()
 
 
