@@ -455,6 +455,39 @@ def keys_behind(_, world):
     examined(world, "keys behind")
 
 
+def batch_behind(_, world):
+    """What answers the operations of an atomic batch goes along with its key, also what was at home
+    in another slot and has nothing to do with this one: of before the slot is copied, and of the
+    middle of its move."""
+    payers = [world.open_at("a", "customer") for _ in range(2)]
+    shops = [world.open_at("a", "merchant") for _ in range(2)]
+    for payer in payers:
+        report_ok(world.deposit(payer, 10))
+    request = {"atomic": True, "operations": [
+        {"type": "purchase", "wallet": payer, "merchant": shop, "amount": 3}
+        for payer, shop in zip(payers, shops)]}
+    told, line = {}, LINES[0]
+
+    def ask(key):
+        told[key] = world.client.post("/v1/batches", request, key=key)
+    ask("batch-before")
+    line.sprung.clear()
+    line.over.clear()
+    line.trap = (b"LOCK TABLE gate", "before", lambda: ask("batch-meanwhile"))
+    process = mover(world.server, shards.slot_of(payers[0]), "b")
+    report.check("batch behind: it came so far", line.wait(60))
+    process.wait(120)
+    said = move(world.server, shards.slot_of(payers[0]), "b")
+    report.equal("batch behind: the slot moves", said.returncode, 0, said.stderr)
+    for key, first in told.items():
+        again = patiently(lambda k=key: world.client.post("/v1/batches", request, key=k))
+        ids = [[one.get("id") for one in answer.json.get("results", [])]
+               for answer in (first, again)]
+        report.equal(f"{key}: answered as before", (again.status, again.replayed, ids[1]),
+                     (200, True, ids[0]), again)
+    examined(world, "batch behind")
+
+
 def new_currency(_, world):
     """A wallet of a currency that was opened in the middle of a move goes along."""
     slot = shards.slot_of(world.chosen()[0][0])
@@ -539,6 +572,7 @@ report.run("old map", old_map, WORLD)
 report.run("unheard", unheard, WORLD)
 report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)
+report.run("batch behind", batch_behind, WORLD)
 report.run("new currency", new_currency, WORLD)
 report.run("refused", refused, WORLD)
 for step in STEPS:

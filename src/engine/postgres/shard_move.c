@@ -344,6 +344,7 @@ static void mover_close(struct mover *mover) {
         buffer_done(&mover->touched[i]);
         buffer_done(&mover->open[i]);
     }
+    buffer_done(&mover->parts);
     buffer_done(&mover->keys);
     buffer_done(&mover->sums);
     buffer_done(&mover->query);

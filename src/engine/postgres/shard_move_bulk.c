@@ -162,6 +162,7 @@ static bool take_records(struct bulk *bulk, const struct pg_result *result) {
                                broken);
         add_record(bulk, result, row);
         add_key(bulk, slot, number, &record);
+        move_note_parts(bulk->mover, slot, &record);
         bank_row_add(bulk->banks, number, &record); // leads to the record where that is, too
     }
     return true;

@@ -197,7 +197,7 @@ bool mover_copy(struct mover *mover, uint64_t last) {
     // Whatever began before this and is not over yet comes with the next look.
     return mover_ask_number(mover, MOVE_SOURCE, "SELECT record_count FROM books", &counted) &&
            mover_horizon(mover, &horizon) && mover_copy_bulk(mover, last) &&
-           mover_copy_bank_ids(mover) &&
+           mover_copy_parts(mover) && mover_copy_bank_ids(mover) &&
            mover_copy_things(mover, NULL, false) && note_open(mover) &&
            mover_note(mover, last, horizon, counted);
 }

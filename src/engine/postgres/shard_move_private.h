@@ -42,6 +42,7 @@ struct mover {
     // Since `copied_to`: the keys of what was changed, "1,2,3". Those that are open or pending are
     // gathered from the first copy on, as they move last.
     struct buffer touched[MOVE_THINGS], open[MOVE_THINGS];
+    struct buffer parts; // numbers of the records that answer the slot's batches, not here yet
     struct buffer keys; // arrays of the data keys of the slot's owners: numbers, owners, keys
     struct buffer sums; // VALUES (currency of the target's, wallets, balances): what has come
     bool is_bound; // in the middle of it: a connection that is lost is not opened again
@@ -96,6 +97,11 @@ bool mover_copy_bulk(struct mover *mover, uint64_t last);
 
 // Whether an idempotency key comes along with that record of that slot: guests' stay at home.
 bool move_takes_key(const struct mover *mover, uint64_t slot, const struct record *record);
+// Notes which records answer the operations of that one, if it is a batch: some are of other slots
+// and touch no wallet of this one, and come along all the same.
+void move_note_parts(struct mover *mover, uint64_t slot, const struct record *record);
+// Brings all that were noted.
+bool mover_copy_parts(struct mover *mover);
 // Brings the records behind `copied_to` up to `last` that this slot needs, of whichever slot they
 // are, and notes what all of them touch.
 bool mover_copy_records_since(struct mover *mover, uint64_t last);

@@ -13,6 +13,7 @@
 #include "ledger/record.h"
 
 #define SLICE_ROWS  2000
+#define PARTS_ROWS  1000
 #define SLICE_BYTES 2000000 // of records; more only when a single one has them
 
 // A record of a slice: its columns but the last, as text, and its bytes.
@@ -24,6 +25,7 @@ struct slice_of_records {
     struct buffer records, places, keys, banks; // values of statements for the target
     uint64_t count, read;                       // records that come; and that were looked at
     uint64_t number;                            // of the last one
+    bool is_of_parts;                           // each comes, whatever it is about
 };
 
 struct copied_record {
@@ -138,6 +140,17 @@ static bool is_needed(const struct mover *mover, const struct copied_record *cop
                                             has_side(mover, &record->transaction.credit)));
 }
 
+void move_note_parts(struct mover *mover, uint64_t slot, const struct record *record) {
+    if (record->kind != RECORD_BATCH || slot != mover->slot)
+        return;
+    for (uint32_t i = 0; i < record->batch.count; i++) {
+        uint64_t at;
+        memcpy(&at, record->batch.positions.bytes + i * sizeof(at), sizeof(at));
+        at = (at & ~UINT64_C(7)) / 8;
+        buffer_add(&mover->parts, &at, sizeof(at));
+    }
+}
+
 // ---- slices -------------------------------------------------------------------------------------
 
 static void add_record(struct mover *mover, struct slice_of_records *slice,
@@ -165,7 +178,9 @@ static bool take_record(struct mover *mover, struct slice_of_records *slice,
                   STATUS_ok;
     if (ok)
         touch_all(mover, &record);
-    bool comes = ok && is_needed(mover, copied, &record);
+    if (ok)
+        move_note_parts(mover, copied->slot, &record);
+    bool comes = ok && (slice->is_of_parts || is_needed(mover, copied, &record));
     if (comes)
         add_record(mover, slice, copied, &record);
     if (ok && record_books_bank_id(&record) &&
@@ -305,5 +320,36 @@ bool mover_copy_records_since(struct mover *mover, uint64_t last) {
         ok = bring_slice(mover, &slice, last);
     } while (ok && slice.read != 0);
     slice_done(&slice);
+    return ok && mover_copy_parts(mover);
+}
+
+// Those of other slots among so many numbers from `first` on.
+static void ask_parts(struct mover *mover, const uint64_t *first, uint64_t count) {
+    buffer_reset(&mover->query);
+    BUFFER_ADD(&mover->query, "SELECT coalesce(string_agg(concat_ws(' ', ");
+    buffer_add_text(&mover->query, record_line);
+    BUFFER_ADD(&mover->query, "), E'\\n' ORDER BY r.number), '') FROM (SELECT DISTINCT number FROM "
+                              "unnest('{");
+    for (uint64_t i = 0; i < count; i++)
+        buffer_add_format(&mover->query, i == 0 ? "%" PRIu64 : ",%" PRIu64, first[i]);
+    buffer_add_format(&mover->query,
+                      "}'::bigint[]) u(number)) n CROSS JOIN LATERAL (SELECT * FROM records x "
+                      "WHERE x.number = n.number OFFSET 0) r WHERE r.slot <> %" PRIu32,
+                      mover->slot);
+}
+
+bool mover_copy_parts(struct mover *mover) {
+    struct slice_of_records slice = {.is_of_parts = true};
+    const uint64_t *numbers = (const uint64_t *)(const void *)mover->parts.bytes;
+    uint64_t count = mover->parts.size / sizeof(*numbers);
+    bool ok = true;
+    for (uint64_t at = 0; at < count && ok; at += PARTS_ROWS) {
+        ask_parts(mover, numbers + at, count - at < PARTS_ROWS ? count - at : PARTS_ROWS);
+        ok = mover_ask_query(mover, MOVE_SOURCE) && take_slice(mover, &slice) &&
+             write_slice(mover, &slice);
+    }
+    slice_done(&slice);
+    if (ok)
+        buffer_reset(&mover->parts);
     return ok;
 }
