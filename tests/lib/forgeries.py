@@ -5,6 +5,7 @@ as one fault of the books would, and is named with what the judge must say of it
 
 import copy
 
+import forgeries_marks
 from history import account_of, judge
 
 
@@ -15,11 +16,31 @@ class Forger:
 
     def writes(self, outcome="ok", payments=1):
         return [one for one in self.events if one["kind"] == "write" and
-                one["outcome"] == outcome and len(one["wanted"]) == payments]
+                one["outcome"] == outcome and len(one["wanted"]) == payments and
+                not any("mark" in each for each in one["wanted"])]
+
+    def marked(self, mark, outcome="ok"):
+        return [one for one in self.events if one["kind"] == "write" and
+                one["outcome"] == outcome and len(one["wanted"]) == 1 and
+                one["wanted"][0].get("mark") == mark]
 
     def attempts(self, reference):
         return [one for one in self.events if one["kind"] == "write" and
-                reference in [each["reference"] for each in one["wanted"]]]
+                reference in [each.get("reference") for each in one["wanted"]]]
+
+    def same(self, write):
+        """All attempts under its key."""
+        return [one for one in self.events if one.get("key") == write["key"]]
+
+    def thing(self, kind, status, fits=lambda _: True):
+        """A hold or withdrawal of that state, as the judge takes it for the books."""
+        return next(item for one in self.events if one["kind"] == "things" and one["of"] == kind
+                    for item in one["items"] if item["status"] == status and fits(item))
+
+    def wanted_of(self, item):
+        """What was wanted when it was asked for, and which write did."""
+        return next((each, one) for one in self.events if one["kind"] == "write"
+                    for each in one["wanted"] if each.get("reference") == item.get("reference"))
 
     def reads(self, wallet):
         return [one for one in self.events if one["kind"] == "read" and one["wallet"] == wallet]
@@ -37,14 +58,17 @@ class Forger:
 
     def renumber(self, wallet):
         """Versions and balances as if its payments had been these, in this order."""
-        balance = 0
-        for place, item in enumerate(reversed(self.last(wallet))):
+        items = list(reversed(self.last(wallet)))
+        versions = sorted(self.side(item, wallet)["version"] for item in items)
+        balance = version = 0
+        for item, known in zip(items, versions):
             side = self.side(item, wallet)
             balance += item["amount"] * (1 if side is item["credit"] else -1)
-            side["version"], side["balance"] = place + 2, balance
+            version = max(known, version + 1)
+            side["version"], side["balance"] = version, balance
 
     def remove(self, reference, wallets):
-        for wallet in wallets:
+        for wallet in filter(None, wallets):
             items = self.last(wallet)
             items[:] = [one for one in items if one.get("reference") != reference]
             self.renumber(wallet)
@@ -58,7 +82,7 @@ class Forger:
     def of_two(self):
         """An answered payment between two wallets, by transfer."""
         return next(one for one in self.writes() if one["wanted"][0]["debit"] is not None and
-                    one["told"][0]["type"] == "transfer")
+                    one["told"][0].get("type") == "transfer")
 
 
 def sides(write):
@@ -111,13 +135,15 @@ def money_from_nowhere(forger):
     side["balance"] += 1
 
 
-def version_left_out(forger):
+def version_twice(forger):
     wallet = forger.wallets()[0]
-    forger.side(forger.last(wallet)[0], wallet)["version"] += 1
+    items = forger.last(wallet)
+    forger.side(items[0], wallet)["version"] = forger.side(items[1], wallet)["version"]
 
 
 def half_a_batch(forger):
-    write = forger.writes(payments=2)[0]
+    write = next(one for one in forger.writes(payments=2)
+                 if all(len(tag["reference"].split()) == 1 for tag in one["wanted"]))
     payment = write["wanted"][1]
     forger.remove(payment["reference"], [payment["debit"], payment["credit"]])
 
@@ -166,8 +192,9 @@ def swapped(forger):
         items = forger.last(wallet)
         for place in range(len(items) - 1):
             new, old = items[place], items[place + 1]
-            ended = [one["completed"] for one in forger.writes() if one["key"] == old["reference"]]
-            begun = [one["invoked"] for one in forger.attempts(new["reference"])]
+            ended = [one["completed"] for one in forger.writes()
+                     if one["key"] == old.get("reference")]
+            begun = [one["invoked"] for one in forger.attempts(new.get("reference"))]
             if ended and begun and min(ended) < min(begun):
                 items[place], items[place + 1] = old, new
                 forger.renumber(wallet)
@@ -184,7 +211,7 @@ def swapped_on_one_side(forger):
                 old = items[behind]
                 if {account_of(new["debit"]), account_of(new["credit"])} == \
                         {account_of(old["debit"]), account_of(old["credit"])} and \
-                        old["reference"] != new["reference"]:
+                        "reference" in old and "reference" in new:
                     items[place], items[behind] = old, new
                     forger.renumber(wallet)
                     return
@@ -194,15 +221,18 @@ def swapped_on_one_side(forger):
 def stale_read(forger):
     """Somebody sees a wallet as it was before a payment that somebody else was told of."""
     for one in forger.events:
-        if one["kind"] == "read" and one["version"] > 2:
-            items = forger.last(one["wallet"])
-            newer = items[len(items) - (one["version"] - 1)]
-            ended = [each["completed"] for each in forger.writes()
-                     if each["key"] == newer["reference"]]
-            if ended and min(ended) < one["invoked"]:
-                older = forger.side(items[len(items) - (one["version"] - 2)], one["wallet"])
-                one.update(version=older["version"], balance=older["balance"])
-                return
+        if one["kind"] != "read":
+            continue
+        items = forger.last(one["wallet"])
+        newer = next((item for item in items if
+                      forger.side(item, one["wallet"])["version"] == one["version"]), {})
+        ended = [each["completed"] for each in forger.writes()
+                 if each["key"] == newer.get("reference")]
+        if ended and min(ended) < one["invoked"] and one["version"] > 2:
+            older = items[items.index(newer) + 1]
+            one.update(version=one["version"] - 1,
+                       balance=forger.side(older, one["wallet"])["balance"])
+            return
     raise AssertionError("no such read")
 
 
@@ -210,7 +240,7 @@ def read_of_the_future(forger):
     for wallet in forger.wallets():
         items = forger.last(wallet)
         newest = forger.side(items[0], wallet)
-        begun = min(one["invoked"] for one in forger.attempts(items[0]["reference"]))
+        begun = min([one["invoked"] for one in forger.attempts(items[0].get("reference"))] or [0])
         for one in forger.reads(wallet):
             if one["completed"] < begun:
                 one.update(version=newest["version"], balance=newest["balance"])
@@ -223,19 +253,20 @@ def read_goes_back(forger):
     would be right."""
     for write in forger.writes():
         wallet = write["wanted"][0]["credit"]
-        items = forger.last(wallet)
-        place = next((n for n, one in enumerate(items) if one["reference"] == write["key"]), None)
+        items = forger.last(wallet) if wallet is not None else []
+        place = next((n for n, one in enumerate(items)
+                      if one.get("reference") == write["key"]), None)
         if place is None or place + 1 == len(items):
             continue
         asked = min(one["invoked"] for one in forger.attempts(write["key"]))
         sides_seen = [forger.side(items[place], wallet), forger.side(items[place + 1], wallet)]
-        before = forger.attempts(items[place + 1]["reference"])
-        if min(one["completed"] for one in before) >= asked:
+        before = forger.attempts(items[place + 1].get("reference"))
+        if not before or min(one["completed"] for one in before) >= asked:
             continue
         for step, side in enumerate(sides_seen):
             forger.events.append({
                 "kind": "read", "wallet": wallet, "node": step, "version": side["version"],
-                "balance": side["balance"], "invoked": asked + 10 * step + 1,
+                "balance": side["balance"], "held": 0, "invoked": asked + 10 * step + 1,
                 "completed": asked + 10 * step + 2})
         return
     raise AssertionError("no such payment")
@@ -255,7 +286,7 @@ def refused_for_nothing(forger):
     """There was the money that was said to be wanting."""
     for write in forger.writes(outcome="refused"):
         if write["code"] == "insufficient_funds":
-            for one in forger.attempts(write["key"]):
+            for one in forger.same(write):
                 one["wanted"] = [{**one["wanted"][0], "amount": 0}]
             return
     raise AssertionError("nobody was refused for want of money")
@@ -276,7 +307,7 @@ FORGERIES = [
     (lost_on_its_way, "on one side only"), (lost_at_all, "answered as done, and"),
     (doubled, "done twice"), (doubled_where_it_arrives, "done twice"),
     (doubled_deposit, "done twice"), (listed_twice, "stands there 2 times"),
-    (money_from_nowhere, "came from outside"), (version_left_out, "has version"),
+    (money_from_nowhere, "came from outside"), (version_twice, "has version"),
     (half_a_batch, "done in part"), (refused_and_done, "refused each time, and done"),
     (done_and_then_refused, "refused when it was asked for again"), (two_answers, "told"),
     (answer_of_another_balance, "told that"), (nobody_asked, "nobody asked for"),
@@ -286,6 +317,7 @@ FORGERIES = [
     (read_goes_back, "was still seen"), (balance_never_had, "was seen with"),
     (list_with_a_gap, "is not what it has"), (refused_for_nothing, "money that was there"),
     (refunded_too_much, "went back"), (nobody_looked, "nobody looked"),
+    *forgeries_marks.FORGERIES,
 ]
 
 
@@ -327,7 +359,8 @@ def around():
 
 def all_are_noticed(report, events):
     """Plants each of them; `events` is a history in which nothing is wrong."""
-    for forge, words in FORGERIES:
+    queued = any("queued" in one for one in events)
+    for forge, words in FORGERIES + (forgeries_marks.QUEUED if queued else []):
         name = forge.__name__.replace("_", " ")
         forger = Forger(events)
         try:

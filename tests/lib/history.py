@@ -6,22 +6,27 @@ clients were told can have happened at all. It knows nothing but the history.
 
 Events have `invoked` and `completed`, moments of one clock, and are
 
-- `write`, one attempt to have a request done: its `key`, its `wanted` payments (`reference`,
-  `debit`, `credit`, `amount`; an account that is no wallet is None), and its `outcome`: `ok` with
-  the transactions that it answered (`told`), `refused` with a `code`, or `unknown`: no answer, or
-  one that says neither;
-- `read`, of a `wallet`: its `version` and `balance`;
-- `list`, of a wallet's transactions: `items`, newest first, all of them when it is `whole`.
+- `write`, one attempt to have a request done: its `key`, what is `wanted` in order, payments
+  (`reference`, `debit`, `credit`, `amount`; an account that is no wallet is None) and marks
+  (history_marks.py), and its `outcome`: `ok` with what it answered for each (`told`), `refused`
+  with a `code`, or `unknown`: no answer, or one that says neither. Who wrote with If-Match says of
+  which wallet and version (`if_match`);
+- `read`, of a `wallet`: its `version`, `balance` and what is `held`;
+- `list`, of a wallet's transactions: `items`, newest first, all of them when it is `whole`;
+- `things` and `thing`: all of a wallet's holds or withdrawals, and one of them.
 
-Versions give each wallet's payments one order. What was told of a version must have been so at some
-moment between invocation and completion, so every event says of its version from when on, or until
-when at most, it was the newest; the order stands when for every version there is a moment left that
-is not before that of the version before it. Over several wallets the orders and what was answered
-before something else was asked for must not contradict each other."""
+A capture is known by its hold and amount, a settlement by the bank's id, any other payment by its
+reference (tag_of). Versions give each wallet's payments one order. What was told of a version must
+have been so at some moment between invocation and completion, so every event says of its version
+from when on, or until when at most, it was the newest; the order stands when for every version
+there is a moment left that is not before that of the version before it. Over several wallets the
+orders and what was answered before something else was asked for must not contradict each other."""
 
 import collections
 import json
 import sys
+
+import history_marks
 
 NEVER = float("inf")
 TOLD_MAX = 20  # problems that are said in words
@@ -39,8 +44,10 @@ class Entry:
 class Request:
     """What one key stands for, over all attempts."""
     def __init__(self, write):
-        self.key, self.wanted, self.attempts = write["key"], write["wanted"], []
-        self.done = {}  # reference -> id of the payment in the books
+        self.key, self.all_wanted, self.attempts = write["key"], write["wanted"], []
+        self.wanted = [one for one in self.all_wanted if "mark" not in one]
+        self.marks = [one for one in self.all_wanted if "mark" in one]
+        self.done = {}  # reference -> id of the payment, hold or withdrawal in the books
 
     def add(self, write):
         self.attempts.append(write)
@@ -85,24 +92,28 @@ class Judge:
 
     def add_write(self, write):
         request = self.requests.setdefault(write["key"], Request(write))
-        if request.wanted != write["wanted"]:
+        if request.all_wanted != write["wanted"]:
             self.wrong(f"{write['key']}: the client itself asked for two things")
         request.add(write)
-        for payment in write["wanted"]:
-            self.of_reference[payment["reference"]] = request, payment
+        for one in write["wanted"]:
+            if "reference" in one:
+                self.of_reference[one["reference"]] = request, one
 
     def judge(self):
         named = {account for request in self.requests.values() for payment in request.wanted
                  for account in (payment["debit"], payment["credit"]) if account is not None}
-        named |= {event["wallet"] for event in self.events if event["kind"] != "write"}
+        named |= {event["wallet"] for event in self.events if event["kind"] not in (
+            "write", "thing")}
         for wallet in sorted(named):
             if wallet in self.last:
                 self.order(wallet)
             else:
                 self.wrong(f"{wallet}: nobody looked at all of its payments")
+        self.marks = history_marks.Marks(self)
         for request in self.requests.values():
             self.once(request)
         self.money()
+        self.marks.judge()
         for wallet in self.orders:
             self.moments(wallet)
         self.over_wallets()
@@ -113,10 +124,11 @@ class Judge:
     def order(self, wallet):
         entries = [Entry(item, wallet) for item in reversed(self.last[wallet]["items"])]
         self.orders[wallet] = entries
-        balance = 0
-        for place, entry in enumerate(entries):
-            if entry.version != place + 2:
-                self.wrong(f"{wallet}: {entry.id} has version {entry.version}, not {place + 2}")
+        balance, version = 0, 1
+        for entry in entries:
+            if entry.version is None or entry.version <= version:
+                self.wrong(f"{wallet}: {entry.id} has version {entry.version} behind {version}")
+            version = entry.version or version
             balance += entry.change
             if entry.balance != balance:
                 self.wrong(f"{wallet}: {entry.id} leaves {entry.balance}, not {balance}")
@@ -126,22 +138,22 @@ class Judge:
 
     def asked_for(self, wallet, entry):
         item = entry.item
-        request, payment = self.of_reference.get(item.get("reference"), (None, None))
-        if request is None:
+        request, payment = self.of_reference.get(tag_of(item), (None, None))
+        if request is None or "mark" in payment:
             self.wrong(f"{wallet}: nobody asked for {item}")
             return
         got = (account_of(item["debit"]), account_of(item["credit"]), item["amount"])
         if got != (payment["debit"], payment["credit"], payment["amount"]):
             self.wrong(f"{request.key}: {item} is not what was asked for")
-        first = request.done.setdefault(item["reference"], entry.id)
+        first = request.done.setdefault(tag_of(item), entry.id)
         if first != entry.id:
             self.wrong(f"{request.key}: done twice, as {first} and {entry.id}")
 
     # ---- keys ----
 
     def once(self, request):
-        missing = [one["reference"] for one in request.wanted
-                   if one["reference"] not in request.done]
+        named = [one["reference"] for one in request.all_wanted if "reference" in one]
+        missing = [one for one in named if one not in request.done]
         if request.answers and missing:
             self.wrong(f"{request.key}: answered as done, and {missing} is nowhere")
         if request.done and missing:
@@ -149,9 +161,10 @@ class Judge:
         if request.done and not request.may_be_done:
             self.wrong(f"{request.key}: refused each time, and done")
         for answer in request.answers:
-            told = [one["id"] for one in answer["told"]]
-            books = [request.done.get(one["reference"]) for one in request.wanted]
-            if told != books:
+            told = [one.get("transaction", one["id"]) for one, wanted in zip(
+                answer["told"], request.all_wanted) if "reference" in wanted]
+            books = [request.done.get(one) for one in named]
+            if len(answer["told"]) != len(request.all_wanted) or told != books:
                 self.wrong(f"{request.key}: told {told}, and the books have {books}")
             if lasting(answer["told"]) != lasting(request.answers[0]["told"]):
                 self.wrong(f"{request.key}: told {answer['told']} and {request.answers[0]['told']}")
@@ -163,12 +176,11 @@ class Judge:
 
     def as_in_books(self, key, item):
         """An answer says of a wallet what its order says."""
-        for side in (item["debit"], item["credit"]):
+        for side in (item.get("debit", {}), item.get("credit", {})):
             entries = self.orders.get(side.get("account"))
             if entries is None or "version" not in side:
                 continue
-            place = side["version"] - 2
-            entry = entries[place] if 0 <= place < len(entries) else None
+            entry = next((one for one in entries if one.version == side["version"]), None)
             if entry is None or (entry.id, entry.balance) != (item["id"], side["balance"]):
                 self.wrong(f"{key}: told that {item['id']} is version {side['version']} of "
                            f"{side['account']} with {side['balance']}; it has "
@@ -223,76 +235,99 @@ class Judge:
     def moments(self, wallet):
         """Of each version: since when at the earliest, and at the latest, it was there."""
         entries = self.orders[wallet]
-        since, by = [0] * (len(entries) + 1), [NEVER] * (len(entries) + 1)
+        count = max([one["version"] for one in self.events if one["kind"] == "read" and
+                     one["wallet"] == wallet] + [one.version or 1 for one in entries] + [1])
+        since, by = [0] * (count + 2), [NEVER] * (count + 2)  # by version
         why_since, why_by = [None] * len(since), [None] * len(since)
 
-        def not_before(place, moment, why):
-            if place < len(since) and moment > since[place]:
-                since[place], why_since[place] = moment, why
+        def not_before(version, moment, why):
+            if version <= count and moment > since[version]:
+                since[version], why_since[version] = moment, why
 
-        def at_the_latest(place, moment, why):
-            if moment < by[place]:
-                by[place], why_by[place] = moment, why
+        def at_the_latest(version, moment, why):
+            if moment < by[version]:
+                by[version], why_by[version] = moment, why
 
-        for place, entry in enumerate(entries, 1):
-            request = self.of_reference.get(entry.item.get("reference"), (None, None))[0]
-            if request is not None:
-                not_before(place, request.asked, f"{request.key} was asked for")
-                at_the_latest(place, request.answered, f"{request.key} was answered")
+        for version, request in self.known_versions(wallet):
+            not_before(version, request.asked, f"{request.key} was asked for")
+            at_the_latest(version, request.answered, f"{request.key} was answered")
         for event in self.events:
-            if event["kind"] == "write" or event["wallet"] != wallet:
-                continue
-            place = self.place_seen(wallet, event)
-            if place is not None:
-                at_the_latest(place, event["completed"], f"version {place + 1} was seen")
-                not_before(place + 1, event["invoked"], f"version {place + 1} was still seen")
+            if event["kind"] in ("read", "list") and event["wallet"] == wallet:
+                seen, next_one = self.version_seen(wallet, event)
+                at_the_latest(seen, event["completed"], f"version {seen} was seen")
+                not_before(next_one, event["invoked"], f"version {seen} was still seen")
         newest, why_newest = 0, None
-        for place, moment in enumerate(since):
-            if moment > newest:
-                newest, why_newest = moment, (place, why_since[place])
-            if by[place] < newest:
-                self.wrong(f"{wallet}: version {place + 1} was there when {why_by[place]}, at "
-                           f"{by[place]}; before it, version {why_newest[0] + 1} was not when "
+        for version in range(1, count + 1):
+            if since[version] > newest:
+                newest, why_newest = since[version], (version, why_since[version])
+            if by[version] < newest:
+                self.wrong(f"{wallet}: version {version} was there when {why_by[version]}, at "
+                           f"{by[version]}; before it, version {why_newest[0]} was not when "
                            f"{why_newest[1]}, at {newest}")
-        self.refusals(wallet, since, by)
+        for version in range(1, count + 1):
+            since[version] = max(since[version], since[version - 1])
+        for version in range(count, 0, -1):
+            by[version] = min(by[version], by[version + 1])
+        since[count + 1] = NEVER  # it has never come
+        held = self.marks.of_wallet(wallet, since, by)
+        self.refusals(wallet, since, by, held)
 
-    def place_seen(self, wallet, event):
-        """Which version somebody saw, less one; None when there is none such."""
+    def known_versions(self, wallet):
+        """Of which it is known who asked for them."""
+        for entry in self.orders[wallet]:
+            request = self.of_reference.get(tag_of(entry.item), (None, None))[0]
+            if request is not None and entry.version is not None:
+                yield entry.version, request
+        yield from self.marks.changed.get(wallet, [])
+
+    def balance_at(self, wallet, version):
+        return next((one.balance for one in reversed(self.orders[wallet])
+                     if one.version <= version), 0)
+
+    def version_seen(self, wallet, event):
+        """Which version somebody saw, and the first that he did not see."""
         entries = self.orders[wallet]
         if event["kind"] == "read":
-            place = event["version"] - 1
-            balance = 0 if place == 0 else None
-            if 0 < place <= len(entries):
-                balance = entries[place - 1].balance
-            if event["balance"] != balance:
+            if event["balance"] != self.balance_at(wallet, event["version"]):
                 self.wrong(f"{wallet}: version {event['version']} was seen with "
-                           f"{event['balance']}, and has {balance}")
-            return place if 0 <= place <= len(entries) else None
+                           f"{event['balance']}, and has "
+                           f"{self.balance_at(wallet, event['version'])}")
+            return event["version"], event["version"] + 1
         items = event["items"]
-        place = Entry(items[0], wallet).version - 1 if items else 0
+        seen = Entry(items[0], wallet).version if items else 1
+        place = sum(one.version <= seen for one in entries)
         own = [one.item for one in reversed(entries[:place])]
         own = own if event["whole"] else own[:len(items)]
         if lasting(items) != lasting(own):
-            self.wrong(f"{wallet}: a list that begins with version {place + 1} is not what it has")
-        return place if 0 <= place <= len(entries) else None
+            self.wrong(f"{wallet}: a list that begins with version {seen} is not what it has")
+        behind = entries[place].version if place < len(entries) else NEVER
+        return min(seen, entries[place - 1].version if place else 1), behind
 
-    def refusals(self, wallet, since, by):
-        """Who was told that there is not enough money could have been told so."""
-        entries = self.orders[wallet]
-        for place in range(1, len(since)):
-            since[place] = max(since[place], since[place - 1])
-        for place in range(len(by) - 2, -1, -1):
-            by[place] = min(by[place], by[place + 1])
+    def refusals(self, wallet, since, by, held):
+        """Who was told that there is not enough money could have been told so, and who was told
+        that a wallet has changed, too: then, or when he asked before, since keys remember it."""
         for request in self.requests.values():
-            paid = [one for one in request.wanted if one["debit"] == wallet]
-            if len(request.wanted) != 1 or not paid:
+            for one in request.attempts:
+                match = one.get("if_match", {})
+                if one.get("code") == "version_mismatch" and match.get("wallet") == wallet and \
+                        by[match["version"]] <= request.asked and \
+                        since[match["version"] + 1] >= one["completed"]:
+                    self.wrong(f"{request.key}: refused for a version that was not there yet")
+                if one["outcome"] == "ok" and match.get("wallet") == wallet:
+                    made = version_of(one["told"][0], wallet)
+                    if made not in (None, match["version"] + 1):
+                        self.wrong(f"{request.key}: made version {made}, though its version was "
+                                   f"to be {match['version']}")
+            paid = [one for one in request.all_wanted if wallet in (
+                one.get("debit"), one.get("pays"))]
+            if len(request.all_wanted) != 1 or not paid:
                 continue  # of a batch it may be any
             for one in request.attempts:
                 if one.get("code") == "insufficient_funds" and not any(
-                        (entries[place - 1].balance if place else 0) < paid[0]["amount"] and
-                        since[place] <= one["completed"] and
-                        (place + 1 == len(by) or by[place + 1] >= one["invoked"])
-                        for place in range(len(since))):
+                        self.balance_at(wallet, version) - held(version)[1] < paid[0]["amount"] and
+                        since[version] <= one["completed"] and
+                        (version + 2 == len(by) or by[version + 1] >= request.asked)
+                        for version in range(1, len(since) - 1)):
                     self.wrong(f"{request.key}: refused for want of money that was there")
 
     # ---- over all wallets ----
@@ -302,8 +337,8 @@ class Judge:
         done = [one for one in self.requests.values() if one.done]
         after = collections.defaultdict(set)
         for entries in self.orders.values():
-            keys = [self.of_reference[one.item["reference"]][0].key for one in entries
-                    if one.item.get("reference") in self.of_reference]
+            keys = [self.of_reference[tag_of(one.item)][0].key for one in entries
+                    if tag_of(one.item) in self.of_reference]
             for one, two in zip(keys, keys[1:]):
                 if one != two:  # a batch may pay a wallet twice
                     after[one].add(two)
@@ -326,6 +361,21 @@ class Judge:
 def account_of(side):
     account = side.get("account")
     return account if (account or "").startswith("wallet_") else None
+
+
+def version_of(told, wallet):
+    """What an answer says that the wallet's version is then, or None."""
+    if told.get("id") == wallet:
+        return told["version"]
+    return next((side.get("version") for side in (told.get("debit", {}), told.get("credit", {}))
+                 if side.get("account") == wallet), None)
+
+
+def tag_of(item):
+    """By what a payment is known."""
+    if "hold" in item:
+        return f"{item['hold']} {item['amount']}"
+    return item["bank_transaction_id"] if item["type"] == "withdrawal" else item.get("reference")
 
 
 def lasting(items):

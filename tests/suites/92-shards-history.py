@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Clients of two nodes over three shards write down all that they ask and are told, while nodes are
-killed and stopped at steps of the two-phase commit, a shard's server crashes and slots move. From
-what they wrote alone it is judged that no money was lost or doubled. The judge is judged, too: by
-faults that are planted in the history, and by one in the books."""
+"""Clients of two nodes over three shards write down all that they ask and are told, of payments,
+holds, withdrawals, refunds, batches and changes of wallets, while nodes are killed and stopped at
+steps of the two-phase commit, a shard's server crashes and slots move. From what they wrote alone
+it is judged that no money was lost or doubled. The judge is judged, too: by faults that are planted
+in the history, and by one in the books."""
 
 import os
 import random
@@ -26,6 +27,7 @@ from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 MORE_S = 240
+QUEUE = globals().get("queue")  # its configuration, from 98-shards-history.py
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 report = Report("shards history")
 
@@ -37,13 +39,11 @@ class Life:
         world.more = [world.open(place) for place in range(3)]
         world.shops = [world.open(place, "merchant") for place in (0, 1)]
         self.recorder = recorded.Recorder([world.node, world.other], world.secret,
-                                          world.wallets + world.more, world.shops, SEED)
+                                          world.wallets + world.more, world.shops, SEED,
+                                          queued=QUEUE is not None)
         for number, wallet in enumerate(self.recorder.wallets):
-            key = f"first-{number}"
-            body = {"wallet": wallet, "amount": 60, "reference": key, "bank_transaction_id": key}
-            payment = {"reference": key, "debit": None, "credit": wallet, "amount": 60}
-            assert within(WAIT_S, lambda k=key, b=body, p=payment: self.recorder.write(
-                1, k, "/v1/deposits", b, [p])["outcome"] == "ok")
+            assert within(WAIT_S, lambda n=number, w=wallet: self.recorder.fill(
+                w, f"first-{n}", 200))
         self.recorder.start()
 
     def more(self, count, name):
@@ -141,7 +141,7 @@ def planted_in_the_books(_, world):
     world.other.kill()
 
 
-WORLD = World(report, BINARY, count=3)
+WORLD = World(report, BINARY, count=3, config=QUEUE)
 report.run("recorded", recorded_life, WORLD)
 for server in (WORLD.node, WORLD.other):
     report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
