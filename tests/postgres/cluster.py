@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SETTINGS = """
@@ -125,6 +126,7 @@ class Cluster:
 
     def thaw(self):
         self.signal_all(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)  # runuser stops with whom it runs
 
     def signal_all(self, number):
         for process in reversed(self.processes()):
@@ -148,11 +150,13 @@ class Cluster:
         return done.stdout
 
     def launch(self):
+        in_main_thread = threading.current_thread() is threading.main_thread()
         with open(os.path.join(self.home, "server.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [*self.user, os.path.join(self.bin, "postgres"), "-D", self.data],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
-                env=dict(os.environ, **self.environment), preexec_fn=_die_with_parent)
+                env=dict(os.environ, **self.environment),
+                preexec_fn=_die_with_parent if in_main_thread else None)
 
     def start(self):
         self.launch()

@@ -18,6 +18,8 @@ WAIT_S = 60
 
 class World:
     """One node behind traps, another that has none, and wallets on both shards."""
+    queued = False  # whether commands can wait in Kafka
+
     def __init__(self, report, binary, count=2, config=None, books=None):
         self.report = report
         self.binary = binary

@@ -2,13 +2,15 @@
 """Many clients at once on two nodes: payments, holds, withdrawals, refunds, frozen wallets, what
 waits for a second person or was held by a rule, and batches of all of them, about the same few
 wallets, while whatever `disturb` does goes on. No node may stop by itself, a retry tells what the
-first try told, and the books add up. STORM_SECONDS makes it longer, SEED draws the same requests
+first try told, and the books add up. A world that is `queued` has some of it wait in Kafka: what
+was acknowledged comes to an end. STORM_SECONDS makes it longer, SEED draws the same requests
 again."""
 
 import os
 import random
 import threading
 import time
+import traceback
 from collections import Counter
 
 import florin
@@ -16,6 +18,7 @@ import rules
 from atomic import body_of
 from client import Unreachable
 from legs import WAIT_S, patiently
+from wait import within
 
 SECONDS = float(os.environ.get("STORM_SECONDS", "20"))
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
@@ -30,6 +33,8 @@ CONFIG = {**rules.config([
 STARTS = {"hold": "hold_", "withdrawal": "wdl_", "purchase": "txn_", "approval": "apr_",
           "anomaly": "anom_"}
 OPEN_MAX = 40  # of what is open; the oldest are forgotten
+REFERRED = ("transfer", "purchase", "hold", "withdrawal", "refund", "deposit")
+QUEUED = {"Prefer": "respond-async"}
 PATHS = {"transfer": "/v1/transfers", "purchase": "/v1/purchases", "hold": "/v1/holds",
          "withdrawal": "/v1/withdrawals", "refund": "/v1/refunds", "deposit": "/v1/deposits",
          "wallet": "/v1/wallets"}
@@ -40,6 +45,11 @@ def told(answer):
     each = answer.json.get("results") or [answer.json]
     return [(one["status"] if "code" in one else answer.status, one.get("code"), one.get("id"),
              one.get("debit"), one.get("credit")) for one in each]
+
+
+def is_queued(one):
+    """Whether this of `told` says only that it waits in the queue."""
+    return str(one[2]).startswith("op_")
 
 
 class Things:
@@ -72,6 +82,8 @@ class Client(threading.Thread):
         self.count = 0
         self.answers = Counter()
         self.wrong = []
+        self.queued = {}  # operation -> what was told of it without the queue, or None
+        self.asked = {}  # operation -> what it was
 
     # What to do.
 
@@ -114,7 +126,10 @@ class Client(threading.Thread):
         return {"type": kind, "owner": self.text("owner"), "currency": "EUR"}
 
     def operation(self):
-        return (self.ending() if self.draw.random() < 0.45 else None) or self.opening()
+        one = (self.ending() if self.draw.random() < 0.45 else None) or self.opening()
+        if one["type"] in REFERRED and self.draw.random() < 0.3:
+            one["reference"] = self.text("reference")
+        return one
 
     def request(self):
         """Method, path and body."""
@@ -123,7 +138,10 @@ class Client(threading.Thread):
             wallet = self.draw.choice(self.things.customers)
             return "PATCH", f"/v1/wallets/{wallet}", self.draw.choice((
                 {"status": "frozen", "reason": "storm"}, {"status": "active", "reason": "storm"},
-                {"status": "active"}, {"metadata": {"at": self.text("metadata")}}, {"tier": 1}))
+                {"status": "active"}, {"status": "active"}, {"tier": 1},
+                {"metadata": {"at": self.text("metadata")}}))
+        if chance < 0.05:
+            return "DELETE", f"/v1/owners/owner-{self.draw.randint(1, 20)}/data", None
         if chance < 0.12:
             kind = self.draw.choice(("approval", "anomaly"))
             thing = self.things.pick(self.draw, kind)
@@ -149,18 +167,32 @@ class Client(threading.Thread):
 
     # What came of it.
 
-    def note(self, body, answer):
-        operations = body.get("operations", [])
-        for one in [answer.json, *answer.json.get("results", [])]:
+    def note(self, path, body, answer):
+        body = body or {}
+        self.note_things(answer.json)
+        for one in told(answer):
+            if is_queued(one):
+                self.queued.setdefault(one[2])
+                self.asked[one[2]] = path, body
+        self.answers[answer.status] += max(1, len(body.get("operations", [])))
+
+    def note_things(self, said):
+        for one in [said, *said.get("results", [])]:
             for kind, start in STARTS.items():
                 if str(one.get("id", "")).startswith(start):
                     self.things.add(kind, one["id"])
-        self.answers[answer.status] += max(1, len(operations))
+
+    def look(self, client):
+        """What became of something that was queued, so that others go on with it."""
+        answer = client.get(f"/v1/operations/{self.draw.choice(list(self.queued)[-OPEN_MAX:])}")
+        if answer.status == 200:
+            self.note_things(answer.json.get("result", {}))
 
     def send(self, client, method, path, body, key):
-        if method == "PATCH":
-            return client.request(method, path, body)
-        return client.post(path, body, key=key)
+        prefer = QUEUED if self.world.queued and self.draw.random() < 0.4 else None
+        if method != "POST":
+            return client.request(method, path, body, headers=prefer)
+        return client.post(path, body, key=key, headers=prefer)
 
     def step(self, clients):
         method, path, body = self.request()
@@ -169,7 +201,7 @@ class Client(threading.Thread):
         if first.status not in ANSWERS:
             self.wrong.append((method, path, body, first))
         if first.status in (200, 201, 202):
-            self.note(body, first)
+            self.note(path, body, first)
         else:
             self.answers[first.status] += 1
         if method == "POST" and self.draw.random() < 0.25:
@@ -178,9 +210,18 @@ class Client(threading.Thread):
     def again(self, clients, path, body, key, first):
         """By the same key, perhaps on the other node: what was told once stands."""
         second = self.send(self.draw.choice(clients), "POST", path, body, key)
-        if any(one != two and not {one[0], two[0]} & UNSURE
-               for one, two in zip(told(first), told(second))):
-            self.wrong.append(("told two things", path, body, first, second))
+        if second.status == 202:
+            self.note(path, body, second)
+        for one, two in zip(told(first), told(second)):
+            if is_queued(one) != is_queued(two):
+                self.of_both(*((one, two) if is_queued(one) else (two, one)))
+            elif one != two and not {one[0], two[0]} & UNSURE:
+                self.wrong.append(("told two things", path, body, first, second))
+
+    def of_both(self, queued, other):
+        """Something that went through the queue and without it: it must end as was told."""
+        if other[0] in (200, 201):
+            self.queued[queued[2]] = other[2]
 
     def run(self):
         servers, clients = (self.world.node, self.world.other), []
@@ -188,6 +229,8 @@ class Client(threading.Thread):
             try:
                 clients = clients or [server.client(self.secret) for server in servers]
                 self.step(clients)
+                if self.queued and self.draw.random() < 0.3:
+                    self.look(self.draw.choice(clients))
             except Unreachable:  # the node that is killed now and then
                 for client in clients:
                     client.close()
@@ -199,6 +242,8 @@ class Client(threading.Thread):
 
 class Plain:
     """Two nodes of one database, with wallets of every kind."""
+    queued = False
+
     def __init__(self, report, binary, cluster, config):
         self.report = report
         self.node = florin.Server(florin=binary, config=config).start()
@@ -235,19 +280,24 @@ def storm(world, disturb):
     time.sleep(1.5)  # then all nodes know the key
     things, is_over, said = Things(world), threading.Event(), []
     clients = [Client(world, things, number, is_over) for number in range(CLIENTS)]
-    disturber = threading.Thread(
-        target=lambda: said.append(disturb(things, is_over, random.Random(SEED))))
-    for one in (*clients, disturber):
+
+    def disturbing():
+        try:
+            said.append(disturb(things, is_over, random.Random(SEED)))
+        except Exception:
+            report.fail("whoever disturbs", traceback.format_exc())
+    for one in (*clients, threading.Thread(target=disturbing, daemon=True)):
         one.start()
     try:
         for _ in range(4):
             time.sleep(SECONDS / 4)
             world.node.kill()
-            world.node.start()
+            start_again(world.node)
     finally:
         is_over.set()
-        for one in (*clients, disturber):
+        for one in clients:
             one.join(2 * WAIT_S)
+        report.check("whoever disturbs comes to an end", within(2 * WAIT_S, lambda: said))
     answers = sum((one.answers for one in clients), Counter())
     print(f"storm: seed {SEED}, {dict(answers)}, {said}", flush=True)
     report.check("most is done", answers[200] + answers[201] > 100, answers)
@@ -256,6 +306,47 @@ def storm(world, disturb):
                  [one.wrong[:2] for one in clients if one.wrong], [])
     report.equal("the node that was not killed goes on", world.other.process.poll(), None,
                  world.other.log()[-3000:])
+    if world.queued:
+        queue_ends(world, {name: (known, one.asked[name]) for one in clients
+                           for name, known in one.queued.items()})
+
+
+def start_again(node):
+    """Its databases may be away just then: it refuses to start, and says why."""
+    refused = []
+
+    def starts():
+        try:
+            return node.start()
+        except florin.NotStarted as error:
+            refused.append(error.text)
+            return None
+    if not within(WAIT_S, starts):
+        raise AssertionError(f"it does not start: {refused[-1]}")
+
+
+def ended(world, name, deadline):
+    """What became of a queued operation, as it is told in the end."""
+    while True:
+        seen = world.client.get(f"/v1/operations/{name}")
+        if seen.get("status") in ("done", "refused") or time.monotonic() > deadline:
+            return seen
+        time.sleep(0.1)
+
+
+def queue_ends(world, operations):
+    """All that was acknowledged is done or refused, and as it was told without the queue."""
+    deadline, ends, wrong = time.monotonic() + 2 * WAIT_S, Counter(), []
+    for name, (known, asked) in operations.items():
+        last = ended(world, name, deadline)
+        ends[last.get("status")] += 1
+        result = last.get("result", {})
+        result = (result.get("results") or [result])[0]
+        if last.get("status") not in ("done", "refused") or known not in (None, result.get("id")):
+            wrong.append((name, known, last, asked))
+    print(f"storm: seed {SEED}, queued {dict(ends)}", flush=True)
+    world.report.check("something was queued and done", ends["done"] > 10, ends)
+    world.report.equal(f"all that was queued ends as it was told (seed {SEED})", wrong[:3], [])
 
 
 def calm_again(_, world):
