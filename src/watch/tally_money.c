@@ -468,8 +468,24 @@ static bool take_beside(struct tally *tally, const struct transaction_facts *fac
             take_side(tally, &facts->credit, &facts->currency, facts->amount, 0, true));
 }
 
+static bool side_came(const struct tally *tally, const struct posting_side *side) {
+    return posting_is_here(side) && tally_came_here(tally, side->wallet);
+}
+
+// What came only to answer a batch is about what stayed behind, and was examined there.
+static bool only_answers(const struct tally *tally, const struct transaction_facts *facts) {
+    if (!tally->is_coming)
+        return false;
+    if (record_refunds_here(tally->record))
+        return !tally_came_here(tally, facts->subject);
+    return record_arrives(tally->record) && !side_came(tally, &facts->debit) &&
+           !side_came(tally, &facts->credit);
+}
+
 bool tally_take_transaction(struct tally *tally, const struct transaction_facts *facts) {
     enum command_type operation = (enum command_type)tally->record->operation;
+    if (only_answers(tally, facts))
+        return true;
     if (record_refunds_here(tally->record))
         return take_refunded(tally, facts);
     if (record_arrives(tally->record))
