@@ -488,6 +488,26 @@ def batch_behind(_, world):
     examined(world, "batch behind")
 
 
+def in_order(_, world):
+    """What a refund lacks is known only where its purchase is: those behind it in its batch that
+    have to do with the same wallets still come behind it."""
+    payer, shop = world.open_at("a", "customer"), world.open_at("b", "merchant")
+    report_ok(world.deposit(payer, 10))
+    bought = world.client.post("/v1/purchases", {"wallet": payer, "merchant": shop, "amount": 6})
+    report.equal("in order: bought", bought.status, 201, bought)
+    before = bought["debit"]
+    batch = world.client.post("/v1/batches", {"operations": [
+        {"type": "refund", "purchase": bought["id"], "amount": 2},
+        {"type": "deposit", "wallet": payer, "amount": 50, "bank_transaction_id": "in-order"},
+        {"type": "refund", "purchase": bought["id"], "amount": 1}]})
+    report.equal("in order: as they stand in the batch",
+                 [(one["credit"]["balance"], one["credit"]["version"])
+                  for one in batch["results"]],
+                 [(before["balance"] + change, before["version"] + 1 + place)
+                  for place, change in enumerate((2, 52, 53))], batch)
+    examined(world, "in order")
+
+
 def new_currency(_, world):
     """A wallet of a currency that was opened in the middle of a move goes along."""
     slot = shards.slot_of(world.chosen()[0][0])
@@ -573,6 +593,7 @@ report.run("unheard", unheard, WORLD)
 report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)
 report.run("batch behind", batch_behind, WORLD)
+report.run("in order", in_order, WORLD)
 report.run("new currency", new_currency, WORLD)
 report.run("refused", refused, WORLD)
 for step in STEPS:

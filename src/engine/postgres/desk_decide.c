@@ -3,6 +3,7 @@
 // taken at once, so that the next command is decided against them.
 #include "base/check.h"
 #include "engine/postgres/desk.h"
+#include "engine/postgres/desk_order.h"
 #include "ledger/bound.h"
 #include "ledger/parked.h"
 #include "ledger/review.h"
@@ -495,17 +496,23 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
         decide_guarded(desk, submission, stats);
         return;
     }
+    struct desk_order order = {.count = 0};
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct command *command = &submission->commands[i];
+        struct outcome *outcome = &submission->outcomes[i];
         if (desk_was_decided(submission, i))
             continue;
-        if (desk_home_is_elsewhere(desk, command))
-            desk_turn_away(&submission->outcomes[i]);
+        bool waits = desk_order_waits(desk, &order, command);
+        if (waits || desk_home_is_elsewhere(desk, command))
+            desk_turn_away(outcome);
         else if (command_is_read(command->type))
-            desk_read(desk, command, &submission->outcomes[i]);
+            desk_read(desk, command, outcome);
         else
-            desk_decide(desk, command, false, &submission->outcomes[i], stats);
-        submission->outcomes[i].anew = submission->again; // should the batch be begun again
+            desk_decide(desk, command, false, outcome, stats);
+        outcome->waits = waits;
+        outcome->anew = submission->again; // should the batch be begun again
+        if (submission->is_batch && outcome->elsewhere)
+            desk_order_turned_away(desk, &order, command);
     }
 }
 

@@ -90,8 +90,11 @@ uint32_t shards_hold_back(const struct shards *shards, struct submission *submis
     struct order order = {.shards = shards, .capacity = 2 * NAMES_MAX * submission->count + 1};
     uint32_t held = 0;
     CHECK(submission->count != 0 && !submission->atomic);
-    if (!submission->is_batch || is_of_one_part(shards, submission))
+    if (!submission->is_batch || is_of_one_part(shards, submission)) {
+        for (uint32_t i = 0; i < submission->count; i++)
+            submission->outcomes[i].waits = false;
         return 0;
+    }
     size_t size = order.capacity * sizeof(*order.seen);
     order.seen = memset(arena_take(arena, size), 0, size);
     for (uint32_t i = 0; i < submission->count; i++) {
