@@ -50,7 +50,7 @@ GET /v1/approvals: status requested_by wallet limit cursor
 GET /v1/approvals/{id}:
 POST /v1/approvals/{id}/approve: reason
 POST /v1/approvals/{id}/reject: reason
-GET /v1/anomalies: status rule wallet from to limit cursor
+GET /v1/anomalies: status action rule wallet from to limit cursor
 GET /v1/anomalies/{id}:
 POST /v1/anomalies/{id}/approve: comment
 POST /v1/anomalies/{id}/reject: comment
