@@ -11,8 +11,9 @@ import sys
 import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, os.path.join(TESTS, "lib"))
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules")]
 
+import rules  # noqa: E402
 from florin import binary, folder, free_port, serving  # noqa: E402
 from report import Report  # noqa: E402
 
@@ -271,11 +272,8 @@ def test_check_integrity(report, server, shell):
 
 def test_kept(report):
     """What somebody has to decide is told as such, with the command that shows it."""
-    path = os.path.join(folder(), "rules.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"rules": [{"name": "large", "action": "hold", "score": 90,
-                              "currencies": ["USD"], "when": {"amount": 4000}}]}, file)
-    config = {"rules": {"file": path}, "approvals": {"above": {"USD": 5000}}}
+    config = {**rules.config([rules.rule("large", "hold", amount=4000)]),
+              "approvals": {"above": {"USD": 5000}}}
     with serving(config=config) as server:
         shell = Shell(server)
         payer, payee = shell.funded("payer", 5000), shell.wallet("payee")

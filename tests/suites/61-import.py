@@ -12,9 +12,10 @@ import sys
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, os.path.join(TESTS, "lib"))
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules")]
 
-from florin import folder, serving  # noqa: E402
+import rules  # noqa: E402
+from florin import serving  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
@@ -371,11 +372,8 @@ def test_server_dies(report, importer):
 def test_kept(report):
     """Lines that a rule holds or that need an approval are told as such, also when the file is
     imported again; once they are decided, names stand for what they made."""
-    path = os.path.join(folder(), "rules.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"rules": [{"name": "large", "action": "hold", "score": 90,
-                              "currencies": ["USD"], "when": {"amount": 4000}}]}, file)
-    config = {"rules": {"file": path}, "approvals": {"above": {"USD": 9000}}}
+    config = {**rules.config([rules.rule("large", "hold", amount=4000)]),
+              "approvals": {"above": {"USD": 9000}}}
     with serving(config=config) as server:
         importer = Importer(server)
         path = importer.write([

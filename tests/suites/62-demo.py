@@ -3,7 +3,6 @@
 """`florin demo`: a right server passes it, day after day and with the same seed alike; a ledger
 that is wrong in one way does not."""
 
-import json
 import os
 import re
 import subprocess
@@ -11,8 +10,9 @@ import sys
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, os.path.join(TESTS, "lib"))
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules")]
 
+import rules  # noqa: E402
 from client import Client, Unreachable  # noqa: E402
 from florin import binary, folder, free_port, serving  # noqa: E402
 from report import Report  # noqa: E402
@@ -72,13 +72,9 @@ def test_not_allowed(report, server):
 
 def test_kept_back(report):
     """Where somebody has to decide about payments, a day is not played to its end."""
-    def rules(action):
-        path = os.path.join(folder(), "rules.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"rules": [{"name": "large", "action": action, "score": 90,
-                                  "currencies": ["USD"], "when": {"amount": 4000}}]}, file)
-        return {"rules": {"file": path}}
-    for config in (rules("hold"), rules("refuse"), {"approvals": {"above": {"USD": 4000}}}):
+    def large(action):
+        return rules.config([rules.rule("large", action, amount=4000)])
+    for config in (large("hold"), large("refuse"), {"approvals": {"above": {"USD": 4000}}}):
         with serving(config=config) as server:
             done = play(server, "--customers", "20")
             report.equal(f"ended: {config}", done.returncode, 1, done.stdout + done.stderr)
