@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "programs/commands.h"
-#include "programs/config.h"
+#include "programs/config/config.h"
 #include "programs/version.h"
 
 static int help_run(int argc, char **argv);

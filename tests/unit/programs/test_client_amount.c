@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "programs/client_amount.h"
+#include "programs/client/client_amount.h"
 
 static void expect(const char *text, int64_t amount, const char *code) {
     int64_t got = -1;

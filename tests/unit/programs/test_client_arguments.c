@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
-#include "programs/client_arguments.h"
+#include "programs/client/client_arguments.h"
 
 #define WORDS_MAX 16
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "programs/client_text.h"
+#include "programs/client/client_text.h"
 
 static void expect_text(struct buffer *buffer, const char *text) {
     BUFFER_ADD(buffer, "\0");

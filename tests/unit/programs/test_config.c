@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "programs/config.h"
+#include "programs/config/config.h"
 
 static char why[512];
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "programs/demo_world.h"
+#include "programs/demo/demo_world.h"
 
 static void a_seed_is_a_day(void **state) {
     struct demo_random random = {.state = 1};

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "programs/import_csv.h"
+#include "programs/import/import_csv.h"
 
 static void expect(struct import_csv *csv, const char *row, const char *json) {
     struct buffer out = {0};

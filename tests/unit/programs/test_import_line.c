@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "programs/import_line.h"
+#include "programs/import/import_line.h"
 
 #define KEY_1 "import-00000000000000000000000000000000-1"
 

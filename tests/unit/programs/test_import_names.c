@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "programs/import_names.h"
+#include "programs/import/import_names.h"
 
 #define COUNT 100000
 

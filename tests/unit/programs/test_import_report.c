@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "programs/import_report.h"
+#include "programs/import/import_report.h"
 
 static void make_path(char path[64]) {
     (void)snprintf(path, 64, "/tmp/florin-report-XXXXXX");

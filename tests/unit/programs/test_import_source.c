@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
-#include "programs/import_source.h"
+#include "programs/import/import_source.h"
 
 struct place {
     char path[64];
