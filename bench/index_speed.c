@@ -15,7 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "engine/embedded/index.h"
+#include "engine/embedded/index/index.h"
 
 #define ROUND_KEYS   1000
 #define SEGMENT_KEYS 1200000 // what a journal segment of 256 MiB holds

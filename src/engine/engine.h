@@ -200,7 +200,7 @@ struct round {
     struct position position; // set before `published` by engines that read elsewhere, too
     const struct standing *standing; // likewise, of several servers; in `arena`
     struct round_times times; // set before `published`
-    struct legs *legs; // what it writes on other shards (postgres/crossing.h); NULL: nothing
+    struct legs *legs; // what it writes on other shards (crossing/crossing.h); NULL: nothing
     // Called once on the engine's thread when every outcome stands and is durable. Must be quick
     // and must not submit.
     void (*published)(struct round *round);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Databases that must not be served while books move.
 #pragma once
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "move/source.h"
 
 extern const char plain_settings[];

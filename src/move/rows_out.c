@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Rows of a whole ledger at once; what records become is engine/postgres/record_rows.h's, the
-// rest has the columns of engine/postgres/desk_persist.c.
+// rest has the columns of engine/postgres/desk/desk_persist.c.
 #include "move/rows_out.h"
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "engine/postgres/number.h"
+#include "engine/postgres/link/number.h"
 #include "engine/postgres/record_rows.h"
 
 #define TABLE_ROWS 5000 // of what stands now, in one flight

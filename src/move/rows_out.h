@@ -2,7 +2,7 @@
 // Rows on their way into a database, gathered in columns until they are worth a flight.
 #pragma once
 #include "engine/embedded/data_keys_copy.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "move/model.h"
 #include "move/source.h"
 

@@ -18,7 +18,7 @@
 #include "move/places.h"
 
 #define MOVE_WHY_BYTES    512
-#define NUMBER_TIME_SHIFT 17 // of a number's time, as in engine/postgres/number.h
+#define NUMBER_TIME_SHIFT 17 // of a number's time, as in engine/postgres/link/number.h
 
 // What books are born with and keep wherever they go, and where they stand.
 struct move_birth {

@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 #include "engine/embedded/folder.h"
-#include "engine/embedded/journal.h"
+#include "engine/embedded/journal/journal.h"
 #include "ledger/seal.h"
 #include "move/lazy_disk.h"
 

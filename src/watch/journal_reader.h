@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reads the embedded engine's journal from a cold folder, written anew from the description in
-// engine/embedded/journal_format.h, so that a mistake of the engine's own reader is not repeated
-// here. It trusts no byte before its checksum and the chain have been followed from the beginning,
-// and it writes nothing.
+// engine/embedded/journal/journal_format.h, so that a mistake of the engine's own reader is not
+// repeated here. It trusts no byte before its checksum and the chain have been followed from the
+// beginning, and it writes nothing.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -12,7 +12,7 @@ import florin
 from forge import Head, crc32c
 
 NOTES, BLOCK = 12, 4096
-HEADER = 160  # of a round, see engine/embedded/journal_format.h
+HEADER = 160  # of a round, see engine/embedded/journal/journal_format.h
 
 
 def number(data, at, size=4):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Edits a journal like somebody who knows its format and wants not to be noticed.
 
-It reads the bytes that src/engine/embedded/journal_format.h, src/ledger/record.c and
+It reads the bytes that src/engine/embedded/journal/journal_format.h, src/ledger/record.c and
 src/ledger/record_head.h describe, written down here a second time. After an edit, checksums and the
 whole chain of hashes can be made right again, so that only the sums of the books tell.
 """

@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 SQL_H = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                     "../../src/engine/postgres/sql.h")
+                     "../../src/engine/postgres/link/sql.h")
 
 
 def statements():

@@ -10,10 +10,10 @@
 #include "engine/embedded/data_keys.h"
 #include "engine/embedded/embedded.h"
 #include "engine/embedded/ended.h"
-#include "engine/embedded/index.h"
-#include "engine/embedded/journal.h"
-#include "engine/embedded/state.h"
-#include "engine/embedded/undo.h"
+#include "engine/embedded/index/index.h"
+#include "engine/embedded/journal/journal.h"
+#include "engine/embedded/state/state.h"
+#include "engine/embedded/state/undo.h"
 
 // Where a checkpoint may begin its replay: the end of a segment.
 struct landmark {

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "engine/embedded/state.h"
+#include "engine/embedded/state/state.h"
 
 #define PAGE_BYTES 4096
 #define SYNC_BYTES (UINT64_C(4) << 20) // a sync of the journal never waits behind a long one

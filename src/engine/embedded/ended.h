@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/disk.h"
-#include "engine/embedded/table.h"
+#include "engine/embedded/state/table.h"
 
 #define ENDED_CHUNK_ITEMS 256
 // Stretches of memory that lie in the file: a process may have 65,530 of both kinds.

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/id.h"
-#include "engine/embedded/table.h"
+#include "engine/embedded/state/table.h"
 
 struct moved_ids {
     const struct table *table; // whose items begin with their ids; borrowed

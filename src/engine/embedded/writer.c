@@ -20,7 +20,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/embedded/books.h"
-#include "engine/embedded/journal_format.h"
+#include "engine/embedded/journal/journal_format.h"
 
 #define IDLE_WAIT_NS           UINT64_C(1000000000) // holds expire within a second
 #define BEHIND_WAIT_NS         1000000

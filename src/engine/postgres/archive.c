@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/signal_gate.h"
-#include "engine/postgres/link.h"
-#include "engine/postgres/number.h"
-#include "engine/postgres/patience.h"
+#include "engine/postgres/link/link.h"
+#include "engine/postgres/link/number.h"
+#include "engine/postgres/link/patience.h"
 
 #define STEP_WAIT_NS    UINT64_C(3600000000000) // for one statement; a slice takes seconds
 #define DETACH_WAIT_NS  UINT64_C(600000000000)  // for those who still read a partition

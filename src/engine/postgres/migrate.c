@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signal_gate.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "engine/postgres/migrations.h"
-#include "engine/postgres/patience.h"
+#include "engine/postgres/link/patience.h"
 #include "engine/postgres/postgres.h"
 
 #define LITERAL_OF(text)  #text

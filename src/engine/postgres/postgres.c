@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "engine/postgres/link_rows.h"
-#include "engine/postgres/pooler.h"
+#include "engine/postgres/link/link_rows.h"
+#include "engine/postgres/link/pooler.h"
 #include "engine/postgres/postgres_books.h"
 
 #define OPEN_WAIT_NS UINT64_C(20000000000)

@@ -4,10 +4,10 @@
 #include <pthread.h>
 
 #include "base/signal_gate.h"
-#include "engine/postgres/desk.h"
+#include "engine/postgres/desk/desk.h"
 #include "engine/postgres/postgres.h"
 #include "engine/postgres/reader.h"
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard/shard.h"
 #include "engine/postgres/wallet_cache.h"
 
 // Keys as HTTP threads see them: a copy, made anew when the books' keys change.

@@ -3,7 +3,7 @@
 // there is a next page. A cursor is the number of the last thing shown.
 #include "base/check.h"
 #include "engine/audit_page.h"
-#include "engine/postgres/link_rows.h"
+#include "engine/postgres/link/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 #include "ledger/finding.h"
 

@@ -2,7 +2,7 @@
 // The feed, balances of the past, and walks over all things, each read in steps on a reader's
 // connection.
 #include "base/check.h"
-#include "engine/postgres/link_rows.h"
+#include "engine/postgres/link/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 
 #define FEED_RECORD_BYTES 256 // what a record takes on average, for asking for enough of them

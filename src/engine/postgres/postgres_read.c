@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reads of one thing beside the writer, for who says how old it may be.
 #include "base/check.h"
-#include "engine/postgres/link_rows.h"
+#include "engine/postgres/link/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 
 static struct slice copy(struct arena *arena, const struct pg_result *result, int row, int column) {

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/postgres/crossing_private.h"
+#include "engine/postgres/crossing/crossing_private.h"
 #include "engine/postgres/postgres_books.h"
 
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/postgres/crossing.h"
+#include "engine/postgres/crossing/crossing.h"
 #include "engine/postgres/postgres_books.h"
 
 #define IDLE_WAIT_NS     UINT64_C(500000000) // keys and holds are looked at this often

@@ -6,7 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/postgres/lineage.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "engine/postgres/servers.h"
 
 // What a session says of its server.

@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/postgres/link_rows.h"
+#include "engine/postgres/link/link_rows.h"
 #include "engine/postgres/postgres_books.h"
 
 #define REPLICA_CONNECT_NS UINT64_C(1000000000)

@@ -3,7 +3,7 @@
 #include "engine/postgres/record_rows.h"
 
 #include "base/check.h"
-#include "engine/postgres/number.h"
+#include "engine/postgres/link/number.h"
 
 #define KIND_ARRIVAL 21 // in the column alone: the payee's side of another shard's transaction
 

@@ -6,7 +6,7 @@
 // Thread: the columns' own.
 #pragma once
 #include "base/hash.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "ledger/record.h"
 
 enum {

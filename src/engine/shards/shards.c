@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "engine/postgres/transit.h"
+#include "engine/postgres/crossing/transit.h"
 #include "engine/shards/shards_books.h"
 
 #define FOLDER_BYTES  4096

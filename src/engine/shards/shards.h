@@ -3,7 +3,7 @@
 // home slot and is decided there by that shard's own writer; lists and totals are put together.
 #pragma once
 #include "engine/postgres/postgres.h"
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard/shard.h"
 
 struct shards_options {
     const struct shard_place *places; // at least two, each once; names and urls outlive it

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "engine/postgres/crossing.h"
+#include "engine/postgres/crossing/crossing.h"
 #include "engine/shards/shards_books.h"
 #include "engine/wait.h"
 

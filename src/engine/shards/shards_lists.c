@@ -5,7 +5,7 @@
 // stands. A shard that stopped early without having come to its end stops the page there.
 //
 // Two shards make the same number only when one has made thousands of records in a millisecond
-// (postgres/number.h); then a page that ends between the two leaves the second one out.
+// (postgres/link/number.h); then a page that ends between the two leaves the second one out.
 #include <string.h>
 
 #include "base/check.h"

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "engine/postgres/transit.h"
+#include "engine/postgres/crossing/transit.h"
 #include "engine/shards/shards_books.h"
 
 #define AGAIN_PAUSE_NS   UINT64_C(50000000)

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "engine/postgres/shard_move.h"
-#include "engine/postgres/shard_spread.h"
+#include "engine/postgres/shard/shard_move.h"
+#include "engine/postgres/shard/shard_spread.h"
 
 #define WHY_BYTES   512
 #define PROGRESS_NS UINT64_C(1000000000)

@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard/shard.h"
 
 struct slot_range {
     uint32_t first, last;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard/shard.h"
 
 #define CONFIG_SHARD_URL_BYTES 1024
 

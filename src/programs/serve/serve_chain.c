@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "engine/postgres/postgres.h"
-#include "engine/postgres/shard.h"
+#include "engine/postgres/shard/shard.h"
 #include "watch/verify_postgres.h"
 
 static enum status prove_journal(void *context, struct chain_walk *walk) {

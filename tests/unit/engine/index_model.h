@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/embedded/index.h"
+#include "engine/embedded/index/index.h"
 
 struct index_model_put {
     uint32_t family;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "engine/embedded/journal_private.h"
+#include "engine/embedded/journal/journal_private.h"
 
 static bool seen_record(void *context, uint64_t position, struct slice bytes, uint64_t time_ms) {
     struct seen *seen = context;

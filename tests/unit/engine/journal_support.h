@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/disk.h"
-#include "engine/embedded/journal.h"
-#include "engine/embedded/journal_format.h"
+#include "engine/embedded/journal/journal.h"
+#include "engine/embedded/journal/journal_format.h"
 #include "fake_disk.h"
 
 #define TEST_SEGMENT_BYTES (UINT64_C(64) << 10)

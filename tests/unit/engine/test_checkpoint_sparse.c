@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "engine/embedded/checkpoint_sparse.h"
+#include "engine/embedded/checkpoint/checkpoint_sparse.h"
 #include "fake_disk.h"
 
 enum { ITEMS_MAX = 500, CHUNK_BYTES = 1024 };

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "engine/embedded/run.h"
+#include "engine/embedded/index/run.h"
 #include "fake_disk.h"
 #include "index_model.h"
 

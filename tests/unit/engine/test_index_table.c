@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "engine/embedded/index_table.h"
+#include "engine/embedded/index/index_table.h"
 
 static uint64_t fingerprint_of(uint64_t kind) {
     return hash64(slice_of(&kind, sizeof(kind)), 7);

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "engine/embedded/index.h"
+#include "engine/embedded/index/index.h"
 #include "fake_disk.h"
 
 #define READERS    2

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "engine/embedded/run.h"
+#include "engine/embedded/index/run.h"
 #include "fake_disk.h"
 
 #define NAME "index/bank-000000000003-000000000005.run"

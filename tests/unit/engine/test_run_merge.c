@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "engine/embedded/run_merge.h"
+#include "engine/embedded/index/run_merge.h"
 #include "fake_disk.h"
 
 #define ENTRIES_MAX 60000

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "engine/embedded/state.h"
+#include "engine/embedded/state/state.h"
 
 static uint64_t pick(uint64_t *stream, uint64_t below) {
     uint64_t value = (*stream += UINT64_C(0x9e3779b97f4a7c15));

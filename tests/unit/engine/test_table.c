@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/embedded/table.h"
+#include "engine/embedded/state/table.h"
 
 struct item {
     uint64_t words[13]; // all equal, but while they are being changed

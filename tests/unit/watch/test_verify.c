@@ -13,7 +13,7 @@
 #include "base/disk.h"
 #include "base/memory.h"
 #include "day.h"
-#include "engine/embedded/journal_format.h"
+#include "engine/embedded/journal/journal_format.h"
 #include "watch/verify.h"
 
 #define SEGMENT_BYTES     (UINT64_C(256) << 10)

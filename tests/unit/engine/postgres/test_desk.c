@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "engine/postgres/desk.h"
+#include "engine/postgres/desk/desk.h"
 
 static const uint8_t seal_key[16] = {1, 2, 3};
 

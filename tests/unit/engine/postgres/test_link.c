@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "engine/postgres/link.h"
+#include "engine/postgres/link/link.h"
 #include "engine/postgres/migrations.h"
 
 static void numbers_go_out_in_network_order(void **state) {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "engine/postgres/number.h"
+#include "engine/postgres/link/number.h"
 
 #define SHARDS 16
 #define ROUNDS 400

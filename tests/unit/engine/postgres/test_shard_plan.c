@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "engine/postgres/shard_plan.h"
+#include "engine/postgres/shard/shard_plan.h"
 
 struct books {
     struct plan_slot slots[LIMIT_SLOTS];

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// What `florin shards` asks of each shard. Reads only, and from one moment.
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "engine/postgres/link/link.h"
+#include "engine/postgres/shard/shard.h"
+
+#define SHOW_WAIT_NS UINT64_C(10000000000)
+
+static const char settings[] =
+    "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '9s'; "
+    "SET default_transaction_read_only = on; SET client_min_messages = warning";
+
+// Ranges of the slots that are owned: 0-511, 600.
+static const char query[] =
+    "WITH owned AS (SELECT slot, slot - row_number() OVER (ORDER BY slot) AS run FROM slots "
+    "WHERE state = 0), runs AS (SELECT min(slot) AS low, max(slot) AS high FROM owned "
+    "GROUP BY run) "
+    "SELECT format('%-16s%6s  %10s  %12s  %10s  %10s  %s', coalesce(b.shard, '(none)'), "
+    "(SELECT count(*) FROM owned), b.wallet_count, b.record_count, "
+    "(SELECT count(*) FROM records WHERE number >= greatest(0, floor(extract(epoch FROM "
+    "clock_timestamp()) * 1000)::bigint - 60000) << 17), "
+    "pg_size_pretty(pg_database_size(current_database())), "
+    "(SELECT coalesce(string_agg(CASE WHEN low = high THEN low::text ELSE low || '-' || high END, "
+    "', ' ORDER BY low), '-') FROM runs)) FROM books b";
+
+enum status shard_show(const struct shard_place *place, char ret_line[SHARD_SHOWN_BYTES]) {
+    struct link link = {0};
+    char text[64] = "";
+    enum link_result result =
+        link_open(&link, place->url, settings, SQL_TURN_BACK, SQL_TURN, SHOW_WAIT_NS);
+    if (result == LINK_OK) {
+        link.deadline_ns = clock_monotonic_ns() + SHOW_WAIT_NS;
+        result = link_ask(&link, "SELECT coalesce((SELECT shard FROM books), '')", text,
+                          sizeof(text));
+    }
+    if (result == LINK_OK)
+        result = link_ask(&link, query, ret_line, SHARD_SHOWN_BYTES);
+    if (result != LINK_OK)
+        (void)snprintf(ret_line, SHARD_SHOWN_BYTES, "%s", link.why);
+    link_done(&link);
+    if (result != LINK_OK)
+        return result == LINK_LOST ? STATUS_busy : STATUS_invalid_request;
+    if (slice_equal(slice_of_text(text), slice_of_text(place->name)))
+        return STATUS_ok;
+    (void)snprintf(ret_line, SHARD_SHOWN_BYTES, "%s%s",
+                   text[0] == '\0' ? "its books are not a shard yet"
+                                   : "its database is called ",
+                   text);
+    return STATUS_invalid_request;
+}
