@@ -5,6 +5,7 @@ changes behind their node's back, by another node, by somebody's psql, and by th
 themselves. What is answered is right each time, and such rounds are what is tested."""
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -59,7 +60,7 @@ class Payers:
 class Books:
     """Two nodes on the same books, with load on the first."""
 
-    def __init__(self, report):
+    def __init__(self, report, payers=6):
         self.report = report
         self.one, self.two = florin.Server(florin=BINARY), florin.Server(florin=BINARY)
         self.one.start()
@@ -69,7 +70,7 @@ class Books:
         self.client = Client(self.one.port, self.one.admin_secret, PATIENCE)
         self.other = Client(self.two.port, self.one.admin_secret, PATIENCE)
         self.wallets = [self.wallet(f"circle {index}") for index in range(6)]
-        self.payers = Payers(self.one, self.wallets)
+        self.payers = Payers(self.one, self.wallets, payers)
 
     def wallet(self, owner, amount=1_000_000):
         wallet = Shop.open(self.client, owner)
@@ -99,7 +100,7 @@ class Books:
         for index, wallet in enumerate(self.wallets):
             report.equal(f"{name}: the balance of {index} in the circle",
                          self.client.get(f"/v1/wallets/{wallet}")["balance"],
-                         1_000_000 - paid[index] + paid[index - 1])
+                         1_000_000 - (paid[index] - paid[index - 1] if paid else 0))
         check = self.client.get("/check-integrity?depth=full")
         report.check(f"{name}: consistent", check.get("consistent") is True, repr(check))
         self.client.close()
@@ -211,10 +212,189 @@ def by_hand(report):
     books.end("by hand")
 
 
+class Stranger:
+    """A psql that is asked one thing after the other."""
+
+    def __init__(self, database):
+        self.process = subprocess.Popen(
+            [*CLUSTER.user, os.path.join(CLUSTER.bin, "psql"), "-X", "-q", "-A", "-t", "-v",
+             "ON_ERROR_STOP=1", "-d", CLUSTER.url(database)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, cwd=CLUSTER.home)
+
+    def ask(self, text):
+        """What it answers, in one line."""
+        self.process.stdin.write(f"{text};\n\\echo all\n")
+        self.process.stdin.flush()
+        lines = []
+        while True:
+            line = self.process.stdout.readline()
+            assert line != "", "psql has ended"
+            if line == "all\n":
+                return " ".join(lines)
+            if line.strip():
+                lines.append(line.strip())
+
+    def place_of(self, table, where):
+        return self.ask(f"SELECT ctid FROM florin.{table} WHERE {where}")
+
+    def leave(self, table, change, where):
+        """Changes a row, and what it was is gone: another one may lie there by now."""
+        self.ask(f"UPDATE florin.{table} SET {change} WHERE {where}")
+        self.ask(f"VACUUM florin.{table}")
+
+    def change_until_it_lies_at(self, place, table, change, where):
+        """Changes a row once and again until it lies there; whether it does. In one transaction
+        each version takes the next free place of its page, since none goes before its end."""
+        self.ask("BEGIN")
+        for _ in range(8):
+            self.ask(f"UPDATE florin.{table} SET {change} WHERE {where}")
+            lies = self.place_of(table, where) == place
+            if lies:
+                break
+        self.ask("COMMIT")
+        return lies
+
+    def change_and_let_lie(self, table, change, where):
+        """Changes a row at least twice, so that it lies again where it lay, if it can."""
+        place = self.place_of(table, where)
+        self.leave(table, change, where)
+        return self.change_until_it_lies_at(place, table, change, where)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        self.process.stdout.close()
+
+
+def same_place(report):
+    """Somebody changes the row of books between two rounds, so that it lies again where it lay."""
+    books = Books(report, payers=0)
+    payer, payee = books.wallet("payer"), books.wallet("payee")
+    stranger, there = Stranger(books.database), 0
+    version = "SELECT keys_version FROM florin.books"
+
+    def once():
+        nonlocal there
+        stranger.ask("VACUUM florin.books")
+        for _ in range(2):  # the second knows what the first has left
+            books.pays(books.client, payer, payee)
+        before, failed = int(stranger.ask(version)), books.failed()
+        lies = stranger.change_and_let_lie("books", "keys_version = keys_version + 1",
+                                           "is_the_one")
+        changed = int(stranger.ask(version))
+        answer = books.pays(books.client, payer, payee)
+        now = int(stranger.ask(version))
+        if answer.status != 201 or not before < changed <= now:
+            report.check("no round goes back behind it", False, (before, changed, now, answer))
+            return True
+        there += lies and books.failed() > failed
+        return there >= 3
+
+    within(PATIENCE, once)
+    report.check("rounds were begun again where it lay as it had", there >= 3, there)
+    stranger.end()
+    books.end("same place")
+
+
+def pay_all(books, pairs):
+    """In one round, which has nothing else."""
+    answer = books.client.post("/v1/batches", {"operations": [
+        {"type": "transfer", "from": payer, "to": payee, "amount": 1} for payer, payee in pairs]})
+    assert answer.status == 200, repr(answer)
+    return answer["results"]
+
+
+def crowd_of(books, count):
+    """Pairs of wallets of which one pays the other: with many of them a round writes its wallets
+    by partition."""
+    return [(books.wallet(f"crowd {number}"), books.wallet(f"beside {number}", 0))
+            for number in range(count)]
+
+
+def number_of(books, wallet):
+    return CLUSTER.sql(f"SELECT number FROM florin.balances WHERE wallet = '{wallet}'",
+                       books.database)
+
+
+def other_version(report, others):
+    """Somebody freezes a wallet between two rounds, and it lies again where it lay."""
+    books = Books(report, payers=0)
+    payer, payee = books.wallet("payer"), books.wallet("payee")
+    pairs = [(payer, payee)] + crowd_of(books, others)
+    where = f"number = {number_of(books, payer)}"
+    stranger, there = Stranger(books.database), 0
+
+    def once():
+        nonlocal there
+        stranger.ask("VACUUM florin.wallets")
+        for _ in range(2):
+            pay_all(books, pairs)
+        failed = books.failed()
+        version = stranger.ask(f"SELECT version FROM florin.wallets WHERE {where}")
+        lies = stranger.change_and_let_lie("wallets", "status = 1, version = version + 1", where)
+        result = pay_all(books, pairs)[0]
+        if result.get("code") != "wallet_frozen":
+            report.check("what is frozen does not pay", False, result)
+            return True
+        there += lies and books.failed() > failed
+        stranger.ask(f"UPDATE florin.wallets SET status = 0, version = {version} WHERE {where}")
+        return there >= 3
+
+    within(PATIENCE, once)
+    report.check("rounds were begun again where it lay as it had", there >= 3, there)
+    stranger.end()
+    books.end(f"other version, {others} beside")
+
+
+def other_wallet(report, others):
+    """Another wallet comes to lie between two rounds where one lay, with the same version."""
+    books = Books(report, payers=0)
+    stranger, parts = Stranger(books.database), {}
+    for number in range(5):  # of five two lie in the same of four partitions
+        wallet = books.wallet(f"payer {number}")
+        part = stranger.ask("SELECT tableoid::regclass FROM florin.wallets WHERE number = "
+                            f"{number_of(books, wallet)}")
+        parts.setdefault(part, []).append(wallet)
+    payer, beside = next(wallets for wallets in parts.values() if len(wallets) > 1)[:2]
+    payee, crowd = books.wallet("payee"), crowd_of(books, others)
+    wheres = [f"number = {number_of(books, wallet)}" for wallet in (payer, beside)]
+    there = paid = 0
+
+    def once():
+        nonlocal there, paid
+        stranger.ask("VACUUM florin.wallets")
+        for _ in range(2):
+            pay_all(books, [(payer, payee), (beside, payee)] + crowd)
+        failed = books.failed()
+        place = stranger.place_of("wallets", wheres[0])
+        stranger.leave("wallets", "version = version", wheres[0])
+        lies = stranger.change_until_it_lies_at(place, "wallets", "version = version", wheres[1])
+        results = pay_all(books, [(payer, payee)] + crowd)
+        there += lies and books.failed() > failed
+        results += pay_all(books, [(beside, payee)])  # so that both have the same version
+        paid += 3
+        left = [books.client.get(f"/v1/wallets/{wallet}")["balance"] for wallet in (payer, beside)]
+        if any("code" in result for result in results) or left != [1_000_000 - paid] * 2:
+            report.check("nobody pays for another one", False, (left, paid, results[:2]))
+            return True
+        return there >= 3
+
+    within(PATIENCE, once)
+    report.check("rounds were begun again where another one lay", there >= 3, there)
+    stranger.end()
+    books.end(f"other wallet, {others} beside")
+
+
 cluster.serve_from(CLUSTER)
 total = Report("postgres ahead")
 total.run("own payments", own_payments)
 total.run("another node", another_node)
 total.run("row of books", row_of_books)
 total.run("by hand", by_hand)
+total.run("same place", same_place)
+total.run("other version", other_version, 0)
+total.run("other wallet", other_wallet, 0)
+# So many that their wallets are written by a statement for each partition.
+total.run("other version, many beside", other_version, 101)
+total.run("other wallet, many beside", other_wallet, 101)
 total.finish()
