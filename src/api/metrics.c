@@ -14,8 +14,8 @@
 #include "base/metric.h"
 
 static const int codes[METRICS_CODE_COUNT] = {200, 201, 202, 204, 304, 400, 401, 403, 404,
-                                              405, 409, 412, 413, 415, 417, 422, 429,
-                                              431, 499, 500, 501, 503, 507};
+                                              405, 409, 410, 412, 413, 415, 417, 422, 429,
+                                              431, 499, 500, 501, 503, 504, 507};
 
 // Upper bounds in microseconds; the last bucket takes the rest.
 static const uint64_t duration_bounds_us[METRICS_DURATION_BUCKETS - 1] = {

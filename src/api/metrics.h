@@ -10,7 +10,7 @@
 
 // The codes that Florin answers with; anything else counts as 500, and a test holds the list
 // against base/status.def.
-#define METRICS_CODE_COUNT        23
+#define METRICS_CODE_COUNT        25
 #define METRICS_DURATION_BUCKETS  13 // the last one has no upper bound
 #define METRICS_ROUND_BUCKETS     10
 #define METRICS_OPERATION_UNKNOWN OPERATION_COUNT // refused before its operation was known
