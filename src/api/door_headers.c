@@ -68,7 +68,7 @@ void headers_collect(struct http_request *request, struct door_headers *ret_head
             break;
         case 12:
             if (NAME_IS(name, "content-type"))
-                ret_headers->content_type = value;
+                collect_single(&ret_headers->content_type, value, "/Content-Type", ret_headers);
             else if (NAME_IS(name, "x-request-id"))
                 ret_headers->request_id = value;
             break;

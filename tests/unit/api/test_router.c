@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "api/parts.h"
+
 static void expect(struct house *house, struct http_request *request, int code, const char *word) {
     house_give(house, request);
     assert_int_equal(request->code, code);
@@ -84,6 +86,12 @@ static void repeated_headers_are_invalid(void **state) {
     fake_header(request, "Idempotency-Key", "a");
     fake_header(request, "idempotency-key", "a");
     expect(house, request, 400, "invalid_request");
+    request = house_post(house, "/v1/transfers", "{}"); // of that type, as the request says already
+    fake_header(request, "content-type", "application/json");
+    house_give(house, request);
+    assert_int_equal(request->code, 400);
+    assert_true(fake_answer_has(request, "\"pointer\":\"/Content-Type\""));
+    fake_free(request);
 }
 
 static void parameters_that_nobody_reads_are_invalid(void **state) {
@@ -189,6 +197,25 @@ static void metrics_are_for_this_machine(void **state) {
     fake_free(request);
 }
 
+// A refusal must not look like a mistake of the server's to whoever is woken by those.
+static void each_code_is_counted_as_itself(void **state) {
+    struct house *house = *state;
+    struct buffer text = {0};
+    for (int status = 0; status < STATUS_COUNT; status++)
+        metrics_count_answer(&house->api->loops[0].metrics, METRICS_OPERATION_UNKNOWN,
+                             status_http((enum status)status), 0);
+    metrics_render(house->api, &text);
+    BUFFER_ADD(&text, "\0");
+    for (int status = 0; status < STATUS_COUNT; status++) {
+        char line[96];
+        snprintf(line, sizeof(line), "florin_requests_total{operation=\"unknown\",code=\"%d\"} ",
+                 status_http((enum status)status));
+        if (strstr((const char *)text.bytes, line) == NULL)
+            fail_msg("not counted as itself: %s", line);
+    }
+    buffer_done(&text);
+}
+
 static void request_ids_are_echoed_or_made(void **state) {
     struct house *house = *state;
     struct http_request *request = house_request_as(NULL, "GET", "/healthz");
@@ -238,6 +265,7 @@ int main(void) {
         HOUSE_TEST(body_limits_are_those_of_the_operation),
         HOUSE_TEST(public_paths_need_no_key),
         HOUSE_TEST(metrics_are_for_this_machine),
+        HOUSE_TEST(each_code_is_counted_as_itself),
         HOUSE_TEST(request_ids_are_echoed_or_made),
         HOUSE_TEST(nothing_is_kept_and_no_type_is_guessed),
     };
