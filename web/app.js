@@ -23,10 +23,15 @@ const PAGES = [
   ["integrity", "Integrity", "books:read", Integrity],
 ];
 
+// What is not encoded as it should be is taken as it stands: it names nothing, and that is said.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 // "#/wallets/wallet_…?owner=ann" to its parts.
 function readAddress() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [page, id] = path.split("/").map(decodeURIComponent);
+  const [page, id] = path.split("/").map(decoded);
   return { page, id, query: Object.fromEntries(new URLSearchParams(query || "")) };
 }
 

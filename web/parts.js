@@ -30,7 +30,7 @@ export function ago(at) {
 export const Money = ({ minor, currency, sign }) => html`<span class="money ${minor < 0 ? "minus" : ""}">
   ${sign && minor > 0 ? "+" : ""}${formatAmount(minor, currency)} <small>${currency}</small></span>`;
 
-// An id, shortened to what tells it apart; its whole text is copied with a click.
+// An id, shortened to what tells it apart; its title has all of it.
 export function Id({ id, href }) {
   if (!id) return "–";
   const shown = id.length > 16 ? `${id.split("_")[0]}_…${id.slice(-6)}` : id;

@@ -3,8 +3,10 @@
 import { Badge, Card, Filters, go, html, Id, List, Time } from "../parts.js";
 import { get } from "../session.js";
 
-const OUTCOMES = ["", "ok", "unauthenticated", "forbidden", "rate_limited", "not_found",
-  "insufficient_funds", "invalid_request"].map((word) => [word, word || "any"]);
+const OUTCOMES = [["", "any"], ["ok", "ok"], ["refused", "any refusal"], ...["unauthenticated",
+  "forbidden", "second_principal_needed", "rate_limited", "invalid_request", "idempotency_key_reused", "not_found",
+  "version_mismatch", "duplicate_bank_transaction", "insufficient_funds", "limit_exceeded", "wallet_frozen",
+  "wallet_closed", "refused_by_rule", "held_for_review", "payments_stopped"].map((word) => [word, word])];
 
 // Where a thing can be looked at on this page.
 function resource(entry) {

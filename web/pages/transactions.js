@@ -102,12 +102,13 @@ function Refunds({ purchase }) {
   </${Card}>`;
 }
 
-function OfHold({ hold }) {
+// A hold is in the currency of its captures, and does not say it itself.
+function OfHold({ hold, currency }) {
   const { data, problem } = useLoad((signal) => get(`/v1/holds/${hold}`, {}, signal), [hold]);
+  const money = (minor) => html`<${Money} minor=${minor} currency=${currency} />`;
   return html`<${Card} title="Captured from a hold" wide><${Trouble} problem=${problem} />
     ${data && html`<${Facts} rows=${[["Hold", html`<span class="id whole">${data.id}</span>`], ["Status", data.status],
-      ["Held", formatAmount(data.amount, data.currency)], ["Captured", formatAmount(data.captured, data.currency)],
-      ["Remaining", formatAmount(data.remaining, data.currency)]]} />`}</${Card}>`;
+      ["Held", money(data.amount)], ["Captured", money(data.captured)], ["Remaining", money(data.remaining)]]} />`}</${Card}>`;
 }
 
 export function Transaction({ id }) {
@@ -131,7 +132,7 @@ export function Transaction({ id }) {
         ...Object.entries(one.metadata || {})]} />
     </${Card}>
     ${one.type === "purchase" && html`<${Refunds} purchase=${one} />`}
-    ${one.hold && html`<${OfHold} hold=${one.hold} />`}
+    ${one.hold && html`<${OfHold} hold=${one.hold} currency=${one.currency} />`}
     ${one.order && html`<${Card} title=${`Everything of order ${one.order}`} wide><${List} when=${[one.id, one.refunded]}
       load=${(cursor, signal) => get("/v1/transactions", { order: one.order, cursor }, signal)}
       href=${(other) => `#/transactions/${other.id}`} columns=${transactionColumns} empty="Nothing else." /></${Card}>`}

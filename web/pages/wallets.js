@@ -8,7 +8,7 @@ import { get, may, send } from "../session.js";
 
 const KINDS = [["", "any"], ["customer", "customer"], ["merchant", "merchant"]];
 const STATES = [["", "any"], ["active", "active"], ["frozen", "frozen"], ["closed", "closed"]];
-const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer"].map((type) => [type, type || "any"]);
+const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer", "adjustment"].map((type) => [type, type || "any"]);
 
 export function Wallets({ query }) {
   const search = (values) => {
