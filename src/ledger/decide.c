@@ -92,6 +92,15 @@ static enum status refuse_numbers(struct refusal *ret_refusal, enum status statu
     return status;
 }
 
+// About a hold or withdrawal in another state; people look for it by its wallet.
+static enum status refuse_thing(struct refusal *ret_refusal, enum status status, enum id_type type,
+                                struct id id, struct id wallet, int64_t state) {
+    refuse(ret_refusal, status, type, id);
+    ret_refusal->other = wallet;
+    ret_refusal->has = state;
+    return status;
+}
+
 bool decide_principal_may(const struct command *command, const struct docket *docket) {
     if (command->token_until_ms != 0) {
         CHECK(id_is_zero(command->principal_key));
@@ -180,24 +189,18 @@ static enum status rung_state(const struct command *command, const struct docket
         ret_refusal->other = *docket->bank_transaction;
         return STATUS_duplicate_bank_transaction;
     }
-    if (traits->needs_hold && docket->hold->status != HOLD_OPEN) {
-        refuse(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id);
-        ret_refusal->has = docket->hold->status;
-        return STATUS_hold_not_open;
-    }
+    if (traits->needs_hold && docket->hold->status != HOLD_OPEN)
+        return refuse_thing(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id,
+                            wallet->id, docket->hold->status);
     CHECK(command->type != COMMAND_EXPIRE || docket->hold->expires_at_ms <= docket->now_ms);
     // The hold's time may have run out in this very round, before the system's own command came to
     // it.
-    if (command->type == COMMAND_CAPTURE && docket->hold->expires_at_ms <= docket->now_ms) {
-        refuse(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id);
-        ret_refusal->has = HOLD_EXPIRED;
-        return STATUS_hold_not_open;
-    }
-    if (traits->needs_withdrawal && docket->withdrawal->status != WITHDRAWAL_PENDING) {
-        refuse(ret_refusal, STATUS_withdrawal_not_pending, ID_WITHDRAWAL, docket->withdrawal->id);
-        ret_refusal->has = docket->withdrawal->status;
-        return STATUS_withdrawal_not_pending;
-    }
+    if (command->type == COMMAND_CAPTURE && docket->hold->expires_at_ms <= docket->now_ms)
+        return refuse_thing(ret_refusal, STATUS_hold_not_open, ID_HOLD, docket->hold->id,
+                            wallet->id, HOLD_EXPIRED);
+    if (traits->needs_withdrawal && docket->withdrawal->status != WITHDRAWAL_PENDING)
+        return refuse_thing(ret_refusal, STATUS_withdrawal_not_pending, ID_WITHDRAWAL,
+                            docket->withdrawal->id, wallet->id, docket->withdrawal->status);
     return STATUS_ok;
 }
 
@@ -209,6 +212,7 @@ static enum status rung_bounds(const struct command *command, const struct docke
             refuse_numbers(ret_refusal, STATUS_capture_exceeds_hold, docket->hold->id, docket,
                            command->amount, remaining);
             ret_refusal->id_type = ID_HOLD;
+            ret_refusal->other = docket->wallet->id;
             return STATUS_capture_exceeds_hold;
         }
     }
@@ -219,6 +223,7 @@ static enum status rung_bounds(const struct command *command, const struct docke
                            docket, command->has_amount ? command->amount : docket->purchase->amount,
                            left);
             ret_refusal->id_type = ID_TRANSACTION;
+            ret_refusal->other = docket->counterparty->id;
             return STATUS_refund_exceeds_purchase;
         }
     }

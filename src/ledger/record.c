@@ -160,6 +160,10 @@ static uint8_t *put_withdrawal(uint8_t *place, const struct withdrawal_facts *fa
     return put(place, &bytes, sizeof(bytes));
 }
 
+enum id_type refusal_other_type(const struct refusal *refusal) {
+    return refusal->status == STATUS_duplicate_bank_transaction ? ID_TRANSACTION : ID_WALLET;
+}
+
 static struct refusal_bytes refusal_bytes_of(const struct refusal *facts) {
     struct refusal_bytes bytes = {.id = facts->id,
                                   .other = facts->other,

@@ -128,13 +128,16 @@ struct refusal {
     uint8_t id_type; // enum id_type of `id`
     uint8_t detail;  // of limit_exceeded: enum spending_period
     struct id id;    // what it is about: the wallet that cannot, the thing that is missing
-    struct id other; // the transaction that has the bank id
+    struct id other; // the transaction that has the bank id (zero: an atomic batch has it twice);
+                     // of a thing: the wallet that pays there
     char rule[RULE_NAME_BYTES_MAX]; // of refused_by_rule and held_for_review: which; zeros behind
     struct currency currency;
     int64_t asked;      // what was asked: an amount, a limit, a version
     int64_t has;        // what there is: spendable, remaining, refundable, the version
     uint32_t operation; // of an atomic batch: index of the operation that was refused
 };
+
+enum id_type refusal_other_type(const struct refusal *refusal);
 
 // What a rule or a watcher found (review.h). Stands in the record that opens it.
 struct finding_facts {

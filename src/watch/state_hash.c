@@ -127,7 +127,7 @@ static bool name_record(struct hashing *hashing, struct record *record) {
     case RECORD_REFUSAL:
         CHECK(record->refusal.id_type < ID_TYPE_COUNT);
         name(hashing, (enum id_type)record->refusal.id_type, &record->refusal.id);
-        name(hashing, ID_TRANSACTION, &record->refusal.other);
+        name(hashing, refusal_other_type(&record->refusal), &record->refusal.other);
         break;
     case RECORD_BATCH: name_batch(hashing, &record->batch); break;
     // Notes, places in logs, kept commands: of one house, as they are.

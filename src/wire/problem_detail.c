@@ -109,12 +109,16 @@ static void add_limit(struct buffer *buffer, const struct refusal *refusal) {
     BUFFER_ADD(buffer, " may spend ");
     add_amount(buffer, refusal, refusal->has);
     buffer_add_text(buffer, refusal->detail == SPENDING_TRANSACTION ? " in one transaction"
-                            : refusal->detail == SPENDING_DAY       ? " more today"
-                            : refusal->detail == SPENDING_MONTH     ? " more this month"
+                            : refusal->detail == SPENDING_DAY       ? " more today (UTC)"
+                            : refusal->detail == SPENDING_MONTH     ? " more this month (UTC)"
                                                                     : " more");
-    BUFFER_ADD(buffer, " (UTC), and ");
+    BUFFER_ADD(buffer, ", and ");
     add_amount(buffer, refusal, refusal->asked);
-    BUFFER_ADD(buffer, " was asked.");
+    buffer_add_text(buffer, refusal->detail == SPENDING_DAY
+                                ? " was asked. Ask for less, or wait for the next day."
+                            : refusal->detail == SPENDING_MONTH
+                                ? " was asked. Ask for less, or wait for the next month."
+                                : " was asked. Ask for less.");
 }
 
 static void add_balance_limit(struct buffer *buffer, const struct refusal *refusal) {
@@ -124,7 +128,8 @@ static void add_balance_limit(struct buffer *buffer, const struct refusal *refus
     add_amount(buffer, refusal, refusal->asked);
     BUFFER_ADD(buffer, " more it would be beyond the ");
     add_amount(buffer, refusal, LIMIT_AMOUNT_MAX);
-    BUFFER_ADD(buffer, " that a wallet can have.");
+    BUFFER_ADD(buffer, " that a wallet can have. Pay into another wallet, or move money out "
+                       "first.");
 }
 
 static void add_not_empty(struct buffer *buffer, const struct refusal *refusal) {
@@ -153,13 +158,45 @@ static void add_version(struct buffer *buffer, const struct refusal *refusal) {
     BUFFER_ADD(buffer, ". Read the wallet again and decide anew.");
 }
 
-static void add_remaining(struct buffer *buffer, const struct refusal *refusal,
-                          const char *what) {
+// Nothing when it was remembered without its wallet.
+static void add_whose(struct buffer *buffer, const struct refusal *refusal) {
+    if (id_is_zero(refusal->other))
+        return;
+    BUFFER_ADD(buffer, " of wallet ");
+    add_id(buffer, ID_WALLET, refusal->other);
+}
+
+static void add_state(struct buffer *buffer, const struct refusal *refusal) {
+    bool is_hold = refusal->status == STATUS_hold_not_open;
+    add_whose(buffer, refusal);
+    BUFFER_ADD(buffer, " is ");
+    buffer_add_text(buffer, is_hold
+                                ? hold_status_name((enum hold_status)refusal->has)
+                                : withdrawal_status_name((enum withdrawal_status)refusal->has));
+    buffer_add_text(buffer, is_hold ? ", and only an open hold can be captured or voided. Make a "
+                                      "new hold, or purchase directly."
+                                    : ", and only a pending withdrawal can be settled or failed. "
+                                      "Make a new one if money is still to go out.");
+}
+
+static void add_capture(struct buffer *buffer, const struct refusal *refusal) {
+    add_whose(buffer, refusal);
     BUFFER_ADD(buffer, " has ");
     add_amount(buffer, refusal, refusal->has);
-    buffer_add_text(buffer, what);
+    BUFFER_ADD(buffer, " left, and ");
     add_amount(buffer, refusal, refusal->asked);
-    BUFFER_ADD(buffer, " was asked.");
+    BUFFER_ADD(buffer, " was asked. Capture at most what is left.");
+}
+
+static void add_refund(struct buffer *buffer, const struct refusal *refusal) {
+    add_whose(buffer, refusal);
+    BUFFER_ADD(buffer, " has ");
+    add_amount(buffer, refusal, refusal->has);
+    BUFFER_ADD(buffer, " left to refund, and ");
+    add_amount(buffer, refusal, refusal->asked);
+    buffer_add_text(buffer, refusal->has == 0
+                                ? " was asked. All of it went back already."
+                                : " was asked. Refund at most what is left.");
 }
 
 static struct slice rule_of(const struct refusal *refusal) {
@@ -199,8 +236,11 @@ static void add_anomaly(struct buffer *buffer, const struct refusal *refusal) {
 }
 
 static void add_duplicate(struct buffer *buffer, const struct refusal *refusal) {
-    BUFFER_ADD(buffer, "This bank transaction is booked already, as ");
-    add_id(buffer, ID_TRANSACTION, refusal->other);
+    bool is_of_batch = id_is_zero(refusal->other); // which was undone
+    buffer_add_text(buffer, is_of_batch ? "This bank transaction stands twice in this batch"
+                                        : "This bank transaction is booked already, as ");
+    if (!is_of_batch)
+        add_id(buffer, ID_TRANSACTION, refusal->other);
     BUFFER_ADD(buffer, "; nothing was booked to wallet ");
     add_id(buffer, refusal->id_type, refusal->id);
     BUFFER_ADD(buffer, ". Each bank_transaction_id is booked once per currency.");
@@ -236,13 +276,15 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
     case STATUS_currency_mismatch:
         BUFFER_ADD(buffer, " has the currency ");
         buffer_add_slice(buffer, currency_code(&refusal->currency));
-        BUFFER_ADD(buffer, ", and another one was asked for or is the other wallet's.");
+        BUFFER_ADD(buffer, ", and another one was asked for or is the other wallet's. Use wallets "
+                           "of one currency, and name that one or none.");
         return;
     case STATUS_not_a_merchant:
         BUFFER_ADD(buffer, " is not a merchant's. Use a transfer, or a merchant's wallet.");
         return;
     case STATUS_not_a_purchase:
-        BUFFER_ADD(buffer, " is not a purchase, and only purchases can be refunded.");
+        BUFFER_ADD(buffer, " is not a purchase, and only purchases can be refunded. Use a transfer "
+                           "instead.");
         return;
     case STATUS_wallet_closed:
         BUFFER_ADD(buffer, " is closed: it neither pays nor receives until it is active again.");
@@ -254,15 +296,7 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         BUFFER_ADD(buffer, " is the last live admin key. Make another one first.");
         return;
     case STATUS_hold_not_open:
-        BUFFER_ADD(buffer, " is ");
-        buffer_add_text(buffer, hold_status_name((enum hold_status)refusal->has));
-        BUFFER_ADD(buffer, ", and only an open hold can be captured or voided.");
-        return;
-    case STATUS_withdrawal_not_pending:
-        BUFFER_ADD(buffer, " is ");
-        buffer_add_text(buffer, withdrawal_status_name((enum withdrawal_status)refusal->has));
-        BUFFER_ADD(buffer, ", and only a pending withdrawal can be settled or failed.");
-        return;
+    case STATUS_withdrawal_not_pending: add_state(buffer, refusal); return;
     case STATUS_cannot_receive:
         BUFFER_ADD(buffer,
                    " cannot receive this. Check the id and the currency, or ask who owns it.");
@@ -281,10 +315,8 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
         return;
     case STATUS_limit_exceeded: add_limit(buffer, refusal); return;
     case STATUS_version_mismatch: add_version(buffer, refusal); return;
-    case STATUS_capture_exceeds_hold: add_remaining(buffer, refusal, " left, and "); return;
-    case STATUS_refund_exceeds_purchase:
-        add_remaining(buffer, refusal, " left to refund, and ");
-        return;
+    case STATUS_capture_exceeds_hold: add_capture(buffer, refusal); return;
+    case STATUS_refund_exceeds_purchase: add_refund(buffer, refusal); return;
     case STATUS_insufficient_funds: add_funds(buffer, refusal); return;
     case STATUS_balance_limit_exceeded: add_balance_limit(buffer, refusal); return;
     case STATUS_wallet_not_empty: add_not_empty(buffer, refusal); return;
@@ -331,8 +363,14 @@ void problem_add_fields(struct buffer *buffer, const struct refusal *refusal) {
     buffer_add_text(buffer, thing_names[refusal->id_type]);
     BUFFER_ADD(buffer, "\":");
     render_id(buffer, refusal->id_type, refusal->id);
+    if (!id_is_zero(refusal->other) && refusal_other_type(refusal) == ID_WALLET) {
+        BUFFER_ADD(buffer, ",\"wallet\":");
+        render_id(buffer, ID_WALLET, refusal->other);
+    }
     switch ((enum status)refusal->status) {
     case STATUS_duplicate_bank_transaction:
+        if (id_is_zero(refusal->other))
+            return;
         BUFFER_ADD(buffer, ",\"transaction\":");
         render_id(buffer, ID_TRANSACTION, refusal->other);
         return;

@@ -446,6 +446,10 @@ class Ledger:
                 self.restore(before)
                 refusal = Refusal(body["code"], body["detail"])
                 refusal.body = {**body, "operation": index}
+                if body["code"] == "duplicate_bank_transaction" \
+                        and body["transaction"] not in self.transactions:
+                    del refusal.body["transaction"]  # it is undone with the batch
+                    refusal.body["detail"] = "That bank id stands twice in this batch."
                 raise refusal
             results.append({**body, "replayed": True} if replayed else body)
         return 200, {"results": copy.deepcopy(results)}

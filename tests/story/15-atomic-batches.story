@@ -232,6 +232,7 @@ POST /v1/batches
       {"type": "deposit", "wallet": $anna.id, "amount": 1, "bank_transaction_id": "b7"},
       {"type": "withdrawal", "wallet": $anna.id, "amount": 1, "bank_transaction_id": "b7"}]}
   409 duplicate_bank_transaction {"operation": 1}
+  says "twice in this batch"
 
 POST /v1/deposits {"wallet": $anna.id, "amount": 1, "bank_transaction_id": "b7"}
   201

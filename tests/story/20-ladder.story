@@ -252,6 +252,7 @@ POST /v1/withdrawals/$out.id/settle {"bank_transaction_id": "w1"}
   409 duplicate_bank_transaction
 POST /v1/withdrawals/$out.id/settle {"bank_transaction_id": "w2"}
   409 withdrawal_not_pending
+  says $anna.id
 POST /v1/withdrawals {"wallet": $anna.id, "amount": 100000, "bank_transaction_id": "w1"}
   409 duplicate_bank_transaction
 POST /v1/deposits {"wallet": $full.id, "amount": 1, "bank_transaction_id": "b1"}
@@ -261,6 +262,10 @@ POST /v1/deposits {"wallet": $full.id, "amount": 1, "bank_transaction_id": "b1"}
 
 POST /v1/holds/$hold.id/capture {"amount": 11}
   409 hold_not_open
+  says $anna.id
+POST /v1/holds/$hold.id/void {}
+  409 hold_not_open
+  says $anna.id
 
 == refund_exceeds_purchase before insufficient_funds and bounds
 
@@ -268,6 +273,7 @@ POST /v1/transfers {"from": $shop.id, "to": $bob.id, "amount": 30}
   201
 POST /v1/refunds {"purchase": $buy.id, "amount": 21}
   422 refund_exceeds_purchase
+  says $anna.id
 POST /v1/refunds {"purchase": $buy.id, "amount": 20}
   422 insufficient_funds
 
@@ -277,6 +283,7 @@ second: POST /v1/holds {"wallet": $bob.id, "merchant": $full.id, "amount": 5}
   201
 POST /v1/holds/$second.id/capture {"amount": 6}
   422 capture_exceeds_hold
+  says $bob.id
 POST /v1/holds/$second.id/capture {"amount": 5}
   422 balance_limit_exceeded
 POST /v1/purchases {"wallet": $bob.id, "merchant": $full.id, "amount": 100000}

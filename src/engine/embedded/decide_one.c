@@ -265,6 +265,15 @@ static void remember_batch(struct books *books, struct submission *submission) {
     (void)effect_add(books, &record);
 }
 
+// A bank id that the batch itself has used before is nobody's once the batch is undone.
+static void forget_undone(struct books *books, const struct command *command,
+                          struct refusal *refusal) {
+    struct fetched fetched;
+    fetch(books, command, &fetched);
+    if (fetched.docket.bank_transaction == NULL)
+        refusal->other = (struct id){{0}};
+}
+
 void decide_atomic(struct books *books, struct submission *submission) {
     struct outcome *whole = &submission->batch_outcome;
     struct record earlier;
@@ -302,6 +311,8 @@ void decide_atomic(struct books *books, struct submission *submission) {
     struct refusal refusal = submission->outcomes[i - 1].refusal;
     refusal.status = (uint8_t)status;
     refusal.operation = i - 1;
+    if (status == STATUS_duplicate_bank_transaction && !submission->outcomes[i - 1].replayed)
+        forget_undone(books, &submission->commands[i - 1], &refusal);
     outcome_refuse(books, whole, &refusal);
     if (command_outcome_is_remembered(&submission->batch, status)) {
         struct command batch = submission->batch;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ledger/spending.h"
 #include "wire/problem.h"
 
 static struct desk desk;
@@ -59,17 +60,27 @@ static void funds_and_numbers(void **state) {
     refusal = refusal_of(STATUS_capture_exceeds_hold, ID_HOLD);
     refusal.has = 5;
     refusal.asked = 100;
-    expect_problem(&refusal, "Hold #H1 has 0.05 USD left, and 1.00 USD was asked.','hold':'#H1',"
+    refusal.other = desk_id(&desk, 2);
+    expect_problem(&refusal, "Hold #H1 of wallet #W2 has 0.05 USD left, and 1.00 USD was asked. "
+                             "Capture at most what is left.','hold':'#H1','wallet':'#W2',"
                              "'currency':'USD','remaining':5,'asked':100");
     refusal = refusal_of(STATUS_refund_exceeds_purchase, ID_TRANSACTION);
+    refusal.has = 5;
     refusal.asked = 100;
-    expect_problem(&refusal, "Transaction #T1 has 0.00 USD left to refund, and 1.00 USD was asked."
-                             "','transaction':'#T1','currency':'USD','refundable':0,'asked':100");
+    refusal.other = desk_id(&desk, 2);
+    expect_problem(&refusal, "Transaction #T1 of wallet #W2 has 0.05 USD left to refund, and 1.00 "
+                             "USD was asked. Refund at most what is left.','transaction':'#T1',"
+                             "'wallet':'#W2','currency':'USD','refundable':5,'asked':100");
+    refusal.has = 0;
+    expect_problem(&refusal, "Transaction #T1 of wallet #W2 has 0.00 USD left to refund, and 1.00 "
+                             "USD was asked. All of it went back already.','transaction':'#T1',"
+                             "'wallet':'#W2','currency':'USD','refundable':0,'asked':100");
     refusal = refusal_of(STATUS_balance_limit_exceeded, ID_WALLET);
     refusal.has = 9007199254740991;
     refusal.asked = 1;
     expect_problem(&refusal, "Wallet #W1 has 90071992547409.91 USD; with 0.01 USD more it would be "
-                             "beyond the 90071992547409.91 USD that a wallet can have.',"
+                             "beyond the 90071992547409.91 USD that a wallet can have. Pay into "
+                             "another wallet, or move money out first.',"
                              "'wallet':'#W1','currency':'USD','balance':9007199254740991,"
                              "'asked':1");
     refusal = refusal_of(STATUS_wallet_not_empty, ID_WALLET);
@@ -89,22 +100,46 @@ static void funds_and_numbers(void **state) {
 static void things_and_their_states(void **state) {
     struct refusal refusal = refusal_of(STATUS_hold_not_open, ID_HOLD);
     refusal.has = HOLD_EXPIRED;
-    expect_problem(&refusal, "Hold #H1 is expired, and only an open hold can be captured or voided."
-                             "','hold':'#H1','hold_status':'expired'");
+    // As one that was remembered before its wallet was kept with it.
+    expect_problem(&refusal, "Hold #H1 is expired, and only an open hold can be captured or "
+                             "voided. Make a new hold, or purchase directly.','hold':'#H1',"
+                             "'hold_status':'expired'");
     refusal = refusal_of(STATUS_withdrawal_not_pending, ID_WITHDRAWAL);
     refusal.has = WITHDRAWAL_FAILED;
-    expect_problem(&refusal, "Withdrawal #D1 is failed, and only a pending withdrawal can be "
-                             "settled or failed.','withdrawal':'#D1','withdrawal_status':'failed'");
+    refusal.other = desk_id(&desk, 2);
+    expect_problem(&refusal, "Withdrawal #D1 of wallet #W2 is failed, and only a pending "
+                             "withdrawal can be settled or failed. Make a new one if money is "
+                             "still to go out.','withdrawal':'#D1','wallet':'#W2',"
+                             "'withdrawal_status':'failed'");
     refusal = refusal_of(STATUS_duplicate_bank_transaction, ID_WALLET);
     refusal.other = desk_id(&desk, 4);
     expect_problem(&refusal, "This bank transaction is booked already, as #T4; nothing was booked "
                              "to wallet #W1. Each bank_transaction_id is booked once per currency."
                              "','wallet':'#W1','transaction':'#T4'");
+    refusal.other = (struct id){{0}};
+    expect_problem(&refusal, "This bank transaction stands twice in this batch; nothing was booked "
+                             "to wallet #W1. Each bank_transaction_id is booked once per currency."
+                             "','wallet':'#W1'");
     refusal = refusal_of(STATUS_not_found, ID_KEY);
     expect_problem(&refusal, "Key #K1 does not exist. Check the id.','key':'#K1'");
     refusal = refusal_of(STATUS_currency_mismatch, ID_WALLET);
     expect_problem(&refusal, "Wallet #W1 has the currency USD, and another one was asked for or is "
-                             "the other wallet~s.','wallet':'#W1','currency':'USD'");
+                             "the other wallet~s. Use wallets of one currency, and name that one "
+                             "or none.','wallet':'#W1','currency':'USD'");
+    refusal = refusal_of(STATUS_not_a_purchase, ID_TRANSACTION);
+    expect_problem(&refusal, "Transaction #T1 is not a purchase, and only purchases can be "
+                             "refunded. Use a transfer instead.','transaction':'#T1'");
+    refusal = refusal_of(STATUS_limit_exceeded, ID_WALLET);
+    refusal.detail = SPENDING_DAY;
+    refusal.has = 5;
+    refusal.asked = 100;
+    expect_problem(&refusal, "Wallet #W1 may spend 0.05 USD more today (UTC), and 1.00 USD was "
+                             "asked. Ask for less, or wait for the next day.','wallet':'#W1',"
+                             "'period':'day','currency':'USD','left':5,'asked':100");
+    refusal.detail = SPENDING_TRANSACTION;
+    expect_problem(&refusal, "Wallet #W1 may spend 0.05 USD in one transaction, and 1.00 USD was "
+                             "asked. Ask for less.','wallet':'#W1','period':'transaction',"
+                             "'currency':'USD','left':5,'asked':100");
 }
 
 // Every status that can be an answer makes a document, with numbers and without.

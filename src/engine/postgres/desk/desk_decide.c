@@ -383,6 +383,15 @@ static void remember_batch(struct desk *desk, const struct submission *submissio
     (void)desk_add_record(desk, &record, command_home_slot(&submission->commands[0]));
 }
 
+// A bank id that the batch itself has used before is nobody's once the batch is undone.
+static void forget_undone(struct desk *desk, const struct command *command,
+                          struct refusal *refusal) {
+    struct found found;
+    desk_find(desk, command, &found);
+    if (found.docket.bank_transaction == NULL)
+        refusal->other = (struct id){{0}};
+}
+
 static void decide_atomic(struct desk *desk, struct submission *submission,
                           struct engine_stats *stats) {
     struct outcome *whole = &submission->batch_outcome;
@@ -418,6 +427,8 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
     struct refusal refusal = submission->outcomes[i - 1].refusal;
     refusal.status = (uint8_t)status;
     refusal.operation = i - 1;
+    if (status == STATUS_duplicate_bank_transaction && !submission->outcomes[i - 1].replayed)
+        forget_undone(desk, &submission->commands[i - 1], &refusal);
     outcome_refuse(whole, &refusal, stats);
     whole->aside = submission->outcomes[i - 1].aside;
     whole->elsewhere = submission->outcomes[i - 1].elsewhere;
