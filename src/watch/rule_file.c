@@ -282,7 +282,7 @@ enum status rule_file_parse(struct slice text, struct rule_set *ret_set,
         memcpy(padded, text.bytes, text.size);
         ok = json_parse(parser, slice_of(padded, text.size), &root, &why);
         if (!ok)
-            snprintf(ret_why, why_bytes, "this is no JSON: %s.", why);
+            snprintf(ret_why, why_bytes, "this is no JSON: %s", why);
     }
     ok = ok && read_file(root, set, &patterns, &fault);
     if (ok) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// `florin rules test FILE --data DIR`: tries a file of rules on the history of a stopped server, or
-// with `--postgres URL` on that of a database, whose servers may run. Prints, rule by rule, how
-// many payments it would have flagged, held or refused, with examples. Nothing is written. Exit
-// status 0: it was tried; 1: the rules or the books are wrong; 2: it could not be tried.
+// `florin rules test FILE`: tries a file of rules on the history of a stopped server (florin-data,
+// or what `--data DIR` says), or with `--postgres URL` on that of a database whose servers may run.
+// Prints, rule by rule, how many payments it would have flagged, held or refused, with examples.
+// Nothing is written. Exit status 0: it was tried; 1: the rules or the books are wrong; 2: it could
+// not be tried.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "watch/backtest.h"
 #include "watch/journal_reader.h"
 #include "watch/rule_file.h"
+
+#define FOLDER_DEFAULT "florin-data" // as of `florin serve`
 
 struct wish {
     const char *file, *folder, *postgres, *from, *to;
@@ -58,7 +61,7 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
         {"--data", &wish->folder}, {"--postgres", &wish->postgres}, {"--from", &wish->from},
         {"--to", &wish->to},       {0}};
     if (argc < 2 || strcmp(argv[1], "test") != 0) {
-        (void)complain("the words are: florin rules test FILE --data DIR | --postgres URL "
+        (void)complain("the words are: florin rules test FILE [--data DIR | --postgres URL] "
                        "[--from TIME] [--to TIME] [--json].");
         return false;
     }
@@ -66,11 +69,13 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
     argc = take_json(argc - 1, ++argv, &wish->json);
     if (!serve_options_read(argc, argv, options, &wish->file))
         return false;
-    if (wish->file == NULL || (wish->folder == NULL) == (wish->postgres == NULL)) {
-        (void)complain("say which file of rules, and --data DIR of a stopped server or "
-                       "--postgres URL.");
+    if (wish->file == NULL || (wish->folder != NULL && wish->postgres != NULL)) {
+        (void)complain("say which file of rules, and --data DIR of a stopped server (florin-data "
+                       "when it is left out) or --postgres URL.");
         return false;
     }
+    if (wish->folder == NULL && wish->postgres == NULL)
+        wish->folder = FOLDER_DEFAULT;
     wish->to_ms = UINT64_MAX;
     if (!read_time("--from", wish->from, &wish->from_ms) ||
         !read_time("--to", wish->to, &wish->to_ms))
