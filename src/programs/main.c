@@ -8,6 +8,8 @@
 #include "programs/config/config.h"
 #include "programs/version.h"
 
+#define HEAD_COLUMNS 42
+
 static int help_run(int argc, char **argv);
 
 static int version_run(int argc, char **argv) {
@@ -32,7 +34,7 @@ static const struct subcommand server_subcommands[] = {
      verify_run},
     {"state-hash", "DIR | --postgres URL [--ignore names]", "Prints one hash of all that books are",
      state_hash_run},
-    {"rules", "test FILE --data DIR | --postgres URL [--from TIME] [--to TIME] [--json]",
+    {"rules", "test FILE [--data DIR | --postgres URL] [--from TIME] [--to TIME] [--json]",
      "Tries a file of rules on the payments of a stopped server, or in a database",
      rules_run},
     {"migrate", "--postgres URL [--serving ROLE] [--verifying ROLE]",
@@ -61,10 +63,14 @@ static const struct subcommand *find(const char *name) {
     return row != NULL ? row : find_in(client_subcommands(), name);
 }
 
+// What is too long to have its sentence beside it has it below.
 static void print_row(FILE *file, const struct subcommand *row) {
-    char head[128];
-    snprintf(head, sizeof(head), "%s %s", row->name, row->arguments);
-    fprintf(file, "  %-42s %s\n", head, row->help);
+    char head[160];
+    int size = snprintf(head, sizeof(head), "%s %s", row->name, row->arguments);
+    if (size > HEAD_COLUMNS)
+        fprintf(file, "  %s\n  %-*s %s\n", head, HEAD_COLUMNS, "", row->help);
+    else
+        fprintf(file, "  %-*s %s\n", HEAD_COLUMNS, head, row->help);
 }
 
 static void print_help(FILE *file) {
@@ -92,6 +98,12 @@ static int help_run(int argc, char **argv) {
     if (argc > 1 && row == NULL) {
         fprintf(stderr, "florin: there is no command \"%s\".\n", argv[1]);
         return 2;
+    }
+    if (row != NULL && find_in(server_subcommands, argv[1]) == NULL) {
+        // Of the client's each says itself what it takes.
+        char help[] = "--help";
+        char *words[] = {argv[1], help, NULL};
+        return row->run(2, words);
     }
     if (row == NULL)
         print_help(stdout);

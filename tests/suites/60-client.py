@@ -7,8 +7,10 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules")]
@@ -217,6 +219,22 @@ def test_idempotency(report, server, shell):
         report.equal(f"no key: {key[:9]!r}", done.returncode, USAGE, done.stderr)
 
 
+def test_help(report, _, shell):
+    """Each word of the list of commands has a help, and the list is as wide as a terminal."""
+    said = shell("help")
+    names = re.findall(r"^  ([a-z][a-z-]*)", said.stdout, re.M)
+    report.check("there are many", len(set(names)) > 25, names)
+    for name in sorted(set(names)):
+        done = shell("help", name)
+        report.check(f"help {name}", done.returncode == OK and f"florin {name}" in done.stdout,
+                     done.stdout + done.stderr)
+    report.check("what a word can be followed by",
+                 "florin wallet freeze WALLET" in shell("help", "wallet").stdout)
+    report.check("and which options there are", "--reference" in shell("help", "deposit").stdout)
+    wide = [line for line in said.stdout.splitlines() if len(line) > 140]
+    report.equal("no line is very long", wide, [])
+
+
 def test_usage(report, server, shell):
     wrong = [["wallet"], ["wallet", "nonsense"], ["wallet", "create"], ["wallet", "create", "a"],
              ["wallet", "create", "a", "USD", "b"], ["transfer", "a", "b", "5", "--nonsense", "x"],
@@ -290,7 +308,7 @@ def test_kept(report):
                      (programs.stderr, json.loads(programs.stdout)["status"]), ("", "pending"))
 
 
-def play_server(answer):
+def play_server(answer, wait_s=0.0):
     """A port where something answers with those bytes to whatever comes first, and closes."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -302,6 +320,7 @@ def play_server(answer):
                 return
             with connection:
                 connection.recv(65536)
+                time.sleep(wait_s)
                 connection.sendall(answer)
 
     threading.Thread(target=serve, daemon=True).start()
@@ -352,16 +371,38 @@ class NoServer:
         return self.server.command_line(*words, environment={"FLORIN_KEY": "florin_x"})
 
 
+PATIENCE_S = 60  # of the client, for an answer that is not about all the books
+
+
+def begin_long_check():
+    """A server that needs longer than that for its books, and who asks it for them."""
+    books = json.dumps({"consistent": True, "message": "All is well."}).encode()
+    listener = play_server(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: %d\r\n\r\n" % len(books) + books, PATIENCE_S + 2)
+    url = f"127.0.0.1:{listener.getsockname()[1]}"
+    return listener, subprocess.Popen([binary(), "check-integrity", "--url", url, "--key", "x"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_long_check(report, listener, process):
+    said, _ = process.communicate(timeout=600)
+    listener.close()
+    report.equal("a check that takes longer than a minute", (process.returncode, said),
+                 (OK, "All is well.\n"))
+
+
 def play_all(report):
+    listener, long_check = begin_long_check()
     with serving() as server:
         shell = Shell(server)
         for test in (test_wallets, test_money, test_amounts, test_lists, test_keys,
-                     test_idempotency, test_usage, test_refusals, test_check_integrity,
+                     test_idempotency, test_help, test_usage, test_refusals, test_check_integrity,
                      test_where_keys_come_from):
             report.run(test.__name__, test, server, shell)
         report.equal("the server's log is clean", server.trouble(), [])
     report.run("test_kept", test_kept)
     report.run("test_no_answer", test_no_answer)
+    report.run("test_long_check", test_long_check, listener, long_check)
 
 
 if __name__ == "__main__":

@@ -414,6 +414,30 @@ def test_kept(report):
         report.check("kept: says where", "anm_" in decided.stderr, decided.stderr)
 
 
+def test_rules_broken(report):
+    """While the server's rules do not load it says so, and goes on once they do."""
+    config = rules.config([rules.rule("large", "flag", amount=10**9)])
+    place = config["rules"]["file"]
+    with open(place, encoding="utf-8") as file:
+        right = file.read()
+    with serving(config=config) as server:
+        importer = Importer(server)
+        rules.written("{", place)
+        within(60, lambda: "failed" in server.client().get("/readyz").body.decode())
+        process = importer.launch(importer.write([
+            wallet("rul", **{"as": "a"}), wallet("rul", **{"as": "b"}), deposit("@a", 5, "rul-1"),
+            {"type": "transfer", "from": "@a", "to": "@b", "amount": 5}]))
+        told = process.stderr.readline()
+        while told and "trying again" not in told:
+            told = process.stderr.readline()
+        report.check("rules: it says what it waits for", "rules for payments do not load" in told,
+                     told)
+        rules.written(right, place)
+        said, rest = process.communicate(timeout=300)
+        report.check("rules: and goes on when they load", process.returncode == OK
+                     and "4 lines: 4 done, 0 refused" in said, said + rest)
+
+
 def test_speed(report, importer):
     """Printed, not judged: machines swing."""
     path, balances = big_file(importer, "fast", 3)
@@ -436,6 +460,7 @@ def play_all(report):
             report.run(test.__name__, test, importer)
         report.equal("the server's log is clean", server.trouble(), [])
     report.run("test_kept", test_kept)
+    report.run("test_rules_broken", test_rules_broken)
 
 
 if __name__ == "__main__":

@@ -184,8 +184,8 @@ static void connection_set_up(struct client_connection *connection) {
     CURL_SET(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     CURL_SET(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
     CURL_SET(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECTION_CONNECT_TIMEOUT_MS);
-    CURL_SET(curl, CURLOPT_TIMEOUT_MS, CONNECTION_ANSWER_TIMEOUT_MS);
     CURL_SET(curl, CURLOPT_TCP_NODELAY, 1L);
+    CURL_SET(curl, CURLOPT_TCP_KEEPALIVE, 1L); // a server that is gone is noticed
     CURL_SET(curl, CURLOPT_BUFFERSIZE, 512L * 1024);
     CURL_SET(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
     CURL_SET(curl, CURLOPT_WRITEFUNCTION, connection_take_body);
@@ -288,6 +288,7 @@ enum client_reach client_connection_send(struct client_connection *connection,
                  request->body.size == 0 ? "" : (const char *)request->body.bytes);
     }
     CURL_SET(curl, CURLOPT_CUSTOMREQUEST, request->method);
+    CURL_SET(curl, CURLOPT_TIMEOUT_MS, request->takes_long ? 0L : CONNECTION_ANSWER_TIMEOUT_MS);
     struct curl_slist *headers = connection_headers(connection, request);
     CURL_SET(curl, CURLOPT_HTTPHEADER, headers);
     CURLcode code = curl_easy_perform(curl);

@@ -33,6 +33,7 @@ struct client_request {
     const char *idempotency_key; // NULL: none
     const char *if_version;      // NULL: none; digits, sent as If-Match
     const char *prefer;          // NULL: none
+    bool takes_long;             // as long as the books are large
 };
 
 struct client_answer {

@@ -119,6 +119,8 @@ FIELD(by_principal, .name = "initiated_by", .help = "only what this key did",
       .place = CLIENT_IN_QUERY);
 FIELD(by_requester, .name = "requested_by", .help = "only what this key asked for",
       .place = CLIENT_IN_QUERY);
+FIELD(by_action, .name = "action", .help = "only hold (money is held) or flag",
+      .place = CLIENT_IN_QUERY);
 FIELD(by_rule, .name = "rule", .help = "only what this rule or pattern found",
       .place = CLIENT_IN_QUERY);
 FIELD(since, .name = "from", .help = "only from this time on", .place = CLIENT_IN_QUERY);
@@ -174,7 +176,7 @@ static const struct client_verb table[] = {
      {&paying_wallet, &amount, &bank_id, &currency, &reference, &metadata}},
     {"withdraw", "settle", "POST", "/v1/withdrawals/{withdrawal}/settle", NULL,
      "books that the bank has paid", CLIENT_SHOW_OBJECT, true,
-     {&withdrawal_in_path, &bank_id_required}},
+     {&withdrawal_in_path, &bank_id_required, &currency}},
     {"withdraw", "fail", "POST", "/v1/withdrawals/{withdrawal}/fail", NULL,
      "frees the money: the bank did not pay", CLIENT_SHOW_OBJECT, true,
      {&withdrawal_in_path, &reason}},
@@ -225,7 +227,7 @@ static const struct client_verb table[] = {
      {&approval_in_path, &reason}},
     {"anomalies", "list", "GET", "/v1/anomalies", NULL,
      "lists what rules and patterns found, newest first", CLIENT_SHOW_PAGE, false,
-     {&by_status, &by_rule, &by_wallet, &since, &until, &limit, &cursor}},
+     {&by_status, &by_action, &by_rule, &by_wallet, &since, &until, &limit, &cursor}},
     {"anomalies", "show", "GET", "/v1/anomalies/{id}", NULL,
      "shows what was found, and why", CLIENT_SHOW_OBJECT, false,
      {&anomaly_in_path}},

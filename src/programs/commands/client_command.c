@@ -115,7 +115,8 @@ static enum client_exit talk(const struct client_verb *verb,
                                          .path = (const char *)path.bytes,
                                          .body = buffer_slice(&arguments->body),
                                          .idempotency_key = arguments->idempotency_key,
-                                         .if_version = arguments->if_version};
+                                         .if_version = arguments->if_version,
+                                         .takes_long = verb->shape == CLIENT_SHOW_INTEGRITY};
         struct client_answer answer;
         enum client_reach reach = client_connection_send(connection, &request, &answer);
         if (reach != CLIENT_ANSWERED) {
@@ -212,7 +213,7 @@ const struct subcommand *client_subcommands(void) {
         {"approval", "show|list|approve|reject", "What waits for a second person", client_run},
         {"transaction", "show|list", "Shows transactions", client_run},
         {"history", "WALLET", "Lists a wallet's transactions", client_run},
-        {"keys", "create|list|revoke", "Makes, lists and revokes API keys", client_run},
+        {"keys", "create|list|rotate|revoke", "Makes, lists and ends API keys", client_run},
         {"webhooks", "list|resume|pause|skip|replay", "Endpoints that are told what happens",
          client_run},
         {"audit", "[FILTERS]", "Who did what, and what was refused", client_run},

@@ -168,7 +168,8 @@ bool demo_call(struct demo *demo, const struct demo_call *call, struct json_valu
                                      .path = path,
                                      .body = buffer_slice(&demo->body),
                                      .idempotency_key = call->key != NULL ? call->key : made_key,
-                                     .if_version = call->if_version};
+                                     .if_version = call->if_version,
+                                     .takes_long = call->takes_long};
     if (strcmp(request.method, "GET") == 0) {
         request.body = SLICE("");
         request.idempotency_key = NULL;

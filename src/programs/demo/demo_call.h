@@ -67,6 +67,7 @@ struct demo_call {
     const char *expected;   // the code of the refusal that must come; NULL: success
     int64_t amount;         // what it moves when it succeeds
     bool must_replay;       // it was done before under this key
+    bool takes_long;        // it adds up all that the server has
 };
 
 // Sends demo->body. True: it succeeded, as expected, and `ret_answer` is its document until the

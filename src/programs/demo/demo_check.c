@@ -78,7 +78,8 @@ void demo_check_expiry(struct demo *demo) {
 bool demo_check_books(struct demo *demo) {
     struct json_value answer;
     const struct demo_call call = {
-        .verb = DEMO_READING, .method = "GET", .path = "/check-integrity?depth=full"};
+        .verb = DEMO_READING, .method = "GET", .path = "/check-integrity?depth=full",
+        .takes_long = true};
     if (!demo_call(demo, &call, &answer))
         return false;
     if (client_json_bool(answer, "consistent", false))

@@ -87,6 +87,23 @@ static bool is_passing(int64_t http) {
     return http == 429 || http >= 500;
 }
 
+// Why the server takes nothing of this kind now: what people do about it differs.
+static const char *why_not(struct slice code) {
+    static const struct {
+        const char *code, *why;
+    } reasons[] = {
+        {"payments_stopped", "payments are stopped, since the books differ (payments_stopped)"},
+        {"rules_not_loaded", "the server's rules for payments do not load (rules_not_loaded)"},
+        {"storage_full", "the server's disk is full"},
+        {"rate_limited", "the server lets this key ask less often"},
+        {"internal", "the server has made a mistake"},
+    };
+    for (size_t at = 0; at < sizeof(reasons) / sizeof(reasons[0]); at++)
+        if (slice_equal(code, slice_of_text(reasons[at].code)))
+            return reasons[at].why;
+    return "the server is busy";
+}
+
 // Parses the answer. False: it says nothing final about at least one operation, so all are sent
 // again.
 static bool read_results(struct import_sender *sender, struct slice body,
@@ -101,9 +118,10 @@ static bool read_results(struct import_sender *sender, struct slice body,
     struct json_cursor cursor = json_items(*ret_results);
     struct json_value item;
     while (json_next_item(&cursor, &item)) {
-        if (client_json_text(item, "code").size == 0)
+        struct slice code = client_json_text(item, "code");
+        if (code.size == 0)
             continue;
-        *ret_why = "the server is busy";
+        *ret_why = why_not(code);
         if (is_passing(client_json_integer(item, "status", 0)))
             return false;
     }
@@ -275,14 +293,14 @@ static bool take_queued(struct import_sender *sender, const struct import_batch 
 }
 
 // What an answer that is not 200 means. True: try again.
-static bool may_try_again(const struct client_answer *answer, const char **ret_why) {
+static bool may_try_again(struct import_sender *sender, const struct client_answer *answer,
+                          const char **ret_why) {
+    struct json_value problem;
+    const char *no_json;
     if (!is_passing(answer->http))
         return false;
-    *ret_why = "the server is busy";
-    if (answer->http == 507)
-        *ret_why = "the server's disk is full";
-    else if (answer->http == 500)
-        *ret_why = "the server has made a mistake";
+    bool is_read = json_parse(sender->parser, answer->body, &problem, &no_json);
+    *ret_why = why_not(is_read ? client_json_text(problem, "code") : (struct slice){0});
     return true;
 }
 
@@ -305,7 +323,7 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
         return take_queued(sender, batch, sent, answer.body, ret_why) ? IMPORT_SENT_OK
                                                                       : IMPORT_SENT_NO_ANSWER;
     if (answer.http != 200) {
-        if (may_try_again(&answer, ret_why))
+        if (may_try_again(sender, &answer, ret_why))
             return IMPORT_SENT_NO_ANSWER;
         client_progress_end(sender->progress);
         client_print_problem(answer.http, answer.body);

@@ -310,8 +310,7 @@ static bool open_server(struct serving *serving) {
     };
     char why[HTTP_WHY_BYTES] = "";
     if (http_server_open(&options, &handler, why, &serving->server) != STATUS_ok) {
-        fprintf(stderr, "florin %s: cannot listen on %s: %s\n", serving->word, serving->listen,
-                why);
+        fprintf(stderr, "florin %s: %s\n", serving->word, why);
         return false;
     }
     if (serving->tls != NULL)

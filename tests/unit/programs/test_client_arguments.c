@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "programs/client/client_arguments.h"
+#include "wire/operations.h"
 
 #define WORDS_MAX 16
 
@@ -127,12 +128,62 @@ static void every_row_makes_sense(void **state) {
     }
 }
 
+// Whether both name the same place, whatever they call the id in it.
+static bool same_place(const char *path, const char *other) {
+    size_t before = strcspn(path, "{");
+    if (before != strcspn(other, "{") || strncmp(path, other, before) != 0)
+        return false;
+    const char *end = strchr(path, '}'), *other_end = strchr(other, '}');
+    return (end == NULL) == (other_end == NULL) && (end == NULL || strcmp(end, other_end) == 0);
+}
+
+static const struct operation *operation_of(const struct client_verb *verb) {
+    for (int code = 0; code < OPERATION_COUNT; code++) {
+        const struct operation *operation = operation_at((enum operation_code)code);
+        if (strcmp(operation_method_name((enum operation_method)operation->method),
+                   verb->method) == 0 &&
+            same_place(operation->path, verb->path))
+            return operation;
+    }
+    return NULL;
+}
+
+static bool has_field(const struct client_verb *verb, const char *name) {
+    for (size_t place = 0; verb->fields[place] != NULL; place++)
+        if (strcmp(verb->fields[place]->name, name) == 0)
+            return true;
+    return false;
+}
+
+// Nothing that the API can be asked is missing here, but where a verb says a part of it on purpose.
+static void every_field_of_the_api_has_a_word(void **state) {
+    size_t count;
+    const struct client_verb *table = client_table(&count);
+    for (size_t at = 0; at < count; at++) {
+        const struct client_verb *verb = &table[at];
+        if (verb->constant != NULL || strchr(verb->path, '?') != NULL)
+            continue;
+        const struct operation *operation = operation_of(verb);
+        if (operation == NULL)
+            fail_msg("%s %s: no such operation", verb->method, verb->path);
+        for (uint16_t i = 0; i < operation->body_count + operation->query_count; i++) {
+            const struct field *field = i < operation->body_count
+                                            ? operation->body[i]
+                                            : operation->query[i - operation->body_count];
+            if (!has_field(verb, field->name))
+                fail_msg("%s %s has no %s", verb->noun, verb->verb == NULL ? "" : verb->verb,
+                         field->name);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_go_where_they_belong),
         cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(writes_have_a_key_of_their_own),
         cmocka_unit_test(every_row_makes_sense),
+        cmocka_unit_test(every_field_of_the_api_has_a_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
