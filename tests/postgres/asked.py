@@ -3,7 +3,6 @@
 to happen, in the words of tests/lib/history.py."""
 
 import dataclasses
-import os
 
 PATHS = {"transfer": "/v1/transfers", "purchase": "/v1/purchases", "hold": "/v1/holds",
          "withdrawal": "/v1/withdrawals", "refund": "/v1/refunds", "deposit": "/v1/deposits"}
@@ -22,11 +21,6 @@ class Asked:
     wanted: list
     if_match: dict = None
     keys: list = None  # of a batch whose operations are each for itself
-
-
-# Batches whose operations stand alone only when asked for: once in some twenty runs a read behind
-# the answer to one did not see the last version of a wallet, and why is not known yet.
-APART = bool(os.environ.get("HISTORY_APART"))
 
 
 class Things:
@@ -60,7 +54,7 @@ class Asker:
         if chance < 2:
             return self.change(name)
         if chance < 6:
-            return self.batch(name, atomic=chance < 4 or not APART)
+            return self.batch(name, atomic=chance < 4)
         body, wanted = self.operation(name)
         kind = body.pop("type")
         if kind in PATHS:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A line between a node and its database with a trap in it: at a statement of choice it is cut or
-falls silent, before the statement gets through, or after it did and before anybody hears of it."""
+falls silent, before the statement gets through, or after it did and before anybody hears of it; or
+the statement waits for a while."""
 
 import os
 import re
@@ -60,7 +61,8 @@ class Proxy:
     def set_trap(self, statement, moment, action=None):
         """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on,
         "half" the same, with the statement begun and its flight not ended.
-        The action runs when it springs, before the line is closed."""
+        The action runs when it springs, before the line is closed. With "held" the statement gets
+        through behind the action, and the line stays."""
         self.sprung.clear()
         self.over.clear()
         self.trap = (bind_of(statement), moment, action)
@@ -112,8 +114,10 @@ class Proxy:
                     place = place_of(trap[0], tail + data) if trap is not None else -1
                     if place >= 0:
                         self.trap = None
-                        self.spring(client, server, data, place - len(tail), *trap[1:])
-                        return
+                        if trap[1] != "held":
+                            self.spring(client, server, data, place - len(tail), *trap[1:])
+                            return
+                        trap[2]()
                     tail = data[-16:]
                     server.sendall(data)
         except OSError:

@@ -13,8 +13,10 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
+import shards  # noqa: E402
 from legs import (STEPS, WAIT_S, Capture, Deposit, Payment, Refund, World, kill,  # noqa: E402
                   nothing, patiently, send, slots_of_banks, step, stop)
+from proxy import bind_of  # noqa: E402
 from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
@@ -103,6 +105,38 @@ def retried_at_once(_, world):
     report.equal("retried at once: and listed", listed["items"][0]["id"], answer["id"], listed)
     world.node.start()
     sender.join(WAIT_S)
+
+
+def passed_over(_, world):
+    """When a leg is committed, and not yet taken up, somebody locks the wallet that it pays: who
+    paid is not told that it is done before it can be seen."""
+    world.other.stop()  # it would take it up, too
+    line, cluster = world.lines[1], world.shards.clusters[1]
+    slot, locks, came = shards.slot_of(world.wallets[1]), [], threading.Event()
+    with world.node.client(world.secret) as client:
+        before = client.get(f"/v1/wallets/{world.wallets[1]}").json["balance"]
+
+        def lock():
+            """Waits for the leg, and has the wallet then; who takes up what arrived waits here."""
+            locks.append(Psql(cluster, cluster.database_for(world.key), "SELECT FROM "
+                              f"florin.wallets WHERE slot = {slot} FOR UPDATE"))
+            came.set()
+
+        def commits():
+            line.trap = (bind_of("ARRIVALS"), "held", lock)
+        line.trap = (b"COMMIT PREPARED", "held", commits)
+        body = {"from": world.wallets[0], "to": world.wallets[1], "amount": 3}
+        answer = client.post("/v1/transfers", body, key="passed-over")
+        report.check("passed over: it came so far", came.wait(WAIT_S))
+        seen = client.get(f"/v1/wallets/{world.wallets[1]}").json["balance"]
+        report.equal("passed over: what cannot be seen yet is not done", (answer.status, seen),
+                     (503, before), answer)
+        locks[0].end()
+        answer = patiently(lambda: client.post("/v1/transfers", body, key="passed-over"))
+        seen = client.get(f"/v1/wallets/{world.wallets[1]}").json["balance"]
+        report.equal("passed over: and then it is", (answer.status, seen), (201, before + 3),
+                     answer)
+    world.other.start()
 
 
 def leave_leg(world, name):
@@ -292,6 +326,7 @@ for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment),
         title = f"{action.__name__} {words}, {kind.__name__.lower()}"
         report.run(title, step, WORLD, title, place, statement, when, action, kind)
 report.run("retried at once", retried_at_once, WORLD)
+report.run("passed over", passed_over, WORLD)
 report.run("in doubt", in_doubt, WORLD)
 report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks

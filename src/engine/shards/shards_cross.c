@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "engine/postgres/crossing/crossing.h"
@@ -338,8 +339,11 @@ static void decide_group(struct cross *cross, struct inbox_node *group) {
     }
 }
 
-// What has arrived is in the books of the others before anybody is answered.
-static void let_arrive(struct cross *cross) {
+// What has arrived is in the books of the others before anybody is answered. STATUS_busy: it is
+// not, since a server has gone, or somebody has locked a wallet in between.
+static enum status let_arrive(struct cross *cross) {
+    uint64_t since_ns = clock_monotonic_ns();
+    bool all = true;
     for (uint32_t i = 0; i < cross->shards->count; i++) {
         struct engine *part = cross->shards->parts[i];
         if ((cross->legs->parts >> i & 1) == 0 ||
@@ -349,7 +353,9 @@ static void let_arrive(struct cross *cross) {
         part->port->submit(part, &cross->nudge);
         (void)signal_gate_wait(&cross->published, turn, SIGNAL_GATE_WAIT_FOREVER);
         round_release(&cross->nudge);
+        all = crossing_has_arrived(cross->crossing, cross->legs, i, since_ns) && all;
     }
+    return all ? STATUS_ok : STATUS_busy;
 }
 
 static bool is_stale(const struct legs *legs) {
@@ -379,7 +385,7 @@ static void run_group(struct cross *cross, struct inbox_node *group) {
     if (status == STATUS_ok && crosses)
         status = crossing_end(cross->crossing, legs);
     if (decides && status == STATUS_ok && legs->is_committed)
-        let_arrive(cross);
+        status = let_arrive(cross);
     while (group != NULL) {
         struct round *round = round_of(group);
         group = group->next; // it is the caller's again once it is told

@@ -271,3 +271,15 @@ enum status crossing_end(struct crossing *crossing, struct legs *legs) {
             all = finish_on(crossing, legs, i, is_commit) && all;
     return all ? STATUS_ok : STATUS_busy;
 }
+
+// Whoever has taken up all that was there since says so without being asked.
+bool crossing_has_arrived(struct crossing *crossing, const struct legs *legs, uint32_t place,
+                          uint64_t since_ns) {
+    struct buffer *query = &crossing->query;
+    if (postgres_arrivals_taken(crossing->parts[place]).asked_ns > since_ns)
+        return true;
+    buffer_reset(query);
+    buffer_add_format(query, "SELECT count(*) FROM legs WHERE gid = '%s' AND NOT is_taken",
+                      legs->gid);
+    return crossing_ask_query(crossing, place) && strcmp(crossing->text, "0") == 0;
+}

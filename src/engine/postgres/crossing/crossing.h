@@ -130,6 +130,10 @@ void crossing_close(struct crossing *crossing);
 MUST_CHECK enum status crossing_begin(struct crossing *crossing, struct legs *legs);
 // Behind the round: finishes the legs as it was decided. STATUS_busy: some are left to resolvers.
 MUST_CHECK enum status crossing_end(struct crossing *crossing, struct legs *legs);
+// Whether what they brought to that shard, where they were committed at that time of
+// clock_monotonic_ns, has become records there.
+MUST_CHECK bool crossing_has_arrived(struct crossing *crossing, const struct legs *legs,
+                                     uint32_t place, uint64_t since_ns);
 
 // Looks for legs that nobody has finished, and finishes them as it was decided, or as nobody had
 // decided yet: then they are aborted. Thread: one.

@@ -3,6 +3,7 @@
 #include "engine/postgres/desk/desk.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "ledger/bound.h"
 
@@ -54,6 +55,7 @@ void desk_clear(struct desk *desk) {
     }
     desk->cursors.count = desk->legs.count = desk->arrivals.count = 0;
     desk->arrivals_asked = false;
+    desk->begun_ns = clock_monotonic_ns();
     desk->asked.count = desk->asked_holds.count = desk->asked_withdrawals.count = 0;
     for (uint32_t i = 0; i < desk->currency_count; i++) {
         desk->currencies[i].changed = false;

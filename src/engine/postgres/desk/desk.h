@@ -261,7 +261,7 @@ struct desk {
     struct rows arrivals; // struct arrival_row, in their order
     uint64_t next_due_ms; // nothing ends by itself before, as the books say; or as was looked for
     bool arrivals_asked;  // this batch has looked for them
-    uint64_t arrivals_asked_ns;
+    uint64_t begun_ns; // by clock_monotonic_ns: what the batch sees is from behind that
     struct arrivals_seen arrivals_seen;  // what it saw
     struct arrivals_seen arrivals_taken; // and what an earlier one saw, which has left nothing
     struct rows legs; // that came along with rounds; struct legs

@@ -76,7 +76,6 @@ void desk_arrivals_ask(struct desk *desk, struct link *link) {
     if (desk->elsewhere_count == 0 || desk->arrivals_asked)
         return;
     desk->arrivals_asked = true;
-    desk->arrivals_asked_ns = clock_monotonic_ns();
     column_begin(open, false);
     for (uint32_t i = 0; i < taken->open_count; i++)
         column_add(open, (int64_t)taken->open[i]);
@@ -89,7 +88,7 @@ void desk_arrivals_ask(struct desk *desk, struct link *link) {
 void desk_arrivals_see(struct desk *desk, const struct pg_result *result) {
     CHECK(row_count(result) >= 1);
     desk->arrivals_seen = arrivals_seen_read(row_bytes(result, 0, 5));
-    desk->arrivals_seen.asked_ns = desk->arrivals_asked_ns;
+    desk->arrivals_seen.asked_ns = desk->begun_ns;
 }
 
 // ---- behind the batch ---------------------------------------------------------------------------
