@@ -17,7 +17,7 @@ import florin  # noqa: E402
 import shards  # noqa: E402
 import slots as slots_lib  # noqa: E402
 from proxy import Proxy, bind_of  # noqa: E402
-from psql import Psql  # noqa: E402
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
 from slots import Crowd, naive, patiently  # noqa: E402
 from wait import within  # noqa: E402
@@ -316,6 +316,62 @@ def unheard(_, world):
     node.stop()
 
 
+def in_between(_, world):
+    """While a slot is nobody's, let go by one shard and not yet taken by the other, a node looks
+    for it on the first of all shards. What a list has seen there by then is not shown behind that
+    as what stands."""
+    one = world.chosen()[0][0]
+    slot, key = shards.slot_of(one), world.server.data
+    path, cluster = f"/v1/holds?wallet={one}&limit=1", SHARDS.clusters[0]
+    database = cluster.database_for(key)
+    if owner(world, slot) == "a":
+        report.equal("in between: it is away", move(world.server, slot, "b").returncode, 0)
+    report_ok(world.deposit(one, 10))
+    made, listed, came, goes_on = [], [], threading.Event(), threading.Event()
+
+    def hold():
+        came.set()
+        goes_on.wait(120)
+
+    def open_hold():
+        """Behind what is copied ahead."""
+        made.append(world.client.post("/v1/holds", {"wallet": one, "merchant": world.shops[0],
+                                                    "amount": 1, "expires_in": 6000}))
+        LINES[0].trap = (b"COMMIT PREPARED", "held", hold)
+
+    def look():
+        with world.server.client() as client:
+            listed.append(patiently(lambda: client.get(path)))
+    LINES[0].trap = (b"LOCK TABLE gate", "held", open_hold)
+    process = mover(world.server, slot, "a")
+    report.check("in between: it came so far", came.wait(60))
+    # So that no node finishes what the mover does not.
+    decisions = Psql(SHARDS.clusters[1], SHARDS.clusters[1].database_for(key),
+                     "LOCK TABLE florin.decisions IN ACCESS EXCLUSIVE MODE")
+    gid = cluster.sql("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
+                      database)
+    since = cluster.sql("SELECT clock_timestamp()", database)
+    looker = threading.Thread(target=look)
+    looker.start()
+    report.check("in between: it looks there", within(60, lambda: cluster.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+        f"query LIKE 'SELECT s.state%' AND query_start > '{since}'", database) != "0"))
+    # Behind the prepared one; and whoever asks where the slot is waits behind this.
+    lock = Psql(cluster, database, "LOCK TABLE florin.slots IN ACCESS EXCLUSIVE MODE", waits=False)
+    report.check("in between: it has begun to look", within(60, lambda: waiting(
+        cluster, database, "(query LIKE 'SELECT s.state%' OR query LIKE '%FROM holds h%')")))
+    cluster.sql(f"COMMIT PREPARED '{gid}'", database)
+    lock.locked()
+    lock.end()
+    looker.join(60)
+    report.equal("in between: what is there is shown", [[item["id"] for item in answer["items"]]
+                 for answer in listed], [[made[0].json.get("id")]], listed)
+    decisions.end()
+    goes_on.set()
+    report.equal("in between: the slot has moved", (process.wait(60), owner(world, slot)), (0, "a"))
+    examined(world, "in between")
+
+
 def owner(world, slot):
     return "a" if SHARDS.sql(0, f"SELECT state FROM slots WHERE slot = {slot}",
                              world.server.data) == "0" else "b"
@@ -590,6 +646,7 @@ report.run("there and back", there_and_back, WORLD)
 report.run("under load", under_load, WORLD)
 report.run("old map", old_map, WORLD)
 report.run("unheard", unheard, WORLD)
+report.run("in between", in_between, WORLD)
 report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)
 report.run("batch behind", batch_behind, WORLD)

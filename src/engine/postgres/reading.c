@@ -33,14 +33,18 @@ static enum link_result ask_slots(struct books *books, struct link *link,
 }
 
 // Whether a replica's slots are those that this node knows of. Of the primary only whose they are
-// matters: it has whatever came and went.
+// matters: it has whatever came and went. But a slot that came while this was read was not there
+// yet: so its slots are those that are known, or that this session saw behind the read before.
 static bool judge_claim(struct books *books, struct link *link, struct slot_claim *claim) {
     bool is_here;
     bool is_primary = reader_of(link)->pool->replica == NULL;
+    uint64_t before = reader_of(link)->slots;
     if (ask_slots(books, link, claim, &is_here) != LINK_OK)
         return false;
-    bool same = claim->as_known = reader_of(link)->slots == claim->version + 1;
-    claim->holds = claim->slot == LIMIT_SLOTS ? same : is_here && (same || is_primary);
+    uint64_t now = reader_of(link)->slots;
+    bool same = claim->as_known = now == claim->version + 1;
+    bool stood = same || (is_primary && now == before);
+    claim->holds = claim->slot == LIMIT_SLOTS ? same : is_here && stood;
     return claim->holds || is_primary;
 }
 

@@ -86,12 +86,21 @@ enum status shards_owns(struct engine *engine, struct id wallet, struct slice ow
     struct aim aim;
     const struct freshness now = {0};
     int tries = SHARDS_READ_TRIES;
+    const struct engine *part = NULL;
+    int64_t version = 0;
     do {
-        int64_t version;
+        const struct engine *part_before = part;
+        int64_t before = version;
+        bool is_here = false;
         shards_aim(shards_of(engine), id_slot(wallet), &now, &aim);
+        part = aim.part;
         status = aim.part->port->owns(aim.part, wallet, owner);
-        if (postgres_slot_now(aim.part, id_slot(wallet), &aim.claim.holds, &version) != STATUS_ok)
+        if (postgres_slot_now(aim.part, id_slot(wallet), &is_here, &version) != STATUS_ok)
             status = STATUS_busy;
+        // It was there before that was read, too: none has come since the map, or the try before.
+        bool stood = (uint64_t)version == aim.claim.version ||
+                     (part == part_before && version == before);
+        aim.claim.holds = is_here && stood;
     } while (!shards_hit(shards_of(engine), &aim, &tries, &status));
     return status;
 }
