@@ -168,6 +168,11 @@ static bool take_kept(struct import_sender *sender, const struct import_batch *b
     return true;
 }
 
+static bool is_approval(struct json_value item) {
+    struct slice id = client_json_text(item, "id");
+    return id.size > 4 && memcmp(id.bytes, "apr_", 4) == 0;
+}
+
 static void take_result(struct import_sender *sender, const struct import_batch *batch,
                         const struct import_operation *operation, struct json_value item,
                         bool is_first_try) {
@@ -178,8 +183,8 @@ static void take_result(struct import_sender *sender, const struct import_batch 
     }
     if (client_json_is_kept(item) && take_kept(sender, batch, operation, item, &id))
         return;
-    // After a lost answer a replay is this import's own doing.
-    if (is_first_try && client_json_bool(item, "replayed", false))
+    // After a lost answer a replay is this import's own doing. An approval that was given is one.
+    if (is_first_try && (client_json_bool(item, "replayed", false) || is_approval(item)))
         sender->report->replayed_count++;
     else
         sender->report->done_count++;
@@ -212,18 +217,33 @@ static bool ask(struct import_sender *sender, const char *place, struct slice *r
     return true;
 }
 
-// Adds what is known of a result to `known`: a size, the bytes, and room for the parser. What waits
-// in the queue is asked about first. False: that is not known yet.
-static bool learn(struct import_sender *sender, struct slice place, struct slice problem,
+// What needed an approval answers a retry as the first time for ever. What has become of it, it
+// tells itself.
+static bool is_old_approval(struct json_value item) {
+    return is_approval(item) && client_json_bool(item, "replayed", false);
+}
+
+static bool any_is_old_approval(struct json_value results) {
+    struct json_cursor cursor = json_items(results);
+    struct json_value item;
+    while (json_next_item(&cursor, &item))
+        if (is_old_approval(item))
+            return true;
+    return false;
+}
+
+// Adds what is known of a result to `known`: a size, the bytes, and room for the parser. Who has a
+// place is asked about there first. False: nothing is known yet, and it was not `told` before.
+static bool learn(struct import_sender *sender, struct slice place, struct slice told,
                   struct buffer *known, const char **ret_why) {
-    struct slice bytes = problem;
+    struct slice bytes = told;
     if (place.size != 0) {
         struct buffer path = {0};
         buffer_add(&path, place.bytes, place.size);
         BUFFER_ADD(&path, "\0");
         bool ok = ask(sender, (const char *)path.bytes, &bytes, ret_why);
         buffer_done(&path);
-        if (!ok)
+        if (!ok && told.size == 0)
             return false;
     }
     uint64_t size = bytes.size;
@@ -236,40 +256,45 @@ static bool learn(struct import_sender *sender, struct slice place, struct slice
 
 static bool learn_all(struct import_sender *sender, struct json_value results,
                       struct buffer *known, const char **ret_why) {
-    struct buffer places = {0}, problem = {0};
+    struct buffer all = {0}, text = {0};
     struct json_cursor cursor = json_items(results);
     struct json_value item;
-    uint64_t size;
+    uint64_t sizes[2]; // of its place, and of what was told already
     // Two copies, because each question takes the parser.
     while (json_next_item(&cursor, &item)) {
         bool is_queued = slice_equal(client_json_text(item, "status"), SLICE("queued"));
-        struct slice text = is_queued ? client_json_text(item, "location") : (struct slice){0};
-        buffer_reset(&problem);
-        if (text.size == 0) {
-            json_write_value(&problem, item);
-            text = buffer_slice(&problem);
+        buffer_reset(&text);
+        if (is_queued)
+            buffer_add_slice(&text, client_json_text(item, "location"));
+        if (is_old_approval(item)) {
+            BUFFER_ADD(&text, "/v1/approvals/");
+            buffer_add_slice(&text, client_json_text(item, "id"));
         }
-        size = text.size;
-        buffer_add(&places, &size, sizeof(size));
-        buffer_add(&places, text.bytes, text.size);
+        sizes[0] = text.size;
+        if (sizes[0] == 0 || !is_queued)
+            json_write_value(&text, item);
+        sizes[1] = text.size - sizes[0];
+        buffer_add(&all, sizes, sizeof(sizes));
+        buffer_add(&all, text.bytes, text.size);
     }
     bool ok = true;
-    for (size_t at = 0; at < places.size && ok; at += size) {
-        memcpy(&size, places.bytes + at, sizeof(size));
-        at += sizeof(size);
-        struct slice text = slice_of(places.bytes + at, size);
-        bool is_place = text.size != 0 && text.bytes[0] == '/';
-        ok = learn(sender, is_place ? text : (struct slice){0}, text, known, ret_why);
+    for (size_t at = 0; at < all.size && ok; at += sizes[0] + sizes[1]) {
+        memcpy(sizes, all.bytes + at, sizeof(sizes));
+        at += sizeof(sizes);
+        ok = learn(sender, slice_of(all.bytes + at, sizes[0]),
+                   slice_of(all.bytes + at + sizes[0], sizes[1]), known, ret_why);
     }
-    buffer_done(&places);
-    buffer_done(&problem);
+    buffer_done(&all);
+    buffer_done(&text);
     return ok;
 }
 
-// Takes an answer whose operations wait in the queue. Nothing is taken before everything is known:
-// until then the batch may be sent again, which changes nothing.
-static bool take_queued(struct import_sender *sender, const struct import_batch *batch,
-                        const struct sent *sent, struct slice body, const char **ret_why) {
+// Takes an answer of which something has to be asked for, since it waits in the queue or has waited
+// for an approval. Nothing is taken before everything is known: until then the batch may be sent
+// again, which changes nothing.
+static bool take_asking(struct import_sender *sender, const struct import_batch *batch,
+                        const struct sent *sent, struct slice body, bool is_first_try,
+                        const char **ret_why) {
     struct buffer known = {0};
     struct json_value results, told, result;
     bool ok = read_results(sender, body, sent->count, &results, ret_why) &&
@@ -286,7 +311,7 @@ static bool take_queued(struct import_sender *sender, const struct import_batch 
         if (!client_json_find(told, "result", &result) &&
             !client_json_find(told, "problem", &result))
             result = told; // refused at the door
-        take_result(sender, batch, &batch->operations[sent->operations[i]], result, false);
+        take_result(sender, batch, &batch->operations[sent->operations[i]], result, is_first_try);
     }
     buffer_done(&known);
     return ok;
@@ -320,8 +345,9 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
     }
     *ret_retry_after_s = answer.retry_after_s;
     if (answer.http == 202)
-        return take_queued(sender, batch, sent, answer.body, ret_why) ? IMPORT_SENT_OK
-                                                                      : IMPORT_SENT_NO_ANSWER;
+        return take_asking(sender, batch, sent, answer.body, false, ret_why)
+                   ? IMPORT_SENT_OK
+                   : IMPORT_SENT_NO_ANSWER;
     if (answer.http != 200) {
         if (may_try_again(sender, &answer, ret_why))
             return IMPORT_SENT_NO_ANSWER;
@@ -332,6 +358,10 @@ static enum import_sent try_once(struct import_sender *sender, const struct impo
     struct json_value results;
     if (!read_results(sender, answer.body, sent->count, &results, ret_why))
         return IMPORT_SENT_NO_ANSWER;
+    if (any_is_old_approval(results))
+        return take_asking(sender, batch, sent, answer.body, is_first_try, ret_why)
+                   ? IMPORT_SENT_OK
+                   : IMPORT_SENT_NO_ANSWER;
     take_results(sender, batch, sent, results, is_first_try);
     return IMPORT_SENT_OK;
 }
