@@ -23,27 +23,32 @@ static uint64_t number_of(uint64_t cursor) {
     return cursor & ((UINT64_C(1) << AUDIT_CURSOR_SHIFT) - 1);
 }
 
-// Where the list goes on at that shard; 0: it has shown all it has.
-static uint64_t place_of(const struct shown *shown) {
-    if (shown->next < shown->page.item_count)
-        return number_of(shown->page.items[shown->next].cursor);
-    return number_of(shown->page.next_cursor);
+// Where the next thing of that shard stands; 0: it has shown all it has. The audit's cursors say
+// where its list goes on behind an entry: at the next one of the same record, or at the record
+// before, which another shard may have when slots have moved.
+static uint64_t place_of(const struct shown *shown, enum list_kind kind) {
+    if (shown->next == shown->page.item_count)
+        return number_of(shown->page.next_cursor);
+    uint64_t cursor = shown->page.items[shown->next].cursor;
+    bool is_last_of_record = kind == LIST_AUDIT && cursor >> AUDIT_CURSOR_SHIFT == 0;
+    return number_of(cursor) + is_last_of_record;
 }
 
-static void merge(struct shown *shown, uint32_t count, uint32_t limit, struct page *page) {
+static void merge(struct shown *shown, uint32_t count, const struct list_query *query,
+                  struct page *page) {
     for (;;) {
         struct shown *newest = &shown[0];
         for (uint32_t i = 1; i < count; i++)
-            if (place_of(&shown[i]) > place_of(newest))
+            if (place_of(&shown[i], query->kind) > place_of(newest, query->kind))
                 newest = &shown[i];
-        if (place_of(newest) == 0)
+        if (place_of(newest, query->kind) == 0)
             return; // nobody has more
         if (newest->next == newest->page.item_count) {
             page->next_cursor = newest->page.next_cursor;
             return;
         }
-        if (page->item_count == limit) {
-            page->next_cursor = page->items[limit - 1].cursor;
+        if (page->item_count == query->limit) {
+            page->next_cursor = page->items[query->limit - 1].cursor;
             return;
         }
         page->items[page->item_count++] = newest->page.items[newest->next++];
@@ -151,7 +156,7 @@ static enum status list_all(struct shards *shards, const int64_t *versions,
     page->items = arena_take(&page->arena, query->limit * sizeof(*page->items));
     page->item_count = 0;
     page->next_cursor = 0;
-    merge(shown, count, query->limit, page);
+    merge(shown, count, query, page);
     page->archived_before_ms = page->next_cursor == 0 ? archived_ms : 0;
     return STATUS_ok;
 }
