@@ -273,7 +273,8 @@ static bool take_bank_id(struct examination *examination, uint64_t number,
     if (!rows->is_there || (uint64_t)rows_number(rows, 0) != number ||
         !slice_equal(rows_bytes(rows, 1), facts->bank_id) ||
         !slice_equal(rows_bytes(rows, 2), currency_code(&facts->currency)) ||
-        !id_equal(rows_id(rows, 3), facts->id))
+        !id_equal(rows_id(rows, 3), facts->id) ||
+        rows_number(rows, 4) != id_slot_of_owner(facts->bank_id))
         return verify_differs(examination, "the bank id of record %" PRIu64 " is not its own",
                               number);
     chain_bank_id(examination);
@@ -370,6 +371,18 @@ static void take_moved_numbers(struct examination *examination) {
 
 // ---- the records --------------------------------------------------------------------------------
 
+// The record that opened what this one is about, when it is another.
+static uint64_t opening_of(const struct record *record) {
+    switch ((enum record_kind)record->kind) {
+    case RECORD_TRANSACTION: return record->transaction.opening / 8;
+    case RECORD_PARKED: return record->parked.opening / 8;
+    case RECORD_HOLD: return record->hold.opening / 8;
+    case RECORD_KEY: return record->api_key.opening / 8;
+    case RECORD_WITHDRAWAL: return record->withdrawal.opening / 8;
+    default: return 0;
+    }
+}
+
 static bool take_columns(struct examination *examination, uint64_t number,
                          const struct record *record) {
     const struct rows *rows = &examination->records;
@@ -379,7 +392,8 @@ static bool take_columns(struct examination *examination, uint64_t number,
         rows_number(rows, 4) != (is_payment && !arrives ? record->transaction.type : 0) ||
         !slice_equal(rows_bytes(rows, 5), record->origin.principal) ||
         !slice_equal(rows_bytes(rows, 6),
-                     is_payment ? record->transaction.order : slice_of(NULL, 0)))
+                     is_payment ? record->transaction.order : slice_of(NULL, 0)) ||
+        (uint64_t)rows_number(rows, 10) != opening_of(record))
         return verify_differs(examination, "the columns of record %" PRIu64 " are not what it says",
                        number);
     if (number < record->time_ms << TIME_SHIFT)
@@ -487,7 +501,8 @@ static bool open_bank_ids(struct examination *examination) {
     char select[256];
     uint64_t until = examination->span->until;
     (void)snprintf(select, sizeof(select),
-                   "SELECT record, bank_id, currency::bytea, id FROM bank_ids WHERE record > 0 AND "
+                   "SELECT record, bank_id, currency::bytea, id, slot::bigint FROM bank_ids "
+                   "WHERE record > 0 AND "
                    "record < %" PRIu64 " ORDER BY record, currency",
                    until != 0 ? until : INT64_MAX);
     memset(&examination->frame.bank_chain, 0, sizeof(examination->frame.bank_chain));
@@ -506,7 +521,7 @@ static void walk_records(struct examination *examination) {
     bool fits = true;
     open_between(examination, &examination->records, "all_records",
                  "number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, order_id, "
-                 "chain, bytes, (came IS NOT NULL)::integer::bigint FROM records",
+                 "chain, bytes, (came IS NOT NULL)::integer::bigint, opening FROM records",
                  "number", "");
     open_between(examination, &examination->postings, "all_postings",
                  "record, slot::bigint, wallet, number, time_ms, type::bigint, amount, balance, "
@@ -619,6 +634,7 @@ static void begin(struct examination *examination) {
                                   .find_position = find_position,
                                   .is_shard = examination->is_shard,
                                   .slots = examination->is_shard ? &examination->slots : NULL,
+                                  .hold_changed = verify_hold_changed,
                                   .context = examination};
     tally_init(&examination->tally, &source);
     tally_map_init(&examination->numbers, sizeof(struct opening_numbered));

@@ -9,6 +9,11 @@
 // Of a table: rows in slots that this shard owns. All, of books that are no shard.
 #define HERE "slot IN (SELECT slot FROM slots WHERE state = 0)"
 
+// How holds ended: a digest of each, added up in no order.
+struct ended_holds {
+    uint64_t count, low, high;
+};
+
 struct examination {
     struct rows_link link;
     struct verify_postgres_report *report;
@@ -33,6 +38,7 @@ struct examination {
     // Of books that moved in: up to that record numbers have gaps, and wallets have others than the
     // records that opened them. 0: none did.
     uint64_t moved_last;
+    struct ended_holds ended_by_records, ended_by_rows;
     uint64_t slack; // by how much a number may be beyond its time
     struct pg_result *found; // owned; by record_at and find_position
 };
@@ -48,3 +54,12 @@ bool verify_is_away(const struct examination *examination, uint64_t slot);
 
 // verify_postgres_now.c: what stands now, against the tally.
 void verify_meet_now(struct examination *examination);
+// Every row that the select gives; and there must be as many as expected.
+#define VERIFY_ANY UINT64_MAX // or as many as there are
+bool verify_meet_rows(struct examination *examination, const char *what, const char *select,
+                      uint64_t expected,
+                      bool (*meet)(struct examination *examination, const struct rows *rows));
+
+// verify_postgres_ended.c: rows whose things the tally does not keep.
+bool verify_meet_ended(struct examination *examination);
+void verify_hold_changed(void *context, struct id hold, uint8_t status, int64_t captured);

@@ -45,7 +45,16 @@ def make_books(report):
         post("/v1/refunds", {"purchase": bought["id"], "amount": 100})
         hold = post("/v1/holds", {"wallet": anna, "merchant": shop, "amount": 50})
         post(f"/v1/holds/{hold['id']}/capture", {"amount": 20, "final": False})
+        void = post("/v1/holds", {"wallet": anna, "merchant": shop, "amount": 40, "order": "o1"})
+        post(f"/v1/holds/{void['id']}/void", {})
         post("/v1/withdrawals", {"wallet": berta, "amount": 70})
+        paid = post("/v1/withdrawals", {"wallet": berta, "amount": 30})
+        post(f"/v1/withdrawals/{paid['id']}/settle", {"bank_transaction_id": "b3"})
+        asked = client.post("/v1/adjustments", {"wallet": anna, "direction": "credit",
+                                                "amount": 1, "reason": "a gift"})
+        report.equal("an adjustment waits", asked.status, 202, asked)
+        gone = client.delete(f"/v1/keys/{server.key('service')['id']}")
+        report.equal("a key is revoked", gone.status, 204, gone)
         post("/v1/transfers", {"from": berta, "to": anna, "amount": 12}, "k3")
     report.equal("exit status", server.stop(), 0)
     return CLUSTER.database_for(server.data)
@@ -124,6 +133,8 @@ EDITS = {
     "a credit limit": "UPDATE wallets SET credit_limit = 1",
     "a tier": "UPDATE wallets SET tier = 1",
     "a frozen wallet": "UPDATE wallets SET status = 1",
+    "an owner": "UPDATE wallets SET owner = 'berta' WHERE owner = 'anna'",
+    "a place in a history": "UPDATE wallets SET level_64 = last WHERE owner = 'anna'",
     "no wallet": "DELETE FROM wallets WHERE owner = 'berta'",
     "a wallet twice": "INSERT INTO wallets SELECT * FROM wallets WHERE owner = 'anna'",
     "a wallet twice in place of another": "DELETE FROM wallets WHERE owner = 'berta'; INSERT INTO "
@@ -136,8 +147,29 @@ EDITS = {
     "a hold's amount": "UPDATE holds SET amount = amount + 1",
     "a hold's capture": "UPDATE holds SET captured = captured + 1",
     "a void hold": "UPDATE holds SET status = 2",
+    "a void hold that expired": "UPDATE holds SET status = 3 WHERE status = 2",
+    "a void hold's amount": "UPDATE holds SET amount = amount + 1 WHERE status = 2",
+    "a void hold's order": "UPDATE holds SET order_id = 'o2' WHERE status = 2",
+    "no void hold": "DELETE FROM holds WHERE status = 2",
     "a withdrawal's amount": "UPDATE withdrawals SET amount = amount - 1",
     "a withdrawal settled": "UPDATE withdrawals SET status = 1, closed = 1, bank_id = 'x'",
+    "a settled withdrawal that failed": "UPDATE withdrawals SET status = 2, bank_id = NULL WHERE "
+                                        "status = 1",
+    "a settled withdrawal's bank id": "UPDATE withdrawals SET bank_id = 'b4' WHERE status = 1",
+    "a settled withdrawal's amount": "UPDATE withdrawals SET amount = amount + 1 WHERE status = 1",
+    "when a withdrawal was asked for": "UPDATE withdrawals SET created_ms = created_ms + 1",
+    "no settled withdrawal": "DELETE FROM withdrawals WHERE status = 1",
+    "an approval that was given": "UPDATE approvals SET status = 1, closed = (SELECT max(number) "
+                                  "FROM records)",
+    "who asked for an approval": "UPDATE approvals SET principal = 'somebody'",
+    "when an approval ends": "UPDATE approvals SET expires_at_ms = expires_at_ms + 1",
+    "a key's role": "UPDATE keys SET role = role + 1 WHERE revoked",
+    "a revoked key": "UPDATE keys SET revoked = false",
+    "another secret": "UPDATE keys SET secret_hash = decode(repeat('ab', 32), 'hex') WHERE revoked",
+    "a key more": "INSERT INTO keys SELECT number + 1, substr(sha256(id), 1, 16), "
+                  "sha256(secret_hash), expires_at_ms, role, false, opened, previous_hash, 0, 0 "
+                  "FROM keys ORDER BY number DESC LIMIT 1",
+    "rules of no record": "INSERT INTO rule_sets VALUES (1, 1, 'none')",
     "a refund": "UPDATE refunds SET refunded = refunded - 1",
     "no refund": "DELETE FROM refunds",
     "a total": "UPDATE currencies SET deposits = deposits + 1, balances = balances + 1",
@@ -145,9 +177,11 @@ EDITS = {
     "another key": "UPDATE idempotency SET key = decode(repeat('ab', 16), 'hex') WHERE record = "
                    "(SELECT max(record) FROM idempotency)",
     "a bank id": "DELETE FROM bank_ids WHERE bank_id = 'b2'",
+    "a bank id's slot": "UPDATE bank_ids SET slot = (slot + 1) % 1024",
     "a slot's head": "UPDATE slots SET chain = decode(repeat('ab', 32), 'hex')",
     "how far heads have come": "UPDATE books SET heads_record = last_record",
     "a record's column": "UPDATE records SET type = 4 WHERE type = 3",
+    "a record's opening": "UPDATE records SET opening = opening + 1",
     "a record's principal": "UPDATE records SET principal = 'somebody'",
     "a record's slot": "UPDATE records SET slot = (slot + 1) % 1024 WHERE type = 3",
     "a record's bytes": "UPDATE records SET bytes = set_byte(bytes, 90, 255 - get_byte(bytes, 90)) "
