@@ -411,21 +411,33 @@ listen_port = 5432
 auth_type = any
 pool_mode = {mode}
 default_pool_size = 20
+server_round_robin = {in_turn}
 ignore_startup_parameters = extra_float_digits
 pidfile = {folder}/pid
 logfile = {folder}/log
 """
 
 
+def fill_pool(cluster, folder, database):
+    """Fifteen sessions of the server's that the pooler keeps for whoever comes next."""
+    asked = [subprocess.Popen([*cluster.user, os.path.join(cluster.bin, "psql"), "-X", "-q", "-d",
+                               f"host={folder} user=florin dbname={database}", "-c",
+                               "SELECT pg_sleep(2)"], stdout=subprocess.DEVNULL, cwd=cluster.home)
+             for _ in range(15)]
+    for one in asked:
+        one.wait(60)
+
+
 def pooler(report, binary, cluster):
-    """A pooler that gives sessions away between transactions is refused with a sentence; one that
-    keeps them whole is taken."""
-    for mode in ("transaction", "session"):
+    """A pooler that gives sessions away between transactions is refused with a sentence, also one
+    that gives many away in turn, or has no transactions; one that keeps them whole is taken."""
+    for mode, in_turn in (("transaction", 0), ("transaction", 1), ("statement", 0), ("session", 0)):
         folder = tempfile.mkdtemp(prefix="florin-pooler-")
         os.chmod(folder, 0o777)
         path = os.path.join(folder, "pgbouncer.ini")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(POOLER.format(socket=cluster.socket, folder=folder, mode=mode))
+            file.write(POOLER.format(socket=cluster.socket, folder=folder, mode=mode,
+                                     in_turn=in_turn))
         process = subprocess.Popen([*cluster.user, "pgbouncer", "-q", path],
                                    stdin=subprocess.DEVNULL)
         try:
@@ -435,6 +447,8 @@ def pooler(report, binary, cluster):
                 time.sleep(0.05)
             cluster.line = folder
             server = florin.Server(florin=binary)
+            if in_turn:
+                fill_pool(cluster, folder, cluster.database_for(server.data))
             try:
                 server.start()
                 report.equal("pooler of sessions", mode, "session", server.log())
@@ -443,7 +457,7 @@ def pooler(report, binary, cluster):
                 report.equal("exit status", server.stop(), 0)
             except florin.NotStarted as refused:
                 report.check(f"pooler of {mode}s",
-                             mode == "transaction" and "connect directly" in refused.text,
+                             mode != "session" and "connect directly" in refused.text,
                              refused.text)
             finally:
                 server.discard()

@@ -4,7 +4,8 @@
 //
 // Poolers hand out process ids of their own making, so a direct connection is told by one question.
 // Behind a pooler one session leaves a mark in its settings, and then others look whether they have
-// been given that session while its owner is still there.
+// been given that session while its owner is still there; and its owner whether he still has it,
+// for a pooler may give away its sessions in turn.
 #include <stdio.h>
 #include <string.h>
 
@@ -17,8 +18,7 @@
 
 static const char leave_mark[] =
     "SELECT set_config('florin.mark', pg_backend_pid() || ' ' || clock_timestamp(), false)";
-static const char look_for_mark[] = "BEGIN; SELECT coalesce(current_setting('florin.mark', true), "
-                                    "'none')";
+#define MARK "SELECT coalesce(current_setting('florin.mark', true), 'none')"
 
 static bool is_direct(struct link *link) {
     char mine[LINK_WHY_BYTES] = "", theirs[16];
@@ -27,11 +27,18 @@ static bool is_direct(struct link *link) {
            strcmp(mine, theirs) == 0;
 }
 
-// Whether another connection gets the session with that mark. Stays open, in a transaction.
+// Whether another connection gets the session with that mark, or may not even have a transaction.
+// Stays open, in one.
 static bool is_given_away(struct link *other, const char *url, const char *mark) {
     char seen[LINK_WHY_BYTES] = "";
     return link_open(other, url, "SELECT 1", SQL_TURN_BACK, SQL_TURN, PROBE_WAIT_NS) == LINK_OK &&
-           link_ask(other, look_for_mark, seen, sizeof(seen)) == LINK_OK && strcmp(seen, mark) == 0;
+           (link_ask(other, "BEGIN; " MARK, seen, sizeof(seen)) != LINK_OK ||
+            strcmp(seen, mark) == 0);
+}
+
+static bool is_kept(struct link *link, const char *mark) {
+    char seen[LINK_WHY_BYTES] = "";
+    return link_ask(link, MARK, seen, sizeof(seen)) == LINK_OK && strcmp(seen, mark) == 0;
 }
 
 enum status pooler_refuse(const char *url, char *ret_why, size_t why_bytes) {
@@ -42,7 +49,7 @@ enum status pooler_refuse(const char *url, char *ret_why, size_t why_bytes) {
     if (link_open(&link, url, "SELECT 1", SQL_TURN_BACK, SQL_TURN, PROBE_WAIT_NS) == LINK_OK &&
         !is_direct(&link) && link_ask(&link, leave_mark, mark, sizeof(mark)) == LINK_OK) {
         for (int i = 0; i < PROBE_COUNT && status == STATUS_ok; i++)
-            if (is_given_away(&others[i], url, mark))
+            if (is_given_away(&others[i], url, mark) || !is_kept(&link, mark))
                 status = STATUS_invalid_request;
         if (status == STATUS_ok)
             log_line(LOG_WARNING, "postgres",
