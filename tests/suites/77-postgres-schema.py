@@ -353,7 +353,21 @@ def serving_role(report):
                  "DELETE FROM florin.wallets", "DELETE FROM florin.holds", "TRUNCATE florin.keys",
                  "DROP TABLE florin.records", "UPDATE florin.records_first SET principal = ''",
                  "SELECT florin.partition_add(1)", "UPDATE florin.extent SET end_record = 0",
-                 "SELECT florin.grant_to('waiter', 'verifying')"):
+                 "SELECT florin.grant_to('waiter', 'verifying')", "TRUNCATE florin.records",
+                 "UPDATE florin.kept_records SET bytes = ''", "DELETE FROM florin.kept_records",
+                 "UPDATE florin.openings SET bytes = ''", "DELETE FROM florin.rule_sets",
+                 "UPDATE florin.rule_sets SET rules = ''", "DELETE FROM florin.data_keys",
+                 "UPDATE florin.lineage SET timeline = 1", "DELETE FROM florin.lineage",
+                 "DELETE FROM florin.migrations", "DELETE FROM florin.books",
+                 "DELETE FROM florin.slots", "DELETE FROM florin.currencies",
+                 "DELETE FROM florin.withdrawals", "DELETE FROM florin.approvals",
+                 "DELETE FROM florin.refunds", "DELETE FROM florin.cursors",
+                 "UPDATE florin.postings_first SET amount = 1", "DROP VIEW florin.statements",
+                 "DELETE FROM florin.records_first", "CREATE TABLE florin.mine (n integer)",
+                 "ALTER TABLE florin.records DETACH PARTITION florin.records_first",
+                 "ALTER TABLE florin.wallets DROP CONSTRAINT is_sound",
+                 "CREATE OR REPLACE FUNCTION florin.expect(bigint, bigint, text) RETURNS boolean "
+                 "LANGUAGE sql AS 'SELECT true'"):
         try:
             CLUSTER.sql(f"SET ROLE waiter; {text}", database)
             report.fail(text, "was allowed")
