@@ -78,8 +78,9 @@ static void print_help(FILE *file) {
     for (const struct subcommand *row = server_subcommands; row->name != NULL; row++)
         print_row(file, row);
     print_row(file, &(struct subcommand){.name = "keys create",
-                                         .arguments = "--data DIR [--role ROLE] [--name NAME]",
-                                         .help = "Makes a key on a stopped server"});
+                                         .arguments = "--data DIR | --postgres URL | --config FILE "
+                                                      "[--role ROLE] [--name NAME]",
+                                         .help = "Makes a key in the books themselves"});
     fprintf(file, "\nClient (a server that runs):\n");
     for (const struct subcommand *row = client_subcommands(); row->name != NULL; row++)
         print_row(file, row);
@@ -114,15 +115,19 @@ static int help_run(int argc, char **argv) {
     return 0;
 }
 
-// `keys create` with a data folder or a database opens the books itself; all other words of `keys`
-// go to a running server.
+// `keys create` with a data folder, a database or a configuration opens the books itself; all other
+// words of `keys` go to a running server.
 static bool is_offline_key(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[0], "keys") != 0 || strcmp(argv[1], "create") != 0)
         return false;
+    static const char *const places[] = {"--data", "--postgres", "--config"};
     for (int i = 2; i < argc; i++)
-        if (strcmp(argv[i], "--data") == 0 || strncmp(argv[i], "--data=", 7) == 0 ||
-            strcmp(argv[i], "--postgres") == 0 || strncmp(argv[i], "--postgres=", 11) == 0)
-            return true;
+        for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+            size_t size = strlen(places[k]);
+            if (strncmp(argv[i], places[k], size) == 0 &&
+                (argv[i][size] == '\0' || argv[i][size] == '='))
+                return true;
+        }
     return false;
 }
 

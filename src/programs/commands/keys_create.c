@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT
 // `florin keys create --data DIR`: makes a key in the books of a server that does not run; with
-// `--postgres URL`, in those of a database, whose servers may run. It is the way back in for
-// somebody who lost every key: who can write the data folder or the database owns the books anyway.
+// `--postgres URL`, in those of a database, and with `--config FILE` in those on the shards that
+// the file names, whose servers may run. It is the way back in for somebody who lost every key: who
+// can write the data folder or the database owns the books anyway.
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "access/permissions.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "engine/embedded/embedded.h"
 #include "engine/postgres/postgres.h"
 #include "programs/commands.h"
 #include "programs/config/config.h"
 #include "programs/serve/serve_key.h"
 #include "programs/serve/serve_options.h"
+#include "programs/serve/serve_shards.h"
 
 #define WHY_BYTES 512
 
 struct wish {
-    const char *folder, *postgres, *role, *name, *owner, *expires_in;
+    const char *folder, *postgres, *config, *role, *name, *owner, *expires_in;
     struct serve_key_wish key;
 };
 
@@ -38,12 +41,13 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
     const struct serve_option options[] = {
         {"--data", &wish->folder}, {"--postgres", &wish->postgres},     {"--role", &wish->role},
         {"--name", &wish->name},   {"--expires-in", &wish->expires_in}, {"--owner", &wish->owner},
-        {0}};
+        {"--config", &wish->config}, {0}};
     const char *verb = NULL; // "create", which led here
     if (!serve_options_read(argc, argv, options, &verb))
         return false;
-    if (wish->folder == NULL && wish->postgres == NULL) {
-        fprintf(stderr, "florin keys create: say --data DIR or --postgres URL.\n");
+    if ((wish->folder != NULL) + (wish->postgres != NULL) + (wish->config != NULL) != 1) {
+        fprintf(stderr, "florin keys create: say where the books are: --data DIR, --postgres URL, "
+                        "or --config FILE with the setting shards.\n");
         return false;
     }
     const struct role_row *role = permissions_role_find(slice_of_text(wish->role));
@@ -107,6 +111,29 @@ static int make_key_in_postgres(const struct wish *wish) {
     return result;
 }
 
+static int make_key_on_shards(const struct wish *wish) {
+    char why[WHY_BYTES] = "";
+    struct engine *engine;
+    struct config *config = memory_take_zeroed(sizeof(*config));
+    const struct postgres_options each = {.without_texts = true};
+    int result = 1;
+    config_set_defaults(config);
+    if (config_load(wish->config, config, why, sizeof(why)) != STATUS_ok) {
+        fprintf(stderr, "florin keys create: %s: %s\n", wish->config, why);
+    } else if (!serve_has_shards(config)) {
+        fprintf(stderr, "florin keys create: %s has no setting shards with two or more: say --data "
+                        "DIR or --postgres URL.\n",
+                wish->config);
+    } else if (serve_shards_open(config, &each, why, sizeof(why), &engine) != STATUS_ok) {
+        fprintf(stderr, "florin keys create: cannot open the books: %s\n", why);
+    } else {
+        result = make_key(engine, wish);
+        engine->port->close(engine);
+    }
+    memory_free(config);
+    return result;
+}
+
 int keys_create_run(int argc, char **argv) {
     struct wish wish = {.role = "admin", .name = "made on the command line"};
     if (!read_wish(argc, argv, &wish))
@@ -114,6 +141,8 @@ int keys_create_run(int argc, char **argv) {
     umask(077);
     if (wish.postgres != NULL)
         return make_key_in_postgres(&wish);
+    if (wish.config != NULL)
+        return make_key_on_shards(&wish);
     struct stat folder;
     if (stat(wish.folder, &folder) != 0 || !S_ISDIR(folder.st_mode)) {
         fprintf(stderr, "florin keys create: there is no folder %s.\n", wish.folder);
