@@ -54,6 +54,11 @@ struct vault;
 // Two statements, at the deciding shard: an abort unless something is decided already, and what
 // stands then, t or f. `gid` is of plain characters.
 void legs_decide_query(struct buffer *query, const char *gid);
+// PostgreSQL lets nobody finish what is prepared but who has prepared it: the first gives the
+// statement with which one becomes that role, empty when one is it or may not; the second finishes.
+#define LEGS_FINISH_BYTES (LEGS_GID_BYTES + 256)
+void legs_become_query(char query[LEGS_FINISH_BYTES], const char *gid);
+void legs_finish_query(char query[LEGS_FINISH_BYTES], const char *gid, bool is_commit);
 
 // What texts of that shard are sealed with, and under which generation of the master key; NULL:
 // they are plain. Thread: any.

@@ -59,7 +59,7 @@ struct resolver {
     struct engine *parts[SHARDS_MAX];
     const struct shard_place *places;
     struct link links[SHARDS_MAX];
-    bool is_away[SHARDS_MAX];
+    bool is_away[SHARDS_MAX], is_refused[SHARDS_MAX];
     struct buffer query;
     char *text, *lines;
     bool is_told; // that a leg is missing
@@ -123,6 +123,19 @@ void legs_decide_query(struct buffer *query, const char *gid) {
     *buffer_room(query, 1) = '\0';
 }
 
+void legs_become_query(char query[LEGS_FINISH_BYTES], const char *gid) {
+    (void)snprintf(query, LEGS_FINISH_BYTES,
+                   "SELECT coalesce((SELECT format('SET ROLE %%I', owner) FROM pg_prepared_xacts "
+                   "WHERE gid = '%s' AND owner <> current_user AND pg_has_role(owner, 'MEMBER')), "
+                   "'')",
+                   gid);
+}
+
+void legs_finish_query(char query[LEGS_FINISH_BYTES], const char *gid, bool is_commit) {
+    (void)snprintf(query, LEGS_FINISH_BYTES, "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK",
+                   gid);
+}
+
 // Who decides about a gid: florin:BOOKS:SHARD:RANDOM, all of plain characters.
 static uint32_t decider_of(const struct resolver *resolver, const char *gid) {
     char shard[SHARD_NAME_BYTES] = "";
@@ -140,8 +153,30 @@ static uint32_t decider_of(const struct resolver *resolver, const char *gid) {
     return NOBODY;
 }
 
+// As shard_lines_finish.
+static bool carry_out(struct resolver *resolver, uint32_t place, const char *gid, bool is_commit) {
+    const struct link *link = &resolver->links[place];
+    char query[LEGS_FINISH_BYTES];
+    legs_become_query(query, gid);
+    if (!ask(resolver, place, query))
+        return false;
+    bool is_another = resolver->text[0] != '\0';
+    (void)snprintf(query, sizeof(query), "%.*s", (int)sizeof(query) - 1, resolver->text);
+    if (is_another && !ask(resolver, place, query))
+        return false;
+    legs_finish_query(query, gid, is_commit);
+    bool done = ask(resolver, place, query);
+    bool is_gone = strcmp(link->state, "42704") == 0; // somebody was faster
+    if (!done && !is_gone && link_is_open(link) && !resolver->is_refused[place])
+        log_line(LOG_WARNING, "shards", "A leg on \"%s\" cannot be finished: %s",
+                 resolver->places[place].name, link->why);
+    resolver->is_refused[place] = !done && !is_gone && link_is_open(link);
+    if (is_another && link_is_open(link) && !ask(resolver, place, "RESET ROLE"))
+        link_close(&resolver->links[place]);
+    return done;
+}
+
 static bool finish(struct resolver *resolver, uint32_t place, const char *gid) {
-    char query[LEGS_GID_BYTES + 32];
     uint32_t decider = decider_of(resolver, gid);
     if (decider == NOBODY)
         return false;
@@ -150,9 +185,7 @@ static bool finish(struct resolver *resolver, uint32_t place, const char *gid) {
         (resolver->text[0] != 't' && resolver->text[0] != 'f'))
         return false;
     bool is_commit = resolver->text[0] == 't';
-    (void)snprintf(query, sizeof(query), "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK",
-                   gid);
-    if (!ask(resolver, place, query))
+    if (!carry_out(resolver, place, gid, is_commit))
         return false;
     log_line(LOG_INFO, "shards", "A leg on \"%s\" that was left behind is %s: %s",
              resolver->places[place].name, is_commit ? "committed" : "rolled back", gid);

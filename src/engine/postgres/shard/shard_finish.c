@@ -44,7 +44,6 @@ static uint32_t decider_of(const struct shard_lines *lines, const char *gid) {
 static enum link_result finish(struct shard_lines *lines, uint32_t place, const char *gid,
                                uint64_t wait_ns, uint32_t *ret_place) {
     struct buffer query = {0};
-    char text[LEGS_GID_BYTES + 32];
     uint32_t decider = decider_of(lines, gid);
     if (decider == lines->count)
         return LINK_OK;
@@ -56,9 +55,8 @@ static enum link_result finish(struct shard_lines *lines, uint32_t place, const 
     if (result != LINK_OK)
         return result;
     bool is_commit = lines->text[0] == 't';
-    (void)snprintf(text, sizeof(text), "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK", gid);
     *ret_place = place;
-    result = shard_lines_ask(lines, place, text, wait_ns);
+    result = shard_lines_finish(lines, place, gid, is_commit, wait_ns);
     if (result == LINK_OK)
         log_line(LOG_INFO, "shards", "A leg on \"%s\" that was left behind is %s: %s",
                  lines->places[place].name, is_commit ? "committed" : "rolled back", gid);

@@ -2,11 +2,14 @@
 // Opens each connection when it is first asked, and closes it when it is lost.
 #include "engine/postgres/shard/shard_lines.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/postgres/crossing/crossing.h"
+#include "engine/postgres/crossing/crossing_private.h"
 
 void shard_lines_init(struct shard_lines *lines, const struct shard_place *places, uint32_t count,
                       const char *settings, uint64_t connect_ns, size_t text_bytes) {
@@ -47,6 +50,29 @@ enum link_result shard_lines_ask(struct shard_lines *lines, uint32_t place, cons
     result = link_ask(link, query, lines->text, lines->text_bytes);
     if (result == LINK_LOST)
         link_close(link);
+    return result;
+}
+
+enum link_result shard_lines_finish(struct shard_lines *lines, uint32_t place, const char *gid,
+                                    bool is_commit, uint64_t wait_ns) {
+    char query[LEGS_FINISH_BYTES], state[sizeof(lines->links[place].state)];
+    legs_become_query(query, gid);
+    enum link_result result = shard_lines_ask(lines, place, query, wait_ns);
+    if (result != LINK_OK)
+        return result;
+    bool is_another = lines->text[0] != '\0';
+    if (is_another) {
+        (void)snprintf(query, sizeof(query), "%s", lines->text);
+        result = shard_lines_ask(lines, place, query, wait_ns);
+    }
+    legs_finish_query(query, gid, is_commit);
+    if (result == LINK_OK)
+        result = shard_lines_ask(lines, place, query, wait_ns);
+    memcpy(state, lines->links[place].state, sizeof(state));
+    if (is_another && shard_lines_is_open(lines, place) &&
+        shard_lines_ask(lines, place, "RESET ROLE", wait_ns) != LINK_OK)
+        shard_lines_close(lines, place);
+    memcpy(lines->links[place].state, state, sizeof(state));
     return result;
 }
 

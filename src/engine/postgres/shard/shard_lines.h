@@ -24,6 +24,9 @@ MUST_CHECK enum link_result shard_lines_open(struct shard_lines *lines, uint32_t
 // when there is none. LINK_LOST: the connection is closed. `link.why` says what is wrong.
 MUST_CHECK enum link_result shard_lines_ask(struct shard_lines *lines, uint32_t place,
                                             const char *query, uint64_t wait_ns);
+// Carries out what was prepared there under that name.
+MUST_CHECK enum link_result shard_lines_finish(struct shard_lines *lines, uint32_t place,
+                                               const char *gid, bool is_commit, uint64_t wait_ns);
 void shard_lines_close(struct shard_lines *lines, uint32_t place);
 
 static inline bool shard_lines_is_open(const struct shard_lines *lines, uint32_t place) {

@@ -75,7 +75,15 @@ bool mover_judge(struct mover *mover, bool *ret_never) {
     static const char archived[] =
         "history there was archived, and " SHARD_ARCHIVED_INSTEAD;
     static const char kept[] = "history of the slot was archived, and " SHARD_ARCHIVED_INSTEAD;
+    static const char no_node[] =
+        "nodes serve with a role that this one is no member of, so none could finish what is left "
+        "of a move that is killed: GRANT that role TO this one";
+    static const char nodes[] =
+        "SELECT (count(*) > 0 AND NOT bool_or(pg_has_role(p.oid, 'MEMBER')))::integer FROM roles r "
+        "JOIN pg_roles p ON p.rolname = r.role WHERE r.purpose = 'serving'";
     const struct reason reasons[] = {
+        {MOVE_SOURCE, nodes, no_node},
+        {MOVE_TARGET, nodes, no_node},
         {MOVE_SOURCE, unknown, newer},
         {MOVE_TARGET, unknown, newer},
         {MOVE_SOURCE, "SELECT archived FROM extent", archived},

@@ -45,6 +45,7 @@ struct mover {
     struct buffer parts; // numbers of the records that answer the slot's batches, not here yet
     struct buffer keys; // arrays of the data keys of the slot's owners: numbers, owners, keys
     struct buffer sums; // VALUES (currency of the target's, wallets, balances): what has come
+    char becoming[160]; // the statement that makes it a node, for what a node may have to finish
     bool is_bound; // in the middle of it: a connection that is lost is not opened again
     uint64_t ask_ns; // how long one answer may take
     char *why;

@@ -198,9 +198,9 @@ static void write_taking(struct mover *mover, const struct handed_over *handed, 
                       handed->wallets, handed->open_holds, handed->time_ms + 1, after_ms,
                       handed->moved_last);
     buffer_add_format(query,
-                      "INSERT INTO legs (gid, made_ms) VALUES ('%s', %" PRIu64 "); "
+                      "INSERT INTO legs (gid, made_ms) VALUES ('%s', %" PRIu64 "); %s"
                       "PREPARE TRANSACTION '%s'",
-                      gid, clock_now_ms(), gid);
+                      gid, clock_now_ms(), mover->becoming, gid);
 }
 
 static void write_deletion(struct mover *mover, enum move_thing thing) {
@@ -237,9 +237,20 @@ static void write_letting_go(struct mover *mover, const struct handed_over *hand
 
 // ---- deciding -----------------------------------------------------------------------------------
 
+// Who has prepared a transaction alone may finish it, and that must be nodes as well, should the
+// mover be killed: where they have a role of their own it is prepared in their name.
+static const char become_a_node[] =
+    "SELECT coalesce((SELECT format('SET LOCAL ROLE %I; ', r.role) FROM roles r JOIN pg_roles p ON "
+    "p.rolname = r.role WHERE r.purpose = 'serving' AND pg_has_role(p.oid, 'MEMBER') "
+    "ORDER BY r.role <> current_user, r.role LIMIT 1), '')";
+
 static bool name_work(struct mover *mover, char gid[LEGS_GID_BYTES]) {
     uint8_t random[16];
     random_fill(random, sizeof(random));
+    if (!mover_ask(mover, MOVE_TARGET, become_a_node))
+        return false;
+    CHECK(strlen(mover->text) < sizeof(mover->becoming));
+    (void)snprintf(mover->becoming, sizeof(mover->becoming), "%.159s", mover->text);
     if (!mover_ask(mover, MOVE_SOURCE, "SELECT encode(id, 'hex') FROM books"))
         return false;
     size_t used = (size_t)snprintf(gid, LEGS_GID_BYTES, "florin:%.32s:%s:", mover->text,
@@ -251,7 +262,6 @@ static bool name_work(struct mover *mover, char gid[LEGS_GID_BYTES]) {
 
 // What was decided, also when nobody heard it: then it is asked, and nobody presumes.
 static bool finish(struct mover *mover, const char *gid, bool is_told, bool *ret_moved) {
-    char query[LEGS_GID_BYTES + 32];
     *ret_moved = is_told;
     if (!is_told) {
         (void)mover_ask(mover, MOVE_TARGET, "ROLLBACK"); // if it was not even prepared
@@ -265,12 +275,11 @@ static bool finish(struct mover *mover, const char *gid, bool is_told, bool *ret
         if (mover->text[0] != 't' && mover->text[0] != 'f')
             return mover_fails(mover, "nobody knows yet what was decided");
     }
-    (void)snprintf(query, sizeof(query), "%s PREPARED '%s'", *ret_moved ? "COMMIT" : "ROLLBACK",
-                   gid);
     // A node may have been faster.
-    return mover_ask(mover, MOVE_TARGET, query) ||
-           (shard_lines_is_open(mover->lines, mover->places[MOVE_TARGET]) &&
-            shard_lines_failed_with(mover->lines, mover->places[MOVE_TARGET], "42704"));
+    uint32_t target = mover->places[MOVE_TARGET];
+    return shard_lines_finish(mover->lines, target, gid, *ret_moved, mover->ask_ns) == LINK_OK ||
+           (shard_lines_is_open(mover->lines, target) &&
+            shard_lines_failed_with(mover->lines, target, "42704"));
 }
 
 void mover_write_heads(struct mover *mover) {
