@@ -145,6 +145,11 @@ def without_cursor(answer):
     return answer[0], answer[1], re.sub(r',?"next_cursor":("[^"]*"|null)', "", answer[2])
 
 
+def nameless(line):
+    """No answer names what rules have found in a batch, so lists do, each in its own order."""
+    return re.sub("<anm [0-9]+>", "<anm>", line)
+
+
 def listed(side, name):
     return [TIME.sub("<time>", ID.sub(side.name, json.dumps(item)))
             for item in side.client.list(f"/v1/{name}?limit=100")]
@@ -165,7 +170,7 @@ def compare(report, one, two, seed, steps, in_order=True):
     report.ok()
     print(f"differential: seed {seed}: {steps} requests, answers {statuses}", flush=True)
     for name in LISTS:
-        shown = [listed(side, name) if in_order else sorted(listed(side, name))
+        shown = [listed(side, name) if in_order else sorted(map(nameless, listed(side, name)))
                  for side in (one, two)]
         report.check(f"all {name} are the same", shown[0] == shown[1],
                      lambda shown=shown: [pair for pair in zip(*shown) if pair[0] != pair[1]][:3])
