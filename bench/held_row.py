@@ -18,6 +18,7 @@ import cluster as clusters  # noqa: E402
 from bench import fill_wallets, open_wallets, say, workplace  # noqa: E402
 from machine import BUILD, CORES, start  # noqa: E402
 from postgres import SETTINGS, OnPostgres, check_books, updates  # noqa: E402
+from statements import processor_ns  # noqa: E402
 
 WANTED = 0.8
 
@@ -51,6 +52,16 @@ class HeldRow:
         self.process.wait()
 
 
+def session_us(cluster, database, run):
+    """What it did, and the processor time of the busiest session for each payment: a machine that
+    others are at work on, too, shows less by its rates."""
+    before = processor_ns(cluster, database)
+    done = run()
+    spent = max(now - before.get(pid, 0)
+                for pid, now in processor_ns(cluster, database).items())
+    return done, spent / (done["requests"] - done["refused"]) / 1000
+
+
 def measure(cluster, folder, plan):
     database = cluster.database_for("florin")
     server = OnPostgres(os.path.join(folder, "node"), cluster.url(database))
@@ -59,19 +70,23 @@ def measure(cluster, folder, plan):
     fill_wallets(server, wallets)
     load(server, wallets, 2, plan.connections)
     begun = updates(cluster, database)
-    before = load(server, wallets, plan.seconds // 3, plan.connections)
+    run = lambda seconds: session_us(cluster, database, lambda: load(  # noqa: E731
+        server, wallets, seconds, plan.connections))
+    before, free_us = run(plan.seconds // 3)
     held = HeldRow(cluster, database)
     timer = threading.Timer(plan.seconds, held.end)
     timer.start()
-    during = load(server, wallets, plan.seconds, plan.connections)
+    during, held_us = run(plan.seconds)
     timer.join()
-    after = load(server, wallets, plan.seconds // 3, plan.connections)
+    after, after_us = run(plan.seconds // 3)
     free = statistics.mean((before["rate"], after["rate"]))
     kept = (during["requests"] - during["refused"]) / during["seconds"]
     say(f"{plan.connections} connections, one of {plan.wallets:,} wallets locked for "
         f"{plan.seconds} s")
     say(f"  free {before['rate']:,.0f}/s before, {after['rate']:,.0f}/s after; locked "
         f"{kept:,.0f}/s, {during['refused']:.0f} were busy at their deadline")
+    say(f"  the session took {free_us:.0f} us of a processor for each payment before, "
+        f"{held_us:.0f} us while it was locked, {after_us:.0f} us after")
     say(f"  {kept / free:.2f} of the rate is left (wanted: {WANTED})")
     check_books(server, cluster, database, begun)
     server.stop()

@@ -86,6 +86,40 @@ def conditions(folder):
     ]
 
 
+def _processor_ticks(pid):
+    """Its own, and of those of its children that have ended; and whose child it is."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        words = file.read().rpartition(")")[2].split()
+    return sum(int(word) for word in words[11:15]), int(words[1])
+
+
+class Others:
+    """Which share of all processors those had that this program has not started."""
+
+    def __init__(self):
+        self.before = self.look()
+
+    def look(self):
+        """All ticks, the idle ones, and those of this program and its descendants."""
+        with open("/proc/stat", encoding="utf-8") as file:
+            every = [int(word) for word in file.readline().split()[1:9]]
+        ticks, parents = {}, {}
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(OSError, ValueError):
+                ticks[int(name)], parents[int(name)] = _processor_ticks(int(name))
+        own = 0
+        for pid, spent in ticks.items():
+            ancestor = pid
+            while ancestor not in (0, os.getpid()):
+                ancestor = parents.get(ancestor, 0)
+            own += spent if ancestor else 0
+        return sum(every), every[3] + every[4], own
+
+    def share(self):
+        every, idle, own = (now - then for now, then in zip(self.look(), self.before))
+        return max(0, every - idle - own) / max(every, 1)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
