@@ -56,8 +56,10 @@ void resume_run(struct job *job) {
 
 void integrity_resume_request(struct asking *asking) {
     struct wire_context wire = router_wire_context(asking, http_arena(asking->request));
-    struct wire_faults faults = {0};
-    if (!wire_check_headers(&wire, asking->operation, &asking->headers.wire, &faults)) {
+    struct wire_faults faults;
+    struct command none; // it has no fields, and whatever is no field is told
+    if (wire_decode_fields(&wire, asking->operation, &asking->headers.wire,
+                           http_body(asking->request), &none, &faults) != STATUS_ok) {
         answers_refuse_faults(asking, &faults);
         return;
     }

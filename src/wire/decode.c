@@ -65,14 +65,9 @@ enum status wire_decode_fields(const struct wire_context *context,
     CHECK(operation->is_write && operation->command == COMMAND_NONE);
     *ret_faults = (struct wire_faults){0};
     decode_begin(context, COMMAND_NONE, ret_command);
-    if (wire_check_headers(context, operation, headers, ret_faults))
+    uint64_t if_match; // never read: nothing of these has a version
+    if (decode_headers(context, headers, operation->takes_if_match, &if_match, ret_faults))
         decode_body(context, operation, body, ret_command, ret_faults);
     return ret_faults->count != 0 ? STATUS_invalid_request : STATUS_ok;
 }
 
-bool wire_check_headers(const struct wire_context *context, const struct operation *operation,
-                        const struct wire_headers *headers, struct wire_faults *faults) {
-    CHECK(operation->is_write && operation->command == COMMAND_NONE);
-    uint64_t if_match;
-    return decode_headers(context, headers, operation->takes_if_match, &if_match, faults);
-}

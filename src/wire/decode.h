@@ -129,10 +129,6 @@ MUST_CHECK enum status wire_decode_fields(const struct wire_context *context,
                                           struct command *ret_command,
                                           struct wire_faults *ret_faults);
 
-// The headers of a write that is no command, as strictly as those of one. False: `faults` says why.
-bool wire_check_headers(const struct wire_context *context, const struct operation *operation,
-                        const struct wire_headers *headers, struct wire_faults *faults);
-
 // Decodes POST /v1/batches. An operation that is wrong or not allowed becomes COMMAND_INVALID with
 // its `door` (invalid_request, forbidden, or not_found for an id in place of a path's that no such
 // thing can have), and the rest goes on. STATUS_invalid_request: the whole is malformed (JSON,

@@ -111,6 +111,18 @@ static void parameters_that_nobody_reads_are_invalid(void **state) {
     fake_free(request);
 }
 
+// Also of what has no field at all.
+static void fields_that_nobody_knows_are_invalid(void **state) {
+    struct house *house = *state;
+    struct http_request *request =
+        house_request_as(house->admin, "POST", "/check-integrity/resume");
+    fake_body(request, "{\"all\":true}");
+    house_give(house, request);
+    assert_int_equal(request->code, 400);
+    assert_true(fake_answer_has(request, "\"pointer\":\"/all\""));
+    fake_free(request);
+}
+
 static void a_body_too_large_for_http_climbs_the_same_ladder(void **state) {
     struct house *house = *state;
     static const struct {
@@ -261,6 +273,7 @@ int main(void) {
         HOUSE_TEST(size_comes_before_type_and_type_before_content),
         HOUSE_TEST(repeated_headers_are_invalid),
         HOUSE_TEST(parameters_that_nobody_reads_are_invalid),
+        HOUSE_TEST(fields_that_nobody_knows_are_invalid),
         HOUSE_TEST(a_body_too_large_for_http_climbs_the_same_ladder),
         HOUSE_TEST(body_limits_are_those_of_the_operation),
         HOUSE_TEST(public_paths_need_no_key),
