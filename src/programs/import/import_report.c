@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "programs/client/client_text.h"
+#include "wire/text.h"
 
 #define REPORT_SHOWN_MAX 100
 #define REPORT_TEXT_BYTES_MAX 1000
@@ -58,12 +59,17 @@ static void open_file(struct import_report *report) {
             (const char *)report->path.bytes, strerror(errno));
 }
 
-// What holds no JSON is shown as a text of printable ASCII, because it may hold anything.
+// What holds no JSON may hold anything: control characters, and whatever is no UTF-8, show as "?".
 static void add_text_as_it_is(struct buffer *out, struct slice text) {
     struct buffer plain = {0};
-    for (size_t at = 0; at < text.size && at < REPORT_TEXT_BYTES_MAX; at++) {
+    size_t size = text.size < REPORT_TEXT_BYTES_MAX ? text.size : REPORT_TEXT_BYTES_MAX;
+    while (size > 0 && size < text.size && (text.bytes[size] & 0xc0) == 0x80)
+        size--; // no half letter
+    bool is_utf8 = text_is_utf8(slice_of(text.bytes, size));
+    for (size_t at = 0; at < size; at++) {
         uint8_t byte = text.bytes[at];
-        buffer_add(&plain, byte >= 0x20 && byte < 0x7f ? &byte : (const uint8_t *)"?", 1);
+        bool is_shown = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || is_utf8);
+        buffer_add(&plain, is_shown ? &byte : (const uint8_t *)"?", 1);
     }
     json_write_text(out, buffer_slice(&plain));
     buffer_done(&plain);

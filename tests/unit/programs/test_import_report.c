@@ -50,6 +50,28 @@ static void refusals_are_sorted_and_are_json(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
+// Letters of all scripts are, and none of them is cut in two.
+static void what_is_no_json_is_told_letter_by_letter(void **state) {
+    char path[64], text[4096], line[1002];
+    struct import_report report;
+    make_path(path);
+    memset(line, 'x', sizeof(line));
+    memcpy(line + 998, "\xe2\x82\xac", 3); // would end behind the last byte that is shown
+    import_report_init(&report, "ignored", path);
+    import_report_refuse(&report, 1, SLICE("a"), SLICE("why"),
+                         SLICE("M\xc3\xbcller,\t\xe2\x82\xac"), false);
+    import_report_refuse(&report, 2, SLICE("a"), SLICE("why"),
+                         slice_of((const uint8_t *)line, sizeof(line)), false);
+    import_report_settle(&report);
+    import_report_finish(&report, 10);
+    read_all(path, text, sizeof(text));
+    assert_non_null(strstr(text, "\"text\":\"M\xc3\xbcller,?\xe2\x82\xac\"}\n"));
+    assert_non_null(strstr(text, "xxxx\"}\n"));
+    assert_null(strchr(strstr(text, "xxxx"), '?'));
+    import_report_done(&report);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void without_refusals_there_is_no_file(void **state) {
     char path[64];
     struct import_report report;
@@ -90,6 +112,7 @@ static void there_may_be_more_codes_than_expected(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_are_sorted_and_are_json),
+        cmocka_unit_test(what_is_no_json_is_told_letter_by_letter),
         cmocka_unit_test(without_refusals_there_is_no_file),
         cmocka_unit_test(a_file_that_cannot_be_written_is_survived),
         cmocka_unit_test(there_may_be_more_codes_than_expected),
