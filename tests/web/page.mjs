@@ -751,8 +751,8 @@ await attempt("the keyboard alone", async () => {
 await attempt("a phone in the dark", async () => {
   const page = await open({ viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true });
   await signIn(page, "admin");
-  for (const address of ["/overview", "/wallets", `/wallets/${shop.customer}`, `/transactions/${shop.purchase}`, "/integrity",
-    "/anomalies?status=any", `/anomalies/${shop.anomalies.own}`]) {
+  for (const address of ["/overview", "/wallets", `/wallets/${shop.customer}`, "/transactions", `/transactions/${shop.purchase}`, "/integrity",
+    "/anomalies?status=any", `/anomalies/${shop.anomalies.own}`, "/approvals", `/approvals/${shop.approval}`, "/audit"]) {
     await visit(page, address);
     await page.waitForSelector("main .card");
     await page.waitForFunction(() => !document.body.innerText.includes("Loading…"));
