@@ -47,6 +47,10 @@ static_assert(4 * LIMIT_BATCH_OPERATIONS_MAX * (sizeof(struct command) + sizeof(
 #define API_PASS_WAIT_NS      UINT64_C(5000000) // how long a pass waits for its own round
 #define API_ROUND_AWAITED_MAX 512               // commands; a larger round is not waited for
 #define API_CARRIED_MS        3
+#define API_GATHER_NS_MAX     60000 // for those who were just answered
+#define API_GATHER_MAX        24    // with more, one half comes while the disk has the other
+#define API_GATHERS_VAIN      8     // in a row, until it is tried seldom
+#define API_GATHERS_APART     64
 #define API_LIST_THREADS      2
 #define API_JOBS_QUEUED_MAX   4096
 #define API_LOOP_ALIGNMENT    128 // two cache lines: processors fetch them in pairs
@@ -210,6 +214,8 @@ struct api_loop {
     struct inbox done;                           // completions
     struct flight *open;                         // being filled in this pass; NULL: none yet
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
+    uint64_t sync_ns;         // what a sync takes, as of the last dozen
+    uint32_t gathers_vain;    // in a row: hardly anybody came
     struct flight *aloft;     // of them the one that was decided here and is at the disk; or NULL
     struct inbox_node *news;  // completions that came back and are to be looked at, oldest first
     struct inbox_node **news_end;

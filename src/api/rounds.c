@@ -16,6 +16,12 @@
 // fills the next one, which leaves when that one is back, before its answers are made. So while the
 // disk works for half of a loop's clients the loop works for the others.
 //
+// Of a few clients who ask again as soon as they are answered, one half would always come while
+// the other half is at the disk, and each half would have a sync of its own. So whoever has come
+// waits some microseconds for those who were just answered, half of what a sync takes at most.
+// Where this brings hardly anybody, because clients are far away or take their time, it is tried
+// seldom.
+//
 // A loop waits only when nothing older is under way: with a store that hangs, the first pass waits
 // its few milliseconds, and every later one goes on at once, so health and metrics stay quick. Nor
 // does it wait for a large round: reading the next batch meanwhile is worth more than answering at
@@ -295,8 +301,15 @@ static void flight_finish(struct api_loop *loop, struct flight *flight) {
     loop->aside = flight;
 }
 
+static void note_sync(struct api_loop *loop, const struct flight *flight) {
+    const struct round_times *times = &flight->round.times;
+    if (flight->has_writes && times->synced_ns > times->decided_ns)
+        loop->sync_ns = (loop->sync_ns * 15 + times->synced_ns - times->decided_ns) / 16;
+}
+
 static void flight_landed(struct api_loop *loop, struct flight *flight) {
     flight_unlink(loop, flight);
+    note_sync(loop, flight);
     metrics_count_round_time(&loop->metrics, clock_monotonic_ns() - flight->left_ns);
     flight_finish(loop, flight);
 }
@@ -380,6 +393,27 @@ static bool open_is_carried(const struct api_loop *loop) {
            clock_monotonic_ns() - loop->aloft->left_ns < span_ns;
 }
 
+// Lets those come along who were just answered.
+static void gather(struct api_loop *loop) {
+    struct http_server *server = loop->api->server;
+    bool waits = loop->open != NULL && loop->open->has_writes && loop->flights_first == NULL;
+    if (!waits || loop->api->engine->port->decide_now == NULL)
+        return;
+    size_t away = http_away(server, loop->index);
+    if (away == 0 || away + loop->open->round.command_count > API_GATHER_MAX)
+        return;
+    bool is_vain = loop->gathers_vain >= API_GATHERS_VAIN;
+    if (is_vain && loop->gathers_vain++ % API_GATHERS_APART != 0)
+        return;
+    uint64_t span_ns =
+        loop->sync_ns / 2 < API_GATHER_NS_MAX ? loop->sync_ns / 2 : API_GATHER_NS_MAX;
+    http_gather(server, loop->index, span_ns, span_ns * 2 / 5);
+    if (http_away(server, loop->index) <= away * 3 / 4)
+        loop->gathers_vain = 0;
+    else if (!is_vain)
+        loop->gathers_vain++;
+}
+
 bool rounds_pass_end(void *context, unsigned index) {
     struct api *api = context;
     struct api_loop *loop = &api->loops[index];
@@ -388,6 +422,7 @@ bool rounds_pass_end(void *context, unsigned index) {
         http_end_next_pass(api->server, index); // which looks again
         return true;
     }
+    gather(loop);
     // Notes wait for a round that is synced anyway; see notes.h.
     let_notes_ride(loop);
     struct flight *flight = loop->open;

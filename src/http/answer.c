@@ -81,8 +81,10 @@ static void answer_queue(struct http_request *request, int code, const char *con
     struct MHD_Connection *handle = request->handle;
     bool suspended = request->suspended;
     request->suspended = false;
-    if (connection->state != CONNECTION_CLOSING)
+    if (connection->state != CONNECTION_CLOSING) {
         connection_enter(connection, CONNECTION_SENDING);
+        connection_is_away(connection);
+    }
     // From here on the library may end the request, which releases the object.
     if (loop->queue(handle, (unsigned)code, response) != MHD_YES)
         connection_shut(connection);

@@ -46,6 +46,26 @@ void connection_enter(struct connection *connection, enum connection_state state
     connection_list_add(&loop->lists[state], connection);
 }
 
+void connection_is_back(struct connection *connection) {
+    struct http_loop *loop = connection->loop;
+    if (connection->answered_pass != 0 && connection->answered_pass == loop->away_pass) {
+        CHECK(loop->away > 0);
+        loop->away--;
+    }
+    connection->answered_pass = 0;
+}
+
+void connection_is_away(struct connection *connection) {
+    struct http_loop *loop = connection->loop;
+    connection_is_back(connection);
+    if (loop->away_pass != loop->pass) {
+        loop->away_pass = loop->pass;
+        loop->away = 0;
+    }
+    loop->away++;
+    connection->answered_pass = loop->pass;
+}
+
 void connection_shut(struct connection *connection) {
     if (connection->state == CONNECTION_CLOSING)
         return;
@@ -135,6 +155,7 @@ static void connection_ended(struct connection *connection) {
     // When two errors meet in one head the library forgets to say that its request has ended.
     void *request = connection->request;
     request_complete(loop, NULL, &request, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    connection_is_back(connection); // or never, which is the same
     int unread = 0;
     if (connection->state == CONNECTION_CLOSING)
         atomic_fetch_sub(&loop->server->connections_closing, 1);

@@ -50,6 +50,7 @@ struct connection {
     struct http_request *request; // NULL, or the one being received, waiting or answered
     uint64_t since_ns; // when it came into its state; RECEIVING: when its first byte was noticed
     uint64_t accepted_pass;
+    uint64_t answered_pass; // when its last answer was queued; 0: it has asked again since
     // That complete requests were made of; of TLS, that had come when the last one was complete, so
     // a request begins with the first byte after that.
     uint64_t consumed_bytes;
@@ -185,6 +186,8 @@ struct http_loop {
     size_t suspended;
     struct http_request *delayed_first, *delayed_last; // whose answers are held back
     size_t left_waiting;     // handed over in this pass and not answered yet
+    uint64_t away_pass;      // the last one in which answers were queued
+    size_t away;             // who was answered in it and has not asked again
     bool pass_end_wanted;    // though nothing is handed over in the next pass
     uint64_t polled_ns;      // when listener and wake descriptor were looked at
     bool run_again;          // answers are queued: another pass at once
@@ -242,6 +245,9 @@ void crowd_leave(struct http_server *server, const uint8_t address[16]);
 
 // connection.c: lists, what the library tells about connections, and closing the right one.
 void connection_enter(struct connection *connection, enum connection_state state);
+// Its answer is queued; it has asked again, or has ended. See http_away.
+void connection_is_away(struct connection *connection);
+void connection_is_back(struct connection *connection);
 void connection_shut(struct connection *connection);
 // Gives the library a socket that was accepted; it is closed if that fails.
 void connection_read_address(const struct sockaddr_storage *address, uint8_t ret_address[16]);

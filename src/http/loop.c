@@ -14,6 +14,7 @@
 // so one of them sees the other.
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -117,6 +118,27 @@ void http_end_next_pass(struct http_server *server, unsigned index) {
     CHECK(index < server->loop_count);
     CHECK(pthread_equal(pthread_self(), server->loops[index].self));
     server->loops[index].pass_end_wanted = true;
+}
+
+size_t http_away(const struct http_server *server, unsigned index) {
+    CHECK(index < server->loop_count);
+    return server->loops[index].away;
+}
+
+void http_gather(struct http_server *server, unsigned index, uint64_t span_ns, uint64_t gap_ns) {
+    CHECK(index < server->loop_count);
+    struct http_loop *loop = &server->loops[index];
+    CHECK(pthread_equal(pthread_self(), loop->self));
+    uint64_t now_ns = clock_monotonic_ns(), until_ns = now_ns + span_ns, last_ns = now_ns;
+    while (loop->away > 0 && now_ns < until_ns && now_ns - last_ns < gap_ns) {
+        size_t before = loop->left_waiting;
+        CHECK(MHD_run(loop->daemon) == MHD_YES);
+        now_ns = clock_monotonic_ns();
+        if (loop->left_waiting != before)
+            last_ns = now_ns;
+        else
+            (void)sched_yield(); // they may want this very processor
+    }
 }
 
 static bool loop_listens(const struct http_loop *loop) {

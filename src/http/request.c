@@ -192,6 +192,7 @@ static enum MHD_Result request_hand_over(struct http_request *request) {
     request->phase = REQUEST_WAITING;
     request->waiting_since_ns = loop->now_ns;
     connection_enter(request->connection, CONNECTION_WAITING);
+    connection_is_back(request->connection);
     loop->progressed = true;
     loop->unanswered++;
     atomic_fetch_add_explicit(&loop->server->handed, 1, memory_order_relaxed);

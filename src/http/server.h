@@ -153,6 +153,13 @@ void http_wake(struct http_server *server, unsigned loop);
 // The next pass has an end, whatever it brings; it comes within milliseconds while requests wait.
 // Thread: the loop's.
 void http_end_next_pass(struct http_server *server, unsigned loop);
+// How many of those who were answered last, all in one pass, have not asked again. Thread: the
+// loop's.
+size_t http_away(const struct http_server *server, unsigned loop);
+// Reads on at a pass's end, turning, and hands over what comes, until none of them is away, nobody
+// has come for `gap_ns`, or `span_ns` are over: microseconds, for nothing else is done meanwhile.
+// Thread: the loop's, inside pass_end.
+void http_gather(struct http_server *server, unsigned loop, uint64_t span_ns, uint64_t gap_ns);
 // Around something in pass_end or woken that may take long, like a disk: when it does, another
 // thread turns the loop meanwhile. Returns what http_block_end wants to hear, or 0: not now (the
 // server stops), do it elsewhere. Thread: the loop's, and between the two nothing of the loop may

@@ -55,6 +55,7 @@ void fake_engine_publish(struct fake_engine *fake) {
                 break;
             }
         }
+    round->times.synced_ns = round->times.decided_ns + fake->sync_ns;
     round->published(round);
 }
 

@@ -18,6 +18,7 @@ struct fake_engine {
     struct round *waiting[FAKE_ROUNDS_MAX];
     uint32_t waiting_count;
     bool publishes_at_once; // inside submit
+    uint64_t sync_ns;       // what its syncs take
     bool decides_now; // for whoever brings a round; it is published when the test says so
     fake_decide *decide;    // NULL: every command is refused as busy
     void *context;

@@ -9,6 +9,9 @@
 #include "base/memory.h"
 
 static atomic_uint wakes;
+static size_t away;
+static size_t (*gathered)(void *context);
+static void *gathered_context;
 
 struct http_request *fake_request(const char *method, const char *path) {
     struct http_request *request = memory_take_zeroed(sizeof(*request));
@@ -204,6 +207,28 @@ void http_stream_end(struct http_request *request, struct slice piece) {
 
 void http_end_next_pass(struct http_server *server, unsigned loop) {
     CHECK(server == fake_server() && loop == 0);
+}
+
+void fake_away(size_t count) {
+    away = count;
+}
+
+void fake_gather(size_t (*come)(void *context), void *context) {
+    gathered = come;
+    gathered_context = context;
+}
+
+size_t http_away(const struct http_server *server, unsigned loop) {
+    CHECK(server == fake_server() && loop == 0);
+    return away;
+}
+
+void http_gather(struct http_server *server, unsigned loop, uint64_t span_ns, uint64_t gap_ns) {
+    CHECK(server == fake_server() && loop == 0);
+    CHECK(gap_ns <= span_ns && span_ns <= 1000000);
+    size_t back = gathered(gathered_context);
+    CHECK(back <= away);
+    away -= back;
 }
 
 uint64_t http_block_begin(struct http_server *server, unsigned loop) {

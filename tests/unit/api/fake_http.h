@@ -47,6 +47,10 @@ const char *fake_answer(const struct http_request *request);
 const char *fake_answer_header(const struct http_request *request, const char *name); // NULL: none
 bool fake_answer_has(const struct http_request *request, const char *text);
 
+// So many who were answered last have not asked again. Called when the loop lets them come along,
+// `come` says how many have.
+void fake_away(size_t count);
+void fake_gather(size_t (*come)(void *context), void *context);
 // How often the loop was woken. Any thread.
 uint32_t fake_wakes(void);
 struct http_server *fake_server(void);

@@ -41,6 +41,7 @@ static int open_with(void **state, uint32_t round_carried_ms) {
     house->api = api_open(&options);
     house->handler = api_handler(house->api);
     api_attach(house->api, fake_server());
+    fake_away(0);
     *state = house;
     return 0;
 }

@@ -139,6 +139,102 @@ static void an_empty_pass_submits_nothing(void **state) {
     assert_int_equal(house->engine->waiting_count, 0);
 }
 
+// Who may come along when a pass gathers.
+struct coming {
+    struct house *house;
+    struct http_request *request; // NULL: nobody
+    uint32_t asked;
+};
+
+static size_t come(void *context) {
+    struct coming *coming = context;
+    coming->asked++;
+    if (coming->request == NULL)
+        return 0;
+    house_give(coming->house, coming->request);
+    coming->request = NULL;
+    return 1;
+}
+
+static void ask_in_turn(struct house *house, struct http_request *request) {
+    house_ask(house, request);
+    if (house->engine->waiting_count != 0)
+        fake_engine_publish(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_not_equal(request->code, 0);
+    fake_free(request);
+}
+
+// As books whose rounds are decided by whoever brings them, with a sync that is worth waiting for.
+static void open_for_gathering(struct house *house, struct coming *coming) {
+    *coming = (struct coming){.house = house};
+    house->engine->decides_now = true;
+    house->engine->sync_ns = 1000000;
+    fake_gather(come, coming);
+    ask_in_turn(house, transfer(house, 1)); // tells how long syncs take
+    assert_int_equal(coming->asked, 0); // nobody is away
+}
+
+static void who_was_just_answered_comes_along(void **state) {
+    struct house *house = *state;
+    struct coming coming;
+    open_for_gathering(house, &coming);
+    struct http_request *first = transfer(house, 1), *second = transfer(house, 2);
+    coming.request = second;
+    fake_away(3);
+    house_ask(house, first);
+    assert_int_equal(coming.asked, 1);
+    assert_int_equal(house->engine->waiting_count, 1);
+    assert_int_equal(house->engine->waiting[0]->command_count, 2);
+    fake_engine_publish(house->engine);
+    house->handler.woken(house->handler.context, 0);
+    assert_int_equal(first->code, 201);
+    assert_int_equal(second->code, 201);
+    fake_free(first);
+    fake_free(second);
+    // A crowd comes while the disk has its other half, and reads have no sync to share.
+    fake_away(24);
+    ask_in_turn(house, transfer(house, 1));
+    fake_away(3);
+    char path[128];
+    snprintf(path, sizeof(path), "/v1/wallets/%s", house->wallet_text);
+    house->engine->decide = NULL; // whatever it is answered
+    ask_in_turn(house, house_request(house, "GET", path));
+    assert_int_equal(coming.asked, 1);
+}
+
+static void who_never_comes_is_waited_for_seldom(void **state) {
+    struct house *house = *state;
+    struct coming coming;
+    open_for_gathering(house, &coming);
+    fake_away(1);
+    for (uint32_t i = 0; i < 640; i++)
+        ask_in_turn(house, transfer(house, 1));
+    assert_in_range(coming.asked, 9, 20);
+    // But when somebody comes at last he is waited for again.
+    struct http_request *other = coming.request = transfer(house, 2);
+    uint32_t asked = coming.asked;
+    while (coming.request != NULL)
+        ask_in_turn(house, transfer(house, 1));
+    assert_int_equal(other->code, 201);
+    fake_free(other);
+    assert_int_equal(coming.asked, asked + 1);
+    fake_away(1);
+    for (uint32_t i = 0; i < 4; i++)
+        ask_in_turn(house, transfer(house, 1));
+    assert_int_equal(coming.asked, asked + 5);
+}
+
+static void nobody_is_waited_for_where_syncs_are_elsewhere(void **state) {
+    struct house *house = *state;
+    struct coming coming;
+    open_for_gathering(house, &coming);
+    fake_engine_move_away(house->engine);
+    fake_away(1);
+    ask_in_turn(house, transfer(house, 1));
+    assert_int_equal(coming.asked, 0);
+}
+
 // Even of a round that is back at once nothing is answered in its pass.
 static void nobody_waits_for_books_that_are_elsewhere(void **state) {
     struct house *house = *state;
@@ -294,6 +390,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nothing_waits_long_behind_a_slow_disk,
                                         house_open_impatient, house_close),
         HOUSE_TEST(an_empty_pass_submits_nothing),
+        HOUSE_TEST(who_was_just_answered_comes_along),
+        HOUSE_TEST(who_never_comes_is_waited_for_seldom),
+        HOUSE_TEST(nobody_is_waited_for_where_syncs_are_elsewhere),
         HOUSE_TEST(nobody_waits_for_books_that_are_elsewhere),
         HOUSE_TEST(only_the_first_pass_waits_for_a_hanging_store),
         HOUSE_TEST(a_deadline_answers_busy_and_cancels_nothing),
