@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // From outcomes to answers. Bodies are wire/'s; here are the code and the headers around them.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "api/notes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/spending.h"

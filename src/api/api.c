@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Puts the floor together: loops, readers, the permissions of the operations table, and what http/
 // calls.
-#include "api/parts.h"
-
+#include "api/call.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/notes.h"
+#include "api/positions.h"
+#include "api/pulse.h"
+#include "api/queueing.h"
+#include "api/recount.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "api/pulse.h"
-#include "api/recount.h"
 #include "wire/openapi.h"
 
 // Asks the engine for a key, for access/.

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // POST /v1/batches: many operations in one request, in order, each seeing those before it.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/loop.h"
+#include "api/queueing.h"
+#include "api/requests.h"
 #include "base/ahead.h"
 #include "base/log.h"
 

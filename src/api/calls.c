@@ -2,8 +2,8 @@
 // The pools of calls. Payments and batches have pools of their own, because a batch's arena is five
 // hundred times larger and few are under way at once. The last one given back is taken first: its
 // memory is still in the cache.
-#include "api/parts.h"
-
+#include "api/call.h"
+#include "api/loop.h"
 #include "base/ahead.h"
 #include "base/memory.h"
 

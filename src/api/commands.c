@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 // One request, one command: every payment, every change, and the reads of what is now.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/loop.h"
+#include "api/queueing.h"
+#include "api/requests.h"
 
 static void submit(struct asking *asking, struct call *call) {
     if (reads_beside(asking, call))

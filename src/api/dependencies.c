@@ -2,8 +2,8 @@
 // GET /readyz: the truth about each thing that this server stands on, without asking any of them:
 // each has somebody who looks at it all the time. Not ready means that a load balancer should look
 // elsewhere: the server stops, the store hangs, or writes must go through a queue that is away.
-#include "api/parts.h"
-
+#include "api/dependencies.h"
+#include "api/loop.h"
 #include "api/pulse.h"
 #include "base/metric.h"
 

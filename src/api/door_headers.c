@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a request says in its headers, taken in one walk: a dozen look-ups by name would cost more
 // than the ledger.
-#include "api/parts.h"
-
+#include "api/door.h"
+#include "api/loop.h"
 #include "base/limits.h"
 
 static bool name_is(struct slice name, const char *lower, size_t size) {

@@ -2,7 +2,9 @@
 // Who stands between here and the client. Proxies that are trusted say for whom they ask, and
 // browsers ask whether a page of another origin may do what it wants to (CORS): by default none
 // may, because a wallet's API is called by servers. No answer ever allows all origins or cookies.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/loop.h"
 
 void edge_find_client(struct asking *asking) {
     const struct api_options *options = &asking->loop->api->options;

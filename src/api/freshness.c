@@ -5,10 +5,13 @@
 //
 // A position is `epoch-place`; of books on several servers `shard:slots:epoch-place` for each that
 // was written on, with a point between them; all in hexadecimal.
-#include "api/parts.h"
-#include "base/hex.h"
-
 #include <stdio.h>
+
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "api/positions.h"
+#include "base/hex.h"
 
 #define AGE_S_MAX UINT64_C(86400)
 #define NOT_SAID  UINT64_MAX

@@ -9,11 +9,15 @@
 //
 // It answers 200 whether the books are right or not: that they are wrong is a finding, and whoever
 // asked must be able to read it.
-#include "api/parts.h"
+#include "api/requests.h"
 
 #include <stdio.h>
 
+#include "api/answers.h"
+#include "api/door.h"
 #include "api/in_flight.h"
+#include "api/job.h"
+#include "api/loop.h"
 #include "api/recount.h"
 #include "base/clock.h"
 #include "base/memory.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A new key's secret is made here, at the door, and only its hash goes on into the command: neither
 // the journal nor a replayed answer can show it a second time.
-#include "api/parts.h"
+#include "api/call.h"
+#include "api/loop.h"
 
 void keys_make_secret(struct call *call, const struct role_table *roles) {
     CHECK(call->command.type == COMMAND_KEY_CREATE || call->command.type == COMMAND_KEY_ROTATE);

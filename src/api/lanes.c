@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Books on several servers: calls that need other servers leave in other rounds, since a round is
 // answered as a whole. So whoever needs a server that is slow or hangs waits alone.
-#include "api/parts.h"
+#include "api/call.h"
+#include "api/flight.h"
+#include "api/loop.h"
 
 static struct flight *flight_of(struct api_loop *loop, struct flight *first, uint64_t lane) {
     struct flight *flight = first;

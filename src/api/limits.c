@@ -15,10 +15,12 @@
 // second; beyond that the answer is held back, and nothing more is read of that connection until it
 // has been sent. What a flood costs is then a matter of how many connections it has, not of how
 // fast it asks.
-#include "api/parts.h"
-
 #include <assert.h>
 #include <stdio.h>
+
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/loop.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define PATIENCE_REFUSALS 100 // a second, answered at once

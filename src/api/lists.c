@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Lists, history and balances of the past: read beside the writer, from what is published, by the
 // reader threads.
-#include "api/parts.h"
+#include "api/requests.h"
 
 #include <stdio.h>
 
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
 #include "base/clock.h"
 
 #define DAY_MS UINT64_C(86400000)

@@ -6,8 +6,8 @@
 // payment that went well, and so the whole batch that it is part of, is rendered from its records
 // once they are there (answers.c, batches.c): both ways give the same bytes, and builds with slow
 // checks compare them.
-#include "api/parts.h"
-
+#include "api/call.h"
+#include "api/loop.h"
 #include "base/ahead.h"
 
 #define KEPT_BYTES_MAX API_BATCH_BLOCK_BYTES

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // GET /v1/me: who asks and what it may do, so that a client (the operator's page is one) can
 // offer only what will be allowed. Answered at the door, without the engine.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "api/requests.h"
 
 static void add_permissions(struct buffer *body, const struct role_table *roles, uint8_t role) {
     const char *separator = "";

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Counts what happens and prints it for Prometheus. Names end in their unit; what only grows ends
 // in _total.
-#include "api/parts.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/dependencies.h"
+#include "api/loop.h"
 #include "api/pulse.h"
 #include "api/recount.h"
-
 #include "base/clock.h"
 #include "base/metric.h"
 

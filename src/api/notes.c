@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The loop's notes for the audit.
+#include "api/flight.h"
+#include "api/loop.h"
+#include "api/metrics.h"
 #include "api/notes.h"
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -10,7 +10,9 @@
 //
 // Thread: the loop's, for all functions.
 #pragma once
-#include "api/parts.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/job.h"
 #include "ledger/note.h"
 
 #define NOTES_REPEATS       1024                    // kinds of refusals in a window, per loop
@@ -40,3 +42,25 @@ struct notes {
     uint64_t lost; // since the last note that said so
     uint64_t swept_ns;
 };
+
+struct notes *notes_open(void);
+void notes_close(struct notes *notes);
+// Something that was done at the door, without a record.
+void notes_done(struct asking *asking);
+// A refusal at the door.
+void notes_door(struct asking *asking, enum status status);
+// What became of a call or job; also when its request is gone.
+void notes_call(struct api_loop *loop, const struct call *call);
+// An operation of a batch that is refused at the door, while others go on.
+void notes_operation(struct api_loop *loop, const struct operation *batch,
+                     const struct command *command);
+void notes_call_busy(struct api_loop *loop, const struct call *call); // its deadline was over
+void notes_job(struct api_loop *loop, const struct job *job, enum status status);
+// Adds all notes to the open flight, opening one if need be.
+void notes_ride(struct api_loop *loop);
+void notes_arrived(struct api_loop *loop, const struct call *call);
+bool notes_are_early(const struct api_loop *loop); // so many that they go by themselves
+bool notes_are_there(const struct api_loop *loop);
+// Ends windows that are over, and opens a flight for notes that have waited long enough; `all`:
+// for all that there are. Whether a flight is open now.
+bool notes_tick(struct api_loop *loop, bool all);

@@ -3,9 +3,10 @@
 // nothing: what they show they fetch through the API with the key of whoever signs in. The policy
 // allows scripts and styles from here alone and none inside the page, so a text of a customer that
 // found its way into it as HTML could not run.
+#include "api/answers.h"
+#include "api/door.h"
 #include "api/pages.h"
-
-#include "api/parts.h"
+#include "api/requests.h"
 
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "                    \

@@ -2,7 +2,9 @@
 // Where the books stood after each key's last write through this node, so that a key sees its own
 // writes whichever server answers. Bounded: what a newcomer displaces is kept as the position of
 // everybody who is not in the table, so forgetting makes reads stricter and never staler.
-#include "api/parts.h"
+#include "api/positions.h"
+
+#include <pthread.h>
 
 #include "base/memory.h"
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What needs no key: is it alive, is it ready, how is it doing, what can it do. None of it touches
 // the engine's thread, so all of it answers while the store hangs.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/dependencies.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "api/requests.h"
 
 static void send_json(struct asking *asking, int http, struct slice body) {
     answers_send(asking->loop, asking->request, asking->operation, asking->started_ns, http,

@@ -2,7 +2,8 @@
 // What stands behind the question mark, decoded by the operation's row of the table. An operation
 // that takes no parameters refuses them all: a filter or a time that is silently ignored would
 // answer another question than the one that was asked.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/door.h"
 
 #define PARAMETERS_MAX 32
 

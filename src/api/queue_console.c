@@ -3,8 +3,11 @@
 // letters, and what is decided about them. Brokers are asked, so all of it is done by a reader
 // thread. Every decision is in the audit twice: as what was asked at the door, and, of places that
 // were moved, as a record of each slot that has the reason as its request's id.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/requests.h"
 #include "queue/console.h"
 
 #define WHY_BYTES 512

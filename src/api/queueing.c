@@ -12,10 +12,16 @@
 // still sent 504 (unconfirmed): it may be on its way, but would be lost with this process. What was
 // answered 202 is never lost. Only the books tell an outcome, so it does not matter which node's
 // worker it was.
-#include "api/parts.h"
+#include "api/queueing.h"
 
 #include <stdio.h>
 
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/completion.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/loop.h"
 #include "base/clock.h"
 #include "base/thread.h"
 #include "wire/queued.h"

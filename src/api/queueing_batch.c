@@ -12,10 +12,16 @@
 //
 // Parked it asks only about the last operation of each home; once they are known, about all at
 // once, so that one round has everything that the answer needs.
-#include "api/parts.h"
+#include "api/queueing.h"
 
 #include <stdatomic.h>
 
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/loop.h"
+#include "api/notes.h"
 #include "base/clock.h"
 #include "wire/queued.h"
 

@@ -2,8 +2,15 @@
 // Threads for what may wait for the disk: lists, the past, checks. A job is made by a loop, done by
 // a reader, and answered by the loop again; while a reader has it, the loop touches only its links
 // and its request.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/completion.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/notes.h"
+#include "api/requests.h"
+#include "api/slow.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"

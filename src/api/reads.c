@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Reads of one thing that need not be as it is now: beside the writer, by the reader threads. Where
 // an engine reads only in rounds, they travel there, and what comes back is fresher than asked for.
-#include "api/parts.h"
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/requests.h"
 
 bool reads_beside(struct asking *asking, struct call *call) {
     struct api *api = asking->loop->api;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The background recount and its alarm.
 #include "api/recount.h"
-#include "api/in_flight.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/in_flight.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"

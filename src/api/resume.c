@@ -2,9 +2,12 @@
 // POST /check-integrity/resume: somebody decides that payments go on although the books differ. The
 // decision is a record of whoever made it, behind the alarms that it is about, and so it holds on
 // every node and after a restart.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
 #include "api/recount.h"
+#include "api/requests.h"
 #include "base/log.h"
 #include "engine/wait.h"
 

@@ -27,8 +27,18 @@
 // does it wait for a large round: reading the next batch meanwhile is worth more than answering at
 // once. And never for an engine that decides elsewhere, in a database: while that has the round
 // of half of the clients, the others are read.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/call.h"
+#include "api/completion.h"
+#include "api/door.h"
+#include "api/flight.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/notes.h"
+#include "api/positions.h"
+#include "api/queueing.h"
+#include "api/requests.h"
+#include "api/slow.h"
 #include "base/ahead.h"
 #include "base/clock.h"
 #include "base/memory.h"

@@ -7,11 +7,16 @@
 // 401 comes before 404, so that nobody without a key learns which paths there are; public paths
 // are asked for first. 429 comes as soon as it is known who asks: it is the cheapest refusal, and
 // it counts every request, also those that go wrong. Strangers get 429 in place of 401.
-#include "api/parts.h"
+#include "api/door.h"
 
+#include <stdio.h>
+
+#include "api/answers.h"
+#include "api/loop.h"
+#include "api/queueing.h"
+#include "api/requests.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include <stdio.h>
 
 #define BODY_SMALL_BYTES_MAX ((size_t)LIMIT_BODY_BYTES_MAX)
 

@@ -7,10 +7,14 @@
 //
 // On PostgreSQL, behind `parse`, where somebody else had locked a row: `aside`, until it left for
 // the last time.
-#include "api/parts.h"
+#include "api/slow.h"
 
 #include <stdio.h>
 
+#include "api/call.h"
+#include "api/flight.h"
+#include "api/job.h"
+#include "api/loop.h"
 #include "base/clock.h"
 #include "base/log.h"
 

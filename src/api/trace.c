@@ -2,8 +2,7 @@
 // W3C Trace Context: where a request belongs in somebody's distributed trace. What is well-formed
 // goes into the records that the request makes, and from there to Kafka; what is not is passed over
 // as if it had not come, as the standard asks. Florin adds no span of its own.
-#include "api/parts.h"
-
+#include "api/door.h"
 #include "base/hex.h"
 #include "base/limits.h"
 

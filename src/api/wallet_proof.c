@@ -7,11 +7,15 @@
 // between: each version from 1 on must have exactly one. What is held must be what open holds,
 // pending withdrawals and payments that wait for review have left. Payments go on meanwhile: the
 // wallet is as it was at one version, and postings that came after it are passed over.
-#include "api/parts.h"
+#include "api/requests.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
 #include "api/recount.h"
 #include "base/clock.h"
 #include "engine/wait.h"

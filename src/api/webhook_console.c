@@ -2,8 +2,12 @@
 // Endpoints of webhooks over HTTP: how they are doing, and what is decided about them. Where they
 // are is the configuration's alone. A decision is in the audit twice: as what was asked at the
 // door, and as the record of a place that was moved, with the reason as its request's id.
-#include "api/parts.h"
-
+#include "api/answers.h"
+#include "api/door.h"
+#include "api/job.h"
+#include "api/loop.h"
+#include "api/notes.h"
+#include "api/requests.h"
 #include "base/clock.h"
 #include "events/webhooks.h"
 

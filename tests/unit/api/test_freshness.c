@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
-#include "api/parts.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "api/positions.h"
 
 static struct freshness read_headers(struct positions *positions, const char *cache_control,
                                      const char *position) {

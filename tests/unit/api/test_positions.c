@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "api/parts.h"
+#include "api/positions.h"
 
 static struct id key_of(uint64_t number) {
     struct id id = {.bytes = {1}};

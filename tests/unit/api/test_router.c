@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The door: its ladder is exact, public paths need no key, and nobody without one learns anything.
-#include "house.h"
-
 #include <stdio.h>
 
-#include "api/parts.h"
+#include "api/door.h"
+#include "api/loop.h"
+#include "house.h"
 
 static void expect(struct house *house, struct http_request *request, int code, const char *word) {
     house_give(house, request);
