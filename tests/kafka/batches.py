@@ -562,12 +562,18 @@ def refused_by_the_broker(report, world, cluster):
     said = "larger than the topic of the queue takes, which is 850 bytes"
     cluster.change_topic(shop.topic, max_message_bytes=850, **safe)
     with shop.client() as client:
+        early = 0
+
         def is_told():
-            """Until the node has heard of it, the broker refuses: that may pass."""
+            """Until the node has heard of it, the broker refuses: that may pass. Until the broker
+            has, it takes it."""
+            nonlocal early
             alone = shop.queue(client, "/v1/transfers", {
                 "from": ann, "to": bob, "amount": 1, "reference": "x" * 250}, key="k" * 250)
-            report.check("alone", alone.code in ("busy", "request_too_large"), alone)
-            return alone.status == 413 and said in alone["detail"]
+            taken = alone.status in (201, 202)
+            early = 1 if taken else early
+            report.check("alone", taken or alone.code in ("busy", "request_too_large"), alone)
+            return not taken and alone.status == 413 and said in alone["detail"]
         shop.wait_for(is_told, what="the topic to be looked at")
         mixed = send(client, [transfer(ann, bob, 2, idempotency_key="small"),
                               transfer(carl, bob, 4, **long)])
@@ -590,5 +596,5 @@ def refused_by_the_broker(report, world, cluster):
         shop.wait_for(is_taken, what="the topic to be looked at again")
         report.equal("sent again", [shop.outcome(one["id"])["status"]
                                     for one in again["results"]], ["done"] * 2)
-    report.equal("each once", shop.balance(bob), 6)
+    report.equal("each once", shop.balance(bob), 6 + early)
     shop.server.stop()
