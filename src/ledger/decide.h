@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "ledger/alarm.h"
 #include "ledger/command.h"
-#include "ledger/habits.h"
 #include "ledger/record.h"
 
 struct approval_rules;  // parked.h
@@ -51,8 +50,8 @@ struct docket {
     uint32_t rules_version;               // of the set in force; of COMMAND_RULES
     bool rules_failed;                    // they could not be loaded, and that closes the door
     uint32_t review_expires_s;            // how long a held payment waits; 0: the standard
-    struct habits_parts habits;           // of `wallet`
-    struct habits_parts counterparty_habits; // only merchants have what is counted there
+    struct habits *habits;                // of `wallet`; NULL: nothing was seen yet
+    struct habits *counterparty_habits;   // likewise; only merchants have what is counted there
     struct verdict *verdict;              // the engine's; zeroed by it, filled in by decide
     struct buffer *words;                 // the engine's: the sentence behind a verdict
     int64_t parked_held;                  // what is held for `parked`

@@ -24,11 +24,6 @@ static const struct shape {
 static_assert(HABIT_BUCKETS == 5 + 6 + 7, "every bucket belongs to a window");
 static_assert(DAY_MS == UINT64_C(144) * HABIT_OPEN_MS, "ten minutes never lie in two days");
 
-struct habits_parts habits_or_none(struct habits_parts habits) {
-    static const struct habits none;
-    return habits.often != NULL ? habits : habits_parts((struct habits *)&none);
-}
-
 static int64_t add_up(int64_t sum, int64_t amount) {
     CHECK(sum >= 0 && amount >= 0);
     return sum > LIMIT_AMOUNT_MAX - amount ? LIMIT_AMOUNT_MAX : sum + amount;
@@ -38,25 +33,25 @@ static uint16_t count_up(uint32_t count, uint32_t more) {
     return (uint16_t)(count + more > UINT16_MAX ? UINT16_MAX : count + more);
 }
 
-struct habit_sum habits_window(struct habits_parts habits, enum habit_window window,
+struct habit_sum habits_window(const struct habits *habits, enum habit_window window,
                                uint64_t now_ms) {
     const struct shape *shape = &shapes[window];
     struct habit_sum sum = {0, 0};
     CHECK((unsigned)window < WINDOW_COUNT);
     uint32_t now = habits_step_of(now_ms) / shape->open_steps;
-    uint32_t newest = habits_step_of(habits.often->last_ms) / shape->open_steps;
+    uint32_t newest = habits_step_of(habits->last_ms) / shape->open_steps;
     for (uint32_t back = 0; back < shape->length; back++) {
         uint32_t step = newest - back, count = 0;
         if (back > newest || now - step >= shape->length)
             break;
         if (shape->count == shape->length || back != 0) {
             uint32_t bucket = shape->first + step % shape->count;
-            count = habits.rest->counts[bucket];
-            sum.sum = add_up(sum.sum, habits.rest->sums[bucket]);
+            count = habits->counts[bucket];
+            sum.sum = add_up(sum.sum, habits->sums[bucket]);
         }
         if (back == 0) {
-            count = count_up(count, (uint32_t)habits.often->open_count);
-            sum.sum = add_up(sum.sum, habits.often->open_sum);
+            count = count_up(count, (uint32_t)habits->open_count);
+            sum.sum = add_up(sum.sum, habits->open_sum);
         }
         sum.count += count;
     }
@@ -67,10 +62,10 @@ struct habit_sum habits_window(struct habits_parts habits, enum habit_window win
 // anew. Returns how many payments its buckets have then. Inlined with a shape that is known, so
 // that nothing is divided.
 static inline __attribute__((always_inline)) uint16_t
-window_roll(struct habits_parts habits, enum habit_window window, uint32_t from, uint32_t to) {
+window_roll(struct habits *habits, enum habit_window window, uint32_t from, uint32_t to) {
     const struct shape *shape = &shapes[window];
-    uint16_t *counts = habits.rest->counts + shape->first;
-    int64_t *sums = habits.rest->sums + shape->first;
+    uint16_t *counts = habits->counts + shape->first;
+    int64_t *sums = habits->sums + shape->first;
     uint32_t now = to / shape->open_steps, newest = from / shape->open_steps;
     bool of_hour = shape->count != shape->length;
     uint32_t bucket = newest % shape->count, closed = 0;
@@ -81,8 +76,8 @@ window_roll(struct habits_parts habits, enum habit_window window, uint32_t from,
         return 0;
     }
     // What was there has left the hour.
-    counts[bucket] = count_up(of_hour ? 0 : counts[bucket], (uint32_t)habits.often->open_count);
-    sums[bucket] = add_up(of_hour ? 0 : sums[bucket], habits.often->open_sum);
+    counts[bucket] = count_up(of_hour ? 0 : counts[bucket], (uint32_t)habits->open_count);
+    sums[bucket] = add_up(of_hour ? 0 : sums[bucket], habits->open_sum);
     for (; empty > 0; empty--) {
         bucket = bucket + 1 == shape->count ? 0 : bucket + 1;
         counts[bucket] = 0;
@@ -93,23 +88,23 @@ window_roll(struct habits_parts habits, enum habit_window window, uint32_t from,
     return count_up(closed, 0);
 }
 
-static __attribute__((noinline)) void roll(struct habits_parts habits, uint32_t to) {
-    uint32_t from = habits_step_of(habits.often->last_ms);
+static __attribute__((noinline)) void roll(struct habits *habits, uint32_t to) {
+    uint32_t from = habits_step_of(habits->last_ms);
     CHECK(to > from);
-    habits.often->closed_hour = window_roll(habits, WINDOW_HOUR, from, to);
-    habits.often->closed_day = window_roll(habits, WINDOW_DAY, from, to);
-    habits.often->closed_week = window_roll(habits, WINDOW_WEEK, from, to);
-    habits.often->open_count = 0;
-    habits.often->open_sum = 0;
+    habits->closed_hour = window_roll(habits, WINDOW_HOUR, from, to);
+    habits->closed_day = window_roll(habits, WINDOW_DAY, from, to);
+    habits->closed_week = window_roll(habits, WINDOW_WEEK, from, to);
+    habits->open_count = 0;
+    habits->open_sum = 0;
 }
 
 // Its owner pays or puts money in. The clock of another node may be behind: nothing goes back.
-static inline void come_to(struct habits_parts habits, uint64_t now_ms) {
+static inline void come_to(struct habits *habits, uint64_t now_ms) {
     CHECK(now_ms < UINT64_C(1) << 48);
-    if (habits_roll_at(habits.often, habits_begin_ms(now_ms)))
+    if (habits_roll_at(habits, habits_begin_ms(now_ms)))
         roll(habits, habits_step_of(now_ms));
-    if (now_ms > habits.often->last_ms)
-        habits.often->last_ms = now_ms;
+    if (now_ms > habits->last_ms)
+        habits->last_ms = now_ms;
 }
 
 // An eighth a day is gone, day by day.
@@ -123,7 +118,7 @@ static uint32_t day_of(uint64_t now_ms) {
     return now_ms / DAY_MS > DAY_MAX ? DAY_MAX : (uint32_t)(now_ms / DAY_MS);
 }
 
-void habits_share(const struct habits_rest *habits, uint64_t now_ms, int64_t *ret_sold,
+void habits_share(const struct habits *habits, uint64_t now_ms, int64_t *ret_sold,
                   int64_t *ret_refunded) {
     uint32_t today = day_of(now_ms);
     uint32_t days = today > habits->faded_day ? today - habits->faded_day : 0;
@@ -131,7 +126,7 @@ void habits_share(const struct habits_rest *habits, uint64_t now_ms, int64_t *re
     *ret_refunded = fade(habits->refunded, days);
 }
 
-static void share_add(struct habits_rest *habits, uint64_t now_ms, int64_t sold, int64_t refunded) {
+static void share_add(struct habits *habits, uint64_t now_ms, int64_t sold, int64_t refunded) {
     uint32_t today = day_of(now_ms);
     habits_share(habits, now_ms, &habits->sold, &habits->refunded);
     if (today > habits->faded_day)
@@ -176,9 +171,9 @@ static void know(uint32_t *known, uint32_t mark) {
     known[0] = mark;
 }
 
-static __attribute__((noinline)) void fresh_become_known(struct habits_parts habits) {
+static __attribute__((noinline)) void fresh_become_known(struct habits *habits) {
     static_assert(HABIT_FRESH == 2, "the latest, and the one before");
-    uint32_t *known = habits.rest->known, *fresh = habits.often->fresh;
+    uint32_t *known = habits->known, *fresh = habits->fresh;
     if (is_among(known, fresh[0], fresh[1])) {
         know(known, fresh[1]);
         know(known, fresh[0]);
@@ -187,13 +182,13 @@ static __attribute__((noinline)) void fresh_become_known(struct habits_parts hab
         memcpy(known + 2, &first, sizeof(first));
         memcpy(known + 6, &second, sizeof(second));
         memcpy(known + 8, &last, sizeof(last));
-        memcpy(known, fresh, sizeof(habits.often->fresh));
+        memcpy(known, fresh, sizeof(habits->fresh));
     }
-    memset(fresh, 0, sizeof(habits.often->fresh));
+    memset(fresh, 0, sizeof(habits->fresh));
 }
 
-static inline void get_to_know(struct habits_parts habits, uint32_t mark) {
-    uint32_t *fresh = habits.often->fresh;
+static inline void get_to_know(struct habits *habits, uint32_t mark) {
+    uint32_t *fresh = habits->fresh;
     if (fresh[0] == mark)
         return;
     if (fresh[1] != mark && fresh[1] != 0)
@@ -204,28 +199,27 @@ static inline void get_to_know(struct habits_parts habits, uint32_t mark) {
 
 // Who is known, the latest first: those that are fresh, then the others. Returns where the mark
 // stands among them, or how many they are.
-static uint32_t place_of(struct habits_parts habits, uint32_t mark) {
-    const uint32_t *fresh = habits.often->fresh, *known = habits.rest->known;
+static uint32_t place_of(const struct habits *habits, uint32_t mark) {
     uint32_t place = 0;
-    for (uint32_t i = 0; i < HABIT_FRESH && fresh[i] != 0; i++, place++)
-        if (fresh[i] == mark)
+    for (uint32_t i = 0; i < HABIT_FRESH && habits->fresh[i] != 0; i++, place++)
+        if (habits->fresh[i] == mark)
             return place;
-    for (uint32_t i = 0; i < HABIT_KNOWN && known[i] != 0 && place < HABIT_KNOWN; i++) {
-        if (known[i] == mark)
+    for (uint32_t i = 0; i < HABIT_KNOWN && habits->known[i] != 0 && place < HABIT_KNOWN; i++) {
+        if (habits->known[i] == mark)
             return place;
         bool is_fresh = false;
         for (uint32_t k = 0; k < HABIT_FRESH; k++)
-            is_fresh = is_fresh || fresh[k] == known[i];
+            is_fresh = is_fresh || habits->fresh[k] == habits->known[i];
         place += !is_fresh;
     }
     return place;
 }
 
-uint32_t habits_known_count(struct habits_parts habits) {
+uint32_t habits_known_count(const struct habits *habits) {
     return place_of(habits, 0); // no mark is 0
 }
 
-bool habits_knows(struct habits_parts habits, struct id counterparty) {
+bool habits_knows(const struct habits *habits, struct id counterparty) {
     return place_of(habits, mark_of(counterparty)) < habits_known_count(habits);
 }
 
@@ -245,7 +239,7 @@ static inline int64_t share_of(int64_t number, uint32_t weight) {
 }
 
 // The mean follows. Most have paid often, and then the weight is a constant.
-static inline void mean_move(struct habits_often *habits, int64_t value) {
+static inline void mean_move(struct habits *habits, int64_t value) {
     int64_t mean = habits->mean, deviation = habits->deviation;
     int64_t distance = value > mean ? value - mean : mean - value;
     uint32_t payments = habits->payments;
@@ -260,16 +254,14 @@ static inline void mean_move(struct habits_often *habits, int64_t value) {
 }
 
 // `mark` is of the counterparty; 0: the world outside.
-static inline void pay(struct habits_parts habits, uint64_t now_ms, int64_t amount,
-                       uint32_t mark) {
-    struct habits_often *often = habits.often;
+static inline void pay(struct habits *habits, uint64_t now_ms, int64_t amount, uint32_t mark) {
     CHECK(amount >= 1 && amount <= LIMIT_AMOUNT_MAX);
     come_to(habits, now_ms);
-    often->payments += often->payments < UINT32_MAX;
-    mean_move(often, amount * HABIT_UNITS);
-    int64_t sum = often->open_sum + amount;
-    often->open_sum = sum < LIMIT_AMOUNT_MAX ? sum : LIMIT_AMOUNT_MAX;
-    often->open_count += often->open_count < UINT16_MAX;
+    habits->payments += habits->payments < UINT32_MAX;
+    mean_move(habits, amount * HABIT_UNITS);
+    int64_t sum = habits->open_sum + amount;
+    habits->open_sum = sum < LIMIT_AMOUNT_MAX ? sum : LIMIT_AMOUNT_MAX;
+    habits->open_count += habits->open_count < UINT16_MAX;
     if (mark != 0)
         get_to_know(habits, mark);
 }
@@ -296,14 +288,14 @@ bool habits_concern_payee(const struct record *record) {
            record->transaction.type == TRANSACTION_PURCHASE;
 }
 
-static void payer_sees(const struct record *record, struct habits_parts habits) {
+static void payer_sees(const struct record *record, struct habits *habits) {
     const struct transaction_facts *facts = &record->transaction;
     uint64_t now_ms = record->time_ms;
     int64_t amount = facts->amount;
     uint32_t mark = 0;
     if (record->operation == COMMAND_DEPOSIT) {
         come_to(habits, now_ms);
-        habits.rest->deposit_ms = now_ms;
+        habits->deposit_ms = now_ms;
         return;
     }
     if (record->operation == COMMAND_HOLD) {
@@ -312,13 +304,13 @@ static void payer_sees(const struct record *record, struct habits_parts habits) 
     } else if (record->operation == COMMAND_WITHDRAWAL) {
         if (record->kind == RECORD_WITHDRAWAL) // else it was settled at once
             amount = record->withdrawal.amount;
-        habits.rest->withdrawals = count_up(habits.rest->withdrawals, 1);
+        habits->withdrawals = count_up(habits->withdrawals, 1);
     } else {
         mark = mark_of(facts->credit.wallet);
     }
     pay(habits, now_ms, amount, mark);
     if (record->operation == COMMAND_REFUND)
-        share_add(habits.rest, now_ms, 0, facts->amount);
+        share_add(habits, now_ms, 0, facts->amount);
 }
 
 static uint64_t version_of(const struct record *record) {
@@ -331,18 +323,18 @@ static uint64_t version_of(const struct record *record) {
     }
 }
 
-static void set_version(struct habits_often *habits, uint64_t version) {
+static void set_version(struct habits *habits, uint64_t version) {
     CHECK(version < UINT64_C(1) << 48);
     habits->version = version;
 }
 
 static __attribute__((noinline)) void see_other(const struct record *record,
-                                                struct habits_parts payer) {
+                                                struct habits *payer) {
     uint64_t version = version_of(record);
-    if (version <= payer.often->version)
+    if (version <= payer->version)
         return;
     payer_sees(record, payer);
-    set_version(payer.often, version);
+    set_version(payer, version);
 }
 
 // Most records are of these two.
@@ -351,33 +343,30 @@ static inline bool is_payment(const struct record *record) {
                                                   record->operation == COMMAND_PURCHASE);
 }
 
-void habits_see(const struct record *record, struct habits_parts payer,
-                struct habits_parts payee) {
+void habits_see(const struct record *record, struct habits *payer, struct habits *payee) {
     const struct transaction_facts *facts = &record->transaction;
-    if (payer.often != NULL && is_payment(record)) {
-        if (facts->debit.version > payer.often->version) {
+    if (payer != NULL && is_payment(record)) {
+        if (facts->debit.version > payer->version) {
             pay(payer, record->time_ms, facts->amount, mark_of(facts->credit.wallet));
-            set_version(payer.often, facts->debit.version);
+            set_version(payer, facts->debit.version);
         }
-    } else if (payer.often != NULL && habits_concern_payer(record)) {
+    } else if (payer != NULL && habits_concern_payer(record)) {
         see_other(record, payer);
     }
-    if (payee.often != NULL && habits_concern_payee(record) &&
-        facts->credit.version > payee.often->version) {
-        share_add(payee.rest, record->time_ms, facts->amount, 0);
-        set_version(payee.often, facts->credit.version);
+    if (payee != NULL && habits_concern_payee(record) &&
+        facts->credit.version > payee->version) {
+        share_add(payee, record->time_ms, facts->amount, 0);
+        set_version(payee, facts->credit.version);
     }
 }
 
 bool habits_are_valid(const struct habits *habits) {
-    const struct habits_often *often = &habits->often;
-    const struct habits_rest *rest = &habits->rest;
     for (int i = 0; i < HABIT_BUCKETS; i++)
-        if (rest->sums[i] < 0 || rest->sums[i] > LIMIT_AMOUNT_MAX)
+        if (habits->sums[i] < 0 || habits->sums[i] > LIMIT_AMOUNT_MAX)
             return false;
-    return often->mean >= 0 && often->mean <= LIMIT_AMOUNT_MAX * HABIT_UNITS &&
-           often->deviation >= 0 && often->deviation <= LIMIT_AMOUNT_MAX * HABIT_UNITS &&
-           rest->sold >= 0 && rest->sold <= LIMIT_AMOUNT_MAX && rest->refunded >= 0 &&
-           rest->refunded <= LIMIT_AMOUNT_MAX && often->open_sum >= 0 &&
-           often->open_sum <= LIMIT_AMOUNT_MAX;
+    return habits->mean >= 0 && habits->mean <= LIMIT_AMOUNT_MAX * HABIT_UNITS &&
+           habits->deviation >= 0 && habits->deviation <= LIMIT_AMOUNT_MAX * HABIT_UNITS &&
+           habits->sold >= 0 && habits->sold <= LIMIT_AMOUNT_MAX && habits->refunded >= 0 &&
+           habits->refunded <= LIMIT_AMOUNT_MAX && habits->open_sum >= 0 &&
+           habits->open_sum <= LIMIT_AMOUNT_MAX;
 }

@@ -9,7 +9,7 @@
 //
 // What is paid goes to the open ten minutes alone; they are put into the buckets of all windows
 // when the wallet pays in later ones. The latest two counterparties wait likewise until there is a
-// third. So most payments touch struct habits_often alone.
+// third. So most payments touch the first 56 bytes alone: one cache line of an engine's.
 #pragma once
 #include <assert.h>
 #include <stdbool.h>
@@ -31,9 +31,7 @@ enum habit_window { WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_COUNT };
 #define HABIT_OPEN_MS 600000
 
 // Stored byte by byte, little endian; what shares 64 bits stands in them lowest bits first.
-//
-// What most payments touch.
-struct habits_often {
+struct habits {
     uint64_t version : 48;     // the wallet's, when it came to that; 0: nothing was seen yet
     uint64_t open_count : 16;  // payments in the open ten minutes: those that last_ms lies in
     uint64_t last_ms : 48;     // when its owner last paid or put money in; 0: never
@@ -45,12 +43,8 @@ struct habits_often {
     uint16_t closed_day;       // like closed_hour
     uint16_t closed_week;
     uint32_t fresh[HABIT_FRESH]; // marks of counterparties, the latest first; 0: free
-};
-static_assert(sizeof(struct habits_often) == 56, "a cache line with 8 more bytes, no padding");
-
-// What is seldom touched.
-struct habits_rest {
-    uint32_t known[HABIT_KNOWN]; // counterparties before those; may name fresh ones again
+    // Seldom touched.
+    uint32_t known[HABIT_KNOWN]; // of those before; may name fresh ones again
     int64_t sold;        // of a merchant: what came in by purchases; an eighth fades per day
     int64_t refunded;    // of a merchant: what went back by refunds, fading likewise
     uint64_t deposit_ms; // when money was last deposited; 0: never
@@ -59,27 +53,9 @@ struct habits_rest {
     uint16_t counts[HABIT_BUCKETS]; // without the open ten minutes, and so are the sums
     int64_t sums[HABIT_BUCKETS];
 };
-static_assert(sizeof(struct habits_rest) == 256, "whole cache lines, no padding");
-
-struct habits {
-    struct habits_often often;
-    struct habits_rest rest;
-};
-static_assert(sizeof(struct habits) == 312, "no padding");
-
-// Where both are: an engine may keep them apart, so that what is touched often lies close together.
-struct habits_parts {
-    struct habits_often *often; // NULL: nothing was seen yet, or nobody is to be counted for
-    struct habits_rest *rest;
-};
-static inline struct habits_parts habits_parts(struct habits *habits) { // accepts NULL
-    if (habits == NULL)
-        return (struct habits_parts){NULL, NULL};
-    return (struct habits_parts){&habits->often, &habits->rest};
-}
-
-// The same, or those of nobody where there are none: they are only read.
-struct habits_parts habits_or_none(struct habits_parts habits);
+static_assert(sizeof(struct habits) == 312, "whole cache lines with 8 more bytes, no padding");
+#define HABIT_OFTEN_BYTES 56 // of what most payments touch
+static_assert(offsetof(struct habits, known) == HABIT_OFTEN_BYTES, "no padding");
 
 struct habit_sum {
     uint32_t count;
@@ -87,14 +63,13 @@ struct habit_sum {
 };
 
 // What was paid in the window that ends at `now_ms`. Thread: any, as for all here.
-struct habit_sum habits_window(struct habits_parts habits, enum habit_window window,
+struct habit_sum habits_window(const struct habits *habits, enum habit_window window,
                                uint64_t now_ms);
 // What was sold and refunded lately, as faded by `now_ms`.
-void habits_share(const struct habits_rest *habits, uint64_t now_ms, int64_t *ret_sold,
+void habits_share(const struct habits *habits, uint64_t now_ms, int64_t *ret_sold,
                   int64_t *ret_refunded);
-// No window that ends later has more payments than that.
-static inline uint32_t habits_count_most(const struct habits_often *habits,
-                                         enum habit_window window) {
+// No window that ends later has more payments than that; looks at nothing behind the first bytes.
+static inline uint32_t habits_count_most(const struct habits *habits, enum habit_window window) {
     uint32_t closed = window == WINDOW_HOUR  ? (uint32_t)habits->closed_hour
                       : window == WINDOW_DAY ? habits->closed_day
                                              : habits->closed_week;
@@ -108,22 +83,21 @@ static inline uint64_t habits_begin_ms(uint64_t now_ms) {
     return now_ms - now_ms % HABIT_OPEN_MS;
 }
 // Whether a payment in the ten minutes that began then touches all of it.
-static inline bool habits_roll_at(const struct habits_often *habits, uint64_t begin_ms) {
+static inline bool habits_roll_at(const struct habits *habits, uint64_t begin_ms) {
     return habits->last_ms < begin_ms;
 }
-// Whether one to somebody new touches the rest.
-static inline bool habits_are_full(const struct habits_often *habits) {
+// Whether one to somebody new touches what is behind the first bytes.
+static inline bool habits_are_full(const struct habits *habits) {
     return habits->fresh[HABIT_FRESH - 1] != 0;
 }
-uint32_t habits_known_count(struct habits_parts habits);
-bool habits_knows(struct habits_parts habits, struct id counterparty);
+uint32_t habits_known_count(const struct habits *habits);
+bool habits_knows(const struct habits *habits, struct id counterparty);
 
 // What a record says about the one who pays (or is deposited to), and about the merchant who is
-// paid.
+// paid. NULL: nobody to count for.
 bool habits_concern_payer(const struct record *record);
 bool habits_concern_payee(const struct record *record);
-void habits_see(const struct record *record, struct habits_parts payer,
-                struct habits_parts payee);
+void habits_see(const struct record *record, struct habits *payer, struct habits *payee);
 // The bytes as engines keep them hold what habits_see may come to.
 bool habits_are_valid(const struct habits *habits);
 

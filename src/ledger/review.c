@@ -57,7 +57,7 @@ enum status review_check(const struct command *command, const struct docket *doc
     CHECK(verdict != NULL && verdict->action == RULE_NOTHING && docket->words != NULL);
     uint64_t left =
         rules_left(rules_plan(docket->rules, (enum wallet_kind)wallet->kind, operation), amount,
-                   wallet_available(wallet), docket->habits.often);
+                   wallet_available(wallet), docket->habits);
     if (left == 0)
         return STATUS_ok;
     struct payment payment = payment_of(command, docket, amount);

@@ -3,7 +3,7 @@
 // Most payments hit none, so all rules of a plan are asked together first for what is cheap to see.
 #include "ledger/rules.h"
 
-static const struct habits_often none_often;
+static const struct habits no_habits;
 
 struct slice rule_name(const struct rule *rule) {
     size_t size = 0;
@@ -31,7 +31,7 @@ static bool reaches_percent(int64_t amount, int64_t base, uint64_t percent) {
 }
 
 static bool windows_hit(const struct rule *rule, const struct payment *payment,
-                        struct habits_parts habits) {
+                        const struct habits *habits) {
     for (int i = 0; i < WINDOW_COUNT; i++) {
         if (rule->counts[i] == 0 && rule->sums[i] == 0)
             continue;
@@ -44,7 +44,7 @@ static bool windows_hit(const struct rule *rule, const struct payment *payment,
     return true;
 }
 
-static bool mean_reached(int64_t amount, const struct habits_often *habits, uint64_t percent) {
+static bool mean_reached(int64_t amount, const struct habits *habits, uint64_t percent) {
     return habits->payments != 0 && reaches_percent(amount * HABIT_UNITS, habits->mean, percent);
 }
 
@@ -56,7 +56,7 @@ static bool drains(int64_t amount, int64_t available, uint64_t percent) {
 }
 
 static bool mean_hits(const struct rule *rule, const struct payment *payment,
-                      const struct habits_often *habits) {
+                      const struct habits *habits) {
     int64_t value = payment->amount * HABIT_UNITS;
     if (rule->mean_percent != 0 && !mean_reached(payment->amount, habits, rule->mean_percent))
         return false;
@@ -70,19 +70,19 @@ static bool mean_hits(const struct rule *rule, const struct payment *payment,
 }
 
 static bool times_hit(const struct rule *rule, const struct payment *payment,
-                      struct habits_parts habits) {
+                      const struct habits *habits) {
     uint64_t now_ms = payment->now_ms;
     if (rule->deposit_within_s != 0 &&
-        (habits.rest->deposit_ms == 0 ||
-         now_ms - habits.rest->deposit_ms > rule->deposit_within_s * UINT64_C(1000)))
+        (habits->deposit_ms == 0 ||
+         now_ms - habits->deposit_ms > rule->deposit_within_s * UINT64_C(1000)))
         return false;
     return rule->dormant_s == 0 ||
-           (habits.often->last_ms != 0 &&
-            now_ms - habits.often->last_ms >= rule->dormant_s * UINT64_C(1000));
+           (habits->last_ms != 0 &&
+            now_ms - habits->last_ms >= rule->dormant_s * UINT64_C(1000));
 }
 
 static bool share_hits(const struct rule *rule, const struct payment *payment,
-                       const struct habits_rest *habits) {
+                       const struct habits *habits) {
     int64_t sold, refunded;
     if (rule->refund_percent == 0)
         return true;
@@ -91,28 +91,27 @@ static bool share_hits(const struct rule *rule, const struct payment *payment,
 }
 
 static bool rule_hits(const struct rule *rule, const struct payment *payment,
-                      struct habits_parts habits) {
-    if (payment->amount < rule->amount || habits.often->payments < rule->payments_before)
+                      const struct habits *habits) {
+    if (payment->amount < rule->amount || habits->payments < rule->payments_before)
         return false;
     if (rule->currency_count != 0 && !currency_fits(rule, payment->currency))
         return false;
-    if (rule->first_withdrawal != 0 && habits.rest->withdrawals != 0)
+    if (rule->first_withdrawal != 0 && habits->withdrawals != 0)
         return false;
     if (rule->drained_percent != 0 &&
         !drains(payment->amount, payment->available, rule->drained_percent))
         return false;
-    if (!mean_hits(rule, payment, habits.often) || !times_hit(rule, payment, habits))
+    if (!mean_hits(rule, payment, habits) || !times_hit(rule, payment, habits))
         return false;
     if (rule->new_counterparty != 0 &&
         (id_is_zero(payment->counterparty) || habits_knows(habits, payment->counterparty)))
         return false;
-    return share_hits(rule, payment, habits.rest) && windows_hit(rule, payment, habits);
+    return share_hits(rule, payment, habits) && windows_hit(rule, payment, habits);
 }
 
 // Of the rules of a gate that asks how often a wallet pays in a window: those that are out.
 static inline uint64_t out_by_count(const struct rule_gate *gate, uint64_t left,
-                                    const struct habits_often *habits,
-                                    enum habit_window window) {
+                                    const struct habits *habits, enum habit_window window) {
     if ((left & gate->rules) == 0 || habits_count_most(habits, window) + 1 >= gate->least)
         return 0;
     return gate->rules;
@@ -120,7 +119,7 @@ static inline uint64_t out_by_count(const struct rule_gate *gate, uint64_t left,
 
 // Habits are looked at only where somebody is left whom they concern.
 uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t available,
-                    const struct habits_often *habits) {
+                    const struct habits *habits) {
     uint64_t left = plan->rules;
     CHECK(amount_is_valid(amount));
     if ((uint64_t)amount < plan->amount.least)
@@ -129,7 +128,7 @@ uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t availa
         !drains(amount, available, plan->drained_percent.least))
         left &= ~plan->drained_percent.rules;
     if (habits == NULL)
-        habits = &none_often;
+        habits = &no_habits;
     left &= ~out_by_count(&plan->counts[WINDOW_HOUR], left, habits, WINDOW_HOUR);
     left &= ~out_by_count(&plan->counts[WINDOW_DAY], left, habits, WINDOW_DAY);
     left &= ~out_by_count(&plan->counts[WINDOW_WEEK], left, habits, WINDOW_WEEK);
@@ -140,9 +139,10 @@ uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t availa
 }
 
 void rules_judge_left(const struct rule_set *set, uint64_t left, const struct payment *payment,
-                      struct habits_parts habits, struct verdict *ret_verdict) {
+                      const struct habits *habits, struct verdict *ret_verdict) {
     CHECK(payment->wallet_kind <= WALLET_MERCHANT && payment->operation != 0);
-    habits = habits_or_none(habits);
+    if (habits == NULL)
+        habits = &no_habits;
     *ret_verdict = (struct verdict){0};
     for (; left != 0; left &= left - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(left);
@@ -163,11 +163,11 @@ void rules_judge_left(const struct rule_set *set, uint64_t left, const struct pa
 }
 
 void rules_judge(const struct rule_set *set, const struct payment *payment,
-                 struct habits_parts habits, struct verdict *ret_verdict) {
+                 const struct habits *habits, struct verdict *ret_verdict) {
     const struct rule_plan *plan =
         rules_plan(set, (enum wallet_kind)payment->wallet_kind, payment->operation);
-    uint64_t left = rules_left(plan, payment->amount, payment->available, habits.often);
-    rules_judge_left(set, left, payment, habits, ret_verdict);
+    rules_judge_left(set, rules_left(plan, payment->amount, payment->available, habits), payment,
+                     habits, ret_verdict);
 }
 
 // ---- sets ---------------------------------------------------------------------------------------

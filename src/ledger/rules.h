@@ -111,19 +111,19 @@ static inline const struct rule_plan *rules_plan(const struct rule_set *set, enu
     return &set->plans[kind][__builtin_ctz(operation)];
 }
 // The rules of a plan that a payment may still hit, by what is cheap to see: bits. Of most payments
-// none is left, and nothing else needs to be known of them. `habits` may be NULL, and what they
-// are parts of below: nothing was seen of the wallet yet.
+// none is left, and nothing else needs to be known of them. `habits` may be NULL, here and below:
+// nothing was seen of the wallet yet.
 uint64_t rules_left(const struct rule_plan *plan, int64_t amount, int64_t available,
-                    const struct habits_often *habits);
+                    const struct habits *habits);
 // Those of them that do.
 void rules_judge_left(const struct rule_set *set, uint64_t left, const struct payment *payment,
-                      struct habits_parts habits, struct verdict *ret_verdict);
+                      const struct habits *habits, struct verdict *ret_verdict);
 // Both.
 void rules_judge(const struct rule_set *set, const struct payment *payment,
-                 struct habits_parts habits, struct verdict *ret_verdict);
+                 const struct habits *habits, struct verdict *ret_verdict);
 // One sentence with the numbers that led to it: why the rule that decides has hit.
 void rules_explain(const struct rule_set *set, const struct payment *payment,
-                   struct habits_parts habits, const struct verdict *verdict,
+                   const struct habits *habits, const struct verdict *verdict,
                    struct buffer *buffer);
 struct slice rule_name(const struct rule *rule);
 const char *rule_action_name(enum rule_action action);

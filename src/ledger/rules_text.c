@@ -40,7 +40,7 @@ static void add_percent(struct buffer *buffer, int64_t part, int64_t whole) {
 }
 
 static void add_windows(struct buffer *buffer, const struct rule *rule,
-                        const struct payment *payment, struct habits_parts habits) {
+                        const struct payment *payment, const struct habits *habits) {
     for (int i = 0; i < WINDOW_COUNT; i++) {
         struct habit_sum sum = habits_window(habits, (enum habit_window)i, payment->now_ms);
         int64_t all = sum.sum > LIMIT_AMOUNT_MAX - payment->amount ? LIMIT_AMOUNT_MAX
@@ -56,7 +56,7 @@ static void add_windows(struct buffer *buffer, const struct rule *rule,
 }
 
 static void add_habits(struct buffer *buffer, const struct rule *rule,
-                       const struct payment *payment, const struct habits_often *habits) {
+                       const struct payment *payment, const struct habits *habits) {
     if (rule->mean_percent != 0 || rule->deviations != 0) {
         add_percent(buffer, payment->amount, habits->mean / HABIT_UNITS);
         BUFFER_ADD(buffer, " of the usual ");
@@ -68,13 +68,13 @@ static void add_habits(struct buffer *buffer, const struct rule *rule,
 }
 
 static void add_events(struct buffer *buffer, const struct rule *rule,
-                       const struct payment *payment, struct habits_parts habits) {
+                       const struct payment *payment, const struct habits *habits) {
     int64_t sold, refunded;
     if (rule->first_withdrawal != 0)
         BUFFER_ADD(buffer, ", the first withdrawal");
     if (rule->deposit_within_s != 0) {
         BUFFER_ADD(buffer, ", ");
-        add_span(buffer, (payment->now_ms - habits.rest->deposit_ms) / 1000);
+        add_span(buffer, (payment->now_ms - habits->deposit_ms) / 1000);
         BUFFER_ADD(buffer, " after a deposit");
     }
     if (rule->new_counterparty != 0)
@@ -86,11 +86,11 @@ static void add_events(struct buffer *buffer, const struct rule *rule,
     }
     if (rule->dormant_s != 0) {
         BUFFER_ADD(buffer, ", after ");
-        add_span(buffer, (payment->now_ms - habits.often->last_ms) / 1000);
+        add_span(buffer, (payment->now_ms - habits->last_ms) / 1000);
         BUFFER_ADD(buffer, " of silence");
     }
     if (rule->refund_percent != 0) {
-        habits_share(habits.rest, payment->now_ms, &sold, &refunded);
+        habits_share(habits, payment->now_ms, &sold, &refunded);
         BUFFER_ADD(buffer, ", refunds are ");
         add_percent(buffer, refunded + payment->amount, sold);
         BUFFER_ADD(buffer, " of the latest sales");
@@ -98,19 +98,21 @@ static void add_events(struct buffer *buffer, const struct rule *rule,
 }
 
 void rules_explain(const struct rule_set *set, const struct payment *payment,
-                   struct habits_parts habits, const struct verdict *verdict,
+                   const struct habits *habits, const struct verdict *verdict,
                    struct buffer *buffer) {
+    static const struct habits none;
     static const char *const words[] = {"Withdrawal", "Purchase", "Transfer",
                                         "Hold",       "Refund",   "Deposit"};
     const struct rule *rule = &set->rules[verdict->rule];
     CHECK(verdict->action != RULE_NOTHING && verdict->rule < set->count);
-    habits = habits_or_none(habits);
+    if (habits == NULL)
+        habits = &none;
     buffer_add_text(buffer, words[__builtin_ctz(payment->operation)]);
     BUFFER_ADD(buffer, " of ");
     rules_add_amount(buffer, payment->amount, payment->currency);
     if (rule->mean_percent != 0 || rule->deviations != 0)
         BUFFER_ADD(buffer, ", ");
-    add_habits(buffer, rule, payment, habits.often);
+    add_habits(buffer, rule, payment, habits);
     add_events(buffer, rule, payment, habits);
     add_windows(buffer, rule, payment, habits);
     BUFFER_ADD(buffer, ".");

@@ -95,7 +95,7 @@ static enum status folder_habits(struct engine *engine,
     const struct tally_map *map = &((struct cold_folder *)engine)->model.wallets;
     for (uint32_t i = 0; (i = tally_map_next(map, i)) != 0;) {
         const struct model_wallet *item = tally_map_at(map, i);
-        if (item->habits != NULL && item->habits->often.version != 0)
+        if (item->habits != NULL && item->habits->version != 0)
             each(context, item->wallet.id, item->habits);
     }
     return STATUS_ok;

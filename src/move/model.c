@@ -89,9 +89,9 @@ static void find_habits(struct model *model, const struct record *record,
     if (!record->judged)
         return;
     if (habits_concern_payer(record))
-        docket->habits = habits_parts(habits_of(model, payer));
+        docket->habits = habits_of(model, payer);
     if (habits_concern_payee(record))
-        docket->counterparty_habits = habits_parts(habits_of(model, payee));
+        docket->counterparty_habits = habits_of(model, payee);
 }
 
 // ---- by kind ----------------------------------------------------------------------------------

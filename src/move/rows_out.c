@@ -199,7 +199,7 @@ static void add_wallet(struct rows_out *out, const struct model_wallet *item) {
     column_add(&columns[18], wallet->currency);
     column_add(&columns[19], wallet->kind);
     struct habits_packed packed;
-    if (item->habits == NULL || item->habits->often.version == 0)
+    if (item->habits == NULL || item->habits->version == 0)
         column_add_null(&columns[20]);
     else
         column_add_bytes(&columns[20], habits_pack(item->habits, &packed));

@@ -108,7 +108,7 @@ static struct past_payment past_of(const struct record *record) {
 // ---- what the rules say -------------------------------------------------------------------------
 
 static void keep_example(struct backtest *backtest, uint32_t index, const struct past_payment *past,
-                         struct habits_parts habits) {
+                         const struct habits *habits) {
     struct backtest_rule *rule = &backtest->rules[index];
     if (rule->example_count == BACKTEST_EXAMPLES)
         return;
@@ -127,7 +127,7 @@ static void keep_example(struct backtest *backtest, uint32_t index, const struct
 
 // Whether the payment would have gone on.
 static bool judge(struct backtest *backtest, const struct past_payment *past,
-                  struct habits_parts habits) {
+                  const struct habits *habits) {
     struct verdict verdict;
     rules_judge(backtest->set, &past->payment, habits, &verdict);
     backtest->payment_count++;
@@ -159,10 +159,9 @@ static enum status take_payment(struct backtest *backtest, const struct record *
     }
     past.payment.wallet_kind = (uint8_t)payer->kind;
     if (record->time_ms >= backtest->from_ms && record->time_ms < backtest->to_ms &&
-        !judge(backtest, &past, habits_parts(&payer->habits)))
+        !judge(backtest, &past, &payer->habits))
         return STATUS_ok; // it would not have been made
-    habits_see(record, habits_parts(&payer->habits),
-               habits_parts(payee == NULL ? NULL : &payee->habits));
+    habits_see(record, &payer->habits, payee == NULL ? NULL : &payee->habits);
     return STATUS_ok;
 }
 

@@ -241,23 +241,21 @@ static void take_wallet(void *context, const struct wallet *wallet) {
 // Of two books to which the same was done at different times: windows may have moved on and sums
 // faded between two payments, and counterparties have other marks. What is left must agree.
 static void blur(struct habits *habits) {
-    const struct habits_often *often = &habits->often;
-    const struct habits_rest *rest = &habits->rest;
-    struct habits blurred = {.often = {.version = often->version,
-                                       .last_ms = often->last_ms != 0,
-                                       .mean = often->mean,
-                                       .deviation = often->deviation,
-                                       .payments = often->payments},
-                             .rest = {.deposit_ms = rest->deposit_ms != 0,
-                                      .sold = rest->sold != 0,
-                                      .refunded = rest->refunded != 0,
-                                      .withdrawals = rest->withdrawals}};
-    blurred.rest.known[0] = habits_known_count(habits_parts(habits));
-    blurred.rest.counts[0] = often->open_count;
-    blurred.rest.sums[0] = often->open_sum;
+    struct habits blurred = {.version = habits->version,
+                             .last_ms = habits->last_ms != 0,
+                             .deposit_ms = habits->deposit_ms != 0,
+                             .mean = habits->mean,
+                             .deviation = habits->deviation,
+                             .sold = habits->sold != 0,
+                             .refunded = habits->refunded != 0,
+                             .payments = habits->payments,
+                             .withdrawals = habits->withdrawals};
+    blurred.known[0] = habits_known_count(habits);
+    blurred.counts[0] = habits->open_count;
+    blurred.sums[0] = habits->open_sum;
     for (int i = 0; i < HABIT_BUCKETS; i++) { // all of the week: it is longer than such a life
-        blurred.rest.counts[0] += i < HABIT_WEEK_FIRST ? 0 : rest->counts[i];
-        blurred.rest.sums[0] += i < HABIT_WEEK_FIRST ? 0 : rest->sums[i];
+        blurred.counts[0] += i < HABIT_WEEK_FIRST ? 0 : habits->counts[i];
+        blurred.sums[0] += i < HABIT_WEEK_FIRST ? 0 : habits->sums[i];
     }
     *habits = blurred;
 }

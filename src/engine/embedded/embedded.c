@@ -79,7 +79,7 @@ static enum status books_habits(struct engine *engine,
             continue;
         table_copy(&books->state.habits, item.habits, offsetof(struct habits_item, sequence), &own);
         CHECK(habits_are_valid(&own.habits));
-        if (own.habits.often.version != 0)
+        if (own.habits.version != 0)
             each(context, item.wallet.id, &own.habits);
     }
     books_settle(books);

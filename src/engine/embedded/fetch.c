@@ -17,15 +17,14 @@ static struct wallet_item *wallet_found(const struct state *state, struct id id,
 
 // What lies behind what payments touch most is asked for only where one may: by the time that it
 // is taken it will be there.
-static struct habits_parts habits_found(const struct books *books,
-                                        const struct wallet_item *item) {
-    struct habits_head *head = state_habits_at(&books->state, item->habits);
-    struct habits_parts habits = state_habits(&books->state, head);
-    if (habits_roll_at(habits.often, books->habits_begin_ms))
-        ahead_write(habits.rest, sizeof(*habits.rest));
+static struct habits *habits_found(const struct books *books, const struct wallet_item *item) {
+    struct habits_item *habits = state_habits_at(&books->state, item->habits);
+    const uint8_t *rest = (const uint8_t *)habits + HABITS_OFTEN_BYTES;
+    if (habits_roll_at(&habits->habits, books->habits_begin_ms))
+        ahead_write(rest, sizeof(*habits) - HABITS_OFTEN_BYTES);
     // Not a branch that nobody foresees.
-    __builtin_prefetch(habits_are_full(habits.often) ? (const void *)habits.rest : head, 1, 3);
-    return habits;
+    __builtin_prefetch(habits_are_full(&habits->habits) ? rest : (const uint8_t *)habits, 1, 3);
+    return &habits->habits;
 }
 
 // The wallet behind an index, with its currency's account.
@@ -454,9 +453,9 @@ void fetch_prefetch(struct books *books, struct command *command) {
 
 // Its place in memory is there whatever has become of the wallet since it was found, and habits
 // that are none yet have the place of item 0.
-static uint64_t habits_ahead(const struct state *state, uint64_t wallet) {
+static const uint8_t *habits_ahead(const struct state *state, uint64_t wallet) {
     const struct wallet_item *items = (const struct wallet_item *)state->wallets.bytes;
-    return items[wallet].habits;
+    return state->habits.bytes + (uint64_t)items[wallet].habits * sizeof(struct habits_item);
 }
 
 // Of a payer what payments touch most; of a merchant what he sold, and of who is deposited to when,
@@ -465,15 +464,11 @@ void fetch_prefetch_habits(const struct books *books, const struct command *comm
     const struct state *state = &books->state;
     if (state->rules.count == 0)
         return;
-    const struct habits_head *heads = (const struct habits_head *)state->habits.bytes;
-    const struct habits_rest *rests = (const struct habits_rest *)state->habits.rests;
-    uint64_t payer = habits_ahead(state, command->found[0]);
-    __builtin_prefetch(&heads[payer], 1, 3);
-    if (command->type == COMMAND_DEPOSIT) {
-        ahead_write(&rests[payer], 2 * AHEAD_LINE_BYTES);
-    } else if (command->type == COMMAND_PURCHASE) {
-        uint64_t payee = habits_ahead(state, command->found[1]);
-        __builtin_prefetch(&heads[payee], 1, 3);
-        ahead_write(&rests[payee], 2 * AHEAD_LINE_BYTES);
-    }
+    const uint8_t *payer = habits_ahead(state, command->found[0]);
+    __builtin_prefetch(payer, 1, 3);
+    if (command->type == COMMAND_DEPOSIT)
+        ahead_write(payer + HABITS_OFTEN_BYTES, 2 * AHEAD_LINE_BYTES);
+    else if (command->type == COMMAND_PURCHASE)
+        ahead_write(habits_ahead(state, command->found[1]),
+                    HABITS_OFTEN_BYTES + 2 * AHEAD_LINE_BYTES);
 }

@@ -59,13 +59,12 @@ static void dump_wallets(const struct state *state, struct buffer *buffer) {
 // What a wallet usually does; who has a place for it, and nothing in it, is like who has none.
 static void dump_habits(const struct state *state, uint32_t wallet, struct buffer *buffer) {
     uint32_t place = state_wallet_at(state, wallet)->habits;
-    if (place == 0 || state_habits_at(state, place)->often.version == 0)
+    const struct habits *habits = place == 0 ? NULL : &state_habits_at(state, place)->habits;
+    if (habits == NULL || habits->version == 0)
         return;
-    struct habits_parts parts = state_habits(state, state_habits_at(state, place));
-    const struct habits whole = {.often = *parts.often, .rest = *parts.rest};
-    const uint32_t *words = (const uint32_t *)&whole;
+    const uint32_t *words = (const uint32_t *)habits;
     buffer_add_format(buffer, "habits of wallet %u:", wallet);
-    for (size_t i = 0; i < sizeof(whole) / sizeof(*words); i++)
+    for (size_t i = 0; i < sizeof(*habits) / sizeof(*words); i++)
         buffer_add_format(buffer, words[i] == 0 ? "," : "%x,", words[i]);
     BUFFER_ADD(buffer, "\n");
 }

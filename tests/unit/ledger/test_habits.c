@@ -75,7 +75,7 @@ static void naive_pay(struct naive *naive, uint64_t time_ms, int64_t amount, str
 
 static void pay(struct habits *habits, struct naive *naive, uint64_t time_ms, int64_t amount,
                 struct id to) {
-    uint64_t version = habits->often.version + 1 + naive->count % 3;
+    uint64_t version = habits->version + 1 + naive->count % 3;
     struct record record = {
         .kind = RECORD_TRANSACTION,
         .operation = COMMAND_TRANSFER,
@@ -84,7 +84,7 @@ static void pay(struct habits *habits, struct naive *naive, uint64_t time_ms, in
                         .amount = amount,
                         .debit = {.wallet = scene_id(1), .version = version},
                         .credit = {.wallet = to, .version = version}}};
-    habits_see(&record, habits_parts(habits), habits_parts(NULL));
+    habits_see(&record, habits, NULL);
     naive_pay(naive, time_ms, amount, to);
 }
 
@@ -96,10 +96,10 @@ static void deposit(struct habits *habits, uint64_t time_ms) {
                             .transaction = {.type = TRANSACTION_DEPOSIT,
                                             .amount = 1,
                                             .credit = {.wallet = scene_id(1),
-                                                       .version = habits->often.version + 1}}};
-    habits_see(&record, habits_parts(habits), habits_parts(NULL));
-    assert_int_equal(habits->often.last_ms, time_ms);
-    assert_int_equal(habits->rest.deposit_ms, time_ms);
+                                                       .version = habits->version + 1}}};
+    habits_see(&record, habits, NULL);
+    assert_int_equal(habits->last_ms, time_ms);
+    assert_int_equal(habits->deposit_ms, time_ms);
 }
 
 // Marks are made of an id's last four bytes but for one bit.
@@ -115,15 +115,14 @@ static uint64_t some_span_ms(uint64_t *stream) {
     return scene_random(stream) % most[scene_random(stream) % 7];
 }
 
-static void assert_windows_agree(struct habits *habits, const struct naive *naive,
+static void assert_windows_agree(const struct habits *habits, const struct naive *naive,
                                  uint64_t now_ms) {
     for (int window = 0; window < WINDOW_COUNT; window++) {
-        struct habit_sum is =
-            habits_window(habits_parts(habits), (enum habit_window)window, now_ms);
+        struct habit_sum is = habits_window(habits, (enum habit_window)window, now_ms);
         struct habit_sum wanted = naive_window(naive, window, now_ms);
         assert_int_equal(is.count, wanted.count);
         assert_int_equal(is.sum, wanted.sum);
-        assert_true(is.count <= habits_count_most(&habits->often, (enum habit_window)window));
+        assert_true(is.count <= habits_count_most(habits, (enum habit_window)window));
     }
 }
 
@@ -138,10 +137,10 @@ static void they_are_what_a_naive_book_counts(void **state) {
             struct id to = somebody(&stream);
             now_ms += some_span_ms(&stream);
             assert_windows_agree(&habits, &naive, now_ms);
-            assert_int_equal(habits_knows(habits_parts(&habits), to), naive_knows(&naive, to));
-            assert_int_equal(
-                habits_known_count(habits_parts(&habits)),
-                naive.latest_count < HABIT_KNOWN ? naive.latest_count : HABIT_KNOWN);
+            assert_int_equal(habits_knows(&habits, to), naive_knows(&naive, to));
+            assert_int_equal(habits_known_count(&habits), naive.latest_count < HABIT_KNOWN
+                                                              ? naive.latest_count
+                                                              : HABIT_KNOWN);
             if (scene_random(&stream) % 5 == 0) {
                 deposit(&habits, now_ms);
                 assert_windows_agree(&habits, &naive, now_ms);
@@ -150,8 +149,8 @@ static void they_are_what_a_naive_book_counts(void **state) {
             }
             pay(&habits, &naive, now_ms, 1 + (int64_t)(scene_random(&stream) % (uint64_t)most), to);
             assert_true(habits_are_valid(&habits));
-            assert_int_equal(habits.often.mean, naive.mean);
-            assert_int_equal(habits.often.deviation, naive.deviation);
+            assert_int_equal(habits.mean, naive.mean);
+            assert_int_equal(habits.deviation, naive.deviation);
             assert_windows_agree(&habits, &naive, now_ms);
         }
     }
@@ -159,7 +158,7 @@ static void they_are_what_a_naive_book_counts(void **state) {
 
 // A rule by itself has one gate of each kind and no company; in a set the gates are those of all.
 static void assert_same_alone(const struct rule_set *set, const struct payment *payment,
-                              struct habits_parts habits) {
+                              const struct habits *habits) {
     struct verdict together;
     uint64_t apart = 0;
     rules_judge(set, payment, habits, &together);
@@ -232,8 +231,8 @@ static void gates_never_stop_what_would_hit(void **state) {
                 .counterparty = to,
                 .now_ms = now_ms};
             struct verdict verdict;
-            assert_same_alone(&set, &payment, habits_parts(&habits));
-            rules_judge(&set, &payment, habits_parts(&habits), &verdict);
+            assert_same_alone(&set, &payment, &habits);
+            rules_judge(&set, &payment, &habits, &verdict);
             hits += verdict.hits != 0;
             pay(&habits, &naive, now_ms, amount, to);
         }
@@ -296,8 +295,7 @@ static void each_set_of_words_packs(void **state) {
 
 static void what_is_neither_kind_is_refused(void **state) {
     static const struct habits none;
-    struct habits habits = {.often = {.version = 5, .last_ms = START, .mean = 160, .payments = 1}};
-    struct habits taken;
+    struct habits habits = {.version = 5, .last_ms = START, .mean = 160, .payments = 1}, taken;
     struct habits_packed packed;
     size_t size = habits_pack(&habits, &packed).size;
     assert_int_equal(size, 5 + 4 * 8);

@@ -32,17 +32,13 @@ static struct record transfer(uint64_t version, uint64_t time_ms, int64_t amount
                         .credit = {.wallet = some_id(to), .version = version}}};
 }
 
-static struct habit_sum window(struct habits *habits, int which, uint64_t now_ms) {
-    return habits_window(habits_parts(habits), (enum habit_window)which, now_ms);
-}
-
 static void pay(struct habits *habits, uint64_t version, uint64_t time_ms, int64_t amount) {
     struct record record = transfer(version, time_ms, amount, 2);
-    habits_see(&record, habits_parts(habits), habits_parts(NULL));
+    habits_see(&record, habits, NULL);
 }
 
 static bool hits(struct rule rule, uint64_t now_ms, int64_t amount, uint8_t to,
-                 struct habits *habits) {
+                 const struct habits *habits) {
     struct rule_set set = {.count = 1, .version = 1};
     struct verdict verdict;
     const char *why = "";
@@ -63,7 +59,7 @@ static bool hits(struct rule rule, uint64_t now_ms, int64_t amount, uint8_t to,
                               .currency = &dollars,
                               .counterparty = some_id(to),
                               .now_ms = now_ms};
-    rules_judge(&set, &payment, habits_parts(habits), &verdict);
+    rules_judge(&set, &payment, habits, &verdict);
     return verdict.action == RULE_FLAG;
 }
 
@@ -73,9 +69,9 @@ static void windows_end_with_their_oldest_bucket(void **state) {
         struct habits habits = {0};
         pay(&habits, 2, START, 100);
         uint64_t last = START + lengths[i] - 1;
-        assert_int_equal(window(&habits, i, last).count, 1);
-        assert_int_equal(window(&habits, i, last).sum, 100);
-        assert_int_equal(window(&habits, i, last + 1).count, 0);
+        assert_int_equal(habits_window(&habits, (enum habit_window)i, last).count, 1);
+        assert_int_equal(habits_window(&habits, (enum habit_window)i, last).sum, 100);
+        assert_int_equal(habits_window(&habits, (enum habit_window)i, last + 1).count, 0);
         struct rule count = {0}, sum = {0};
         count.counts[i] = 2;
         sum.sums[i] = 200;
@@ -85,7 +81,7 @@ static void windows_end_with_their_oldest_bucket(void **state) {
         assert_false(hits(sum, last, 99, 2, &habits));
         assert_false(hits(sum, last + 1, 100, 2, &habits));
         pay(&habits, 3, last + 1, 7); // its bucket begins anew
-        assert_int_equal(window(&habits, i, last + 1).sum, 7);
+        assert_int_equal(habits_window(&habits, (enum habit_window)i, last + 1).sum, 7);
     }
 }
 
@@ -93,8 +89,8 @@ static void each_bound_is_met_exactly(void **state) {
     struct habits habits = {0};
     for (uint64_t i = 0; i < 3; i++)
         pay(&habits, 2 + i, START, 100);
-    assert_int_equal(habits.often.mean, 100 * HABIT_UNITS);
-    assert_int_equal(habits.often.deviation, 0);
+    assert_int_equal(habits.mean, 100 * HABIT_UNITS);
+    assert_int_equal(habits.deviation, 0);
     assert_true(hits((struct rule){.amount = 5}, START, 5, 2, NULL));
     assert_false(hits((struct rule){.amount = 5}, START, 4, 2, NULL));
     assert_true(hits((struct rule){.mean_percent = 300}, START, 300, 2, &habits));
@@ -108,11 +104,11 @@ static void each_bound_is_met_exactly(void **state) {
     assert_false(hits((struct rule){.dormant_s = 60}, START + 59999, 1, 2, &habits));
     assert_true(hits((struct rule){.new_counterparty = 1}, START, 1, 3, &habits));
     assert_false(hits((struct rule){.new_counterparty = 1}, START, 1, 2, &habits));
-    habits.rest.deposit_ms = START;
+    habits.deposit_ms = START;
     assert_true(hits((struct rule){.deposit_within_s = 9}, START + 9000, 1, 2, &habits));
     assert_false(hits((struct rule){.deposit_within_s = 9}, START + 9001, 1, 2, &habits));
-    habits.rest.sold = 100;
-    habits.rest.faded_day = (uint32_t)(START / DAY_MS);
+    habits.sold = 100;
+    habits.faded_day = (uint32_t)(START / DAY_MS);
     assert_true(hits((struct rule){.refund_percent = 50}, START, 50, 2, &habits));
     assert_false(hits((struct rule){.refund_percent = 50}, START, 49, 2, &habits));
     assert_true(hits((struct rule){.refund_percent = 50}, START + DAY_MS, 44, 2, &habits));
@@ -131,7 +127,7 @@ static void seeing_twice_is_seeing_once(void **state) {
     struct habits kept = habits_of_bytes(slice_of(&once, sizeof(once)));
     assert_memory_equal(&kept, &once, sizeof(once));
     kept = habits_of_bytes(slice_of(&once, sizeof(once) - 1));
-    assert_int_equal(kept.often.version, 0);
+    assert_int_equal(kept.version, 0);
 }
 
 static void texts_go_there_and_back(void **state) {

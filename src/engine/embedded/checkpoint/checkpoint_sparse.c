@@ -17,16 +17,16 @@ static_assert(READ_CHUNK_BYTES > (WORDS_MAX + 1) * sizeof(uint64_t), "an item fi
 __attribute__((no_sanitize("thread")))
 static uint32_t item_pack(const struct table *table, uint32_t index, uint32_t sequence_offset,
                           uint64_t ret_words[WORDS_MAX + 2]) {
-    const uint8_t *head = table_at(table, index);
-    const uint32_t *sequence = (const uint32_t *)(head + sequence_offset);
-    uint32_t words = table->item_bytes / sizeof(uint64_t);
+    const uint64_t *item = (const uint64_t *)table_at(table, index);
+    const uint32_t *sequence = (const uint32_t *)((const uint8_t *)item + sequence_offset);
+    uint32_t words = table->item_bytes / sizeof(*item);
     for (;; sched_yield()) {
         uint32_t before = __atomic_load_n(sequence, __ATOMIC_ACQUIRE), used = 1;
         uint64_t which = 0;
         if (before % 2 != 0)
             continue;
         for (uint32_t i = 0; i < words; i++) {
-            uint64_t word = __atomic_load_n(table_word(table, index, i), __ATOMIC_RELAXED);
+            uint64_t word = __atomic_load_n(&item[i], __ATOMIC_RELAXED);
             ret_words[used] = word; // one that is 0 is written over
             which |= (uint64_t)(word != 0) << i;
             used += word != 0;
@@ -105,24 +105,22 @@ static uint64_t take(struct unpacking *from) {
     return word;
 }
 
-static enum status item_unpack(struct unpacking *from, const struct table *table,
-                               uint32_t index) {
-    uint32_t words = table->item_bytes / sizeof(uint64_t);
+static enum status item_unpack(struct unpacking *from, uint64_t *item, uint32_t words) {
     size_t there = from->end - from->begin;
-    if (there < (words + 1) * sizeof(uint64_t) && from->left != 0) {
+    if (there < (words + 1) * sizeof(*item) && from->left != 0) {
         enum status status = fill(from);
         if (status != STATUS_ok)
             return status;
         there = from->end - from->begin;
     }
-    if (there < sizeof(uint64_t))
+    if (there < sizeof(*item))
         return STATUS_damaged;
     uint64_t which = take(from);
     if ((words < WORDS_MAX && which >> words != 0) ||
-        there < (1 + (size_t)__builtin_popcountll(which)) * sizeof(uint64_t))
+        there < (1 + (size_t)__builtin_popcountll(which)) * sizeof(*item))
         return STATUS_damaged;
     for (; which != 0; which &= which - 1)
-        *table_word(table, index, (uint32_t)__builtin_ctzll(which)) = take(from);
+        item[__builtin_ctzll(which)] = take(from);
     return STATUS_ok;
 }
 
@@ -132,10 +130,11 @@ enum status sparse_read(struct disk_file *file, uint64_t *offset,
                              .offset = *offset,
                              .left = section->bytes,
                              .bytes = memory_take(READ_CHUNK_BYTES)};
+    uint32_t words = table->item_bytes / sizeof(uint64_t);
     enum status status = STATUS_ok;
-    CHECK(table->item_bytes <= WORDS_MAX * sizeof(uint64_t));
+    CHECK(words <= WORDS_MAX);
     for (uint32_t i = 1; i < table->count && status == STATUS_ok; i++)
-        status = item_unpack(&from, table, i);
+        status = item_unpack(&from, (uint64_t *)table_at(table, i), words);
     bool is_all = from.left == 0 && from.begin == from.end && from.crc == section->crc;
     memory_free(from.bytes);
     *offset += section->bytes;

@@ -12,7 +12,7 @@ struct touched {
     struct withdrawal_item *withdrawal;
     struct refund_item *refund;
     struct key_item *key;
-    struct habits_head *payer, *payee; // whose habits count: who pays or is deposited to, is paid
+    struct habits_item *payer, *payee; // whose habits count: who pays or is deposited to, is paid
     bool wallet_added, hold_added, withdrawal_added;
 };
 
@@ -40,7 +40,7 @@ static uint32_t withdrawal_index(const struct state *state, const struct withdra
     return (uint32_t)(((const uint8_t *)item - state->withdrawals.bytes) / sizeof(*item));
 }
 
-static uint32_t habits_index(const struct state *state, const struct habits_head *item) {
+static uint32_t habits_index(const struct state *state, const struct habits_item *item) {
     return (uint32_t)(((const uint8_t *)item - state->habits.bytes) / sizeof(*item));
 }
 
@@ -62,7 +62,7 @@ static void wallet_begins(struct books *books, struct wallet_item *item) {
                   state_wallet_index(&books->state, item));
 }
 
-static void habits_begin(struct books *books, struct habits_head *item) {
+static void habits_begin(struct books *books, struct habits_item *item) {
     if (item != NULL && undo_begins(&books->undo, &item->sequence))
         undo_save(&books->undo, &books->state, UNDO_HABITS, habits_index(&books->state, item));
 }
@@ -197,7 +197,7 @@ static uint32_t spending_of(struct books *books, const struct record *record,
 }
 
 // Where is counted what somebody usually does; made when it is the first that counts.
-static struct habits_head *habits_of(struct state *state, struct wallet_item *item) {
+static struct habits_item *habits_of(struct state *state, struct wallet_item *item) {
     if (item->habits == 0)
         item->habits = table_add(&state->habits);
     return state_habits_at(state, item->habits);
@@ -210,11 +210,11 @@ static void find_habits(struct books *books, const struct record *record,
     if (habits_concern_payer(record)) {
         touched->payer = habits_of(&books->state,
                                    touched->debit != NULL ? touched->debit : touched->credit);
-        docket->habits = state_habits(&books->state, touched->payer);
+        docket->habits = &touched->payer->habits;
     }
     if (habits_concern_payee(record)) {
         touched->payee = habits_of(&books->state, touched->credit);
-        docket->counterparty_habits = state_habits(&books->state, touched->payee);
+        docket->counterparty_habits = &touched->payee->habits;
     }
 }
 

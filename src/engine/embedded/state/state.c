@@ -17,8 +17,7 @@ void state_init(struct state *state, const struct id_seal *seal) {
     table_init(&state->refunds, sizeof(struct refund_item), HOLDS_MAX);
     table_init(&state->parked, sizeof(struct parked_item), HOLDS_MAX);
     table_init(&state->spending, sizeof(struct spending_item), WALLETS_MAX);
-    table_init_apart(&state->habits, sizeof(struct habits_item), sizeof(struct habits_head),
-                     WALLETS_MAX);
+    table_init(&state->habits, sizeof(struct habits_item), WALLETS_MAX);
     moved_ids_init(&state->moved_wallets, &state->wallets);
     moved_ids_init(&state->moved_holds, &state->holds);
     moved_ids_init(&state->moved_withdrawals, &state->withdrawals);

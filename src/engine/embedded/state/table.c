@@ -6,39 +6,21 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-static uint8_t *reserve(uint64_t size) {
-    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(bytes != MAP_FAILED);
-    // Items are found at random: large pages spare most of the misses in the address tables.
-    (void)madvise(bytes, size, MADV_HUGEPAGE);
-    return bytes;
-}
-
 void table_init(struct table *table, uint32_t item_bytes, uint32_t count_max) {
     CHECK(item_bytes % 8 == 0);
     CHECK(count_max > 1);
-    *table = (struct table){.bytes = reserve((uint64_t)item_bytes * count_max),
-                            .item_bytes = item_bytes,
-                            .head_bytes = item_bytes,
-                            .count = 1,
-                            .count_max = count_max};
-}
-
-void table_init_apart(struct table *table, uint32_t item_bytes, uint32_t head_bytes,
-                      uint32_t count_max) {
-    CHECK(head_bytes % 8 == 0 && head_bytes < item_bytes && item_bytes % 8 == 0);
-    table_init(table, head_bytes, count_max);
-    table->item_bytes = item_bytes;
-    table->rests = reserve((uint64_t)(item_bytes - head_bytes) * count_max);
+    void *bytes = mmap(NULL, (uint64_t)item_bytes * count_max, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(bytes != MAP_FAILED);
+    // Items are found at random: large pages spare most of the misses in the address tables.
+    (void)madvise(bytes, (uint64_t)item_bytes * count_max, MADV_HUGEPAGE);
+    *table = (struct table){
+        .bytes = bytes, .item_bytes = item_bytes, .count = 1, .count_max = count_max};
 }
 
 void table_done(struct table *table) {
     if (table->bytes != NULL)
-        munmap(table->bytes, (uint64_t)table->head_bytes * table->count_max);
-    if (table->rests != NULL)
-        munmap(table->rests,
-               (uint64_t)(table->item_bytes - table->head_bytes) * table->count_max);
+        munmap(table->bytes, (uint64_t)table->item_bytes * table->count_max);
     *table = (struct table){0};
 }
 
@@ -60,15 +42,14 @@ void table_cut(struct table *table, uint32_t count) {
 __attribute__((no_sanitize("thread")))
 void table_copy(const struct table *table, uint32_t index, uint32_t sequence_offset,
                 void *ret_item) {
-    CHECK(index >= 1 && index < table->count_max && sequence_offset < table->head_bytes);
-    const uint8_t *head = table->bytes + (uint64_t)index * table->head_bytes;
-    const uint32_t *sequence = (const uint32_t *)(head + sequence_offset);
+    CHECK(index >= 1 && index < table->count_max);
+    const uint64_t *item = (const uint64_t *)(table->bytes + (uint64_t)index * table->item_bytes);
+    const uint32_t *sequence = (const uint32_t *)((const uint8_t *)item + sequence_offset);
     for (;;) {
         uint32_t before = __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
         if (before % 2 == 0) {
             for (uint32_t i = 0; i < table->item_bytes / 8; i++)
-                ((uint64_t *)ret_item)[i] =
-                    __atomic_load_n(table_word(table, index, i), __ATOMIC_RELAXED);
+                ((uint64_t *)ret_item)[i] = __atomic_load_n(&item[i], __ATOMIC_RELAXED);
             __atomic_thread_fence(__ATOMIC_ACQUIRE);
             if (__atomic_load_n(sequence, __ATOMIC_RELAXED) == before)
                 return;

@@ -5,21 +5,15 @@
 //
 // Each record has a sequence that is odd while the writer changes it; readers copy and look again,
 // so they never see half a change and the writer never waits.
-//
-// Records of which only the first bytes are touched often lie in two ranges: all heads close
-// together, which spares caches and address tables what is not wanted, and the rests behind them.
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/check.h"
 
 struct table {
     uint8_t *bytes;      // reserved; owned
-    uint8_t *rests;      // likewise, of items whose rest lies apart; else NULL
-    uint32_t item_bytes; // a multiple of 8; of an item whose rest lies apart: of both
-    uint32_t head_bytes; // of an item in `bytes`: all of it, unless its rest lies apart
+    uint32_t item_bytes; // a multiple of 8
     uint32_t count;      // items in use; item 0 is never used; written by the writer with release
     uint32_t count_max;
 };
@@ -28,9 +22,6 @@ struct table {
 // table_copy and table_count. Running out of the reserved range stops the process (4 billion
 // items).
 void table_init(struct table *table, uint32_t item_bytes, uint32_t count_max);
-// Of items whose first `head_bytes`, where their sequence is, too, lie apart from the rest.
-void table_init_apart(struct table *table, uint32_t item_bytes, uint32_t head_bytes,
-                      uint32_t count_max);
 void table_done(struct table *table);
 // Takes a fresh, zeroed item and returns its index (from 1).
 uint32_t table_add(struct table *table);
@@ -44,18 +35,7 @@ static inline uint32_t table_count(const struct table *table) {
 }
 static inline void *table_at(const struct table *table, uint32_t index) {
     CHECK(index >= 1 && index < table->count);
-    return table->bytes + (uint64_t)index * table->head_bytes;
-}
-// Of a table whose items' rests lie apart.
-static inline void *table_rest_at(const struct table *table, uint32_t index) {
-    CHECK(table->rests != NULL && index >= 1 && index < table->count);
-    return table->rests + (uint64_t)index * (table->item_bytes - table->head_bytes);
-}
-// Where an item's word of 64 bits is, by its place in the whole item.
-static inline uint64_t *table_word(const struct table *table, uint32_t index, uint32_t word) {
-    uint32_t head = table->head_bytes / 8, rest = table->item_bytes / 8 - head;
-    return word < head ? (uint64_t *)table->bytes + (uint64_t)index * head + word
-                       : (uint64_t *)table->rests + (uint64_t)index * rest + (word - head);
+    return table->bytes + (uint64_t)index * table->item_bytes;
 }
 static inline bool table_has(const struct table *table, uint64_t index) {
     return index >= 1 && index < table->count;

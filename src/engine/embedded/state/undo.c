@@ -27,14 +27,13 @@ void undo_begin(struct undo *undo, struct state *state) {
     undo->currency_count = state->currency_count;
 }
 
-static uint32_t habits_save(struct undo *undo, struct habits_parts habits) {
+static uint32_t habits_save(struct undo *undo, const struct habits *habits) {
     if (undo->habits_count == undo->habits_capacity) {
         undo->habits_capacity = undo->habits_capacity == 0 ? 256 : undo->habits_capacity * 2;
         undo->habits =
             memory_resize(undo->habits, undo->habits_capacity * sizeof(*undo->habits));
     }
-    undo->habits[undo->habits_count] =
-        (struct habits){.often = *habits.often, .rest = *habits.rest};
+    undo->habits[undo->habits_count] = *habits;
     return undo->habits_count++;
 }
 
@@ -78,7 +77,7 @@ void undo_save(struct undo *undo, const struct state *state, enum undo_kind kind
     case UNDO_CURRENCY: entry->currency = state->currencies[index]; break;
     case UNDO_SPENDING: entry->spending = *state_spending_at(state, index); break;
     case UNDO_HABITS:
-        entry->habits = habits_save(undo, state_habits(state, state_habits_at(state, index)));
+        entry->habits = habits_save(undo, &state_habits_at(state, index)->habits);
         break;
     case UNDO_PARKED: UNREACHABLE("an atomic batch decides about no finding");
     }
@@ -157,12 +156,9 @@ static void roll_back_entry(const struct undo *undo, struct state *state,
     case UNDO_SPENDING:
         state_spending_at(state, entry->index)->spent = entry->spending.spent;
         break;
-    case UNDO_HABITS: {
-        struct habits_parts habits = state_habits(state, state_habits_at(state, entry->index));
-        *habits.often = undo->habits[entry->habits].often;
-        *habits.rest = undo->habits[entry->habits].rest;
+    case UNDO_HABITS:
+        state_habits_at(state, entry->index)->habits = undo->habits[entry->habits];
         break;
-    }
     case UNDO_PARKED: UNREACHABLE("added, so it is gone");
     case UNDO_REFUND: {
         // An added one stays, as "nothing refunded": taking it out of the map would be more work

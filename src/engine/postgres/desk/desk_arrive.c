@@ -121,6 +121,7 @@ static void take_side(struct desk *desk, struct record *record, struct wallet_ro
     struct posting_side *here = pays ? &facts->debit : &facts->credit;
     struct posting_side *there = pays ? &facts->credit : &facts->debit;
     struct found found = {.wallet = row};
+    struct habits nobody = {0};
     judge_key(desk, record, facts->type != TRANSACTION_REFUND && record_is_guest(record) &&
                                 here == transaction_home(facts));
     if (!pays || facts->type == TRANSACTION_REFUND)
@@ -143,9 +144,8 @@ static void take_side(struct desk *desk, struct record *record, struct wallet_ro
     if (record->spent.day != 0)
         row->spent = record->spent;
     bool acts = pays || facts->type == TRANSACTION_DEPOSIT; // else it sells
-    struct habits_parts habits = habits_parts(&row->habits), nobody = {NULL, NULL};
     if (record->judged)
-        habits_see(record, acts ? habits : nobody, acts ? nobody : habits);
+        habits_see(record, acts ? &row->habits : &nobody, acts ? &nobody : &row->habits);
     desk_history_take(row, here, position);
     if (pays)
         change_subject(desk, record, &found, position);
@@ -205,7 +205,7 @@ static void take_thing(struct desk *desk, struct record *record, struct wallet_r
     if (row != NULL) {
         found.docket.wallet = &row->wallet;
         found.docket.spent = &row->spent;
-        found.docket.habits = habits_parts(&row->habits);
+        found.docket.habits = &row->habits;
     }
     if (record->kind == RECORD_HOLD && record->operation != COMMAND_HOLD) {
         found.hold = desk_hold(desk, record->hold.id);

@@ -43,7 +43,7 @@ static void note(struct dirty_pages *dirty, uint32_t part, const struct wallet_r
     page->part = part;
     page->slot = id_slot(row->wallet.id);
     page->number = row->number;
-    page->old += row->habits.often.version != 0 ? HABITS_WEIGH : 1;
+    page->old += row->habits.version != 0 ? HABITS_WEIGH : 1;
     dirty->is_urgent = dirty->is_urgent || page->old >= URGENT_AT;
     if (page->old < LIST_AT || page->is_listed || dirty->count == LIST_MAX)
         return;

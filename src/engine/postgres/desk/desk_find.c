@@ -29,7 +29,7 @@ static void find_wallet(struct desk *desk, struct id id, struct found *found) {
     take_currency(desk, found->wallet);
     found->docket.wallet = &found->wallet->wallet;
     found->docket.spent = &found->wallet->spent;
-    found->docket.habits = habits_parts(&found->wallet->habits);
+    found->docket.habits = &found->wallet->habits;
     found->docket.currency =
         found->wallet->wallet.currency < desk->currency_count
             ? &desk->currencies[found->wallet->wallet.currency].account
@@ -41,7 +41,7 @@ static void find_counterparty(struct desk *desk, struct id id, struct found *fou
     if (found->counterparty == NULL)
         return;
     found->docket.counterparty = &found->counterparty->wallet;
-    found->docket.counterparty_habits = habits_parts(&found->counterparty->habits);
+    found->docket.counterparty_habits = &found->counterparty->habits;
     struct wallet_row *row = found->counterparty;
     take_currency(desk, row);
     found->docket.counterparty_currency =

@@ -111,7 +111,7 @@ static void keep(struct known_wallets *known, const struct wallet_row *row) {
                                  .place = row->place,
                                  .is_placed = row->is_placed};
     memcpy(one->levels, row->levels, sizeof(one->levels));
-    if (row->habits.often.version != 0 || habits->often.version != 0)
+    if (row->habits.version != 0 || habits->version != 0)
         *habits = row->habits;
 }
 

@@ -53,7 +53,7 @@ static void write_currencies(struct desk *desk, struct link *link) {
 static void add_habits(const struct desk *desk, struct column *column,
                        const struct habits *habits) {
     struct habits_packed packed;
-    if (habits->often.version == 0)
+    if (habits->version == 0)
         column_add_null(column);
     else if (desk->habits_packed)
         column_add_bytes(column, habits_pack(habits, &packed));
