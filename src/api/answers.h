@@ -36,10 +36,11 @@ void answers_unconfirmed(struct api_loop *loop, struct http_request *request,
 // What became of a call; its request must be there.
 void answers_call(struct api_loop *loop, struct call *call);
 struct wire_found answers_found(const struct outcome *outcome, enum command_type type);
-// A wallet as its balance now; false: its record does not decode.
-// What the wallet may spend; `limits` may be NULL.
+// What the wallet may spend; `limits` may be NULL. False, here and below: its record does not
+// decode.
 bool answers_render_limits(struct buffer *body, const struct outcome *outcome,
                            const struct spending_limits *limits);
+// A wallet as its balance now.
 bool answers_render_balance(struct buffer *body, const struct outcome *outcome);
 void answers_add_etag(struct http_request *request, uint64_t version);
 // batches.c

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A request while it is at the door: who asks, from where, for what, and what he is told before it
-// becomes a call or a job. Thread: the loop's, for all functions.
+// becomes a call or a job. Thread: the loop's, but for limits_open_patience, at the start.
 #pragma once
 #include "access/authenticate.h"
 #include "access/rate_limit.h"

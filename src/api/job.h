@@ -92,6 +92,7 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
 void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
+void resume_run(struct job *job);
 void proof_run(struct job *job);   // wallet_proof.c
 void console_run(struct job *job); // queue_console.c
 void webhooks_run(struct job *job);

@@ -41,11 +41,11 @@ struct api_loop {
     struct inbox done;                           // completions
     struct flight *open;                         // being filled in this pass; NULL: none yet
     struct flight *flights_first, *flights_last; // submitted and not published, oldest first
-    uint64_t sync_ns;         // what a sync takes, as of the last dozen
-    uint32_t gathers_vain;    // in a row: hardly anybody came
     struct flight *aloft;     // of them the one that was decided here and is at the disk; or NULL
     struct inbox_node *news;  // completions that came back and are to be looked at, oldest first
     struct inbox_node **news_end;
+    uint64_t sync_ns;      // what a sync takes, as of the last dozen
+    uint32_t gathers_vain; // in a row: hardly anybody came
     struct flight *aside; // published, but some of their calls are to be submitted again
     struct job *jobs_first, *jobs_last;          // on their way, oldest first
     struct call *sent, *parked;                  // on their way through the queue

@@ -22,6 +22,7 @@
 #include "api/door.h"
 #include "api/flight.h"
 #include "api/loop.h"
+#include "api/requests.h"
 #include "base/clock.h"
 #include "base/thread.h"
 #include "wire/queued.h"

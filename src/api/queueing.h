@@ -34,11 +34,11 @@ void queueing_tick(struct api_loop *loop, uint64_t now_ns);
 void queueing_note_parked(struct api *api, int change);
 // Whether what it asked the books for is there.
 bool queueing_is_known(const struct call *call);
-void operations_request(struct asking *asking);
 void queueing_open(struct api *api);
 void queueing_close(struct api *api);
 void queueing_free_all(struct api_loop *loop);
-// Likewise, for queueing_batch.c.
+
+// For queueing_batch.c.
 // Whether the queue is wanted, and takes records of that version.
 bool queueing_takes(const struct asking *asking, uint32_t version, bool is_urgent);
 // False: the queue takes nothing now, and he is to go without it. `ret_answered`: he has been

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Those who take a request from the door: each answers it, or leaves it waiting as a call or job.
-// Thread: the loop's; what ends in _run a reader's.
+// Thread: the loop's, for all functions.
 #pragma once
 #include "api/call.h"
 #include "api/door.h"
@@ -16,8 +16,7 @@ void spending_request(struct asking *asking);
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);
 void integrity_resume_request(struct asking *asking); // resume.c
-void resume_run(struct job *job);
-// Tells whoever follows a check how far it is. Thread: the loop's.
+// Tells whoever follows a check how far it is.
 void integrity_tell_progress(struct job *job);
 // Ends what he follows with what came out, which may be a problem; or, while a reader still has the
 // job, because the server stops.
@@ -30,5 +29,6 @@ void console_start(struct asking *asking, enum job_kind kind);
 void webhooks_request(struct asking *asking); // webhook_console.c
 void public_request(struct asking *asking);
 void me_request(struct asking *asking);
+void operations_request(struct asking *asking); // queueing.c
 // pages.c: true when the path is one of the operator's page, which has been answered then.
 bool pages_answer(struct asking *asking);

@@ -70,4 +70,3 @@ enum status wire_decode_fields(const struct wire_context *context,
         decode_body(context, operation, body, ret_command, ret_faults);
     return ret_faults->count != 0 ? STATUS_invalid_request : STATUS_ok;
 }
-

@@ -19,8 +19,6 @@
 #include "watch/journal_reader.h"
 #include "watch/rule_file.h"
 
-#define FOLDER_DEFAULT "florin-data" // as of `florin serve`
-
 struct wish {
     const char *file, *folder, *postgres, *from, *to;
     uint64_t from_ms, to_ms;
@@ -75,7 +73,7 @@ static bool read_wish(int argc, char **argv, struct wish *wish) {
         return false;
     }
     if (wish->folder == NULL && wish->postgres == NULL)
-        wish->folder = FOLDER_DEFAULT;
+        wish->folder = SERVE_FOLDER_DEFAULT;
     wish->to_ms = UINT64_MAX;
     if (!read_time("--from", wish->from, &wish->from_ms) ||
         !read_time("--to", wish->to, &wish->to_ms))

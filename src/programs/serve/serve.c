@@ -530,12 +530,12 @@ static int run(int argc, char **argv, const struct serving *house) {
 
 int serve_run(int argc, char **argv) {
     struct serving serving = {
-        .folder = "florin-data", .listen = "127.0.0.1:8080", .word = "serve"};
+        .folder = SERVE_FOLDER_DEFAULT, .listen = "127.0.0.1:8080", .word = "serve"};
     return run(argc, argv, &serving);
 }
 
 int work_run(int argc, char **argv) {
-    struct serving serving = {.folder = "florin-data",
+    struct serving serving = {.folder = SERVE_FOLDER_DEFAULT,
                               .listen = "127.0.0.1:8081",
                               .word = "work",
                               .is_worker = true};

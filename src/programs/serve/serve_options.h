@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The words behind `florin serve`, `florin verify` and `florin keys create`: options with a value,
-// in any order, as
-// `--name VALUE` or `--name=VALUE`.
+// in any order, as `--name VALUE` or `--name=VALUE`.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+
+#define SERVE_FOLDER_DEFAULT "florin-data"
 
 struct serve_option {
     const char *name; // with its dashes

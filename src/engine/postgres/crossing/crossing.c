@@ -235,9 +235,8 @@ enum status crossing_begin(struct crossing *crossing, struct legs *legs) {
 
 static bool finish_on(struct crossing *crossing, const struct legs *legs, uint32_t place,
                       bool is_commit) {
-    char query[LEGS_GID_BYTES + 32];
-    (void)snprintf(query, sizeof(query), "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK",
-                   legs->gid);
+    char query[LEGS_FINISH_BYTES];
+    legs_finish_query(query, legs->gid, is_commit);
     if (crossing_ask(crossing, place, query))
         return true;
     // Somebody else was faster, or it was never prepared.
