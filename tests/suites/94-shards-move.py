@@ -316,6 +316,96 @@ def unheard(_, world):
     node.stop()
 
 
+def stale_operations(world, here, gone, shop):
+    """Each operation that a batch can have, of a wallet whose slot goes, under what it is told by.
+    What it ends is made before."""
+    client, count = world.client, 0
+
+    def made(path, **fields):
+        nonlocal count
+        count += 1
+        answer = client.post(path, {"wallet": gone, "amount": 2, **fields},
+                             key=f"stale-{gone}-{count}")
+        report_ok(answer)
+        return answer.json["id"]
+    holds = [made("/v1/holds", merchant=shop, expires_in=6000) for _ in range(2)]
+    asked = [made("/v1/withdrawals") for _ in range(2)]
+    bought = made("/v1/purchases", merchant=shop)
+    return {
+        "withdrawal": {"wallet": gone, "amount": 1},
+        "withdrawal at once": {"wallet": gone, "amount": 1, "bank_transaction_id": f"out-{gone}"},
+        "deposit": {"wallet": gone, "amount": 1, "bank_transaction_id": f"in-{gone}"},
+        "settle": {"withdrawal": asked[0], "bank_transaction_id": f"settled-{gone}"},
+        "fail": {"withdrawal": asked[1]},
+        "purchase": {"wallet": gone, "merchant": shop, "amount": 1},
+        "refund": {"purchase": bought, "amount": 1},
+        "transfer": {"from": gone, "to": here, "amount": 1},
+        "transfer there": {"type": "transfer", "from": here, "to": gone, "amount": 1},
+        "hold": {"wallet": gone, "merchant": shop, "amount": 1, "expires_in": 6000},
+        "capture": {"hold": holds[0], "amount": 1},
+        "void": {"hold": holds[1]},
+    }
+
+
+def stale(_, world, cleaned):
+    """An atomic batch comes from a node that has not heard that one of its operations is at home
+    elsewhere by now. What lies there still is nobody's, `cleaned` away or not: it comes again with
+    what its slot's new shard has, and is done there."""
+    here, near = (world.open_at("a", "customer") for _ in range(2))
+    gone, far = world.open_at("a", "customer"), world.open_at("b", "merchant")
+    for wallet in (here, gone):
+        report_ok(world.deposit(wallet, 100))
+    slot, answers = shards.slot_of(gone), {}
+    operations = stale_operations(world, here, gone, far)
+    node, came, goes_on = another_node(world), threading.Event(), threading.Event()
+
+    def ask(name, other):
+        """Beside a payment inside the batch's shard, or one to another."""
+        operation = {"type": name.split()[0], **operations[name]}
+        first = {"type": "transfer", "from": here, "to": near, "amount": 1}
+        if other:
+            first = {"type": "purchase", "wallet": here, "merchant": far, "amount": 1}
+        with node.client(world.server.admin_secret, timeout=120) as client:
+            answers[name] = patiently(lambda: client.post(
+                "/v1/batches", {"atomic": True, "operations": [first, operation]},
+                key=f"stale {name} {gone}"))
+
+    def clean():
+        came.set()
+        goes_on.wait(120)
+    with node.client(world.server.admin_secret) as client:  # then it knows its way
+        report_ok(patiently(lambda: client.post("/v1/purchases", {
+            "wallet": here, "merchant": far, "amount": 1})))
+    held = [Psql(one, one.database_for(world.server.data),
+                 "LOCK TABLE florin.rule_sets IN ACCESS EXCLUSIVE MODE")
+            for one in SHARDS.clusters]  # as in `unheard`
+    if not cleaned:
+        LINES[0].trap = (b"DELETE FROM postings", "held", clean)
+    process = mover(world.server, slot, "b")
+    report.check("stale: the slot has moved", (came.wait(60) if not cleaned else
+                                               process.wait(60) == 0) and
+                 owner(world, slot) == "b")
+    askers = [threading.Thread(target=ask, args=(name, place % 2 == 0), daemon=True)
+              for place, name in enumerate(operations)]
+    for asker in askers:
+        asker.start()
+    time.sleep(1)  # so that most have come before it hears of that
+    for one in held:
+        one.end()
+    for asker in askers:
+        asker.join(120)
+    report.equal("stale: all is done", {name: answer.status for name, answer in answers.items()},
+                 {name: 200 for name in operations}, answers)
+    goes_on.set()
+    report.equal("stale: the mover ends", process.wait(60), 0)
+    seen = world.client.get(f"/v1/wallets/{gone}").json
+    report.equal("stale: each once, where the slot is",  # from 98, and 8 for what was asked before
+                 (seen["balance"], seen["held"]), (98 - 3, 8 - 6), seen)
+    report.equal("stale: the node goes on", node.process.poll(), None, node.log()[-2000:])
+    node.stop()
+    examined(world, "stale")
+
+
 def in_between(_, world):
     """While a slot is nobody's, let go by one shard and not yet taken by the other, a node looks
     for it on the first of all shards. What a list has seen there by then is not shown behind that
@@ -646,6 +736,8 @@ report.run("there and back", there_and_back, WORLD)
 report.run("under load", under_load, WORLD)
 report.run("old map", old_map, WORLD)
 report.run("unheard", unheard, WORLD)
+report.run("stale", stale, WORLD, False)
+report.run("stale and cleaned", stale, WORLD, True)
 report.run("in between", in_between, WORLD)
 report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)

@@ -63,6 +63,7 @@ static void *add_row(struct desk *desk, struct rows *rows, size_t size) {
 void desk_change_wallet(struct desk *desk, struct wallet_row *row) {
     if (row == NULL)
         return;
+    CHECK(row->legs != NULL || !desk_is_elsewhere(desk, id_slot(row->wallet.id)));
     desk_touch(desk, row, sizeof(*row));
     if (!row->changed && !row->added) {
         struct wallet_row *before = arena_take(&desk->arena, sizeof(*before));

@@ -75,14 +75,13 @@ static void need_of_hold(const struct desk *desk, const struct command *command,
 static void need_of_command(const struct desk *desk, const struct command *command,
                             struct needs *needs) {
     need_bank_id(desk, command->bank_id, needs);
+    // Elsewhere but in an atomic batch; and whoever sent that may not have heard that it has moved,
+    // and what it has left here is nobody's.
+    need_wallet(desk, command->wallet, needs);
     switch ((enum command_type)command->type) {
     case COMMAND_TRANSFER:
     case COMMAND_PURCHASE:
-    case COMMAND_HOLD:
-        need_wallet(desk, command->wallet, needs); // elsewhere but in an atomic batch
-        need_wallet(desk, command->counterparty, needs);
-        return;
-    case COMMAND_DEPOSIT: need_wallet(desk, command->wallet, needs); return;
+    case COMMAND_HOLD: need_wallet(desk, command->counterparty, needs); return;
     case COMMAND_REFUND:
     case COMMAND_READ_TRANSACTION: need_of_transaction(desk, command, needs); return;
     case COMMAND_CAPTURE:
