@@ -61,6 +61,17 @@ def there(report):
     report.equal("verify at the end", verified.returncode, 0, verified.stdout)
 
 
+def with_history(client):
+    """A wallet with two transactions at least, so that its list has a second page."""
+    for transaction in client.get("/v1/transactions?limit=200").json["items"]:
+        for side in ("debit", "credit"):
+            wallet = transaction[side]["account"]
+            if wallet.startswith("wallet_") and len(client.get(
+                    f"/v1/wallets/{wallet}/transactions?limit=2").json["items"]) == 2:
+                return wallet
+    raise AssertionError("no wallet of this life has two transactions")
+
+
 def faults(report):
     """What must not be moved, what breaks off, and what is refused."""
     server = moving.Server(florin=BINARY, config=moving.RULES)
@@ -68,10 +79,10 @@ def faults(report):
     house.furnish()
     house.play(120)
     with house.client() as client:
+        wallet = with_history(client)
         cursors = {path: client.get(path + "limit=1").get("next_cursor") for path in
                    ("/v1/wallets?", "/v1/transactions?", "/v1/holds?", "/v1/audit?",
-                    f"/v1/wallets/{client.get('/v1/wallets?owner=owner-0').json['items'][0]['id']}"
-                    "/transactions?")}
+                    f"/v1/wallets/{wallet}/transactions?")}
     url = database()
     done = moving.move(server, moving.to_postgres(url))
     report.check("a running source is refused", done.returncode == 1 and
@@ -96,7 +107,8 @@ def faults(report):
     with server.client(house.secret) as client:
         for path, cursor in cursors.items():
             answer = client.get(f"{path}limit=1&cursor={cursor}")
-            report.check(f"an old cursor of {path} is refused with a sentence", cursor and
+            report.check(f"{path} had a second page", cursor)
+            report.check(f"an old cursor of {path} is refused with a sentence",
                          answer.status == 400 and
                          ("begin with the first page" in str(answer.json) or  # read by chance
                           "must be the next_cursor of a page" in str(answer.json)), answer)
