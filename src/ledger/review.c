@@ -2,6 +2,7 @@
 // From a verdict to a finding, and from there to its end.
 #include "ledger/review.h"
 
+#include "ledger/bound.h"
 #include "ledger/finding.h"
 #include "ledger/new_ids.h"
 #include "ledger/parked.h"
@@ -264,12 +265,18 @@ void review_outcome_facts(const struct record *released, const struct parked_fac
     ret_record->parked.held = 0;
 }
 
-struct refusal review_refusal_of_batch(const struct record *held) {
+struct refusal review_refusal_of_batch(const struct command *command,
+                                       const struct record *parked) {
     struct refusal refusal = {
-        .status = STATUS_held_for_review, .id_type = ID_WALLET, .id = held->parked.wallet};
-    struct slice rule = finding_rule(held->parked.finding.texts);
-    CHECK(rule.size <= sizeof(refusal.rule));
-    memcpy(refusal.rule, rule.bytes, rule.size);
+        .status = STATUS_approval_required, .id_type = ID_WALLET, .id = parked->parked.wallet};
+    CHECK(parked->kind == RECORD_PARKED && parked->parked.cause != PARKED_FLAGGED);
+    if (parked->parked.cause == PARKED_FOR_REVIEW) {
+        struct slice rule = finding_rule(parked->parked.finding.texts);
+        CHECK(rule.size <= sizeof(refusal.rule));
+        refusal.status = STATUS_held_for_review;
+        memcpy(refusal.rule, rule.bytes, rule.size);
+    }
+    bound_hide_rule(command, &refusal);
     return refusal;
 }
 

@@ -42,8 +42,11 @@ void review_decision_facts(const struct command *command, const struct docket *d
 // `released`, with what parked_outcome says.
 void review_outcome_facts(const struct record *released, const struct parked_facts *facts,
                           struct record *ret_record);
-// The refusal of an atomic batch, one of whose operations would be held.
-struct refusal review_refusal_of_batch(const struct record *held);
+// The refusal of an atomic batch, one of whose operations waits for somebody, or had to under its
+// key (whatever was decided since): all or nothing cannot wait for one of its parts, and what was
+// done apart is not undone with the others.
+struct refusal review_refusal_of_batch(const struct command *command,
+                                       const struct record *parked);
 // COMMAND_RULES.
 void review_rules_facts(const struct command *command, const struct docket *docket,
                         struct record *record);

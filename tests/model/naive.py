@@ -440,8 +440,12 @@ class Ledger:
                 body, replayed = operation, False
             else:
                 name, fields, own_key = operation
-                _, body, replayed = self.execute(name, fields, principal, own_key,
-                                                 bound=self.bound)
+                status, body, replayed = self.execute(name, fields, principal, own_key,
+                                                      bound=self.bound)
+                if status == 202:  # it had to wait before, alone: that is no part of a whole
+                    held = {"rule": body["rule"]} if "rule" in body else {}
+                    body = Refusal("held_for_review" if held else "approval_required",
+                                   "This must be sent alone.", **held).body
             if "code" in body:
                 self.restore(before)
                 refusal = Refusal(body["code"], body["detail"])

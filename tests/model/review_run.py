@@ -34,6 +34,11 @@ POOL = [
 ]
 JUMPS_S = (420, 3000, 4 * 3600, 9 * 3600, 30 * 3600, 3 * 86400)
 
+# What has to have happened in the lives of a suite.
+EVERYTHING = ("made", "held", "refused_by_rule", "approved", "refused", "rejected", "expired",
+              "dismissed", "batch done", "batch held_for_review", "batch with one that waited",
+              "insufficient_funds")
+
 
 class Different(Exception):
     """The server and the naive ledger disagree."""
@@ -49,7 +54,8 @@ class World:
         self.count = 0
         self.ledger = ReviewedLedger(self.make_id, self.rules, expires_in)
         self.ids = {}  # ours -> the server's
-        self.kept = []  # requests with a key: (path, body, key, status, ours)
+        self.kept = []  # requests with a key: (path, body, key, answer, ours)
+        self.made, self.waited = [], []  # the same as the ledger has them: (operation, fields, key)
         self.steps = 0
         self.seen = {}
 
@@ -163,6 +169,7 @@ class World:
         self.same(f"{operation} {json.dumps(body)}", answer, status, ours)
         if key and status < 300:
             self.kept.append((path, body, key, answer, ours["id"]))
+            (self.waited if status == 202 else self.made).append((operation, fields, key))
 
     def time_of(self, answer):
         """The ledger's time is the server's, as far as it tells."""
@@ -187,8 +194,14 @@ class World:
         names = [self.random.choice(["transfer", "purchase", "deposit", "withdrawal"])
                  for _ in range(self.random.randint(1, 4))]
         operations = [(name, self.fields(name), None) for name in names]
+        waited = bool(self.waited) and self.random.random() < 0.2
+        if waited:  # it was sent alone before, and had to wait
+            operations.insert(0, self.random.choice(self.waited))
+        elif self.made and self.random.random() < 0.3:  # it was sent alone, and was done
+            operations.append(self.random.choice(self.made[-20:]))
         answer = self.service.post("/v1/batches", {"atomic": True, "operations": [
-            {"type": name, **self.translated(fields)} for name, fields, _ in operations]})
+            {"type": name, **self.translated(fields), **({"idempotency_key": key} if key else {})}
+            for name, fields, key in operations]})
         results = answer.get("results")
         if results:
             self.ledger.expire(max(rules_time(results[0]["created_at"]), self.ledger.now))
@@ -201,6 +214,8 @@ class World:
         for mine, theirs in zip(ours.get("results", []), results or []):
             self.learn(mine["id"], theirs["id"])
         word = "batch " + ours.get("code", "done")
+        if waited:
+            word = "batch with one that waited"
         self.seen[word] = self.seen.get(word, 0) + 1
 
     def decide(self):
@@ -308,11 +323,13 @@ class World:
                 self.server.restart()
             self.connect()
 
-    def live(self, steps):
-        """None, or what was different."""
+    def live(self, steps, seen=None):
+        """None, or what was different. The last life goes on, within bounds, until with what others
+        have `seen` everything has happened."""
         try:
             self.begin()
-            while self.steps < steps:
+            while self.steps < steps or (seen is not None and self.steps < 8 * steps and
+                                         not set(EVERYTHING) <= {*seen, *self.seen}):
                 self.step()
             self.compare_everything()
             problem = (florin.integrity_problem(self.admin.get("/check-integrity?depth=full")) or
@@ -345,14 +362,13 @@ def live_many(suite, binary, seeds, steps, make_clock, expires_in):
         clock = make_clock() if make_clock else None
         server = florin.Server(florin=binary, environment=clock.environment() if clock else None)
         world = World(seed, server, clock, expires_in)
-        wrong = world.live(steps)
+        wrong = world.live(steps, seen if seed == seeds[-1] else None)
         report.check(f"seed {seed}", wrong is None, wrong)
         for word, count in world.seen.items():
             seen[word] = seen.get(word, 0) + count
         print(f"{suite}: seed {seed}: {world.steps} steps, {len(world.ledger.anomalies)} findings",
               flush=True)
     print(f"{suite}: {seen}", flush=True)
-    for word in ("made", "held", "refused_by_rule", "approved", "refused", "rejected", "expired",
-                 "dismissed", "batch done", "batch held_for_review", "insufficient_funds"):
+    for word in EVERYTHING:
         report.check(f"some are {word}", seen.get(word, 0) > 0, seen)
     report.finish()

@@ -214,6 +214,18 @@ def batches(report, server):
                                                 atomic.get("operation")),
                  (422, "approval_required", 1), atomic)
     report.equal("and did nothing", money(world, "bob"), 1002)
+    alone = service.post("/v1/transfers", {name: large[name] for name in large if name != "type"},
+                         key="waited")
+    for verb in (None, "approve"):
+        if verb:
+            world.admin.post(f"/v1/approvals/{alone['id']}/approve", {})
+        before = money(world, "bob")
+        atomic = service.post("/v1/batches", {"atomic": True, "operations": [
+            small, {**large, "idempotency_key": "waited"}]})
+        report.equal("nor is one that waited alone a part of it",
+                     (alone.status, atomic.status, atomic.code, atomic.get("operation")),
+                     (202, 422, "approval_required", 1), atomic)
+        report.equal("and nothing of it is done", money(world, "bob"), before)
 
 
 def restarts(report, server):

@@ -353,6 +353,7 @@ def refused_and_gone(world, ann, bob):
     world.equal("an atomic batch", (whole.status, whole.code, whole["rule"]),
                 (422, "held_for_review", "large-out"), whole)
     world.equal("moved nothing", world.money(rich)[:2], (100_000, 0))
+    held_before(world, batch["operations"])
     loose = world.service.post("/v1/batches", batch)
     world.equal("another batch", (loose.status, loose["results"][1].get("status")),
                 (200, "pending"), loose)
@@ -366,6 +367,30 @@ def refused_and_gone(world, ann, bob):
     world.admin.patch(f"/v1/wallets/{rich}", {"status": "active"})
     wallet = world.admin.patch(f"/v1/wallets/{rich}", {"status": "closed"})
     world.equal("not empty", wallet.code, "wallet_not_empty")
+
+
+def held_before(world, operations):
+    """An atomic batch with an operation that had to wait when it was sent alone does nothing,
+    whatever was decided about that one since: it is no part of the whole."""
+    payer = world.wallet(100_000)
+    small, large = ({**operation, "from": payer} for operation in operations)
+    for verb, status in ((None, "pending"), ("reject", "rejected"), ("approve", "approved")):
+        key = f"before-{status}"
+        alone = world.transfer(payer, large["to"], large["amount"], key=key)
+        world.equal("it waits", (alone.status, alone["status"]), (202, "pending"), alone)
+        if verb:
+            done = world.admin.post(f"/v1/anomalies/{alone['id']}/{verb}", {})
+            world.equal("it is decided", done["status"], status, done)
+        money = world.money(payer)
+        whole = world.service.post("/v1/batches", {
+            "atomic": True, "operations": [small, {**large, "idempotency_key": key}]})
+        world.equal(f"a batch with one that is {status}",
+                    (whole.status, whole.code, whole["rule"], whole["operation"]),
+                    (422, "held_for_review", "large-out", 1), whole)
+        world.equal("moves nothing", world.money(payer), money)
+        again = world.transfer(payer, large["to"], large["amount"], key=key)
+        world.equal("alone it answers as it is now", (again.status, again["status"]),
+                    (202, status), again)
 
 
 def expiry(report, server):

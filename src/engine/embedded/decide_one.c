@@ -58,7 +58,7 @@ void outcome_point_now(struct books *books, const struct record *earlier,
 }
 
 // Answers with what an earlier record under the same key says.
-static void outcome_replay(struct books *books, const struct command *command,
+static void outcome_replay(struct books *books, const struct command *command, bool in_atomic,
                            const struct record *earlier, uint64_t position,
                            struct outcome *outcome) {
     enum status status = decide_replay(command, earlier);
@@ -69,6 +69,11 @@ static void outcome_replay(struct books *books, const struct command *command,
     if (!fetch_may_see(books, command, earlier)) { // he asked as somebody else at that time
         struct refusal refusal;
         bound_lost(command, &refusal);
+        outcome_refuse(books, outcome, &refusal);
+        return;
+    }
+    if (in_atomic && earlier->kind == RECORD_PARKED) {
+        struct refusal refusal = review_refusal_of_batch(command, earlier);
         outcome_refuse(books, outcome, &refusal);
         return;
     }
@@ -140,13 +145,8 @@ static void decide_parked(struct books *books, const struct command *command, bo
                           struct record *record, struct fetched *fetched,
                           struct outcome *outcome) {
     struct buffer encoded = {0};
-    if (in_atomic) { // all or nothing cannot wait for one of its parts
-        struct refusal refusal = {.status = STATUS_approval_required,
-                                  .id_type = ID_WALLET,
-                                  .id = record->parked.wallet};
-        if (record->parked.cause == PARKED_FOR_REVIEW)
-            refusal = review_refusal_of_batch(record);
-        bound_hide_rule(command, &refusal);
+    if (in_atomic) {
+        struct refusal refusal = review_refusal_of_batch(command, record);
         outcome_refuse(books, outcome, &refusal);
         return;
     }
@@ -187,7 +187,7 @@ bool decide_one(struct books *books, const struct command *command, bool in_atom
     memset(outcome, 0, OUTCOME_HEAD_BYTES);
     count(&books->stats.commands);
     if (command->has_key && fetch_earlier(books, command, record, &position)) {
-        outcome_replay(books, command, record, position, outcome);
+        outcome_replay(books, command, in_atomic, record, position, outcome);
         return false;
     }
     struct fetched fetched;
@@ -233,7 +233,7 @@ static void lose_batch(struct books *books, struct submission *submission, uint3
 static void replay_batch(struct books *books, struct submission *submission,
                          const struct record *earlier, uint64_t position) {
     struct outcome *whole = &submission->batch_outcome;
-    outcome_replay(books, &submission->batch, earlier, position, whole);
+    outcome_replay(books, &submission->batch, false, earlier, position, whole);
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH);

@@ -47,7 +47,7 @@ void desk_point_now(const struct desk *desk, const struct record *earlier,
         outcome->opening = outcome_position(row->opened);
 }
 
-static void outcome_replay(const struct desk *desk, const struct command *command,
+static void outcome_replay(const struct desk *desk, const struct command *command, bool in_atomic,
                            const struct record *earlier, uint64_t position,
                            struct outcome *outcome, struct engine_stats *stats) {
     enum status status = decide_replay(command, earlier);
@@ -58,6 +58,11 @@ static void outcome_replay(const struct desk *desk, const struct command *comman
     if (!desk_may_see(desk, command, earlier)) { // he asked as somebody else at that time
         struct refusal refusal;
         bound_lost(command, &refusal);
+        outcome_refuse(outcome, &refusal, stats);
+        return;
+    }
+    if (in_atomic && earlier->kind == RECORD_PARKED) {
+        struct refusal refusal = review_refusal_of_batch(command, earlier);
         outcome_refuse(outcome, &refusal, stats);
         return;
     }
@@ -172,13 +177,8 @@ static void decide_parked(struct desk *desk, const struct command *command, bool
                           struct record *record, struct found *found, struct outcome *outcome,
                           struct engine_stats *stats) {
     struct buffer encoded = {0};
-    if (in_atomic) { // all or nothing cannot wait for one of its parts
-        struct refusal refusal = {.status = STATUS_approval_required,
-                                  .id_type = ID_WALLET,
-                                  .id = record->parked.wallet};
-        if (record->parked.cause == PARKED_FOR_REVIEW)
-            refusal = review_refusal_of_batch(record);
-        bound_hide_rule(command, &refusal);
+    if (in_atomic) {
+        struct refusal refusal = review_refusal_of_batch(command, record);
         outcome_refuse(outcome, &refusal, stats);
         return;
     }
@@ -261,7 +261,7 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
     if (command->has_key && desk_earlier(desk, command->key, &record, &position)) {
         if (desk_lacks_parties(desk, command, &record, outcome))
             return;
-        outcome_replay(desk, command, &record, position, outcome, stats);
+        outcome_replay(desk, command, in_atomic, &record, position, outcome, stats);
         if (position >= DESK_AWAY && outcome->status == STATUS_ok)
             tell_answer(desk, command, position, outcome);
         return;
@@ -355,7 +355,7 @@ static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
     struct outcome *whole = &submission->batch_outcome;
-    outcome_replay(desk, &submission->batch, earlier, position, whole, stats);
+    outcome_replay(desk, &submission->batch, false, earlier, position, whole, stats);
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
