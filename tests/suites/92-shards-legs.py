@@ -25,6 +25,10 @@ BINARY = florin.binary()
 report = Report("shards legs")
 
 
+def report_ok(answer):
+    report.check("it is done", answer.status in (200, 201), answer)
+
+
 def flight(world):
     answer = world.client.get("/check-integrity")
     return answer.json["in_flight"], answer.json["consistent"], answer
@@ -281,6 +285,28 @@ def away(_, world, banks):
     report.equal("and it is done when the shard is back", answer.status, 201, answer)
 
 
+def back(_, world):
+    """A server that has crashed lets everybody in again. Lines between shards of before, which
+    nobody has used meanwhile, are opened anew when they are: the first payment is served."""
+    here, there = world.wallets
+    cluster, answers = world.shards.clusters[1], []
+
+    def is_there():
+        lines = world.client.get("/metrics").body.decode().split("\n")
+        return "florin_shards_away 0" in lines
+    for turn in range(5):  # its own writer, too, has to find its way in time
+        report_ok(patiently(lambda t=turn: world.client.post("/v1/transfers", {
+            "from": here, "to": there, "amount": 1}, key=f"before-{t}")))
+        cluster.crash()
+        report.check("back: it is there again", within(WAIT_S, is_there))
+        report_ok(patiently(lambda: world.client.get(f"/v1/wallets/{there}")))
+        answers.append(world.client.post("/v1/transfers", {
+            "from": here, "to": there, "amount": 1}, key=f"back-{turn}"))
+        if answers[-1].status == 201:
+            break
+    report.equal("back: the first payment is served", answers[-1].status, 201, answers)
+
+
 def left_behind(_, world):
     """Legs of a node that never comes back: nobody decided, somebody did, and one that is lost."""
     books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
@@ -332,6 +358,7 @@ report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks
 report.run("race", race, WORLD, BANKS[:20])
 report.run("away", away, WORLD, BANKS[20:])
+report.run("back", back, WORLD)
 report.run("left behind", left_behind, WORLD)
 report.run("still committing", still_committing, WORLD)
 report.run("no turn", no_turn, WORLD)

@@ -50,13 +50,22 @@ void crossing_close(struct crossing *crossing) {
 
 // ---- asking -------------------------------------------------------------------------------------
 
+// A server that was away and is back has ended the lines of before, which says nothing of now.
+static bool is_gone(const struct crossing *crossing, uint32_t place) {
+    const struct link *link = &crossing->links[place];
+    bool is_idle = (crossing->begun >> place & 1) == 0;
+    return is_idle && link_is_open(link) && (link_is_called_off(link) || link_has_ended(link));
+}
+
+// It is away when nobody is let in there.
 static bool connect(struct crossing *crossing, uint32_t place) {
     struct link *link = &crossing->links[place];
     uint64_t now_ns = clock_monotonic_ns();
-    if (postgres_is_silent(crossing->parts[place])) {
+    bool is_silent = postgres_is_silent(crossing->parts[place]);
+    if (is_silent || is_gone(crossing, place))
         link_close(link);
+    if (is_silent)
         return false;
-    }
     if (link_is_open(link))
         return true;
     if (now_ns < crossing->away_until_ns[place])
@@ -83,8 +92,11 @@ bool crossing_ask(struct crossing *crossing, uint32_t place, const char *query) 
     if (result == LINK_LOST) {
         log_line(LOG_WARNING, "shards", "The shard \"%s\" did not answer: %s",
                  crossing->places[place].name, link->why);
+        // One that does not answer in time is left alone. Whether one that has ended the line is
+        // there again is asked when the next wants to know it.
+        if (!link_has_ended(link))
+            crossing->away_until_ns[place] = clock_monotonic_ns() + AWAY_NS;
         link_close(link);
-        crossing->away_until_ns[place] = clock_monotonic_ns() + AWAY_NS;
     }
     return result == LINK_OK;
 }
@@ -108,18 +120,26 @@ static void look_at_arrivals(struct crossing *crossing, uint32_t place) {
     taken->open_count = 0;
 }
 
+// Locked before the transaction sees anything: no slot comes or goes while it is under way.
+// Not SERIALIZABLE: what such a transaction has read it watches for as long as it is in doubt, and
+// every batch of that shard would fail. Rows are locked, and who has changed one since the snapshot
+// is found by that; a bank id that was missed fails as a double.
+static bool begin_there(struct crossing *crossing, uint32_t place) {
+    look_at_arrivals(crossing, place);
+    return crossing_ask(crossing, place, "BEGIN ISOLATION LEVEL REPEATABLE READ; "
+                                         "LOCK TABLE gate IN ROW EXCLUSIVE MODE");
+}
+
+// A line that was ended tells it only when it is used where what lies between has forgotten it.
 static bool begin_on(struct crossing *crossing, struct legs *legs, uint32_t place) {
     if (!crossing_has_facts(legs, place))
         return true;
+    bool was_there = connect(crossing, place);
     crossing->begun |= 1u << place;
-    look_at_arrivals(crossing, place);
-    // Locked before the transaction sees anything: no slot comes or goes while it is under way.
-    // Not SERIALIZABLE: what such a transaction has read it watches for as long as it is in doubt,
-    // and every batch of that shard would fail. Rows are locked, and who has changed one since the
-    // snapshot is found by that; a bank id that was missed fails as a double.
-    return crossing_ask(crossing, place, "BEGIN ISOLATION LEVEL REPEATABLE READ; "
-                                         "LOCK TABLE gate IN ROW EXCLUSIVE MODE") &&
-           crossing_find(crossing, legs, place);
+    bool ok = begin_there(crossing, place);
+    if (!ok && was_there && !link_is_open(&crossing->links[place]))
+        ok = begin_there(crossing, place);
+    return ok && crossing_find(crossing, legs, place);
 }
 
 static void roll_back(struct crossing *crossing) {

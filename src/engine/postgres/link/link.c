@@ -323,6 +323,15 @@ void link_close(struct link *link) {
     link->watched = NULL;
 }
 
+bool link_has_ended(const struct link *link) {
+    struct pollfd poll_fd = {.fd = PQsocket(link->connection), .events = POLLIN};
+    // What a server says when it goes comes before the end of the line.
+    while (PQstatus(link->connection) == CONNECTION_OK && poll(&poll_fd, 1, 0) > 0)
+        if (PQconsumeInput(link->connection) == 0)
+            return true;
+    return PQstatus(link->connection) != CONNECTION_OK;
+}
+
 int link_process(const struct link *link) {
     return PQbackendPID(link->connection);
 }

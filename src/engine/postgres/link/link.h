@@ -91,6 +91,9 @@ int link_process(const struct link *link);
 static inline bool link_is_open(const struct link *link) {
     return link->connection != NULL;
 }
+// Of an open one that nothing was asked on: whether its server, or what lies between, has ended it
+// since.
+bool link_has_ended(const struct link *link);
 
 void link_watch(struct link *link, const uint64_t *number, uint64_t value);
 bool link_is_called_off(const struct link *link);
