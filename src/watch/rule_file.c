@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +60,13 @@ struct fault {
     size_t bytes;
     struct slice rule; // its name, as far as it is known
 };
+
+static void no_json(const struct fault *fault, const char *why, uint32_t line) {
+    if (line != 0)
+        snprintf(fault->why, fault->bytes, "line %" PRIu32 " is no JSON: %s", line, why);
+    else
+        snprintf(fault->why, fault->bytes, "this is no JSON: %s", why);
+}
 
 static bool wrong(const struct fault *fault, const char *sentence, struct slice what) {
     if (fault->rule.size != 0)
@@ -282,7 +290,7 @@ enum status rule_file_parse(struct slice text, struct rule_set *ret_set,
         memcpy(padded, text.bytes, text.size);
         ok = json_parse(parser, slice_of(padded, text.size), &root, &why);
         if (!ok)
-            snprintf(ret_why, why_bytes, "this is no JSON: %s", why);
+            no_json(&fault, why, json_faulty_line(slice_of(padded, text.size)));
     }
     ok = ok && read_file(root, set, &patterns, &fault);
     if (ok) {

@@ -166,6 +166,9 @@ def mistakes(report, server, file):
     expect("no such folder", ("test", file, "--data", server.data + "-none"), 2, "cannot")
     expect("no such file", ("test", file + "-none", *data), 2, "cannot be read")
     expect("bad rules", ("test", rules.written("{"), *data), 1, "JSON")
+    expect("bad rules, by their line",
+           ("test", rules.written('{"rules":\n[{"name": "a"}\n {"name": "b"}]}'), *data), 1,
+           "line 3 is no JSON")
     expect("no time", ("test", file, *data, "--from", "soon"), 2, '--from: "soon" is no time')
     expect("no span", ("test", file, *data, "--from", "2026-02-01", "--to", "2026-01-01"), 2,
            "--from must lie before --to")

@@ -203,7 +203,10 @@ def last_admin(report, binary):
 
 def configurations(report, binary):
     """A configuration with a mistake is refused, with the mistake's name."""
-    for name, config, word in (("no JSON", "{", "config"), ("no object", "[]",
+    for name, config, word in (("no JSON", "{", "config"),
+                               ("the line of a fault",
+                                '{"http_threads": 1,\n"connections_max" 5}', "Line 2"),
+                               ("no object", "[]",
                                                             "config"), ("an unknown setting",
                                                                         '{"colour": 1}', "colour"),
                                ("a setting twice", '{"http_threads": 1, "http_threads": 2}',

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -429,7 +430,11 @@ enum status config_parse(struct slice text, struct config *ret_config, char *ret
     const char *why;
     bool ok = json_parse(parser, buffer_slice(&padded), &root, &why);
     if (!ok) {
-        snprintf(ret_why, why_bytes, "It is not JSON: %s", why);
+        uint32_t line = json_faulty_line(buffer_slice(&padded));
+        if (line != 0)
+            snprintf(ret_why, why_bytes, "Line %" PRIu32 " is not JSON: %s", line, why);
+        else
+            snprintf(ret_why, why_bytes, "It is not JSON: %s", why);
     } else if (json_kind(root) != JSON_OBJECT) {
         snprintf(ret_why, why_bytes, "It must be a JSON object.");
         ok = false;

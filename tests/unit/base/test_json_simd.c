@@ -255,6 +255,29 @@ static void every_truncation_is_refused(void **state) {
     assert_true(parses(*state, text));
 }
 
+static uint32_t faulty_line(const char *text) {
+    size_t size = strlen(text);
+    char *copy = test_calloc(1, size + JSON_PADDING);
+    memcpy(copy, text, size);
+    uint32_t line = json_faulty_line(slice_of(copy, size));
+    test_free(copy);
+    return line;
+}
+
+static void a_fault_has_its_line(void **state) {
+    (void)state;
+    assert_int_equal(faulty_line("{\"a\": 1,\n\"b\": tru,\n\"c\": 2}"), 2);
+    assert_int_equal(faulty_line("{\"a\": 1,\n\"b\": 2,,\n\"c\": 2\n}"), 2);
+    assert_int_equal(faulty_line("{\n \"a\": [1,\n 01,\n 2]\n}"), 3);
+    assert_int_equal(faulty_line("{\n \"a\": {\n \"b\" 3}\n}"), 3);
+    assert_int_equal(faulty_line("{\n\n \"a\": \"\\q\"\n}"), 3);
+    assert_int_equal(faulty_line("{\n\n \"a\": 1\n \"b\": 2}"), 4);
+    assert_int_equal(faulty_line("{\"a\": 1}\n\n x"), 3);
+    assert_int_equal(faulty_line("{\"a\": 1,\n \"b\": \"never closed}\n"), 0);
+    assert_int_equal(faulty_line(""), 0);
+    assert_int_equal(faulty_line("12 x"), 0);
+}
+
 static void a_parser_survives_its_refusals(void **state) {
     for (int i = 0; i < 1000; i++) {
         expect_refusal(*state, SLICE("{\"a\":[1,2"));
@@ -289,6 +312,7 @@ int main(void) {
         WITH_PARSER(empty_ones_have_nothing),
         WITH_PARSER(a_big_array_after_a_small_one),
         WITH_PARSER(every_truncation_is_refused),
+        cmocka_unit_test(a_fault_has_its_line),
         WITH_PARSER(a_parser_survives_its_refusals),
         WITH_PARSER(the_wrong_kind_stops),
     };
