@@ -16,7 +16,9 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 import cluster  # noqa: E402
 import florin  # noqa: E402
 from load import Load, two_wallets  # noqa: E402
+from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
@@ -262,8 +264,8 @@ def views(report):
     loose = CLUSTER.sql(
         "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_class c WHERE c.relnamespace "
         "= 'florin'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT "
-        "EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')",
-        database)
+        "EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND "
+        "x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)", database)
     # A key of idempotency may stand there again when its time is over; privileges are grants. Who
     # opens a wallet looks whether its number is free: a unique index is dear (sql/0095).
     report.equal("rows are told apart in every relation", loose, "idempotency privileges wallets")
@@ -419,6 +421,59 @@ def side_by_side(report):
     report.check("a stranger is not", code == 1 and "newer Florin" in said, said)
 
 
+# As records were before 0130: found by slot and number, and by number.
+TWO_INDEXES = """BEGIN; DROP INDEX records_once;
+    ALTER TABLE records ADD CONSTRAINT records_pkey PRIMARY KEY (slot, number);
+    CREATE INDEX records_number ON records (number);
+    DELETE FROM migrations WHERE number = 130; COMMIT"""
+INDEXES = """SELECT t.relname, string_agg(pg_get_indexdef(x.indexrelid, 1, true) || ' ' ||
+    pg_get_indexdef(x.indexrelid, 2, true) || ' ' || x.indisunique || ' ' || x.indisvalid, ', '
+    ORDER BY x.indisunique DESC) FROM pg_class t JOIN pg_index x ON x.indrelid = t.oid
+    WHERE t.relname ~ '^records(_|$)' AND t.relkind IN ('r', 'p') GROUP BY t.relname"""
+
+
+def one_index(report):
+    """Records lose the index by slot while payments go on, also where the one who migrates is
+    killed, and somebody's transaction is in the way. At no moment may one be there twice."""
+    server = florin.Server(florin=BINARY).start()
+    database = CLUSTER.database_for(server.data)
+    CLUSTER.sql(f"SET search_path = florin; {TWO_INDEXES}", database)
+    load = Load(server)
+    report.check("payments", within(120, lambda: len(load.answers) > 20))
+    first = CLUSTER.sql("SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = "
+                        "'florin.records'::regclass", database)
+    psql = Psql(CLUSTER, database, f"LOCK TABLE {first} IN ROW EXCLUSIVE MODE")
+    building = ("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+                "'CREATE UNIQUE INDEX CONCURRENTLY%' AND state = 'active'")
+    child = subprocess.Popen([BINARY, "migrate", "--postgres", CLUSTER.url(database)])
+    report.check("an index is being built",
+                 within(120, lambda: CLUSTER.sql(building, database) == "1"))
+    child.kill()
+    child.wait()
+    CLUSTER.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+                "'CREATE UNIQUE INDEX CONCURRENTLY%'", database)
+    paid = len(load.answers)
+    report.check("payments go on", within(120, lambda: len(load.answers) > paid + 20))
+    psql.end()
+    code, said = command("migrate", "--postgres", CLUSTER.url(database))
+    report.equal("migrated", code, 0, said)
+    load.stop(report, "one index")
+    CLUSTER.sql("SELECT florin.partition_add(((SELECT end_record FROM florin.extent) >> 17) + "
+                "86400000)", database)
+    for line in CLUSTER.sql(INDEXES, database).splitlines():
+        report.equal("each partition has it, a new one, too", line.partition("|")[2],
+                     "number slot true true, order_id number false true")
+    try:
+        CLUSTER.sql("INSERT INTO florin.records SELECT * FROM florin.records ORDER BY number DESC "
+                    "LIMIT 1", database)
+        report.fail("a record that is there", "can be added")
+    except RuntimeError as error:
+        report.check("a record that is there is refused", "duplicate key" in str(error), error)
+    report.equal("exit status", server.stop(), 0)
+    report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+    verified(report, "one index", database)
+
+
 total = Report("postgres schema")
 cluster.serve_from(CLUSTER)
 total.run("pruning", pruning)
@@ -429,6 +484,7 @@ total.run("views", views)
 total.run("lagging heads", lagging_heads)
 total.run("serving role", serving_role)
 total.run("side by side", side_by_side)
+total.run("one index", one_index)
 total.run("statistics", statistics)
 total.run("boundary", boundary)
 total.finish()
