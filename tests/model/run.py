@@ -295,9 +295,23 @@ class World:
                 raise Different(f"a page of {len(answer['items'])} items: GET {target}")
             got += answer["items"]
             cursor = answer.get("next_cursor")
+        self.compare_lists(request, expected, got)
+
+    def compare_lists(self, request, expected, got):
         wrong = differences(expected, got, self.names)
         if wrong:
-            raise Different("\n".join(wrong[:20]))
+            raise Different("\n".join([*wrong[:20], *self.only_in_one(request, expected, got)]))
+
+    def only_in_one(self, request, expected, got):
+        """What one of two lists has and the other has not, in full, and what was asked."""
+        ours = {item["id"]: item for item in expected if "id" in item}
+        theirs = {self.names.model.get(item["id"], item["id"]): item
+                  for item in got if "id" in item}
+        yield f"asked: {self.names.translate(request.target)} (key {request.who})"
+        for name, these, others in (("ledger", ours, theirs), ("server", theirs, ours)):
+            for id_ in these:
+                if self.names.server.get(id_, id_) not in others and id_ not in others:
+                    yield f"only the {name} has {id_}: {json.dumps(these[id_])}"
 
     def compare_everything(self):
         self.let_expire(5000)

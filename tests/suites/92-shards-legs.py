@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import datetime, timedelta
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -141,6 +142,35 @@ def passed_over(_, world):
         report.equal("passed over: and then it is", (answer.status, seen), (201, before + 3),
                      answer)
     world.other.start()
+
+
+def comes_later(_, world):
+    """Money that came some time after it was paid: a list from or to a time in between has it where
+    the wallet's balance of that time says that it is, so that what came and went between two times
+    is what the list of that time adds up to."""
+    line, (payer, payee) = world.lines[1], world.wallets
+    line.trap = (b"COMMIT PREPARED", "held", lambda: time.sleep(0.1))
+    with world.node.client(world.secret) as client:
+        answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 4})
+    report.equal("comes later: it is done", answer.status, 201, answer)
+    made = datetime.fromisoformat(answer["created_at"])
+    between = (made + timedelta(milliseconds=20)).isoformat().replace("+00:00", "Z")
+    owner = world.client.get(f"/v1/wallets/{payee}")["owner"]
+    customer = patiently(lambda: world.client.post("/v1/keys", {
+        "name": "payee", "role": "customer", "owner": owner}))
+    with world.other.client(customer["secret"]) as client:
+        for name, asker, path, since in (
+                ("who paid", world.client, f"/v1/wallets/{payer}/transactions", False),
+                ("all", world.client, "/v1/transactions", False),
+                ("who was paid", world.client, f"/v1/wallets/{payee}/transactions", True),
+                ("his own", client, "/v1/transactions", True)):
+            shown = [answer["id"] in [item["id"] for item in asker.list(f"{path}?{side}={between}")]
+                     for side in ("to", "from")]
+            report.equal(f"comes later: the list of {name}", shown, [not since, since])
+    for wallet, since in ((payer, 0), (payee, 4)):
+        then, now = (world.client.get(f"/v1/wallets/{wallet}/balance{at}")["balance"]
+                     for at in (f"?at={between}", ""))
+        report.equal("comes later: the balance in between", now - then, since)
 
 
 def leave_leg(world, name):
@@ -353,6 +383,7 @@ for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment),
         report.run(title, step, WORLD, title, place, statement, when, action, kind)
 report.run("retried at once", retried_at_once, WORLD)
 report.run("passed over", passed_over, WORLD)
+report.run("comes later", comes_later, WORLD)
 report.run("in doubt", in_doubt, WORLD)
 report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import sys
+from urllib.parse import unquote
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name)
@@ -29,6 +30,7 @@ BINARY = florin.binary()
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 SECONDS = float(os.environ.get("MODEL_SECONDS", "30"))
 STEPS = 700
+LATE_MS = 5000  # in which what one shard decided has come to the other
 
 
 def home_of(operation):
@@ -108,11 +110,38 @@ class Moving(run.World):
             for side in (transaction["debit"], transaction["credit"]):
                 if side["account"] != wallet:
                     continue
-                if asked - 5000 < transaction["created_at"] <= asked and before.items() <= {
+                if asked - LATE_MS < transaction["created_at"] <= asked and before.items() <= {
                         "version": None, **got}.items():
                     return True
                 before = {"balance": side["balance"], "version": side["version"]}
         return False
+
+    def compare_lists(self, request, expected, got):
+        """Likewise `from` and `to` go by when the money came to the wallet whose list it is."""
+        asked = request.target.partition("?")[2].split("&")
+        query = dict(part.split("=") for part in asked if part)
+        ends = [run.moment(unquote(query[name])) for name in ("from", "to") if name in query]
+        slot = self.slot_of_list(request)
+        if ends and slot is not None:
+            between = (self.names.server[id_] for id_, one in self.door.ledger.transactions.items()
+                       if id_ in self.names.server and
+                       any(end - LATE_MS < one["created_at"] < end for end in ends))
+            came_later = {id_ for id_ in between if shards.slot_of(id_) != slot}
+            expected = [one for one in expected
+                        if self.names.server.get(one["id"]) not in came_later]
+            got = [one for one in got if one["id"] not in came_later]
+        super().compare_lists(request, expected, got)
+
+    def slot_of_list(self, request):
+        """Whose transactions it shows; None: everybody's, by the shards that decided them, or
+        other things."""
+        words = request.target.partition("?")[0].split("/")
+        if words[-1] != "transactions":
+            return None
+        owner = self.people[request.who][1]
+        wallets = [words[3]] if len(words) == 5 else [
+            id_ for id_, one in self.door.ledger.wallets.items() if one["owner"] == owner]
+        return shards.slot_of(self.names.server[wallets[0]]) if wallets else None
 
     def live(self, steps, deadline):
         try:
