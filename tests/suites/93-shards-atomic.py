@@ -11,7 +11,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
 from atomic import (balances, batch, body_of, ends, killed, move, on_the_third,  # noqa: E402
-                    ready, transfer)
+                    ready, shown, transfer)
 from legs import STEPS, Work, patiently  # noqa: E402
 from report import Report  # noqa: E402
 
@@ -138,6 +138,34 @@ def earlier(_, world):
     again = batch(world, transfer(here, there, 1),
                   transfer(there, third, 4, idempotency_key="alone"), key="knows-it")
     report.equal("byte for byte", (again.body, again.replayed), (known.body, True))
+
+
+def refused_again(_, world):
+    """Whoever is bound to an owner is refused with the same words when he asks again, also where
+    the wallet that they are about is on another shard than what he asked for."""
+    anna, shop = world.wallets[0], world.shops[1]
+    bought = patiently(lambda: world.client.post("/v1/purchases", {
+        "wallet": anna, "merchant": shop, "amount": 50}))["id"]
+    owner = shown(world, shop)["owner"]
+    merchant = patiently(lambda: world.client.post("/v1/keys", {
+        "name": "shop", "role": "merchant", "owner": owner})).json
+    frozen = patiently(lambda: world.client.patch(f"/v1/wallets/{shop}", {"status": "frozen"}))
+    report.equal("a merchant is frozen", frozen.status, 200, frozen)
+    refund = {"type": "refund", "purchase": bought}
+    with world.other.client(merchant["secret"]) as client:
+        for name, path, body in (
+                ("alone", "/v1/refunds", {"purchase": bought}),
+                ("in a batch", "/v1/batches", {"operations": [refund]}),
+                ("in an atomic batch", "/v1/batches", body_of([refund, refund]))):
+            first, again = (patiently(lambda p=path, b=body, n=name: client.post(p, b, key=n))
+                            for _ in range(2))
+            report.equal(f"refused {name}", first.json.get("results", [first.json])[0]["code"],
+                         "wallet_frozen", first)
+            said = again.body.replace(b',"replayed":true', b"")  # of an operation in a batch
+            report.equal(f"refused {name}, and again", (again.status, said),
+                         (first.status, first.body), again)
+    active = patiently(lambda: world.client.patch(f"/v1/wallets/{shop}", {"status": "active"}))
+    report.equal("and active again", active.status, 200, active)
 
 
 def among_others(_, world):
@@ -274,7 +302,7 @@ def moved(_, world):
 
 
 WORLD = ready(report, BINARY, 2)
-for test in (fees, undone, earlier, among_others, large, spending, refunds):
+for test in (fees, undone, earlier, refused_again, among_others, large, spending, refunds):
     report.run(test.__name__, test, WORLD)
 killed(WORLD, Whole, STEPS)
 report.run("moved", moved, WORLD)

@@ -327,18 +327,23 @@ static uint64_t answer_of(const struct desk *desk, const struct batch_facts *bat
     return at;
 }
 
-// Whose its answers are must be known to answer somebody bound again. Then all of them come again
-// with what any of them lacks.
+// Whose its answers are, or the wallet that it was refused for, must be known to answer somebody
+// bound again. Then all of them come again with what any of them lacks.
 static bool lacks_parties(struct desk *desk, struct submission *submission,
-                          const struct batch_facts *batch) {
+                          const struct record *earlier) {
     struct outcome *whole = &submission->batch_outcome;
-    bool lacks = false, waits = false;
+    bool lacks = false, waits = false, is_refusal = earlier->kind == RECORD_REFUSAL;
     for (uint32_t i = 0; i < submission->count; i++) {
-        struct record record;
+        struct record record = *earlier;
         struct outcome *outcome = &submission->outcomes[i];
-        (void)answer_of(desk, batch, i, &record);
         memset(outcome, 0, sizeof(*outcome));
-        if (!desk_lacks_parties(desk, &submission->commands[i], &record, outcome))
+        if (is_refusal && i != 0)
+            continue; // it is one of all of them
+        if (!is_refusal)
+            (void)answer_of(desk, &earlier->batch, i, &record);
+        const struct command *command =
+            is_refusal ? &submission->batch : &submission->commands[i];
+        if (!desk_lacks_parties(desk, command, &record, outcome))
             continue;
         lacks = lacks || outcome->elsewhere;
         waits = waits || outcome->aside;
@@ -355,11 +360,13 @@ static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
     struct outcome *whole = &submission->batch_outcome;
+    if (earlier->kind == RECORD_REFUSAL && lacks_parties(desk, submission, earlier))
+        return;
     outcome_replay(desk, &submission->batch, false, earlier, position, whole, stats);
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
-    if (lacks_parties(desk, submission, &earlier->batch))
+    if (lacks_parties(desk, submission, earlier))
         return;
     for (uint32_t i = 0; i < submission->count; i++) {
         struct record record;

@@ -150,8 +150,10 @@ bool desk_lacks_parties(struct desk *desk, const struct command *command,
         return false;
     need_of_texts(desk, earlier, &needs);
     // Whose node died behind the decision may ask another one while a leg is still in doubt: nobody
-    // is told that it is done before all can see it. Rows of a leg in doubt are blocked.
-    if (earlier->kind != RECORD_REFUSAL && bound_parties(earlier, parties)) {
+    // is told that it is done before all can see it. Rows of a leg in doubt are blocked. A refusal
+    // is done, but somebody bound may see it only if the wallet that it tells of is his.
+    bool is_told = earlier->kind != RECORD_REFUSAL || command_is_bound(command);
+    if (is_told && bound_parties(earlier, parties)) {
         need_wallet(desk, parties[0], &needs);
         need_wallet(desk, parties[1], &needs);
     }
