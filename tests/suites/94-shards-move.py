@@ -462,6 +462,36 @@ def in_between(_, world):
     examined(world, "in between")
 
 
+def nobodys(_, world):
+    """While a slot is nobody's for longer, a list over all shards is not whole without it: it is
+    none, however often the map is read meanwhile. The mover waits for five seconds."""
+    one = world.chosen()[0][0]
+    slot, key = shards.slot_of(one), world.server.data
+    if owner(world, slot) == "a":
+        report.equal("nobody's: it is away", move(world.server, slot, "b").returncode, 0)
+    came, goes_on = threading.Event(), threading.Event()
+
+    def hold():
+        came.set()
+        goes_on.wait(120)
+    LINES[0].trap = (b"COMMIT PREPARED", "held", hold)
+    process = mover(world.server, slot, "a")
+    report.check("nobody's: it came so far", came.wait(60))
+    decisions = Psql(SHARDS.clusters[1], SHARDS.clusters[1].database_for(key),
+                     "LOCK TABLE florin.decisions IN ACCESS EXCLUSIVE MODE")  # as above
+    for _ in range(2):
+        answer = world.client.get("/v1/wallets?limit=1000")
+        report.check("nobody's: half a list is none", answer.status == 503 or one in [
+            item["id"] for item in answer["items"]], answer)
+    decisions.end()
+    goes_on.set()
+    report.equal("nobody's: the slot has moved", (process.wait(60), owner(world, slot)), (0, "a"))
+    listed = patiently(lambda: world.client.get("/v1/wallets?limit=1000"))
+    report.check("nobody's: then it is whole", one in [item["id"] for item in listed["items"]],
+                 listed)
+    examined(world, "nobody's")
+
+
 def owner(world, slot):
     return "a" if SHARDS.sql(0, f"SELECT state FROM slots WHERE slot = {slot}",
                              world.server.data) == "0" else "b"
@@ -739,6 +769,7 @@ report.run("unheard", unheard, WORLD)
 report.run("stale", stale, WORLD, False)
 report.run("stale and cleaned", stale, WORLD, True)
 report.run("in between", in_between, WORLD)
+report.run("nobody's", nobodys, WORLD)
 report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)
 report.run("batch behind", batch_behind, WORLD)

@@ -219,15 +219,25 @@ static uint32_t slot_of(const struct list_query *query) {
     return LIMIT_SLOTS;
 }
 
-// From a time when no slot moved, so that what lies in one is shown once.
+// Whether each slot is somebody's: one that its shard has let go, and the other one has not taken
+// up yet, is on neither, and their versions stand still meanwhile.
+static bool has_all_slots(const struct shards *shards) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        if (__atomic_load_n(&shards->owners[slot], __ATOMIC_RELAXED) == SHARD_NOBODY)
+            return false;
+    return true;
+}
+
+// From a time when no slot moved, so that what lies in one is shown, and once.
 static enum status list_settled(struct shards *shards, const struct list_query *query,
                                 struct page *page) {
     for (int tries = 0; tries < SHARDS_READ_TRIES; tries++) {
         int64_t versions[SHARDS_MAX];
         bool is_settled;
         shards_versions(shards, versions);
+        bool is_whole = has_all_slots(shards);
         enum status status = list_all(shards, versions, query, page, &is_settled);
-        if (is_settled || (status != STATUS_ok && status != STATUS_history_archived))
+        if ((is_whole && is_settled) || (status != STATUS_ok && status != STATUS_history_archived))
             return status;
         (void)signal_gate_wait(&shards->stop, 1, MOVED_PAUSE_NS);
     }
