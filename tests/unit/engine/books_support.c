@@ -194,6 +194,20 @@ struct id test_hold(const struct test_books *books, struct id wallet, struct id 
     return test_record(outcome).hold.id;
 }
 
+void test_count_habits(const struct test_books *books) {
+    static const struct rule rule = {.name = "counts",
+                                     .action = RULE_FLAG,
+                                     .shadow = 1,
+                                     .kinds = 3,
+                                     .operations = RULE_ON_DEBITS,
+                                     .score = 50,
+                                     .counts = {3}};
+    struct command command = {.type = COMMAND_RULES,
+                              .metadata = slice_of(&rule, sizeof(rule)),
+                              .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
+    assert_int_equal(test_submit(books, &command).status, STATUS_ok);
+}
+
 struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind) {
     struct command command = test_command(books, COMMAND_WALLET_OPEN);
     command.owner = slice_of_text(owner);

@@ -55,6 +55,8 @@ struct command test_move(const struct test_books *books, enum command_type type,
                          struct id counterparty, int64_t amount);
 
 // Shortcuts that must succeed.
+// A rule that stops nobody, so that habits are counted.
+void test_count_habits(const struct test_books *books);
 struct id test_wallet(const struct test_books *books, const char *owner, enum wallet_kind kind);
 struct id test_deposit(const struct test_books *books, struct id wallet, int64_t amount,
                        const char *bank_id);

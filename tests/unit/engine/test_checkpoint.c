@@ -33,25 +33,10 @@ struct work {
     char texts[64][16];
 };
 
-// So that habits are counted; nobody is stopped.
-static void rule_set(struct test_books *books) {
-    static const struct rule rule = {.name = "counts",
-                                     .action = RULE_FLAG,
-                                     .shadow = 1,
-                                     .kinds = 3,
-                                     .operations = RULE_ON_DEBITS,
-                                     .score = 50,
-                                     .counts = {3}};
-    struct command command = {.type = COMMAND_RULES,
-                              .metadata = slice_of(&rule, sizeof(rule)),
-                              .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
-    assert_int_equal(test_submit(books, &command).status, STATUS_ok);
-}
-
 static void work_open(struct test_books *books, struct work *work) {
     *work = (struct work){0};
     test_books_open(books, SEGMENT_BYTES);
-    rule_set(books);
+    test_count_habits(books);
     work->ann = test_wallet(books, "ann", WALLET_CUSTOMER);
     work->shop = test_wallet(books, "shop", WALLET_MERCHANT);
     (void)test_deposit(books, work->ann, 1000000000, "first");

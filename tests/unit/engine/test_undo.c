@@ -123,6 +123,7 @@ static void test_a_failed_batch_leaves_no_trace(void **state) {
     int undone = 0;
     (void)state;
     world_open(&world, 4711);
+    test_count_habits(&world.books);
     for (int round = 0; round < 250; round++) {
         struct command commands[OPERATIONS + 1];
         struct outcome outcomes[OPERATIONS + 1];
