@@ -22,8 +22,9 @@ struct legs;
 struct text_vault; // ledger/seal.h
 
 // What a command needs of other shards, as only the shard that decides it can tell (engine/shards).
+#define LACKS_WALLETS 4 // two of what it is to do, and two of what it was answered with before
 struct lacks {
-    struct id wallets[2]; // zero: none
+    struct id wallets[LACKS_WALLETS]; // zero: none
     struct slice bank_id; // empty: none
 };
 

@@ -168,6 +168,24 @@ def refused_again(_, world):
     report.equal("and active again", active.status, 200, active)
 
 
+def hold(world, shop):
+    return patiently(lambda: world.client.post("/v1/holds", {
+        "wallet": world.wallets[0], "merchant": shop, "amount": 2, "expires_in": 6000})).json["id"]
+
+
+def one_by_one(_, world):
+    """What a capture lacks is known before anything of its batch is done, and what is lacking to
+    answer an operation under its old key only then: one turn brings both."""
+    first, second = hold(world, world.shops[1]), hold(world, world.fees[1])
+    ended = patiently(lambda: world.client.post(f"/v1/holds/{first}/void", {}, key="ended"))
+    report.equal("a hold is ended", ended.status, 200, ended)
+    made = batch(world, {"type": "void", "hold": first, "idempotency_key": "ended"},
+                 {"type": "capture", "hold": second, "amount": 2})
+    report.equal("one by one: it is done, and the old one as it was",
+                 [one.get("replayed", False) for one in made.json.get("results", [])],
+                 [True, False], made)
+
+
 def among_others(_, world):
     """The batch is at home where neither wallet of some of its payments is."""
     here = world.wallets[0]
@@ -302,7 +320,8 @@ def moved(_, world):
 
 
 WORLD = ready(report, BINARY, 2)
-for test in (fees, undone, earlier, refused_again, among_others, large, spending, refunds):
+for test in (fees, undone, earlier, refused_again, one_by_one, among_others, large, spending,
+             refunds):
     report.run(test.__name__, test, WORLD)
 killed(WORLD, Whole, STEPS)
 report.run("moved", moved, WORLD)

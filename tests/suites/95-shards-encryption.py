@@ -209,6 +209,24 @@ def guests(report, server, _):
                  [{}, {}, {}, free("deposited")], late)
 
 
+def again(report, server, _):
+    """A batch is answered again with the wallets of all that it did: also those that nothing of it
+    would change."""
+    town = Town(server)
+    payer = town.people[0][0]
+    shops = [town.shops[1], town.open(1, "merchant")]
+    holds = [town.post("/v1/holds", wallet=payer, merchant=shop, amount=2,
+                       expires_in=6000)["id"] for shop in shops]
+    operations = [{"type": "void", "hold": holds[0]},
+                  {"type": "capture", "hold": holds[1], "amount": 2}]
+    made = town.post("/v1/batches", key="again", atomic=True, operations=operations)
+    report.equal("it is done", made.status, 200, made)
+    later = patiently(lambda: town.client.post(
+        "/v1/batches", {"atomic": True, "operations": operations}, key="again"))
+    report.equal("and answered again", (later.status, later.replayed, later.body),
+                 (200, True, made.body), later)
+
+
 def held_refunds(report, server, _):
     """A refund that waits for somebody, whose merchant is on the other shard."""
     sealed.hold_large(server, "refund")
@@ -469,7 +487,7 @@ def away(report, server, _):
 if __name__ == "__main__":
     sealed.many_servers = True
     sealed.run_all("shards encryption", BINARY, at_rest, backup, (
-        ("between", between), ("guests", guests), ("held refunds", held_refunds),
+        ("between", between), ("guests", guests), ("again", again), ("held refunds", held_refunds),
         ("moved", moved), ("mover killed", mover_killed),
         ("exchanged on one", exchanged_on_one), ("erasure killed", erasure_killed),
         ("away", away)))

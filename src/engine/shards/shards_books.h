@@ -16,6 +16,7 @@ struct piece {
     struct submission *whole; // the caller's
     struct submission own;    // a copy for one shard; unused when the caller's own is sent
     uint32_t *places;         // of the copied commands; NULL: the caller's own is sent
+    const struct lacks **brings; // for each command what it lacked before; NULL: none of them
     uint32_t part; // from SHARDS_MAX on: that shard's, with legs on others
 };
 
@@ -137,6 +138,11 @@ void shards_free_flights(struct shards *shards);
 
 // shards_lane.c
 uint64_t shards_lane(struct engine *engine, const struct submission *submission);
+
+// shards_lacks.c: what a command lacks is found out in turns, and all of it comes along in the end:
+// what is noted when it is sent stands beside what it was turned away with.
+void piece_note_brings(struct piece *piece, const struct submission *sent, struct arena *arena);
+void piece_keep_brings(const struct piece *piece, struct submission *sent, struct arena *arena);
 
 // shards_order.c: those of its operations that wait for earlier ones are not sent with them, but
 // turned away. Returns how many.

@@ -31,8 +31,8 @@ struct cross {
 
 // What a command needs of shards that are not its own.
 struct needs {
-    struct id wallets[4];
-    enum leg_key_use key_uses[4]; // of their owners' keys
+    struct id wallets[2 + LACKS_WALLETS];
+    enum leg_key_use key_uses[2 + LACKS_WALLETS]; // of their owners' keys
     struct slice bank_ids[2];
     uint32_t wallet_count, bank_count;
     bool is_away;  // of an atomic batch: it is at home on another one
@@ -90,8 +90,8 @@ static struct needs needs_of(const struct shards *shards, uint32_t home,
     if (lacks == NULL)
         return needs;
     need_bank_id(shards, home, lacks->bank_id, &needs);
-    need_wallet(shards, home, lacks->wallets[0], key_use_of(command), &needs);
-    need_wallet(shards, home, lacks->wallets[1], key_use_of(command), &needs);
+    for (int i = 0; i < LACKS_WALLETS; i++)
+        need_wallet(shards, home, lacks->wallets[i], key_use_of(command), &needs);
     return needs;
 }
 

@@ -112,6 +112,7 @@ static uint32_t others_of(const struct flight *flight, uint32_t home,
 static void hang(struct flight *flight, struct piece *piece, struct submission *sent) {
     uint32_t others = others_of(flight, piece->part, sent);
     piece->whole->touched |= others | 1U << piece->part;
+    piece_note_brings(piece, sent, &flight->arena);
     if (others != 0)
         piece->part += SHARDS_MAX;
     struct part *part = &flight->parts[piece->part];
@@ -189,6 +190,7 @@ static void take_back(struct flight *flight, struct piece *piece) {
     for (uint32_t i = 0; sent->whole != NULL && i < sent->count; i++)
         if (sent->batch_outcome.elsewhere)
             outcome_keep_lacks(&sent->outcomes[i], &flight->round->arena);
+    piece_keep_brings(piece, sent, &flight->round->arena);
     for (uint32_t i = 0; sent->whole == NULL && i < sent->count; i++) {
         struct outcome *outcome = &sent->outcomes[i];
         outcome_keep(outcome, &flight->round->arena);
