@@ -684,6 +684,49 @@ def in_order(_, world):
     examined(world, "in order")
 
 
+def aside_in_order(_, world):
+    """Somebody has locked a wallet that the first operation of a batch pays: those behind it that
+    have to do with its other wallet come behind it all the same, on its shard and on another."""
+    payer, third = (world.open_at("a", "customer") for _ in range(2))
+    locked, fourth = (world.open_at("b", "customer") for _ in range(2))
+    for wallet in (payer, fourth):
+        report_ok(world.deposit(wallet, 50))
+    before = world.client.get(f"/v1/wallets/{payer}").json
+    cluster, made = SHARDS.clusters[1], []
+    lock = Psql(cluster, cluster.database_for(world.server.data), "SELECT FROM florin.wallets "
+                f"WHERE slot = {shards.slot_of(locked)} FOR UPDATE")
+
+    def ask():
+        """Until all of it is done, if somebody has waited too long."""
+        answer = None
+        with world.server.client() as client:
+            while answer is None or any("debit" not in one for one in answer["results"]):
+                answer = patiently(lambda: client.post("/v1/batches", {"operations": [
+                    {"type": "transfer", "from": payer, "to": locked, "amount": 1},
+                    {"type": "transfer", "from": payer, "to": third, "amount": 2},
+                    {"type": "transfer", "from": fourth, "to": payer, "amount": 3}]},
+                    key="aside-in-order"))
+        made.append(answer)
+    was_aside = aside(world)
+    sender = threading.Thread(target=ask)
+    sender.start()
+    report.check("aside in order: it waits", within(60, lambda: aside(world) >= was_aside + 2))
+    lock.end()
+    sender.join(60)
+    report.equal("aside in order: as they stand in the batch", [
+        [one[side]["version"] for one, side in zip(answer["results"], (
+            "debit", "debit", "credit"))] for answer in made],
+        [[before["version"] + 1 + place for place in range(3)]], made)
+    examined(world, "aside in order")
+
+
+def aside(world):
+    """How often somebody had to wait for a row."""
+    lines = world.client.get("/metrics").body.decode().splitlines()
+    return sum(int(line.split()[-1]) for line in lines
+               if line.startswith("florin_engine_set_aside_total"))
+
+
 def new_currency(_, world):
     """A wallet of a currency that was opened in the middle of a move goes along."""
     slot = shards.slot_of(world.chosen()[0][0])
@@ -774,6 +817,7 @@ report.run("keys", keys, WORLD)
 report.run("keys behind", keys_behind, WORLD)
 report.run("batch behind", batch_behind, WORLD)
 report.run("in order", in_order, WORLD)
+report.run("aside in order", aside_in_order, WORLD)
 report.run("new currency", new_currency, WORLD)
 report.run("refused", refused, WORLD)
 for step in STEPS:

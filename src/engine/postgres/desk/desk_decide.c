@@ -502,6 +502,36 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
     count(&stats->records);
 }
 
+// ---- one after the other ------------------------------------------------------------------------
+
+// What has to do with what was turned away, or set aside, comes again behind it, and as it does.
+struct behind {
+    bool is_batch;
+    struct desk_order turned_away, set_aside;
+};
+
+static void decide_in_order(struct desk *desk, struct behind *behind,
+                            const struct command *command, struct outcome *outcome,
+                            struct engine_stats *stats) {
+    bool is_aside = desk_order_waits(desk, &behind->set_aside, command);
+    bool waits = !is_aside && desk_order_waits(desk, &behind->turned_away, command);
+    if (is_aside) {
+        outcome_end(outcome, STATUS_busy);
+        set_aside(outcome, stats);
+    } else if (waits || desk_home_is_elsewhere(desk, command)) {
+        desk_turn_away(outcome);
+    } else if (command_is_read(command->type)) {
+        desk_read(desk, command, outcome);
+    } else {
+        desk_decide(desk, command, false, outcome, stats);
+    }
+    outcome->waits = waits;
+    if (behind->is_batch && outcome->elsewhere)
+        desk_order_add(desk, &behind->turned_away, command);
+    if (behind->is_batch && outcome->aside)
+        desk_order_add(desk, &behind->set_aside, command);
+}
+
 void desk_decide_submission(struct desk *desk, struct submission *submission,
                             struct engine_stats *stats) {
     if (desk_turn_away_submission(desk, submission))
@@ -514,23 +544,13 @@ void desk_decide_submission(struct desk *desk, struct submission *submission,
         decide_guarded(desk, submission, stats);
         return;
     }
-    struct desk_order order = {.count = 0};
+    struct behind behind = {.is_batch = submission->is_batch};
     for (uint32_t i = 0; i < submission->count; i++) {
-        const struct command *command = &submission->commands[i];
         struct outcome *outcome = &submission->outcomes[i];
         if (desk_was_decided(submission, i))
             continue;
-        bool waits = desk_order_waits(desk, &order, command);
-        if (waits || desk_home_is_elsewhere(desk, command))
-            desk_turn_away(outcome);
-        else if (command_is_read(command->type))
-            desk_read(desk, command, outcome);
-        else
-            desk_decide(desk, command, false, outcome, stats);
-        outcome->waits = waits;
+        decide_in_order(desk, &behind, &submission->commands[i], outcome, stats);
         outcome->anew = submission->again; // should the batch be begun again
-        if (submission->is_batch && outcome->elsewhere)
-            desk_order_turned_away(desk, &order, command);
     }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Operations of a batch are decided in their order. One that is turned away, because it needs what
-// another shard has, comes again; those behind it that have to do with the same things come again
-// behind it, so that each still sees what was done before it. What an operation is about stands in
-// it, or in the hold, purchase or withdrawal that it names.
+// another shard has, or set aside, because somebody has locked what it changes, comes again; those
+// behind it that have to do with the same things come again behind it, so that each still sees what
+// was done before it. What an operation is about stands in it, or in the hold, purchase or
+// withdrawal that it names.
 #include "engine/postgres/desk/desk_order.h"
 
 #include <string.h>
@@ -78,8 +79,7 @@ static void make_room(struct desk *desk, struct desk_order *order) {
             order->seen[place_of(order, earlier.seen[i])] = earlier.seen[i];
 }
 
-void desk_order_turned_away(struct desk *desk, struct desk_order *order,
-                            const struct command *command) {
+void desk_order_add(struct desk *desk, struct desk_order *order, const struct command *command) {
     struct names names = names_of(desk, command);
     make_room(desk, order);
     for (uint32_t i = 0; i < names.count; i++) {
