@@ -45,6 +45,12 @@ static void need_wallet(const struct shards *shards, uint32_t home, struct id id
                         enum leg_key_use key_use, struct needs *needs) {
     if (id_is_zero(id) || shards_owner(shards, id_slot(id)) == home)
         return;
+    for (uint32_t i = 0; i < needs->wallet_count; i++)
+        if (id_equal(needs->wallets[i], id)) { // what it names it may have lacked before, too
+            if (needs->key_uses[i] < key_use)
+                needs->key_uses[i] = key_use;
+            return;
+        }
     needs->key_uses[needs->wallet_count] = key_use;
     needs->wallets[needs->wallet_count++] = id;
 }
