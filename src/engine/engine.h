@@ -26,6 +26,7 @@ struct text_vault; // ledger/seal.h
 struct lacks {
     struct id wallets[LACKS_WALLETS]; // zero: none
     struct slice bank_id; // empty: none
+    struct id purchase;   // zero: none
 };
 
 // What became of a command. Slices live until `round_release`.

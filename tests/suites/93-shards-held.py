@@ -23,8 +23,8 @@ RULES = [rules.rule("large-back", "hold", amount=20, operations=["refund"], curr
 report = Report("shards held")
 
 
-def ready(**more):
-    world = World(report, BINARY, config=rules.config(RULES, **more))
+def ready(config=None, **more):
+    world = World(report, BINARY, config=config or rules.config(RULES, **more))
     world.shops = [world.open(place, "merchant") for place in (0, 1)]
     for place in (0, 1):
         patiently(lambda p=place: world.deposit(world.client, world.wallets[p], f"first-{p}",
@@ -131,23 +131,95 @@ def decided(_, world):
         patiently(lambda r=late: world.client.patch(f"/v1/wallets/{r.shop}", {"status": "active"}))
 
 
-def moved(_, world):
-    """While a refund is held, the slot of its merchant comes to its purchase; and the other way."""
-    first, second = Refund(world, 0), Refund(world, 1)
+def move_slot(world, wallet, place):
     path = os.path.join(world.node.home, "shards.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"shards": world.shards.setting(world.other.data)}, file)
-    for wallet, place in ((first.shop, "a"), (second.payer, "a")):
-        said = subprocess.run([BINARY, "shards", "move", str(shards.slot_of(wallet)), "--to", place,
-                               "--config", path], capture_output=True, text=True, check=False,
-                              timeout=120)
-        report.equal("the slot moves", said.returncode, 0, said.stderr)
+    said = subprocess.run([BINARY, "shards", "move", str(shards.slot_of(wallet)), "--to", place,
+                           "--config", path], capture_output=True, text=True, check=False,
+                          timeout=120)
+    report.equal("the slot moves", said.returncode, 0, said.stderr)
+
+
+def moved(_, world):
+    """While a refund is held, the slot of its merchant comes to its purchase; and the other way."""
+    first, second = Refund(world, 0), Refund(world, 1)
+    for wallet in (first.shop, second.payer):
+        move_slot(world, wallet, "a")
     for refund in (first, second):
         report.equal("it is still held", refund.is_(0, 0, 30, 1), True)
         done = patiently(lambda r=refund: r.send(world.client))
         report.equal("and is approved", (done.status, done.json.get("status")), (200, "approved"),
                      done)
         refund.check("moved")
+
+
+def apart(_, world, unit=1):
+    """Refunds wait where their merchant is, who is paid on his own shard; then the slot of their
+    purchase, with what was refunded of it, moves to another: it comes along when they are decided,
+    and nobody gets back more than was paid."""
+    payer, shop = world.open(0), world.open(0, "merchant")
+    for number in range(10):
+        patiently(lambda n=number: world.deposit(world.client, (payer, shop)[n % 2],
+                                                 f"apart-{payer}-{n}", 20 * unit))
+    made = patiently(lambda: world.asker.post("/v1/purchases", {
+        "wallet": payer, "merchant": shop, "amount": 100 * unit}))
+    bought = made.json["id"]
+    if made.status == 202:
+        bought = patiently(lambda: world.client.post(f"/v1/approvals/{made.json['id']}/approve",
+                                                     {})).json["transaction"]
+
+    def ask(amount):
+        return patiently(lambda: world.asker.post("/v1/refunds", {
+            "purchase": bought, "amount": amount * unit}))
+    asked = [ask(amount) for amount in (60, 30, 50, 40)]
+    report.equal("apart: they wait", [one.status for one in asked], [202] * 4, asked)
+    waiting = "anomalies" if asked[0].json["id"].startswith("anm_") else "approvals"
+    move_slot(world, payer, "b")
+    ended = patiently(lambda: world.client.post(
+        f"/v1/{waiting}/{asked[1].json['id']}/reject", {}))
+    report.equal("apart: one is turned down", ended.json.get("status"), "rejected", ended)
+    done = [patiently(lambda o=one: world.client.post(
+        f"/v1/{waiting}/{o.json['id']}/approve", {}, key=f"apart-{o.json['id']}"))
+        for one in (asked[0], asked[2], asked[3])]
+    report.equal("apart: the others are decided on what was refunded there",
+                 [(one.json.get("status"), (one.json.get("refusal") or {}).get("code"))
+                  for one in done], [("approved", None), ("refused", "refund_exceeds_purchase"),
+                                     ("approved", None)], done)
+    again = patiently(lambda: world.client.post(
+        f"/v1/{waiting}/{asked[0].json['id']}/approve", {}, key=f"apart-{asked[0].json['id']}"))
+    report.equal("apart: its key answers again", (again.body, again.replayed),
+                 (done[0].body, True), again)
+    report.equal("apart: the money is back", [money(world, one)[:2] for one in (payer, shop)],
+                 [(100 * unit, 0)] * 2)
+    shown = world.client.get(f"/v1/transactions/{bought}").json
+    report.equal("apart: and the purchase says so", shown["refunded"], 100 * unit, shown)
+    more = patiently(lambda: world.client.post("/v1/refunds", {"purchase": bought, "amount": 1}))
+    report.equal("apart: there is no more of it", more.code, "refund_exceeds_purchase", more)
+    for wallet, place in ((shop, "b"), (payer, "a")):  # all of it goes along again
+        move_slot(world, wallet, place)
+    late = patiently(lambda: world.client.get(f"/v1/{waiting}/{asked[0].json['id']}"))
+    report.equal("apart: what came of it is told elsewhere, too", late.json["status"], "approved",
+                 late)
+
+
+def flagged(_, world):
+    """A rule flags a refund that an atomic batch does away from home, purchase and merchant being
+    on another shard: the finding is listed, and somebody looks after it."""
+    here, there, shop = world.wallets[0], world.wallets[1], world.shops[1]
+    bought = patiently(lambda: world.client.post("/v1/purchases", {
+        "wallet": there, "merchant": shop, "amount": 20}))
+    before = {one["id"] for one in world.client.list("/v1/anomalies")}
+    made = patiently(lambda: world.client.post("/v1/batches", {"atomic": True, "operations": [
+        {"type": "transfer", "from": here, "to": world.second, "amount": 1},
+        {"type": "refund", "purchase": bought.json["id"], "amount": 7}]}))
+    report.equal("flagged: it is done", made.status, 200, made)
+    found = [one for one in world.client.list("/v1/anomalies") if one["id"] not in before]
+    report.equal("flagged: and found", [(one["status"], one["wallet"]) for one in found],
+                 [("pending", shop)], found)
+    done = patiently(lambda: world.client.post(f"/v1/anomalies/{found[0]['id']}/dismiss", {}))
+    report.equal("flagged: and looked after", (done.status, done.json.get("status")),
+                 (200, "dismissed"), done)
 
 
 def expired(_, world):
@@ -179,8 +251,16 @@ for action, which in ((kill, (0, 1, 2, 3, 4, 5)), (stop, (1, 3, 4))):
         title = f"{action.__name__} {words}, held refund"
         report.run(title, step, WORLD, title, at, statement, when, action, Refund)
 report.run("moved", moved, WORLD)
+report.run("apart", apart, WORLD)
 ends(WORLD)
 SOON = ready(expires_in=2)
 report.run("expired", expired, SOON)
 ends(SOON)
+SECOND = ready({**rules.config([rules.rule("back", amount=5, operations=["refund"],
+                                           currencies=["EUR"])]),
+                "approvals": {"above": {"EUR": 110000}}})
+SECOND.second = SECOND.open(0)
+report.run("flagged", flagged, SECOND)
+report.run("apart, for a second person", apart, SECOND, 5000)
+ends(SECOND)
 report.finish()

@@ -231,7 +231,8 @@ def held_refunds(report, server, _):
     """A refund that waits for somebody, whose merchant is on the other shard."""
     sealed.hold_large(server, "refund")
     town = Town(server)
-    service = server.client(server.key("service")["secret"])
+    secret = server.key("service")["secret"]
+    service = server.client(secret)
     found = []
     for place in (0, 1):
         one, shop = town.people[place][0], town.shops[1 - place]
@@ -244,7 +245,7 @@ def held_refunds(report, server, _):
             found.append(asked["id"])
     report.check("nothing of them is at rest", sealed.MARK.encode() not in at_rest(server))
     server.crash()
-    town.client = server.client()
+    town.client, service = server.client(), server.client(secret)
     for number, one in enumerate(found):
         report.equal("whoever decides reads them",
                      texts_of(town.get(f"/v1/anomalies/{one}")["request"]), free("held"))
@@ -257,6 +258,16 @@ def held_refunds(report, server, _):
             report.equal("rejected, with them", (
                 texts_of(town.get(f"/v1/anomalies/{one}")["request"]), done["comment"]),
                 (free("held"), sealed.text("no")), done)
+    one, shop = town.people[0][1], town.shops[0]
+    bought = town.post("/v1/purchases", wallet=one, merchant=shop, amount=4000)
+    asked = patiently(lambda: service.post("/v1/refunds", {
+        "purchase": bought["id"], "amount": 1500, **free("apart")}, key="apart"))
+    report.equal("it waits on its purchase's shard", asked.status, 202, asked)
+    said = move(server, one, "b")
+    report.equal("which goes away", said.returncode, 0, said.stdout + said.stderr)
+    done = town.post(f"/v1/anomalies/{asked['id']}/approve", comment=sealed.text("called"))
+    report.equal("approved all the same, and paid with them",
+                 texts_of(town.transaction(done["transaction"])), free("apart"), done)
     report.check("still nothing at rest", sealed.MARK.encode() not in at_rest(server))
 
 

@@ -39,6 +39,8 @@ struct needs {
     uint32_t slot; // its home
     bool has_thing; // what it names or opens there
     enum leg_thing_kind thing;
+    struct id thing_id;  // zero: it opens it
+    uint32_t thing_slot;
 };
 
 static void need_wallet(const struct shards *shards, uint32_t home, struct id id,
@@ -70,6 +72,8 @@ static void need_bank_id(const struct shards *shards, uint32_t home, struct slic
 
 static void need_thing(const struct command *command, struct needs *needs) {
     needs->has_thing = true;
+    needs->thing_id = command->subject;
+    needs->thing_slot = needs->slot;
     switch ((enum command_type)command->type) {
     case COMMAND_CAPTURE:
     case COMMAND_VOID: needs->thing = LEG_HOLD; return;
@@ -79,6 +83,17 @@ static void need_thing(const struct command *command, struct needs *needs) {
     case COMMAND_WALLET_OPEN: needs->thing = LEG_NEW_WALLET; return;
     default: needs->has_thing = false; return;
     }
+}
+
+// What a command that waits names elsewhere, itself at home here.
+static void need_purchase(const struct shards *shards, uint32_t home, struct id id,
+                          struct needs *needs) {
+    if (needs->has_thing || id_is_zero(id) || shards_owner(shards, id_slot(id)) == home)
+        return;
+    needs->has_thing = true;
+    needs->thing = LEG_PURCHASE;
+    needs->thing_id = id;
+    needs->thing_slot = id_slot(id);
 }
 
 static struct needs needs_of(const struct shards *shards, uint32_t home,
@@ -96,6 +111,7 @@ static struct needs needs_of(const struct shards *shards, uint32_t home,
     if (lacks == NULL)
         return needs;
     need_bank_id(shards, home, lacks->bank_id, &needs);
+    need_purchase(shards, home, lacks->purchase, &needs);
     for (int i = 0; i < LACKS_WALLETS; i++)
         need_wallet(shards, home, lacks->wallets[i], key_use_of(command), &needs);
     return needs;
@@ -109,11 +125,13 @@ static bool has_far_key(const struct needs *needs, const struct command *command
 bool cross_is_needed(const struct shards *shards, uint32_t home, const struct command *command,
                      const struct lacks *lacks) {
     struct needs needs = needs_of(shards, home, command, lacks);
-    return needs.wallet_count + needs.bank_count != 0 || needs.is_away;
+    return needs.wallet_count + needs.bank_count != 0 || needs.is_away || needs.has_thing;
 }
 
 static uint32_t others_needed(const struct shards *shards, const struct needs *needs) {
     uint32_t others = needs->is_away ? 1u << shards_owner(shards, needs->slot) : 0;
+    if (needs->has_thing)
+        others |= 1u << shards_owner(shards, needs->thing_slot);
     for (uint32_t i = 0; i < needs->bank_count; i++)
         others |= 1u << shards_owner(shards, id_slot_of_owner(needs->bank_ids[i]));
     for (uint32_t i = 0; i < needs->wallet_count; i++)
@@ -230,15 +248,15 @@ static bool is_named(const struct legs *legs, enum leg_thing_kind kind, struct i
 static void add_thing(struct cross *cross, const struct command *command,
                       const struct needs *needs) {
     struct legs *legs = cross->legs;
-    if (!needs->has_thing || is_named(legs, needs->thing, command->subject))
+    if (!needs->has_thing || is_named(legs, needs->thing, needs->thing_id))
         return;
     CHECK(legs->thing_count < LEGS_THINGS_MAX);
     legs->things[legs->thing_count++] =
         (struct leg_thing){.kind = needs->thing,
-                           .id = command->subject,
-                           .slot = needs->slot,
+                           .id = needs->thing_id,
+                           .slot = needs->thing_slot,
                            .owner = command->owner,
-                           .part = shards_owner(cross->shards, needs->slot)};
+                           .part = shards_owner(cross->shards, needs->thing_slot)};
 }
 
 static void add_facts_of(struct cross *cross, const struct command *command,

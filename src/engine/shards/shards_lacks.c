@@ -28,6 +28,8 @@ static const struct lacks *joined(const struct lacks *now, const struct lacks *b
             add_wallet(lacks, before->wallets[i]);
     if (lacks->bank_id.size == 0)
         lacks->bank_id = before->bank_id;
+    if (id_is_zero(lacks->purchase))
+        lacks->purchase = before->purchase;
     return lacks;
 }
 

@@ -266,7 +266,7 @@ struct desk {
     struct arrivals_seen arrivals_taken; // and what an earlier one saw, which has left nothing
     struct rows legs; // that came along with rounds; struct legs
     uint32_t away_count; // of records that came along with them
-    uint32_t guest_slot; // of an atomic batch: its home, for what it does away from home
+    uint32_t guest_slot; // the home of a command, or an atomic batch, for what it does away from it
     uint32_t crossed; // transactions of the batch that another shard has a part of
     struct rows records; // of this batch, numbered without a gap; struct record_row
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for

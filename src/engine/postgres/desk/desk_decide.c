@@ -256,6 +256,8 @@ void desk_decide(struct desk *desk, const struct command *command, bool in_atomi
         desk_turn_away(outcome);
         return;
     }
+    if (!in_atomic)
+        desk->guest_slot = command_home_slot(command);
     if (in_atomic && guest_waits(desk, command, outcome, stats))
         return;
     if (command->has_key && desk_earlier(desk, command->key, &record, &position)) {

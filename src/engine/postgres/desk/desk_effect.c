@@ -192,6 +192,7 @@ static void take_transaction(struct desk *desk, struct record *record, struct fo
     if (is_deposit || id_is_zero(facts->credit.wallet))
         know_currency(desk, found);
     pass_sides(desk, facts, debit, credit);
+    desk->crossed += found->transaction != NULL && found->transaction->legs != NULL;
     if (facts->external_total != 0)
         change_currency(desk, found->wallet->wallet.currency);
     change_subjects(desk, found);

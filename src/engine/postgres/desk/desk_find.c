@@ -196,8 +196,9 @@ uint32_t desk_slot_of_parked(const struct desk *desk, const struct found *found)
     CHECK(found->wallet != NULL);
     if (found->wallet->legs == NULL)
         return id_slot(found->wallet->wallet.id);
-    return found->docket.purchase != NULL ? id_slot(found->docket.purchase->id)
-                                          : desk->guest_slot;
+    bool is_purchase_here = found->docket.purchase != NULL &&
+                            !desk_is_elsewhere(desk, id_slot(found->docket.purchase->id));
+    return is_purchase_here ? id_slot(found->docket.purchase->id) : desk->guest_slot;
 }
 
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found) {

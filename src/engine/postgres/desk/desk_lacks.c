@@ -50,11 +50,27 @@ static void need_of_texts(const struct desk *desk, const struct record *record,
         need_wallet(desk, record_seal_wallet(record), needs);
 }
 
+// A refund that waits for somebody lies where its merchant was; its purchase's slot may have gone
+// since, with what stands in it. What is left here of that is nobody's.
+static bool need_purchase(const struct desk *desk, struct id id, struct needs *needs) {
+    uint64_t number;
+    if (id_is_zero(id) || !desk_is_elsewhere(desk, id_slot(id)) ||
+        !number_of_id(&desk->seal, id, &number))
+        return true;
+    const struct purchase_row *row = map_find(&desk->purchase_map, map_number(number));
+    if (row != NULL && row->legs != NULL)
+        return true;
+    needs->lacks.purchase = id;
+    needs->lacks_any = true;
+    return false;
+}
+
 // Of any other transaction only somebody bound must be told apart.
 static void need_of_transaction(const struct desk *desk, const struct command *command,
                                 struct needs *needs) {
     struct record record;
-    if (desk_transaction(desk, command->subject, &record) == NULL)
+    if (!need_purchase(desk, command->subject, needs) ||
+        desk_transaction(desk, command->subject, &record) == NULL)
         return;
     bool is_refund = command->type == COMMAND_REFUND &&
                      record.transaction.type == TRANSACTION_PURCHASE;
