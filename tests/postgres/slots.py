@@ -164,6 +164,37 @@ class Recount:
         return self.found, self.wrong
 
 
+def operations(client, here, gone, shop):
+    """Each operation that a batch can have, of a wallet whose slot goes, under what it is told by.
+    What it ends is made before."""
+    count = 0
+
+    def made(path, **fields):
+        nonlocal count
+        count += 1
+        answer = client.post(path, {"wallet": gone, "amount": 2, **fields},
+                             key=f"stale-{gone}-{count}")
+        assert answer.status in (200, 201), answer
+        return answer.json["id"]
+    holds = [made("/v1/holds", merchant=shop, expires_in=6000) for _ in range(2)]
+    asked = [made("/v1/withdrawals") for _ in range(2)]
+    bought = made("/v1/purchases", merchant=shop)
+    return {
+        "withdrawal": {"wallet": gone, "amount": 1},
+        "withdrawal at once": {"wallet": gone, "amount": 1, "bank_transaction_id": f"out-{gone}"},
+        "deposit": {"wallet": gone, "amount": 1, "bank_transaction_id": f"in-{gone}"},
+        "settle": {"withdrawal": asked[0], "bank_transaction_id": f"settled-{gone}"},
+        "fail": {"withdrawal": asked[1]},
+        "purchase": {"wallet": gone, "merchant": shop, "amount": 1},
+        "refund": {"purchase": bought, "amount": 1},
+        "transfer": {"from": gone, "to": here, "amount": 1},
+        "transfer there": {"type": "transfer", "from": here, "to": gone, "amount": 1},
+        "hold": {"wallet": gone, "merchant": shop, "amount": 1, "expires_in": 6000},
+        "capture": {"hold": holds[0], "amount": 1},
+        "void": {"hold": holds[1]},
+    }
+
+
 def balances(client, wallets):
     return {wallet: client.get(f"/v1/wallets/{wallet}").json["balance"] for wallet in wallets}
 
@@ -200,4 +231,4 @@ def owners(books, key, slot):
 
 
 __all__ = ["Crowd", "Pauses", "Recount", "another_node", "balances", "command", "config",
-           "misplaced", "move", "naive", "owners", "patiently", "slot_of", "start"]
+           "misplaced", "move", "naive", "operations", "owners", "patiently", "slot_of", "start"]

@@ -316,37 +316,6 @@ def unheard(_, world):
     node.stop()
 
 
-def stale_operations(world, here, gone, shop):
-    """Each operation that a batch can have, of a wallet whose slot goes, under what it is told by.
-    What it ends is made before."""
-    client, count = world.client, 0
-
-    def made(path, **fields):
-        nonlocal count
-        count += 1
-        answer = client.post(path, {"wallet": gone, "amount": 2, **fields},
-                             key=f"stale-{gone}-{count}")
-        report_ok(answer)
-        return answer.json["id"]
-    holds = [made("/v1/holds", merchant=shop, expires_in=6000) for _ in range(2)]
-    asked = [made("/v1/withdrawals") for _ in range(2)]
-    bought = made("/v1/purchases", merchant=shop)
-    return {
-        "withdrawal": {"wallet": gone, "amount": 1},
-        "withdrawal at once": {"wallet": gone, "amount": 1, "bank_transaction_id": f"out-{gone}"},
-        "deposit": {"wallet": gone, "amount": 1, "bank_transaction_id": f"in-{gone}"},
-        "settle": {"withdrawal": asked[0], "bank_transaction_id": f"settled-{gone}"},
-        "fail": {"withdrawal": asked[1]},
-        "purchase": {"wallet": gone, "merchant": shop, "amount": 1},
-        "refund": {"purchase": bought, "amount": 1},
-        "transfer": {"from": gone, "to": here, "amount": 1},
-        "transfer there": {"type": "transfer", "from": here, "to": gone, "amount": 1},
-        "hold": {"wallet": gone, "merchant": shop, "amount": 1, "expires_in": 6000},
-        "capture": {"hold": holds[0], "amount": 1},
-        "void": {"hold": holds[1]},
-    }
-
-
 def stale(_, world, cleaned):
     """An atomic batch comes from a node that has not heard that one of its operations is at home
     elsewhere by now. What lies there still is nobody's, `cleaned` away or not: it comes again with
@@ -356,7 +325,7 @@ def stale(_, world, cleaned):
     for wallet in (here, gone):
         report_ok(world.deposit(wallet, 100))
     slot, answers = shards.slot_of(gone), {}
-    operations = stale_operations(world, here, gone, far)
+    operations = slots_lib.operations(world.client, here, gone, far)
     node, came, goes_on = another_node(world), threading.Event(), threading.Event()
 
     def ask(name, other):
