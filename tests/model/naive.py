@@ -442,7 +442,7 @@ class Ledger:
                 name, fields, own_key = operation
                 status, body, replayed = self.execute(name, fields, principal, own_key,
                                                       bound=self.bound)
-                if status == 202:  # it had to wait before, alone: that is no part of a whole
+                if self.is_no_part(status):
                     held = {"rule": body["rule"]} if "rule" in body else {}
                     body = Refusal("held_for_review" if held else "approval_required",
                                    "This must be sent alone.", **held).body
@@ -457,6 +457,10 @@ class Ledger:
                 raise refusal
             results.append({**body, "replayed": True} if replayed else body)
         return 200, {"results": copy.deepcopy(results)}
+
+    def is_no_part(self, status):
+        """What waits, or had to before when it was sent alone, is no part of a whole."""
+        return status == 202
 
     STATE = ("wallets", "transactions", "holds", "withdrawals", "bank_ids", "remembered")
 
