@@ -5,6 +5,7 @@ cent is added up by hand."""
 import json
 import os
 import random
+import secrets
 import subprocess
 import threading
 import time
@@ -93,6 +94,7 @@ class Crowd:
     answered, and between which moments."""
     def __init__(self, nodes, secret, wallets, players=6):
         self.nodes, self.secret, self.wallets = nodes, secret, wallets
+        self.name = f"crowd-{secrets.token_hex(8)}"  # no other crowd's, not one that is gone either
         self.over = threading.Event()
         self.done, self.odd, self.back = [], [], []
         self.players = [threading.Thread(target=self.play, args=(number,), daemon=True)
@@ -108,7 +110,7 @@ class Crowd:
                 turn += 1
                 one, two = pick.sample(self.wallets, 2)
                 body = {"from": one, "to": two, "amount": 1 + turn % 3}
-                key = f"crowd-{id(self)}-{number}-{turn}"
+                key = f"{self.name}-{number}-{turn}"
                 made = patiently(lambda b=body, k=key: client.post("/v1/transfers", b, key=k))
                 if made.status == 201:
                     self.done.append((made.json["id"], one, two, body["amount"]))

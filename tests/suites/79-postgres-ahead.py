@@ -5,6 +5,7 @@ changes behind their node's back, by another node, by somebody's psql, and by th
 themselves. What is answered is right each time, and such rounds are what is tested."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ class Payers:
 
     def __init__(self, server, wallets, count=6):
         self.server, self.wallets, self.over, self.wrong = server, wallets, threading.Event(), []
-        self.paid = [0] * count
+        self.paid, self.name = [0] * count, f"circle-{secrets.token_hex(8)}"
         self.threads = [threading.Thread(target=self.work, args=(index,), daemon=True)
                         for index in range(count)]
         for thread in self.threads:
@@ -40,7 +41,7 @@ class Payers:
         payer, payee = self.wallets[index], self.wallets[(index + 1) % len(self.threads)]
         with self.server.client(timeout=PATIENCE) as client:
             while not self.over.is_set():
-                key = f"circle-{id(self)}-{index}-{self.paid[index]}"
+                key = f"{self.name}-{index}-{self.paid[index]}"
                 answers = [client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1},
                                        key=key) for _ in range(1 + (self.paid[index] % 20 == 7))]
                 if any(answer.status != 201 for answer in answers) or \

@@ -5,6 +5,7 @@ which one is away for a while, and the others pay on; and payments between shard
 changed by hand, which a full check names."""
 
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -68,11 +69,12 @@ def away(_):
     answers, waited = [], []
 
     def pay(server, turns):
+        name = f"away-{secrets.token_hex(8)}"
         until = time.monotonic() + HELD_S
         with server.client(world.secret) as client:
             while time.monotonic() < until or len(turns) < 2 * len(kinds):
                 path, body = kinds[len(turns) % len(kinds)]
-                key = f"away-{id(turns)}-{len(turns)}"
+                key = f"{name}-{len(turns)}"
                 answer = client.post(path, body, key=key)
                 # Both nodes want the same two wallets all the time: one may come too late for once.
                 if answer.code == "busy":
