@@ -135,6 +135,17 @@ class Crowd:
         return self.done
 
 
+def one_key(world, key):
+    """Payments of two wallets on two shards under one key: the one reuse that nobody notices.
+    Returns the wallets, and what asks for both payments, once more each time."""
+    payers = [world.open_at(name, "customer") for name in ("a", "b")]
+    for payer in payers:
+        world.deposit(payer, 10)
+    asked = [{"wallet": payer, "merchant": world.open_at(name, "merchant"), "amount": 3}
+             for payer, name in zip(payers, ("a", "b"))]
+    return payers, lambda: [world.client.post("/v1/purchases", body, key=key) for body in asked]
+
+
 class Recount:
     """Full checks of the books, one after the other, for as long as it lives."""
     def __init__(self, server, secret=None):

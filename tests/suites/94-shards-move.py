@@ -189,13 +189,9 @@ def balances(world):
     return slots_lib.balances(world.client, world.wallets)
 
 
-def another_node(world):
-    return slots_lib.another_node(SHARDS, world.server)
-
-
 def under_load(_, world):
     """Slots go there and back under payments between all of them, checked while it happens."""
-    other = another_node(world)
+    other = slots_lib.another_node(SHARDS, world.server)
     before = balances(world)
     crowd = crowd_of(world, world.server, other)
     recount = slots_lib.Recount(other, world.server.admin_secret)
@@ -226,7 +222,7 @@ def under_load(_, world):
 def old_map(_, world):
     """A node that sleeps through a move finds the slot where it is: also for what was asked before
     it wakes, so that it decides where it believes the slot to be, inside it and from another."""
-    node = another_node(world)
+    node = slots_lib.another_node(SHARDS, world.server)
     slot = shards.slot_of(world.chosen()[0][0])
     one, two = world.chosen()[0][:2]
     target = "b" if owner(world, slot) == "a" else "a"
@@ -289,7 +285,7 @@ def unheard(_, world):
     report_ok(world.deposit(payer, 100))
     bought = world.post("/v1/purchases", {"wallet": payer, "merchant": shop, "amount": 9})
     report_ok(world.post("/v1/refunds", {"purchase": bought.json["id"], "amount": 4}))
-    path, node = f"/v1/wallets/{shop}/transactions", another_node(world)
+    path, node = f"/v1/wallets/{shop}/transactions", slots_lib.another_node(SHARDS, world.server)
 
     def refunded(answer):
         return [item["refunded"] for item in answer.json["items"]
@@ -326,7 +322,8 @@ def stale(_, world, cleaned):
         report_ok(world.deposit(wallet, 100))
     slot, answers = shards.slot_of(gone), {}
     operations = slots_lib.operations(world.client, here, gone, far)
-    node, came, goes_on = another_node(world), threading.Event(), threading.Event()
+    node = slots_lib.another_node(SHARDS, world.server)
+    came, goes_on = threading.Event(), threading.Event()
 
     def ask(name, other):
         """Beside a payment inside the batch's shard, or one to another."""
@@ -600,6 +597,20 @@ def keys_behind(_, world):
     examined(world, "keys behind")
 
 
+def keys_met(_, world):
+    """When a key that was used on two shards is on one, the books are right, and no retry pays."""
+    payers, ask = slots_lib.one_key(world, "keys-met")
+    first = ask()
+    moved = move(world.server, shards.slot_of(payers[1]), "a").returncode
+    report.equal("keys met", ([one.status for one in first], moved), ([201, 201], 0), first)
+    for told, again in zip(first, ask()):
+        report.check("keys met: the first answer, or that it was another's", again.body == told.body
+                     or again.code == "idempotency_key_reused", again)
+    paid = slots_lib.balances(world.client, payers)
+    report.equal("keys met: nobody pays twice", list(paid.values()), [7, 7])
+    examined(world, "keys met")
+
+
 def batch_behind(_, world):
     """What answers the operations of an atomic batch goes along with its key, also what was at home
     in another slot and has nothing to do with this one: of before the slot is copied, and of the
@@ -774,21 +785,11 @@ def large(_, world):
 
 shards.serve_from(SHARDS)
 WORLD = World()
-report.run("there and back", there_and_back, WORLD)
-report.run("under load", under_load, WORLD)
-report.run("old map", old_map, WORLD)
-report.run("unheard", unheard, WORLD)
+for test in (there_and_back, under_load, old_map, unheard, in_between, nobodys, keys, keys_behind,
+             keys_met, batch_behind, in_order, aside_in_order, new_currency, refused):
+    report.run(test.__name__.replace("_", " "), test, WORLD)
 report.run("stale", stale, WORLD, False)
 report.run("stale and cleaned", stale, WORLD, True)
-report.run("in between", in_between, WORLD)
-report.run("nobody's", nobodys, WORLD)
-report.run("keys", keys, WORLD)
-report.run("keys behind", keys_behind, WORLD)
-report.run("batch behind", batch_behind, WORLD)
-report.run("in order", in_order, WORLD)
-report.run("aside in order", aside_in_order, WORLD)
-report.run("new currency", new_currency, WORLD)
-report.run("refused", refused, WORLD)
 for step in STEPS:
     report.run(step[0], killed, WORLD, *step)
 for step in FRESH:
