@@ -30,7 +30,10 @@ static const char *const texts[WALLETS] = {
     [BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [BOOKS] = "SELECT last_record, round_count, floor(extract(epoch FROM clock_timestamp()) * "
               "1000)::bigint FROM books FOR UPDATE",
-    [KEYS] = "SELECT key FROM idempotency WHERE key = ANY($1::bytea[])",
+    // Of the last seven days; a hash index takes no array.
+    [KEYS] = "SELECT i.key FROM unnest($1::bytea[]) n(key) CROSS JOIN LATERAL (SELECT x.key FROM "
+             "idempotency x WHERE x.key = n.key AND x.record >= (extract(epoch FROM now() - "
+             "interval '7 days') * 1000)::bigint << 17 OFFSET 0) i",
     // Out of a target list rows come one by one; a function in FROM first stores all of them.
     [RECORDS] = "INSERT INTO records SELECT slot, number, number >> 17, 2, 5, principal, NULL, "
                 "NULL, chain, bytes FROM (SELECT unnest($1::bigint[]) AS slot, "
