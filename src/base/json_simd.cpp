@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // simdjson's DOM behind a C header. The library checks the whole document and leaves it as a tape
 // of 64-bit words, its documented format; the handles of json.h are places on that tape, so walking
-// one costs a load or two and nothing is allocated. This is the only file in C++ and the only one
-// that knows the library.
+// one costs a load or two and nothing is allocated. Where a text stops being JSON the DOM does not
+// say; that is asked, of people's files alone, of the library's walk on demand, which stands
+// somewhere. This is the only file in C++ and the only one that knows the library.
 //
 // The tape, one word per value, kind in the highest byte and payload in the 56 bits below:
 //   'r'       the root: word 0; the document's value begins at word 1

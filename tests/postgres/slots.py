@@ -244,4 +244,5 @@ def owners(books, key, slot):
 
 
 __all__ = ["Crowd", "Pauses", "Recount", "another_node", "balances", "command", "config",
-           "misplaced", "move", "naive", "operations", "owners", "patiently", "slot_of", "start"]
+           "misplaced", "move", "naive", "one_key", "operations", "owners", "patiently",
+           "slot_of", "start"]
