@@ -38,6 +38,11 @@ struct pulse {
     struct page page;       // the thread's own
 };
 
+// What the wallets have more than came in and stayed; what is under way between shards is counted.
+static money_total difference_of(const struct currency_account *account) {
+    return account->balances - (account->deposits - account->withdrawals + account->transit);
+}
+
 static void look_at_totals(struct pulse *pulse) {
     struct engine *engine = pulse->engine;
     char why[160];
@@ -47,8 +52,7 @@ static void look_at_totals(struct pulse *pulse) {
         return; // what was seen last is shown on
     for (uint32_t i = 0; i < count && !is_off; i++) {
         const struct currency_account *account = &pulse->accounts[i];
-        is_off = account->balances !=
-                 account->deposits - account->withdrawals + account->transit;
+        is_off = difference_of(account) != 0;
         if (is_off)
             (void)snprintf(why, sizeof(why),
                            "the wallets of %.12s together have another sum than what came in and "
@@ -187,22 +191,44 @@ void pulse_state_of(struct pulse *pulse, struct pulse_state *ret_state) {
     };
 }
 
+enum total { TOTAL_BALANCES, TOTAL_DEPOSITS, TOTAL_WITHDRAWALS, TOTAL_DIFFERENCE, TOTAL_EXPONENT,
+             TOTAL_COUNT };
+
+static money_total total_of(const struct currency_account *account, enum total total) {
+    switch (total) {
+    case TOTAL_BALANCES: return account->balances;
+    case TOTAL_DEPOSITS: return account->deposits;
+    case TOTAL_WITHDRAWALS: return account->withdrawals;
+    case TOTAL_DIFFERENCE: return difference_of(account);
+    case TOTAL_EXPONENT: return account->currency.exponent;
+    case TOTAL_COUNT: break;
+    }
+    UNREACHABLE("an unknown total");
+}
+
+// The difference is told, too: Prometheus counts in floating point, and knows nothing of what is
+// under way between shards.
 static void add_totals(const struct currency_account *accounts, uint32_t count,
                        struct buffer *buffer) {
-    static const char *const names[] = {"balances", "deposits", "withdrawals"};
-    static const char *const helps[] = {"What all wallets have together", "All that ever came in",
-                                        "All that ever went out"};
-    for (int n = 0; n < 3; n++) {
-        buffer_add_format(
-            buffer, "# HELP florin_money_%s %s, in minor units.\n# TYPE florin_money_%s gauge\n",
-            names[n], helps[n], names[n]);
+    static const struct {
+        const char *name, *help;
+    } totals[TOTAL_COUNT] = {
+        [TOTAL_BALANCES] = {"balances", "What all wallets have together, in minor units."},
+        [TOTAL_DEPOSITS] = {"deposits", "All that ever came in, in minor units."},
+        [TOTAL_WITHDRAWALS] = {"withdrawals", "All that ever went out, in minor units."},
+        [TOTAL_DIFFERENCE] = {"difference", "What the wallets have more than came in and stayed, "
+                                            "in minor units; anything but 0 is an alarm."},
+        [TOTAL_EXPONENT] = {"exponent", "Digits of the currency behind the point: as many minor "
+                                        "units as ten to this make one."},
+    };
+    char name[32];
+    for (int n = 0; n < TOTAL_COUNT; n++) {
+        (void)snprintf(name, sizeof(name), "money_%s", totals[n].name);
+        metric_head(buffer, name, "gauge", totals[n].help);
         for (uint32_t i = 0; i < count; i++) {
-            const struct currency_account *account = &accounts[i];
-            buffer_add_format(buffer, "florin_money_%s{currency=\"%.12s\"} ", names[n],
-                              account->currency.code);
-            buffer_add_i128(buffer, n == 0   ? account->balances
-                                    : n == 1 ? account->deposits
-                                             : account->withdrawals);
+            buffer_add_format(buffer, "florin_%s{currency=\"%.12s\"} ", name,
+                              accounts[i].currency.code);
+            buffer_add_i128(buffer, total_of(&accounts[i], (enum total)n));
             BUFFER_ADD(buffer, "\n");
         }
     }

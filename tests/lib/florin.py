@@ -62,7 +62,7 @@ def folder():
     return path
 
 
-def _die_with_parent():
+def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
@@ -132,7 +132,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=environment, cwd=self.home,
-                                            preexec_fn=_die_with_parent if in_main_thread else None)
+                                            preexec_fn=die_with_parent if in_main_thread else None)
         _running.append(self)
         return self
 
