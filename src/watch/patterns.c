@@ -19,6 +19,7 @@
 #define CIRCLE_DEPTH  9 // transfers, with the one that comes back
 #define CIRCLE_VISITS 1000
 #define MONEY_BYTES   64
+#define SPAN_BYTES    16
 #define YOUNG_MS      (UINT64_C(86400) * 1000)
 
 enum move_kind { MOVE_WALLET, MOVE_OUTSIDE };
@@ -183,6 +184,16 @@ static const char *money(const struct patterns *patterns, int64_t amount, char r
     return room;
 }
 
+// In the largest unit that says all of it.
+static const char *span(uint32_t seconds, char room[SPAN_BYTES]) {
+    uint32_t unit = seconds % 3600 == 0 ? 3600 : seconds % 60 == 0 ? 60 : 1;
+    (void)snprintf(room, SPAN_BYTES, "%u %s", seconds / unit,
+                   unit == 3600 ? "h"
+                   : unit == 60 ? "min"
+                                : "s");
+    return room;
+}
+
 // ---- patterns -----------------------------------------------------------------------------------
 
 static void look_for_structuring(struct patterns *patterns, struct watched *wallet,
@@ -191,7 +202,7 @@ static void look_for_structuring(struct patterns *patterns, struct watched *wall
     struct pattern_finding finding;
     uint32_t count = 0;
     int64_t sum = 0;
-    char amount[MONEY_BYTES], threshold[MONEY_BYTES];
+    char amount[MONEY_BYTES], threshold[MONEY_BYTES], window[SPAN_BYTES];
     uint64_t *told = &wallet->told_ms[PATTERN_STRUCTURING];
     if (setting->off || was_told(patterns, PATTERN_STRUCTURING, *told) || wallet->is_merchant)
         return;
@@ -209,8 +220,8 @@ static void look_for_structuring(struct patterns *patterns, struct watched *wall
         return;
     finding.amount = sum;
     (void)snprintf(finding.sentence, sizeof(finding.sentence),
-                   "%u %s of %s together within %u h, each just below %s.", count, words,
-                   money(patterns, sum, amount), setting->window_s / 3600,
+                   "%u %s of %s together within %s, each just below %s.", count, words,
+                   money(patterns, sum, amount), span(setting->window_s, window),
                    money(patterns, setting->amount, threshold));
     tell(patterns, &finding, told);
 }
@@ -299,7 +310,7 @@ static void look_for_fan(struct patterns *patterns, enum pattern pattern, struct
                          const struct moves *many, const struct moves *rest) {
     const struct pattern_setting *setting = &patterns->settings[pattern];
     struct pattern_finding finding;
-    char came_text[MONEY_BYTES], went_text[MONEY_BYTES];
+    char came_text[MONEY_BYTES], went_text[MONEY_BYTES], window[SPAN_BYTES];
     uint64_t *told = &wallet->told_ms[pattern];
     if (setting->off || wallet->is_merchant || was_told(patterns, pattern, *told) ||
         many->count < setting->count)
@@ -314,11 +325,10 @@ static void look_for_fan(struct patterns *patterns, enum pattern pattern, struct
     finding.amount = went;
     (void)snprintf(finding.sentence, sizeof(finding.sentence),
                    pattern == PATTERN_FAN_IN
-                       ? "%u wallets sent %s to it, and %s have left it again, all within %u h."
-                       : "It spread money over %u wallets: %s came, and %s went out within %u h.",
+                       ? "%u wallets sent %s to it within %s, and %s have left it again."
+                       : "It spread money over %u wallets: %s came, and %s went out within %s.",
                    with_many.wallets, money(patterns, came, came_text),
-                   money(patterns, went, went_text),
-                   setting->window_s < 3600 ? 1 : setting->window_s / 3600);
+                   money(patterns, went, went_text), span(setting->window_s, window));
     tell(patterns, &finding, told);
 }
 
@@ -327,6 +337,7 @@ static void look_for_burst(struct patterns *patterns, struct watched *payee) {
     struct pattern_finding finding;
     const struct move *move;
     uint32_t count = 0;
+    char window[SPAN_BYTES];
     uint64_t *told = &payee->told_ms[PATTERN_BURST];
     if (setting->off || was_told(patterns, PATTERN_BURST, *told) ||
         payee->in.count < setting->count)
@@ -346,8 +357,8 @@ static void look_for_burst(struct patterns *patterns, struct watched *payee) {
     if (count < setting->count)
         return;
     (void)snprintf(finding.sentence, sizeof(finding.sentence),
-                   "%u wallets that are not a day old paid it within %u min.", count,
-                   setting->window_s / 60);
+                   "%u wallets that are not a day old paid it within %s.", count,
+                   span(setting->window_s, window));
     tell(patterns, &finding, told);
 }
 
@@ -362,6 +373,7 @@ static void look_at_bank(struct patterns *patterns, struct slice bank_id, const 
     const struct pattern_setting *setting = &patterns->settings[PATTERN_SHARED_BANK];
     struct slice account = account_of(bank_id);
     struct pattern_finding finding;
+    char window[SPAN_BYTES];
     if (setting->off || account.size == 0)
         return;
     uint64_t hash = hash128(account, 1).low | 1;
@@ -387,8 +399,8 @@ static void look_at_bank(struct patterns *patterns, struct slice bank_id, const 
     if (wallets < setting->count || was_told(patterns, PATTERN_SHARED_BANK, bank->told_ms))
         return;
     (void)snprintf(finding.sentence, sizeof(finding.sentence),
-                   "The bank account that it paid out to took money of %u wallets within %u h.",
-                   wallets, setting->window_s / 3600);
+                   "The bank account that it paid out to took money of %u wallets within %s.",
+                   wallets, span(setting->window_s, window));
     tell(patterns, &finding, &bank->told_ms);
 }
 

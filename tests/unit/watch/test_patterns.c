@@ -202,6 +202,46 @@ static void burst(void **state) {
     assert_true(id_equal(street->last.wallet, old(1)));
 }
 
+// The sentence about four deposits, or eight wallets that were paid, within so long.
+static const char *said_within(struct street *street, uint32_t seconds, enum pattern pattern) {
+    struct pattern_setting settings[PATTERN_COUNT];
+    patterns_set_defaults(settings);
+    settings[PATTERN_STRUCTURING].window_s = seconds;
+    settings[PATTERN_FAN_OUT].window_s = seconds;
+    patterns_set(street->patterns, settings);
+    uint64_t who = 1000 * (uint64_t)(seconds + pattern);
+    for (uint64_t i = 0; i < 4; i++) {
+        int64_t amount = pattern == PATTERN_STRUCTURING ? 990000 : 300000;
+        pay(street, TRANSACTION_DEPOSIT, outside, old(who), amount, "");
+        street->now_ms -= 59999;
+    }
+    for (uint64_t i = 1; i <= 8 && pattern == PATTERN_FAN_OUT; i++) {
+        pay(street, TRANSACTION_TRANSFER, old(who), old(who + i), 140000, "");
+        street->now_ms -= 59999;
+    }
+    assert_int_equal(street->last.pattern, pattern);
+    return street->last.sentence;
+}
+
+static void sentences_say_how_long_it_took(void **state) {
+    struct street *street = *state;
+    static const struct {
+        uint32_t seconds;
+        const char *words;
+    } spans[] = {{60, " 1 min"}, {90, " 90 s"}, {600, " 10 min"}, {3600, " 1 h"},
+                 {5400, " 90 min"}, {7200, " 2 h"}, {86400, " 24 h"}};
+    for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        char wanted[120];
+        (void)snprintf(wanted, sizeof(wanted), "4 deposits of 39600.00 EUR together within%s, each "
+                                               "just below 10000.00 EUR.", spans[i].words);
+        assert_string_equal(said_within(street, spans[i].seconds, PATTERN_STRUCTURING), wanted);
+        (void)snprintf(wanted, sizeof(wanted), "It spread money over 8 wallets: 12000.00 EUR came, "
+                                               "and 11200.00 EUR went out within%s.",
+                       spans[i].words);
+        assert_string_equal(said_within(street, spans[i].seconds, PATTERN_FAN_OUT), wanted);
+    }
+}
+
 static void a_flood_makes_room_and_makes_nothing_up(void **state) {
     struct street *street = *state;
     for (uint64_t i = 0; i < 300000; i++) {
@@ -220,6 +260,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(fan_out, open_street, close_street),
         cmocka_unit_test_setup_teardown(shared_bank, open_street, close_street),
         cmocka_unit_test_setup_teardown(burst, open_street, close_street),
+        cmocka_unit_test_setup_teardown(sentences_say_how_long_it_took, open_street, close_street),
         cmocka_unit_test_setup_teardown(a_flood_makes_room_and_makes_nothing_up, open_street,
                                         close_street),
     };
