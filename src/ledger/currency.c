@@ -40,6 +40,17 @@ bool currency_iso_at(uint32_t index, struct currency *ret_currency) {
     return true;
 }
 
+bool currency_code_is_valid(struct slice code) {
+    if (code.size < 3 || code.size > LIMIT_CURRENCY_CODE_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < code.size; i++) {
+        uint8_t byte = code.bytes[i];
+        if (!(byte >= 'A' && byte <= 'Z') && !(byte >= '0' && byte <= '9'))
+            return false;
+    }
+    return true;
+}
+
 bool currency_iso_find(struct slice code, struct currency *ret_currency) {
     if (code.size != 3)
         return false;

@@ -39,6 +39,8 @@ struct currency_account {
                              // there; it is in `balances`, too
 };
 
+// What a currency may be called: 3 to 12 of A-Z and 0-9. Thread: any.
+bool currency_code_is_valid(struct slice code);
 // ISO 4217: finds a code's exponent. False when the list of 2024 has no such code. Thread: any.
 bool currency_iso_find(struct slice code, struct currency *ret_currency);
 // The codes of that list by their places from 0, in the order of the alphabet. False: no more.

@@ -77,6 +77,23 @@ static bool wrong(const struct fault *fault, const char *sentence, struct slice 
     return false;
 }
 
+static bool not_within(const struct fault *fault, int64_t maximum, struct slice what) {
+    char sentence[64];
+    snprintf(sentence, sizeof(sentence), "must be a whole number from 1 to %" PRId64, maximum);
+    return wrong(fault, sentence, what);
+}
+
+// Which of two members counts is nobody's guess: there may be but one.
+static bool is_twice(struct json_value object, struct slice name) {
+    struct slice other;
+    struct json_value member;
+    uint32_t count = 0;
+    struct json_cursor members = json_members(object);
+    while (json_next_member(&members, &other, &member))
+        count += slice_equal(other, name);
+    return count > 1;
+}
+
 static bool read_condition(struct slice name, struct json_value value, struct rule *rule,
                            const struct fault *fault) {
     for (size_t i = 0; i < COUNT(conditions); i++) {
@@ -93,7 +110,7 @@ static bool read_condition(struct slice name, struct json_value value, struct ru
         }
         if (json_kind(value) != JSON_INTEGER || !json_integer(value, &number) || number < 1 ||
             number > member->maximum)
-            return wrong(fault, "must be a whole number from 1 up, and not too large", name);
+            return not_within(fault, member->maximum, name);
         if (member->kind == MEMBER_AMOUNT) {
             memcpy(place, &number, sizeof(number));
             return true;
@@ -112,9 +129,12 @@ static bool read_conditions(struct json_value value, struct rule *rule,
     if (json_kind(value) != JSON_OBJECT)
         return wrong(fault, "must be an object of conditions", SLICE("when"));
     struct json_cursor members = json_members(value);
-    while (json_next_member(&members, &name, &member))
+    while (json_next_member(&members, &name, &member)) {
+        if (is_twice(value, name))
+            return wrong(fault, "stands there twice", name);
         if (!read_condition(name, member, rule, fault))
             return false;
+    }
     return true;
 }
 
@@ -146,8 +166,8 @@ static bool read_currencies(struct json_value value, struct rule *rule,
     struct json_cursor items = json_items(value);
     while (json_next_item(&items, &item)) {
         struct slice text = json_kind(item) == JSON_TEXT ? json_text(item) : SLICE("");
-        if (text.size < 3 || text.size > sizeof(rule->currencies[0]) ||
-            rule->currency_count == RULE_CURRENCIES_MAX)
+        // A code that no currency can have would make a rule that never hits.
+        if (!currency_code_is_valid(text) || rule->currency_count == RULE_CURRENCIES_MAX)
             return wrong(fault, "must be up to 8 codes such as \"USD\"", SLICE("currencies"));
         memcpy(rule->currencies[rule->currency_count++], text.bytes, text.size);
     }
@@ -218,9 +238,12 @@ static bool read_rule(struct json_value value, struct rule *ret_rule, struct fau
             fault.rule = json_text(member);
     }
     members = json_members(value);
-    while (json_next_member(&members, &name, &member))
+    while (json_next_member(&members, &name, &member)) {
+        if (!slice_equal(name, SLICE("comment")) && is_twice(value, name))
+            return wrong(&fault, "stands there twice", name);
         if (!read_member(name, member, &rule, &fault))
             return false;
+    }
     *ret_rule = rule;
     return true;
 }

@@ -169,6 +169,20 @@ def mistakes(report, server, file):
     expect("bad rules, by their line",
            ("test", rules.written('{"rules":\n[{"name": "a"}\n {"name": "b"}]}'), *data), 1,
            "line 3 is no JSON")
+    def rule(text):
+        return rules.written('{"rules": [{"name": "a", "action": "flag", ' + text + "}]}")
+
+    for name, text, part in (
+            ("too many", '"when": {"count_in_day": 65536}', "from 1 to 65535"),
+            ("half a cent", '"when": {"amount": 1.5}',
+             'rule "a": "amount" must be a whole number from 1 to 9007199254740991.'),
+            ("a condition twice", '"when": {"amount": 5, "amount": 7}',
+             'rule "a": "amount" stands there twice.'),
+            ("a member twice", '"score": 5, "when": {"amount": 5}, "score": 7',
+             'rule "a": "score" stands there twice.'),
+            ("no code", '"currencies": ["usd"], "when": {"amount": 5}', 'codes such as "USD"'),
+            ("no condition", '"when": {"amounts": 5}', '"amounts" is no condition')):
+        expect(name, ("test", rule(text), *data), 1, part)
     expect("no time", ("test", file, *data, "--from", "soon"), 2, '--from: "soon" is no time')
     expect("no span", ("test", file, *data, "--from", "2026-02-01", "--to", "2026-01-01"), 2,
            "--from must lie before --to")

@@ -186,17 +186,6 @@ static const struct setting *find_setting(struct slice name, const struct settin
 // Names come from a file: what is printed of them is cut to a line's length.
 #define SHOWN(slice) (int)((slice).size < 64 ? (slice).size : 64), (const char *)(slice).bytes
 
-static bool code_is_valid(struct slice code) {
-    if (code.size < 3 || code.size > LIMIT_CURRENCY_CODE_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < code.size; i++) {
-        uint8_t byte = code.bytes[i];
-        if (!(byte >= 'A' && byte <= 'Z') && !(byte >= '0' && byte <= '9'))
-            return false;
-    }
-    return true;
-}
-
 static bool read_exponent(struct json_value value, uint8_t *ret_exponent) {
     if (json_kind(value) != JSON_OBJECT)
         return false;
@@ -220,7 +209,7 @@ static bool read_exponent(struct json_value value, uint8_t *ret_exponent) {
 static bool add_currency(struct config *config, struct slice code, struct json_value value,
                          char *ret_why, size_t why_bytes) {
     struct currency currency = {0};
-    if (!code_is_valid(code)) {
+    if (!currency_code_is_valid(code)) {
         snprintf(ret_why, why_bytes,
                  "currencies: \"%.*s\" is not a code of 3 to 12 of A-Z and 0-9.", SHOWN(code));
         return false;
