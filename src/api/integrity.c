@@ -77,8 +77,13 @@ void integrity_end_stream(struct http_request *request, const struct job *job) {
 }
 
 void integrity_cut_stream(struct http_request *request) {
-    http_stream_end(request,
-                    SLICE("event: problem\ndata: {\"status\":503,\"code\":\"busy\"}\n\n"));
+    struct buffer last = {0};
+    BUFFER_ADD(&last, "event: problem\ndata: ");
+    problem_render_door(&last, STATUS_busy, "The server stops. Ask again when it runs.",
+                        PROBLEM_NO_OPERATION);
+    BUFFER_ADD(&last, "\n\n");
+    http_stream_end(request, buffer_slice(&last));
+    buffer_done(&last);
 }
 
 static struct wire_integrity_currency *show_currencies(struct arena *arena,

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import struct
 import sys
 import threading
@@ -432,6 +433,28 @@ def unread(report, server, client, database, name):
         client, "integrity_consistent")), (0, 1), server.log()[-2000:])
 
 
+def cut_short(report, name, database):
+    """A server that stops tells whoever follows a check why there is no result."""
+    with florin.serving(florin=BINARY, config={"recount_mib_per_s": 0}) as server, \
+            server.client() as client:
+        fill(client)
+        mine = database.database_for(server.data)
+        found = []
+        locker = Psql(database, mine, "LOCK TABLE florin.records IN ACCESS EXCLUSIVE MODE")
+        late = threading.Thread(target=lambda: found.append(follow(server)))
+        late.start()
+        report.check(f"{name}: the check waits", within(60, lambda: waiting(
+            database, mine, "true") >= 1))
+        server.process.send_signal(signal.SIGTERM)
+        late.join(60)
+        locker.end()
+        (event, problem), = found[0][1][-1:] if found else [(None, {})]
+        report.equal(f"{name}: the last event", (event, problem.get("status"), problem.get("code"),
+                                                 problem.get("detail")),
+                     ("problem", 503, "busy", "The server stops. Ask again when it runs."), found)
+        report.equal(f"{name}: exit status", server.stop(), 0)
+
+
 def postgres(report):
     import cluster  # pylint: disable=import-outside-toplevel
     database = cluster.Cluster()
@@ -443,6 +466,7 @@ def postgres(report):
         name = database.database_for(server.data)
         locked(report, server, client, database, name, wallets[0])
         unread(report, server, client, database, name)
+        cut_short(report, "cut short", database)
         balance = client.get(f"/v1/wallets/{wallets[1]}")["balance"]
         database.sql("UPDATE florin.wallets SET balance = balance + 7 WHERE owner = 'bob'::bytea",
                      name)
