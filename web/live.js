@@ -43,6 +43,7 @@ function digest(metrics) {
     payments: value("florin_transactions") ?? 0,
     commands: value("florin_engine_commands_total") ?? 0,
     requests: add(requests),
+    missed: value("florin_request_deadlines_missed_total") ?? 0,
     buckets: named("florin_request_duration_seconds_bucket"),
     value, named,
   };
@@ -54,7 +55,7 @@ export function watch(tell) {
   let last = null;
   let timer = null;
   let stopped = false;
-  const points = { at: [], payments: [], requests: [], p50: [], p99: [] };
+  const points = { at: [], payments: [], requests: [], missed: [], p50: [], p99: [] };
   const push = (row) => {
     for (const name of Object.keys(points)) {
       points[name].push(row[name] ?? null);
@@ -70,6 +71,7 @@ export function watch(tell) {
           at: now.at,
           payments: (now.payments - last.payments) / seconds,
           requests: (now.requests - last.requests) / seconds,
+          missed: now.missed - last.missed,
           p50: quantile(last.buckets, now.buckets, 0.5),
           p99: quantile(last.buckets, now.buckets, 0.99),
         });

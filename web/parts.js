@@ -72,6 +72,23 @@ export const Asked = ({ one }) => html`<${Facts} rows=${Object.entries(one.reque
   return [name, page ? html`<${Id} id=${text} href=${`#/${page === "txn" ? "transactions" : "wallets"}/${text}`} />` : text];
 })} />`;
 
+// Who did something, with all that tells apart.
+export const Whole = ({ id }) => id && html`<span class="id whole">${id}</span>`;
+
+// What filters ask for: a day begins at midnight where the clocks of this page are.
+export const asQuery = (filters) => Object.fromEntries(Object.entries(filters).map(([name, value]) =>
+  [name, /^\d{4}-\d\d-\d\d$/.test(value) ? new Date(`${value}T00:00`).toISOString() : value]));
+
+// Grows after every so many milliseconds, while somebody can see the page.
+export function useBeat(every) {
+  const [beat, setBeat] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || setBeat((was) => was + 1), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return beat;
+}
+
 // Runs `load` (which may take an AbortSignal) whenever one of `when` changes.
 export function useLoad(load, when) {
   const [state, setState] = useState({ data: null, problem: null, loading: true });

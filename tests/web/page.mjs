@@ -463,6 +463,20 @@ await attempt("the check of the books", async () => {
   await page.context().close();
 });
 
+await attempt("the recount in the background", async () => {
+  const page = await open();
+  await signIn(page, "auditor");
+  await page.route("**/check-integrity", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: JSON.stringify({ ...await answer.json(),
+      recounts: { count: 3, finished_at: "2026-01-02T03:04:05.678Z", took_ms: 9, progress: 437 } }) });
+  });
+  await visit(page, "/integrity");
+  await page.waitForSelector("text=The present one has come to 43 %.");
+  check("says how far it is, and when the last one ended", /The last recount in the background ended Jan 0[12], 2026/.test(await text(page)), await text(page));
+  await page.context().close();
+});
+
 await attempt("what is shown follows the role", async () => {
   const page = await open();
   await signIn(page, "auditor");
@@ -628,6 +642,36 @@ await attempt("who decides on anomalies", async () => {
     (await reader.getByRole("button", { name: /Approve|Reject|Dismiss/ }).count()) === 0);
   check("no trouble in the console", reader.troubles.length === 0, reader.troubles.join("; "));
   await reader.context().close();
+});
+
+await attempt("a day begins at midnight where one looks", async () => {
+  const setup = await open();
+  const found = (await read(setup, "/v1/transactions?bank_transaction_id=bank-3")).items[0];
+  await setup.context().close();
+  const fromOf = (answer) => new URL(answer.url()).searchParams.get("from");
+  for (const timezoneId of ["Etc/GMT+12", "Pacific/Kiritimati"]) { // the last place and the first
+    const page = await open({ timezoneId });
+    let last = null;
+    await signIn(page, "auditor");
+    const day = (more) => page.evaluate(([at, days]) => new Intl.DateTimeFormat("sv-SE").format(
+      new Date(new Date(at).getTime() + days * 86400000)), [found.created_at, more]);
+    const count = async (address, from, to) => {
+      await visit(page, address);
+      await page.locator("input[name=from]").fill(await day(from));
+      await page.locator("input[name=to]").fill(await day(to));
+      const [answer] = await Promise.all([page.waitForResponse((one) => fromOf(one) !== null && fromOf(one) !== last),
+        page.locator("form.filters button").click()]);
+      last = fromOf(answer);
+      return (await answer.json()).items.length;
+    };
+    for (const address of ["/transactions?bank_transaction_id=bank-3", `/wallets/${shop.customer}`,
+      `/anomalies?status=any&wallet=${shop.anomalies.wallet}`, "/audit?operation=deposit"]) {
+      check(`${timezoneId}: ${address.slice(0, 14)} of that day`, await count(address, 0, 1) > 0);
+      check(`${timezoneId}: ${address.slice(0, 14)} of the day before has none`, await count(address, -1, 0) === 0);
+    }
+    check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+    await page.context().close();
+  }
 });
 
 await attempt("the audit", async () => {
@@ -841,20 +885,30 @@ await attempt("long texts, and nothing at all", async () => {
 await attempt("what is behind, hangs or is away", async () => {
   const page = await open();
   await signIn(page, "admin");
+  let missed = 3;
   await page.route("**/metrics", async (route) => {
     const answer = await route.fetch();
-    await route.fulfill({ response: answer, body: await answer.text()
+    await route.fulfill({ response: answer, body: (await answer.text()).replace(/^(florin_request_deadlines_missed_total) \d+$/m, `$1 ${missed}`)
       + "florin_worker_lag 12345\nflorin_worker_oldest_seconds 75.250\nflorin_events_oldest_seconds 0.004\n" });
   });
   await page.route("**/readyz", (route) => route.fulfill({ status: 503, contentType: "application/json",
     body: JSON.stringify({ status: "unavailable", dependencies: [{ name: "store", status: "hangs" },
-      { name: "token_keys", status: "ok" }, { name: "token_keys", status: "away" }] }) }));
+      { name: "token_keys", status: "ok" }, { name: "token_keys", status: "away" },
+      ...["shards", "redis", "rules", "webhooks", "kafka_queue", "kafka_events"].map((name) => ({ name, status: "ok" }))] }) }));
+  await page.reload(); // all that is watched is what is said here
   await page.waitForFunction(() => /Queue\s*12\.3 k commands, 75 s behind/.test(document.body.innerText));
   check("the queue's lag is told", true);
   check("and that events are up to date", /Events\s*up to date/.test(await text(page)), await text(page));
   await page.waitForFunction(() => /Server\s*unavailable\s+Store\s*hangs\s+Token keys\s*away/.test(document.body.innerText));
   check("so is each dependency, as bad as its worst", true);
+  const named = await page.locator(".health li > span:nth-child(2)").allInnerTexts();
+  check("by names for people", named.every((name) => /^[A-Z][A-Za-z, ]+$/.test(name)), named.join("; "));
   check("in red", (await page.locator(".health .dot.bad").count()) === 2);
+  await page.waitForFunction(() => /Missed deadlines\s*3 since the start/.test(document.body.innerText));
+  check("what was long ago worries nobody", (await page.locator(".health .dot.warn").count()) === 2);
+  missed = 5;
+  await page.waitForFunction(() => /Missed deadlines\s*2 in the last minutes/.test(document.body.innerText));
+  check("what is new does", (await page.locator(".health .dot.warn").count()) === 3);
   await page.context().close();
 });
 
@@ -891,6 +945,9 @@ await attempt("books that differ, and payments that are stopped", async () => {
   await page.getByRole("button", { name: "Check everything now" }).click();
   await page.waitForSelector(".verdict.bad");
   await page.waitForSelector("text=Payments are stopped until an admin decides.");
+  const unseen = (await page.locator("section.card", { hasText: "Looked at" }).locator("tbody tr").allInnerTexts())
+    .filter((row) => /\t0\t/.test(row));
+  check("nothing is said about what nobody looked at", unseen.every((row) => !row.endsWith("none")), unseen.join("; "));
   check("an auditor sees it and does not decide", await page.getByRole("button", { name: "Let payments go on" }).count() === 0);
   await page.context().close();
   const admin = await open();

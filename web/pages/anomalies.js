@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The review queue: what rules and watchers found in payments, why, and what a person decides.
 import { useState } from "../lib/hooks.js";
-import { Action, Asked, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { Action, Asked, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 import { BalanceChart } from "./wallets.js";
 import { transactionColumns } from "./transactions.js";
@@ -39,7 +39,7 @@ export function Anomalies({ query }) {
   const search = (given) =>
     go(`/anomalies?${new URLSearchParams(Object.entries(given).filter(([, value]) => value))}`);
   const { order, ...filters } = values;
-  const asked = { ...filters, status: values.status === "any" ? "" : values.status };
+  const asked = { ...asQuery(filters), status: values.status === "any" ? "" : values.status };
   const byScore = order === "score";
   return html`<${Card} title="Anomalies" wide>
     <${Filters} values=${values} change=${search} fields=${[
@@ -123,14 +123,14 @@ export function Anomaly({ id, theme }) {
       ["Wallet", html`${wallet ? html`<b>${wallet.owner}</b> ` : ""}<${Id} id=${one.wallet} href=${may("wallets:read") ? `#/wallets/${one.wallet}` : undefined} />`],
       ["Amount", html`<${Amount} one=${one} />`], ["Found", html`<${Time} at=${one.created_at} />`],
       ["Waits until", one.status === "pending" && one.expires_at && html`<${Time} at=${one.expires_at} />`],
-      ["Asked by", one.requested_by && html`<span class="id whole">${one.requested_by}</span>`], ["Rule set", one.rules_version && `version ${one.rules_version}`],
+      ["Asked by", one.requested_by && html`<${Whole} id=${one.requested_by} />`], ["Rule set", one.rules_version && `version ${one.rules_version}`],
       ["Transactions", (one.transactions?.length || one.transaction) && html`<${Made} one=${one} />`],
       ["Hold", one.hold && html`<${Id} id=${one.hold} />`],
       ["Withdrawal", one.withdrawal && html`<${Id} id=${one.withdrawal} />`],
-      ["Decided by", one.decided_by], ["Decided", one.decided_at && html`<${Time} at=${one.decided_at} />`],
+      ["Decided by", one.decided_by && html`<${Whole} id=${one.decided_by} />`], ["Decided", one.decided_at && html`<${Time} at=${one.decided_at} />`],
       ["Comment", one.comment],
       ["Refused because", one.refusal && (one.refusal.detail || one.refusal.code)],
-      ["Id", html`<span class="id whole">${one.id}</span>`]]} />
+      ["Id", html`<${Whole} id=${one.id} />`]]} />
     <p><a href="#/anomalies">What else waits</a></p>
   </${Card}>
   ${one.request && html`<${Card} title="As it was asked" wide><${Asked} one=${one} /></${Card}>`}

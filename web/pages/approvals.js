@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Four eyes: requests that wait for a second person, who approves or rejects them here.
 import { useState } from "../lib/hooks.js";
-import { Action, Asked, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { Action, Asked, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 
 const STATES = ["", "pending", "approved", "refused", "rejected", "expired"].map((word) => [word, word || "any"]);
@@ -47,15 +47,15 @@ export function Approval({ id }) {
   if (problem) return html`<${Card} title="Approval"><${Trouble} problem=${problem} /><p><a href="#/approvals">All approvals</a></p></${Card}>`;
   if (!one) return html`<p class="waiting">Loading…</p>`;
   return html`<div class="grid"><${Card} wide
-    title=${html`${one.operation} of <${Money} minor=${one.amount} currency=${one.currency} />`}
+    title=${html`${one.operation[0].toUpperCase() + one.operation.slice(1)} of <${Money} minor=${one.amount} currency=${one.currency} />`}
     aside=${html`<${Badge} word=${one.status} mood=${one.status === "pending" ? "warn" : undefined} />${one.status === "pending" && may("approvals:decide")
       && html` <button class="primary" onClick=${() => setVerb("approve")}>Approve</button>${" "}
         <button class="danger" onClick=${() => setVerb("reject")}>Reject</button>`}`}>
-    <${Facts} rows=${[["Id", html`<span class="id whole">${one.id}</span>`],
+    <${Facts} rows=${[["Id", html`<${Whole} id=${one.id} />`],
       ["Wallet", html`<${Id} id=${one.wallet} href=${`#/wallets/${one.wallet}`} />`],
-      ["Asked by", one.requested_by], ["Asked", html`<${Time} at=${one.created_at} />`],
+      ["Asked by", html`<${Whole} id=${one.requested_by} />`], ["Asked", html`<${Time} at=${one.created_at} />`],
       ["Waits until", html`<${Time} at=${one.expires_at} />`],
-      ["Decided by", one.decided_by], ["Decided", one.decided_at && html`<${Time} at=${one.decided_at} />`],
+      ["Decided by", one.decided_by && html`<${Whole} id=${one.decided_by} />`], ["Decided", one.decided_at && html`<${Time} at=${one.decided_at} />`],
       ["Reason", one.reason],
       ["Transaction", one.transaction && html`<${Id} id=${one.transaction} href=${`#/transactions/${one.transaction}`} />`],
       ["Refused because", one.refusal && (one.refusal.detail || one.refusal.code)]]} />

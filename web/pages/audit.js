@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Who did what, and what was refused.
-import { Badge, Card, Filters, go, html, Id, List, Time } from "../parts.js";
+import { asQuery, Badge, Card, Filters, go, html, Id, List, Time } from "../parts.js";
 import { get } from "../session.js";
 
 const OUTCOMES = [["", "any"], ["ok", "ok"], ["refused", "any refusal"], ...["unauthenticated",
@@ -27,7 +27,7 @@ export function Audit({ query }) {
       { name: "outcome", label: "Outcome", options: OUTCOMES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[JSON.stringify(query)]} caption="Who did what, newest first" empty="Nothing matches."
-      load=${(cursor, signal) => get("/v1/audit", { ...query, cursor }, signal)}
+      load=${(cursor, signal) => get("/v1/audit", { ...asQuery(query), cursor }, signal)}
       columns=${[
         ["When", (entry) => html`<${Time} at=${entry.at} />`],
         ["Who", (entry) => entry.principal ? html`<${Id} id=${entry.principal} /> ${entry.role || ""}` : "nobody known"],

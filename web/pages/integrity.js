@@ -2,8 +2,10 @@
 // The books: what the running totals and the last recount say, and the full check with its progress.
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
-import { Action, ago, Badge, Card, html, Sentence, Time, Trouble, useLoad } from "../parts.js";
+import { Action, ago, Badge, Card, html, Sentence, Time, Trouble, useBeat, useLoad } from "../parts.js";
 import { follow, get, may, send } from "../session.js";
+
+const EVERY_MS = 30000; // between two looks at the totals and the recount in the background
 
 // A full check that is under way; `progress` in thousandths.
 function useFullCheck() {
@@ -35,13 +37,16 @@ function Sums({ currencies }) {
         : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
 }
 
+// Nothing is said about what nobody looked at: a recount ends at what it cannot explain.
+const brokenWord = (one) => one.differences !== 0 ? html`<${Badge} word=${String(one.differences)} mood="bad" />`
+  : one.count !== 0 ? html`<${Badge} word="none" mood="good" />` : "–";
+
 function Rules({ checked }) {
   return html`<${Card} title="Rules" wide><div class="scroll"><table>
     <thead><tr><th>Rule</th><th class="number">Looked at</th><th class="number">Broken</th></tr></thead>
     <tbody>${checked.map((one) => html`<tr key=${one.check}><td class="prose">${one.rule}</td>
       <td class="number">${one.count.toLocaleString()}</td>
-      <td class="number">${one.differences === 0 ? html`<${Badge} word="none" mood="good" />`
-        : html`<${Badge} word=${String(one.differences)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
+      <td class="number">${brokenWord(one)}</td></tr>`)}</tbody></table></div></${Card}>`;
 }
 
 // Payments are stopped: whoever may decide reads what differs once more before they go on.
@@ -58,10 +63,12 @@ function Stopped({ message, decided }) {
 }
 
 export function Integrity() {
-  const quick = useLoad((signal) => get("/check-integrity", {}, signal), []);
+  const beat = useBeat(EVERY_MS);
+  const quick = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
   const [decidedAbout, setDecidedAbout] = useState(null); // what was shown then
   const [full, begin] = useFullCheck();
   const data = full.data || quick.data;
+  const { recounts = {} } = quick.data || {};
   const percent = Math.floor(full.progress / 10);
   return html`<div class="grid">
     <${Card} title="Integrity" wide aside=${html`<button class="primary" disabled=${full.running}
@@ -69,14 +76,14 @@ export function Integrity() {
       <${Trouble} problem=${full.problem || quick.problem} />
       ${full.running && html`<p><progress max="1000" value=${full.progress}
         aria-label="Checking the books"></progress> <span class="faint">${percent} %</span></p>`}
-      <div aria-live="polite">${data && html`
-        <p class="verdict ${data.consistent ? "good" : "bad"}"><${Sentence} text=${data.message} /></p>
-        <p class="faint">As of <${Time} at=${data.as_of} /> (${ago(data.as_of)}); ${data.depth === "full"
+      <div aria-live="polite">${data && html`<p class="verdict ${data.consistent ? "good" : "bad"}"><${Sentence} text=${data.message} /></p>`}</div>
+      ${data && html`<p class="faint">As of <${Time} at=${data.as_of} /> (${ago(data.as_of)}); ${data.depth === "full"
           ? `every record from the first was added up in ${data.took_ms.toLocaleString()} ms`
           : "from the totals that every commit keeps"}.
-          ${data.recounts.finished_at && html` The last recount in the background ended <${Time} at=${data.recounts.finished_at} />.`}</p>
+          ${recounts.finished_at && html` The last recount in the background ended <${Time} at=${recounts.finished_at} />.`}
+          ${recounts.progress > 0 && ` The present one has come to ${Math.floor(recounts.progress / 10)} %.`}</p>
         ${data.payments_stopped && data !== decidedAbout
-          && html`<${Stopped} message=${data.message} decided=${() => setDecidedAbout(data)} />`}`}</div>
+          && html`<${Stopped} message=${data.message} decided=${() => setDecidedAbout(data)} />`}`}
     </${Card}>
     ${data && html`<${Sums} currencies=${data.currencies} />
       ${data.checked.length > 0 && html`<${Rules} checked=${data.checked} />`}`}

@@ -5,7 +5,7 @@ import { useEffect, useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
 import { watch } from "../live.js";
 import { formatAmount } from "../money.js";
-import { ago, Badge, Card, html, Sentence, Trouble, useLoad } from "../parts.js";
+import { ago, Badge, Card, html, Sentence, Trouble, useBeat, useLoad } from "../parts.js";
 import { get, may } from "../session.js";
 import { AnomaliesWaiting } from "./anomalies.js";
 
@@ -41,7 +41,7 @@ const late = (seconds) => [seconds > LATE_S ? "warn" : "good", seconds > 1 ? `${
 const behind = (count, what, seconds) => [late(seconds ?? 0)[0],
   count ? `${shortNumber(count)} ${what}, ${Math.round(seconds ?? 0)} s behind` : "up to date"];
 
-const NAMES = { store: "Store", redis: "Redis", token_keys: "Token keys", rules: "Rules for payments",
+const NAMES = { store: "Store", shards: "Shards", webhooks: "Webhooks", redis: "Redis", token_keys: "Token keys", rules: "Rules for payments",
   kafka_queue: "Kafka, queue", kafka_events: "Kafka, events" };
 
 // One row for each thing that the server stands on; several of one kind are one, as good as the worst.
@@ -53,7 +53,14 @@ function dependencies(ready) {
     [status === "ok" ? "good" : status === "starting" ? "warn" : "bad", status]]);
 }
 
-function Health({ now, problem }) {
+// Trouble that is over is told, and worries nobody.
+function missedDeadlines(points, all) {
+  const lately = (points?.missed || []).reduce((sum, one) => sum + (one ?? 0), 0);
+  return lately > 0 ? ["warn", `${lately} in the last minutes`]
+    : ["good", all === undefined ? "–" : all === 0 ? "none" : `${all} since the start`];
+}
+
+function Health({ now, points, problem }) {
   const { data: ready } = useLoad(() => get("/readyz").catch((trouble) => trouble.document), [now?.at]);
   const value = (name) => now?.value("florin_" + name);
   const rows = [
@@ -61,7 +68,7 @@ function Health({ now, problem }) {
     ...dependencies(ready),
     ["Storage", value("storage_full") === 1 ? ["bad", "full: writes are refused"] : ["good", value("journal_bytes") ? `${bytes(value("journal_bytes"))} of journal` : "taking writes"]],
     ["Waiting requests", value("requests_waiting") > 1000 ? ["warn", String(value("requests_waiting"))] : ["good", String(value("requests_waiting") ?? "–")]],
-    ["Missed deadlines", [value("request_deadlines_missed_total") ? "warn" : "good", String(value("request_deadlines_missed_total") ?? "–")]],
+    ["Missed deadlines", missedDeadlines(points, value("request_deadlines_missed_total"))],
     ...(value("worker_lag") !== undefined ? [["Queue", behind(value("worker_lag"), "commands", value("worker_oldest_seconds"))]] : []),
     ...(value("events_oldest_seconds") !== undefined ? [["Events", late(value("events_oldest_seconds"))]] : []),
     ["Connections", ["good", String(value("http_connections") ?? "–")]],
@@ -73,12 +80,8 @@ function Health({ now, problem }) {
 
 export function Overview({ theme }) {
   const [live, setLive] = useState({ points: null, now: null, problem: null });
-  const [beat, setBeat] = useState(0);
+  const beat = useBeat(INTEGRITY_EVERY_MS);
   useEffect(() => watch((what) => setLive({ ...what, points: { ...what.points } })), []);
-  useEffect(() => {
-    const timer = setInterval(() => setBeat((was) => was + 1), INTEGRITY_EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
   const { data: books, problem } = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
   const { points, now } = live;
   const rate = latest(points?.payments);
@@ -102,7 +105,7 @@ export function Overview({ theme }) {
         <p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
     </${Card}>
     ${may("anomalies:read") && html`<${AnomaliesWaiting} beat=${beat} />`}
-    <${Health} now=${now} problem=${live.problem} />
+    <${Health} now=${now} points=${points} problem=${live.problem} />
     ${now && html`<${Card} title="In the books"><ul class="health">${[
       ["Wallets", "wallets"], ["Transactions", "transactions"], ["Open holds", "holds_open"], ["Keys", "keys"]]
       .map(([title, name]) => html`<li key=${name}><span>${title}</span><b>${(now.value("florin_" + name) ?? 0).toLocaleString()}</b></li>`)}</ul></${Card}>`}

@@ -3,7 +3,7 @@
 // belongs to it, and its refund.
 import { useState } from "../lib/hooks.js";
 import { formatAmount, parseAmount } from "../money.js";
-import { account, Action, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { account, Action, asQuery, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, Problem, send } from "../session.js";
 
 const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer", "adjustment"].map((type) => [type, type || "any"]);
@@ -32,7 +32,7 @@ export function Transactions({ query }) {
       { name: "type", label: "Type", options: TYPES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[JSON.stringify(query)]} caption="Transactions, newest first" empty="No transaction matches."
-      load=${(cursor, signal) => get("/v1/transactions", { ...query, cursor }, signal)}
+      load=${(cursor, signal) => get("/v1/transactions", { ...asQuery(query), cursor }, signal)}
       href=${(one) => `#/transactions/${one.id}`} columns=${transactionColumns} />
   </${Card}>`;
 }
@@ -107,7 +107,7 @@ function OfHold({ hold, currency }) {
   const { data, problem } = useLoad((signal) => get(`/v1/holds/${hold}`, {}, signal), [hold]);
   const money = (minor) => html`<${Money} minor=${minor} currency=${currency} />`;
   return html`<${Card} title="Captured from a hold" wide><${Trouble} problem=${problem} />
-    ${data && html`<${Facts} rows=${[["Hold", html`<span class="id whole">${data.id}</span>`], ["Status", data.status],
+    ${data && html`<${Facts} rows=${[["Hold", html`<${Whole} id=${data.id} />`], ["Status", data.status],
       ["Held", money(data.amount)], ["Captured", money(data.captured)], ["Remaining", money(data.remaining)]]} />`}</${Card}>`;
 }
 
@@ -124,8 +124,8 @@ export function Transaction({ id }) {
       aside=${canRefund && html`<button class="danger" onClick=${() => setActing(true)}>Refund</button>`}>
       <div class="tiles"><${Side} title="Debit" side=${one.debit} currency=${one.currency} owners=${owners} />
         <${Side} title="Credit" side=${one.credit} currency=${one.currency} owners=${owners} /></div>
-      <${Facts} rows=${[["Id", html`<span class="id whole">${one.id}</span>`],
-        ["When", html`<${Time} at=${one.created_at} />`], ["Initiated by", one.initiated_by],
+      <${Facts} rows=${[["Id", html`<${Whole} id=${one.id} />`],
+        ["When", html`<${Time} at=${one.created_at} />`], ["Initiated by", html`<${Whole} id=${one.initiated_by} />`],
         ["Bank transaction id", one.bank_transaction_id], ["Order", one.order], ["Reference", one.reference],
         ["Reason", one.reason],
         ["Purchase", one.purchase && html`<${Id} id=${one.purchase} href=${`#/transactions/${one.purchase}`} />`],

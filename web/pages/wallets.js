@@ -3,7 +3,7 @@
 import { useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
 import { formatAmount } from "../money.js";
-import { account, Action, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad } from "../parts.js";
+import { account, Action, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 
 const KINDS = [["", "any"], ["customer", "customer"], ["merchant", "merchant"]];
@@ -67,7 +67,7 @@ const History = ({ wallet }) => {
       { name: "type", label: "Type", options: TYPES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[wallet.version, JSON.stringify(filters)]} caption="Transactions of this wallet, newest first"
-      load=${(cursor, signal) => get(`/v1/wallets/${wallet.id}/transactions`, { ...filters, cursor }, signal)}
+      load=${(cursor, signal) => get(`/v1/wallets/${wallet.id}/transactions`, { ...asQuery(filters), cursor }, signal)}
       href=${(one) => `#/transactions/${one.id}`} empty="No transaction matches."
       columns=${[
         ["When", (one) => html`<${Time} at=${one.created_at} />`],
@@ -181,7 +181,7 @@ export function Wallet({ id, theme }) {
         <div class="tile"><span class="label">Held</span><strong><${Money} minor=${wallet.held} currency=${wallet.currency} /></strong></div>
         <div class="tile"><span class="label">Available</span><strong><${Money} minor=${wallet.available} currency=${wallet.currency} /></strong></div>
       </div>
-      <${Facts} rows=${[["Id", html`<span class="id whole">${wallet.id}</span>`], ["Kind", wallet.kind],
+      <${Facts} rows=${[["Id", html`<${Whole} id=${wallet.id} />`], ["Kind", wallet.kind],
         ["Credit limit", wallet.credit_limit ? html`<${Money} minor=${wallet.credit_limit} currency=${wallet.currency} />` : null],
         ["Tier", wallet.tier || null], ["Version", wallet.version], ["Opened", html`<${Time} at=${wallet.created_at} />`],
         ...Object.entries(wallet.metadata || {})]} />
