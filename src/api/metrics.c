@@ -327,6 +327,9 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
     metric_value(buffer, "engine_rounds_ahead_total", "counter",
                  "Rounds decided on what the last one left, which the database proved.",
                  stats.ahead);
+    metric_value(buffer, "engine_rounds_ahead_opened_total", "counter",
+                 "Those of them that the database was at work on while the last was committed.",
+                 stats.ahead_opened);
     metric_value(buffer, "engine_rounds_ahead_failed_total", "counter",
                  "Rounds decided on what was not so any more, and begun again.",
                  stats.ahead_failed);

@@ -88,6 +88,9 @@ class Books:
     def ahead(self):
         return metric(self.client, "engine_rounds_ahead_total")
 
+    def opened(self):
+        return metric(self.client, "engine_rounds_ahead_opened_total")
+
     def failed(self):
         return metric(self.client, "engine_rounds_ahead_failed_total")
 
@@ -95,6 +98,11 @@ class Books:
         """Waits for so many more rounds of that kind."""
         before = self.ahead()
         within(PATIENCE, lambda: self.ahead() >= before + rounds)
+
+    def opens(self, rounds=3):
+        """And of such as were opened behind the last one's COMMIT. Whether they came."""
+        before = self.opened()
+        return within(PATIENCE, lambda: self.opened() >= before + rounds)
 
     def end(self, name):
         report, paid = self.report, self.payers.end(self.report, name)
@@ -170,6 +178,48 @@ def another_node(report):
                  len(keys))
     report.check("such rounds were begun again", books.failed() > 0)
     books.end("another node")
+
+
+def behind_a_commit(report):
+    """The next round is opened while one is committed: what befalls the one is not the other's."""
+    books = Books(report)
+    payer, payee = books.wallet("payer"), books.wallet("payee")
+    report.check("rounds are opened", books.opens(20))
+    keys, answers = [f"twice {number}" for number in range(60)], {}
+
+    def pay_all(name):
+        with books.one.client(timeout=PATIENCE) as client:
+            answers[name] = [books.pays(client, payer, payee, key) for key in keys]
+
+    sides = [threading.Thread(target=pay_all, args=(name,)) for name in ("one", "two")]
+    for side in sides:
+        side.start()
+    for side in sides:
+        side.join(PATIENCE)
+    report.equal("a key in two rounds that follow each other pays once",
+                 [repr(pair) for pair in zip(answers["one"], answers["two"])
+                  if [one.status for one in pair] != [201, 201] or
+                  pair[0]["id"] != pair[1]["id"] or pair[0].replayed == pair[1].replayed][:3], [])
+    report.equal("and not twice", books.client.get(f"/v1/wallets/{payee}")["balance"],
+                 1_000_000 + len(keys))
+    stranger = Stranger(books.database)
+    where = f"number = {number_of(books, books.wallets[0])}"
+    for number in range(10):
+        report.check("they are opened", books.opens())
+        stranger.ask(f"BEGIN; SELECT 1 FROM florin.wallets WHERE {where} FOR UPDATE")
+        answer = books.pays(books.client, payer, payee)
+        stranger.ask("COMMIT")
+        report.equal("a row that somebody has locked holds nobody else up", answer.status, 201,
+                     repr(answer))
+    for number in range(10):
+        report.check("they are opened again", books.opens())
+        ended = stranger.ask("SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE "
+                             "locktype = 'advisory' AND objid = 7886710 AND granted")
+        report.check("the writer's session is ended", ended in "01", ended)
+        answer = books.pays(books.client, payer, payee, f"ended {number}")
+        report.equal("the next one is paid", answer.status, 201, repr(answer))
+    stranger.end()
+    books.end("behind a commit")
 
 
 def row_of_books(report):
@@ -390,6 +440,7 @@ cluster.serve_from(CLUSTER)
 total = Report("postgres ahead")
 total.run("own payments", own_payments)
 total.run("another node", another_node)
+total.run("behind a commit", behind_a_commit)
 total.run("row of books", row_of_books)
 total.run("by hand", by_hand)
 total.run("same place", same_place)

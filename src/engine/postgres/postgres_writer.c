@@ -52,6 +52,7 @@ static const char settings[] =
 struct batch {
     struct inbox_node *first;
     const struct inbox_node *rest; // what was cut off and comes in the next one
+    struct inbox_node *next;       // the next one, if its flight was opened behind this one's COMMIT
     uint8_t token[16];
     uint64_t round, first_record; // what the token was written with
     bool is_unknown;  // a COMMIT went out and nothing came back
@@ -94,6 +95,7 @@ enum link_result books_connect(struct books *books) {
     desk_known_forget(&books->desk);
     desk_ahead_forget(&books->desk);
     desk_turn_forget(&books->desk);
+    books->desk.ahead.opened = NULL;
     return primary_admit_writer(&books->primary, link, &books->position);
 }
 
@@ -189,12 +191,17 @@ static void roll_back(struct books *books) {
     struct link *link = &books->link;
     books->desk.keys_version = UINT64_MAX; // they may have been changed
     link->deadline_ns = clock_monotonic_ns() + COMMIT_WAIT_NS;
-    link_send(link, SQL_ROLLBACK, NULL);
-    link_sync(link);
+    enum link_result result = LINK_OK;
+    if (books->desk.ahead.opened != NULL) {
+        result = desk_ahead_close(&books->desk, link); // which ends both
+    } else {
+        link_send(link, SQL_ROLLBACK, NULL);
+        link_sync(link);
+    }
     link_send(link, SQL_TURN_BACK, NULL);
     link_sync(link);
     desk_turn_forget(&books->desk);
-    if (link_collect(link, NULL, NULL) != LINK_OK)
+    if (result == LINK_LOST || link_collect(link, NULL, NULL) != LINK_OK)
         link_close(link);
 }
 
@@ -241,6 +248,15 @@ static bool has_write(const struct inbox_node *node) {
            !command_is_read(round->first->commands[0].type);
 }
 
+// What waits is the next batch, so that the server is at work on it while this one is told.
+static void open_next(struct books *books, struct batch *batch) {
+    if (batch->rest != NULL || batch->next != NULL ||
+        !desk_ahead_may_open(&books->desk, inbox_newest(&books->inbox)))
+        return;
+    batch->next = inbox_take_all(&books->inbox, 0);
+    desk_ahead_open(&books->desk, &books->link, batch->next);
+}
+
 // Sends all that changed and waits for the commit. LINK_LOST: nobody knows.
 static enum link_result commit(struct books *books, struct batch *batch) {
     struct link *link = &books->link;
@@ -258,8 +274,10 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     // What comes behind it the round does not wait for. Nodes that wait for the turn come first.
     desk_clean(&books->desk, link);
     if (books->desk.takes_turn &&
-        (has_write(batch->rest) || has_write(inbox_newest(&books->inbox))))
+        (has_write(batch->rest) || has_write(inbox_newest(&books->inbox)))) {
         desk_turn_ask(&books->desk, link);
+        open_next(books, batch);
+    }
     link_flush(link);
     enum link_result result = link_collect_unit(link, take_written, books);
     // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
@@ -340,6 +358,8 @@ static enum link_result try_once(struct books *books, struct batch *batch) {
         desk_clean_note(desk);
         if (desk->ahead.is_on)
             count(&books->stats.ahead);
+        if (desk->ahead.is_on && desk->ahead.was_open)
+            count(&books->stats.ahead_opened);
         desk_ahead_stands(desk);
     }
     if (result == LINK_OK && desk->alarm_changed)
@@ -527,17 +547,15 @@ static bool is_away(struct books *books) {
            (books_are_silent(books) || now_ns - books->lost_ns > AWAY_NS);
 }
 
-// `rest`: what comes in the next one.
-static void run_batch(struct books *books, struct inbox_node *first,
-                      const struct inbox_node *rest) {
-    struct batch batch = {.first = first, .rest = rest, .begun_ns = clock_monotonic_ns()};
+static void carry_batch(struct books *books, struct batch *batch) {
+    struct inbox_node *first = batch->first;
     note_aside(first);
     for (;;) {
         bool done;
-        enum link_result result = reconnect(books, &batch, &done);
+        enum link_result result = reconnect(books, batch, &done);
         if (result == LINK_OK && !done) {
-            result = try_batch(books, &batch);
-            if (result == LINK_OK && batch.is_expiring)
+            result = try_batch(books, batch);
+            if (result == LINK_OK && batch->is_expiring)
                 continue;
             done = result == LINK_OK;
         }
@@ -550,13 +568,13 @@ static void run_batch(struct books *books, struct inbox_node *first,
                 log_line(LOG_WARNING, "postgres", "The connection is lost: %s", books->link.why);
             link_close(&books->link);
         }
-        if (result == LINK_LOST || batch.tries != 0) // perhaps not what it was decided on
+        if (result == LINK_LOST || batch->tries != 0) // perhaps not what it was decided on
             desk_forget_books(&books->desk);
         bool is_full = books->link.is_full, is_locked = strcmp(books->link.state, "55P03") == 0;
-        bool is_over_now = result != LINK_REFUSED && is_over(books, &batch, result);
+        bool is_over_now = result != LINK_REFUSED && is_over(books, batch, result);
         if (result != LINK_LOST)
             roll_back(books);
-        if (batch.lacks_master) {
+        if (batch->lacks_master) {
             tell_locked_out(books);
             refuse_all(first, STATUS_busy);
             return;
@@ -567,7 +585,7 @@ static void run_batch(struct books *books, struct inbox_node *first,
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
             refuse_all(first, is_full         ? STATUS_storage_full
-                              : batch.is_lost ? STATUS_busy
+                              : batch->is_lost ? STATUS_busy
                                               : STATUS_internal);
             return;
         }
@@ -577,8 +595,16 @@ static void run_batch(struct books *books, struct inbox_node *first,
             refuse_all(first, STATUS_busy);
             return;
         }
-        wait_a_little(books, &batch);
+        wait_a_little(books, batch);
     }
+}
+
+// Returns what comes in the next one. `rest`: what of it was cut off.
+static struct inbox_node *run_batch(struct books *books, struct inbox_node *first,
+                                    struct inbox_node *rest) {
+    struct batch batch = {.first = first, .rest = rest, .begun_ns = clock_monotonic_ns()};
+    carry_batch(books, &batch);
+    return rest != NULL ? rest : batch.next;
 }
 
 // Of a shard no batch has more records than it has numbers of a millisecond, unless one round has,
@@ -607,8 +633,7 @@ void *writer_of_postgres(void *context) {
             return NULL;
         do {
             struct inbox_node *rest = cut_batch(books, first);
-            run_batch(books, first, rest);
-            first = rest;
+            first = run_batch(books, first, rest);
         } while (first != NULL);
     }
 }

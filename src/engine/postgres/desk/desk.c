@@ -79,6 +79,7 @@ void desk_done(struct desk *desk) {
     desk_known_done(desk);
     desk_clean_done(desk);
     column_done(&desk->sealing.destroyed);
+    column_done(&desk->ahead.keys);
     memory_free(desk->sealing.added.items);
     memory_free(desk->wallets.items);
     memory_free(desk->holds.items);

@@ -224,6 +224,9 @@ struct ahead {
     uint64_t clock_ms; // what the server's clock said with the turn
     int64_t books_by;  // the transaction that wrote the row of books
     uint32_t wait, pause; // batches with a look behind the next that fails; and still to come
+    const struct inbox_node *opened; // the batch whose flight was opened behind the last COMMIT
+    struct column keys;              // that were asked for with it
+    bool was_open;                   // and the batch at hand was that
 };
 
 struct desk {
@@ -429,7 +432,13 @@ void desk_take_places(struct desk *desk, enum sql statement, const struct pg_res
 bool desk_places_are_clean(const struct desk *desk);
 // desk_ahead.c: batches without a look. If it `is_on` then, all that the batch names is there.
 MUST_CHECK enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
-                                             struct inbox_node *first, bool will_write);
+                                             const struct inbox_node *first,
+                                             bool will_write);
+// While the batch at hand is committed: whether that of the rounds which wait may be opened behind
+// it, so that the server looks for its keys meanwhile; opens it; and takes that back, if it was.
+bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiting);
+void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_node *first);
+MUST_CHECK enum link_result desk_ahead_close(struct desk *desk, struct link *link);
 // When all is decided: whether it must be decided again, with a look.
 bool desk_ahead_is_in_vain(struct desk *desk);
 MUST_CHECK enum link_result desk_ahead_take_back(struct link *link); // then, what it began with

@@ -5,7 +5,9 @@
 // server in one flight, which proves each thing that it was decided on where it changes it: the row
 // of books lies where this node's last round left it and was written by that round's transaction,
 // each wallet still has its version, and no idempotency key of the batch was used before. What is
-// otherwise ends the transaction, and the batch is begun again with a look. Whoever changes what
+// otherwise ends the transaction, and the batch is begun again with a look. Where much waits already
+// when a batch goes out, the next one's flight is opened right behind its COMMIT: the server looks
+// for its keys while the node tells its clients and reads the next batch. Whoever changes what
 // batches are decided on (keys, rules, encryption, the line of the archive) writes the row of books
 // in the same transaction.
 #include "base/check.h"
@@ -48,11 +50,12 @@ static bool is_plain(const struct submission *submission) {
     return true;
 }
 
-static bool are_plain(struct inbox_node *node) {
+static bool are_plain(const struct inbox_node *node) {
     for (; node != NULL; node = node->next) {
-        if (round_of(node)->legs != NULL)
+        const struct round *round = round_of((struct inbox_node *)node);
+        if (round->legs != NULL)
             return false;
-        for (struct submission *submission = round_of(node)->first; submission != NULL;
+        for (const struct submission *submission = round->first; submission != NULL;
              submission = submission->next)
             if (!is_plain(submission))
                 return false;
@@ -84,17 +87,17 @@ static bool is_time_known(const struct desk *desk) {
 }
 
 // What the server can do while the batch is decided: whether its keys were used.
-static void open_flight(struct desk *desk, struct link *link) {
+static void open_flight(struct desk *desk, struct link *link, struct column *keys) {
     struct parameters parameters = {0};
     link_send(link, SQL_BEGIN, NULL);
-    parameter_column(&parameters, &desk->wants.keys);
+    parameter_column(&parameters, keys);
     parameter_number(&parameters, (int64_t)desk->keys_from);
     parameter_number(&parameters, (int64_t)desk->keys_end);
     link_send(link, SQL_KEYS_UNUSED, &parameters);
     link_flush(link);
 }
 
-static void begin(struct desk *desk, struct link *link) {
+static void begin(struct desk *desk, struct link *link, bool is_open) {
     desk_heads_settle(desk, true);
     if (desk->told.heads)
         return;
@@ -105,11 +108,15 @@ static void begin(struct desk *desk, struct link *link) {
     desk->asked.count = 0;
     desk->before = desk->counters;
     desk->ahead.is_on = true;
-    open_flight(desk, link);
+    if (!is_open)
+        open_flight(desk, link, &desk->wants.keys);
+    else // each key of it was asked for then
+        CHECK(desk->wants.keys.count <= desk->ahead.keys.count);
 }
 
-enum link_result desk_ahead_begin(struct desk *desk, struct link *link, struct inbox_node *first,
-                                  bool will_write) {
+// `is_open`: its flight was opened before.
+static enum link_result try_ahead(struct desk *desk, struct link *link,
+                                  const struct inbox_node *first, bool will_write, bool is_open) {
     struct ahead *ahead = &desk->ahead;
     bool is_known = ahead->is_known;
     desk_ahead_forget(desk);
@@ -120,15 +127,94 @@ enum link_result desk_ahead_begin(struct desk *desk, struct link *link, struct i
         ahead->pause--;
         return LINK_OK;
     }
-    if (!desk->has_turn)
+    if (!desk->has_turn && !desk->turn_is_asked)
         desk_turn_ask(desk, link);
     enum link_result result = desk_turn_settle(desk, link);
     uint64_t last_ms = desk->counters.time_ms;
     desk->now_ms = ahead->clock_ms > last_ms ? ahead->clock_ms : last_ms;
     if (result == LINK_OK && is_time_known(desk))
-        begin(desk, link);
+        begin(desk, link, is_open);
     return result;
 }
+
+enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
+                                  const struct inbox_node *first, bool will_write) {
+    const struct inbox_node *opened = desk->ahead.opened;
+    bool is_open = desk->ahead.was_open = opened != NULL && opened == first;
+    enum link_result result = LINK_OK;
+    if (opened != NULL && !is_open) // the last batch is begun again
+        result = desk_ahead_close(desk, link);
+    desk->ahead.opened = NULL;
+    if (result == LINK_OK)
+        result = try_ahead(desk, link, first, will_write, is_open);
+    if (result == LINK_OK && is_open && !desk->ahead.is_on)
+        result = desk_ahead_take_back(link);
+    return result;
+}
+
+// ---- while the last one is committed ------------------------------------------------------------
+
+static bool is_wallet_known(const struct desk *desk, struct id id) {
+    uint64_t number;
+    return number_of_id(&desk->seal, id, &number) && desk_knows_place(desk, id_slot(id), number);
+}
+
+static bool is_known(const struct desk *desk, const struct submission *submission) {
+    bool known = true;
+    for (uint32_t i = 0; i < submission->count && known; i++)
+        known = is_wallet_known(desk, submission->commands[i].wallet) &&
+                is_wallet_known(desk, submission->commands[i].counterparty);
+    return known;
+}
+
+static void add_key(struct column *keys, const struct command *command) {
+    column_add_bytes(keys, slice_of(&command->key, sizeof(command->key)));
+}
+
+// Whether the batch at hand, which goes out, will be what the next one may be decided on; and
+// whether so much waits that it is better begun than let grow.
+bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiting) {
+    uint32_t commands = 0;
+    if (waiting == NULL || desk->ahead.pause != 0 || desk->records.count == 0 ||
+        desk->alarm_changed || desk->rules_record != 0 || desk->parts_known != LIMIT_SLOTS ||
+        !are_plain(waiting) || !are_books_known(desk))
+        return false;
+    for (const struct inbox_node *node = waiting; node != NULL; node = node->next) {
+        const struct round *round = round_of((struct inbox_node *)node);
+        commands += round->command_count;
+        for (const struct submission *submission = round->first; submission != NULL;
+             submission = submission->next)
+            if (!is_known(desk, submission))
+                return false;
+    }
+    return commands * 2 >= desk->commands_wanted;
+}
+
+void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_node *first) {
+    struct column *keys = &desk->ahead.keys;
+    CHECK(desk->ahead.opened == NULL && desk->turn_is_asked && first != NULL);
+    column_begin(keys, true);
+    for (const struct inbox_node *node = first; node != NULL; node = node->next)
+        for (const struct submission *submission = round_of((struct inbox_node *)node)->first;
+             submission != NULL; submission = submission->next) {
+            if (submission->atomic && submission->batch.has_key)
+                add_key(keys, &submission->batch);
+            for (uint32_t i = 0; i < submission->count; i++)
+                if (submission->commands[i].has_key)
+                    add_key(keys, &submission->commands[i]);
+        }
+    open_flight(desk, link, keys);
+    desk->ahead.opened = first;
+}
+
+enum link_result desk_ahead_close(struct desk *desk, struct link *link) {
+    CHECK(desk->ahead.opened != NULL);
+    desk->ahead.opened = NULL;
+    enum link_result result = desk_turn_settle(desk, link);
+    return result == LINK_LOST ? LINK_LOST : desk_ahead_take_back(link);
+}
+
+// ---- in vain ------------------------------------------------------------------------------------
 
 // Whether all that the batch was decided on is proved by what it writes.
 bool desk_ahead_is_in_vain(struct desk *desk) {

@@ -733,7 +733,8 @@ static enum link_result fetch_parts(struct desk *desk, struct link *link) {
         return LINK_OK;
     desk->parts_known = 0;
     desk->parts_wallets = desk->counters.wallets;
-    enum link_result result = desk_turn_settle(desk, link);
+    enum link_result result = desk->ahead.opened != NULL ? desk_ahead_close(desk, link)
+                                                         : desk_turn_settle(desk, link);
     if (result != LINK_OK)
         return result;
     link_send(link, SQL_PARTS_OF_SLOTS, NULL);

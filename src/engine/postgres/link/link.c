@@ -565,28 +565,46 @@ static enum link_result collect(struct link *link, const enum sql *flight, uint3
     return answer;
 }
 
+// How many statements of the flight the server answers: up to the end of its last unit.
+static uint32_t synced(const struct link *link) {
+    uint32_t count = link->flight_count;
+    while (count != 0 && link->flight[count - 1] != SQL_SYNC)
+        count--;
+    return count;
+}
+
+// Collects so many statements; what is behind them stays in the flight.
+static enum link_result take_units(struct link *link, uint32_t count,
+                                   void (*each)(void *, enum sql, const struct pg_result *),
+                                   void *context) {
+    enum sql units[LINK_FLIGHT_MAX];
+    CHECK(count <= link->flight_count);
+    memcpy(units, link->flight, count * sizeof(units[0]));
+    link->flight_count -= count;
+    memmove(link->flight, link->flight + count, link->flight_count * sizeof(link->flight[0]));
+    return collect(link, units, count, each, context);
+}
+
 enum link_result link_collect(struct link *link,
                               void (*each)(void *context, enum sql statement,
                                            const struct pg_result *result),
                               void *context) {
-    uint32_t count = link->flight_count;
-    link->flight_count = 0;
-    return collect(link, link->flight, count, each, context);
+    return take_units(link, synced(link), each, context);
+}
+
+bool link_has_flight(const struct link *link) {
+    return synced(link) != 0;
 }
 
 enum link_result link_collect_unit(struct link *link,
                                    void (*each)(void *context, enum sql statement,
                                                 const struct pg_result *result),
                                    void *context) {
-    enum sql unit[LINK_FLIGHT_MAX];
     uint32_t count = 0;
-    do {
+    do
         CHECK(count < link->flight_count);
-        unit[count] = link->flight[count];
-    } while (unit[count++] != SQL_SYNC);
-    link->flight_count -= count;
-    memmove(link->flight, link->flight + count, link->flight_count * sizeof(link->flight[0]));
-    return collect(link, unit, count, each, context);
+    while (link->flight[count++] != SQL_SYNC);
+    return take_units(link, count, each, context);
 }
 
 void link_forget_since(struct link *link, uint32_t kept) {

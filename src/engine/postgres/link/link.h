@@ -117,7 +117,8 @@ MUST_CHECK enum link_result link_copy(struct link *link, enum sql statement,
 void link_sync(struct link *link);
 // What is in the flight so far goes out, as far as the line takes it: the server begins with it.
 void link_flush(struct link *link);
-// Sends what is in the flight and waits for all of it. Calls `each` for every result that has rows.
+// Sends what is in the flight and waits for all units of it; what was sent behind the end of the
+// last one stays in the flight. Calls `each` for every result that has rows.
 // On failure the first one is told. Results stay until link_forget.
 MUST_CHECK enum link_result link_collect(struct link *link,
                                          void (*each)(void *context, enum sql statement,
@@ -128,10 +129,8 @@ MUST_CHECK enum link_result link_collect_unit(struct link *link,
                                               void (*each)(void *context, enum sql statement,
                                                            const struct pg_result *result),
                                               void *context);
-// Whether something is on its way that was not collected.
-static inline bool link_has_flight(const struct link *link) {
-    return link->flight_count != 0;
-}
+// Whether a unit is on its way that was not collected.
+bool link_has_flight(const struct link *link);
 void link_forget(struct link *link);
 // The same, but for the first `kept` (a `result_count` of before): a round whose commit is being
 // looked up on a new connection still reads the rows that it was decided on.
