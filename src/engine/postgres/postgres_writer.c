@@ -52,7 +52,7 @@ static const char settings[] =
 struct batch {
     struct inbox_node *first;
     const struct inbox_node *rest; // what was cut off and comes in the next one
-    struct inbox_node *next;       // the next one, if its flight was opened behind this one's COMMIT
+    struct inbox_node *next; // the next one, if its flight was opened behind this one's COMMIT
     uint8_t token[16];
     uint64_t round, first_record; // what the token was written with
     bool is_unknown;  // a COMMIT went out and nothing came back

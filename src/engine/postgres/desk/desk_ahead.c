@@ -5,11 +5,11 @@
 // server in one flight, which proves each thing that it was decided on where it changes it: the row
 // of books lies where this node's last round left it and was written by that round's transaction,
 // each wallet still has its version, and no idempotency key of the batch was used before. What is
-// otherwise ends the transaction, and the batch is begun again with a look. Where much waits already
-// when a batch goes out, the next one's flight is opened right behind its COMMIT: the server looks
-// for its keys while the node tells its clients and reads the next batch. Whoever changes what
-// batches are decided on (keys, rules, encryption, the line of the archive) writes the row of books
-// in the same transaction.
+// otherwise ends the transaction, and the batch is begun again with a look. Where much waits when a
+// batch goes out, the next one's flight is opened right behind its COMMIT: the server looks for its
+// keys while the node tells its clients and reads the next batch. Whoever changes what batches are
+// decided on (keys, rules, encryption, the line of the archive) writes the row of books in the same
+// transaction.
 #include "base/check.h"
 #include "engine/postgres/desk/desk.h"
 
