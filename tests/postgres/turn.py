@@ -98,6 +98,7 @@ def foreign_lock(report, binary, cluster):
                          repr(answer))
             report.check("it is counted", metric(client, "engine_set_aside_total") >= 4)
             held_rows(report, client, cluster, server, shop)
+            held_decisions(report, client, cluster, server, shop)
         killer.end()
     finally:
         server.discard()
@@ -123,6 +124,51 @@ def held_rows(report, client, cluster, server, shop):
     psql.end()
     report.equal("the capture is done", capture()[0].status, 201, repr(capture()[0]))
     report.equal("the withdrawal has failed", fail()[0].status, 200, repr(fail()[0]))
+
+
+def held_decisions(report, client, cluster, server, shop):
+    """What waits for somebody to approve it, and what was refunded of a purchase: who has locked
+    that holds up the decision and the next refund, not the rounds that they come in."""
+    payer, other = shop.customers[5], shop.customers[6]
+    bought = client.post("/v1/purchases", {"wallet": payer, "merchant": shop.merchants[0],
+                                           "amount": 9})["id"]
+    client.post("/v1/refunds", {"purchase": bought, "amount": 2})
+    asked = client.post("/v1/adjustments", {"wallet": payer, "direction": "credit", "amount": 1,
+                                            "reason": "a gift"})["id"]
+    second = server.key("admin")["secret"]
+    aside = metric(client, "engine_set_aside_total")
+    psql = Psql(cluster, cluster.database_for(server.data),
+                "SELECT 1 FROM florin.approvals FOR UPDATE; "
+                "SELECT 1 FROM florin.refunds FOR UPDATE")
+
+    def until_done(secret, path, body):
+        """With the same key again, as long as it is busy."""
+        answers = []
+
+        def work():
+            with server.client(secret, timeout=60.0) as one:
+                within(300, lambda: answers.append(one.post(path, body, key=path)) or
+                       answers[-1].code != "busy")
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread, answers
+
+    waiting = [until_done(None, "/v1/refunds", {"purchase": bought, "amount": 3}),
+               until_done(second, f"/v1/approvals/{asked}/approve", {})]
+    report.check("both wait aside", within(
+        60, lambda: metric(client, "engine_set_aside_total") >= aside + 4))
+    for _ in range(20):
+        answer = client.post("/v1/transfers", {"from": payer, "to": other, "amount": 1})
+        report.equal("others are paid meanwhile", answer.status, 201, repr(answer))
+    report.equal("what waits can be read", client.get(f"/v1/approvals/{asked}")["status"],
+                 "pending")
+    psql.end()
+    for thread, answers in waiting:
+        thread.join(300)
+        report.check("then it is done", answers[-1].status in (200, 201), repr(answers[-1]))
+    report.equal("once", client.get(f"/v1/transactions/{bought}")["refunded"], 5)
+    report.equal("and approved", client.get(f"/v1/approvals/{asked}")["status"], "approved")
 
 
 def silent_line(report, binary, cluster):
@@ -225,6 +271,42 @@ def commit_rolled_back(report, binary, cluster):
             report.check("retries are counted, and few", 3 < retries < 60, retries)
             cluster.sql("DROP TRIGGER spoil ON florin.books", database)
             report.equal("then it succeeds", waiting()[0].status, 201)
+
+
+def commit_of_nothing(report, binary, cluster):
+    """A COMMIT that ends a transaction which has failed answers ROLLBACK, without an error. Here
+    each is one: what stands between has ABORT in its place. Nothing is acknowledged, and it is
+    done, once, when a COMMIT is one again."""
+    proxy = Proxy(cluster.socket)
+    cluster.line = proxy.folder
+    server = florin.Server(florin=binary)
+    try:
+        server.start()
+        database = cluster.database_for(server.data)
+        with server.client(timeout=60.0) as client:
+            anna, berta = Shop.open(client, "anna"), Shop.open(client, "berta")
+            client.post("/v1/deposits", {"wallet": anna, "amount": 900,
+                                         "bank_transaction_id": "b"})
+            pay = {"from": anna, "to": berta, "amount": 1}
+            report.equal("paid before", client.post("/v1/transfers", pay).status, 201)
+            proxy.forged = (b"\0COMMIT\0", b"\0ABORT \0")
+            cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+                        "datname = current_database() AND pid <> pg_backend_pid()", database)
+            lost = metric(client, "engine_connections_lost_total")
+            waiting = in_background(server, lambda c: c.post("/v1/transfers", pay, key="none"))
+            report.check("it is not taken for done", within(
+                60, lambda: metric(client, "engine_connections_lost_total") > lost + 2))
+            proxy.forged = None
+            answer, _ = waiting()
+            if answer.code == "busy":
+                answer = client.post("/v1/transfers", pay, key="none")
+            report.equal("then it is", answer.status, 201, repr(answer))
+            report.equal("once", client.get(f"/v1/wallets/{berta}")["balance"], 2)
+        report.equal("exit status", server.stop(), 0)
+    finally:
+        cluster.line = cluster.socket
+        proxy.close()
+        server.discard()
 
 
 def retries_of(client):

@@ -77,6 +77,7 @@ struct purchase_row { // any transaction that a command names
     uint64_t record;
     int64_t refunded;
     bool present, changed, blocked;
+    bool row_blocked; // somebody has locked the row that says what was refunded
     const struct legs *legs; // of another shard's, as of a wallet
     uint32_t part;
 };
@@ -84,7 +85,7 @@ struct purchase_row { // any transaction that a command names
 struct parked_row { // a command that waits for a decision
     struct parked parked;
     uint64_t number, opened, closed; // number of the record that opened it, and positions
-    bool present, added, changed;
+    bool present, added, changed, blocked; // as of a wallet
     struct slice principal; // who asked
 };
 
@@ -260,7 +261,7 @@ struct desk {
     struct map wallet_map, hold_map, withdrawal_map, purchase_map, answer_map, bank_map, record_map;
     struct rows wallets, holds, withdrawals, purchases, due, due_reviews, parked, cursors;
     struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
-    struct rows asked, asked_holds, asked_withdrawals; // in the last pass
+    struct rows asked, asked_holds, asked_withdrawals, asked_parked; // in the last pass
     struct rows arrivals; // struct arrival_row, in their order
     uint64_t next_due_ms; // nothing ends by itself before, as the books say; or as was looked for
     bool arrivals_asked;  // this batch has looked for them
@@ -413,6 +414,7 @@ void desk_take_next_due(struct desk *desk, const struct pg_result *result);
 uint64_t desk_next_due(const struct desk *desk); // behind the batch
 void desk_take_currency(struct desk *desk, const struct pg_result *result, int row);
 void desk_take_key(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_cursor(struct desk *desk, const struct pg_result *result, int row);
 // desk_heads.c: heads of slots. Once the row of books is there: what of them must be asked for.
 void desk_heads_settle(struct desk *desk, bool same_slots);
 void desk_heads_ask(struct desk *desk, struct link *link, struct told told);

@@ -236,7 +236,7 @@ static struct id wallet_of(const struct arrival_row *arrival, const struct recor
 }
 
 // Whether somebody has locked what it is about.
-static bool is_blocked(const struct desk *desk, const struct record *record,
+static bool is_blocked(const struct desk *desk, const struct record *record, bool is_subject,
                        const struct wallet_row *row) {
     struct id id = record->kind == RECORD_TRANSACTION ? record->transaction.subject
                    : record->kind == RECORD_HOLD      ? record->hold.id
@@ -244,8 +244,12 @@ static bool is_blocked(const struct desk *desk, const struct record *record,
                                                        : (struct id){{0}};
     const struct hold_row *hold = desk_hold(desk, id);
     const struct withdrawal_row *withdrawal = desk_withdrawal(desk, id);
+    struct record purchase;
+    const struct purchase_row *refunded =
+        is_subject ? desk_transaction(desk, id, &purchase) : NULL;
     return (row != NULL && row->blocked) || (hold != NULL && hold->blocked) ||
-           (withdrawal != NULL && withdrawal->blocked);
+           (withdrawal != NULL && withdrawal->blocked) ||
+           (refunded != NULL && refunded->row_blocked);
 }
 
 static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
@@ -256,7 +260,7 @@ static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
     struct id wallet = wallet_of(arrival, &record);
     struct wallet_row *row = desk_wallet(desk, wallet);
     CHECK((row != NULL) == !id_is_zero(wallet));
-    if (is_blocked(desk, &record, row))
+    if (is_blocked(desk, &record, arrival->is_subject, row))
         return false;
     desk_open_arrival(desk, arrival->bytes, &record);
     if (arrival->is_subject)

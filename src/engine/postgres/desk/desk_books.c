@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What of the books themselves every batch begins with: the counters, heads of slots, currencies,
-// and keys, which stay on the desk while they are what the books say.
+// and keys, which stay on the desk while they are what the books say; and places in logs beside
+// them, which come when they are named.
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/postgres/desk/desk.h"
@@ -152,4 +153,18 @@ void desk_take_key(struct desk *desk, const struct pg_result *result, int row) {
     desk->keys[desk->key_count++] = key->key;
     if (desk->key_owned < desk->key_count)
         desk->key_owned = desk->key_count;
+}
+
+void desk_take_cursor(struct desk *desk, const struct pg_result *result, int row) {
+    struct cursor cursor = {.slot = (uint16_t)row_number(result, row, 0),
+                            .kind = (uint8_t)row_number(result, row, 1),
+                            .partitions = (uint32_t)row_number(result, row, 2),
+                            .epoch = (uint64_t)row_number(result, row, 3),
+                            .next = (uint64_t)row_number(result, row, 4),
+                            .checksum = (uint64_t)row_number(result, row, 5),
+                            .source = (uint64_t)row_number(result, row, 6)};
+    struct cursor_row *own = desk->cursor_at[cursor_index(cursor.kind, cursor.slot)];
+    CHECK(own != NULL);
+    *own = (struct cursor_row){
+        .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
 }

@@ -113,6 +113,7 @@ static bool is_blocked(const struct desk *desk, const struct command *command,
            (found->hold != NULL && found->hold->blocked) ||
            (found->withdrawal != NULL && found->withdrawal->blocked) ||
            (found->transaction != NULL && found->transaction->blocked) ||
+           (found->parked != NULL && found->parked->blocked) ||
            is_over_elsewhere(desk, found->hold);
 }
 

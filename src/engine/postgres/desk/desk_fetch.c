@@ -158,6 +158,7 @@ static void want_parked(struct desk *desk, struct id id) {
     struct parked_row *row = take_zeroed(desk, sizeof(*row));
     row->number = number;
     map_add(&desk->parked_map, map_number(number), row);
+    note_asked(desk, &desk->asked_parked, id, number, &row->present);
     column_add(&desk->wants.parked_slots, id_slot(id));
     column_add(&desk->wants.parked_numbers, (int64_t)number);
 }
@@ -354,7 +355,8 @@ static void take_withdrawal(struct desk *desk, const struct pg_result *result, i
 
 // What was kept will be decided again: it names things like any other command.
 static void take_parked(struct desk *desk, const struct pg_result *result, int row,
-                        bool is_due) {
+                        enum sql statement) {
+    bool is_due = statement == SQL_DUE_REVIEWS || statement == SQL_DUE_REVIEWS_LOCKED;
     uint64_t number = (uint64_t)row_number(result, row, 0);
     struct parked_row *parked = map_find(&desk->parked_map, map_number(number));
     if (parked == NULL && is_due) {
@@ -378,6 +380,7 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     if (record_decode(row_bytes(result, row, 8), &record, &why) != STATUS_ok)
         return; // decided, and archived since
     parked->present = true;
+    parked->blocked = desk->has_writes && statement == SQL_APPROVALS;
     take_record_at(desk, parked->opened, row_bytes(result, row, 8));
     take_record_at(desk, parked->closed, row_bytes(result, row, 9));
     rows_add(&desk->parked, parked);
@@ -389,12 +392,15 @@ static void take_parked(struct desk *desk, const struct pg_result *result, int r
     want_of_command(desk, &kept);
 }
 
-static void take_transaction(struct desk *desk, const struct pg_result *result, int row) {
+static void take_transaction(struct desk *desk, const struct pg_result *result, int row,
+                             bool is_locked) {
     struct purchase_row *purchase =
         map_find(&desk->purchase_map, map_number((uint64_t)row_number(result, row, 1)));
     CHECK(purchase != NULL);
     purchase->refunded = row_number(result, row, 0);
     purchase->present = true;
+    purchase->row_blocked = is_locked && row_number(result, row, 5) != 0;
+    purchase->blocked = purchase->blocked || purchase->row_blocked;
     rows_add(&desk->purchases, purchase);
     take_record_and_opening(desk, result, row, 1);
     want_sides(desk, row_bytes(result, row, 2));
@@ -461,20 +467,6 @@ static void take_bank(struct desk *desk, const struct pg_result *result, int row
     bank->transaction = row_id(result, row, 2);
 }
 
-static void take_cursor(struct desk *desk, const struct pg_result *result, int row) {
-    struct cursor cursor = {.slot = (uint16_t)row_number(result, row, 0),
-                            .kind = (uint8_t)row_number(result, row, 1),
-                            .partitions = (uint32_t)row_number(result, row, 2),
-                            .epoch = (uint64_t)row_number(result, row, 3),
-                            .next = (uint64_t)row_number(result, row, 4),
-                            .checksum = (uint64_t)row_number(result, row, 5),
-                            .source = (uint64_t)row_number(result, row, 6)};
-    struct cursor_row *own = desk->cursor_at[cursor_index(cursor.kind, cursor.slot)];
-    CHECK(own != NULL);
-    *own = (struct cursor_row){
-        .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
-}
-
 static void take_part(struct desk *desk, const struct pg_result *result, int row) {
     uint64_t slot = (uint64_t)row_number(result, row, 0),
              part = (uint64_t)row_number(result, row, 1);
@@ -524,10 +516,13 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
             take_withdrawal(desk, result, row, statement == SQL_WITHDRAWALS_LOCKED);
             break;
         case SQL_APPROVALS:
-        case SQL_APPROVALS_LOCKED: take_parked(desk, result, row, false); break;
+        case SQL_APPROVALS_LOCKED:
         case SQL_DUE_REVIEWS:
-        case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, true); break;
-        case SQL_TRANSACTIONS: take_transaction(desk, result, row); break;
+        case SQL_DUE_REVIEWS_LOCKED: take_parked(desk, result, row, statement); break;
+        case SQL_TRANSACTIONS:
+        case SQL_TRANSACTIONS_LOCKED:
+            take_transaction(desk, result, row, statement == SQL_TRANSACTIONS_LOCKED);
+            break;
         case SQL_IDEMPOTENCY: take_key_used(desk, result, row); break;
         case SQL_ARRIVALS: desk_note_arrival(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
@@ -537,7 +532,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
         case SQL_OWNER_KNOWN: desk_take_owner_known(desk, result, row); break;
-        case SQL_CURSORS: take_cursor(desk, result, row); break;
+        case SQL_CURSORS: desk_take_cursor(desk, result, row); break;
         case SQL_DETAILS:
         case SQL_KEY_RECORDS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
@@ -630,7 +625,8 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     asked |= ask(link, SQL_ANSWERS, &wants->answer_slots, &wants->answers);
     if (lock && desk->elsewhere_count != 0) // likewise
         asked |= ask(link, SQL_PURCHASE_LOCKS, &wants->transaction_slots, &wants->transactions);
-    asked |= ask(link, SQL_TRANSACTIONS, &wants->transaction_slots, &wants->transactions);
+    asked |= ask(link, lock ? SQL_TRANSACTIONS_LOCKED : SQL_TRANSACTIONS,
+                 &wants->transaction_slots, &wants->transactions);
     asked |=
         ask(link, lock ? SQL_HOLDS_LOCKED : SQL_HOLDS, &wants->hold_slots, &wants->hold_numbers);
     asked |= ask(link, lock ? SQL_WITHDRAWALS_LOCKED : SQL_WITHDRAWALS, &wants->withdrawal_slots,
@@ -708,7 +704,8 @@ static bool ask_told(struct desk *desk, struct link *link) {
 
 // Whether a row that may come without its lock has yet to be asked for with it.
 static bool has_unsent(const struct wants *wants) {
-    bool any = wants->hold_slots.count + wants->withdrawal_slots.count != 0;
+    uint32_t things = wants->hold_slots.count + wants->withdrawal_slots.count;
+    bool any = things + wants->parked_slots.count != 0;
     for (uint32_t part = 0; part < SQL_PARTS; part++)
         any |= wants->wallet_slots[part].count + wants->seen_slots[part].count != 0;
     return any;
@@ -722,6 +719,7 @@ static bool ask_more(struct desk *desk, struct link *link) {
     asked |= ask_again(desk, link, &desk->asked, SQL_WALLETS);
     asked |= ask_again(desk, link, &desk->asked_holds, SQL_HOLDS);
     asked |= ask_again(desk, link, &desk->asked_withdrawals, SQL_WITHDRAWALS);
+    asked |= ask_again(desk, link, &desk->asked_parked, SQL_APPROVALS);
     return ask_wanted(desk, link) || asked;
 }
 

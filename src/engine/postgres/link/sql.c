@@ -248,8 +248,7 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT n.slot, n.number FROM unnest($1::bigint[], $2::bigint[]) n(slot, number) WHERE NOT "
         "pg_try_advisory_xact_lock(7886722, hashtext(n.slot || ':' || n.number))",
     // What is answered again: mostly nothing, so keys are looked for without it.
-    [SQL_ANSWERS] = "SELECT " RECORD_COLUMNS NAMED
-                    EACH("records", "x.slot = n.slot AND x.number = n.number", "") "r" OPENING,
+    [SQL_ANSWERS] = "SELECT " RECORD_COLUMNS NAMED EACH("records", SAME, "") "r" OPENING,
 #define BANK(part)                                                                                 \
     "SELECT b.bank_id, b.currency::bytea, b.id "                                                   \
     "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "                                     \
@@ -258,10 +257,13 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_CURSORS] = "SELECT c.slot::bigint, c.kind::bigint, c.partitions, c.epoch, c.next, "
                     "c.checksum, c.source FROM unnest($1::bigint[], $2::bigint[]) n(slot, kind) "
                     "JOIN cursors c ON c.slot = n.slot AND c.kind = n.kind",
-    [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED
-                         EACH("records", "x.slot = n.slot AND x.number = n.number", "") "r"
-                         REFUNDS
-                             OPENING,
+    [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED EACH("records", SAME, "") "r"
+                         REFUNDS OPENING,
+    [SQL_TRANSACTIONS_LOCKED] =
+        "SELECT f.refunded, " RECORD_COLUMNS ", (f.record IS NOT NULL AND u.record IS NULL)::"
+        "integer::bigint" NAMED EACH("records", SAME, "") "r" REFUNDS
+        "LEFT JOIN LATERAL (SELECT * FROM refunds x WHERE x.slot = r.slot AND "
+        "x.record = r.number OFFSET 0" LOCKS ") u ON true" OPENING,
     [SQL_HOLDS] = "SELECT " HOLD_COLUMNS NAMED
                   EACH("holds", SAME, "") "h" HOLD_JOINS,
     [SQL_HOLDS_LOCKED] = "SELECT " HOLD_COLUMNS ORDERED
@@ -300,9 +302,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_APPROVALS] = "SELECT " APPROVAL_COLUMNS NAMED
                       "JOIN approvals a ON a.slot = n.slot AND a.number = n.number" APPROVAL_JOINS,
     [SQL_APPROVALS_LOCKED] =
-        "SELECT " APPROVAL_COLUMNS NAMED
-        "JOIN approvals a ON a.slot = n.slot AND a.number = n.number" APPROVAL_JOINS
-        "ORDER BY a.slot, a.number FOR UPDATE OF a",
+        "SELECT " APPROVAL_COLUMNS ORDERED EACH("approvals", SAME, LOCKS) "a" APPROVAL_JOINS,
     [SQL_RECORDS] = "SELECT " RECORD_COLUMNS " FROM unnest($1::bigint[]) n(number) "
                     EACH("records", "x.number = n.number", "") "r" OPENING,
 

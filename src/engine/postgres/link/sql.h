@@ -44,6 +44,7 @@ enum sql {
     SQL_ANSWERS,
     SQL_OF_PARTS(SQL_BANK),
     SQL_TRANSACTIONS,
+    SQL_TRANSACTIONS_LOCKED, // what was refunded of them, and whether somebody else has that
     SQL_HOLDS,
     SQL_HOLDS_LOCKED,
     SQL_WITHDRAWALS,
