@@ -41,6 +41,13 @@ def is_used(client):
     return re.search(r"florin_postgres_replica_used\{[^}]*\} (\d)", text).group(1) == "1"
 
 
+def lag(client):
+    """Of the only replica, in seconds; 0 while nobody knows."""
+    found = re.search(r"^florin_postgres_replica_lag_seconds\{[^}]*\} (\S+)$",
+                      client.get("/metrics").body.decode(), re.MULTILINE)
+    return float(found.group(1)) if found else 0
+
+
 def pause(paused):
     STANDBY.sql(f"SELECT pg_wal_replay_{'pause' if paused else 'resume'}()", "postgres")
     wanted = "paused" if paused else "not paused"
@@ -178,11 +185,13 @@ def lagging(report):
         pause(True)
         client.post("/v1/wallets", {"owner": "later", "currency": "USD"})
         report.check("left out", within(20, lambda: not is_used(client)))
+        report.check("its lag is told", within(120, lambda: lag(client) > 1), lag(client))
         before = replica_reads(client)
         report.equal("by the primary", balance(other, wallet, HOURS), 1000)
         report.equal("not by the replica", replica_reads(client), before)
         pause(False)
         report.check("used again", within(20, lambda: is_used(client)))
+        report.check("behind no more", within(120, lambda: lag(client) <= 1), lag(client))
         STANDBY.stop(signal.SIGKILL)
         for _ in range(5):
             report.equal("without the replica",

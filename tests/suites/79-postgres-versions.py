@@ -182,6 +182,15 @@ def safe_servers(report):
         refused(report, name, name, "power cut")
         CLUSTER.setting(name, "on")
         within(60, lambda: CLUSTER.sql(f"SHOW {name}", "postgres") == "on")  # noqa: B023
+    proxy = Proxy(CLUSTER.socket)
+    proxy.forged = (b"server_version_num')::integer < 150000",
+                    b"server_version_num')::integer < 990000")
+    CLUSTER.line = proxy.folder
+    try:
+        refused(report, "an old server", "older than PostgreSQL 15")
+    finally:
+        CLUSTER.line = CLUSTER.socket
+        proxy.close()
     # The server's default does not matter, because sessions set their own.
     CLUSTER.setting("synchronous_commit", "off")
     with florin.serving(florin=BINARY) as server, server.client() as client:
