@@ -9,7 +9,8 @@
 
 #define PAGE_BITS 15
 #define LIST_MAX  1024
-// A page has room for some twelve versions (fillfactor 70), and for four of those with habits.
+// A page has room for some twenty versions (sql/0155), and for seven of those with habits; one that
+// was filled before has room for twelve and four.
 #define HABITS_WEIGH 4
 #define LIST_AT      5  // it is read when others are
 #define URGENT_AT    10 // or now
