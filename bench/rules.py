@@ -25,6 +25,7 @@ import cluster as clusters  # noqa: E402
 COST_MAX = 0.05
 NEVER = 65535
 REST_LOOK_S, REST_MAX_S = 0.05, 3
+STRETCHES = 4  # between them the two change places
 
 
 class Plain(Florin):
@@ -113,6 +114,12 @@ class Side:
         open_wallets(self.server, plan.wallets, self.wallets)
         fill_wallets(self.server, self.wallets)
 
+    def become(self, kind):
+        """Goes on with the same books, with rules or without."""
+        before = self.server
+        before.stop()
+        self.server = kind(before.data, before.cores, before.cluster)
+
     def sql(self, text):
         cluster = self.server.cluster
         return int(cluster.sql(text, cluster.database_for(self.server.data)) or 0)
@@ -186,16 +193,32 @@ def say_cost(name, offs, ons, digits, is_rate=False):
     return cost, high
 
 
+def change_places(sides):
+    """Where its memory and its files happen to lie makes a process quicker or slower than another,
+    for as long as it lives: each does it with rules and without."""
+    one, other = sides["off"], sides["on"]
+    ruled, plain = type(other.server), type(one.server)
+    one.become(ruled)
+    other.become(plain)
+    sides["off"], sides["on"] = other, one
+
+
 def compare(name, sides, program, cores, plan, connections):
     """Runs in turn, each pair with the other one first; a cost is the middle of the pairs'. Rates
     say what clients see; processor time is what rules take from a server that has nothing else to
-    wait for, no disk and no client. What they take of the rate, and what that is at most."""
-    runs = {which: [] for which in sides}
-    for number in range(plan.rounds + 1):
+    wait for, no disk and no client. What they take of the rate, and what that is at most. `cores`:
+    the servers', and the load generator's."""
+    runs, stretch = {which: [] for which in sides}, -(-plan.rounds // STRETCHES)
+    for number in range(plan.rounds):
+        is_new = number % stretch == 0
+        if is_new and number != 0:
+            change_places(sides)
+        if is_new:
+            for side in sides.values():
+                pin(side.server.process, cores[0])
+                side.run(program, cores[1], plan.seconds, connections)  # warms up
         for which in list(sides) if number % 2 == 0 else reversed(list(sides)):
-            run = sides[which].run(program, cores, plan.seconds, connections)
-            if number != 0:  # the first pair warms up
-                runs[which].append(run)
+            runs[which].append(sides[which].run(program, cores[1], plan.seconds, connections))
     say(f"  {name}, {plan.rounds} pairs of {plan.seconds:g} s")
     columns = {kind: {which: [run[kind] for run in runs[which]] for which in runs}
                for kind in ("rate", "cpu", "log")}
@@ -247,12 +270,10 @@ def measure(sides, plan):
         batches = program == "batch_load"
         if plan.only and plan.only != program.removesuffix("_load"):
             continue
-        for side in sides.values():
-            pin(side.server.process, CORES if batches or not pins else SERVER_CORES)
-        load_cores = CORES if batches or not pins else LOAD_CORES
-        costs.append(compare(name, sides, program, load_cores, plan, connections))
+        cores = (CORES, CORES) if batches or not pins else (SERVER_CORES, LOAD_CORES)
+        costs.append(compare(name, sides, program, cores, plan, connections))
         if counts:
-            count(sides, program, load_cores, connections)
+            count(sides, program, cores[1], connections)
     return max(cost for cost, _ in costs), max(high for _, high in costs)
 
 
