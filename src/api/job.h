@@ -22,6 +22,7 @@ enum job_kind {
     JOB_LIST,
     JOB_BALANCE,
     JOB_READ,
+    JOB_KEY,
     JOB_TOTALS,
     JOB_INTEGRITY,
     JOB_PROOF,
@@ -88,6 +89,7 @@ void jobs_free_all(struct api_loop *loop);
 void lists_run(struct job *job);
 void balances_run(struct job *job);
 void reads_run(struct job *job);
+void key_run(struct job *job); // one_key.c
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
 void integrity_run(struct job *job);

@@ -20,6 +20,7 @@ static void job_run(struct job *job) {
     case JOB_LIST: lists_run(job); break;
     case JOB_BALANCE: balances_run(job); break;
     case JOB_READ: reads_run(job); break;
+    case JOB_KEY: key_run(job); break;
     case JOB_TOTALS: totals_run(job); break;
     case JOB_INTEGRITY: integrity_run(job); break;
     case JOB_PROOF: proof_run(job); break;

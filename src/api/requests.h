@@ -12,6 +12,7 @@ void lists_request(struct asking *asking);
 void balances_request(struct asking *asking);     // lists.c
 void balances_request_now(struct asking *asking); // commands.c
 void spending_request(struct asking *asking);
+void key_request(struct asking *asking); // one_key.c
 // reads.c: whether a read is done beside the writer; then the call is gone.
 bool reads_beside(struct asking *asking, struct call *call);
 void integrity_request(struct asking *asking);

@@ -191,8 +191,13 @@ static void dispatch(struct asking *asking) {
     case ANSWER_HOLD:
     case ANSWER_APPROVAL:
     case ANSWER_ERASURE:
-    case ANSWER_ANOMALY:
-    case ANSWER_KEY: commands_request(asking); break;
+    case ANSWER_ANOMALY: commands_request(asking); break;
+    case ANSWER_KEY:
+        if (asking->operation->is_write)
+            commands_request(asking);
+        else
+            key_request(asking);
+        break;
     }
 }
 

@@ -260,6 +260,7 @@ struct list_query {
     struct id wallet;   // transactions (history), holds, withdrawals
     struct id merchant; // holds
     struct slice owner; // wallets
+    struct id key;      // keys: this one alone; zero: all
     struct currency currency;
     int wallet_kind, status;
     int type; // of transactions; of anomalies enum parked_cause

@@ -564,6 +564,14 @@ const struct operation operations_table[OPERATION_COUNT] = {
         ASKS(key_list_query),
         .summary = "Lists API keys, newest first, without their secrets.",
     },
+    [OPERATION_KEY_READ] = {
+        .code = OPERATION_KEY_READ, .name = "readKey", .method = METHOD_GET,
+        .path = "/v1/keys/{id}", .action = "", .tag = "Keys",
+        .permission = "keys:read", .http = 200, .answer = ANSWER_KEY,
+        WITH_ID(ID_KEY, subject),
+        .refusals = MAY(not_found),
+        .summary = "Shows an API key that is not revoked, without its secret.",
+    },
     [OPERATION_KEY_REVOKE] = {
         .code = OPERATION_KEY_REVOKE, .name = "revokeKey", .method = METHOD_DELETE,
         .path = "/v1/keys/{id}", .action = "", .tag = "Keys",

@@ -119,6 +119,7 @@ class Walk:
         key = self.ask("createKey", "POST", "/v1/keys", {"name": "quiet name", "role": "auditor"})
         self.expected[f"walk-{self.count}"]["resource"] = key["id"]
         self.key_secret = key["secret"]
+        self.ask("readKey", "GET", f"/v1/keys/{key['id']}", expect={"resource": key["id"]})
         self.ask("revokeKey", "DELETE", f"/v1/keys/{key['id']}", expect={"resource": key["id"]})
         self.things = {"wallet": payer, "shop": shop, "other": other, "transaction": purchase,
                        "hold": hold, "withdrawal": pending[0]}

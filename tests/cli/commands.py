@@ -106,6 +106,8 @@ def keys(report, cli, server):
     report.check("keys create shows the secret once", made.get("secret", "") != "", f"{made}")
     as_till = {"FLORIN_KEY": made.get("secret", "")}
     report.equal("the new key works", cli.run("wallet", "list", environment=as_till).returncode, 0)
+    shown = cli.json("keys", "show", made["id"])
+    report.equal("keys show", (shown.get("name"), "secret" in shown), ("till", False), shown)
     report.check("keys revoke", cli.run("keys", "revoke", made["id"]).returncode == 0)
     done = cli.run("wallet", "list", environment=as_till)
     report.check("a revoked key does not", done.returncode != 0

@@ -33,6 +33,7 @@ ROUTES = [("GET", "/v1/wallets", "wallets", "wallets:read"),
           ("GET", "/v1/approvals", "approvals", "approvals:read"),
           ("GET", "/v1/approvals/{}", "approval?", "approvals:read"),
           ("GET", "/v1/keys", "keys", "keys:read"),
+          ("GET", "/v1/keys/{}", "key?", "keys:read"),
           ("GET", "/check-integrity", "check", "books:read"),
           ("GET", "/healthz", "public", None), ("GET", "/readyz", "public", None),
           ("GET", "/metrics", "public", None), ("GET", "/openapi.json", "public", None)]
@@ -337,7 +338,8 @@ class Door:
             "hold?": (ledger.holds, ledger.hold_view, "hold"),
             "withdrawal?": (ledger.withdrawals, ledger.withdrawal_view, "withdrawal"),
             "transaction?": (ledger.transactions, ledger.transaction_view, "transaction"),
-            "approval?": (ledger.approvals, ledger.approval_view, "approval")
+            "approval?": (ledger.approvals, ledger.approval_view, "approval"),
+            "key?": (self.keys, self.key_view, "key")
         }
         if name not in QUERIES and query:
             raise Invalid(["/" + query.split("=")[0]])

@@ -54,6 +54,7 @@ MAY = {
     "readMe": " ".join(ROLES),
     "rotateKey": "admin",
     "listKeys": "admin auditor",
+    "readKey": "admin auditor",
     "eraseOwnerData": "admin",
     "revokeKey": "admin",
     "listWebhooks": "admin auditor",
@@ -252,6 +253,7 @@ def requests_of(world, name, role, whose):
         "readMe": lambda: ("GET", "/v1/me", None),
         "rotateKey": lambda: ("POST", f"/v1/keys/{real(world.key)}/rotate", {}),
         "listKeys": lambda: ("GET", "/v1/keys", None),
+        "readKey": lambda: ("GET", f"/v1/keys/{real(world.key)}", None),
         "eraseOwnerData": lambda: ("DELETE", f"/v1/owners/{holder}/data", None),
         "revokeKey": lambda: ("DELETE", f"/v1/keys/{real(world.key)}", None),
     }
@@ -283,7 +285,7 @@ def check_bound(report, name, role, world, answers):
     foreign, missing = answers["foreign"], answers["missing"]
     label = f"{name} as {role}"
     if name in ("checkIntegrity", "createKey", "readMe", "listAudit", "rotateKey", "listKeys",
-                "revokeKey"):
+                "readKey", "revokeKey"):
         return
     if name.startswith("list") and name != "listWalletTransactions":
         report.equal(f"{label}: foreign lists are empty", foreign.json, {"items": []}, foreign)

@@ -70,6 +70,40 @@ keys: LIST /v1/keys
                  {"id": $key.id, "name": "till 1", "role": "service"}, {"role": "admin", "last_used_at": "<time>"}]}
   ids $full.id $key.id $keys_before.items.0.id
 
+== A key is read where its Location says
+
+located: POST /v1/keys {"name": "till 3", "role": "auditor", "owner": "shop", "expires_in": 3600}
+  201
+
+GET /v1/keys/$located.id
+  200 {"id": $located.id, "name": "till 3", "role": "auditor", "owner": "shop", "created_at": $located.created_at, "expires_at": $located.expires_at}
+  fields id name role owner created_at expires_at
+
+GET /v1/keys/$keys_before.items.0.id
+  200 {"role": "admin", "last_used_at": "<time>"}
+
+turned: POST /v1/keys/$located.id/rotate {"overlap": 60}
+  200
+
+GET /v1/keys/$located.id
+  200 {"id": $located.id, "rotated_at": $turned.rotated_at, "overlap_ends_at": $turned.overlap_ends_at}
+  fields id name role owner created_at expires_at rotated_at overlap_ends_at
+
+GET /v1/keys/$located.id?limit=1
+  400 invalid_request
+  pointer /limit
+GET /v1/keys/key_00000000000000000000000000
+  404 not_found
+GET /v1/keys/key_01h455vb4pex5vsknk084sn02q
+  404 not_found
+GET /v1/keys/$anna.id
+  404 not_found
+
+DELETE /v1/keys/$located.id
+  204
+GET /v1/keys/$located.id
+  404 not_found
+
 == A service does everything but keys
 
 as key $key.secret
@@ -116,6 +150,9 @@ GET /v1/wallets
 GET /v1/keys
   403 forbidden
 
+GET /v1/keys/$key.id
+  403 forbidden
+
 POST /v1/keys {"name": "mine", "role": "admin"}
   403 forbidden
 
@@ -148,6 +185,9 @@ GET /v1/withdrawals/$pending.id
   200
 GET /v1/keys
   200
+GET /v1/keys/$key.id
+  200 {"id": $key.id, "name": "till 1"}
+  no secret
 GET /check-integrity
   200 {"consistent": true}
 

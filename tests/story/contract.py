@@ -41,6 +41,7 @@ GET /v1/wallets/{id}/integrity:
 POST /check-integrity/resume:
 POST /v1/keys: name! role! owner expires_in
 GET /v1/keys: limit cursor
+GET /v1/keys/{id}:
 POST /v1/keys/{id}/rotate: overlap expires_in
 DELETE /v1/keys/{id}:
 DELETE /v1/owners/{owner}/data:
@@ -157,6 +158,25 @@ def metrics(report, server):
     report.check("metrics: counters grow with requests", sum_of(after) >= sum_of(before) + 10)
 
 
+def locations(report, server):
+    """What was made is read where its Location says."""
+    with server.client() as client:
+        payer, shop = (client.post("/v1/wallets", {"owner": f"{kind} l", "currency": "USD",
+                                                   "kind": kind})["id"]
+                       for kind in ("customer", "merchant"))
+        client.post("/v1/deposits", {"wallet": payer, "amount": 9, "bank_transaction_id": "l"})
+        for path, body in (("/v1/wallets", {"owner": "l", "currency": "USD"}),
+                           ("/v1/withdrawals", {"wallet": payer, "amount": 1}),
+                           ("/v1/holds", {"wallet": payer, "merchant": shop, "amount": 1}),
+                           ("/v1/adjustments", {"wallet": payer, "direction": "credit",
+                                                "amount": 1, "reason": "r"}),
+                           ("/v1/keys", {"name": "l", "role": "service"})):
+            made = client.post(path, body)
+            read = client.get(made.headers.get("location", "/none"))
+            report.equal(f"{path}: Location", (read.status, read.get("id")), (200, made["id"]),
+                         [made, made.headers, read])
+
+
 def bodies(report, server):
     """64 KiB are taken, one byte more is not; a batch may have 16 MiB."""
     with server.client() as client:
@@ -249,7 +269,7 @@ def configurations(report, binary):
 
 def check_contract(report, binary):
     with florin.serving(florin=binary) as server:
-        for test in (document, required_fields, metrics, bodies):
+        for test in (document, required_fields, metrics, locations, bodies):
             report.run(test.__name__, test, server)
         report.equal("exit status", server.stop(), 0)
     report.run("the last admin key", last_admin, binary)

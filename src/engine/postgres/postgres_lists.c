@@ -298,6 +298,7 @@ static enum link_result list_keys(struct books *books, struct link *link,
     const struct pg_result *result;
     parameter_number(&parameters, below(query));
     parameter_number(&parameters, (int64_t)query->limit + 1);
+    parameter_bytes(&parameters, slice_of(query->key.bytes, id_is_zero(query->key) ? 0 : 16));
     enum link_result answer = reader_ask(books, link, SQL_LIST_KEYS, &parameters, &result);
     if (answer != LINK_OK)
         return answer;

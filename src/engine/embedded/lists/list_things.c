@@ -254,7 +254,8 @@ enum status list_keys(struct books *books, const struct list_query *query, struc
                                                                              : state->key_count;
     while (index > 0 && page->item_count < query->limit) {
         const struct key_item *item = &state->key_items[--index];
-        if (state->keys[index].revoked || item->opened == 0)
+        bool is_other = !id_is_zero(query->key) && !id_equal(item->key.id, query->key);
+        if (state->keys[index].revoked || item->opened == 0 || is_other)
             continue;
         struct outcome *outcome = page_add(page);
         outcome->record = outcome_position(item->rotated != 0 ? item->rotated : item->opened);

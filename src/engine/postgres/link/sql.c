@@ -742,14 +742,14 @@ static const char *const texts[SQL_COUNT] = {
                               "(length($8::bytea) = 0 OR " OWNED("w.wallet", "$8", "$10") ") AND "
                               HERE("w.slot") "AND " STILL_THERE("w")
                               "ORDER BY w.number DESC LIMIT $7::bigint",
-    [SQL_LIST_KEYS] = "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes), "
-                      "k.last_used_ms "
-                      "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
-                      "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened "
-                      "LEFT JOIN records l ON k.rotated <> 0 AND l.slot = 0 AND "
-                      "l.number = k.rotated LEFT JOIN kept_records m ON k.rotated <> 0 AND "
-                      "m.slot = 0 AND m.number = k.rotated WHERE k.number < $1::bigint AND "
-                      "NOT k.revoked ORDER BY k.number DESC LIMIT $2::bigint",
+    [SQL_LIST_KEYS] =
+        "SELECT k.number, coalesce(r.bytes, o.bytes), coalesce(l.bytes, m.bytes), k.last_used_ms "
+        "FROM keys k LEFT JOIN records r ON r.slot = 0 AND r.number = k.opened "
+        "LEFT JOIN kept_records o ON o.slot = 0 AND o.number = k.opened LEFT JOIN records l ON "
+        "k.rotated <> 0 AND l.slot = 0 AND l.number = k.rotated LEFT JOIN kept_records m ON "
+        "k.rotated <> 0 AND m.slot = 0 AND m.number = k.rotated WHERE k.number < $1::bigint AND "
+        "NOT k.revoked AND (length($3::bytea) = 0 OR k.id = $3::bytea) "
+        "ORDER BY k.number DESC LIMIT $2::bigint",
     // Each wallet gives its newest; what two wallets of one owner share is there once.
     [SQL_LIST_OWNED] =
         "SELECT f.refunded, " RECORD_COLUMNS " FROM (SELECT DISTINCT p.record FROM wallets w "
