@@ -27,6 +27,25 @@ static void send_to_readers(struct asking *asking, struct job *job) {
     forget(asking->loop, job);
 }
 
+static struct sha256 list_of(const struct job *job) {
+    return wire_list_digest(job->operation, job->wallet, &job->query, job->bound_to);
+}
+
+// A cursor of another list would lead to a page that nobody has asked for. False: he has been told.
+static bool cursor_fits(struct asking *asking, const struct job *job) {
+    const struct wire_cursor *cursor = &job->query.cursor;
+    if (cursor->place == 0)
+        return true;
+    struct sha256 list = list_of(job);
+    if (wire_cursor_is_of(cursor, &list))
+        return true;
+    struct wire_faults faults = {0};
+    wire_fault_add(http_arena(asking->request), &faults, SLICE("/cursor"),
+                   SLICE(WIRE_CURSOR_EXPECTED));
+    answers_refuse_faults(asking, &faults);
+    return false;
+}
+
 void lists_request(struct asking *asking) {
     // A list asked with no id is of all things; a path with an id of zeros asks for one's.
     if (asking->operation->has_id && id_is_zero(asking->id)) {
@@ -36,7 +55,7 @@ void lists_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_LIST);
     job->freshness = asking->freshness;
     freshness_keep(&job->freshness, &job->arena);
-    if (queries_decode(asking, &job->arena, &job->query))
+    if (queries_decode(asking, &job->arena, &job->query) && cursor_fits(asking, job))
         send_to_readers(asking, job);
     else
         forget(asking->loop, job);
@@ -199,7 +218,7 @@ static struct list_query query_of(const struct job *job) {
         .outcome = asked->outcome,
         .from_ms = asked->from_ms,
         .to_ms = asked->to_ms,
-        .cursor = asked->cursor,
+        .cursor = asked->cursor.place,
         .limit = asked->limit,
         .freshness = job->freshness,
     };
@@ -216,10 +235,8 @@ void lists_run(struct job *job) {
     if (status == STATUS_ok)
         status = engine->port->list(engine, &query, &job->page);
     if (status == STATUS_invalid_request) {
-        // A cursor of another list, or of the books' time in the other engine.
-        jobs_refuse_field(job, SLICE("/cursor"),
-                          SLICE("must be the next_cursor of a page of this list; cursors end when "
-                                "books move to another engine: begin with the first page"));
+        // Of the books' time in the other engine.
+        jobs_refuse_field(job, SLICE("/cursor"), SLICE(WIRE_CURSOR_EXPECTED));
         return;
     }
     if (status == STATUS_busy && job->page.away != NULL) {
@@ -252,7 +269,8 @@ void lists_run(struct job *job) {
             return;
         }
     }
-    wire_page_end(&job->body, &engine->seal, job->page.next_cursor,
+    struct sha256 list = list_of(job);
+    wire_page_end(&job->body, &engine->seal, &list, job->page.next_cursor,
                   job->page.archived_before_ms);
     job->http = 200;
     job->content_type = "application/json";

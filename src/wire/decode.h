@@ -19,6 +19,7 @@
 #include "ledger/command.h"
 #include "ledger/money.h"
 #include "wire/operations.h"
+#include "wire/page_cursor.h"
 
 #define WIRE_FAULTS_MAX 20
 #define WIRE_TEXT_CHARACTERS_MAX 255
@@ -91,7 +92,7 @@ struct wire_query {
     struct id resource;
     int outcome;
     uint64_t from_ms, to_ms;
-    uint64_t cursor; // 0: from the newest
+    struct wire_cursor cursor;
     uint32_t limit;
     bool has_at;
     uint64_t at_ms;

@@ -7,7 +7,6 @@
 #include "base/limits.h"
 #include "wire/text.h"
 
-#define CURSOR_NONE 0
 #define INTEGER_DIGITS_MAX 18
 
 static void *place_of(const struct field *field, void *target) {
@@ -215,9 +214,9 @@ static bool store_time(const struct field *field, void *target, struct slice tex
 
 static bool store_cursor(const struct wire_context *context, const struct field *field,
                          void *target, struct slice text) {
-    uint64_t cursor;
+    struct wire_cursor cursor;
     CHECK(field->size == sizeof(cursor));
-    if (!id_token_parse(context->seal, text, &cursor) || cursor == CURSOR_NONE)
+    if (!wire_cursor_parse(context->seal, text, &cursor))
         return false;
     memcpy(place_of(field, target), &cursor, sizeof(cursor));
     return true;

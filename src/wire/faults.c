@@ -96,7 +96,7 @@ static const char *expect_constant(enum field_kind kind) {
     case FIELD_BOOL: return "must be true or false";
     case FIELD_TIME: return "must be a date or time from 1970 on, such as 2026-01-31T12:00:00Z";
     case FIELD_ANY_ID: return "must be an id, such as wallet_01h455vb4pex5vsknk084sn02q";
-    case FIELD_CURSOR: return "must be the next_cursor of a page";
+    case FIELD_CURSOR: return WIRE_CURSOR_EXPECTED;
     default: UNREACHABLE("a field whose expectation is not constant");
     }
 }

@@ -64,7 +64,8 @@ static const struct object_type types[] = {
      "{\"type\":\"string\",\"pattern\":\"^(wallet|txn|hold|wdl|key|apr)_[0-7]"
      "[0-9a-hjkmnp-tv-z]{25}$\"}",
      "the id of a thing of any type"},
-    {"Cursor", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f][0-9a-hjkmnp-tv-z]{12}$\"}", "opaque"},
+    {"Cursor", "{\"type\":\"string\",\"pattern\":\"^([0-9a-f][0-9a-hjkmnp-tv-z]{12}){2}$\"}",
+     "opaque"},
     {"SpendingPeriod", WORDS("\"transaction\",\"day\",\"month\""),
      "`transaction`, `day` or `month`"},
     {"WalletKind", WORDS("\"customer\",\"merchant\""), "`customer` or `merchant`"},

@@ -92,7 +92,7 @@ enum field_kind {
     FIELD_METADATA,   // an object of texts (ledger/metadata.h)       -> struct slice, encoded
     FIELD_BOOL,       //                                              -> bool
     FIELD_TIME,       // a date or RFC 3339 date-time                 -> uint64_t, milliseconds
-    FIELD_CURSOR,     // the `next_cursor` of a page                  -> uint64_t
+    FIELD_CURSOR,     // the `next_cursor` of a page                  -> struct wire_cursor
     FIELD_ANY_ID,     // a TypeID of any type                         -> struct id
     FIELD_OPERATIONS, // the operations of a batch: for wire_decode_batch alone
 };

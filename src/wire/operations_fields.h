@@ -298,4 +298,4 @@ static const struct field query_limit = {
     .sentence = "How many items the page has at most."};
 static const struct field query_cursor = {
     NAMED("cursor"), .kind = FIELD_CURSOR, QUERY(cursor),
-    .sentence = "The `next_cursor` of the page before."};
+    .sentence = "The `next_cursor` of the page before, of the same list and filters."};

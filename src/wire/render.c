@@ -96,13 +96,14 @@ void wire_page_item(struct buffer *buffer, uint32_t item_index) {
         BUFFER_ADD(buffer, ",");
 }
 
-void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor,
-                   uint64_t archived_before_ms) {
+void wire_page_end(struct buffer *buffer, const struct id_seal *seal, const struct sha256 *list,
+                   uint64_t next_cursor, uint64_t archived_before_ms) {
     BUFFER_ADD(buffer, "]");
     if (next_cursor != 0) {
         BUFFER_ADD(buffer, ",\"next_cursor\":\"");
-        id_token_format(seal, next_cursor, (char *)buffer_room(buffer, ID_TOKEN_BYTES));
-        buffer->size += ID_TOKEN_BYTES;
+        wire_cursor_format(seal, list, next_cursor,
+                           (char *)buffer_room(buffer, WIRE_CURSOR_BYTES));
+        buffer->size += WIRE_CURSOR_BYTES;
         BUFFER_ADD(buffer, "\"");
     }
     if (archived_before_ms != 0) {

@@ -75,12 +75,13 @@ void wire_render_anomaly(struct buffer *buffer, const struct record *record,
                          const struct record *opening, const struct parked *live, bool whole);
 
 // Pages: {"items":[...],"next_cursor":"..."}. `wire_page_item` goes before each item; items are
-// numbered from 0. A `next_cursor` of 0 says that there is no more.
+// numbered from 0. A `next_cursor` of 0 says that there is no more, and is of `list`
+// (page_cursor.h).
 void wire_page_begin(struct buffer *buffer);
 void wire_page_item(struct buffer *buffer, uint32_t item_index);
 // `archived_before_ms`: the list ends there because what is older is archived; 0: it does not.
-void wire_page_end(struct buffer *buffer, const struct id_seal *seal, uint64_t next_cursor,
-                   uint64_t archived_before_ms);
+void wire_page_end(struct buffer *buffer, const struct id_seal *seal, const struct sha256 *list,
+                   uint64_t next_cursor, uint64_t archived_before_ms);
 
 // Batches: {"results":[...]}. `wire_batch_result` goes before each object or problem, and
 // `wire_batch_result_replayed` behind it, if it was a replay.

@@ -382,6 +382,7 @@ class Door:
     def page(self, name, id_, filters, principal, owner):
         ledger = self.ledger
         limit, cursor = filters.pop("limit"), filters.pop("cursor")
+        asked = sorted(filters.items())
         if name == "wallet_transactions":
             filters["account"] = ledger.wallet(id_)["id"]
         source = {
@@ -401,14 +402,17 @@ class Door:
             items = [item for item in items
                      if "initiated_by" in ledger.shown(item, principal, owner)]
         start = 0
+        # A cursor is of this list and no other.
+        mark = self.hashed(repr((name, id_, asked, owner)))
         if cursor is not None:
             ids = [item["id"] for item in items]
-            if cursor not in ids:
+            last, _, of = cursor.partition("-")
+            if of != mark or last not in ids:
                 raise Invalid(["/cursor"])
-            start = ids.index(cursor) + 1
+            start = ids.index(last) + 1
         page = {"items": items[start:start + limit]}
         if len(items) > start + limit:
-            page["next_cursor"] = page["items"][-1]["id"]
+            page["next_cursor"] = f"{page['items'][-1]['id']}-{mark}"
         return page
 
     def check(self):

@@ -287,6 +287,47 @@ GET /v1/wallets/$w1.id?colour=red
 GET /check-integrity?colour=red
   400 invalid_request
 
+== A cursor is of one list
+
+# How much is on a page may change on the way, and what was walked is walked again.
+of_owner: GET /v1/wallets?owner=anna&limit=1
+  200
+GET /v1/wallets?owner=anna&limit=5&cursor=$of_owner.next_cursor
+  200
+  ids $w2.id $w1.id
+
+GET /v1/wallets?cursor=$of_owner.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/wallets?owner=annabel&cursor=$of_owner.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/wallets?owner=anna&kind=merchant&cursor=$of_owner.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/holds?cursor=$of_owner.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/wallets/$w4.id/transactions?cursor=$p1.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/wallets/$w5.id/transactions?type=deposit&cursor=$p1.next_cursor
+  400 invalid_request
+  pointer /cursor
+GET /v1/transactions?cursor=$p1.next_cursor
+  400 invalid_request
+  pointer /cursor
+
+# Times are filters, too.
+timed: GET /v1/transactions?from=2020-01-01&limit=1
+  200
+GET /v1/transactions?from=2020-01-01&limit=1&cursor=$timed.next_cursor
+  200
+  count 1
+GET /v1/transactions?from=2020-01-02&limit=1&cursor=$timed.next_cursor
+  400 invalid_request
+  pointer /cursor
+
 == All of it after a restart
 
 kill

@@ -204,7 +204,7 @@ def ids(report, world):
 
 
 def cursors(report, world):
-    """A cursor of another list, or one that was made up, is never more than a wrong question."""
+    """A cursor of another list, or one that was made up or changed, leads nowhere."""
     lists = ["/v1/wallets", f"/v1/wallets/{world.ann}/transactions", "/v1/transactions",
              "/v1/withdrawals", "/v1/holds", "/v1/approvals", "/v1/keys", "/v1/audit",
              "/v1/transactions?type=deposit", "/v1/holds?order=o1"]
@@ -223,15 +223,21 @@ def cursors(report, world):
 
     found = {path: page(path, limit=1).get("next_cursor") for path in lists}
     report.check("every list has a second page", all(found.values()), found)
-    made_up = ["0" * 13, "f" + "z" * 12, "0" * 12 + "1", "7abcdefghjkmn"]
+    made_up = ["0" * 26, ("f" + "z" * 12) * 2, "0" * 25 + "1", "7abcdefghjkmn" * 2]
     for path in lists:
-        report.equal(f"{path}: its own cursor", page(path, cursor=found[path]).status, 200)
-        for cursor in [*found.values(), *made_up]:
+        own = found[path]
+        report.equal(f"{path}: its own cursor", page(path, cursor=own).status, 200)
+        changed = [own[:i] + ("1" if own[i] == "0" else "0") + own[i + 1:] for i in (0, 12, 13, 25)]
+        halves = [own[:13], own[13:], own[13:] + own[:13],  # as cursors were, and mixed up
+                  own[:13] + found["/v1/wallets" if path != "/v1/wallets" else "/v1/keys"][13:]]
+        for cursor in [*(found[other] for other in lists if other != path), *made_up, *changed,
+                       *halves]:
             answer = page(path, cursor=cursor)
-            report.check(f"{path} with {cursor}", answer.status in (200, 400), answer)
-    answer = page(lists[1], cursor=made_up[0])
-    report.equal("a history says what is wrong",
-                 (answer.status, answer.json["errors"][0]["pointer"]), (400, "/cursor"))
+            report.equal(f"{path} with {cursor}", (answer.status, answer.code), (
+                400, "invalid_request"), answer)
+            report.check("and says why", answer.status == 400 and [
+                (error["pointer"], "begin with the first page" in error["detail"])
+                for error in answer.json["errors"]] == [("/cursor", True)], answer)
     nobody = f"wallet_{'0' * 26}"
     for path in (f"/v1/holds?wallet={nobody}", f"/v1/withdrawals?wallet={nobody}",
                  f"/v1/audit?resource={nobody}"):

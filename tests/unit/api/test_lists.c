@@ -56,6 +56,54 @@ static void a_cursor_leads_on(void **state) {
     house_ask(house, request);
     assert_int_equal(request->code, 400);
     fake_free(request);
+    request = house_request(house, "GET", "/v1/wallets"); // of another list
+    fake_query(request, "cursor", cursor);
+    fake_query(request, "owner", "ada");
+    house_ask(house, request);
+    assert_int_equal(request->code, 400);
+    assert_true(fake_answer_has(request, "\"pointer\":\"/cursor\""));
+    assert_true(fake_answer_has(request, "begin with the first page"));
+    fake_free(request);
+}
+
+static void a_key_is_a_list_of_one(void **state) {
+    struct house *house = *state;
+    struct command create = {.type = COMMAND_KEY_CREATE, .subject = house->service_key};
+    char text[ID_TEXT_BYTES_MAX], path[128];
+    size_t size = id_format(ID_KEY, house->service_key, text);
+    snprintf(path, sizeof(path), "/v1/keys/%.*s", (int)size, text);
+    memset(&house->engine->entry.outcome, 0, sizeof(house->engine->entry.outcome));
+    house_says_yes(house, &create, &house->engine->entry.outcome);
+    struct http_request *request = house_request_as(house->auditor, "GET", path);
+    house_ask(house, request);
+    house_await(house, request);
+    assert_int_equal(request->code, 200);
+    assert_true(fake_answer_has(request, "{\"id\":\"key_"));
+    assert_false(fake_answer_has(request, "items") || fake_answer_has(request, "secret"));
+    assert_int_equal(house->engine->list_query.kind, LIST_KEYS);
+    assert_true(id_equal(house->engine->list_query.key, house->service_key));
+    fake_free(request);
+    house->engine->list_is_empty = true;
+    request = house_request_as(house->auditor, "GET", path);
+    house_ask(house, request);
+    house_await(house, request);
+    assert_int_equal(request->code, 404);
+    assert_true(fake_answer_has(request, "key_"));
+    fake_free(request);
+    house->engine->list_status = STATUS_busy;
+    request = house_request_as(house->auditor, "GET", path);
+    house_ask(house, request);
+    house_await(house, request);
+    assert_int_equal(request->code, 503);
+    fake_free(request);
+    request = house_request_as(house->auditor, "GET", "/v1/keys/key_00000000000000000000000000");
+    house_ask(house, request);
+    assert_int_equal(request->code, 404); // at once: it is not all of them
+    fake_free(request);
+    request = house_request(house, "GET", path); // a service may not
+    house_ask(house, request);
+    assert_int_equal(request->code, 403);
+    fake_free(request);
 }
 
 static void invalid_queries_are_answered_at_once(void **state) {
@@ -151,6 +199,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(a_list_comes_from_a_reader),
         HOUSE_TEST(a_cursor_leads_on),
+        HOUSE_TEST(a_key_is_a_list_of_one),
         HOUSE_TEST(invalid_queries_are_answered_at_once),
         HOUSE_TEST(a_time_keeps_its_plus),
         HOUSE_TEST(a_missing_wallet_is_404),

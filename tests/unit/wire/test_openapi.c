@@ -245,7 +245,8 @@ static void lists_of_members_are_true(void **state) {
     expect_members("Integrity", &json);
     buffer_reset(&json);
     wire_page_begin(&json);
-    wire_page_end(&json, &desk.seal, 1, 1);
+    const struct sha256 list = {{0}};
+    wire_page_end(&json, &desk.seal, &list, 1, 1);
     expect_members("WalletPage", &json);
     struct wire_faults faults = {0};
     wire_fault_add(&desk.arena, &faults, SLICE("/a"), SLICE("b"));

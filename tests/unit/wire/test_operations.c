@@ -107,7 +107,7 @@ static void check_field(const struct field *field) {
                                     [FIELD_CURRENCY] = sizeof(struct currency),
                                     [FIELD_METADATA] = sizeof(struct slice),
                                     [FIELD_TIME] = 8,
-                                    [FIELD_CURSOR] = 8,
+                                    [FIELD_CURSOR] = sizeof(struct wire_cursor),
                                     [FIELD_ANY_ID] = sizeof(struct id)};
     assert_int_equal(field->name_size, strlen(field->name));
     assert_true(strlen(field->sentence) > 3);
@@ -218,7 +218,7 @@ static void other_methods_are_told_what_is_allowed(void **state) {
         {"GET", "/v1/transfers", "POST"},
         {"HEAD", "/v1/transfers", "POST"},
         {"GET", "/v1/holds/#H1/void", "POST"},
-        {"GET", "/v1/keys/#K1", "DELETE"},
+        {"POST", "/v1/keys/#K1", "GET, HEAD, DELETE"},
         {"POST", "/check-integrity", "GET, HEAD"},
         {"OPTIONS", "/openapi.json", "GET, HEAD"},
     };

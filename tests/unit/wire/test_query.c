@@ -52,7 +52,7 @@ static void nothing_asks_for_everything(void **state) {
     assert_int_equal(query.wallet_kind, -1);
     assert_int_equal(query.from_ms, 0);
     assert_true(query.to_ms == UINT64_MAX);
-    assert_int_equal(query.cursor, 0);
+    assert_int_equal(query.cursor.place, 0);
     assert_false(query.has_at);
     assert_int_equal(query.order.size, 0);
     assert_true(id_is_zero(query.wallet));
@@ -95,17 +95,105 @@ static void pluses_are_spaces_but_for_offsets(void **state) {
     assert_int_equal(query.at_ms, 1767225600000);
 }
 
+static struct sha256 list_of(enum operation_code code, const char *text, struct id of,
+                             struct slice bound_to) {
+    struct wire_query query = expect_query(code, text);
+    return wire_list_digest(operation_at(code), of, &query, bound_to);
+}
+
 static void cursors_are_sealed(void **state) {
-    char text[ID_TOKEN_BYTES + 8] = "cursor=";
-    id_token_format(&desk.seal, 42, text + 7);
-    text[7 + ID_TOKEN_BYTES] = 0;
+    char text[WIRE_CURSOR_BYTES + 8] = "cursor=";
+    struct sha256 list = list_of(OPERATION_KEY_LIST, "", (struct id){{0}}, SLICE(""));
+    wire_cursor_format(&desk.seal, &list, 42, text + 7);
+    text[7 + WIRE_CURSOR_BYTES] = 0;
     struct wire_query query = expect_query(OPERATION_KEY_LIST, text);
-    assert_int_equal(query.cursor, 42);
-    id_token_format(&desk.seal, 0, text + 7);
-    expect_refused(OPERATION_KEY_LIST, text, "/cursor");
+    assert_int_equal(query.cursor.place, 42);
+    assert_true(wire_cursor_is_of(&query.cursor, &list));
     expect_refused(OPERATION_KEY_LIST, "cursor=", "/cursor");
     expect_refused(OPERATION_KEY_LIST, "cursor=42", "/cursor");
-    expect_refused(OPERATION_KEY_LIST, "cursor=uuuuuuuuuuuuu", "/cursor");
+    expect_refused(OPERATION_KEY_LIST, "cursor=uuuuuuuuuuuuuuuuuuuuuuuuuu", "/cursor");
+    id_token_format(&desk.seal, 0, text + 7);
+    expect_refused(OPERATION_KEY_LIST, text, "/cursor");
+    id_token_format(&desk.seal, 42, text + 7);
+    text[7 + ID_TOKEN_BYTES] = 0; // as cursors were
+    expect_refused(OPERATION_KEY_LIST, text, "/cursor");
+}
+
+// Any digit changed, the halves of two cursors, the same place sealed by other books.
+static void changed_cursors_are_of_no_list(void **state) {
+    char text[WIRE_CURSOR_BYTES], other[WIRE_CURSOR_BYTES];
+    struct wire_cursor cursor;
+    struct sha256 list = list_of(OPERATION_WALLET_LIST, "", (struct id){{0}}, SLICE(""));
+    wire_cursor_format(&desk.seal, &list, 42, text);
+    for (size_t i = 0; i < WIRE_CURSOR_BYTES; i++) {
+        char kept = text[i];
+        text[i] = kept == '7' ? '6' : '7';
+        if (wire_cursor_parse(&desk.seal, slice_of(text, WIRE_CURSOR_BYTES), &cursor))
+            assert_false(wire_cursor_is_of(&cursor, &list));
+        text[i] = kept;
+    }
+    wire_cursor_format(&desk.seal, &list, 43, other);
+    memcpy(other, text, ID_TOKEN_BYTES);
+    assert_true(wire_cursor_parse(&desk.seal, slice_of(other, WIRE_CURSOR_BYTES), &cursor));
+    assert_false(wire_cursor_is_of(&cursor, &list));
+    struct id_seal foreign = id_seal_make((const uint8_t[16]){9, 9});
+    wire_cursor_format(&foreign, &list, 42, other);
+    if (wire_cursor_parse(&desk.seal, slice_of(other, WIRE_CURSOR_BYTES), &cursor))
+        assert_false(wire_cursor_is_of(&cursor, &list));
+}
+
+static void a_cursor_is_of_one_list(void **state) {
+    static const struct {
+        enum operation_code code;
+        const char *query;
+        uint8_t of; // of the path
+        const char *bound_to;
+    } lists[] = {
+        {OPERATION_WALLET_LIST, "", 0, ""},
+        {OPERATION_WALLET_LIST, "", 0, "ann"},
+        {OPERATION_WALLET_LIST, "", 0, "bob"},
+        {OPERATION_WALLET_LIST, "owner=ann", 0, ""},
+        {OPERATION_WALLET_LIST, "kind=merchant", 0, ""},
+        {OPERATION_WALLET_LIST, "status=active", 0, ""},
+        {OPERATION_WALLET_LIST, "currency=EUR", 0, ""},
+        {OPERATION_KEY_LIST, "", 0, ""},
+        {OPERATION_WALLET_TRANSACTIONS, "", 1, ""},
+        {OPERATION_WALLET_TRANSACTIONS, "", 2, ""},
+        {OPERATION_TRANSACTION_LIST, "", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "type=deposit", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "order=a", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "bank_transaction_id=a", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "initiated_by=a", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "from=2026-01-01", 0, ""},
+        {OPERATION_TRANSACTION_LIST, "to=2026-01-01", 0, ""},
+        {OPERATION_HOLD_LIST, "wallet=#W1", 0, ""},
+        {OPERATION_HOLD_LIST, "merchant=#W1", 0, ""},
+        {OPERATION_ANOMALY_LIST, "rule=a", 0, ""},
+        {OPERATION_AUDIT_LIST, "principal=a", 0, ""},
+        {OPERATION_AUDIT_LIST, "operation=deposit", 0, ""},
+        {OPERATION_AUDIT_LIST, "outcome=ok", 0, ""},
+        {OPERATION_AUDIT_LIST, "resource=#W1", 0, ""},
+    };
+    size_t count = sizeof(lists) / sizeof(lists[0]);
+    for (size_t i = 0; i < count; i++) {
+        struct id of = lists[i].of == 0 ? (struct id){{0}} : desk_id(&desk, lists[i].of);
+        struct slice bound_to = slice_of_text(lists[i].bound_to);
+        struct sha256 list = list_of(lists[i].code, lists[i].query, of, bound_to);
+        char text[WIRE_CURSOR_BYTES];
+        struct wire_cursor cursor;
+        wire_cursor_format(&desk.seal, &list, 42, text);
+        assert_true(wire_cursor_parse(&desk.seal, slice_of(text, WIRE_CURSOR_BYTES), &cursor));
+        for (size_t j = 0; j < count; j++) {
+            struct id thing = lists[j].of == 0 ? (struct id){{0}} : desk_id(&desk, lists[j].of);
+            struct sha256 other = list_of(lists[j].code, lists[j].query, thing,
+                                          slice_of_text(lists[j].bound_to));
+            assert_int_equal(wire_cursor_is_of(&cursor, &other), i == j);
+        }
+    }
+    // How much is on a page may change on the way.
+    struct sha256 small = list_of(OPERATION_KEY_LIST, "limit=1", (struct id){{0}}, SLICE(""));
+    struct sha256 large = list_of(OPERATION_KEY_LIST, "limit=9", (struct id){{0}}, SLICE(""));
+    assert_memory_equal(small.bytes, large.bytes, sizeof(small.bytes));
 }
 
 static void limits_are_numbers_within_bounds(void **state) {
@@ -168,6 +256,8 @@ int main(void) {
         cmocka_unit_test(every_filter_is_read),
         cmocka_unit_test(pluses_are_spaces_but_for_offsets),
         cmocka_unit_test(cursors_are_sealed),
+        cmocka_unit_test(changed_cursors_are_of_no_list),
+        cmocka_unit_test(a_cursor_is_of_one_list),
         cmocka_unit_test(limits_are_numbers_within_bounds),
         cmocka_unit_test(wrong_values_are_named),
         cmocka_unit_test(unknown_and_repeated_parameters_are_named),

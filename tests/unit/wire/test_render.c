@@ -320,13 +320,14 @@ static void damaged_records_leave_the_buffer_alone(void **state) {
 }
 
 static void pages(void **state) {
+    const struct sha256 list = {{1, 2, 3}};
     buffer_reset(&json);
     wire_page_begin(&json);
-    wire_page_end(&json, &desk.seal, 0, 0);
+    wire_page_end(&json, &desk.seal, &list, 0, 0);
     expect_json("{'items':[]}");
     buffer_reset(&json);
     wire_page_begin(&json);
-    wire_page_end(&json, &desk.seal, 0, 1000);
+    wire_page_end(&json, &desk.seal, &list, 0, 1000);
     expect_json("{'items':[],'archived_before':'1970-01-01T00:00:01.000Z'}");
     buffer_reset(&json);
     wire_page_begin(&json);
@@ -334,9 +335,9 @@ static void pages(void **state) {
         wire_page_item(&json, i);
         BUFFER_ADD(&json, "{}");
     }
-    wire_page_end(&json, &desk.seal, 12345, 0);
-    char token[ID_TOKEN_BYTES + 1] = {0};
-    id_token_format(&desk.seal, 12345, token);
+    wire_page_end(&json, &desk.seal, &list, 12345, 0);
+    char token[WIRE_CURSOR_BYTES + 1] = {0};
+    wire_cursor_format(&desk.seal, &list, 12345, token);
     char expected[100];
     (void)snprintf(expected, sizeof(expected), "{'items':[{},{},{}],'next_cursor':'%s'}", token);
     expect_json(expected);
