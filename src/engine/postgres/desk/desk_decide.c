@@ -330,27 +330,8 @@ static uint64_t answer_of(const struct desk *desk, const struct batch_facts *bat
     return at;
 }
 
-// Whose its answers are, or the wallet that it was refused for, must be known to answer somebody
-// bound again. Then all of them come again with what any of them lacks.
-static bool lacks_parties(struct desk *desk, struct submission *submission,
-                          const struct record *earlier) {
-    struct outcome *whole = &submission->batch_outcome;
-    bool lacks = false, waits = false, is_refusal = earlier->kind == RECORD_REFUSAL;
-    for (uint32_t i = 0; i < submission->count; i++) {
-        struct record record = *earlier;
-        struct outcome *outcome = &submission->outcomes[i];
-        memset(outcome, 0, sizeof(*outcome));
-        if (is_refusal && i != 0)
-            continue; // it is one of all of them
-        if (!is_refusal)
-            (void)answer_of(desk, &earlier->batch, i, &record);
-        const struct command *command =
-            is_refusal ? &submission->batch : &submission->commands[i];
-        if (!desk_lacks_parties(desk, command, &record, outcome))
-            continue;
-        lacks = lacks || outcome->elsewhere;
-        waits = waits || outcome->aside;
-    }
+// What answers of an earlier batch lack makes all of it come again with that, or wait.
+static bool comes_again(struct outcome *whole, bool lacks, bool waits) {
     if (lacks)
         desk_turn_away(whole);
     else if (waits)
@@ -359,17 +340,46 @@ static bool lacks_parties(struct desk *desk, struct submission *submission,
     return lacks || waits;
 }
 
+// The wallet that a batch was refused for must be known to tell somebody bound again. The refusal
+// is one of all its operations; what it lacks stands with the first.
+static bool refusal_lacks_parties(struct desk *desk, struct submission *submission,
+                                  const struct record *earlier) {
+    struct outcome *first = &submission->outcomes[0];
+    memset(submission->outcomes, 0, submission->count * sizeof(*first));
+    return desk_lacks_parties(desk, &submission->batch, earlier, first) &&
+           comes_again(&submission->batch_outcome, first->elsewhere, first->aside);
+}
+
+// Whose a batch's answers are must be known to tell somebody bound again.
+static bool answers_lack_parties(struct desk *desk, struct submission *submission,
+                                 const struct batch_facts *earlier) {
+    bool lacks = false, waits = false;
+    if (desk->elsewhere_count == 0)
+        return false; // nothing is anywhere else
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct record record;
+        struct outcome *outcome = &submission->outcomes[i];
+        (void)answer_of(desk, earlier, i, &record);
+        memset(outcome, 0, sizeof(*outcome));
+        if (!desk_lacks_parties(desk, &submission->commands[i], &record, outcome))
+            continue;
+        lacks = lacks || outcome->elsewhere;
+        waits = waits || outcome->aside;
+    }
+    return comes_again(&submission->batch_outcome, lacks, waits);
+}
+
 static void replay_batch(struct desk *desk, struct submission *submission,
                          const struct record *earlier, uint64_t position,
                          struct engine_stats *stats) {
     struct outcome *whole = &submission->batch_outcome;
-    if (earlier->kind == RECORD_REFUSAL && lacks_parties(desk, submission, earlier))
+    if (earlier->kind == RECORD_REFUSAL && refusal_lacks_parties(desk, submission, earlier))
         return;
     outcome_replay(desk, &submission->batch, false, earlier, position, whole, stats);
     if (whole->status != STATUS_ok)
         return;
     CHECK(earlier->kind == RECORD_BATCH && earlier->batch.count == submission->count);
-    if (lacks_parties(desk, submission, earlier))
+    if (answers_lack_parties(desk, submission, &earlier->batch))
         return;
     for (uint32_t i = 0; i < submission->count; i++) {
         struct record record;
