@@ -56,6 +56,7 @@ struct job {
     bool wants_balance;      // the same as of a call
     struct slice token;      // of the path, of JOB_QUEUE and JOB_WEBHOOK
     uint64_t version;        // shown as ETag; 0: not
+    bool replayed;           // its answer is that of the first time
     bool streams;            // it is answered in events
     uint32_t told;           // of its progress, in thousandths; the loop's thread alone
     struct arena arena;

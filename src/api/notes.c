@@ -269,6 +269,7 @@ void notes_job(struct api_loop *loop, const struct job *job, enum status status)
     struct note note = {
         .count = 1,
         .status = (uint8_t)status,
+        .replayed = job->replayed,
         .operation = slice_of_text(job->operation->name),
         .origin = job->origin,
     };

@@ -121,7 +121,7 @@ struct job *jobs_take(struct asking *asking, enum job_kind kind) {
         job->asker = arena_copy(&job->arena, router_principal(asking, key));
     }
     job->version = 0;
-    job->streams = false;
+    job->streams = job->replayed = false;
     job->begun_ns = 0;
     job->told = 0;
     job->origin = router_origin(asking, &job->arena);
@@ -175,6 +175,8 @@ void jobs_answer(struct api_loop *loop, struct job *job) {
         buffer_add_slice(body, buffer_slice(&job->body));
         if (job->http == status_http(STATUS_busy))
             http_add_header(request, "Retry-After", SLICE("1"));
+        if (job->replayed)
+            http_add_header(request, "Idempotent-Replayed", SLICE("true"));
         if (job->version != 0)
             answers_add_etag(request, job->version);
         answers_send(loop, request, job->operation, job->started_ns, job->http, job->content_type,

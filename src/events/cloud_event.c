@@ -72,9 +72,15 @@ static uint32_t changes_of(const struct record *record,
     }
 }
 
+// Who lets payments go on that do has said nothing (decide_facts.c).
+static bool alarm_is_told(const struct alarm_facts *alarm) {
+    return alarm->status != ALARM_RESUMED || alarm->message.size != 0;
+}
+
 bool cloud_event_is_told(const struct record *record) {
     struct change changes[CLOUD_EVENTS_MAX];
-    return record->kind == RECORD_ALARM || changes_of(record, changes) != 0;
+    return record->kind == RECORD_ALARM ? alarm_is_told(&record->alarm)
+                                        : changes_of(record, changes) != 0;
 }
 
 uint64_t cloud_event_opening(const struct record *record) {
@@ -243,6 +249,8 @@ uint32_t cloud_events_of(const struct record *record, const struct record *openi
     struct change changes[CLOUD_EVENTS_MAX];
     size_t starts[CLOUD_EVENTS_MAX + 1];
     if (record->kind == RECORD_ALARM) {
+        if (!alarm_is_told(&record->alarm))
+            return 0;
         starts[0] = buffer->size;
         add_alarm(buffer, record, position, source);
         ret_events[0] = (struct cloud_event){

@@ -268,16 +268,19 @@ static void facts_of_notes(const struct command *command, struct record *record)
     CHECK(record->notes.count >= 1 && record->notes.count <= NOTES_IN_RECORD_MAX);
 }
 
-// Whoever raised it may not have known yet of the decision that stands in front of it.
+// Whoever raised it may not have known yet of the decision that stands in front of it, and who lets
+// payments go on may find that they do; that is a record without a word.
 static void facts_of_alarm(const struct command *command, const struct docket *docket,
                            struct record *record) {
     CHECK(command->reason.size <= ALARM_BYTES_MAX && command->alarm <= ALARM_RESUMED);
     bool is_decided = command->stops && docket->alarm != NULL &&
                       alarm_is_decided(docket->alarm, alarm_difference(command->reason));
+    bool is_needless = command->alarm == ALARM_RESUMED && docket->alarm != NULL &&
+                       docket->alarm->stopped == 0;
     record->kind = RECORD_ALARM;
     record->alarm = (struct alarm_facts){.status = command->alarm,
                                          .stops = command->stops && !is_decided,
-                                         .message = command->reason};
+                                         .message = is_needless ? SLICE("") : command->reason};
 }
 
 static void facts_of_decision(const struct command *command, const struct docket *docket,

@@ -66,7 +66,11 @@ enum status wire_decode_fields(const struct wire_context *context,
     *ret_faults = (struct wire_faults){0};
     decode_begin(context, COMMAND_NONE, ret_command);
     uint64_t if_match; // never read: nothing of these has a version
-    if (decode_headers(context, headers, operation->takes_if_match, &if_match, ret_faults))
+    if (decode_headers(context, headers, operation->takes_if_match, &if_match, ret_faults)) {
+        ret_command->has_key = headers->has_idempotency_key;
         decode_body(context, operation, body, ret_command, ret_faults);
+    }
+    if (ret_command->has_key && ret_faults->count == 0)
+        ret_command->key = wire_key_digest(context->origin.principal, headers->idempotency_key);
     return ret_faults->count != 0 ? STATUS_invalid_request : STATUS_ok;
 }

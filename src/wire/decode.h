@@ -123,7 +123,8 @@ MUST_CHECK enum status wire_decode_command(const struct wire_context *context,
                                            struct command *ret_command,
                                            struct wire_faults *ret_faults);
 
-// Decodes the body of a write that makes no command of the books, into the fields of `ret_command`.
+// Decodes the body of a write that makes no command of the books, and its idempotency key, into the
+// fields of `ret_command`.
 MUST_CHECK enum status wire_decode_fields(const struct wire_context *context,
                                           const struct operation *operation,
                                           const struct wire_headers *headers, struct slice body,

@@ -59,11 +59,17 @@ def quiet(report, name, client):
     report.check(f"{name}: it tells of recounts", answer["recounts"]["count"] >= 2 and
                  "finished_at" in answer["recounts"], answer)
     report.equal(f"{name}: payments go on", answer["payments_stopped"], False)
+    report.equal(f"{name}: nothing is to be decided", told(
+        client.post("/check-integrity/resume", key="early")), (200, "ok", False))
+
+
+def told(answer):
+    return answer.status, answer.get("status"), answer.replayed
 
 
 def alarmed(report, name, server, client, wallets, words):
     """After the damage."""
-    entries = within(30, lambda: client.list("/v1/audit?operation=alarm"))
+    entries = within(30, lambda: alarms_of_system(client))
     report.check(f"{name}: the books remember that they were found to differ",
                  entries and entries[-1]["outcome"] == "ok", entries)
     report.check(f"{name}: the alarm is raised",
@@ -83,9 +89,22 @@ def alarmed(report, name, server, client, wallets, words):
     with server.client(server.key("service")["secret"]) as service:
         report.equal(f"{name}: not everybody decides",
                      service.post("/check-integrity/resume").status, 403)
-    resumed = client.post("/check-integrity/resume")
-    report.equal(f"{name}: an admin decides", [resumed.status, resumed["status"]],
-                 [200, "resumed"], resumed)
+    late = client.post("/check-integrity/resume", key="early")
+    report.equal(f"{name}: what was asked before decides nothing of it", told(late),
+                 (200, "ok", True), late)
+    stopped = client.post("/v1/transfers", transfer, key="again")
+    report.equal(f"{name}: payments still stand", stopped.code, "payments_stopped", stopped)
+    for replayed in (False, True):
+        resumed = client.post("/check-integrity/resume", key="late")
+        report.equal(f"{name}: an admin decides, once", told(resumed),
+                     (200, "resumed", replayed), resumed)
+    other = client.post("/v1/wallets", {"owner": "eve", "currency": "USD"}, key="late")
+    report.equal(f"{name}: the key is that request's", (other.status, other.code),
+                 (422, "idempotency_key_reused"), other)
+    client.post("/v1/wallets", {"owner": "eve", "currency": "USD"}, key="eve")
+    other = client.post("/check-integrity/resume", key="eve")
+    report.equal(f"{name}: nor is another's this one's", (other.status, other.code),
+                 (422, "idempotency_key_reused"), other)
     again = client.post("/v1/transfers", transfer, key="again")
     report.equal(f"{name}: the retry is carried out", again.status, 201, again)
     before = metric(client, "integrity_alarms_total")
@@ -99,7 +118,7 @@ def alarmed(report, name, server, client, wallets, words):
                  client.post("/check-integrity/resume")["status"], "ok")
     decided = [entry for entry in client.list("/v1/audit?operation=alarm")
                if entry["principal"] != "system"]
-    report.equal(f"{name}: the books know who decided", len(decided), 1, decided)
+    report.equal(f"{name}: the books know who decided", len(decided), 2, decided)
     entries = within(30, lambda: client.list("/v1/audit?operation=resumePayments"))
     report.check(f"{name}: the decision is in the audit",
                  {e["outcome"] for e in entries} >= {"ok", "forbidden"}, entries)

@@ -106,6 +106,13 @@ static void test_an_alarm_is_told_of_the_books(void **state) {
         assert_true(says(0, status == ALARM_DIFFERS ? "\"payments_stopped\":true"
                                                     : "\"payments_stopped\":false"));
     }
+    // Somebody let payments go on that nothing had stopped.
+    struct record needless = {.kind = RECORD_ALARM,
+                              .operation = COMMAND_ALARM,
+                              .time_ms = 1,
+                              .alarm = {.status = ALARM_RESUMED}};
+    assert_int_equal(events_of(&needless), 0);
+    assert_false(cloud_event_is_told(&needless));
     buffer_done(&json);
 }
 
