@@ -95,7 +95,8 @@ static void show_letters(struct job *job, const struct console *console) {
                                           .from_offset = letters[i].from_offset,
                                           .principal = letters[i].principal,
                                           .key = letters[i].key,
-                                          .value = letters[i].value};
+                                          .value = letters[i].value,
+                                          .repeats = letters[i].repeats};
         if (i != 0)
             BUFFER_ADD(&job->body, ",");
         wire_render_letter(&job->body, &shown);

@@ -195,6 +195,7 @@ static bool gather(void *context, const struct kafka_record *record) {
     *letter = (struct console_letter){.partition = record->partition,
                                       .offset = record->offset,
                                       .time_ms = record->time_ms,
+                                      .repeats = -1,
                                       .key = keep(gathering, record->key, SHOWN_TEXT_BYTES),
                                       .value = keep(gathering, record->value, SHOWN_VALUE_BYTES)};
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
@@ -224,6 +225,25 @@ static enum status gather_end(const struct console *console, struct kafka_produc
     return status == STATUS_not_found ? STATUS_ok : status; // its retention was faster
 }
 
+// A letter may be there twice (docs/kafka.md). Topics that are made anew count from 0 again, so
+// what it says counts as well.
+static bool is_of_same_record(const struct console_letter *one,
+                              const struct console_letter *other) {
+    return one->partition == other->partition &&
+           slice_equal(one->from_offset, other->from_offset) &&
+           slice_equal(one->from_partition, other->from_partition) &&
+           slice_equal(one->topic, other->topic) && slice_equal(one->key, other->key) &&
+           slice_equal(one->value, other->value);
+}
+
+// Oldest first.
+static void find_repeats(struct console_letter *letters, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i && letters[i].repeats < 0; k++)
+            if (is_of_same_record(&letters[k], &letters[i]))
+                letters[i].repeats = letters[k].offset;
+}
+
 enum status console_letters(const struct console *console, struct arena *arena,
                             struct console_letter **ret_letters, uint32_t *ret_count, char *ret_why,
                             size_t why_bytes) {
@@ -241,6 +261,7 @@ enum status console_letters(const struct console *console, struct arena *arena,
     for (uint32_t i = 0; i < partitions && status == STATUS_ok; i++)
         status = gather_end(console, producer, (int32_t)i, share == 0 ? 1 : share, &gathering);
     kafka_producer_close(producer);
+    find_repeats(gathering.letters, gathering.count);
     for (uint32_t i = 0; i < gathering.count / 2; i++) {
         struct console_letter older = gathering.letters[i];
         gathering.letters[i] = gathering.letters[gathering.count - 1 - i];

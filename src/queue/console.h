@@ -62,6 +62,8 @@ struct console_letter {
     int64_t offset;
     uint64_t time_ms;
     struct slice reason, topic, from_partition, from_offset, principal, key, value;
+    int64_t repeats; // an earlier letter of the same record, which is in the same partition: its
+                     // offset; -1: none
 };
 // The newest CONSOLE_LETTERS_MAX of them, newest first.
 MUST_CHECK enum status console_letters(const struct console *console, struct arena *arena,

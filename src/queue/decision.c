@@ -195,7 +195,7 @@ static enum status send_letter(struct decision *decision, const struct kafka_rec
                    (int)decision->options.who.request_id.size,
                    (const char *)decision->options.who.request_id.bytes);
     enum status status = letter_send(decision->producer, decision->options.dead_letters,
-                                     decision->options.commands, record, reason);
+                                     decision->options.commands, record, reason, NULL);
     bool drained = kafka_producer_drain(decision->producer, WAIT_MS);
     return status == STATUS_ok && drained && decision->failed == 0 ? STATUS_ok : STATUS_busy;
 }

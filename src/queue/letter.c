@@ -20,7 +20,7 @@ static void keep_headers(const struct kafka_record *record, struct kafka_message
 
 enum status letter_send(struct kafka_producer *producer, const char *dead_letters,
                         const char *commands, const struct kafka_record *record,
-                        const char *reason) {
+                        const char *reason, struct kafka_ticket *ticket) {
     char offset[24], partition[16];
     (void)snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
     (void)snprintf(partition, sizeof(partition), "%d", record->partition);
@@ -34,7 +34,7 @@ enum status letter_send(struct kafka_producer *producer, const char *dead_letter
         .header_count = 4,
     };
     keep_headers(record, &letter);
-    return kafka_produce(producer, dead_letters, &letter, NULL);
+    return kafka_produce(producer, dead_letters, &letter, ticket);
 }
 
 enum status letter_send_back(struct kafka_producer *producer, const char *topic,

@@ -17,6 +17,7 @@
 
 #define RETRY_NS    UINT64_C(100000000)
 #define LETTER_NS   UINT64_C(1000000000) // until a letter that was not delivered is sent again
+#define LETTER_POLLS 21 // of 50 ms, until it is said that they wait
 #define ALONE_TRIES 3
 
 static void count(struct worker *worker, uint64_t *counter, uint64_t by) {
@@ -163,20 +164,21 @@ static void read_all(struct worker *worker) {
 void worker_letter_delivered(void *context, struct kafka_ticket *ticket, enum kafka_fate fate,
                              int32_t partition, int64_t offset, const char *why) {
     struct worker *worker = context;
-    (void)ticket, (void)partition, (void)offset;
-    if (fate == KAFKA_KEPT)
+    (void)partition, (void)offset;
+    if (fate == KAFKA_KEPT) {
+        ((struct worker_item *)ticket)->is_buried = true;
         return;
-    worker->letters_failed++;
+    }
     if (!worker_is_stopping(worker))
         log_line(LOG_ERROR, "queue", "A dead letter was not delivered: %s", why);
 }
 
-static bool send_letter(struct worker *worker, const struct worker_item *item) {
+static bool send_letter(struct worker *worker, struct worker_item *item) {
     const struct kafka_record *record = &item->record;
     log_line(LOG_WARNING, "queue", "Dead letter %d/%" PRId64 ": %s", record->partition,
              record->offset, item->order.why);
     return letter_send(worker->producer, worker->dead_letters_name, worker->commands_name, record,
-                       item->order.why) == STATUS_ok;
+                       item->order.why, &item->letter) == STATUS_ok;
 }
 
 // Hears the group and the broker while something must wait. Records that come are for later.
@@ -200,33 +202,61 @@ static void resume(struct worker *worker) {
             kafka_consumer_pause(worker->consumer, (int32_t)i, false);
 }
 
+static bool is_letter(const struct worker_item *item) {
+    return !item->done && item->order.kind == ORDER_DEAD;
+}
+
+// Hands over the letters that the broker does not have: one that it refuses, such as one that is
+// too large for it, must not bring the others along again. False: the producer is full.
+static bool send_letters(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->item_count; i++) {
+        struct worker_item *item = &worker->items[i];
+        if (is_letter(item) && !item->is_buried && !send_letter(worker, item))
+            return false;
+    }
+    return true;
+}
+
+static bool all_are_buried(const struct worker *worker) {
+    for (uint32_t i = 0; i < worker->item_count; i++)
+        if (is_letter(&worker->items[i]) && !worker->items[i].is_buried)
+            return false;
+    return true;
+}
+
+// Until it is known what became of each. False: the house is taken down before.
+static bool hear_of_letters(struct worker *worker, bool *ret_paused) {
+    for (uint32_t i = 0; kafka_producer_pending(worker->producer) != 0; i++) {
+        if (worker_is_stopping(worker))
+            return false;
+        (void)kafka_producer_poll(worker->producer, 50);
+        if (i == LETTER_POLLS)
+            log_line(LOG_WARNING, "queue",
+                     "Dead letters are not delivered yet; what is behind them waits.");
+        if (i >= LETTER_POLLS) {
+            keep_polling(worker);
+            *ret_paused = true;
+        }
+    }
+    return true;
+}
+
 // Buries what is dead, until the broker has all of it. False: the house is taken down before.
 static bool bury_all(struct worker *worker) {
     uint32_t letters = 0;
     for (uint32_t i = 0; i < worker->item_count; i++) {
-        const struct worker_item *item = &worker->items[i];
-        bool is_letter = !item->done && item->order.kind == ORDER_DEAD;
-        letters += is_letter;
-        if (is_letter && !item->order.has_command)
+        struct worker_item *item = &worker->items[i];
+        item->is_buried = false;
+        letters += is_letter(item);
+        if (is_letter(item) && !item->order.has_command)
             worker->partitions[item->record.partition].has_letters = true;
     }
     bool paused = false;
     while (letters != 0) {
-        bool sent = true;
-        worker->letters_failed = 0;
-        for (uint32_t i = 0; i < worker->item_count && sent; i++)
-            if (!worker->items[i].done && worker->items[i].order.kind == ORDER_DEAD)
-                sent = send_letter(worker, &worker->items[i]);
-        for (uint32_t i = 0; kafka_producer_pending(worker->producer) != 0; i++) {
-            if (worker_is_stopping(worker))
-                return false;
-            (void)kafka_producer_poll(worker->producer, 50);
-            if (i > 20) {
-                keep_polling(worker);
-                paused = true;
-            }
-        }
-        if (sent && worker->letters_failed == 0)
+        bool sent = send_letters(worker);
+        if (!hear_of_letters(worker, &paused))
+            return false;
+        if (sent && all_are_buried(worker))
             break;
         keep_polling(worker); // the producer may have failed, and begins again
         paused = true;

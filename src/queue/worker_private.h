@@ -52,6 +52,8 @@ struct worker_partition {
 
 // A record of the batch on its way.
 struct worker_item {
+    struct kafka_ticket letter; // first; of the dead letter that it becomes
+    bool is_buried;             // the broker has that
     struct kafka_record record;
     struct order order;
     int32_t next; // of its slot
@@ -83,7 +85,6 @@ struct worker {
     struct kafka_record held[WORKER_HELD_MAX];
     uint32_t held_count;
     uint32_t limit;            // commands per round; smaller while one is looked for that fails
-    uint32_t letters_failed;
     uint64_t settled_ns;
     bool waits;        // nothing is read until something can be done again
     uint64_t ends_ns;  // when brokers were last asked where logs end

@@ -304,6 +304,7 @@ static const struct object_member letter[] = {
     {"topic", "Sentence", "where it came from", false},
     {"partition", "Sentence", "", false},
     {"offset", "Sentence", "", false},
+    {"repeats", "Sentence", "an earlier letter of the same record: its id", true},
     {"principal", "Sentence", "whose it says it is", true},
     {"key", "Sentence", "what is no UTF-8 shows as U+FFFD here and in `value`", false},
     {"value", "Sentence", "", false},

@@ -206,6 +206,7 @@ struct wire_letter {
     int64_t offset;
     uint64_t time_ms;
     struct slice reason, topic, from_partition, from_offset, principal, key, value;
+    int64_t repeats; // the offset of an earlier letter of the same record; -1: there is none
 };
 void wire_render_queue_partition(struct buffer *buffer, const struct wire_queue_partition *one);
 void wire_render_queue_decision(struct buffer *buffer, const char *topic, uint32_t partition,

@@ -69,6 +69,9 @@ void wire_render_letter(struct buffer *buffer, const struct wire_letter *letter)
     render_bytes(buffer, "topic", letter->topic);
     render_bytes(buffer, "partition", letter->from_partition);
     render_bytes(buffer, "offset", letter->from_offset);
+    if (letter->repeats >= 0)
+        buffer_add_format(buffer, ",\"repeats\":\"%d-%lld\"", letter->partition,
+                          (long long)letter->repeats);
     if (letter->principal.size != 0)
         render_bytes(buffer, "principal", letter->principal);
     render_bytes(buffer, "key", letter->key);

@@ -17,6 +17,7 @@ import door  # noqa: E402
 import florin  # noqa: E402
 import forgetful  # noqa: E402
 import lanes  # noqa: E402
+import letters  # noqa: E402
 import schema  # noqa: E402
 import shop as shops  # noqa: E402
 from report import Report  # noqa: E402
@@ -760,6 +761,7 @@ def story():
         ("newer version", newer_version),
         ("older workers", older_workers),
         ("letter before place", letter_before_place),
+        ("one letter waits", letters.one_waits, world, CLUSTER, PARTITIONS),
         ("begun anew over HTTP", begun_anew_over_http),
     ]
 

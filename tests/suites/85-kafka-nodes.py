@@ -325,57 +325,122 @@ def commits_late(report, turn):
     home.stop()
 
 
+class Letter:
+    """A dead letter that the broker has, while the books cannot have its place yet."""
+    def __init__(self, report, home):
+        shop, self.home, self.dead = home.shop, home, home.settings["dead_letter_topic"]
+        self.report = report
+        self.ann, self.bob = shop.open("ann", money=100), shop.open("bob")
+        with shop.client() as client:
+            service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
+        slot = next(slot for slot in range(1024) if slot != shops.slot_of(self.ann))
+        text, value = str(slot).encode(), shops.payment(self.ann, self.bob, 1, "d1")
+        self.holder = threading.Thread(target=self.hold, daemon=True)
+        self.holder.start()
+        shop.wait_for(lambda: home.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND "
+                                       "granted AND relation = 'cursors'::regclass") == "1",
+                      what="the lock")
+        self.place = f"SELECT next FROM cursors WHERE kind = 1 AND slot = {slot}"
+        self.sent = KAFKA.producer().send(
+            home.settings["commands_topic"], value, key=text,
+            partition=shops.partition_of(text, PARTITIONS),
+            headers=shops.headers_of(service["secret"], service["id"], text, value,
+                                     home.settings["commands_topic"])).get(30)
+        report.equal("the broker has the letter",
+                     len(KAFKA.read(self.dead, lambda letters: len(letters) >= 1)), 1)
+        report.check("the books do not have its place",
+                     int(home.sql(self.place)) <= self.sent.offset)
+
+    def hold(self):
+        """Nobody moves a place until this is ended."""
+        try:
+            self.home.sql("BEGIN; LOCK TABLE cursors IN SHARE MODE; SELECT pg_sleep(600)")
+        except RuntimeError:
+            pass
+
+    OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    COMMITS = ("FROM pg_stat_activity WHERE datname = current_database() AND pid IN (SELECT pid "
+               "FROM pg_locks WHERE NOT granted AND relation = 'cursors'::regclass)")
+
+    def wait_for_commit(self):
+        self.home.shop.wait_for(lambda: self.home.sql(f"SELECT count(*) {self.COMMITS}") != "0",
+                                what="its worker to move the place")
+
+    def let_go(self, its):
+        """What its worker, which is not there now, was about to commit goes before the lock."""
+        home = self.home
+        for _ in range(10):  # what was sent may not have come to the lock yet
+            home.sql(f"SELECT pg_terminate_backend(pid) {its}")
+            home.shop.wait_for(lambda: home.sql(f"SELECT count(*) {its}") == "0",
+                               what="its sessions to end")
+            time.sleep(0.1)
+        home.sql(f"SELECT pg_terminate_backend(pid) {self.OTHERS} AND "
+                 "query LIKE '%pg_sleep(600)%'")
+        self.holder.join()
+
+    def is_there_twice(self):
+        """As whoever reads letters is told: each is the same record's, and the later one says so.
+        What comes behind it is done once."""
+        report, home = self.report, self.home
+        shop = home.shop
+        letters = KAFKA.read(self.dead, lambda letters: len(letters) >= 2)
+        report.equal("it is written again", [
+            (dict(letter.headers)["florin-topic"], dict(letter.headers)["florin-partition"],
+             dict(letter.headers)["florin-offset"]) for letter in letters],
+            [(home.settings["commands_topic"].encode(), str(self.sent.partition).encode(),
+              str(self.sent.offset).encode())] * 2)
+        report.equal("the same bytes in the same partition", [
+            (letter.partition, letter.key, letter.value) for letter in letters],
+            [(letters[0].partition, letters[0].key, letters[0].value)] * 2)
+        shop.wait_for(lambda: int(home.sql(self.place)) == self.sent.offset + 1, what="its place")
+        with shop.client() as client:
+            first, again = sorted(client.get("/v1/dead-letters")["items"],
+                                  key=lambda item: int(item["id"].split("-")[1]))
+            report.equal("the later one repeats the first", (
+                "repeats" in first, again.get("repeats")), (False, first["id"]), [first, again])
+            queued = shop.queue(client, "/v1/transfers", {
+                "from": self.ann, "to": self.bob, "amount": 5})
+            report.equal("what comes next is done", shop.outcome(queued["id"])["status"], "done")
+        report.equal("and nothing else", shop.balance(self.bob), 5)
+
+
 def killed_behind_a_letter(report):
     """A worker is killed when the broker has the dead letter and the books do not have its place:
     it is written again, and what is behind it is done once."""
     home = house()
-    shop, dead = home.shop, home.settings["dead_letter_topic"]
-    shop.wait_for(home.has(shop.server, PARTITIONS), what="partitions")
-    ann, bob = shop.open("ann", money=100), shop.open("bob")
-    with shop.client() as client:
-        service = client.post("/v1/keys", {"name": "payroll", "role": "service"}).json
-    slot = next(slot for slot in range(1024) if slot != shops.slot_of(ann))
-    text, value = str(slot).encode(), shops.payment(ann, bob, 1, "d1")
+    home.shop.wait_for(home.has(home.shop.server, PARTITIONS), what="partitions")
+    letter = Letter(report, home)
+    home.shop.server.kill()
+    letter.let_go(f"{letter.OTHERS} AND query NOT LIKE '%pg_sleep(600)%'")
+    home.shop.server.start()
+    letter.is_there_twice()
+    home.stop()
 
-    def hold():
-        """Nobody moves a place until this is ended."""
-        try:
-            home.sql("BEGIN; LOCK TABLE cursors IN SHARE MODE; SELECT pg_sleep(600)")
-        except RuntimeError:
-            pass
-    holder = threading.Thread(target=hold, daemon=True)
-    holder.start()
-    shop.wait_for(lambda: home.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND "
-                                   "granted AND relation = 'cursors'::regclass") == "1",
-                  what="the lock")
-    sent = KAFKA.producer().send(
-        home.settings["commands_topic"], value, key=text,
-        partition=shops.partition_of(text, PARTITIONS),
-        headers=shops.headers_of(service["secret"], service["id"], text, value,
-                                 home.settings["commands_topic"])).get(30)
-    report.equal("the broker has the letter",
-                 len(KAFKA.read(dead, lambda letters: len(letters) >= 1)), 1)
-    place = f"SELECT next FROM cursors WHERE kind = 1 AND slot = {slot}"
-    report.check("the books do not have its place", int(home.sql(place)) <= sent.offset)
-    shop.server.kill()
-    # What it was about to commit goes with it, before the lock does.
-    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    mine = f"{others} AND query LIKE '%pg_sleep(600)%'"
-    killed = f"{others} AND query NOT LIKE '%pg_sleep(600)%'"
-    home.sql(f"SELECT pg_terminate_backend(pid) {killed}")
-    shop.wait_for(lambda: home.sql(f"SELECT count(*) {killed}") == "0", what="its sessions to end")
-    home.sql(f"SELECT pg_terminate_backend(pid) {mine}")
-    holder.join()
-    shop.server.start()
-    letters = KAFKA.read(dead, lambda letters: len(letters) >= 2)
-    report.equal("it is written again",
-                 [dict(letter.headers)["florin-offset"] for letter in letters],
-                 [str(sent.offset).encode()] * 2)
-    shop.wait_for(lambda: int(home.sql(place)) == sent.offset + 1, what="its place")
+
+def asleep_behind_a_letter(report):
+    """A worker sleeps there instead, until its partitions are another's: when it wakes it moves no
+    place, and writes nothing more."""
+    home = house(work=False)
+    shop, sleeper = home.shop, home.node("work").start()
+    shop.wait_for(home.has(sleeper, PARTITIONS), what="partitions")
+    letter = Letter(report, home)
+    letter.wait_for_commit()
+    sleeper.process.send_signal(signal.SIGSTOP)
+    letter.let_go(letter.COMMITS)
+    heir = home.node("work").start()
+    shop.wait_for(home.has(heir, PARTITIONS), what="its partitions to be another's")
+    letter.is_there_twice()
+    sleeper.process.send_signal(signal.SIGCONT)
+    shop.wait_for(lambda: home.metric(sleeper, "worker_partitions") +
+                  home.metric(heir, "worker_partitions") == PARTITIONS and
+                  home.metric(sleeper, "worker_partitions") >= 1, what="it to be back")
     with shop.client() as client:
-        queued = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 5})
-        report.equal("what comes next is done", shop.outcome(queued["id"])["status"], "done")
-    report.equal("and nothing else", shop.balance(bob), 5)
+        for amount in (6, 7):
+            queued = shop.queue(client, "/v1/transfers", {
+                "from": letter.ann, "to": letter.bob, "amount": amount})
+            report.equal("they go on", shop.outcome(queued["id"])["status"], "done")
+    report.equal("each once", shop.balance(letter.bob), 18)
+    report.equal("no more letters", len(KAFKA.read(letter.dead)), 2)
     home.stop()
 
 
@@ -534,6 +599,7 @@ def main():
         ("moving partitions", moving_partitions),
         ("woken with a batch", woken_with_a_batch),
         ("killed behind a letter", killed_behind_a_letter),
+        ("asleep behind a letter", asleep_behind_a_letter),
         ("begun again", begun_again),
         ("engine fails", engine_fails),
         ("from the other node", from_the_other_node),
