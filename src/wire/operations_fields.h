@@ -262,6 +262,14 @@ static const struct field query_from = {
 static const struct field query_to = {
     NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
     .sentence = "Only what was created before this time."};
+static const struct field query_history_from = {
+    NAMED("from"), .kind = FIELD_TIME, QUERY(from_ms),
+    .sentence = "Only what was created at this time or later; of what came from another shard, "
+                "what came at this time or later."};
+static const struct field query_history_to = {
+    NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
+    .sentence = "Only what was created before this time; of what came from another shard, what "
+                "came before it."};
 static const struct field query_at = {
     NAMED("at"), .kind = FIELD_TIME, INTO(wire_query, at_ms),
     .flag = offsetof(struct wire_query, has_at),

@@ -90,7 +90,7 @@ static const struct field *const anomaly_list_query[] = {
     &query_anomaly_status, &query_anomaly_action, &query_rule, &query_approval_wallet,
     &query_from, &query_to, &query_limit, &query_cursor};
 static const struct field *const wallet_transactions_query[] = {
-    &query_type, &query_from, &query_to, &query_limit, &query_cursor,
+    &query_type, &query_history_from, &query_history_to, &query_limit, &query_cursor,
 };
 static const struct field *const balance_query[] = {&query_at};
 static const struct field *const integrity_query[] = {&query_depth};
