@@ -381,6 +381,8 @@ class Life(run.World):
                 self.ask_list(request)
             else:
                 self.ask(request)
+            if request.operation == "approve":
+                self.learn_settled()
 
     def stop(self):
         for client in self.clients:
