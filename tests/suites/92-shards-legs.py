@@ -349,6 +349,41 @@ def back(_, world):
     report.equal("back: the first payment is served", answers[-1].status, 201, answers)
 
 
+def long_away(_, world):
+    """A shard was away for more than a week since it decided, or since its leg was committed: what
+    the leg has left there is kept for as long as that, so nothing is missed when it comes back."""
+    books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
+    old = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint - 8 * 86400000::bigint"
+    nodes = [node.process.pid for node in (world.node, world.other)]
+    gids = [f"florin:{books}:{'ab'[place]}:long-away" for place in (0, 1)]
+
+    def rows(table):
+        return [world.shards.sql(place, f"SELECT count(*) FROM {table} WHERE "
+                                        "gid LIKE '%:long-away'", world.key) for place in (0, 1)]
+    for pid in nodes:
+        os.kill(pid, signal.SIGSTOP)
+    for place, gid in enumerate(gids):
+        world.shards.sql(place, f"INSERT INTO decisions VALUES ('{gid}', true, '{'ba'[place]}', "
+                                f"{old})", world.key)
+        world.shards.sql(1 - place, f"INSERT INTO legs (gid, made_ms) VALUES ('{gid}', {old})",
+                         world.key)
+    world.shards.clusters[1].stop(signal.SIGKILL)
+    for pid in nodes:
+        os.kill(pid, signal.SIGCONT)
+    report_ok(patiently(lambda: world.client.post("/v1/transfers", {
+        "from": world.wallets[0], "to": world.second, "amount": 1})))
+    time.sleep(3)  # they look each second
+    report.equal("long away: what an absent one has decided is kept", world.shards.sql(
+        0, "SELECT count(*) FROM legs WHERE gid LIKE '%:b:long-away'", world.key), "1")
+    world.shards.clusters[1].start()
+    report.check("long away: both are finished", within(
+        WAIT_S, lambda: rows("decisions") == ["0", "0"]), lambda: rows("decisions"))
+    report.equal("long away: nothing is missing", [
+        "LEG IS MISSING" in node.log() for node in (world.node, world.other)], [False, False])
+    report.check("long away: and what legs have left goes", within(
+        WAIT_S, lambda: rows("legs") == ["0", "0"]), lambda: rows("legs"))
+
+
 def left_behind(_, world):
     """Legs of a node that never comes back: nobody decided, somebody did, and one that is lost."""
     books = world.shards.sql(0, "SELECT encode(id, 'hex') FROM books", world.key)
@@ -402,6 +437,7 @@ BANKS = WORLD.banks
 report.run("race", race, WORLD, BANKS[:20])
 report.run("away", away, WORLD, BANKS[20:])
 report.run("back", back, WORLD)
+report.run("long away", long_away, WORLD)
 report.run("left behind", left_behind, WORLD)
 report.run("still committing", still_committing, WORLD)
 report.run("no turn", no_turn, WORLD)

@@ -45,6 +45,13 @@ static const char old_decisions[] =
     "SELECT coalesce(string_agg(gid || ' ' || legs, E'\\n' ORDER BY gid), '') FROM (SELECT gid, "
     "legs FROM decisions WHERE is_commit AND made_ms < "
     "floor(extract(epoch FROM clock_timestamp()) * 1000) - 5000 ORDER BY gid LIMIT 500) d";
+// What a leg has written stays for a week, and for as long as whoever decided it has not seen it.
+#define STANDING_MAX "500"
+static const char standing[] =
+    "SELECT CASE WHEN count(*) > " STANDING_MAX " THEN 'many' ELSE coalesce(string_agg("
+    "quote_literal(gid), ', '), '') END FROM (SELECT gid FROM decisions WHERE is_commit AND "
+    "made_ms < floor(extract(epoch FROM clock_timestamp()) * 1000) - 86400000 "
+    "LIMIT " STANDING_MAX " + 1) d";
 static const char old_rows[] =
     "DELETE FROM legs WHERE is_taken AND made_ms < "
     "floor(extract(epoch FROM clock_timestamp()) * 1000) - 7 * 86400000::bigint";
@@ -60,7 +67,7 @@ struct resolver {
     const struct shard_place *places;
     struct link links[SHARDS_MAX];
     bool is_away[SHARDS_MAX], is_refused[SHARDS_MAX];
-    struct buffer query;
+    struct buffer query, spared;
     char *text, *lines;
     bool is_told; // that a leg is missing
 };
@@ -82,6 +89,7 @@ void resolver_close(struct resolver *resolver) {
     for (uint32_t i = 0; i < resolver->count; i++)
         link_done(&resolver->links[i]);
     buffer_done(&resolver->query);
+    buffer_done(&resolver->spared);
     memory_free(resolver->text);
     memory_free(resolver->lines);
     memory_free(resolver);
@@ -288,7 +296,30 @@ static bool look_at_decisions(struct resolver *resolver, uint32_t place,
         if (!ask(resolver, place, query))
             return false;
     }
-    return ask(resolver, place, old_rows);
+    return true;
+}
+
+// A shard that was away for longer than that has decisions about them still, as has one whose leg
+// was on a shard that was away; and one that is away now may have some.
+static bool forget_old_rows(struct resolver *resolver) {
+    struct buffer *query = &resolver->query, *spared = &resolver->spared;
+    bool all = true;
+    buffer_reset(spared);
+    for (uint32_t i = 0; i < resolver->count; i++) {
+        bool is_asked = ask(resolver, i, standing) && strcmp(resolver->text, "many") != 0;
+        if (!is_asked)
+            buffer_add_format(spared, " AND split_part(gid, ':', 3) <> '%s'",
+                              resolver->places[i].name);
+        else if (resolver->text[0] != '\0')
+            buffer_add_format(spared, " AND gid NOT IN (%s)", resolver->text);
+    }
+    buffer_reset(query);
+    buffer_add_text(query, old_rows);
+    buffer_add(query, spared->bytes, spared->size);
+    *buffer_room(query, 1) = '\0';
+    for (uint32_t i = 0; i < resolver->count; i++)
+        all = ask(resolver, i, (const char *)query->bytes) && all;
+    return all;
 }
 
 static bool take_id(const char **text, struct id *ret_id) {
@@ -318,6 +349,7 @@ enum status resolver_turn(struct resolver *resolver, struct resolver_news *ret_n
         all = look_for_old(resolver, i, ret_news) && all;
     for (uint32_t i = 0; i < resolver->count; i++)
         all = look_at_decisions(resolver, i, ret_news) && all;
+    all = forget_old_rows(resolver) && all;
     if (ret_news->missing == 0)
         resolver->is_told = false;
     return all ? STATUS_ok : STATUS_busy;
