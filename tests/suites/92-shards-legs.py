@@ -349,6 +349,26 @@ def back(_, world):
     report.equal("back: the first payment is served", answers[-1].status, 201, answers)
 
 
+def starting(_, world):
+    """What comes while a server starts is busy. Once somebody is let in there it is served, however
+    short that is behind it."""
+    here, there = world.wallets
+    cluster, answers = world.shards.clusters[1], []
+    for turn in range(5):  # of which one begins in time
+        cluster.stop(signal.SIGKILL)
+        refused = world.client.post("/v1/transfers", {"from": here, "to": there, "amount": 1},
+                                    key=f"starting-{turn}")
+        report.equal("starting: busy", refused.status, 503, refused)
+        cluster.start()
+        report_ok(patiently(lambda: world.client.get(f"/v1/wallets/{there}")))
+        time.sleep(1)  # who looks after servers does so twice in that time
+        answers.append(world.client.post("/v1/transfers", {
+            "from": here, "to": there, "amount": 1}, key=f"started-{turn}"))
+        if answers[-1].status == 201:
+            break
+    report.equal("starting: then it is served", answers[-1].status, 201, answers)
+
+
 def long_away(_, world):
     """A shard was away for more than a week since it decided, or since its leg was committed: what
     the leg has left there is kept for as long as that, so nothing is missed when it comes back."""
@@ -437,6 +457,7 @@ BANKS = WORLD.banks
 report.run("race", race, WORLD, BANKS[:20])
 report.run("away", away, WORLD, BANKS[20:])
 report.run("back", back, WORLD)
+report.run("starting", starting, WORLD)
 report.run("long away", long_away, WORLD)
 report.run("left behind", left_behind, WORLD)
 report.run("still committing", still_committing, WORLD)

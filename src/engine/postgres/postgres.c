@@ -171,6 +171,12 @@ bool postgres_is_silent(struct engine *engine) {
     return books_are_silent((struct books *)engine);
 }
 
+uint64_t postgres_let_in_ns(struct engine *engine) {
+    const struct books *books = (struct books *)engine;
+    CHECK(engine->port == &books_port);
+    return __atomic_load_n(&books->let_in_ns, __ATOMIC_ACQUIRE);
+}
+
 void postgres_watch(struct engine *engine, struct link *link) {
     CHECK(engine->port == &books_port);
     primary_watch(&((struct books *)engine)->primary, link);

@@ -46,6 +46,9 @@ const char *postgres_primary_url(struct engine *engine);
 
 // Whether a shard's server hangs or cannot be reached: nobody should turn to it. Thread: any.
 bool postgres_is_silent(struct engine *engine);
+// When it last let in who looks after it, which happens when it comes back; by the monotonic clock.
+// Thread: any.
+uint64_t postgres_let_in_ns(struct engine *engine);
 // From here on a link to that server, open or about to be, is lost when it falls silent or another
 // is to be used. Thread: the link's.
 void postgres_watch(struct engine *engine, struct link *link);

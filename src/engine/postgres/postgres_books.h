@@ -79,6 +79,7 @@ struct books {
     bool has_watcher;
     struct watched vigil; // of a shard: vigil.c's
     uint64_t heard_ns;    // when it last answered
+    uint64_t let_in_ns;   // atomic; when it last let in who looks after it
     bool is_silent;       // atomic; it does not
     struct servers watched_urls; // as `primary`'s, but standbys answer, too
     struct watched watched_primary, watched_servers[SERVERS_MAX];

@@ -24,6 +24,7 @@ static bool hears(struct books *books, struct link *link, uint64_t connect_wait_
         if (link_open(link, primary_url(&books->primary), settings, SQL_TURN_BACK, SQL_TURN,
                       connect_wait_ns) != LINK_OK)
             return false;
+        __atomic_store_n(&books->let_in_ns, clock_monotonic_ns(), __ATOMIC_RELEASE);
     }
     link->deadline_ns = clock_monotonic_ns() + ASK_WAIT_NS;
     bool is_heard = link_run(link, "SELECT 1") == LINK_OK;

@@ -57,6 +57,13 @@ static bool is_gone(const struct crossing *crossing, uint32_t place) {
     return is_idle && link_is_open(link) && (link_is_called_off(link) || link_has_ended(link));
 }
 
+// One that let nobody in while it started is asked again as soon as somebody was.
+static bool is_left_alone(const struct crossing *crossing, uint32_t place, uint64_t now_ns) {
+    uint64_t shut_out_ns = crossing->shut_out_ns[place];
+    bool is_back = shut_out_ns != 0 && postgres_let_in_ns(crossing->parts[place]) > shut_out_ns;
+    return now_ns < crossing->away_until_ns[place] && !is_back;
+}
+
 // It is away when nobody is let in there.
 static bool connect(struct crossing *crossing, uint32_t place) {
     struct link *link = &crossing->links[place];
@@ -68,7 +75,7 @@ static bool connect(struct crossing *crossing, uint32_t place) {
         return false;
     if (link_is_open(link))
         return true;
-    if (now_ns < crossing->away_until_ns[place])
+    if (is_left_alone(crossing, place, now_ns))
         return false;
     postgres_watch(crossing->parts[place], link);
     if (link_open(link, postgres_primary_url(crossing->parts[place]), settings, SQL_TURN_BACK,
@@ -79,6 +86,7 @@ static bool connect(struct crossing *crossing, uint32_t place) {
     log_line(LOG_WARNING, "shards", "The shard \"%s\" cannot be reached: %s",
              crossing->places[place].name, link->why);
     crossing->away_until_ns[place] = now_ns + CONNECT_WAIT_NS + AWAY_NS;
+    crossing->shut_out_ns[place] = now_ns;
     return false;
 }
 
@@ -94,8 +102,10 @@ bool crossing_ask(struct crossing *crossing, uint32_t place, const char *query) 
                  crossing->places[place].name, link->why);
         // One that does not answer in time is left alone. Whether one that has ended the line is
         // there again is asked when the next wants to know it.
-        if (!link_has_ended(link))
+        if (!link_has_ended(link)) {
             crossing->away_until_ns[place] = clock_monotonic_ns() + AWAY_NS;
+            crossing->shut_out_ns[place] = 0;
+        }
         link_close(link);
     }
     return result == LINK_OK;

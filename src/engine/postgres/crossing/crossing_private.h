@@ -12,6 +12,7 @@ struct crossing {
     const struct shard_place *places;
     struct link links[SHARDS_MAX];
     uint64_t away_until_ns[SHARDS_MAX];
+    uint64_t shut_out_ns[SHARDS_MAX]; // when nobody was let in there; 0: it does not answer
     char books[33]; // their id in hexadecimal digits; empty: not asked yet
     uint64_t hash_seed;
     uint64_t opened_ns[SHARDS_MAX]; // of links
