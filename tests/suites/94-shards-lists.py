@@ -6,6 +6,7 @@ list and each filter gives the same things in the same order, however many there
 import os
 import random
 import sys
+import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "rules", "roles")]
@@ -128,6 +129,45 @@ def whole(_, world):
         report.check(f"{name}: there are some", len(shown) > 3, len(shown))
 
 
+def at_once(_, world):
+    """Wallets that are opened on all shards in the same milliseconds, by many at once: newest
+    first, and pages of any size neither lose one nor show one twice, also while others come."""
+    made, over = [], threading.Event()
+
+    def play(number, count):
+        with world.server.client() as client:
+            for turn in range(count):
+                answer = patiently(lambda t=turn: client.post("/v1/wallets", {
+                    "owner": f"at-once-{number}-{t}", "currency": "USD"},
+                    key=f"at-once-{number}-{t}"))
+                made.append(answer["id"])
+                if over.is_set() and number >= 100:
+                    return
+
+    def begin(first, players, count):
+        found = [threading.Thread(target=play, args=(first + player, count))
+                 for player in range(players)]
+        for one in found:
+            one.start()
+        return found
+    for one in begin(0, 8, 60):
+        one.join()
+    opened = list(made)
+    later = begin(100, 3, 100000)
+    for limit in (7, 50):
+        shown = [one["id"] for one in listed(world, "wallets", limit)]
+        report.equal(f"at once: pages of {limit} lose none", set(opened) - set(shown), set())
+        report.equal(f"at once: pages of {limit} show each once", len(set(shown)), len(shown))
+    over.set()
+    for one in later:
+        one.join()
+    shown = listed(world, "wallets", 1000)
+    report.equal("at once: all of them", {one["id"] for one in shown} >= set(made), True)
+    out = [(one["created_at"], two["created_at"]) for one, two in zip(shown, shown[1:])
+           if one["created_at"] < two["created_at"]]
+    report.equal("at once: newest first", out, [])
+
+
 def filters(world):
     """Each filter, and which of all it must leave over."""
     times = sorted(one["created_at"] for one in world.all["transactions"])
@@ -215,6 +255,7 @@ report.run("whole", whole, WORLD)
 report.run("each filter", each_filter, WORLD)
 report.run("histories", histories, WORLD)
 report.run("audit", audit, WORLD)
+report.run("at once", at_once, WORLD)
 report.equal("it stops in order", WORLD.server.stop(), 0, WORLD.server.log()[-2000:])
 verified = WORLD.server.verify()
 report.equal("all shards verify", verified.returncode, 0, verified.stdout + verified.stderr)

@@ -200,6 +200,11 @@ bool desk_may_see(const struct desk *desk, const struct command *command,
     return desk_owner(desk, parties[0]) == own || desk_owner(desk, parties[1]) == own;
 }
 
+void desk_set_now(struct desk *desk, uint64_t clock_ms) {
+    uint64_t last_ms = desk->counters.time_ms, now_ms = clock_ms > last_ms ? clock_ms : last_ms;
+    desk->now_ms = desk->is_shard ? number_round_time(now_ms) : now_ms;
+}
+
 uint64_t desk_next_number(const struct desk *desk) {
     uint64_t last = desk->counters.last_record;
     uint64_t number = number_of_time(desk->now_ms);

@@ -384,6 +384,8 @@ bool desk_may_see(const struct desk *desk, const struct command *command,
 // Of what is answered with the record of a payment that was held: what has become of it since.
 void desk_point_now(const struct desk *desk, const struct record *earlier,
                     struct outcome *outcome);
+// The time of the batch by that clock, and never earlier than that of the one before.
+void desk_set_now(struct desk *desk, uint64_t clock_ms);
 uint64_t desk_next_number(const struct desk *desk); // of the next record
 // The number of the batch's first record, when it has one.
 static inline uint64_t desk_first_record(const struct desk *desk) {

@@ -130,8 +130,7 @@ static enum link_result try_ahead(struct desk *desk, struct link *link,
     if (!desk->has_turn && !desk->turn_is_asked)
         desk_turn_ask(desk, link);
     enum link_result result = desk_turn_settle(desk, link);
-    uint64_t last_ms = desk->counters.time_ms;
-    desk->now_ms = ahead->clock_ms > last_ms ? ahead->clock_ms : last_ms;
+    desk_set_now(desk, ahead->clock_ms);
     if (result == LINK_OK && is_time_known(desk))
         begin(desk, link, is_open);
     return result;

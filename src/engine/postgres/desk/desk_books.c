@@ -56,7 +56,7 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     CHECK(chain.size == sizeof(counters->chain.bytes));
     memcpy(counters->chain.bytes, chain.bytes, chain.size);
     desk->before = *counters;
-    desk->now_ms = clock_ms > counters->time_ms ? clock_ms : counters->time_ms;
+    desk_set_now(desk, clock_ms);
     desk_heads_settle(desk, same_slots);
     desk->told.currencies =
         !same_slots || !desk->currencies_known || !is_of_books(desk, &desk->currencies_chain);

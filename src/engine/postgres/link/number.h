@@ -34,6 +34,12 @@ static inline uint64_t number_of_whole(uint64_t ms, uint32_t shard) {
     return number_of_time(ms + (wanted - ms) % NUMBER_WHOLE_CYCLE);
 }
 
+// The time of a shard's round: none that is left free, but that of its numbers, so that what shards
+// list by number stands in the order of its times.
+static inline uint64_t number_round_time(uint64_t time_ms) {
+    return time_ms + (time_ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1);
+}
+
 // Where a shard's round at that time begins, behind `last`: with its own numbers of a millisecond,
 // as soon as `count` of them are left, or with a millisecond that is its own.
 static inline uint64_t number_of_round(uint64_t last, uint64_t time_ms, uint32_t shard,
@@ -44,15 +50,13 @@ static inline uint64_t number_of_round(uint64_t last, uint64_t time_ms, uint32_t
         return first > last ? first : number_of_whole(ms + 1, shard);
     }
     uint64_t own = (uint64_t)shard << NUMBER_SHARD_SHIFT;
-    ms += ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
+    ms = number_round_time(ms);
     uint64_t first = number_of_time(ms) + own;
     if (first > last)
         return first;
     if (last + 1 + count <= first + NUMBER_SHARD_COUNT)
         return last + 1;
-    ms++;
-    ms += ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
-    return number_of_time(ms) + own;
+    return number_of_time(number_round_time(ms + 1)) + own;
 }
 
 // False when the id was not made with this key. Thread: any.

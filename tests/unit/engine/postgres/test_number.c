@@ -87,12 +87,23 @@ static void a_round_of_many_records_has_a_millisecond_of_its_own(void **state) {
                      number_of_time(MS + 4) + 5 * NUMBER_SHARD_COUNT);
 }
 
+static void the_time_of_a_round_is_that_of_its_numbers(void **state) {
+    (void)state;
+    for (uint64_t ms = MS; ms < MS + 8; ms++) {
+        uint64_t time_ms = number_round_time(ms);
+        assert_in_range(time_ms, ms, ms + 1);
+        assert_int_equal(number_round_time(time_ms), time_ms);
+        assert_int_equal(number_of_round(0, time_ms, 2, 1) >> NUMBER_TIME_SHIFT, time_ms);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounds_keep_to_the_numbers_of_their_shard),
         cmocka_unit_test(a_round_goes_on_in_its_millisecond_while_there_is_room),
         cmocka_unit_test(what_was_made_before_is_behind_it),
         cmocka_unit_test(a_round_of_many_records_has_a_millisecond_of_its_own),
+        cmocka_unit_test(the_time_of_a_round_is_that_of_its_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
