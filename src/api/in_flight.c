@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Findings about what is under way between shards.
+// What is under way between shards: payments, which are findings when they are old, and slots.
 #include "api/in_flight.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
-#define OLD_MS 10000
+#define OLD_MS        10000
+#define SLOTS_WAIT_NS UINT64_C(5000000000) // nodes finish what a mover has left behind before
 
 bool in_flight_look(struct engine *engine, struct in_flight *ret_found) {
     memset(ret_found, 0, sizeof(*ret_found));
@@ -63,4 +65,23 @@ void in_flight_is_old(const struct in_flight *found, uint64_t now_ms,
                    "missing: it is finished by itself once all shards can be asked; "
                    "florin_legs_in_doubt tells how many there are.",
                    (unsigned long long)((now_ms - oldest_ms) / 1000));
+}
+
+bool in_flight_has_all_slots(struct engine *engine, uint64_t since_ns,
+                             struct engine_whole *ret_whole,
+                             char ret_why[INTEGRITY_MESSAGE_BYTES]) {
+    uint64_t waited_ns = clock_monotonic_ns() - since_ns;
+    *ret_whole = (struct engine_whole){.nobodys = LIMIT_SLOTS};
+    ret_why[0] = '\0';
+    if (engine->port->whole == NULL)
+        return true;
+    enum status status = engine->port->whole(
+        engine, waited_ns < SLOTS_WAIT_NS ? SLOTS_WAIT_NS - waited_ns : 0, ret_whole);
+    if (ret_whole->nobodys != LIMIT_SLOTS)
+        (void)snprintf(ret_why, INTEGRITY_MESSAGE_BYTES,
+                       "Slot %u is on its way between two shards and on neither of them yet, so "
+                       "all sums would be without it. Any node finishes that within seconds of "
+                       "reaching both; ask again then.",
+                       ret_whole->nobodys);
+    return status == STATUS_ok;
 }

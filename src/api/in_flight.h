@@ -16,3 +16,10 @@ void in_flight_differs(const struct in_flight *found, struct integrity_report *r
 // What has been under way for too long is a finding, though no difference.
 void in_flight_is_old(const struct in_flight *found, uint64_t now_ms,
                       struct integrity_report *report);
+
+// A slot that goes from one shard to another is on neither for a moment, or for seconds when nobody
+// finishes the move, and sums are without it. This waits for it, until so long after `since_ns`.
+// False: it is still on its way, and `ret_why` says so, or (empty) not all shards can be asked.
+bool in_flight_has_all_slots(struct engine *engine, uint64_t since_ns,
+                             struct engine_whole *ret_whole,
+                             char ret_why[INTEGRITY_MESSAGE_BYTES]);

@@ -22,6 +22,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#define TOTALS_TRIES 3
+
 static bool wants_events(struct http_request *request) {
     struct slice accept = http_header(request, "Accept");
     static const char type[] = "text/event-stream";
@@ -186,7 +188,7 @@ void integrity_run(struct job *job) {
         render_report(job, &report, &found, true);
         in_flight_done(&found);
     } else {
-        refuse_check(job, status, NULL);
+        refuse_check(job, status, report.message[0] != '\0' ? report.message : NULL);
     }
     integrity_report_done(&report);
 }
@@ -227,6 +229,22 @@ static enum status take_totals(struct engine *engine, struct integrity_report *r
     return STATUS_ok;
 }
 
+// The same of a moment when each slot was on one of the shards, or `ret_why` says why not.
+static enum status take_settled_totals(const struct job *job, struct integrity_report *report,
+                                       char ret_why[INTEGRITY_MESSAGE_BYTES]) {
+    struct engine_whole whole;
+    struct engine *engine = job->api->engine;
+    enum status status = STATUS_busy;
+    bool again = true;
+    ret_why[0] = '\0';
+    for (int tries = 0; tries < TOTALS_TRIES && again; tries++) {
+        status = take_totals(engine, report);
+        again = status != STATUS_ok && engine->port->whole != NULL &&
+                in_flight_has_all_slots(engine, job->started_ns, &whole, ret_why);
+    }
+    return status;
+}
+
 static void tell_last(const struct recount_state *state, bool has_last,
                       const struct integrity_report *last, char *message) {
     char time[CLOCK_TEXT_BYTES];
@@ -253,8 +271,10 @@ void totals_run(struct job *job) {
     struct integrity_report last = report;
     recount_state_of(recount, &state);
     struct in_flight found;
-    if (take_totals(job->api->engine, &report) != STATUS_ok) {
-        refuse_check(job, STATUS_busy, "The database does not tell its totals now.");
+    char why[INTEGRITY_MESSAGE_BYTES];
+    if (take_settled_totals(job, &report, why) != STATUS_ok) {
+        refuse_check(job, STATUS_busy,
+                     why[0] != '\0' ? why : "The database does not tell its totals now.");
         return;
     }
     if (in_flight_look(job->api->engine, &found))

@@ -21,7 +21,9 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NEWS_MAX 8
-#define PARTS_MAX 16
+#define PARTS_MAX ENGINE_PARTS_MAX
+#define RECOUNT_TRIES 2 // while slots go from one part to another
+#define FULL_TRIES    5
 #define PAIRS_AGE_MS 15000
 #define NEWS_TURN_NS UINT64_C(20000000)
 static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
@@ -142,23 +144,6 @@ static uint32_t parts_of(const struct recount *recount, struct engine *ret_parts
     return engine->port->parts == NULL ? 1 : engine->port->parts(engine, ret_parts, PARTS_MAX);
 }
 
-static enum status recount_part(struct recount *recount, struct engine *engine,
-                                uint64_t pairs_until_ms, struct integrity_report *report) {
-    struct integrity_report part;
-    memset(&part, 0, sizeof(part));
-    struct auditor *auditor = auditor_open(engine);
-    auditor_pace(auditor, (uint64_t)recount->options.mib_per_s << 20);
-    auditor_pairs_until(auditor, pairs_until_ms);
-    set_present(recount, auditor);
-    enum status status = auditor_check(auditor, &part);
-    set_present(recount, NULL);
-    auditor_close(auditor);
-    if (status == STATUS_ok)
-        integrity_report_add(report, &part);
-    integrity_report_done(&part);
-    return status;
-}
-
 // Before the parts are examined: which payments between them must have arrived everywhere by then.
 // 0: none, for there is but one part, or one of them cannot be asked, or older ones are under way.
 static uint64_t pairs_until(struct recount *recount, struct engine *const *parts, uint32_t count) {
@@ -180,20 +165,121 @@ static uint64_t pairs_until(struct recount *recount, struct engine *const *parts
     return until_ms;
 }
 
+// ---- parts --------------------------------------------------------------------------------------
+
+// One examination of all parts.
+struct examining {
+    struct recount *recount;
+    struct engine *parts[PARTS_MAX];
+    uint32_t count;
+    uint64_t pairs_until_ms;
+    const void *asker; // whom a full one is for
+    // Puts what it finds into a zeroed report.
+    enum status (*part)(const struct examining *examining, struct engine *engine,
+                        struct integrity_report *ret_report);
+    int tries;
+    bool must_settle; // else what was found in the last try is taken as it is
+};
+
+static void begin(struct examining *examining, struct recount *recount) {
+    examining->recount = recount;
+    examining->count = parts_of(recount, examining->parts);
+    examining->pairs_until_ms = pairs_until(recount, examining->parts, examining->count);
+}
+
+struct examined {
+    struct integrity_report reports[PARTS_MAX];
+    bool is_known[PARTS_MAX]; // and each of its slots is still there
+    bool is_in_vain; // to look once more: a slot is on no part, and stays so
+};
+
+// A difference of one part is one wherever slots go.
+static bool any_differs(const struct examining *examining, const struct examined *examined) {
+    for (uint32_t i = 0; i < examining->count; i++)
+        if (!examined->reports[i].consistent)
+            return true;
+    return false;
+}
+
+// Whether each slot is on one part, as when that was examined.
+static bool is_settled(const struct examining *examining, struct examined *examined,
+                       char ret_why[INTEGRITY_MESSAGE_BYTES]) {
+    struct engine_whole whole;
+    struct engine *engine = examining->recount->options.engine;
+    ret_why[0] = '\0';
+    if (engine->port->whole == NULL)
+        return true;
+    bool all = in_flight_has_all_slots(engine, clock_monotonic_ns(), &whole, ret_why);
+    bool is_asked = all || ret_why[0] != '\0';
+    for (uint32_t i = 0; i < examining->count; i++) {
+        examined->is_known[i] =
+            !is_asked || whole.versions[i] == examined->reports[i].slots_version;
+        all = all && examined->is_known[i];
+    }
+    examined->is_in_vain = whole.nobodys != LIMIT_SLOTS;
+    if (!all && is_asked && ret_why[0] == '\0')
+        (void)snprintf(ret_why, INTEGRITY_MESSAGE_BYTES, "%s",
+                       "Slots have changed hands all the time while the books were examined; "
+                       "ask again when they stand still.");
+    return all;
+}
+
+static enum status examine_unknown(const struct examining *examining, struct examined *examined) {
+    enum status status = STATUS_ok;
+    for (uint32_t i = 0; i < examining->count && status == STATUS_ok; i++) {
+        struct integrity_report *report = &examined->reports[i];
+        if (examined->is_known[i])
+            continue;
+        integrity_report_done(report);
+        *report = (struct integrity_report){0};
+        status = examining->part(examining, examining->parts[i], report);
+        examined->is_known[i] = status == STATUS_ok;
+    }
+    return status;
+}
+
+// One after the other, and a slot that goes from one to another meanwhile is counted twice or
+// never: so where slots have come or gone since it is done once more. Not STATUS_ok:
+// `ret_report->message` may say why.
+static enum status examine_parts(const struct examining *examining,
+                                 struct integrity_report *ret_report) {
+    char why[INTEGRITY_MESSAGE_BYTES] = "";
+    struct examined *examined = memory_take_zeroed(sizeof(*examined));
+    enum status status = STATUS_ok;
+    bool settled = false;
+    for (int i = 0; i < examining->tries && !settled && status == STATUS_ok; i++) {
+        if (examined->is_in_vain)
+            break;
+        status = examine_unknown(examining, examined);
+        settled = status == STATUS_ok &&
+                  (any_differs(examining, examined) || is_settled(examining, examined, why));
+    }
+    if (status == STATUS_ok && !settled && examining->must_settle)
+        status = STATUS_busy;
+    for (uint32_t i = 0; i < examining->count; i++) {
+        if (status == STATUS_ok)
+            integrity_report_add(ret_report, &examined->reports[i]);
+        integrity_report_done(&examined->reports[i]);
+    }
+    memory_free(examined);
+    if (status != STATUS_ok)
+        memcpy(ret_report->message, why, sizeof(why));
+    return status;
+}
+
 // Behind: what the parts have sent each other. What is found is said in front of what one part
 // alone has shown, because it names the payment.
-static void compare_parts(struct recount *recount, struct engine *const *parts, uint32_t count,
-                          uint64_t pairs_until_ms, struct integrity_report *report) {
+static void compare_parts(const struct examining *examining, struct integrity_report *report) {
     struct in_flight found;
     char sentence[PAIRS_SENTENCE_BYTES], before[INTEGRITY_MESSAGE_BYTES];
     const struct integrity_pairs *departed = &report->departed, *arrived = &report->arrived;
-    if (in_flight_look(recount->options.engine, &found))
+    if (in_flight_look(examining->recount->options.engine, &found))
         in_flight_differs(&found, report);
     in_flight_done(&found);
     bool same = memcmp(departed, arrived, sizeof(*departed)) == 0;
-    if (count < 2 || pairs_until_ms == 0 || (report->consistent && same))
+    if (examining->count < 2 || examining->pairs_until_ms == 0 || (report->consistent && same))
         return;
-    if (pairs_name(parts, count, pairs_until_ms, sentence)) {
+    if (pairs_name(examining->parts, examining->count, examining->pairs_until_ms, sentence)) {
         (void)snprintf(before, sizeof(before), "%s", report->message);
         (void)snprintf(report->message, sizeof(report->message), "%s%s%.400s", sentence,
                        report->consistent ? "" : "; ", report->consistent ? "" : before);
@@ -209,16 +295,28 @@ static void compare_parts(struct recount *recount, struct engine *const *parts, 
     report->checks[INTEGRITY_POSTINGS].differences++;
 }
 
+// ---- in the background --------------------------------------------------------------------------
+
+static enum status recount_part(const struct examining *examining, struct engine *engine,
+                                struct integrity_report *ret_report) {
+    struct recount *recount = examining->recount;
+    struct auditor *auditor = auditor_open(engine);
+    auditor_pace(auditor, (uint64_t)recount->options.mib_per_s << 20);
+    auditor_pairs_until(auditor, examining->pairs_until_ms);
+    set_present(recount, auditor);
+    enum status status = auditor_check(auditor, ret_report);
+    set_present(recount, NULL);
+    auditor_close(auditor);
+    return status;
+}
+
 static void recount_once(struct recount *recount) {
     struct integrity_report report;
-    struct engine *parts[PARTS_MAX];
+    struct examining examining = {.part = recount_part, .tries = RECOUNT_TRIES};
     memset(&report, 0, sizeof(report));
     uint64_t started_ns = clock_monotonic_ns();
-    uint32_t count = parts_of(recount, parts);
-    enum status status = STATUS_ok;
-    uint64_t pairs_until_ms = pairs_until(recount, parts, count);
-    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
-        status = recount_part(recount, parts[i], pairs_until_ms, &report);
+    begin(&examining, recount);
+    enum status status = examine_parts(&examining, &report);
     if (status != STATUS_ok) {
         if (!is_stopping(recount))
             log_line(LOG_WARNING, "integrity", "A recount could not be finished: %s.",
@@ -229,7 +327,7 @@ static void recount_once(struct recount *recount) {
     atomic_store(&recount->took_ms, (clock_monotonic_ns() - started_ns) / 1000000);
     atomic_store(&recount->finished_ms, clock_now_ms());
     atomic_fetch_add(&recount->runs, 1);
-    compare_parts(recount, parts, count, pairs_until_ms, &report);
+    compare_parts(&examining, &report);
     recount_take(recount, &report);
     integrity_report_done(&report);
 }
@@ -273,45 +371,40 @@ static uint64_t record_count_max(const struct engine *engine, uint64_t end) {
     return engine->locator_time_shift == 0 ? end / 184 + 4096 : 0;
 }
 
-static enum status examine_part(struct recount *recount, const void *asker,
-                                struct engine *engine, uint64_t pairs_until_ms,
-                                struct integrity_report *report) {
-    struct integrity_report part;
-    memset(&part, 0, sizeof(part));
+static enum status examine_part(const struct examining *examining, struct engine *engine,
+                                struct integrity_report *ret_report) {
+    struct recount *recount = examining->recount;
     uint64_t end = engine->port->published_end(engine);
     struct auditor *auditor = auditor_open_wide(engine, record_count_max(engine, end));
-    auditor_pairs_until(auditor, pairs_until_ms);
-    set_full(recount, asker, auditor);
-    enum status status = auditor_check(auditor, &part);
+    auditor_pairs_until(auditor, examining->pairs_until_ms);
+    set_full(recount, examining->asker, auditor);
+    enum status status = auditor_check(auditor, ret_report);
     set_full(recount, NULL, NULL);
     auditor_close(auditor);
-    if (status == STATUS_ok)
-        integrity_report_add(report, &part);
-    integrity_report_done(&part);
     return status;
 }
 
 enum status recount_full(struct recount *recount, const void *asker,
                          struct integrity_report *ret_report) {
-    struct engine *parts[PARTS_MAX];
-    uint32_t count = parts_of(recount, parts);
+    struct examining examining = {
+        .part = examine_part, .asker = asker, .tries = FULL_TRIES, .must_settle = true};
     const struct chain_prover *chain = &recount->options.chain;
     struct chain_walk *walk = &recount->walk;
     enum status status = STATUS_ok;
     uint64_t started_ns = clock_monotonic_ns();
     atomic_store(&walk->thousandths, 0);
-    uint64_t pairs_until_ms = pairs_until(recount, parts, count);
+    begin(&examining, recount);
     set_full(recount, asker, NULL);
     if (chain->prove != NULL)
         status = chain->prove(chain->context, walk);
-    for (uint32_t i = 0; i < count && status == STATUS_ok; i++)
-        status = examine_part(recount, asker, parts[i], pairs_until_ms, ret_report);
+    if (status == STATUS_ok)
+        status = examine_parts(&examining, ret_report);
     set_full(recount, NULL, NULL);
     if (status != STATUS_ok)
         return status;
     if (chain->prove != NULL)
         tell_chain(walk, ret_report);
-    compare_parts(recount, parts, count, pairs_until_ms, ret_report);
+    compare_parts(&examining, ret_report);
     ret_report->took_us = (clock_monotonic_ns() - started_ns) / 1000;
     recount_take(recount, ret_report);
     return STATUS_ok;

@@ -348,6 +348,14 @@ struct engine_slots {
     uint64_t came_before[LIMIT_SLOTS]; // a position; 0: the slot never came
 };
 
+// Books of several parts while slots go from one to another: of a slot on its way neither part has
+// anything in its sums.
+#define ENGINE_PARTS_MAX 16
+struct engine_whole {
+    int64_t versions[ENGINE_PARTS_MAX]; // of the parts' slots
+    uint32_t nobodys; // a slot on its way, or LIMIT_SLOTS: each is on one of the parts
+};
+
 // Another server that the books can be read from.
 #define ENGINE_REPLICAS_MAX       8   // of one server
 #define ENGINE_REPLICAS_SHOWN_MAX 128 // of all shards
@@ -485,8 +493,13 @@ struct engine_port {
     // The engines whose books these are together, each with records, things and totals of its own,
     // for whoever examines them. NULL: there is but one, this. Borrowed.
     uint32_t (*parts)(struct engine *engine, struct engine **ret_parts, uint32_t count_max);
-    // What is under way between them, as of about now. STATUS_busy: some cannot be asked. NULL:
-    // there is but one. Thread: any; waits.
+    // Which slots are on which of them. A slot on its way is waited for for so long. STATUS_busy:
+    // one is still on its way, or (`nobodys` is LIMIT_SLOTS) not all parts can be asked. Sums
+    // between two looks that found each slot somewhere, and the same versions, have each slot once.
+    // NULL: there is but one part. Thread: any; waits.
+    enum status (*whole)(struct engine *engine, uint64_t wait_ns, struct engine_whole *ret_whole);
+    // What is under way between them, as of about now. STATUS_busy: some cannot be asked, or slots
+    // go to and fro. NULL: there is but one. Thread: any; waits.
     enum status (*in_flight)(struct engine *engine, struct in_flight *ret_found);
     // Everything submitted is decided, durable and published before it returns.
     void (*close)(struct engine *engine);

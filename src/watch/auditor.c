@@ -566,6 +566,7 @@ enum status auditor_check(struct auditor *auditor, struct integrity_report *ret_
         status = examine_settled(auditor, &report);
     }
     report.took_us = (clock_monotonic_ns() - started_ns) / 1000;
+    report.slots_version = auditor->slots.version;
     failed = pthread_mutex_unlock(&auditor->turn);
     CHECK(failed == 0);
     if (status == STATUS_ok)

@@ -57,6 +57,7 @@ struct integrity_report {
     uint64_t record_count, transaction_count, wallet_count, hold_count, withdrawal_count;
     struct integrity_pairs departed, arrived; // of one of several shards: those that are old enough
     uint64_t position; // the examination covers everything before it
+    int64_t slots_version; // of one of several shards: with the slots that it had then
     uint64_t as_of_ms;
     uint64_t took_us;
 };

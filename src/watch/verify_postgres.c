@@ -597,11 +597,31 @@ static void read_slots(struct examination *examination) {
     for (; rows.is_there; rows_next(&rows)) {
         uint64_t slot = (uint64_t)rows_number(&rows, 0) % LIMIT_SLOTS;
         examination->slots.away[slot] = rows_number(&rows, 1) != 0;
+        examination->report->slot_count += rows_number(&rows, 1) == 0;
         examination->slots.came_before[slot] = (uint64_t)rows_number(&rows, 2) * 8;
         struct slice began = rows_bytes(&rows, 3);
         struct sha256 *chain = &examination->frame.heads[slot].chain;
         if (began.size == sizeof(chain->bytes))
             memcpy(chain->bytes, began.bytes, began.size);
+    }
+    rows_close(&rows);
+}
+
+// They are not counted here any more, and where they go perhaps not yet.
+static void read_let_go(struct examination *examination) {
+    struct rows rows;
+    char *text = examination->report->let_go;
+    size_t used = 0, size = sizeof(examination->report->let_go);
+    rows_open(&rows, &examination->link, "let_go",
+              "SELECT s.slot::bigint, s.shard::bytea FROM florin.slots s WHERE s.state = 1 AND "
+              "s.shard IS NOT NULL AND s.copied = 0 AND EXISTS (SELECT FROM florin.wallets w "
+              "WHERE w.slot = s.slot) ORDER BY s.slot");
+    for (; rows.is_there; rows_next(&rows)) {
+        struct slice shard = rows_bytes(&rows, 1);
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%" PRId64 " to %.*s",
+                                     used == 0 ? "" : ", ", rows_number(&rows, 0), (int)shard.size,
+                                     (const char *)shard.bytes);
     }
     rows_close(&rows);
 }
@@ -628,8 +648,11 @@ static void begin(struct examination *examination) {
     examination->frame.round_chain = examination->first_chain;
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         examination->frame.heads[i].chain = examination->first_chain;
-    if (examination->is_shard)
+    examination->report->is_shard = examination->is_shard;
+    if (examination->is_shard) {
         read_slots(examination);
+        read_let_go(examination);
+    }
     struct tally_source source = {.record_at = record_at,
                                   .find_position = find_position,
                                   .is_shard = examination->is_shard,

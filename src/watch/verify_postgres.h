@@ -18,6 +18,11 @@ struct verify_postgres_report {
     uint64_t opening[2];  // halves of the digest of what was carried over from there
     struct sha256 chain; // after the last round
     struct sha256 first_chain; // before the first
+    // Of one of several shards: how many slots are its own, and which have been let go while their
+    // rows are still there ("17 to b, 18 to c"): who gets them has them, or is about to.
+    bool is_shard;
+    uint32_t slot_count;
+    char let_go[256];
     char moved_from[128]; // the books that these continue, whose chain ended there; empty: none
 };
 

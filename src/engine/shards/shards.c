@@ -87,6 +87,7 @@ static const struct engine_port shards_port = {
     .key_by_id = shards_key_by_id,
     .stats = shards_stats,
     .parts = shards_parts,
+    .whole = shards_whole,
     .in_flight = shards_in_flight,
     .close = shards_close,
 };

@@ -166,8 +166,6 @@ void *shards_resolver(void *shards);
 MUST_CHECK enum status shards_read_map(struct shards *shards); // thread: the carrier's
 void *shards_keeper(void *shards);
 
-enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found);
-
 // shards_lists.c
 enum status shards_list(struct engine *engine, const struct list_query *query,
                         struct page *ret_page);
@@ -212,10 +210,14 @@ enum status shards_holds(struct engine *engine,
 enum status shards_withdrawals(struct engine *engine,
                                void (*each)(void *context, const struct withdrawal *withdrawal),
                                void *context);
-uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_accounts,
-                           uint32_t count_max);
 bool shards_find_key(struct engine *engine, const struct sha256 *secret_hash, uint64_t now_ms,
                      struct key *ret_key, bool *ret_live);
 bool shards_key_by_id(struct engine *engine, struct id id, uint64_t now_ms, struct key *ret_key,
                       bool *ret_live);
 void shards_stats(struct engine *engine, struct engine_stats *ret_stats);
+
+// shards_whole.c
+enum status shards_whole(struct engine *engine, uint64_t wait_ns, struct engine_whole *ret_whole);
+uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_accounts,
+                           uint32_t count_max);
+enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found);

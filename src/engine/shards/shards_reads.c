@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Reads go to the shard of their slot; totals are summed over all.
+// Reads go to the shard of their slot.
 #include <string.h>
 
 #include "base/check.h"
-#include "base/memory.h"
-#include "engine/postgres/crossing/transit.h"
 #include "engine/shards/shards_books.h"
 
-#define AGAIN_PAUSE_NS   UINT64_C(50000000)
-#define TRANSIT_TRIES    5
-#define TRANSIT_PAUSE_NS UINT64_C(100000000)
+#define AGAIN_PAUSE_NS UINT64_C(50000000)
 
 void shards_versions(const struct shards *shards, int64_t ret_versions[SHARDS_MAX]) {
     for (uint32_t i = 0; i < shards->count; i++)
@@ -178,62 +174,6 @@ enum status shards_withdrawals(struct engine *engine,
     enum status status = STATUS_ok;
     for (uint32_t i = 0; i < shards->count && status == STATUS_ok; i++)
         status = shards->parts[i]->port->withdrawals(shards->parts[i], each, context);
-    return status;
-}
-
-static void add_currency(struct currency_account *accounts, uint32_t *count, uint32_t count_max,
-                         const struct currency_account *more) {
-    uint32_t at = 0;
-    while (at < *count && strncmp(accounts[at].currency.code, more->currency.code,
-                                  sizeof(more->currency.code)) != 0)
-        at++;
-    if (at == count_max)
-        return;
-    if (at == *count) {
-        accounts[(*count)++] = *more;
-        return;
-    }
-    accounts[at].wallet_count += more->wallet_count;
-    accounts[at].deposits += more->deposits;
-    accounts[at].withdrawals += more->withdrawals;
-    accounts[at].balances += more->balances;
-    accounts[at].transit += more->transit;
-}
-
-uint32_t shards_currencies(struct engine *engine, struct currency_account *ret_accounts,
-                           uint32_t count_max) {
-    struct shards *shards = shards_of(engine);
-    struct currency_account *some = memory_take_zeroed(count_max * sizeof(*some));
-    uint32_t count = 0;
-    bool is_read = true;
-    for (uint32_t i = 0; i < shards->count && is_read; i++) {
-        uint32_t found = shards->parts[i]->port->currencies(shards->parts[i], some, count_max);
-        is_read = found != ENGINE_UNREAD;
-        for (uint32_t k = 0; is_read && k < found; k++)
-            add_currency(ret_accounts, &count, count_max, &some[k]);
-    }
-    memory_free(some);
-    return is_read ? count : ENGINE_UNREAD;
-}
-
-// A difference that is none is gone when one looks again.
-enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found) {
-    struct shards *shards = shards_of(engine);
-    enum status status = STATUS_busy;
-    bool differs = true;
-    CHECK(pthread_mutex_lock(&shards->transit_lock) == 0);
-    for (int tries = 0; tries < TRANSIT_TRIES && differs; tries++) {
-        uint8_t owners[LIMIT_SLOTS];
-        if (tries != 0 && signal_gate_wait(&shards->stop, 1, TRANSIT_PAUSE_NS))
-            break;
-        for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
-            owners[slot] = (uint8_t)shards_owner(shards, slot);
-        status = transit_read(shards->transit, owners, ret_found);
-        differs = status != STATUS_ok;
-        for (uint32_t i = 0; i < ret_found->currency_count; i++)
-            differs = differs || ret_found->currencies[i].difference != 0;
-    }
-    CHECK(pthread_mutex_unlock(&shards->transit_lock) == 0);
     return status;
 }
 

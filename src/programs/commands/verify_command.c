@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "programs/commands.h"
 #include "programs/commands/reading_lock.h"
 #include "programs/serve/serve_options.h"
@@ -76,6 +77,18 @@ static void print_report(const char *folder, const struct verify_report *report)
     print_checks(books);
 }
 
+// Who adds up shards that were verified one by one sees by this whether each slot is in the sum.
+static void print_slots(const struct verify_postgres_report *report) {
+    if (!report->is_shard)
+        return;
+    printf("  slots        %" PRIu32 " of %d are here; of all shards together %d, or one is on its "
+           "way between two and not counted\n",
+           report->slot_count, LIMIT_SLOTS, LIMIT_SLOTS);
+    if (report->let_go[0] != '\0')
+        printf("  let go       slots %s: not counted here, what stood in them is not deleted yet\n",
+               report->let_go);
+}
+
 static int verify_database(const char *url) {
     struct verify_postgres_report report;
     int result = 2;
@@ -94,6 +107,7 @@ static int verify_database(const char *url) {
             printf("  moved from   %s\n", report.moved_from);
             print_chain(&report.first_chain, "goes on from");
         }
+        print_slots(&report);
         print_chain(&report.chain, "chain");
         print_checks(&report.books);
         result = report.books.consistent ? 0 : 1;

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Sums over two shards while slots go from one to the other: each has every slot once, or there is
+none and it is said which slot is missing; and it is no difference, whatever is killed at any
+step."""
+
+import os
+import sys
+import threading
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+
+import florin  # noqa: E402
+import shards  # noqa: E402
+import slots as slots_lib  # noqa: E402
+from proxy import Proxy  # noqa: E402
+from psql import Psql  # noqa: E402
+from report import Report  # noqa: E402
+from slots import patiently  # noqa: E402
+from wait import within  # noqa: E402
+
+BINARY = florin.binary()
+SHARDS = shards.Shards(2)
+LINES = [Proxy(one.socket) for one in SHARDS.clusters]
+CHECKS = ("/check-integrity", "/check-integrity?depth=full")
+SHOWN = ("currency", "wallets", "wallet_balances", "deposits", "withdrawals", "difference")
+WAIT_S = 60
+report = Report("shards sums")
+shards.serve_from(SHARDS)
+
+
+class World:
+    """Wallets with money in slots of both shards."""
+    def __init__(self):
+        self.server = florin.Server(florin=BINARY).start()
+        self.client = self.server.client()
+        self.slots = {}  # slot -> wallets
+        for number in range(40):
+            made = self.client.post("/v1/wallets", {"owner": f"owner-{number // 2}",
+                                                    "currency": "EUR"})
+            self.slots.setdefault(shards.slot_of(made["id"]), []).append(made["id"])
+            paid = patiently(lambda w=made["id"], n=number: self.client.post("/v1/deposits", {
+                "wallet": w, "amount": 100 + n, "bank_transaction_id": f"bank-{n}"}))
+            assert paid.status == 201, paid
+        self.moving = [slot for slot, wallets in sorted(self.slots.items())
+                       if 0 < slot < 512 and len(wallets) > 1][:3]
+        self.sums = sums(self.client.get(CHECKS[0]))
+
+    def owner(self, slot):
+        return "a" if self.sql(0, f"SELECT state FROM slots WHERE slot = {slot}") == "0" else "b"
+
+    def other(self, slot):
+        return "b" if self.owner(slot) == "a" else "a"
+
+    def sql(self, place, text):
+        return SHARDS.sql(place, text, self.server.data)
+
+    def move(self, slot, target):
+        return slots_lib.move(SHARDS, self.server, slot, target)
+
+    def mover(self, slot, target):
+        return slots_lib.start(SHARDS, self.server, "move", str(slot), "--to", target, lines=LINES)
+
+
+def sums(answer):
+    return [{key: item[key] for key in SHOWN} for item in answer["currencies"]]
+
+
+def examined(world, name):
+    """All of it is there, and it never was a difference."""
+    for path in CHECKS:
+        seen = patiently(lambda p=path: world.client.get(p))
+        report.equal(f"{name}: {path}", (seen.json.get("consistent"), sums(seen)),
+                     (True, world.sums), seen)
+    said = world.server.verify()
+    report.equal(f"{name}: each shard verifies", said.returncode, 0, said.stdout + said.stderr)
+    report.check(f"{name}: it was never a difference", "DIFFER" not in world.server.log(),
+                 lambda: world.server.log()[-2000:])
+
+
+def always(_, world):
+    """Whoever asks again and again while slots go there and back."""
+    over, seen = threading.Event(), {path: [] for path in CHECKS}
+
+    def look(path):
+        with world.server.client() as client:
+            while not over.is_set():
+                seen[path].append(client.get(path))
+    lookers = [threading.Thread(target=look, args=(path, )) for path in CHECKS]
+    for looker in lookers:
+        looker.start()
+    for _ in range(4):
+        for slot in world.moving:
+            said = world.move(slot, world.other(slot))
+            report.equal("always: a slot moves", said.returncode, 0, said.stdout + said.stderr)
+    over.set()
+    for looker in lookers:
+        looker.join()
+    for path, answers in seen.items():
+        whole = [answer for answer in answers if answer.status == 200]
+        report.check(f"always: {path} is answered", whole, answers[-1])
+        odd = [answer for answer in whole if sums(answer) != world.sums]
+        report.equal(f"always: {path} has each slot once", odd[:2], [],
+                     f"{len(odd)} of {len(whole)}, {len(answers) - len(whole)} busy")
+    examined(world, "always")
+
+
+def uncounted(_, world):
+    """The mover is killed when one shard has let the slot go and the other has not taken it yet,
+    and nobody can finish that: sums would be without the slot, so there are none, and they say
+    which slot it is. Once nodes can finish it whoever asks waits for them."""
+    slot = world.moving[0]
+    target = world.other(slot)
+    source, place = (0, 1) if target == "b" else (1, 0)
+    came, goes_on = threading.Event(), threading.Event()
+    LINES[place].trap = (b"COMMIT PREPARED", "held", lambda: (came.set(), goes_on.wait(300)))
+    process = world.mover(slot, target)
+    report.check("uncounted: it came so far", came.wait(WAIT_S))
+    process.kill()
+    process.wait()
+    decisions = Psql(SHARDS.clusters[source],
+                     SHARDS.clusters[source].database_for(world.server.data),
+                     "LOCK TABLE florin.decisions IN EXCLUSIVE MODE")  # nobody decides anything
+    for path in CHECKS:
+        seen = world.client.get(path)
+        report.check(f"uncounted: {path} says which slot is missing",
+                     seen.status == 503 and f"lot {slot} " in seen.json["detail"], seen)
+    said = [world.server.command_line("verify", "--postgres", cluster.url(
+        cluster.database_for(world.server.data))) for cluster in SHARDS.clusters]
+    report.equal("uncounted: both shards verify", [one.returncode for one in said], [0, 0], said)
+    counts = [int(one.stdout.partition("  slots ")[2].split()[0]) for one in said]
+    report.equal("uncounted: and one slot is on neither", sum(counts), 1023, said)
+    report.check("uncounted: which was let go", f"slots {slot} to {target}" in said[source].stdout,
+                 said[source].stdout)
+    decisions.end()
+    examined(world, "uncounted")
+    goes_on.set()
+    report.equal("uncounted: the mover goes on", world.move(slot, target).returncode, 0)
+    examined(world, "uncounted and gone")
+
+
+def crashed(_, world, step, place):
+    """The server of one of the two crashes there, and the mover does what it can."""
+    name, line, pattern, moment, _ = step
+    slot = world.moving[1]
+    if world.owner(slot) == "b":
+        report.equal(f"{name}: it is at home", world.move(slot, "a").returncode, 0)
+    LINES[line].sprung.clear()
+    LINES[line].over.clear()
+    LINES[line].trap = (pattern, moment, SHARDS.clusters[place].crash)
+    process = world.mover(slot, "b")
+    report.check(f"{name}: it came so far", LINES[line].wait(WAIT_S))
+    LINES[line].trap = None
+    process.wait(240)
+    report.check(f"{name}: nothing stays in doubt", within(WAIT_S, lambda: [
+        one.sql("SELECT count(*) FROM pg_prepared_xacts", "postgres")
+        for one in SHARDS.clusters] == ["0", "0"]))
+    owners = [world.sql(at, f"SELECT state FROM slots WHERE slot = {slot}") for at in (0, 1)]
+    report.check(f"{name}: exactly one owns the slot", owners in (["0", "1"], ["1", "0"]), owners)
+    examined(world, name)
+    said = world.move(slot, "b")
+    report.equal(f"{name}: the next try goes on", said.returncode, 0, said.stdout + said.stderr)
+
+
+WORLD = World()
+report.run("always", always, WORLD)
+report.run("uncounted", uncounted, WORLD)
+report.run("uncounted back", uncounted, WORLD)
+for STEP in slots_lib.SWITCH_STEPS:
+    for PLACE in (0, 1):
+        report.run(f"crash of {'ab'[PLACE]} {STEP[0]}", crashed, WORLD, STEP, PLACE)
+report.equal("the server stops in order", WORLD.server.stop(), 0, WORLD.server.log()[-2000:])
+report.finish()
