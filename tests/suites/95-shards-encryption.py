@@ -209,6 +209,28 @@ def guests(report, server, _):
                  [{}, {}, {}, free("deposited")], late)
 
 
+def paid_and_refunded(report, server, _):
+    """Somebody is paid, and refunded a purchase that was decided away from his home, in one batch:
+    his wallet comes along for both, and his key for the second, which is made if there is none."""
+    town = Town(server)
+    home, (guest, third) = town.people[0][0], town.people[1]
+    for turn, payer in enumerate((guest, third)):
+        bought = town.post("/v1/batches", atomic=True, operations=[
+            {"type": "transfer", "from": home, "to": town.people[0][1], "amount": 1},
+            {"type": "purchase", "wallet": payer, "merchant": town.shops[turn], "amount": 50}])
+        made = patiently(lambda p=payer, b=bought: town.client.post("/v1/batches", {
+            "atomic": True, "operations": [
+                {"type": "transfer", "from": home, "to": p, "amount": 2},
+                {"type": "refund", "purchase": b["results"][1]["id"], "amount": 5,
+                 **free("refunded")}]}))
+        report.equal("paid and refunded", made.status, 200, made)
+        report.equal("with its texts", texts_of(town.transaction(made["results"][1]["id"])),
+                     free("refunded"))
+        report.equal("under a key where he is at home",
+                     [one[0] for one in keys_of(server, payer)], [0, 1])
+    report.check("nothing of them is at rest", sealed.MARK.encode() not in at_rest(server))
+
+
 def again(report, server, _):
     """A batch is answered again with the wallets of all that it did: also those that nothing of it
     would change."""
@@ -498,7 +520,8 @@ def away(report, server, _):
 if __name__ == "__main__":
     sealed.many_servers = True
     sealed.run_all("shards encryption", BINARY, at_rest, backup, (
-        ("between", between), ("guests", guests), ("again", again), ("held refunds", held_refunds),
+        ("between", between), ("guests", guests), ("again", again),
+        ("paid and refunded", paid_and_refunded), ("held refunds", held_refunds),
         ("moved", moved), ("mover killed", mover_killed),
         ("exchanged on one", exchanged_on_one), ("erasure killed", erasure_killed),
         ("away", away)))

@@ -57,10 +57,18 @@ static void need_wallet(const struct shards *shards, uint32_t home, struct id id
     needs->wallets[needs->wallet_count++] = id;
 }
 
-// Whether texts of those whose wallets only the deciding shard knew of may be sealed, or only read.
-static enum leg_key_use key_use_of(const struct command *command) {
-    bool seals = command->type == COMMAND_REFUND || command->type == COMMAND_APPROVE ||
-                 command->type == COMMAND_ANOMALY_APPROVE;
+// Whether texts of those whose wallets only the deciding shard knew of may be sealed, or only read:
+// of a refund, or of what waits, and of a wallet whose slot has gone and this node has not heard.
+static enum leg_key_use key_use_of(const struct command *command, struct id wallet) {
+    switch ((enum command_type)command->type) {
+    case COMMAND_REFUND:
+    case COMMAND_APPROVE:
+    case COMMAND_ANOMALY_APPROVE:
+    case COMMAND_ANOMALY_REJECT:
+    case COMMAND_ANOMALY_DISMISS: return LEG_KEY_MADE;
+    default: break;
+    }
+    bool seals = id_equal(wallet, command->wallet) && !command_is_read(command->type);
     return seals ? LEG_KEY_MADE : LEG_KEY_READ;
 }
 
@@ -113,7 +121,8 @@ static struct needs needs_of(const struct shards *shards, uint32_t home,
     need_bank_id(shards, home, lacks->bank_id, &needs);
     need_purchase(shards, home, lacks->purchase, &needs);
     for (int i = 0; i < LACKS_WALLETS; i++)
-        need_wallet(shards, home, lacks->wallets[i], key_use_of(command), &needs);
+        need_wallet(shards, home, lacks->wallets[i], key_use_of(command, lacks->wallets[i]),
+                    &needs);
     return needs;
 }
 

@@ -598,6 +598,8 @@ void desk_want_key(struct desk *desk, struct slice bytes);
 void desk_take_data_key(struct desk *desk, const struct pg_result *result, int row);
 // Of an owner whose wallets another shard has; it came along with one of them (crossing.h).
 void desk_take_away_key(struct desk *desk, const struct vault_key *key);
+// Whether nothing can be sealed for the owner of a wallet that came along.
+bool desk_lacks_owner_key(const struct desk *desk, const struct wallet_row *wallet);
 void desk_take_owner_known(struct desk *desk, const struct pg_result *result, int row);
 void desk_find_owner_data(struct desk *desk, const struct command *command,
                           struct docket *docket);

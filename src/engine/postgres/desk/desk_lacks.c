@@ -14,6 +14,17 @@ struct needs {
     bool is_blocked; // something came along, but somebody else has it
 };
 
+static void note_lacking(struct id wallet, struct needs *needs) {
+    struct id *places = needs->lacks.wallets;
+    needs->lacks_any = true;
+    if (id_is_zero(places[0]) || id_equal(places[0], wallet)) {
+        places[0] = wallet;
+        return;
+    }
+    CHECK(id_is_zero(places[1]) || id_equal(places[1], wallet));
+    places[1] = wallet;
+}
+
 static void need_wallet(const struct desk *desk, struct id id, struct needs *needs) {
     uint64_t number; // an id that was not made here names no wallet anywhere
     if (id_is_zero(id) || !desk_is_elsewhere(desk, id_slot(id)) ||
@@ -24,14 +35,17 @@ static void need_wallet(const struct desk *desk, struct id id, struct needs *nee
         needs->is_blocked = needs->is_blocked || row->blocked;
         return;
     }
-    struct id *places = needs->lacks.wallets;
-    needs->lacks_any = true;
-    if (id_is_zero(places[0]) || id_equal(places[0], id)) {
-        places[0] = id;
+    note_lacking(id, needs);
+}
+
+// The same of one under whose owner's key texts may be sealed: that comes along, but not with a
+// wallet that another command only pays.
+static void need_wallet_and_key(const struct desk *desk, struct id id, struct needs *needs) {
+    const struct wallet_row *row = desk_legs_wallet(desk, id);
+    need_wallet(desk, id, needs);
+    if (row == NULL || !row->present || row->blocked || !desk_lacks_owner_key(desk, row))
         return;
-    }
-    CHECK(id_is_zero(places[1]) || id_equal(places[1], id));
-    places[1] = id;
+    note_lacking(id, needs);
 }
 
 static void need_bank_id(const struct desk *desk, struct slice bank_id, struct needs *needs) {
@@ -76,8 +90,10 @@ static void need_of_transaction(const struct desk *desk, const struct command *c
                      record.transaction.type == TRANSACTION_PURCHASE;
     if (!is_refund && !command_is_bound(command))
         return;
-    need_wallet(desk, record.transaction.debit.wallet, needs);
-    need_wallet(desk, record.transaction.credit.wallet, needs);
+    void (*need)(const struct desk *desk, struct id id, struct needs *needs) =
+        is_refund ? need_wallet_and_key : need_wallet;
+    need(desk, record.transaction.debit.wallet, needs);
+    need(desk, record.transaction.credit.wallet, needs);
 }
 
 // What ends a hold changes its payer's wallet alone; whose its merchant's is decides who may.
@@ -93,7 +109,10 @@ static void need_of_command(const struct desk *desk, const struct command *comma
     need_bank_id(desk, command->bank_id, needs);
     // Elsewhere but in an atomic batch; and whoever sent that may not have heard that it has moved,
     // and what it has left here is nobody's.
-    need_wallet(desk, command->wallet, needs);
+    if (command_is_read(command->type))
+        need_wallet(desk, command->wallet, needs);
+    else
+        need_wallet_and_key(desk, command->wallet, needs);
     switch ((enum command_type)command->type) {
     case COMMAND_TRANSFER:
     case COMMAND_PURCHASE:

@@ -79,6 +79,14 @@ void desk_take_away_key(struct desk *desk, const struct vault_key *key) {
     owner_row(desk, key->owner)->now = row;
 }
 
+bool desk_lacks_owner_key(const struct desk *desk, const struct wallet_row *wallet) {
+    if (desk->sealing.vault == NULL || wallet->wallet.owner == 0)
+        return false;
+    const struct owner_row *row =
+        map_find(&desk->sealing.owner_map, map_number(wallet->wallet.owner));
+    return row == NULL || row->now == NULL || !vault_knows(desk->sealing.vault, &row->now->key);
+}
+
 void desk_take_owner_known(struct desk *desk, const struct pg_result *result, int row) {
     owner_row(desk, owner_mark(desk->hash_seed, row_bytes(result, row, 0)))->is_known = true;
 }
