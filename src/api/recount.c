@@ -362,7 +362,9 @@ static void tell_chain(const struct chain_walk *walk, struct integrity_report *r
         return;
     report->checks[INTEGRITY_CHAIN].differences = 1;
     report->consistent = false;
-    memcpy(report->message, walk->message, sizeof(report->message));
+    (void)snprintf(report->message, sizeof(report->message), "%.*s%s",
+                   INTEGRITY_MESSAGE_BYTES - INTEGRITY_ABOUT_BYTES - 1, walk->message,
+                   report->about);
 }
 
 // Records take 184 bytes at least; on a database their positions say nothing of how many there are,

@@ -315,5 +315,9 @@ size_t record_encode(const struct record *record, struct buffer *buffer);
 MUST_CHECK enum status record_decode(struct slice bytes, struct record *ret_record,
                                      const char **ret_invariant);
 
+// What is left of a record whose checksum does not agree, when it can be read at all: any of it may
+// be wrong, so it is for sentences to people alone. Thread: any.
+bool record_guess(struct slice bytes, struct record *ret_record);
+
 // The size of the record at the front of `bytes`, without checking the rest; 0 when there is none.
 size_t record_size(struct slice bytes);

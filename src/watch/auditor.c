@@ -76,6 +76,49 @@ static void audit_differs(struct auditor *auditor, enum id_type type, struct id 
     va_end(arguments);
 }
 
+// Who is concerned by a record. Wallets are no words of their own here: what differs is the record,
+// and alarm.h takes one that differs by the wallets that it names.
+static size_t tell_ids(enum id_type type, struct id id, struct id wallet, struct id other,
+                       char *room) {
+    size_t used = id_is_zero(id) ? 0 : id_format(type, id, room);
+    room[used++] = '(';
+    used += id_is_zero(wallet) ? 0 : id_format(ID_WALLET, wallet, room + used);
+    if (!id_is_zero(wallet) && !id_is_zero(other))
+        room[used++] = '/';
+    used += id_is_zero(other) ? 0 : id_format(ID_WALLET, other, room + used);
+    room[used++] = ')';
+    return used;
+}
+
+// Of a record whose checksum does not agree: what it was of, as far as it can still be read.
+static void tell_what_is_left(struct slice bytes, char ret_about[INTEGRITY_ABOUT_BYTES]) {
+    static const struct id none;
+    struct record record;
+    const char *broken;
+    char ids[3 * ID_TEXT_BYTES_MAX + 3], time[CLOCK_TEXT_BYTES];
+    size_t size = 0;
+    if (record_decode(bytes, &record, &broken) == STATUS_ok || !record_guess(bytes, &record))
+        return; // what does not fit is named, or nothing is left
+    const struct transaction_facts *moved = &record.transaction;
+    switch (record.kind) {
+    case RECORD_TRANSACTION:
+        size = tell_ids(ID_TRANSACTION, moved->id, moved->debit.wallet, moved->credit.wallet, ids);
+        break;
+    case RECORD_WALLET: size = tell_ids(ID_WALLET, none, record.wallet.id, none, ids); break;
+    case RECORD_HOLD:
+        size = tell_ids(ID_HOLD, record.hold.id, record.hold.wallet, record.hold.merchant, ids);
+        break;
+    case RECORD_WITHDRAWAL:
+        size = tell_ids(ID_WITHDRAWAL, record.withdrawal.id, record.withdrawal.wallet, none, ids);
+        break;
+    default: break; // keys, rules and the like: its time must do
+    }
+    clock_format(record.time_ms, time);
+    (void)snprintf(ret_about, INTEGRITY_ABOUT_BYTES,
+                   "; what is left of it says %.*s%s%.*s", CLOCK_TEXT_BYTES, time,
+                   size == 0 ? "" : ", ", (int)size, ids);
+}
+
 // ---- following the feed -------------------------------------------------------------------------
 
 static bool keep_found(void *context, const struct feed_record *record) {
@@ -167,8 +210,11 @@ static bool take_next(void *context, const struct feed_record *record) {
         return false;
     auditor->position = record->next;
     auditor->bytes_read += record->bytes.size;
-    return record->came ? tally_take_came(&auditor->tally, record->position, record->bytes)
-                        : tally_take(&auditor->tally, record->position, record->bytes, 0);
+    bool fits = record->came ? tally_take_came(&auditor->tally, record->position, record->bytes)
+                             : tally_take(&auditor->tally, record->position, record->bytes, 0);
+    if (!fits)
+        tell_what_is_left(record->bytes, auditor->report->about);
+    return fits;
 }
 
 // Waits as long as the pace asks for what was read, or until it is cancelled.
@@ -396,12 +442,15 @@ static void name_last_transaction(struct auditor *auditor) {
 
 // ---- examinations -------------------------------------------------------------------------------
 
+#define WHY_SHOWN (INTEGRITY_MESSAGE_BYTES - INTEGRITY_ABOUT_BYTES - 64)
+
 static void tell_broken(struct auditor *auditor) {
     struct integrity_report *report = auditor->report;
     report->consistent = false;
     (void)snprintf(report->message, sizeof(report->message),
-                   "The record at position %llu cannot be: %s",
-                   (unsigned long long)auditor->tally.position, auditor->tally.why);
+                   "The record at position %llu is wrong: %.*s%s",
+                   (unsigned long long)auditor->tally.position, WHY_SHOWN, auditor->tally.why,
+                   report->about);
 }
 
 static void tell_consistency(struct integrity_report *report) {

@@ -7,6 +7,7 @@
 #include "ledger/money.h"
 
 #define INTEGRITY_MESSAGE_BYTES 768
+#define INTEGRITY_ABOUT_BYTES   256
 
 struct integrity_currency {
     struct currency currency;
@@ -50,6 +51,7 @@ enum {
 struct integrity_report {
     bool consistent;
     char message[INTEGRITY_MESSAGE_BYTES]; // a sentence: all is well, or the first difference
+    char about[INTEGRITY_ABOUT_BYTES]; // the end of it, what a damaged record was of; else empty
     struct integrity_currency *currencies; // owned
     uint32_t currency_count;
     struct integrity_check checks[INTEGRITY_CHECKS];

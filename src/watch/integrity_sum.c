@@ -63,12 +63,14 @@ void integrity_report_add(struct integrity_report *report, const struct integrit
     // As of the oldest: all parts are covered up to there.
     if (is_first || part->as_of_ms < report->as_of_ms)
         report->as_of_ms = part->as_of_ms;
-    if (is_first || (report->consistent && !part->consistent))
+    if (is_first || (report->consistent && !part->consistent)) {
         memcpy(report->message, part->message, sizeof(report->message));
-    else if (report->consistent)
+        memcpy(report->about, part->about, sizeof(report->about));
+    } else if (report->consistent) {
         (void)snprintf(report->message, sizeof(report->message),
                        "The books are right: %llu transactions between %llu wallets add up.",
                        (unsigned long long)report->transaction_count,
                        (unsigned long long)report->wallet_count);
+    }
     report->consistent = (is_first || report->consistent) && part->consistent;
 }

@@ -194,12 +194,16 @@ def embedded(report):
         wallets = fill(client)
         quiet(report, "journal", client)
         depths(report, "journal", server, client, wallets)
+        deposit = client.list(f"/v1/wallets/{wallets[0]}/transactions?type=deposit")[0]["id"]
         Forger(server.data).damage_number(90210)
-        alarmed(report, "journal", server, client, wallets, ["position", "checksum"])
+        alarmed(report, "journal", server, client, wallets,
+                ["position", "checksum", f"{deposit}({wallets[0]})"])
         full = client.get("/check-integrity?depth=full")
         report.check("journal: the full check says where the chain breaks",
                      not full["consistent"] and "chain is broken" in full["message"] and
                      "offset" in full["message"], full)
+        report.check("journal: and what the damaged record was of",
+                     f"{deposit}({wallets[0]})" in full["message"], full)
         totals = client.get("/check-integrity")
         report.check("journal: so does the quick one afterwards",
                      not totals["consistent"] and totals["message"] == full["message"], totals)
