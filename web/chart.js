@@ -17,12 +17,14 @@ const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-
 const second = new Intl.DateTimeFormat(undefined,
   { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
-// As much of a time as tells the ticks apart.
-function showTimes(ticks) {
-  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
+// Of a short time the first round moment may lie behind its end, where there is no room.
+const within = (plot, ticks) => ticks.map((tick) => tick > plot.scales.x.max ? null : tick);
+
+// As much of a time as tells ticks apart that lie a step from each other.
+function showTimes(ticks, step) {
   const format = step < 60 ? second : step < 86400 ? minute : day;
-  const labels = ticks.map((tick) => format.format(new Date(tick * 1000)));
-  return labels.map((label, i) => label === labels[i - 1] ? "" : label); // ticks within a second
+  const labels = ticks.map((tick) => tick === null ? null : format.format(new Date(tick * 1000)));
+  return labels.map((label, i) => label !== null && label === labels[i - 1] ? "" : label); // ticks within a second
 }
 
 // Cents are left out where there are none in any label.
@@ -49,7 +51,8 @@ function options(lines, width, height, format) {
       const to = Math.max(high ?? 1, from + 1);
       return [from, to + (to - from) * 0.08];
     } } },
-    axes: [{ ...axis, space: 80, size: 26, values: (_, ticks) => showTimes(ticks) },
+    axes: [{ ...axis, space: 80, size: 26, filter: within, grid: { ...axis.grid, filter: within },
+      values: (_, ticks, index, space, step) => showTimes(ticks, step) },
       { ...axis, size: (_, labels) => widthFor(labels), values: (_, ticks) => showValues(ticks, format) }],
     series: [{ value: (_, at) => (at ? `${day.format(at * 1000)} ${second.format(at * 1000)}` : "") },
       ...lines.map((line) => ({

@@ -60,9 +60,9 @@ export const Facts = ({ rows }) => html`<dl class="facts">${rows
   .filter(([, value]) => value !== undefined && value !== null && value !== "")
   .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
-// A sentence of the server's, whose wallets and transactions can be looked at.
-export const Sentence = ({ text }) => text.split(/((?:wallet|txn)_[0-9a-z]{26})/).map((part, i) => i % 2 === 0 ? part
-  : html`<${Id} id=${part} href=${`#/${part[0] === "t" ? "transactions" : "wallets"}/${part}`} />`);
+// A sentence of the server's, whose wallets and transactions can be looked at; times are the page's.
+export const Sentence = ({ text }) => text.split(/((?:wallet|txn)_[0-9a-z]{26}|\d{4}-\d\d-\d\dT[\d:.]+Z)/).map((part, i) => i % 2 === 0 ? part
+  : /^\d/.test(part) ? html`<${Time} at=${part} />` : html`<${Id} id=${part} href=${`#/${part[0] === "t" ? "transactions" : "wallets"}/${part}`} />`);
 
 // What somebody asked for: amounts as money, what can be looked at as a link, all else as it is.
 export const Asked = ({ one }) => html`<${Facts} rows=${Object.entries(one.request || {}).map(([name, value]) => {
@@ -106,8 +106,17 @@ export function useLoad(load, when) {
   return { ...state, again: () => setRound((was) => was + 1) };
 }
 
+// columns: [[title, item => cell, class], ...]. On a phone its rows become cards.
+export const Table = ({ items, columns, href, caption, name = (item) => item.id }) => html`<div class="scroll"><table class="cards">
+  ${caption && html`<caption class="unseen">${caption}</caption>`}
+  <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr></thead>
+  <tbody>${items.map((item) => html`<tr key=${name(item)}>${columns.map(([title, cell, kind], i) =>
+    html`<td class=${kind} data-title=${title}>${i === 0 && href
+      ? html`<a href=${href(item)}>${cell(item)}</a>` : cell(item)}</td>`)}</tr>`)}</tbody>
+</table></div>`;
+
 // A list that grows page by page. `load(cursor, signal)` gives {items, next_cursor}; a page may be
-// short or empty although there is more. columns: [[title, item => cell, class], ...]. With `every`
+// short or empty although there is more. columns are a table's. With `every`
 // the pages that are shown are read again after so many milliseconds, while somebody can see them.
 export function List({ load, when, columns, empty, href, caption, every }) {
   const [pages, setPages] = useState({ items: [], next: null, problem: null, loading: true });
@@ -157,13 +166,7 @@ export function List({ load, when, columns, empty, href, caption, every }) {
   const { items, next, problem, loading } = pages;
   return html`<div class="list">
     <${Trouble} problem=${problem} />
-    ${items.length > 0 && html`<div class="scroll"><table>
-      ${caption && html`<caption class="unseen">${caption}</caption>`}
-      <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr></thead>
-      <tbody>${items.map((item) => html`<tr key=${item.id}>${columns.map(([title, cell, kind], i) =>
-        html`<td class=${kind} data-title=${title}>${i === 0 && href
-          ? html`<a href=${href(item)}>${cell(item)}</a>` : cell(item)}</td>`)}</tr>`)}</tbody>
-    </table></div>`}
+    ${items.length > 0 && html`<${Table} items=${items} columns=${columns} href=${href} caption=${caption} />`}
     ${loading && html`<p class="waiting" aria-live="polite">Loading…</p>`}
     ${!loading && !problem && items.length === 0 && !next && html`<p class="waiting">${empty}</p>`}
     ${!loading && next && html`<p class="more"><button onClick=${() => fetchPage(next, items)}>More</button></p>`}

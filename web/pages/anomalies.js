@@ -9,7 +9,7 @@ import { transactionColumns } from "./transactions.js";
 // The queue shows what waits unless something else is asked for.
 const STATES = [["pending", "waiting"], ["approved", "approved"], ["rejected", "rejected"],
   ["dismissed", "dismissed"], ["refused", "refused"], ["expired", "expired"], ["any", "any"]];
-const KINDS = [["", "held and flagged"], ["hold", "held"], ["flag", "flagged"]];
+const KINDS = [["", "any"], ["hold", "held"], ["flag", "flagged"]];
 const ORDERS = [["", "newest first"], ["score", "highest score first"]];
 const EVERY_MS = 4000; // between two looks at the queue
 const SORTED_MAX = 2000;
@@ -115,7 +115,7 @@ export function Anomaly({ id, theme }) {
   const verbs = one.status !== "pending" || !may("anomalies:decide") ? []
     : one.action === "hold" ? ["approve", "reject"] : ["dismiss"];
   return html`<div class="grid"><${Card} wide
-    title=${html`${kindOf(one) === "held" ? "Held" : "Flagged"}: ${one.operation || "payment"} of <${Amount} one=${one} />`}
+    title=${html`${kindOf(one) === "held" ? "Held" : "Flagged"}: ${one.operation ? `${one.operation} of ` : `${one.rule}, `}<${Amount} one=${one} />`}
     aside=${html`<${Status} one=${one} /> ${verbs.map((name) => html`<button key=${name}
       class=${VERBS[name].danger ? "danger" : "primary"} onClick=${() => setVerb(name)}>${VERBS[name].word}</button> `)}`}>
     <p class="verdict">${one.sentence}</p>

@@ -2,7 +2,7 @@
 // The books: what the running totals and the last recount say, and the full check with its progress.
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
-import { Action, ago, Badge, Card, html, Sentence, Time, Trouble, useBeat, useLoad } from "../parts.js";
+import { Action, ago, Badge, Card, html, Sentence, Table, Time, Trouble, useBeat, useLoad } from "../parts.js";
 import { follow, get, may, send } from "../session.js";
 
 const EVERY_MS = 30000; // between two looks at the totals and the recount in the background
@@ -26,28 +26,27 @@ function useFullCheck() {
   return [state, begin];
 }
 
-function Sums({ currencies }) {
-  return html`<${Card} title="Sums" wide><div class="scroll"><table>
-    <thead><tr><th>Currency</th><th class="number">Wallets</th><th class="number">Their balances</th>
-      <th class="number">Deposits</th><th class="number">Withdrawals</th><th class="number">Difference</th></tr></thead>
-    <tbody>${currencies.map((one) => html`<tr key=${one.currency}><td>${one.currency}</td>
-      <td class="number">${one.wallets.toLocaleString()}</td>
-      ${["wallet_balances", "deposits", "withdrawals"].map((name) => html`<td class="number">${formatAmount(one[name], one.currency)}</td>`)}
-      <td class="number">${one.difference == 0 ? html`<${Badge} word="none" mood="good" />`
-        : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`}</td></tr>`)}</tbody></table></div></${Card}>`;
-}
+const amountOf = (name) => (one) => formatAmount(one[name], one.currency);
+
+const Sums = ({ currencies }) => html`<${Card} title="Sums" wide>
+  <${Table} items=${currencies} name=${(one) => one.currency} caption="What all wallets have together" columns=${[
+    ["Currency", (one) => one.currency],
+    ["Wallets", (one) => one.wallets.toLocaleString(), "number"],
+    ["Their balances", amountOf("wallet_balances"), "number"],
+    ["Deposits", amountOf("deposits"), "number"],
+    ["Withdrawals", amountOf("withdrawals"), "number"],
+    ["Difference", (one) => one.difference == 0 ? html`<${Badge} word="none" mood="good" />`
+      : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`, "number"]]} /></${Card}>`;
 
 // Nothing is said about what nobody looked at: a recount ends at what it cannot explain.
 const brokenWord = (one) => one.differences !== 0 ? html`<${Badge} word=${String(one.differences)} mood="bad" />`
   : one.count !== 0 ? html`<${Badge} word="none" mood="good" />` : "–";
 
-function Rules({ checked }) {
-  return html`<${Card} title="Rules" wide><div class="scroll"><table>
-    <thead><tr><th>Rule</th><th class="number">Looked at</th><th class="number">Broken</th></tr></thead>
-    <tbody>${checked.map((one) => html`<tr key=${one.check}><td class="prose">${one.rule}</td>
-      <td class="number">${one.count.toLocaleString()}</td>
-      <td class="number">${brokenWord(one)}</td></tr>`)}</tbody></table></div></${Card}>`;
-}
+const Rules = ({ checked }) => html`<${Card} title="Rules" wide>
+  <${Table} items=${checked} name=${(one) => one.check} caption="What was looked at" columns=${[
+    ["Rule", (one) => one.rule, "prose"],
+    ["Looked at", (one) => one.count.toLocaleString(), "number"],
+    ["Broken", brokenWord, "number"]]} /></${Card}>`;
 
 // Payments are stopped: whoever may decide reads what differs once more before they go on.
 function Stopped({ message, decided }) {

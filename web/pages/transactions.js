@@ -3,7 +3,7 @@
 // belongs to it, and its refund.
 import { useState } from "../lib/hooks.js";
 import { formatAmount, parseAmount } from "../money.js";
-import { account, Action, asQuery, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
+import { account, Action, asQuery, Card, Facts, Filters, go, html, Id, List, Money, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, Problem, send } from "../session.js";
 
 const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer", "adjustment"].map((type) => [type, type || "any"]);
@@ -96,9 +96,10 @@ function Refunds({ purchase }) {
       <${Money} minor=${purchase.amount} currency=${purchase.currency} />`}>
     <${Trouble} problem=${problem} />
     ${data && data.length === 0 && html`<p class="waiting">None.</p>`}
-    ${data && data.length > 0 && html`<div class="scroll"><table><thead><tr><th>When</th><th>Reason</th><th class="number">Amount</th></tr></thead>
-      <tbody>${data.map((one) => html`<tr key=${one.id}><td><a href=${`#/transactions/${one.id}`}><${Time} at=${one.created_at} /></a></td>
-        <td>${one.reason || "–"}</td><td class="number"><${Money} minor=${one.amount} currency=${one.currency} /></td></tr>`)}</tbody></table></div>`}
+    ${data && data.length > 0 && html`<${Table} items=${data} href=${(one) => `#/transactions/${one.id}`} caption="Refunds of this purchase" columns=${[
+      ["When", (one) => html`<${Time} at=${one.created_at} />`],
+      ["Reason", (one) => one.reason || "–"],
+      ["Amount", (one) => html`<${Money} minor=${one.amount} currency=${one.currency} />`, "number"]]} />`}
   </${Card}>`;
 }
 

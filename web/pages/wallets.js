@@ -3,7 +3,7 @@
 import { useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
 import { formatAmount } from "../money.js";
-import { account, Action, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
+import { account, Action, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 
 const KINDS = [["", "any"], ["customer", "customer"], ["merchant", "merchant"]];
@@ -81,7 +81,7 @@ const History = ({ wallet }) => {
 };
 
 const Holds = ({ wallet }) => html`<${Card} title="Holds" wide>
-  <${List} when=${[wallet.version]} caption="Holds" empty="Nothing was ever held."
+  <${List} when=${[wallet.version]} caption="Holds" empty="No hold was ever opened."
     load=${(cursor, signal) => get("/v1/holds", { [wallet.kind === "merchant" ? "merchant" : "wallet"]: wallet.id, limit: 20, cursor }, signal)}
     columns=${[
       ["Since", (hold) => html`<${Time} at=${hold.created_at} />`],
@@ -91,6 +91,20 @@ const Holds = ({ wallet }) => html`<${Card} title="Holds" wide>
       ["Amount", (hold) => html`<${Money} minor=${hold.amount} currency=${wallet.currency} />`, "number"],
       ["Remaining", (hold) => html`<${Money} minor=${hold.remaining} currency=${wallet.currency} />`, "number"],
       ["Ends", (hold) => html`<${Time} at=${hold.expires_at} />`]]} /></${Card}>`;
+
+// Payments that a rule holds: their money counts in what is held, and somebody decides.
+function Reviewed({ wallet }) {
+  const { data, problem } = useLoad((signal) => get("/v1/anomalies",
+    { wallet: wallet.id, status: "pending", action: "hold", limit: 20 }, signal), [wallet.version]);
+  if (!problem && !data?.items.length) return null;
+  return html`<${Card} title="Held until somebody decides" wide><${Trouble} problem=${problem} />
+    ${data && html`<${Table} items=${data.items} href=${(one) => `#/anomalies/${one.id}`} caption="Payments that wait" columns=${[
+      ["Since", (one) => html`<${Time} at=${one.created_at} />`],
+      ["Why", (one) => one.sentence || "–", "prose"],
+      ["Rule", (one) => one.rule || "–"],
+      ["Amount", (one) => html`<${Money} minor=${one.amount} currency=${one.currency} />`, "number"],
+      ["Ends", (one) => html`<${Time} at=${one.expires_at} />`]]} />`}</${Card}>`;
+}
 
 const Withdrawals = ({ wallet }) => html`<${Card} title="Withdrawals" wide>
   <${List} when=${[wallet.version]} caption="Withdrawals" empty="Nothing was ever withdrawn."
@@ -189,7 +203,8 @@ export function Wallet({ id, theme }) {
     <${Limits} wallet=${wallet} changed=${again} />
     ${may("payments:read") && html`
       <${Card} title="Balance over time" wide><${BalanceChart} wallet=${wallet} theme=${theme} /></${Card}>
-      <${History} wallet=${wallet} /><${Holds} wallet=${wallet} /><${Withdrawals} wallet=${wallet} />`}
+      <${History} wallet=${wallet} />
+      ${may("anomalies:read") && wallet.held > 0 && html`<${Reviewed} wallet=${wallet} />`}<${Holds} wallet=${wallet} /><${Withdrawals} wallet=${wallet} />`}
     ${acting && html`<${StatusAction} wallet=${wallet} close=${(done) => { setActing(false); if (done) again(); }} />`}
   </div>`;
 }
