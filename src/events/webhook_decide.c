@@ -8,6 +8,7 @@
 #include "events/webhooks_private.h"
 
 #define CHUNK_BYTES (1u << 20) // of the feed
+#define TRIES       16         // whoever delivers may move the place meanwhile
 
 struct deciding {
     struct webhooks *webhooks;
@@ -67,6 +68,8 @@ static enum status find_skip(struct deciding *deciding, uint64_t from, uint64_t 
     struct engine *engine = deciding->webhooks->engine;
     uint64_t begun, next;
     deciding->read = from;
+    deciding->first[0] = '\0'; // of an earlier try
+    deciding->is_it = false;
     do {
         begun = deciding->read;
         enum status status = engine->port->feed(engine, begun, CHUNK_BYTES, look_for_first,
@@ -164,6 +167,10 @@ static enum status decide(struct deciding *deciding, const struct webhook_target
     return webhook_place_decide(&deciding->wait, &now, mode, next, &decision->who);
 }
 
+static bool is_moved(enum status status) {
+    return status == STATUS_fenced || status == STATUS_out_of_place;
+}
+
 static enum status decide_one(struct webhooks *webhooks, uint32_t index,
                               const struct webhook_decision *decision, char *ret_why,
                               size_t why_bytes) {
@@ -177,15 +184,15 @@ static enum status decide_one(struct webhooks *webhooks, uint32_t index,
     engine_wait_init(&deciding.wait, webhooks->engine);
     engine_wait_init(&deciding.house, webhooks->source.house);
     event_reader_init(&deciding.reader, &webhooks->source);
-    enum status status = decide(&deciding, target, decision);
-    if (status == STATUS_fenced || status == STATUS_out_of_place)
-        status = decide(&deciding, target, decision); // it was moved meanwhile
+    enum status status = STATUS_fenced;
+    for (int i = 0; i < TRIES && is_moved(status); i++)
+        status = decide(&deciding, target, decision);
     event_reader_done(&deciding.reader);
     engine_wait_done(&deciding.house);
     engine_wait_done(&deciding.wait);
     atomic_store(&webhooks->look_now, true);
     (void)curl_multi_wakeup(webhooks->multi);
-    return status == STATUS_fenced || status == STATUS_out_of_place ? STATUS_busy : status;
+    return is_moved(status) ? STATUS_busy : status;
 }
 
 // An event is of one shard, all else is decided for all of them. What a shard could not do is done

@@ -9,6 +9,7 @@ import os
 import re
 import ssl
 import sys
+import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -303,6 +304,25 @@ def gone(report):
     world.end(report, one)
 
 
+def decided(report):
+    """Whoever delivers moves the place all the time; who decides is not told to come back."""
+    one, over = Receiver(), threading.Event()
+    world = World(endpoint(one))
+
+    def pay():
+        while not over.is_set():
+            world.deposit(1)
+    payer = threading.Thread(target=pay)
+    payer.start()
+    answers = [world.decide("resume") for _ in range(100)]
+    over.set()
+    payer.join()
+    report.equal("decided: each time", [repr(answer) for answer in answers
+                                           if answer.status != 200][:3], [])
+    complete(report, "decided", world, one, repeats=True)
+    world.end(report, one)
+
+
 def poisoned(report):
     """One event is refused for ever: its wallet waits, others go on; a person gives it up."""
     poison = {}
@@ -541,8 +561,8 @@ def configuration(report):
 
 def main():
     report = Report("webhooks")
-    for name in (every_kind, filters, moods, slow, dead, killed, gone, poisoned, again, beginning,
-                 alarm,                 rotation, encrypted, configuration):
+    for name in (every_kind, filters, moods, slow, dead, killed, gone, decided, poisoned, again,
+                 beginning, alarm, rotation, encrypted, configuration):
         if len(sys.argv) < 2 or name.__name__ in sys.argv[1:]:
             report.run(name.__name__, name)
     report.finish()
