@@ -79,6 +79,16 @@ def moved(server):
     return shown(server)[1][2][1]
 
 
+def leave_behind(server):
+    """As a mover does that is killed between the switch and the end of its deleting."""
+    left = SHARDS.sql(0, "INSERT INTO wallets SELECT (jsonb_populate_record(w.one, "
+                         "jsonb_build_object('slot', s.slot, 'number', (w.one).number - 1 - "
+                         "s.slot))).* FROM slots s, (SELECT x AS one FROM wallets x ORDER BY "
+                         "number LIMIT 1) w WHERE s.state = 1 AND s.shard = 'c' RETURNING slot",
+                      server.data)
+    report.check("wallets are left behind", left != "", left)
+
+
 def broken_off(server):
     """It is stopped in order, and it is killed; both times the same command goes on."""
     before = moved(server)
@@ -94,6 +104,7 @@ def broken_off(server):
     report.check("it goes on", within(120, lambda: moved(server) > before + 5))
     process.kill()
     process.wait(60)
+    leave_behind(server)
     report.check("one owner each", within(60, lambda: sum(
         count for _, count in shown(server)[1]) == 1024), shown(server))
 

@@ -210,18 +210,25 @@ static void tell_closed(const struct shard_place *places, uint32_t count, uint32
     (void)fflush(stdout);
 }
 
-// What an earlier run has begun to copy and the plan has no use for.
+static bool is_planned(const struct plan *plan, uint32_t slot, uint32_t to) {
+    bool found = false;
+    for (uint32_t i = 0; i < plan->count && !found; i++)
+        found = plan->moves[i].slot == slot && plan->moves[i].to == to;
+    return found;
+}
+
+// What an earlier run has begun to copy and the plan has no use for, and what one that was killed
+// has not deleted where a slot was before.
 static void forget_others(struct mover_run *run, const struct plan_slot *slots,
                           const struct plan *plan) {
-    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
-        char why[WHY_BYTES] = "";
-        struct shard_move move = {.lines = &run->lines, .slot = slot, .target = slots[slot].begun};
-        bool is_planned = slots[slot].begun == SHARD_NOBODY;
-        for (uint32_t i = 0; i < plan->count && !is_planned; i++)
-            is_planned = plan->moves[i].slot == slot && plan->moves[i].to == slots[slot].begun;
-        if (!is_planned && shard_move_forget(&move, why, sizeof(why)) != STATUS_ok)
-            fprintf(stderr, "florin shards: slot %u: %s\n", slot, why);
-    }
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        for (uint32_t place = 0; slots[slot].left >> place != 0; place++) {
+            char why[WHY_BYTES] = "";
+            struct shard_move move = {.lines = &run->lines, .slot = slot, .target = place};
+            if ((slots[slot].left >> place & 1) != 0 && !is_planned(plan, slot, place) &&
+                shard_move_forget(&move, why, sizeof(why)) != STATUS_ok)
+                fprintf(stderr, "florin shards: slot %u: %s\n", slot, why);
+        }
 }
 
 static int carry_out(struct mover_run *run, const struct plan *plan) {

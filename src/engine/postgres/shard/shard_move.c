@@ -157,10 +157,11 @@ static bool clean_table(struct mover *mover, uint32_t side, const char *table, c
 }
 
 // What lies in the slot on a shard that does not own it: left behind, or copied and left. History
-// stays: the rounds of the shard that made it are chained over it.
+// stays: the rounds of the shard that made it are chained over it. Wallets, the first of the tables
+// here, go last: as long as there is one, something is left (shard_spread.c).
 static bool clean(struct mover *mover, uint32_t side) {
     bool ok = clean_table(mover, side, "postings", "wallet", "record");
-    for (int i = 0; ok && i < MOVE_THINGS; i++)
+    for (int i = MOVE_THINGS - 1; ok && i >= 0; i--)
         ok = clean_table(mover, side, move_tables[i].name, move_tables[i].key, "0::bigint");
     return ok;
 }

@@ -14,6 +14,7 @@ struct plan_slot {
     uint64_t load, size; // records of the last minute, and all of them
     uint8_t owner;       // place of its shard
     uint8_t begun;       // where an earlier move of it has begun; SHARD_NOBODY: nowhere
+    uint16_t left;       // shards that have something of it and do not own it, as bits 1 << place
     bool stays;          // it cannot be moved
 };
 

@@ -13,7 +13,8 @@
 // where the slot was then; what came along with it was not.
 static const char query[] =
     "SELECT string_agg(concat_ws(' ', s.slot, s.state, s.record_count + coalesce(u.n, 0), "
-    "coalesce(l.n, 0), (s.copied <> 0)::integer, (SELECT (archived <> 0)::integer FROM extent)), "
+    "coalesce(l.n, 0), (s.copied <> 0)::integer, (s.state = 1 AND EXISTS (SELECT FROM wallets w "
+    "WHERE w.slot = s.slot))::integer, (SELECT (archived <> 0)::integer FROM extent)), "
     "E'\n') FROM slots s LEFT JOIN (SELECT slot, "
     "count(*) AS n FROM records WHERE came IS NULL AND number >= greatest(0, floor(extract(epoch "
     "FROM clock_timestamp()) * 1000)::bigint - 60000) << 17 GROUP BY slot) l ON l.slot = s.slot "
@@ -23,12 +24,13 @@ static const char query[] =
 
 static bool take_line(const char **text, uint32_t place, struct plan_slot *slots,
                       uint32_t *closed) {
-    uint64_t slot, state, size, load, is_begun, is_archived;
+    uint64_t slot, state, size, load, is_begun, is_left, is_archived;
     if (!lineage_take_number(text, &slot) || slot >= LIMIT_SLOTS ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &state) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &size) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &load) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &is_begun) ||
+        !lineage_take_word(text, " ") || !lineage_take_number(text, &is_left) ||
         !lineage_take_word(text, " ") || !lineage_take_number(text, &is_archived))
         return false;
     if (is_archived != 0)
@@ -37,6 +39,7 @@ static bool take_line(const char **text, uint32_t place, struct plan_slot *slots
         (*text)++;
     struct plan_slot *own = &slots[slot];
     own->load += load;
+    own->left |= (uint16_t)((is_begun != 0 || is_left != 0) << place);
     if (state == 0) {
         own->owner = (uint8_t)place;
         own->size = size;
