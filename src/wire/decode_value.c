@@ -118,15 +118,10 @@ static bool store_currency(const struct wire_context *context, const struct fiel
 static bool store_currency_of_query(const struct field *field, void *target, struct slice code) {
     CHECK(field->size == sizeof(struct currency));
     struct currency currency = {.code = {0}};
-    if (code.size < 3 || code.size > sizeof(currency.code))
+    if (!currency_code_is_valid(code))
         return false;
-    for (size_t i = 0; i < code.size; i++) {
-        bool is_letter = code.bytes[i] >= 'A' && code.bytes[i] <= 'Z';
-        bool is_digit = code.bytes[i] >= '0' && code.bytes[i] <= '9';
-        if (!is_letter && !is_digit)
-            return false;
-        currency.code[i] = (char)code.bytes[i];
-    }
+    CHECK(code.size <= sizeof(currency.code));
+    memcpy(currency.code, code.bytes, code.size);
     memcpy(place_of(field, target), &currency, sizeof(currency));
     return true;
 }
