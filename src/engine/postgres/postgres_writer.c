@@ -584,9 +584,9 @@ static void carry_batch(struct books *books, struct batch *batch) {
             free_turn(books);
         if (result == LINK_REFUSED) {
             log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
-            refuse_all(first, is_full         ? STATUS_storage_full
+            refuse_all(first, is_full          ? STATUS_storage_full
                               : batch->is_lost ? STATUS_busy
-                                              : STATUS_internal);
+                                               : STATUS_internal);
             return;
         }
         // Where it is not known what became of its COMMIT keys tell, or the decision of a round

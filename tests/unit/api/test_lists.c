@@ -66,6 +66,14 @@ static void a_cursor_leads_on(void **state) {
     fake_free(request);
 }
 
+// Asked and answered; the caller's to free.
+static struct http_request *auditor_gets(struct house *house, const char *path) {
+    struct http_request *request = house_request_as(house->auditor, "GET", path);
+    house_ask(house, request);
+    house_await(house, request);
+    return request;
+}
+
 static void a_key_is_a_list_of_one(void **state) {
     struct house *house = *state;
     struct command create = {.type = COMMAND_KEY_CREATE, .subject = house->service_key};
@@ -74,9 +82,7 @@ static void a_key_is_a_list_of_one(void **state) {
     snprintf(path, sizeof(path), "/v1/keys/%.*s", (int)size, text);
     memset(&house->engine->entry.outcome, 0, sizeof(house->engine->entry.outcome));
     house_says_yes(house, &create, &house->engine->entry.outcome);
-    struct http_request *request = house_request_as(house->auditor, "GET", path);
-    house_ask(house, request);
-    house_await(house, request);
+    struct http_request *request = auditor_gets(house, path);
     assert_int_equal(request->code, 200);
     assert_true(fake_answer_has(request, "{\"id\":\"key_"));
     assert_false(fake_answer_has(request, "items") || fake_answer_has(request, "secret"));
@@ -84,16 +90,12 @@ static void a_key_is_a_list_of_one(void **state) {
     assert_true(id_equal(house->engine->list_query.key, house->service_key));
     fake_free(request);
     house->engine->list_is_empty = true;
-    request = house_request_as(house->auditor, "GET", path);
-    house_ask(house, request);
-    house_await(house, request);
+    request = auditor_gets(house, path);
     assert_int_equal(request->code, 404);
     assert_true(fake_answer_has(request, "key_"));
     fake_free(request);
     house->engine->list_status = STATUS_busy;
-    request = house_request_as(house->auditor, "GET", path);
-    house_ask(house, request);
-    house_await(house, request);
+    request = auditor_gets(house, path);
     assert_int_equal(request->code, 503);
     fake_free(request);
     request = house_request_as(house->auditor, "GET", "/v1/keys/key_00000000000000000000000000");

@@ -19,6 +19,12 @@ void desk_ahead_forget(struct desk *desk) {
     desk->ahead.is_known = desk->ahead.is_on = false;
 }
 
+// Whether the batch at hand, once it is committed, is what the next may be decided on. An alarm is
+// written behind the row of books and puts it elsewhere.
+static bool leaves_known_books(const struct desk *desk) {
+    return desk->records.count != 0 && !desk->alarm_changed && desk->rules_record == 0;
+}
+
 void desk_ahead_stands(struct desk *desk) {
     struct ahead *ahead = &desk->ahead;
     if (ahead->is_on)
@@ -26,8 +32,7 @@ void desk_ahead_stands(struct desk *desk) {
     desk->next_due_ms = desk_next_due(desk);
     if (desk->writes_heads)
         desk->counters.heads_record = desk->counters.last_record;
-    // An alarm is written behind the row of books and puts it elsewhere.
-    ahead->is_known = desk->records.count != 0 && !desk->alarm_changed && desk->rules_record == 0;
+    ahead->is_known = leaves_known_books(desk);
     ahead->is_on = false;
 }
 
@@ -50,9 +55,14 @@ static bool is_plain(const struct submission *submission) {
     return true;
 }
 
+// One that is only looked at.
+static const struct round *seen_of(const struct inbox_node *node) {
+    return round_of((struct inbox_node *)node);
+}
+
 static bool are_plain(const struct inbox_node *node) {
     for (; node != NULL; node = node->next) {
-        const struct round *round = round_of((struct inbox_node *)node);
+        const struct round *round = seen_of(node);
         if (round->legs != NULL)
             return false;
         for (const struct submission *submission = round->first; submission != NULL;
@@ -174,12 +184,11 @@ static void add_key(struct column *keys, const struct command *command) {
 // whether so much waits that it is better begun than let grow.
 bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiting) {
     uint32_t commands = 0;
-    if (waiting == NULL || desk->ahead.pause != 0 || desk->records.count == 0 ||
-        desk->alarm_changed || desk->rules_record != 0 || desk->parts_known != LIMIT_SLOTS ||
-        !are_plain(waiting) || !are_books_known(desk))
+    if (waiting == NULL || desk->ahead.pause != 0 || !leaves_known_books(desk) ||
+        desk->parts_known != LIMIT_SLOTS || !are_plain(waiting) || !are_books_known(desk))
         return false;
     for (const struct inbox_node *node = waiting; node != NULL; node = node->next) {
-        const struct round *round = round_of((struct inbox_node *)node);
+        const struct round *round = seen_of(node);
         commands += round->command_count;
         for (const struct submission *submission = round->first; submission != NULL;
              submission = submission->next)
@@ -194,8 +203,8 @@ void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_no
     CHECK(desk->ahead.opened == NULL && desk->turn_is_asked && first != NULL);
     column_begin(keys, true);
     for (const struct inbox_node *node = first; node != NULL; node = node->next)
-        for (const struct submission *submission = round_of((struct inbox_node *)node)->first;
-             submission != NULL; submission = submission->next) {
+        for (const struct submission *submission = seen_of(node)->first; submission != NULL;
+             submission = submission->next) {
             if (submission->atomic && submission->batch.has_key)
                 add_key(keys, &submission->batch);
             for (uint32_t i = 0; i < submission->count; i++)
