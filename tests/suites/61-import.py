@@ -402,8 +402,8 @@ def test_kept(report):
                           f"/v1/anomalies/{held['hold']}/reject",
                           f"/v1/approvals/{waiting[0]}/approve",
                           f"/v1/approvals/{waiting[1]}/reject"):
-                answer = other.post(place, {"comment": "seen"} if "anm" in place
-                                    else {"reason": "seen"})
+                said = "comment" if place.startswith("/v1/anomalies/") else "reason"
+                answer = other.post(place, {said: "seen"})
                 report.equal(f"kept: {place.rpartition('/')[2]}", answer.status, 200, answer)
         decided = importer.run(path)
         report.equal("kept: decided", decided.stdout.split(";")[0],
