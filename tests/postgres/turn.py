@@ -4,6 +4,7 @@ are not what they seem, a pooler, and nodes without a turn."""
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -473,6 +474,85 @@ def given_back(report, binary, cluster):
         report.check("nobody has the turn in the end",
                      within(120, lambda: cluster.sql(HELD, database) == "0"),
                      cluster.sql(HELD, database))
+
+
+LINE = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[(\d+)\] (\w+): +"
+                  r"(?:(?:statement|execute \w+): )?(.*)$")
+
+
+class Turns:
+    """What sessions do with the turn, as the server logs it from now on."""
+
+    def __init__(self, cluster):
+        path = os.path.join(cluster.home, "server.log")
+        self.file = open(path, encoding="utf-8", errors="replace")  # pylint: disable=R1732
+        self.file.seek(0, os.SEEK_END)
+        self.rest = ""
+        self.had, self.last = set(), {}  # sessions; and by session its last two statements
+        self.given_back = self.twice = 0
+
+    def read(self):
+        *lines, self.rest = (self.rest + self.file.read()).split("\n")
+        for line in lines:
+            found = LINE.match(line)
+            if found is not None:
+                self.take(*found.groups())
+
+    def take(self, session, kind, text):
+        if kind != "LOG":  # it has failed, and nobody knows what it has now
+            self.had.discard(session)
+            self.last.pop(session, None)
+            return
+        first, second = self.last.get(session, ("", ""))
+        self.last[session] = (second, text)
+        if text.startswith("ROLLBACK") and first.startswith("BEGIN") and "lock_timeout" in second:
+            self.given_back += 1
+        if "pg_advisory_lock(" in text:
+            self.twice += session in self.had
+            self.had.add(session)
+        if "pg_advisory_unlock_all" in text:
+            self.had.discard(session)
+
+
+def asked_once(report, binary, cluster):
+    """A round that was opened behind the last one's COMMIT, and then needs a look, has its turn.
+    For a server with slow checks: it knows so few wallets that they put each other out."""
+    with two_nodes(report, binary, cluster) as (server, _, _):
+        with server.client(timeout=120.0) as client:
+            wallets = [Shop.open(client, f"owner {number}") for number in range(96)]
+            for number, wallet in enumerate(wallets):
+                client.post("/v1/deposits", {"wallet": wallet, "amount": 100_000,
+                                             "bank_transaction_id": f"b{number}"})
+        over, wrong = threading.Event(), []
+
+        def pay(number):
+            with server.client(timeout=120.0) as client:
+                while not over.is_set():
+                    # Mostly the same few, so that what waits is known when it is looked at.
+                    many = 96 if random.random() < 0.1 else 24
+                    payer, payee = random.sample(wallets[:many], 2)
+                    answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
+                    wrong.extend([repr(answer)] if answer.status != 201 else [])
+
+        threads = [threading.Thread(target=pay, args=(number,), daemon=True) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        turns = Turns(cluster)
+        cluster.setting("log_parameter_max_length", "0")
+        cluster.setting("log_statement", "all")
+
+        def are_enough():
+            turns.read()
+            return turns.given_back >= 10
+
+        report.check("rounds were opened in vain", within(120, are_enough), turns.given_back)
+        cluster.setting("log_statement", "none")
+        over.set()
+        for thread in threads:
+            thread.join(120)
+        turns.file.close()
+        report.equal("all were paid", wrong[:3], [])
+        report.equal("who has the turn does not ask for it again", turns.twice, 0)
 
 
 STANDING = ("SELECT (SELECT count(*) FROM florin.records), (SELECT sum(version) FROM "

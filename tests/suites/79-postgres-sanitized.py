@@ -32,6 +32,7 @@ def stories(total):
 
 report.run("stories", stories)
 report.run("a commit that fails", turn.commit_rolled_back, SANITIZED, CLUSTER)
+report.run("asked once", turn.asked_once, SANITIZED, CLUSTER)
 report.run("two nodes without a turn", faults.both_write, SANITIZED, CLUSTER, 1,
            {"postgres_turn": 0}, "two nodes without a turn")
 report.finish()

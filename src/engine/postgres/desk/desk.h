@@ -227,6 +227,7 @@ struct ahead {
     uint32_t wait, pause; // batches with a look behind the next that fails; and still to come
     const struct inbox_node *opened; // the batch whose flight was opened behind the last COMMIT
     struct column keys;              // that were asked for with it
+    uint64_t keys_from, keys_end;    // and between which records
     bool was_open;                   // and the batch at hand was that
 };
 
@@ -405,6 +406,7 @@ MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
 // While fetching: what else is asked for. Of a wallet, hold, withdrawal or transaction.
 void desk_want(struct desk *desk, enum id_type type, struct id id);
 void desk_want_answer(struct desk *desk, struct digest128 key); // under an idempotency key
+void desk_keys_set_span(struct desk *desk); // for the next batch, by what is known of the time
 // desk_books.c: what came of it.
 void desk_take_books(struct desk *desk, const struct pg_result *result);
 void row_take_place(const struct pg_result *result, int row, int column,

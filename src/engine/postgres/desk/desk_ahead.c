@@ -99,12 +99,21 @@ static bool is_time_known(const struct desk *desk) {
 // What the server can do while the batch is decided: whether its keys were used.
 static void open_flight(struct desk *desk, struct link *link, struct column *keys) {
     struct parameters parameters = {0};
+    desk->ahead.keys_from = desk->keys_from;
+    desk->ahead.keys_end = desk->keys_end;
     link_send(link, SQL_BEGIN, NULL);
     parameter_column(&parameters, keys);
     parameter_number(&parameters, (int64_t)desk->keys_from);
     parameter_number(&parameters, (int64_t)desk->keys_end);
     link_send(link, SQL_KEYS_UNUSED, &parameters);
     link_flush(link);
+}
+
+// Whether each key of the batch was asked for, and wherever it may have been used since.
+static bool has_asked(const struct desk *desk) {
+    const struct ahead *ahead = &desk->ahead;
+    return desk->wants.keys.count <= ahead->keys.count && ahead->keys_from <= desk->keys_from &&
+           ahead->keys_end >= desk->keys_end;
 }
 
 static void begin(struct desk *desk, struct link *link, bool is_open) {
@@ -120,8 +129,8 @@ static void begin(struct desk *desk, struct link *link, bool is_open) {
     desk->ahead.is_on = true;
     if (!is_open)
         open_flight(desk, link, &desk->wants.keys);
-    else // each key of it was asked for then
-        CHECK(desk->wants.keys.count <= desk->ahead.keys.count);
+    else
+        CHECK(has_asked(desk));
 }
 
 // `is_open`: its flight was opened before.
@@ -146,6 +155,12 @@ static enum link_result try_ahead(struct desk *desk, struct link *link,
     return result;
 }
 
+// With what was asked for in front of it, which a batch with a look need not ask for again.
+static enum link_result close_flight(struct desk *desk, struct link *link) {
+    enum link_result result = desk_turn_settle(desk, link);
+    return result == LINK_LOST ? LINK_LOST : desk_ahead_take_back(link);
+}
+
 enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
                                   const struct inbox_node *first, bool will_write) {
     const struct inbox_node *opened = desk->ahead.opened;
@@ -157,7 +172,7 @@ enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
     if (result == LINK_OK)
         result = try_ahead(desk, link, first, will_write, is_open);
     if (result == LINK_OK && is_open && !desk->ahead.is_on)
-        result = desk_ahead_take_back(link);
+        result = close_flight(desk, link);
     return result;
 }
 
@@ -201,6 +216,7 @@ bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiti
 void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_node *first) {
     struct column *keys = &desk->ahead.keys;
     CHECK(desk->ahead.opened == NULL && desk->turn_is_asked && first != NULL);
+    desk_keys_set_span(desk); // it may be long since the batch at hand was begun
     column_begin(keys, true);
     for (const struct inbox_node *node = first; node != NULL; node = node->next)
         for (const struct submission *submission = seen_of(node)->first; submission != NULL;
@@ -218,8 +234,7 @@ void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_no
 enum link_result desk_ahead_close(struct desk *desk, struct link *link) {
     CHECK(desk->ahead.opened != NULL);
     desk->ahead.opened = NULL;
-    enum link_result result = desk_turn_settle(desk, link);
-    return result == LINK_LOST ? LINK_LOST : desk_ahead_take_back(link);
+    return close_flight(desk, link);
 }
 
 // ---- in vain ------------------------------------------------------------------------------------

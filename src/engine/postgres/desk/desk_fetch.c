@@ -746,6 +746,13 @@ static enum link_result fetch_parts(struct desk *desk, struct link *link) {
     return result;
 }
 
+// Keys are asked for before the books have told their time.
+void desk_keys_set_span(struct desk *desk) {
+    uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
+    desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
+    desk->keys_end = number_of_time(known_ms + KEYS_AHEAD_MS);
+}
+
 enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
                             bool will_write) {
     struct parameters books = {0};
@@ -756,10 +763,7 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     // A set that came to nothing with its batch must not be taken for the books'.
     desk->rules_known = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
     desk->told = (struct told){0};
-    // What this desk knows of the time; keys are asked for before the books have told theirs.
-    uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
-    desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
-    desk->keys_end = number_of_time(known_ms + KEYS_AHEAD_MS);
+    desk_keys_set_span(desk);
     desk_clear(desk);
     wants_begin(&desk->wants);
     desk->has_writes = will_write;
