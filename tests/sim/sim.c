@@ -89,7 +89,8 @@ static void bring_rules(struct sim_world *world) {
     engine_wait_done(&wait);
 }
 
-static void live(struct sim_world *world, const struct sim_image *image) {
+static void live(struct sim_world *world, const struct sim_image *image,
+                 const struct sim_image *left) {
     static const uint64_t spans[] = {60, 500, 2000, 4000};
     world->is_slow = world->life % 4 == 3;
     uint64_t die_at = 1 + sim_below(&world->random, spans[sim_below(&world->random, 4)]);
@@ -102,7 +103,7 @@ static void live(struct sim_world *world, const struct sim_image *image) {
     if (sim_image_has(image, "checkpoint"))
         world->shared->checkpoints++;
     uint64_t calls_before = world->shared->disk_calls;
-    struct disk *disk = sim_disk_open(sim_image_open(image, seed, NULL), image, death,
+    struct disk *disk = sim_disk_open(sim_image_open(image, seed, NULL), left, death,
                                       calls_before + die_at, seed, &world->shared->disk_calls);
     world->engine = engine_open(world, disk);
     if (!world->has_brief_holds && world->life % COMPARED_EVERY == 0)
@@ -141,8 +142,8 @@ static bool wait_for(pid_t child, const struct sim_world *world) {
 
 static bool world_run(uint64_t seed, uint64_t lives, uint64_t until_ns, struct sim_shared *total) {
     struct sim_world world = {.seed = seed, .has_brief_holds = seed % 2 == 0};
-    struct sim_image image = {.file = memfd_create("image", MFD_CLOEXEC)};
-    CHECK(image.file >= 0);
+    struct sim_image image = sim_image_new();
+    sim_image_seal(&image);
     world.shared = mmap(NULL, sizeof(*world.shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(world.shared != MAP_FAILED);
@@ -152,11 +153,15 @@ static bool world_run(uint64_t seed, uint64_t lives, uint64_t until_ns, struct s
         world.random = sim_random(&stream);
         if (world.shared->count + 2000 > SIM_OPERATIONS_MAX)
             break;
+        struct sim_image left = sim_image_new();
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0)
-            live(&world, &image);
+            live(&world, &image, &left);
         passes = wait_for(child, &world);
+        sim_image_done(&image);
+        image = left;
+        sim_image_seal(&image);
     }
     total->lives += world.life;
     total->count += world.shared->count;
@@ -166,7 +171,7 @@ static bool world_run(uint64_t seed, uint64_t lives, uint64_t until_ns, struct s
     total->checkpoints += world.shared->checkpoints;
     total->replays_compared += world.shared->replays_compared;
     CHECK(munmap(world.shared, sizeof(*world.shared)) == 0);
-    CHECK(close(image.file) == 0);
+    sim_image_done(&image);
     return passes;
 }
 

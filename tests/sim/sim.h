@@ -89,17 +89,23 @@ uint64_t sim_below(uint64_t *stream, uint64_t bound);
 void sim_fail(const struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
-// sim_disk.c: images of disks, and the disk that dies.
+// sim_disk.c: images of disks, and the disk that dies. What a life finds and what it leaves are two
+// images: any thread of the engine may be the one whose call ends the life, while another still
+// reads what was found.
 struct sim_image {
     int file; // memory that outlives the child
 };
+struct sim_image sim_image_new(void);
+// Nobody can write to it from now on.
+void sim_image_seal(const struct sim_image *image);
+void sim_image_done(struct sim_image *image);
 enum sim_death { SIM_POWER, SIM_PROCESS, SIM_CLEAN };
 // A fake disk with what the image holds; `without` is a name that is left out, or NULL.
 struct disk *sim_image_open(const struct sim_image *image, uint64_t seed, const char *without);
 bool sim_image_has(const struct sim_image *image, const char *name);
-// Forwards to a fake disk; at call `die_at` (or, for SIM_CLEAN, when it is done with) it writes the
-// image and ends the process with status 0.
-struct disk *sim_disk_open(struct disk *inner, const struct sim_image *image, enum sim_death death,
+// Forwards to a fake disk; at call `die_at` (or, for SIM_CLEAN, when it is done with) it writes
+// what is left to an empty image and ends the process with status 0.
+struct disk *sim_disk_open(struct disk *inner, const struct sim_image *left, enum sim_death death,
                            uint64_t die_at, uint64_t seed, uint64_t *calls);
 // Call it before the engine is closed: an engine that lets go of its disk earlier has given up.
 void sim_disk_closing(struct disk *disk);

@@ -5,6 +5,7 @@
 // An image is a row of files, each: name length, size, platter or cache (three u64), name, bytes.
 // After a power failure there is only the platter; after the death of the process alone what the
 // machine still remembers lies over it, unsynced.
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@ struct sim_disk {
     struct disk port;
     struct disk *inner;
     pthread_mutex_t lock;
-    struct sim_image image;
+    struct sim_image left;
     enum sim_death death;
     uint64_t die_at, seed;
     uint64_t *calls;
@@ -36,6 +37,21 @@ struct sim_file {
 };
 
 // ---- images
+
+struct sim_image sim_image_new(void) {
+    struct sim_image image = {.file = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+    CHECK(image.file >= 0);
+    return image;
+}
+
+void sim_image_seal(const struct sim_image *image) {
+    CHECK(fcntl(image->file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) == 0);
+}
+
+void sim_image_done(struct sim_image *image) {
+    CHECK(close(image->file) == 0);
+    image->file = -1;
+}
 
 static void image_write(const struct sim_image *image, const void *bytes, size_t size) {
     for (size_t done = 0; done < size;) {
@@ -155,23 +171,20 @@ bool sim_image_has(const struct sim_image *image, const char *wanted) {
 // ---- death
 
 static void die(struct sim_disk *disk) {
-    CHECK(ftruncate(disk->image.file, 0) == 0);
-    CHECK(lseek(disk->image.file, 0, SEEK_SET) == 0);
     if (disk->death == SIM_PROCESS) {
         struct disk *alive = fake_disk_restart(disk->inner);
-        struct saving cache = {.disk = alive, .image = &disk->image, .is_cache = 1};
+        struct saving cache = {.disk = alive, .is_cache = 1};
         // What the machine remembers is read first: the crash below kills that disk. The platter
         // stands first in the image, so the cache goes to a second file meanwhile.
-        struct sim_image later = {.file = memfd_create("later", 0)};
-        CHECK(later.file >= 0);
+        struct sim_image later = sim_image_new();
         cache.image = &later;
         CHECK(alive->driver->list(alive, image_save_file, &cache) == STATUS_ok);
-        image_save(&disk->image, fake_disk_crash(alive, disk->seed), false);
+        image_save(&disk->left, fake_disk_crash(alive, disk->seed), false);
         size_t size;
         const uint8_t *bytes = image_map(&later, &size);
-        image_write(&disk->image, bytes, size);
+        image_write(&disk->left, bytes, size);
     } else {
-        image_save(&disk->image, fake_disk_crash(disk->inner, disk->seed), false);
+        image_save(&disk->left, fake_disk_crash(disk->inner, disk->seed), false);
     }
     _exit(0);
 }
@@ -344,12 +357,12 @@ static const struct disk_driver sim_driver = {
     .done = sim_done,
 };
 
-struct disk *sim_disk_open(struct disk *inner, const struct sim_image *image, enum sim_death death,
+struct disk *sim_disk_open(struct disk *inner, const struct sim_image *left, enum sim_death death,
                            uint64_t die_at, uint64_t seed, uint64_t *calls) {
     struct sim_disk *disk = memory_take(sizeof(*disk));
     *disk = (struct sim_disk){.port = {&sim_driver},
                               .inner = inner,
-                              .image = *image,
+                              .left = *left,
                               .death = death,
                               .die_at = die_at,
                               .seed = seed,

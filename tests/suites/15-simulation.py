@@ -8,6 +8,7 @@ that failed fails again often, not always.
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -15,6 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
 from report import Report  # noqa: E402
+
+LOGGED = re.compile(r"\d{4}-\d\d-\d\dT")  # how a line of the engines' log begins
+LOGGED_LINES_SHOWN = 20
 
 # Which build, its folder, and for how many seconds worlds are begun.
 BUILDS = [("release", "FLORIN", 20), ("sanitized", "FLORIN_SANITIZED", 14)]
@@ -28,6 +32,16 @@ def program(kind, variable):
     return beside if os.environ.get(variable) and beside.exists() else usual
 
 
+def what_failed(errors):
+    """What the simulator said of the failure, then what else it wrote, then the end of the log:
+    whoever shows only the first lines shows why."""
+    lines = errors.splitlines()
+    said = sorted((line for line in lines if not LOGGED.match(line)),
+                  key=lambda line: not line.startswith("seed "))
+    logged = [line for line in lines if LOGGED.match(line)]
+    return "\n".join(said[:100] + logged[-LOGGED_LINES_SHOWN:])
+
+
 def simulate(report, kind, variable, seconds):
     path = program(kind, variable)
     if not path.exists():
@@ -37,7 +51,7 @@ def simulate(report, kind, variable, seconds):
     done = subprocess.run([str(path), "--seed", seed, "--lives", "40", "--seconds", str(seconds)],
                           capture_output=True, text=True, timeout=seconds + 120, check=False)
     print(f"{kind}: {done.stdout.strip()}", flush=True)
-    report.check(f"{kind}, from seed {seed}", done.returncode == 0, done.stderr[-4000:])
+    report.check(f"{kind}, from seed {seed}", done.returncode == 0, what_failed(done.stderr))
 
 
 def main():
