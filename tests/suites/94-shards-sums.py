@@ -7,6 +7,7 @@ step."""
 import os
 import sys
 import threading
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
@@ -163,6 +164,38 @@ def crashed(_, world, step, place):
     report.equal(f"{name}: the next try goes on", said.returncode, 0, said.stdout + said.stderr)
 
 
+def slow(_, world):
+    """A difference that is gone when one looks again is none, however long the first look took."""
+    node = florin.Server(florin=BINARY)
+    SHARDS.books[node.data] = world.server.data
+    SHARDS.lines[node.data] = [line.folder for line in LINES]
+    node.start()
+    change = ("UPDATE currencies SET transit = transit + {0}, deposits = deposits - {0} "
+              "WHERE code = 'EUR'")
+    sprung = []
+
+    def hold(name, amount=0):
+        if amount:
+            world.sql(1, change.format(amount))
+        sprung.append(name)
+        time.sleep(2.6)  # each question has three seconds, and the looks five
+
+    def more():
+        world.sql(1, change.format(5))
+        LINES[0].trap = (b"'p ' || gid", "held", lambda: hold("first", -5))
+        LINES[1].trap = (b"'p ' || gid", "held", lambda: hold("second"))
+
+    LINES[1].trap = (b"'t ' || encode(code", "held", more)
+    with node.client(world.server.admin_secret, 120.0) as client:
+        seen = client.get(CHECKS[0])
+    report.equal("slow: it was looked at while it differed", sprung, ["first", "second"])
+    report.equal("slow: and is none", (seen.json.get("consistent"), sums(seen)),
+                 (True, world.sums), seen)
+    report.equal("slow: the node stops in order", node.stop(), 0, node.log()[-2000:])
+    node.discard()
+    examined(world, "slow")
+
+
 WORLD = World()
 report.run("always", always, WORLD)
 report.run("uncounted", uncounted, WORLD)
@@ -170,5 +203,6 @@ report.run("uncounted back", uncounted, WORLD)
 for STEP in slots_lib.SWITCH_STEPS:
     for PLACE in (0, 1):
         report.run(f"crash of {'ab'[PLACE]} {STEP[0]}", crashed, WORLD, STEP, PLACE)
+report.run("slow", slow, WORLD)
 report.equal("the server stops in order", WORLD.server.stop(), 0, WORLD.server.log()[-2000:])
 report.finish()

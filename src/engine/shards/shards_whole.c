@@ -133,7 +133,8 @@ static enum status look_between(struct shards *shards, struct in_flight *ret_fou
     return status;
 }
 
-// A difference that is none is gone when one looks again.
+// A difference that is none is gone when one looks again, however long a look takes: only for slots
+// that go to and fro nobody waits longer.
 enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found) {
     struct shards *shards = shards_of(engine);
     uint64_t until_ns = clock_monotonic_ns() + TRANSIT_WAIT_NS;
@@ -147,9 +148,12 @@ enum status shards_in_flight(struct engine *engine, struct in_flight *ret_found)
         tries += is_settled || status != STATUS_ok;
         if (!is_settled)
             status = STATUS_busy;
-        if (clock_monotonic_ns() > until_ns ||
-            signal_gate_wait(&shards->stop, 1, TRANSIT_PAUSE_NS))
+        if (!is_settled && clock_monotonic_ns() > until_ns)
             break;
+        if (signal_gate_wait(&shards->stop, 1, TRANSIT_PAUSE_NS)) {
+            status = STATUS_busy;
+            break;
+        }
     }
     CHECK(pthread_mutex_unlock(&shards->transit_lock) == 0);
     return status;
