@@ -24,6 +24,7 @@
 #define PARTS_MAX ENGINE_PARTS_MAX
 #define RECOUNT_TRIES 2 // while slots go from one part to another
 #define FULL_TRIES    5
+#define FREE_TRIES    1 // of these, in which slots may come and go
 #define PAIRS_AGE_MS 15000
 #define NEWS_TURN_NS UINT64_C(20000000)
 static_assert(INTEGRITY_MESSAGE_BYTES - 1 <= ALARM_BYTES_MAX, "an alarm says all of it");
@@ -243,17 +244,27 @@ static enum status examine_unknown(const struct examining *examining, struct exa
 // `ret_report->message` may say why.
 static enum status examine_parts(const struct examining *examining,
                                  struct integrity_report *ret_report) {
+    const struct engine_port *port = examining->recount->options.engine->port;
     char why[INTEGRITY_MESSAGE_BYTES] = "";
     struct examined *examined = memory_take_zeroed(sizeof(*examined));
     enum status status = STATUS_ok;
-    bool settled = false;
-    for (int i = 0; i < examining->tries && !settled && status == STATUS_ok; i++) {
-        if (examined->is_in_vain)
+    bool settled = false, again = true;
+    bool holds_slots = examining->must_settle && port->stand_still != NULL;
+    void *still = NULL; // whoever waits for an answer gets one, and slots wait for it
+    for (int i = 0; i < examining->tries && again; i++) {
+        if (i == FREE_TRIES && holds_slots)
+            still = port->stand_still(examining->recount->options.engine);
+        if (status != STATUS_ok && still == NULL)
             break;
         status = examine_unknown(examining, examined);
         settled = status == STATUS_ok &&
                   (any_differs(examining, examined) || is_settled(examining, examined, why));
+        // One that is busy was perhaps kept from its end by slots, too.
+        bool may_end = status == STATUS_busy && i < FREE_TRIES && holds_slots;
+        again = !settled && !examined->is_in_vain && (status == STATUS_ok || may_end);
     }
+    if (still != NULL)
+        port->move_on(still);
     if (status == STATUS_ok && !settled && examining->must_settle)
         status = STATUS_busy;
     for (uint32_t i = 0; i < examining->count; i++) {

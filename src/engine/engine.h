@@ -498,6 +498,11 @@ struct engine_port {
     // between two looks that found each slot somewhere, and the same versions, have each slot once.
     // NULL: there is but one part. Thread: any; waits.
     enum status (*whole)(struct engine *engine, uint64_t wait_ns, struct engine_whole *ret_whole);
+    // From now on no slot goes from one to another, until what this returns is given to `move_on`,
+    // for some minutes at least, as long as all servers are there. NULL: not all can be asked.
+    // Both NULL: there is but one part. Thread: any; waits.
+    void *(*stand_still)(struct engine *engine);
+    void (*move_on)(void *still); // accepts NULL
     // What is under way between them, as of about now. STATUS_busy: some cannot be asked, or slots
     // go to and fro. NULL: there is but one. Thread: any; waits.
     enum status (*in_flight)(struct engine *engine, struct in_flight *ret_found);

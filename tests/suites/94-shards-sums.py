@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 import florin  # noqa: E402
 import shards  # noqa: E402
 import slots as slots_lib  # noqa: E402
-from proxy import Proxy  # noqa: E402
+from proxy import Proxy, bind_of  # noqa: E402
 from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
 from slots import patiently  # noqa: E402
@@ -141,6 +141,67 @@ def uncounted(_, world):
     examined(world, "uncounted and gone")
 
 
+class Busy:
+    """Slots that go to and fro without a pause. What a node behind `line` reads of the records of
+    the first shard it gets when two more have gone, or when they wait for it."""
+    def __init__(self, world, line):
+        self.world, self.line = world, line
+        self.over, self.said = threading.Event(), []
+        self.thread = threading.Thread(target=self.move)
+        self.thread.start()
+        self.hold()
+
+    def move(self):
+        while not self.over.is_set():
+            for slot in self.world.moving:
+                self.said.append(self.world.move(slot, self.world.other(slot)))
+
+    def hold(self):
+        self.line.trap = (bind_of("FEED"), "held", self.wait)
+
+    def wait(self):
+        gone = len(self.said) + 2
+        within(WAIT_S, lambda: len(self.said) >= gone or self.is_waited_for() or
+               self.over.is_set())
+        if not self.over.is_set():
+            self.hold()
+
+    @staticmethod
+    def is_waited_for():
+        return SHARDS.clusters[0].sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+                                      "AND objid = 7886723 AND mode = 'ShareLock' AND granted",
+                                      "postgres") != "0"
+
+    def stop(self):
+        self.over.set()
+        self.line.trap = None
+        self.thread.join()
+
+
+def without_a_pause(_, world):
+    """However fast slots go to and fro, faster than anybody reads all records, a full check has an
+    answer; slots wait for it then, and go on when it is over."""
+    node, lines = florin.Server(florin=BINARY), [Proxy(one.socket) for one in SHARDS.clusters]
+    SHARDS.books[node.data] = world.server.data
+    SHARDS.lines[node.data] = [line.folder for line in lines]
+    node.start()
+    busy = Busy(world, lines[0])
+    with node.client(world.server.admin_secret, timeout=300) as client:
+        seen = client.get(CHECKS[1])
+    gone = len(busy.said)
+    report.check("without a pause: slots go on", within(WAIT_S, lambda: len(busy.said) > gone + 1))
+    busy.stop()
+    report.equal("without a pause: a full check is answered", (
+        seen.status, seen.json.get("consistent")), (200, True), seen)
+    report.equal("without a pause: with each slot once", seen.status == 200 and sums(seen),
+                 world.sums)
+    report.equal("without a pause: all have moved", [one.stderr for one in busy.said
+                                                     if one.returncode != 0], [])
+    print(f"without a pause: {len(busy.said)} moves, {gone} of them beside the check")
+    node.stop()
+    examined(world, "without a pause")
+
+
 def crashed(_, world, step, place):
     """The server of one of the two crashes there, and the mover does what it can."""
     name, line, pattern, moment, _ = step
@@ -198,6 +259,7 @@ def slow(_, world):
 
 WORLD = World()
 report.run("always", always, WORLD)
+report.run("without a pause", without_a_pause, WORLD)
 report.run("uncounted", uncounted, WORLD)
 report.run("uncounted back", uncounted, WORLD)
 for STEP in slots_lib.SWITCH_STEPS:

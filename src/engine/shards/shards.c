@@ -69,6 +69,14 @@ static void shards_close(struct engine *engine) {
     shards_free(shards);
 }
 
+static void *shards_stand_still(struct engine *engine) {
+    return shard_still_begin(shards_of(engine)->places, shards_of(engine)->count);
+}
+
+static void shards_move_on(void *still) {
+    shard_still_end(still);
+}
+
 static const struct engine_port shards_port = {
     .submit = shards_submit,
     .lane = shards_lane,
@@ -88,6 +96,8 @@ static const struct engine_port shards_port = {
     .stats = shards_stats,
     .parts = shards_parts,
     .whole = shards_whole,
+    .stand_still = shards_stand_still,
+    .move_on = shards_move_on,
     .in_flight = shards_in_flight,
     .close = shards_close,
 };

@@ -44,6 +44,13 @@ bool shard_carrier_map_is_old(const struct shard_carrier *carrier);
 // Brings keys and rules from the shard with that place to all others. STATUS_busy: not everywhere.
 MUST_CHECK enum status shard_carrier_carry(struct shard_carrier *carrier, uint32_t home);
 
+// No slot changes hands for a while, because somebody adds up all books and slots that came and
+// went have kept him from an end. Slots that are just changing hands do so before. NULL: not all
+// shards can be asked. It goes with its connections: of whoever dies it is gone, and slots move.
+struct shard_still;
+struct shard_still *shard_still_begin(const struct shard_place *places, uint32_t count);
+void shard_still_end(struct shard_still *still); // accepts NULL
+
 // Looks at the servers of that shard's url and tells, in sentences, what would lose or tear
 // payments when one of them is promoted. A server that cannot be reached is not looked at.
 void shard_judge_servers(const struct shard_place *place,

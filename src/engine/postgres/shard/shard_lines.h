@@ -5,6 +5,12 @@
 #include "engine/postgres/link/link.h"
 #include "engine/postgres/shard/shard.h"
 
+// Whoever moves a slot has this lock on both shards while it changes hands, or does without when he
+// has waited for long; shard_still.c has the same, shared, on all of them.
+#define SHARD_STILL_TRY   "SELECT pg_try_advisory_lock(7886723)::text"
+#define SHARD_STILL_SHARE "SELECT pg_advisory_lock_shared(7886723)::text"
+#define SHARD_STILL_OVER  "SELECT pg_advisory_unlock(7886723)::text"
+
 struct shard_lines {
     const struct shard_place *places; // borrowed
     uint32_t count;

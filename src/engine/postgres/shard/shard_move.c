@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/memory.h"
 #include "base/signal_gate.h"
@@ -24,6 +25,7 @@
 #define CATCH_UPS_MAX   8     // each is told by the records since the one before
 #define SINCE_FEW       500
 #define CLEAN_ROWS      5000
+#define STILL_NS        UINT64_C(600000000000) // that a check of the books is waited for
 
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET lock_timeout = '700ms'; "
@@ -277,19 +279,50 @@ static bool catch_up(struct mover *mover) {
     return ok;
 }
 
+// Slots that came and went have kept somebody who adds up all books from an end: as long as he is
+// at it, none does (shard_still.c).
+static bool is_let(struct mover *mover, bool *ret_let) {
+    *ret_let = true;
+    for (uint32_t side = 0; side < MOVE_SIDES && *ret_let; side++) {
+        if (!mover_ask(mover, side, SHARD_STILL_TRY))
+            return false;
+        *ret_let = strcmp(mover->text, "true") == 0;
+        if (!*ret_let && side != 0 && !mover_ask(mover, 0, SHARD_STILL_OVER))
+            return false;
+    }
+    return *ret_let || mover_tell(mover, "waits for a check of the books");
+}
+
+// A lock that cannot be given back goes with its connection. Why it did not move still stands.
+static void let_others(struct mover *mover) {
+    char why[512];
+    (void)snprintf(why, sizeof(why), "%s", mover->why);
+    for (uint32_t side = 0; side < MOVE_SIDES; side++)
+        if (shard_lines_is_open(mover->lines, mover->places[side]) &&
+            !mover_ask(mover, side, SHARD_STILL_OVER))
+            shard_lines_close(mover->lines, mover->places[side]);
+    (void)snprintf(mover->why, mover->why_bytes, "%s", why);
+}
+
 static bool switch_over(struct mover *mover) {
     struct signal_gate never;
+    uint64_t until_ns = clock_monotonic_ns() + STILL_NS;
     signal_gate_init(&never, 0, 0);
-    for (int i = 0; i < TRIES_MAX; i++) {
-        bool again = false;
+    for (int tries = 0; tries < TRIES_MAX;) {
+        bool again = false, is_free;
         mover->why[0] = '\0';
         mover->ask_ns = ASK_WAIT_NS;
-        if (!catch_up(mover) || !mover_sum(mover))
+        if (!catch_up(mover) || !mover_sum(mover) || !is_let(mover, &is_free))
             return false;
-        bool ok = mover_switch(mover, &again);
-        mover->ask_ns = ASK_WAIT_NS;
-        if (ok || !again)
-            return ok;
+        if (is_free || clock_monotonic_ns() > until_ns) {
+            bool ok = mover_switch(mover, &again);
+            mover->ask_ns = ASK_WAIT_NS;
+            if (is_free)
+                let_others(mover);
+            if (ok || !again)
+                return ok;
+            tries++;
+        }
         (void)signal_gate_wait(&never, 1, TRY_PAUSE_NS);
     }
     return false;
