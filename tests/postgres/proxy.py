@@ -48,6 +48,8 @@ class Proxy:
         self.listener = self.listen()
         self.trap = None  # pattern, moment, action
         self.forged = None  # what nodes send, and what gets through instead, of the same length
+        self.watcher = None  # is given each message before it goes on, and a function by which it
+        # does and is answered, unheard; says whether the line is to be cut then
         self.sprung = threading.Event()
         self.over = threading.Event()  # silent lines may be closed
         threading.Thread(target=self.accept, daemon=True).start()
@@ -110,6 +112,9 @@ class Proxy:
                         return
                     if self.forged is not None:
                         data = data.replace(*self.forged)
+                    if self.watcher is not None and self.watcher(
+                            data, lambda d=data: self.get_through(client, server, d)):
+                        return
                     trap = self.trap
                     place = place_of(trap[0], tail + data) if trap is not None else -1
                     if place >= 0:
@@ -125,6 +130,10 @@ class Proxy:
         finally:
             client.close()
             server.close()
+
+    def get_through(self, client, server, data):
+        server.sendall(data)
+        self.carry_on(client, server)
 
     @staticmethod
     def carry_on(client, server):
