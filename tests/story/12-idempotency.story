@@ -274,10 +274,6 @@ POST /v1/deposits {"wallet": "wallet_01h455vb4pex5vsknk084sn02q", "amount": 1, "
   same as missing
   replayed
 
-POST /v1/deposits {"wallet": $anna.id, "amount": 1, "bank_transaction_id": "b3"}
-  > Idempotency-Key: missing
-  422 idempotency_key_reused
-
 PATCH /v1/wallets/$anna.id {"status": "frozen"}
   200
 

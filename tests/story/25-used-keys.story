@@ -14,6 +14,15 @@ POST /v1/transfers {"from": $anna.id, "to": $bob.id, "amount": 1}
   > Idempotency-Key: k1
   201
 
+== Also when what was asked for first was not there
+
+POST /v1/deposits {"wallet": "wallet_01h455vb4pex5vsknk084sn02q", "amount": 1, "bank_transaction_id": "b1"}
+  > Idempotency-Key: missing
+  404 not_found
+POST /v1/deposits {"wallet": $anna.id, "amount": 1, "bank_transaction_id": "b1"}
+  > Idempotency-Key: missing
+  422 idempotency_key_reused
+
 == Before not_found, and before what is wrong with another wallet
 
 POST /v1/transfers {"from": "wallet_01h455vb4pex5vsknk084sn02q", "to": $bob.id, "amount": 1}
