@@ -56,15 +56,11 @@ class World:
         return made.json["id"]
 
 
-def command(world, *words, also=None):
-    """`florin shards`; `also` is a standby of the first shard that its url names, too."""
+def command(world, *words):
+    """`florin shards`."""
     path = os.path.join(world.server.home, "shards.json")
     with open(path, "w", encoding="utf-8") as file:
-        setting = SHARDS.setting(world.key)
-        if also is not None:
-            socket = SHARDS.clusters[0].socket
-            setting[0]["url"] = setting[0]["url"].replace(socket, f"{socket},{also.socket}")
-        json.dump({"shards": setting}, file)
+        json.dump({"shards": SHARDS.setting(world.key)}, file)
     return subprocess.run([BINARY, "shards", *words, "--config", path], capture_output=True,
                           text=True, check=False, timeout=120)
 
@@ -142,6 +138,40 @@ def restored(_, world):
     report.equal("with the newest again all is whole", said.returncode, 0, said.stdout)
 
 
+def set_back(_, world):
+    """A server that was lost comes back from a copy and its log up to a time, on a timeline of
+    its own: the payments between shards since are named before it serves. So with each of both."""
+    for place, one in enumerate(list(SHARDS.clusters)):
+        world.server.start()
+        world.client = world.server.client()
+        world.pay(place)
+        earlier = cluster.Cluster(source=one)
+        until = one.sql("SELECT pg_current_wal_flush_lsn()", "postgres")
+        report.check(f"shard {place} set back: its copy has that", within(60, lambda e=earlier, u=(
+            until): e.sql(f"SELECT pg_last_wal_replay_lsn() >= '{u}'", "postgres") == "t"))
+        earlier.stop()
+        lost = {number: world.pay(number) for number in (0, 1)}
+        for number in range(24):
+            world.deposit(world.wallets[number % 2])
+        world.server.stop()
+        one.stop()
+        earlier.start()
+        earlier.promote()
+        SHARDS.clusters[place] = earlier
+        report.equal(f"shard {place} set back: it is on another timeline", earlier.sql(
+            "CHECKPOINT; SELECT timeline_id FROM pg_control_checkpoint()", "postgres"), "2")
+        said = within_reach(world, lost)
+        report.equal(f"shard {place} set back: halves are found and named", (
+            said.returncode, [made in said.stdout for made in lost.values()]), (1, [True, True]),
+            said.stdout + said.stderr)
+        earlier.stop()
+        SHARDS.clusters[place] = one
+        one.start()
+        said = command(world, "reconcile")
+        report.equal(f"shard {place} set back: with the newest again all is whole",
+                     said.returncode, 0, said.stdout + said.stderr)
+
+
 def within_reach(world, lost):
     """Until the payments, and the deposits after them, are old enough to be missed."""
     def missed():
@@ -177,13 +207,23 @@ def standbys(_, world):
         report.equal("one with a standby is not", said.stderr.count("no synchronous standby"), 1,
                      said.stderr)
         one.setting("synchronous_standby_names", "")
-        # The primary may prepare more than its standby can hold from now on.
-        one.setting("max_prepared_transactions", "30")
+        # The primary may do more than its standby can follow from now on.
+        wanted = []
+        for name, value in (("max_prepared_transactions", 30), ("max_connections", 210),
+                            ("max_locks_per_transaction", 80)):
+            wanted.append(f"{name} = {one.sql('SHOW ' + name, 'postgres')}, its primary {value}:")
+            one.setting(name, value)
         one.crash()
-        said = command(world, also=standby)
-        report.check("a standby that cannot follow is named",
-                     "max_prepared_transactions = 20, its primary 30" in said.stderr, said.stderr)
+        one.beside = [standby]
+        said = command(world)
+        report.equal("a standby that cannot follow is named, with each of its reasons",
+                     [text in said.stderr for text in wanted], [True] * 3, said.stderr)
+        world.server.start()
+        report.equal("at each start, too", [text in world.server.log() for text in wanted],
+                     [True] * 3, world.server.log()[-2000:])
+        world.server.stop()
     finally:
+        one.beside = []
         standby.stop()
 
 
@@ -192,6 +232,7 @@ WORLD = World()
 report.run("whole", whole, WORLD)
 report.run("moved", moved, WORLD)
 report.run("restored", restored, WORLD)
+report.run("set back", set_back, WORLD)
 report.run("away", away, WORLD)
 report.run("standbys", standbys, WORLD)
 report.finish()
