@@ -7,10 +7,10 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 #define CLOCK_SECOND_MS UINT64_C(1000)
 #define CLOCK_DAY_S INT64_C(86400)
-#define CLOCK_TIME_MS_MAX UINT64_C(253402300799999) // 9999-12-31T23:59:59.999Z
 
 #define CLOCK_DAYS_OF_ERA 146097 // 400 years
 #define CLOCK_DAYS_TO_1970 719468 // from 0000-03-01 to 1970-01-01
@@ -74,7 +74,7 @@ static void clock_put_two(char *room, unsigned value) {
 }
 
 void clock_format(uint64_t time_ms, char *ret_text) {
-    CHECK(time_ms <= CLOCK_TIME_MS_MAX);
+    CHECK(time_ms <= LIMIT_TIME_MS_MAX);
     uint64_t seconds = time_ms / CLOCK_SECOND_MS;
     unsigned ms = (unsigned)(time_ms % CLOCK_SECOND_MS);
     unsigned second_of_day = (unsigned)(seconds % (uint64_t)CLOCK_DAY_S);
@@ -211,7 +211,7 @@ bool clock_parse(struct slice text, uint64_t *ret_time_ms) {
         return false;
     int64_t time_ms =
         clock_days_of_date(date) * CLOCK_DAY_S * (int64_t)CLOCK_SECOND_MS + ms_of_day;
-    if (time_ms < 0 || (uint64_t)time_ms > CLOCK_TIME_MS_MAX)
+    if (time_ms < 0 || (uint64_t)time_ms > LIMIT_TIME_MS_MAX)
         return false;
     *ret_time_ms = (uint64_t)time_ms;
     return true;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #define LIMIT_AMOUNT_MAX INT64_C(9007199254740991) // 2^53-1: every JSON reader keeps it exact
+#define LIMIT_TIME_MS_MAX UINT64_C(253402300799999) // 9999-12-31T23:59:59.999Z
 #define LIMIT_APPROVAL_S_DEFAULT (7 * 24 * 3600) // how long an approval is waited for
 #define LIMIT_TEXT_BYTES_MAX 255 // owner, reference, reason, order, bank ids, keys
 #define LIMIT_METADATA_ENTRIES_MAX 32

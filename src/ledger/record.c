@@ -744,5 +744,6 @@ enum status record_decode(struct slice bytes, struct record *ret_record,
 }
 
 bool record_guess(struct slice bytes, struct record *ret_record) {
-    return decode(bytes, false, ret_record) == NULL;
+    // Ids are written short by the time, so where that is none they are wrong, too.
+    return decode(bytes, false, ret_record) == NULL && ret_record->time_ms <= LIMIT_TIME_MS_MAX;
 }

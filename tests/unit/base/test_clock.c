@@ -157,7 +157,7 @@ static void format_too_late(void *context) {
 }
 
 static void years_beyond_9999_stop(void **state) {
-    expect_stop(format_too_late, NULL, "CLOCK_TIME_MS_MAX");
+    expect_stop(format_too_late, NULL, "LIMIT_TIME_MS_MAX");
 }
 
 static void clocks_go_forward(void **state) {
