@@ -252,7 +252,7 @@ def readers(report, world):
     ])
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     truth = {}
     for mine in seen:
         report.check("readers: versions grow", mine == sorted(mine), f"{mine[:50]}")
@@ -290,7 +290,7 @@ def revoking(report, world):
         answer = world.client.delete(f"/v1/keys/{key['id']}")
         revoked.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         report.equal("revoking: answer", answer.status, 204)
         report.check("revoking: nothing passes afterwards", not late, lambda: f"{late[0]!r}")
 

@@ -82,7 +82,7 @@ def blocked(report, binary):
         for payer in payers:
             payer.quit.set()
         for payer in payers:
-            payer.join(30)
+            payer.join(120)
         judge_blocked(report, server, payers, health, (began, ended))
         judge_after(report, server)
         report.equal("blocked disk: exit status", server.stop(), 0, server.log()[-2000:])
@@ -167,7 +167,7 @@ def judge_blocked(report, server, payers, health, span):
 
 def goes_on(report, name, client, shop):
     """With room again, writes are taken, and the books are right."""
-    answer = within(20, lambda: accepted(client, shop))
+    answer = within(120, lambda: accepted(client, shop))
     report.check(f"{name}: with room, writes go on", answer)
     books = Books(client)
     report.check(f"{name}: sums", not books.wrong(), lambda: "\n".join(books.wrong()[:10]))
@@ -210,7 +210,7 @@ def full(report, binary):
 def is_prepared(server):
     """Whether the journal has taken all the place that it wants for so little."""
     first = os.path.join(server.data, "journal", "0" * 20 + ".segment")
-    return within(20, lambda: os.stat(first).st_blocks * 512 >= 16 << 20)
+    return within(120, lambda: os.stat(first).st_blocks * 512 >= 16 << 20)
 
 
 def taken(report, binary):

@@ -45,7 +45,7 @@ class Killer:
         time.sleep(self.random.uniform(0.2, 1.2))
         self.server.kill()
         for worker in workers:
-            worker.join(30)
+            worker.join(120)
             if worker.trouble is not None or worker.is_alive():
                 self.report.fail(f"round {number}", f"a worker: {worker.trouble!r}")
         sent = [request for worker in workers for request in worker.sent]

@@ -29,7 +29,7 @@ class Pair:
     def synchronous(self, wanted=True):
         self.primary.setting("synchronous_standby_names", "*" if wanted else "")
         if wanted:
-            within(30, lambda: self.primary.sql(
+            within(120, lambda: self.primary.sql(
                 "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
                 "postgres") == "1")
 
@@ -276,10 +276,10 @@ def standby_without_the_round(report, binary, seed, pair):
         answers = []
         with play.server.client() as client:
             report.equal("paid before", try_to_pay(client, wallet, "before"), 201)
-        report.check("the standby has that", within(30, lambda: rounds_of(
+        report.check("the standby has that", within(120, lambda: rounds_of(
             pair.standby, play.database) == rounds_of(first, play.database)))
         pair.standby.setting("primary_conninfo", "")
-        report.check("the standby gets nothing more", within(30, lambda: first.sql(
+        report.check("the standby gets nothing more", within(120, lambda: first.sql(
             "SELECT count(*) FROM pg_stat_replication", "postgres") == "0"))
         proxy.set_trap("COMMIT", "after", lambda: first.stop(signal.SIGKILL))
 
@@ -367,11 +367,11 @@ def without_standby(report, binary, seed, pair):
                 pair.primary.sql("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity "
                                  "WHERE wait_event = 'SyncRep'", "postgres")
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         report.equal("nothing is acknowledged", statuses, [503] * 4)
         pair.standby.start()
         with play.server.client() as client:
-            report.check("back", within(30, lambda: try_to_pay(client, wallet, "back") == 201))
+            report.check("back", within(120, lambda: try_to_pay(client, wallet, "back") == 201))
             for name in names:
                 report.equal("the same key again", try_to_pay(client, wallet, name), 201)
             items = client.list(f"/v1/wallets/{wallet}/transactions?limit=100")
@@ -391,9 +391,9 @@ def read_only(report, binary, seed, pair):
         wallet = play.shop.customers[0]
         pair.primary.setting("default_transaction_read_only", "on")
         with play.server.client() as client:
-            report.check("busy", within(30, lambda: try_to_pay(client, wallet, "ro") == 503))
+            report.check("busy", within(120, lambda: try_to_pay(client, wallet, "ro") == 503))
             reset(pair.primary, "default_transaction_read_only")
-            report.check("back", within(30, lambda: try_to_pay(client, wallet, "ro") == 201))
+            report.check("back", within(120, lambda: try_to_pay(client, wallet, "ro") == 201))
         play.end()
     finally:
         play.server.discard()

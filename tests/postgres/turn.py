@@ -33,7 +33,7 @@ def in_background(server, send):
     answers = []
 
     def work():
-        with server.client(timeout=30.0) as client:
+        with server.client(timeout=120.0) as client:
             began = time.monotonic()
             answers.append((send(client), time.monotonic() - began))
 
@@ -41,7 +41,7 @@ def in_background(server, send):
     thread.start()
 
     def wait():
-        thread.join(30)
+        thread.join(120)
         assert answers, "no answer"
         return answers[0]
 
@@ -220,7 +220,7 @@ def replica_away(report, binary, cluster):
     try:
         server.start()
         database = cluster.database_for(server.data)
-        with server.client(timeout=30.0) as client:
+        with server.client(timeout=120.0) as client:
             wallet = Shop.open(client, "anna")
             deposit = {"wallet": wallet, "amount": 500, "bank_transaction_id": "b1"}
             cluster.sql(names.format("nobody"), database)
@@ -320,7 +320,7 @@ def missing_rows(report, binary, cluster):
     the other: nothing of the round stays, and it is done when the trigger is gone."""
     with florin.serving(florin=binary) as server:
         database = cluster.database_for(server.data)
-        with server.client(timeout=30.0) as client:
+        with server.client(timeout=120.0) as client:
             anna, shop = Shop.open(client, "anna"), Shop.open(client, "shop", kind="merchant")
             client.post("/v1/deposits", {"wallet": anna, "amount": 900,
                                          "bank_transaction_id": "b"})

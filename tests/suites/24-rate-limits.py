@@ -266,7 +266,7 @@ def shared_by_a_proxy(report, binary):
                     report.equal("nobody was made to wait", delayed(server), 0)
                 else:
                     report.check("alone on his connection he waits",
-                                 within(30, lambda: delayed(server) > 0), delayed(server))
+                                 within(120, lambda: delayed(server) > 0), delayed(server))
                     with server.client(quiet) as client:
                         report.equal("and others do not", client.get("/v1/wallets").status, 200)
 

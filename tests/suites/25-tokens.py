@@ -299,16 +299,16 @@ def rotation_of_a_file(report, server, path, keys, stranger):
         report.equal("before: the old key", before.get("/v1/wallets").status, 200)
         tokens.write_set(path, [stranger])
         report.check("the new key opens",
-                     within(20, lambda: after.get("/v1/wallets").status == 200))
+                     within(120, lambda: after.get("/v1/wallets").status == 200))
         report.equal("the old one does not, however often it did",
                      before.get("/v1/wallets").status, 401)
         with open(path, "w", encoding="utf-8") as file:
             file.write("{")
-        report.check("a broken file is told", within(20, lambda: "cannot be read" in server.log()))
+        report.check("a broken file is told", within(120, lambda: "cannot be read" in server.log()))
         report.equal("and changes nothing", after.get("/v1/wallets").status, 200)
         tokens.write_set(path, [keys[1], stranger])
         report.check("a mended one is taken",
-                     within(20, lambda: before.get("/v1/wallets").status == 200))
+                     within(120, lambda: before.get("/v1/wallets").status == 200))
 
 
 class Issuing(http.server.BaseHTTPRequestHandler):
@@ -344,7 +344,8 @@ def an_address(report, binary, keys, stranger):
                          (503, "busy"), answer)
             report.equal("try again soon", answer.headers.get("retry-after"), "1")
             report.check("and is known soon",
-                         within(20, lambda: client.get("/v1/wallets", headers=fresh).status == 200))
+                         within(120, lambda: client.get("/v1/wallets",
+                                                        headers=fresh).status == 200))
             asked = site.asked
             codes = {client.get("/v1/wallets", headers={"Authorization": "Bearer " + stranger.token(
                 good, {"kid": f"unknown-{i}"})}).status for i in range(10)}

@@ -106,11 +106,11 @@ def every_kind(report):
     report.equal("trace", [(told.headers["traceparent"], told.headers.get("tracestate"))
                            for told in traced], [(PARENT, "a=1, b@c=2")])
     report.equal("where it belongs", traced[0].sequence, 3)
-    shown = within(20, lambda: world.state()["waiting"] == 0 and
+    shown = within(120, lambda: world.state()["waiting"] == 0 and
                    world.state()["position"] > 0 and world.state())
     report.equal("it is shown", (shown["url"], shown["state"], shown["lag_seconds"]),
                  (one.url, "delivering", 0), shown)
-    report.check("metrics", within(20, lambda: world.metric(
+    report.check("metrics", within(120, lambda: world.metric(
         'webhook_requests_total{webhook="shop",result="delivered"}') == len(one.taken)),
         lambda: world.ask("GET", "/metrics").body.decode())
     ready = world.ask("GET", "/readyz").json
@@ -139,12 +139,12 @@ def filters(report):
             "florin.transaction.purchase", "florin.wallet.opened"))}
     for name, (one, fits) in expected.items():
         wanted = sorted(told.id for told in everything.taken if fits(told.event))
-        within(30, lambda: len(one.taken) >= len(wanted))  # pylint: disable=cell-var-from-loop
+        within(120, lambda: len(one.taken) >= len(wanted))  # pylint: disable=cell-var-from-loop
         report.check(f"{name}: something is told", len(wanted) >= 2, wanted)
         report.equal(f"{name}: what fits and no more", sorted(told.id for told in one.taken),
                      wanted)
     last = max(int(told.id[:-1]) for told in everything.taken)
-    report.check("places pass what is not for them", within(30, lambda: all(
+    report.check("places pass what is not for them", within(120, lambda: all(
         item["position"] > last for item in world.ask("GET", "/v1/webhooks")["items"])),
                  lambda: world.ask("GET", "/v1/webhooks").body)
     world.end(report, everything, holds, anns, merchants)
@@ -295,7 +295,7 @@ def gone(report):
     resumed = world.decide("resume")
     report.equal("gone: resumed", resumed.status, 200, resumed)
     complete(report, "gone", world, one, repeats=True)
-    doors = within(30, lambda: world.ask("GET", "/v1/audit?operation=resumeWebhook")["items"])
+    doors = within(120, lambda: world.ask("GET", "/v1/audit?operation=resumeWebhook")["items"])
     audit = world.ask("GET", "/v1/audit?limit=200")["items"]
     report.equal("gone: who it was", [entry["outcome"] for entry in doors], ["ok"], audit)
     report.check("gone: with the reason", any(entry.get("request_id") == "a test"
@@ -478,7 +478,7 @@ def rotation(report):
             told = one.taken[-1]
             return len(told.headers["webhook-signature"].split()) == len(secrets) and \
                 all(VERIFY(secret, told.headers, told.body) for secret in secrets)
-        return within(30, signed)
+        return within(120, signed)
     report.check("rotation: the old one", knows(OLD))
     write(OLD, NEW)
     report.check("rotation: both", knows(OLD, NEW))

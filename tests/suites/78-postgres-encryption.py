@@ -111,9 +111,9 @@ def node_without_key(report, server, _):
         with plain.client() as client:
             wallet = client.post("/v1/wallets", {"owner": "ann", "currency": "USD"})["id"]
         writers = [Writer(plain, secret, wallet, f"plain-{i}") for i in range(4)]
-        within(30, lambda: sum(len(w.done) for w in writers) > 40)
+        within(120, lambda: sum(len(w.done) for w in writers) > 40)
         other.start()
-        report.check("the plain one refuses", within(30, lambda: all(
+        report.check("the plain one refuses", within(120, lambda: all(
             w.statuses[-1] == 503 for w in writers)), [w.statuses[-3:] for w in writers])
         for writer in writers:
             writer.end()
@@ -121,7 +121,7 @@ def node_without_key(report, server, _):
         report.equal("for good", set(late), {503})
         report.check("says why", "start this node again with that master key" in plain.log(),
                      plain.log()[-500:])
-        report.check("and takes no requests", within(30, lambda: florin.Client(
+        report.check("and takes no requests", within(120, lambda: florin.Client(
             plain.port).get("/readyz").status == 503))
         with other.client(secret) as client:
             begun = client.post("/v1/deposits", {"wallet": wallet, "amount": 1, "reference":
@@ -158,9 +158,9 @@ def exchange_under_load(report, server, _):
     try:
         secret = server.admin_secret
         writers = [Writer(server, secret, ann.wallet, f"load-{i}") for i in range(4)]
-        within(30, lambda: sum(len(w.done) for w in writers) > 40)
+        within(120, lambda: sum(len(w.done) for w in writers) > 40)
         other.start()
-        report.check("the node with the old key refuses", within(30, lambda: all(
+        report.check("the node with the old key refuses", within(120, lambda: all(
             w.statuses[-1] == 503 for w in writers)), [w.statuses[-3:] for w in writers])
         for writer in writers:
             writer.end()

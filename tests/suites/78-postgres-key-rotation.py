@@ -66,11 +66,11 @@ def rotation(report, pair, payment):
                      [("ok", key["id"])], entries)
         report.check("and no secret", turned["secret"] not in str(entries))
     once_more = pair.rotate(key, overlap=3600)
-    report.check("only the last secret overlaps", within(30, lambda: [
+    report.check("only the last secret overlaps", within(120, lambda: [
         pair.reads(pair.second, secret) for secret in (
             key["secret"], turned["secret"], once_more["secret"])] == [401, 200, 200]))
     pair.rotate(key, overlap=1)
-    report.check("an overlap ends on both", within(30, lambda: [
+    report.check("an overlap ends on both", within(120, lambda: [
         pair.reads(node, once_more["secret"]) for node in (pair.first, pair.second)] == [401] * 2))
 
 
@@ -78,7 +78,7 @@ def revocation(report, pair, payment):
     key = pair.first.key("service")
     turned = pair.rotate(key, overlap=3600)
     secrets = (key["secret"], turned["secret"])
-    report.check("both open both", within(30, lambda: all(
+    report.check("both open both", within(120, lambda: all(
         pair.reads(node, secret) == 200 for node in (pair.first, pair.second)
         for secret in secrets)))
     report.equal("revoked", pair.admin.delete(f"/v1/keys/{key['id']}").status, 204)
@@ -87,7 +87,7 @@ def revocation(report, pair, payment):
             answer = pair.pays(node, secret, payment, "after")
             report.equal("neither pays anywhere, from the very next request on",
                          (answer.status, answer.code), (401, "unauthenticated"), answer)
-    report.check("and neither reads", within(30, lambda: all(
+    report.check("and neither reads", within(120, lambda: all(
         pair.reads(node, secret) == 401 for node in (pair.first, pair.second)
         for secret in secrets)))
     report.equal("what is revoked is not rotated", pair.admin.post(
@@ -114,7 +114,7 @@ def at_once(report, pair, _):
         thread.join()
     report.equal("all were rotated", (len(set(made)), failed), (17, []))
     for node in (pair.first, pair.second):
-        report.check("two of all secrets open", within(30, lambda node=node: sorted(
+        report.check("two of all secrets open", within(120, lambda node=node: sorted(
             pair.reads(node, secret) for secret in made) == [200] * 2 + [401] * 15))
 
 

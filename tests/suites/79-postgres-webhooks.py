@@ -92,7 +92,7 @@ def stuck(report):
         report.equal("resumed at the other", client.post(
             "/v1/webhooks/shop/resume", {"reason": "elsewhere"}).status, 200)
     complete(report, "resumed", world, one, repeats=True)
-    states = within(30, lambda: sorted([world.state()["state"], other.shown()["state"]]) ==
+    states = within(120, lambda: sorted([world.state()["state"], other.shown()["state"]]) ==
                     ["delivering", "standby"])
     report.equal("one of them delivers", states, True)
     other.stop()
@@ -108,7 +108,7 @@ def moved(report):
     world.begin()
     world.deposit(5)
     complete(report, "moved: before", world, one)
-    report.check("moved: it is noted", within(30, lambda: world.state()["position"] > int(
+    report.check("moved: it is noted", within(120, lambda: world.state()["position"] > int(
         one.taken[-1].id[:-1])), lambda: world.state())
     answers["status"] = 500
     world.deposit(6)

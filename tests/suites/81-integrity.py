@@ -47,7 +47,7 @@ def fill(client):
 
 def quiet(report, name, client):
     """Recounts of sound books."""
-    done = within(30, lambda: (metric(client, "integrity_recounts_total") or 0) >= 2)
+    done = within(120, lambda: (metric(client, "integrity_recounts_total") or 0) >= 2)
     report.check(f"{name}: recounts are made", done)
     report.equal(f"{name}: consistent", metric(client, "integrity_consistent"), 1)
     report.equal(f"{name}: no alarm", metric(client, "integrity_alarms_total"), 0)
@@ -69,11 +69,12 @@ def told(answer):
 
 def alarmed(report, name, server, client, wallets, words):
     """After the damage."""
-    entries = within(30, lambda: alarms_of_system(client))
+    entries = within(120, lambda: alarms_of_system(client))
     report.check(f"{name}: the books remember that they were found to differ",
                  entries and entries[-1]["outcome"] == "ok", entries)
     report.check(f"{name}: the alarm is raised",
-                 within(30, lambda: metric(client, "integrity_alarms_total")), server.log()[-2000:])
+                 within(120, lambda: metric(client, "integrity_alarms_total")),
+                 server.log()[-2000:])
     report.equal(f"{name}: in the metrics", metric(client, "integrity_consistent"), 0)
     line = next((line for line in server.log().splitlines() if "THE BOOKS DIFFER" in line), "")
     report.check(f"{name}: the log says where", all(word in line for word in words), line)
@@ -109,7 +110,7 @@ def alarmed(report, name, server, client, wallets, words):
     report.equal(f"{name}: the retry is carried out", again.status, 201, again)
     before = metric(client, "integrity_alarms_total")
     report.check(f"{name}: the difference is found again",
-                 within(30, lambda: metric(client, "integrity_alarms_total") >= before + 2))
+                 within(120, lambda: metric(client, "integrity_alarms_total") >= before + 2))
     report.equal(f"{name}: which was decided", metric(client, "payments_stopped"), 0,
                  [line for line in server.log().splitlines() if "DIFFER" in line])
     again = client.post("/v1/transfers", transfer)
@@ -119,7 +120,7 @@ def alarmed(report, name, server, client, wallets, words):
     decided = [entry for entry in client.list("/v1/audit?operation=alarm")
                if entry["principal"] != "system"]
     report.equal(f"{name}: the books know who decided", len(decided), 2, decided)
-    entries = within(30, lambda: client.list("/v1/audit?operation=resumePayments"))
+    entries = within(120, lambda: client.list("/v1/audit?operation=resumePayments"))
     report.check(f"{name}: the decision is in the audit",
                  {e["outcome"] for e in entries} >= {"ok", "forbidden"}, entries)
 
@@ -246,7 +247,7 @@ def fill_until(client, path):
             raise AssertionError(f"{answer!r:.1000}")
         if os.path.exists(path):
             return True
-    return within(30, lambda: os.path.exists(path))
+    return within(120, lambda: os.path.exists(path))
 
 
 def checkpoint(report):
@@ -280,7 +281,7 @@ def checkpoint(report):
                          last in proof["message"] and "90110" in proof["message"], proof)
             other = client.get(f"/v1/wallets/{wallets[1]}/integrity")
             report.equal("checkpoint: another wallet is right", other["consistent"], True, other)
-            report.check("checkpoint: it is written", within(30,
+            report.check("checkpoint: it is written", within(120,
                 lambda: client.list("/v1/audit?operation=alarm")))
         server.kill()
         server.config = STOPPED
@@ -320,14 +321,14 @@ def nodes(report, server, client, wallets, database, name):
                      name)
         report.equal("nodes: one finds the difference",
                      client.get(f"/v1/wallets/{wallets[0]}/integrity")["consistent"], False)
-        report.check("nodes: the other stops", within(30,
+        report.check("nodes: the other stops", within(120,
             lambda: there.post("/v1/transfers", transfer).code == "payments_stopped"))
         report.equal("nodes: so did the first", client.post("/v1/transfers", transfer).code,
                      "payments_stopped")
         report.equal("nodes: it is decided on the other",
                      there.post("/check-integrity/resume")["status"], "resumed")
         report.check("nodes: both pay again", all(
-            within(30, lambda at=at: at.post("/v1/transfers", transfer).status == 201)
+            within(120, lambda at=at: at.post("/v1/transfers", transfer).status == 201)
             for at in (client, there)))
         report.check("nodes: and are found to differ again", not client.get(
             f"/v1/wallets/{wallets[0]}/integrity")["consistent"])
@@ -349,11 +350,11 @@ def crossed(report, server, client, wallets, database, name):
                      name)
         proof = client.get(f"/v1/wallets/{carl}/integrity")
         report.equal("crossed: a difference", proof["consistent"], False, proof)
-        report.check("crossed: everybody stops", within(30, lambda: all(
+        report.check("crossed: everybody stops", within(120, lambda: all(
             at.get("/check-integrity")["payments_stopped"] for at in (client, there))))
         before = len(alarms_of_system(there))
         session = Psql(database, name, "SELECT 1 FROM florin.books FOR UPDATE")
-        decider = threading.Thread(target=lambda: within(30, lambda: decided(server)))
+        decider = threading.Thread(target=lambda: within(120, lambda: decided(server)))
         prover = threading.Thread(target=lambda: within(
             30, lambda: there.get(f"/v1/wallets/{carl}/integrity").status == 200))
         decider.start()
@@ -366,7 +367,7 @@ def crossed(report, server, client, wallets, database, name):
         report.check("crossed: the alarm is written", within(
             30, lambda: len(alarms_of_system(there)) > before))
         report.check("crossed: both pay again", all(
-            within(30, lambda at=at: at.post("/v1/transfers", transfer).status == 201)
+            within(120, lambda at=at: at.post("/v1/transfers", transfer).status == 201)
             for at in (client, there)), server.log()[-2000:] + late.log()[-2000:])
     report.equal("crossed: exit status", late.stop(), 0)
 
@@ -411,7 +412,7 @@ def locked(report, server, client, database, name, wallet):
         one.start()
     try:
         # Were they not locked, this would not wait.
-        report.check("locked: a wallet's proof waits for them", within(30, lambda: waiting(
+        report.check("locked: a wallet's proof waits for them", within(120, lambda: waiting(
             database, name, "true") >= 1) and late[0].is_alive())
         answers = [quick_check(client) for _ in range(5)]
         report.check("locked: the quick check reads no wallet and no record", all(
@@ -422,7 +423,7 @@ def locked(report, server, client, database, name, wallet):
         locker.end()
     for one in late:
         one.join(60)
-    report.check("locked: until they are free", within(30, lambda: client.get(
+    report.check("locked: until they are free", within(120, lambda: client.get(
         f"/v1/wallets/{wallet}/integrity").status == 200))
 
 
