@@ -245,7 +245,7 @@ void verify_meet_now(struct examination *examination) {
                      "(SELECT FROM slots s WHERE s.slot IN (k.slot, k.other) AND s.epoch > 1))") &&
            // No index says that there are none.
            meet_none(examination, "a wallet is there",
-                     "SELECT number FROM wallets GROUP BY slot, number HAVING count(*) > 1") &&
+                     "SELECT number FROM wallets GROUP BY number, slot HAVING count(*) > 1") &&
            verify_meet_rows(examination, "wallets",
                     "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "
                     "status::bigint, (kind + 16 * tier)::bigint, transaction_count, last, "

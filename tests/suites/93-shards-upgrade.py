@@ -3,8 +3,8 @@
 """The schema of shards is brought up to date beside payments between them. A leg in doubt keeps
 locks on the tables that it has written, so nothing that needs those for itself gets on before it
 is finished, which with the last node gone is for whoever comes next: a node that is started, or
-`florin shards prepare`. What is brought up to date here is the index of wallets, which is unique
-before: its exchange waits for everybody who writes wallets."""
+`florin shards prepare`. What is brought up to date here are the indexes of wallets, one of which
+is unique before: their exchange waits for everybody who writes wallets."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ from wait import within  # noqa: E402
 BINARY = florin.binary()
 WAIT_S = 300
 PARTS = 4
-NUMBER = 95  # of the migration
+MIGRATIONS = (95, 156)
 STEPS = [
     ("its leg is prepared and nothing decided", b"PREPARE TRANSACTION", "after"),
     ("it is decided and its leg not committed", b"COMMIT PREPARED", "before"),
@@ -33,11 +33,11 @@ report = Report("shards upgrade")
 
 def as_before(world, place):
     """The schema of that shard as it was before the migration."""
-    drop = "".join(f"DROP INDEX IF EXISTS wallets_{part}_slot_number; " for part in range(PARTS))
-    within(WAIT_S, lambda: tries(world, place, f"SET lock_timeout = '2s'; BEGIN; LOCK TABLE "
+    within(WAIT_S, lambda: tries(world, place, "SET lock_timeout = '2s'; BEGIN; LOCK TABLE "
                                  "wallets; ALTER TABLE wallets ADD CONSTRAINT wallets_pkey "
-                                 f"PRIMARY KEY (slot, number); {drop}"
-                                 f"DELETE FROM migrations WHERE number = {NUMBER}; COMMIT"))
+                                 "PRIMARY KEY (slot, number); CREATE INDEX wallets_number ON "
+                                 "wallets (number); DROP INDEX wallets_numbered; DELETE FROM "
+                                 f"migrations WHERE number IN {MIGRATIONS}; COMMIT"))
 
 
 def tries(world, place, text):
@@ -48,27 +48,30 @@ def tries(world, place, text):
         return False
 
 
-def unique(world, place):
-    """Unique indexes of wallets, and whether the migration is noted."""
+def indexes(world, place):
+    """Unique indexes of wallets, all of them and their partitions, those by number and slot, and
+    how many of the migrations are noted."""
     return world.shards.sql(
-        place, "SELECT (SELECT count(*) FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid "
-               "WHERE t.relname LIKE 'wallets%' AND t.relnamespace = 'florin'::regnamespace AND "
-               "x.indisunique) || ' ' || (SELECT count(*) FROM pg_index x JOIN pg_class c ON "
-               "c.oid = x.indexrelid WHERE c.relname LIKE 'wallets\\_%\\_slot\\_number' AND "
-               "x.indisvalid) || ' ' || (SELECT count(*) FROM migrations WHERE "
-               f"number = {NUMBER} AND parts IS NULL)", world.key)
+        place, "SELECT count(*) FILTER (WHERE x.indisunique) || ' ' || count(*) || ' ' || "
+               "count(*) FILTER (WHERE c.relname LIKE 'wallets\\_%numbered' AND x.indisvalid) || "
+               "' ' || (SELECT count(*) FROM migrations WHERE number IN "
+               f"{MIGRATIONS} AND parts IS NULL) FROM pg_index x JOIN pg_class t ON "
+               "t.oid = x.indrelid JOIN pg_class c ON c.oid = x.indexrelid WHERE t.relname LIKE "
+               "'wallets%' AND t.relnamespace = 'florin'::regnamespace", world.key)
 
 
 def is_new(world, name):
+    new = f"0 {2 * (PARTS + 1)} {PARTS + 1} {len(MIGRATIONS)}"
     report.equal(f"{name}: both schemas are up to date",
-                 [unique(world, place) for place in (0, 1)], [f"0 {PARTS} 1"] * 2)
+                 [indexes(world, place) for place in (0, 1)], [new] * 2)
 
 
 def leave_in_doubt(world, name, pattern, moment):
     """The only node dies in the middle of a payment to the second shard, whose schema is old."""
     as_before(world, 0)
     as_before(world, 1)
-    report.equal(f"{name}: the schema is as it was before", unique(world, 1), f"{PARTS + 1} 0 0")
+    report.equal(f"{name}: the schema is as it was before", indexes(world, 1),
+                 f"{PARTS + 1} {3 * (PARTS + 1)} 0 0")
     work = legs.Payment(world)
     report.equal(f"{name}: the other node stops", world.other.stop(), 0)
     line, answers = world.lines[1], []

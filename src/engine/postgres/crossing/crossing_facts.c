@@ -364,7 +364,8 @@ static uint32_t write_wallets(struct crossing *crossing, const struct legs *legs
     }
     BUFFER_ADD(query, ") v(i, slot, number) ORDER BY slot, number OFFSET 0) n "
                       "JOIN slots s ON s.slot = n.slot LEFT JOIN LATERAL (SELECT * FROM wallets x "
-                      "WHERE x.slot = n.slot AND x.number >= n.number AND x.number <= n.number "
+                      "WHERE x.slot = n.slot AND (x.number, x.slot) >= (n.number, n.slot) "
+                      "AND (x.number, x.slot) <= (n.number, n.slot) "
                       "AND NOT EXISTS (SELECT FROM unseen l WHERE l.slot = n.slot AND l.number = "
                       "n.number) "
                       "ORDER BY x.number DESC LIMIT 1 FOR UPDATE SKIP LOCKED) w ON true "

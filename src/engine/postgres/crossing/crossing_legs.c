@@ -84,7 +84,8 @@ static void touch(struct crossing *crossing, const struct legs *legs, uint32_t p
                     "(VALUES ") != 0)
         BUFFER_ADD(query, ") v(slot, number)) n CROSS JOIN LATERAL (SELECT x.tableoid AS part, "
                           "x.ctid AS place FROM wallets x WHERE x.slot = n.slot AND "
-                          "x.number >= n.number AND x.number <= n.number ORDER BY x.number DESC "
+                          "(x.number, x.slot) >= (n.number, n.slot) AND "
+                          "(x.number, x.slot) <= (n.number, n.slot) ORDER BY x.number DESC "
                           "LIMIT 1) p WHERE w.tableoid = p.part AND w.ctid = p.place");
     if (add_touched(query, legs, place, true,
                     "; INSERT INTO refunds AS f SELECT DISTINCT slot, number, 0 FROM (VALUES ") !=

@@ -38,10 +38,10 @@
 #define SAME  "x.slot = n.slot AND x.number = n.number"
 // Of a wallet that is paid all the time thousands of versions stay while somebody's transaction is
 // open. The newest lies behind them, so the index is walked backwards and no further than to it.
-// A range of one, since the planner drops the order of what is the same in all rows.
+// A range of one, whose order the planner keeps; of pairs, which no index but that of numbers has.
 #define NEWEST(part)                                                                               \
     "CROSS JOIN LATERAL (SELECT x.*, x.ctid AS place FROM wallets_" part " x WHERE "               \
-    "x.slot = n.slot AND x.number >= n.number AND x.number <= n.number "                           \
+    "(x.number, x.slot) >= (n.number, n.slot) AND (x.number, x.slot) <= (n.number, n.slot) "       \
     "ORDER BY x.number DESC LIMIT 1"
 // Rows out of arrays, for as many as there may be: in a target list they come one by one, where a
 // function in FROM first writes all that each array has to a place of its own, and reads it again.
