@@ -18,11 +18,24 @@ broker.need_client()  # before the databases are started: this may begin another
 import lanes  # noqa: E402
 import report as reports  # noqa: E402
 import shards  # noqa: E402
+import shop as shops  # noqa: E402
+from wait import within  # noqa: E402
 
 SHARDS = shards.Shards(2)
 shards.serve_from(SHARDS)
 single = runpy.run_path(os.path.join(HERE, "81-kafka-queue.py"), run_name="kafka queue")
 world = single["world"]
+
+
+def balance(self, wallet):
+    """`done` says that it is decided; who is paid on the other shard may have it a moment later, as
+    long as it is listed in flight."""
+    with self.client() as client:
+        within(60, lambda: client.get("/check-integrity").json.get("in_flight") == [])
+        return client.get(f"/v1/wallets/{wallet}")["balance"]
+
+
+shops.Shop.balance = balance
 
 
 def captures(report):
