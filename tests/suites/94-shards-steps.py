@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """`florin shards move` is killed at each of its steps: each message that it sends to either of both
 servers is one, and it dies before the message gets through, or behind it and before anybody hears
-of it. Each time exactly one shard owns the slot, and serves it, nothing stays in doubt, and the
-next try completes the move with every cent. Some of the steps are drawn; ALL=1 takes every one,
-ALL=100-140 those, SEED draws the same again."""
+of it. Or it falls asleep there (SIGSTOP), nodes finish what they find meanwhile, and it wakes and
+goes on with what it was about to say, or hears what was said. Each time exactly one shard owns the
+slot, and serves it, nothing stays in doubt, and the next try completes the move with every cent.
+Some of the steps are drawn; ALL=1 takes every one, ALL=100-140 those, ASLEEP=1 has it sleep at all
+of them, SEED draws the same again."""
 
 import os
 import random
+import signal
 import sys
 import threading
 
@@ -26,6 +29,7 @@ BINARY = florin.binary()
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 DRAW = random.Random(SEED)
 DRAWN = 14  # steps, in CI
+SLEEPS = 0.3  # so many of them are slept at
 SHARDS = shards.Shards(2)
 LINES = [Proxy(one.socket) for one in SHARDS.clusters]
 WAIT_S = 60
@@ -34,9 +38,11 @@ shards.serve_from(SHARDS)
 
 
 class Killer:
-    """Of a mover, at that message of it, whichever server it is for. None: it only counts."""
-    def __init__(self, number=None, is_behind=False):
+    """Of a mover, at that message of it, whichever server it is for. None: it only counts. With
+    `sleeps` it is stopped there, and `meanwhile` is called before it goes on."""
+    def __init__(self, number=None, is_behind=False, sleeps=False, meanwhile=None):
         self.number, self.is_behind = number, is_behind
+        self.sleeps, self.meanwhile, self.wakes = sleeps, meanwhile, threading.Event()
         self.guard, self.count, self.process = threading.Lock(), 0, None
         self.is_known, self.died = threading.Event(), threading.Event()
         for line in LINES:
@@ -46,7 +52,10 @@ class Killer:
         with self.guard:
             self.count += 1
             if self.count != self.number:
-                return self.died.is_set()
+                return self.died.is_set() and not self.sleeps
+        if self.sleeps:
+            self.sleep()
+            return False
         if self.is_behind:
             get_through()
         self.is_known.wait(WAIT_S)
@@ -54,10 +63,22 @@ class Killer:
         self.died.set()
         return True
 
+    def sleep(self):
+        self.is_known.wait(WAIT_S)
+        self.process.send_signal(signal.SIGSTOP)
+        self.died.set()
+        if not self.is_behind:
+            self.wakes.wait(4 * WAIT_S)
+
     def move(self, world, slot, target):
         self.process = slots_lib.start(SHARDS, world.server, "move", str(slot), "--to", target,
                                        lines=LINES)
         self.is_known.set()
+        if self.sleeps:
+            within(WAIT_S, lambda: self.died.is_set() or self.process.poll() is not None)
+            self.meanwhile()
+            self.process.send_signal(signal.SIGCONT)
+            self.wakes.set()
         code = self.process.wait(240)
         for line in LINES:
             line.watcher = None
@@ -142,19 +163,29 @@ def is_settled():
             for one in SHARDS.clusters] == ["0", "0"]
 
 
-def killed(_, world, number, is_behind):
+def served(world, name):
+    one, _, three = world.wallets
+    made = patiently(lambda: world.client.post("/v1/transfers", {
+        "from": three, "to": one, "amount": 1}))
+    report.equal(f"{name}: it is served", made.status, 201, made)
+
+
+def killed(_, world, number, is_behind, sleeps):
     """Whether it came so far; else the move was over before."""
-    name = f"{'behind' if is_behind else 'before'} {number}"
-    killer, before = Killer(number, is_behind), world.seen()
+    name = f"{'asleep' if sleeps else 'killed'} {'behind' if is_behind else 'before'} {number}"
+    before = world.seen()
+
+    def meanwhile():
+        report.check(f"{name}: nothing stays in doubt while it sleeps", within(WAIT_S, is_settled))
+        served(world, f"{name}, while it sleeps")
+        before.update(world.seen())
+    killer = Killer(number, is_behind, sleeps, meanwhile)
     code = killer.move(world, world.slot, "b")
     report.check(f"{name}: nothing stays in doubt", within(WAIT_S, is_settled))
     owners = world.owners(world.slot)
     report.check(f"{name}: exactly one owns the slot", owners in ([0], [1]), owners)
     report.equal(f"{name}: nothing is lost", world.seen(), before)
-    one, _, three = world.wallets
-    made = patiently(lambda: world.client.post("/v1/transfers", {
-        "from": three, "to": one, "amount": 1}))
-    report.equal(f"{name}: it is served", made.status, 201, made)
+    served(world, name)
     between = world.seen()
     said = slots_lib.move(SHARDS, world.server, world.slot, "b")
     report.equal(f"{name}: the next try completes it", (said.returncode, world.owners(world.slot)),
@@ -171,11 +202,12 @@ def each(_, world, numbers, name):
         elif world.owners(world.slot) == [1]:
             said = slots_lib.move(SHARDS, world.server, world.slot, "a")
             report.equal("it is at home", said.returncode, 0, said.stderr)
-        came += bool(killed(None, world, number, DRAW.random() < 0.5))
+        sleeps = "ASLEEP" in os.environ or DRAW.random() < SLEEPS
+        came += bool(killed(None, world, number, DRAW.random() < 0.5, sleeps))
         if place % 10 == 9:
             examined(world, f"{name}, {number}")
     report.check(f"{name}: most came so far", came >= len(numbers) * 2 // 3, came)
-    print(f"shards steps: {came} of {len(numbers)} times it was killed", flush=True)
+    print(f"shards steps: {came} of {len(numbers)} times it was killed or slept", flush=True)
 
 
 def drawn(steps):
