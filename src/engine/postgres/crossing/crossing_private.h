@@ -52,6 +52,9 @@ void crossing_add_hex(struct buffer *buffer, struct slice bytes);
 struct engine;
 struct vault;
 
+// Who decides about a gid, florin:BOOKS:SHARD:RANDOM: the place of that shard; `count`: none of
+// these, or it is not of plain characters.
+uint32_t legs_decider(const char *gid, const struct shard_place *places, uint32_t count);
 // Two statements, at the deciding shard: an abort unless something is decided already, and what
 // stands then, t or f. `gid` is of plain characters.
 void legs_decide_query(struct buffer *query, const char *gid);

@@ -20,7 +20,6 @@
 #define CONNECT_WAIT_NS UINT64_C(1500000000)
 #define ASK_WAIT_NS     UINT64_C(5000000000)
 #define TEXT_BYTES      ((size_t)256 * 1024)
-#define NOBODY          UINT32_MAX
 
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '4s'; "
@@ -144,21 +143,18 @@ void legs_finish_query(char query[LEGS_FINISH_BYTES], const char *gid, bool is_c
                    gid);
 }
 
-// Who decides about a gid: florin:BOOKS:SHARD:RANDOM, all of plain characters.
-static uint32_t decider_of(const struct resolver *resolver, const char *gid) {
-    char shard[SHARD_NAME_BYTES] = "";
+uint32_t legs_decider(const char *gid, const struct shard_place *places, uint32_t count) {
     const char *books = strchr(gid, ':');
     const char *begin = books == NULL ? NULL : strchr(books + 1, ':');
     const char *end = begin == NULL ? NULL : strchr(begin + 1, ':');
-    if (end == NULL || (size_t)(end - begin - 1) >= sizeof(shard) ||
-        strlen(gid) >= LEGS_GID_BYTES ||
+    if (end == NULL || strlen(gid) >= LEGS_GID_BYTES ||
         strspn(gid, "abcdefghijklmnopqrstuvwxyz0123456789_:-") != strlen(gid))
-        return NOBODY;
-    memcpy(shard, begin + 1, (size_t)(end - begin - 1));
-    for (uint32_t i = 0; i < resolver->count; i++)
-        if (strcmp(resolver->places[i].name, shard) == 0)
+        return count;
+    struct slice name = slice_of(begin + 1, (size_t)(end - begin - 1));
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_equal(slice_of_text(places[i].name), name))
             return i;
-    return NOBODY;
+    return count;
 }
 
 // As shard_lines_finish.
@@ -185,8 +181,8 @@ static bool carry_out(struct resolver *resolver, uint32_t place, const char *gid
 }
 
 static bool finish(struct resolver *resolver, uint32_t place, const char *gid) {
-    uint32_t decider = decider_of(resolver, gid);
-    if (decider == NOBODY)
+    uint32_t decider = legs_decider(gid, resolver->places, resolver->count);
+    if (decider == resolver->count)
         return false;
     legs_decide_query(&resolver->query, gid);
     if (!ask(resolver, decider, (const char *)resolver->query.bytes) ||

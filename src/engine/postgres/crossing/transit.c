@@ -20,6 +20,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/postgres/crossing/crossing_private.h"
 #include "engine/postgres/lineage.h"
 #include "engine/postgres/link/link.h"
 #include "engine/postgres/link/number.h"
@@ -29,7 +30,6 @@
 #define CONNECT_WAIT_NS UINT64_C(1500000000)
 #define ASK_WAIT_NS     UINT64_C(3000000000)
 #define TEXT_BYTES      ((size_t)8 * 1024 * 1024)
-#define GID_BYTES       128
 
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '2s'; "
@@ -272,7 +272,7 @@ static bool read_early(struct transit *transit, uint32_t place) {
 struct prepared {
     uint32_t place;
     uint64_t since_ms;
-    char gid[GID_BYTES];
+    char gid[LEGS_GID_BYTES];
 };
 
 static bool take_prepared(const char **text, struct prepared *prepared) {
@@ -323,19 +323,9 @@ static bool read_late(struct transit *transit, uint32_t place, struct prepared *
     return true;
 }
 
-static uint32_t decider_of(const struct transit *transit, const char *gid) {
-    const char *books = strchr(gid, ':'), *name = books == NULL ? NULL : strchr(books + 1, ':');
-    for (uint32_t i = 0; name != NULL && i < transit->count; i++) {
-        size_t size = strlen(transit->places[i].name);
-        if (strncmp(name + 1, transit->places[i].name, size) == 0 && name[1 + size] == ':')
-            return i;
-    }
-    return transit->count;
-}
-
 // Of a leg that is prepared: its payments, if they are decided. Into the leg nobody can look.
 static bool read_prepared(struct transit *transit, const struct prepared *prepared) {
-    uint32_t decider = decider_of(transit, prepared->gid);
+    uint32_t decider = legs_decider(prepared->gid, transit->places, transit->count);
     bool any = false;
     buffer_reset(&transit->query);
     buffer_add_format(&transit->query,

@@ -26,25 +26,10 @@
     "gid ~ '^florin:[a-z0-9_:-]+$' AND "                                                           \
     "prepared <= clock_timestamp() - " age " * interval '1 millisecond'"
 
-// Who decides a gid: florin:BOOKS:SHARD:RANDOM. count: none of these.
-static uint32_t decider_of(const struct shard_lines *lines, const char *gid) {
-    const char *begin = strchr(gid, ':');
-    begin = begin == NULL ? NULL : strchr(begin + 1, ':');
-    const char *end = begin == NULL ? NULL : strchr(begin + 1, ':');
-    uint32_t place = 0;
-    if (end == NULL || strlen(gid) >= LEGS_GID_BYTES)
-        return lines->count;
-    while (place < lines->count &&
-           !slice_equal(slice_of_text(lines->places[place].name),
-                        slice_of(begin + 1, (size_t)(end - begin - 1))))
-        place++;
-    return place;
-}
-
 static enum link_result finish(struct shard_lines *lines, uint32_t place, const char *gid,
                                uint64_t wait_ns, uint32_t *ret_place) {
     struct buffer query = {0};
-    uint32_t decider = decider_of(lines, gid);
+    uint32_t decider = legs_decider(gid, lines->places, lines->count);
     if (decider == lines->count)
         return LINK_OK;
     *ret_place = decider;
