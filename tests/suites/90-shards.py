@@ -459,6 +459,15 @@ def showing(_, world):
     report.equal("and all slots", sum(int(line.split()[1]) for line in lines[1:]), 1024, said)
 
 
+def old_partitions(_, world):
+    """History of shards is not archived, and whoever tries is told before anything is changed."""
+    for place, one in enumerate(SHARDS.clusters):
+        said = world.server.command_line("partitions", "--postgres", one.url(
+            one.database_for(world.server.data)), "detach", "--before", "2020-01")
+        report.check(f"old partitions: shard {place} says no", said.returncode == 1 and
+                     "several shards" in said.stderr, str(said))
+
+
 def starts(_, world):
     """What must not be served."""
     setting = SHARDS.setting(world.server.data)
@@ -555,6 +564,7 @@ for server in (WORLD.server, OTHER):
     report.equal("it stops in order", server.stop(), 0, server.log())
 verified = WORLD.server.verify()
 report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
+report.run("old partitions", old_partitions, WORLD)
 report.run("starts", starts, WORLD)
 report.run("one shard", one_shard)
 WORLD.server.start()

@@ -184,6 +184,18 @@ enum status archive_stand(struct archive *archive, struct archive_stand *ret_sta
     return status;
 }
 
+// What shards have done together is on both of them, and an opening balance knows of one alone.
+static enum status check_alone(struct archive *archive, char *ret_why) {
+    char text[16];
+    enum status status = ask(archive, "SELECT (shard IS NOT NULL)::text FROM books", text,
+                             sizeof(text), ret_why);
+    if (status != STATUS_ok || strcmp(text, "true") != 0)
+        return status;
+    (void)snprintf(ret_why, ARCHIVE_WHY_BYTES,
+                   "These books lie on several shards, and history of shards cannot be archived.");
+    return STATUS_invalid_request;
+}
+
 // An answer can name others that are as old as keys get, so twice that is kept.
 static enum status check_age(const struct archive_stand *stand, uint64_t month_ms, char *ret_why) {
     uint64_t days = 2 * (uint64_t)stand->days + 1;
@@ -223,7 +235,9 @@ enum status archive_plan(struct archive *archive, const struct archive_stand *st
     char query[QUERY_BYTES], text[128];
     uint64_t numbers[3];
     *ret_plan = (struct archive_plan){.line = 0};
-    enum status status = check_age(stand, month_ms, ret_why);
+    enum status status = check_alone(archive, ret_why);
+    if (status == STATUS_ok)
+        status = check_age(stand, month_ms, ret_why);
     if (status != STATUS_ok)
         return status;
     (void)snprintf(query, sizeof(query),
