@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The last five minutes of the server, from its metrics: asked every two seconds while somebody
-// looks, as differences between two looks.
+// looks, as differences between two looks. A look at the metrics is no entry of the audit, as one at
+// anything else is; so what is open all day reads the rest when they tell of something new.
+import { useEffect, useRef, useState } from "./lib/hooks.js";
 import { getText } from "./session.js";
 
 const EVERY_MS = 2000;
 const POINTS_MAX = 150;
+
+// Totals of many wallets may be beyond 2^53; no digit of them is lost.
+function valueOf(text) {
+  const value = text === "+Inf" ? Infinity : Number(text);
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
+}
 
 // Prometheus' text: [{name, labels, value}].
 export function parseMetrics(text) {
@@ -15,9 +23,38 @@ export function parseMetrics(text) {
     const labels = {};
     for (const [, name, value] of (parts[2] || "").matchAll(/([a-z_]+)="([^"]*)"/gi))
       labels[name] = value;
-    found.push({ name: parts[1], labels, value: parts[3] === "+Inf" ? Infinity : Number(parts[3]) });
+    found.push({ name: parts[1], labels, value: valueOf(parts[3]) });
   }
   return found;
+}
+
+// The lines that begin with one of these names.
+const lines = (text, names) =>
+  text.split("\n").filter((line) => names.some((name) => line.startsWith(name))).join("\n");
+
+// Grows when metrics of these names have changed since it grew last, and after so many milliseconds
+// in any case. `text` are the metrics, as soon as there are any.
+export function useNews(text, names, patience) {
+  const seen = useRef({ said: null, at: Date.now() });
+  const [news, setNews] = useState(0);
+  useEffect(() => {
+    if (!text) return;
+    const said = lines(text, names);
+    const isNew = seen.current.said !== null && said !== seen.current.said;
+    const isOld = Date.now() - seen.current.at >= patience;
+    seen.current = { said, at: isNew || isOld ? Date.now() : seen.current.at };
+    if (isNew || isOld) setNews((was) => was + 1);
+  }, [text]);
+  return news;
+}
+
+// The same for who asks now and then. Null: nothing is new; else what to call when it has been read.
+export function newsOf(names, patience) {
+  let read = { said: null, at: 0 };
+  return async (signal) => {
+    const now = { said: lines(await getText("/metrics", signal), names), at: Date.now() };
+    return now.said === read.said && now.at - read.at < patience ? null : () => { read = now; };
+  };
 }
 
 const bound = (text) => (text === "+Inf" ? Infinity : Number(text));
@@ -32,7 +69,8 @@ function quantile(before, now, share) {
   return (Number.isFinite(upper) ? upper : bound(now[place - 1].labels.le)) * 1000;
 }
 
-function digest(metrics) {
+function digest(text) {
+  const metrics = parseMetrics(text);
   const named = (name) => metrics.filter((one) => one.name === name);
   const value = (name) => named(name)[0]?.value;
   const requests = named("florin_requests_total");
@@ -45,7 +83,7 @@ function digest(metrics) {
     requests: add(requests),
     missed: value("florin_request_deadlines_missed_total") ?? 0,
     buckets: named("florin_request_duration_seconds_bucket"),
-    value, named,
+    text, value, named,
   };
 }
 
@@ -64,7 +102,7 @@ export function watch(tell) {
   };
   async function look() {
     try {
-      const now = digest(parseMetrics(await getText("/metrics")));
+      const now = digest(await getText("/metrics"));
       if (last && now.requests >= last.requests && now.payments >= last.payments) {
         const seconds = now.at - last.at;
         push({

@@ -116,12 +116,13 @@ export const Table = ({ items, columns, href, caption, name = (item) => item.id 
 </table></div>`;
 
 // A list that grows page by page. `load(cursor, signal)` gives {items, next_cursor}; a page may be
-// short or empty although there is more. columns are a table's. With `every`
-// the pages that are shown are read again after so many milliseconds, while somebody can see them.
-export function List({ load, when, columns, empty, href, caption, every }) {
+// short or empty although there is more. columns are a table's. With `every` `news(signal)` (live.js)
+// is asked after so many milliseconds, while somebody can see the pages, and they are read again.
+export function List({ load, when, columns, empty, href, caption, every, news }) {
   const [pages, setPages] = useState({ items: [], next: null, problem: null, loading: true });
   const latest = useRef(null);
   const shown = useRef(0); // pages
+  const troubled = useRef(false);
   const fetchPage = async (cursor, before) => {
     const stop = new AbortController();
     latest.current = stop;
@@ -145,18 +146,23 @@ export function List({ load, when, columns, empty, href, caption, every }) {
     const stop = new AbortController();
     latest.current = stop;
     try {
+      const taken = await news(stop.signal);
       const items = [];
       let next;
+      if (!taken && !troubled.current) return;
       for (let i = 0; i < Math.max(1, shown.current) && (i === 0 || next); i++) {
         const page = await load(next, stop.signal);
         items.push(...page.items);
         next = page.next_cursor;
       }
-      if (latest.current === stop) setPages({ items, next: next || null, problem: null, loading: false });
+      if (latest.current !== stop) return;
+      setPages({ items, next: next || null, problem: null, loading: false });
+      taken?.();
     } catch (problem) {
       if (problem.name !== "AbortError") setPages((was) => ({ ...was, problem, loading: false }));
+    } finally {
+      if (latest.current === stop) latest.current = null;
     }
-    if (latest.current === stop) latest.current = null;
   };
   useEffect(() => {
     fetchPage(undefined, []);
@@ -164,6 +170,7 @@ export function List({ load, when, columns, empty, href, caption, every }) {
     return () => { clearInterval(timer); latest.current?.abort(); latest.current = null; };
   }, when);
   const { items, next, problem, loading } = pages;
+  troubled.current = problem !== null;
   return html`<div class="list">
     <${Trouble} problem=${problem} />
     ${items.length > 0 && html`<${Table} items=${items} columns=${columns} href=${href} caption=${caption} />`}

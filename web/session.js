@@ -83,8 +83,8 @@ export async function follow(path, query, tell, signal) {
   }
 }
 
-export async function getText(path) {
-  return (await ask("GET", path)).text;
+export async function getText(path, signal) {
+  return (await ask("GET", path, { signal })).text;
 }
 
 // A write. `once` is its idempotency key: made when the form is opened, so that pressing twice, or

@@ -933,6 +933,49 @@ await attempt("a life of a few seconds", async () => {
   await page.context().close();
 });
 
+// Each look at anything but the metrics and the health is an entry of the audit.
+const looks = (page) => page.asked.filter((url) => !/\/(web\/.*|metrics|readyz)?$/.test(new URL(url).pathname));
+
+// Lets the page's clock go on, so many times so many seconds; it has looked at the metrics each time.
+async function letGoBy(page, times, seconds) {
+  for (let i = 0; i < times; i += 1)
+    await Promise.all([page.waitForResponse("**/metrics", { timeout: 120000 }), page.clock.fastForward(seconds * 1000)]);
+}
+
+await attempt("a page that is open for long", async () => {
+  const page = await open();
+  await page.clock.install();
+  await signIn(page, "admin");
+  await page.waitForSelector(".tile");
+  await letGoBy(page, 2, 30);
+  let before = looks(page).length;
+  await letGoBy(page, 40, 30); // twenty minutes
+  let asked = looks(page).slice(before);
+  check("the overview reads what is no metric now and then alone", asked.length > 0 && asked.length <= 5 * 3, asked.join("; "));
+  await visit(page, "/anomalies");
+  await page.waitForSelector("tbody tr");
+  await letGoBy(page, 2, 5);
+  before = looks(page).length;
+  await letGoBy(page, 60, 5); // five minutes
+  asked = looks(page).slice(before);
+  check("so does the review queue while nothing is new in it", asked.length > 0 && asked.length <= 6, asked.join("; "));
+  check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
+  await page.context().close();
+});
+
+await attempt("a total that no float can tell", async () => {
+  const page = await open();
+  await page.route("**/metrics", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text())
+      .replace(/^florin_money_balances\{currency="USD"\} \d+$/m, 'florin_money_balances{currency="USD"} 900719925474099301') });
+  });
+  await signIn(page, "admin");
+  await page.waitForFunction(() => document.querySelector(".tile")?.innerText.includes("9,007,199,254,740,993.01"));
+  check("is shown with all its digits, as it is now", true);
+  await page.context().close();
+});
+
 // Kafka and what hangs are elsewhere; here the server is made to say so.
 await attempt("what is behind, hangs or is away", async () => {
   const page = await open();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The review queue: what rules and watchers found in payments, why, and what a person decides.
-import { useState } from "../lib/hooks.js";
+import { useRef, useState } from "../lib/hooks.js";
+import { newsOf, useNews } from "../live.js";
 import { Action, Asked, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 import { BalanceChart } from "./wallets.js";
@@ -11,7 +12,11 @@ const STATES = [["pending", "waiting"], ["approved", "approved"], ["rejected", "
   ["dismissed", "dismissed"], ["refused", "refused"], ["expired", "expired"], ["any", "any"]];
 const KINDS = [["", "any"], ["hold", "held"], ["flag", "flagged"]];
 const ORDERS = [["", "newest first"], ["score", "highest score first"]];
-const EVERY_MS = 4000; // between two looks at the queue
+const EVERY_MS = 4000; // between two looks for what is new in the queue
+const PATIENCE_MS = 60000;
+const LONG_MS = 300000; // where they are but counted
+const NEWS = ["florin_anomalies_waiting{", "florin_rule_hits_total{", "florin_pattern_findings_total{",
+  ...["approve", "reject", "dismiss"].map((verb) => `florin_requests_total{operation="${verb}Anomaly"`)];
 const SORTED_MAX = 2000;
 const WAITING_MAX = 100;
 const WAITING_PAGES_MAX = 20;
@@ -41,6 +46,7 @@ export function Anomalies({ query }) {
   const { order, ...filters } = values;
   const asked = { ...asQuery(filters), status: values.status === "any" ? "" : values.status };
   const byScore = order === "score";
+  const news = useRef(may("books:read") ? newsOf(NEWS, PATIENCE_MS) : async () => () => 0);
   return html`<${Card} title="Anomalies" wide>
     <${Filters} values=${values} change=${search} fields=${[
       { name: "status", label: "Status", options: STATES },
@@ -49,7 +55,7 @@ export function Anomalies({ query }) {
       { name: "rule", label: "Rule", hint: "many-in-an-hour" },
       { name: "wallet", label: "Wallet", hint: "wallet_…" },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
-    <${List} when=${[JSON.stringify(query)]} every=${EVERY_MS}
+    <${List} when=${[JSON.stringify(query)]} news=${news.current} every=${may("books:read") ? EVERY_MS : PATIENCE_MS}
       caption=${`What was found in payments, ${byScore ? "highest score" : "newest"} first`}
       load=${(cursor, signal) => byScore ? loadSorted(asked, signal)
         : get("/v1/anomalies", { ...asked, cursor }, signal)}
@@ -159,8 +165,10 @@ async function countWaiting(signal) {
   return { held, flagged };
 }
 
-export function AnomaliesWaiting({ beat }) {
-  const { data, problem } = useLoad(countWaiting, [beat]);
+// `metrics`: as they are now, as text.
+export function AnomaliesWaiting({ metrics }) {
+  const news = useNews(metrics, NEWS, LONG_MS);
+  const { data, problem } = useLoad(countWaiting, [news]);
   const count = data && data.held.count + data.flagged.count;
   return html`<${Card} title="Anomalies">
     <${Trouble} problem=${problem} />

@@ -2,10 +2,14 @@
 // The books: what the running totals and the last recount say, and the full check with its progress.
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
+import { useNews } from "../live.js";
 import { Action, ago, Badge, Card, html, Sentence, Table, Time, Trouble, useBeat, useLoad } from "../parts.js";
-import { follow, get, may, send } from "../session.js";
+import { follow, get, getText, may, send } from "../session.js";
 
-const EVERY_MS = 30000; // between two looks at the totals and the recount in the background
+const EVERY_MS = 10000; // between two looks for what is new
+const PATIENCE_MS = 60000;
+const NEWS = ["florin_integrity_consistent ", "florin_integrity_alarms_total ", "florin_integrity_recounts_total ",
+  "florin_payments_stopped ", "florin_money_exponent{"];
 
 // A full check that is under way; `progress` in thousandths.
 function useFullCheck() {
@@ -63,7 +67,9 @@ function Stopped({ message, decided }) {
 
 export function Integrity() {
   const beat = useBeat(EVERY_MS);
-  const quick = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
+  const { data: metrics } = useLoad((signal) => getText("/metrics", signal), [beat]);
+  const news = useNews(metrics, NEWS, PATIENCE_MS);
+  const quick = useLoad((signal) => get("/check-integrity", {}, signal), [news]);
   const [decidedAbout, setDecidedAbout] = useState(null); // what was shown then
   const [full, begin] = useFullCheck();
   const data = full.data || quick.data;

@@ -3,13 +3,15 @@
 // and the health of what the server stands on.
 import { useEffect, useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
-import { watch } from "../live.js";
+import { useNews, watch } from "../live.js";
 import { formatAmount } from "../money.js";
-import { ago, Badge, Card, html, Sentence, Trouble, useBeat, useLoad } from "../parts.js";
+import { ago, Badge, Card, html, Sentence, Trouble, useLoad } from "../parts.js";
 import { get, may } from "../session.js";
 import { AnomaliesWaiting } from "./anomalies.js";
 
-const INTEGRITY_EVERY_MS = 30000;
+const PATIENCE_MS = 300000;
+const NEWS = ["florin_integrity_consistent ", "florin_integrity_alarms_total ", "florin_payments_stopped ",
+  "florin_money_exponent{"]; // a line for each currency
 const LATE_S = 60;
 
 const shortNumber = (value) => value >= 1e6 ? `${(value / 1e6).toFixed(1)} M`
@@ -25,10 +27,17 @@ const NoLine = () => html`<p class="chart waiting">Watching the first seconds…
 
 const latest = (column) => column?.findLast((value) => value !== null) ?? null;
 
-function Totals({ books }) {
+// As it is now, where the metrics tell.
+function moneyNow(one, now) {
+  const told = (name) => now?.named(`florin_money_${name}`).find(({ labels }) => labels.currency === one.currency)?.value;
+  return { wallet_balances: told("balances") ?? one.wallet_balances, deposits: told("deposits") ?? one.deposits,
+    withdrawals: told("withdrawals") ?? one.withdrawals, difference: told("difference") ?? one.difference };
+}
+
+function Totals({ books, now }) {
   return html`<${Card} title="Money in the system" wide>
     ${books.currencies.length === 0 && html`<p class="waiting">No wallet holds money yet.</p>`}
-    <div class="tiles">${books.currencies.map((one) => html`<div class="tile" key=${one.currency}>
+    <div class="tiles">${books.currencies.map((one) => ({ ...one, ...moneyNow(one, now) })).map((one) => html`<div class="tile" key=${one.currency}>
       <span class="label">${one.currency} in ${one.wallets} wallet${one.wallets === 1 ? "" : "s"}</span>
       <strong>${formatAmount(one.wallet_balances, one.currency)}</strong>
       <span class="sub">${formatAmount(one.deposits, one.currency)} in · ${formatAmount(one.withdrawals, one.currency)} out</span>
@@ -80,15 +89,15 @@ function Health({ now, points, problem }) {
 
 export function Overview({ theme }) {
   const [live, setLive] = useState({ points: null, now: null, problem: null });
-  const beat = useBeat(INTEGRITY_EVERY_MS);
   useEffect(() => watch((what) => setLive({ ...what, points: { ...what.points } })), []);
-  const { data: books, problem } = useLoad((signal) => get("/check-integrity", {}, signal), [beat]);
   const { points, now } = live;
+  const news = useNews(now?.text, NEWS, PATIENCE_MS);
+  const { data: books, problem } = useLoad((signal) => get("/check-integrity", {}, signal), [news]);
   const rate = latest(points?.payments);
   const p99 = latest(points?.p99);
   return html`<h1 class="unseen">Overview</h1><div class="grid">
     <${Trouble} problem=${problem || live.problem} />
-    ${books && html`<${Totals} books=${books} />`}
+    ${books && html`<${Totals} books=${books} now=${now} />`}
     <${Card} title="Payments per second" aside=${rate === null ? "" : `${shortNumber(rate)}/s now`}>
       ${!hasLine(points) ? html`<${NoLine} />` : html`<${Chart} theme=${theme} columns=${[points.at, points.payments]} format=${shortNumber}
         lines=${[{ label: "payments/s", colour: "--gold", filled: true }]}
@@ -104,7 +113,7 @@ export function Overview({ theme }) {
         ${books.payments_stopped && html`<p class="trouble">Payments are stopped until an admin decides.</p>`}
         <p><a href="#/integrity">All checks</a></p>` : html`<p class="waiting">Adding up…</p>`}
     </${Card}>
-    ${may("anomalies:read") && html`<${AnomaliesWaiting} beat=${beat} />`}
+    ${may("anomalies:read") && html`<${AnomaliesWaiting} metrics=${now?.text} />`}
     <${Health} now=${now} points=${points} problem=${live.problem} />
     ${now && html`<${Card} title="In the books"><ul class="health">${[
       ["Wallets", "wallets"], ["Transactions", "transactions"], ["Open holds", "holds_open"], ["Keys", "keys"]]
