@@ -23,6 +23,7 @@ from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
 RULES = os.path.join(ROOT, "packaging", "prometheus", "florin.rules.yml")
+RUNBOOK = os.path.join(ROOT, "docs", "operating.md")
 DASHBOARD = os.path.join(ROOT, "packaging", "grafana", "florin.json")
 EXPECTED = ("FlorinWebhookStopped", "FlorinSlow", "FlorinSyncSlow", "FlorinStoreHangs",
             "FlorinRequestsMissDeadlines")
@@ -98,6 +99,7 @@ def test_page(report, said):
                 named |= {"florin_" + one for one in re.findall(r'value\("([a-z_]+)"\)', text)
                           if not one.startswith("florin_")}
                 named |= set(re.findall(r'(?:value|named)\("(florin_[a-z_]+)"\)', text))
+                named |= set(re.findall(r'["`](florin_[a-z_]+)[ {]', text))
     report.check("the page reads metrics", len(named) > 8, named)
     report.equal("the page reads what a server says",
                  sorted(name for name in named if name not in said and
@@ -244,11 +246,16 @@ def main():
             name for name in named - shown if not (ELSEWHERE.match(name) and name in said)), [])
         test_labels(report, where, text, metrics, labels)
     alerts = re.findall(r"- alert: (\w+)", rules)
+    with open(RUNBOOK, encoding="utf-8") as file:
+        rows = re.findall(r"^\| (`Florin.*?) \|", file.read(), re.M)
+    told = re.findall(r"`(Florin\w+)`", "".join(rows))
+    report.equal("the runbook says what to do about each alert, and about no other",
+                 sorted(told), sorted(alerts))
     with open(os.path.join(TESTS, "monitoring", "alerts.yml"), encoding="utf-8") as file:
         tested = file.read()
     for alert in alerts:
         report.check(f"{alert} has a test", f"alertname: {alert}" in tested)
-    test_page(report, said)
+    test_page(report, said | shown)
     test_promtool(report, metrics)
     report.finish()
 
