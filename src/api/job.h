@@ -93,6 +93,7 @@ void reads_run(struct job *job);
 void key_run(struct job *job); // one_key.c
 void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
 void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
+void jobs_refuse_reused(struct job *job); // its idempotency key is another request's
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
 void resume_run(struct job *job);

@@ -120,6 +120,15 @@ void jobs_refuse(struct job *job, enum status status, enum id_type id_type, stru
     job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
+void jobs_refuse_reused(struct job *job) {
+    const struct refusal refusal = {.status = STATUS_idempotency_key_reused};
+    buffer_reset(&job->body);
+    problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
+    job->status = STATUS_idempotency_key_reused;
+    job->http = status_http(job->status);
+    job->content_type = PROBLEM_CONTENT_TYPE;
+}
+
 // Half a list would be taken for all of it, so it is none, and says why.
 static void refuse_without(struct job *job, const char *shard) {
     char detail[160];

@@ -8,6 +8,7 @@
 #include "api/job.h"
 #include "api/loop.h"
 #include "api/requests.h"
+#include "ledger/request.h"
 #include "queue/console.h"
 
 #define WHY_BYTES 512
@@ -114,19 +115,20 @@ static void decide(struct job *job, const struct console *console) {
     const struct command *asked = &job->command;
     const struct console_topic *topic = console_find(console, job->token, &partition);
     bool is_reset = job->operation->code == OPERATION_QUEUE_RESET;
-    struct origin who = job->origin;
+    struct console_asker asker = {.who = job->origin, .key = console_key(job)};
     enum status status;
     if (topic == NULL) {
         refuse(job, STATUS_not_found, "There is no such partition; GET /v1/queue lists them.");
         return;
     }
-    who.request_id = asked->reason; // as florin queue keeps it
+    asker.who.request_id = asked->reason; // as florin queue keeps it
     if (is_reset) {
-        status =
-            console_reset(console, topic, partition, asked->name, &who, &next, why, sizeof(why));
+        status = console_reset(console, topic, partition, asked->name, &asker, &next,
+                               &job->replayed, why, sizeof(why));
     } else {
         next = (uint64_t)asked->amount;
-        status = console_skip(console, topic, partition, asked->amount, &who, why, sizeof(why));
+        status = console_skip(console, topic, partition, asked->amount, &asker, &job->replayed,
+                              why, sizeof(why));
     }
     if (status == STATUS_ok) {
         wire_render_queue_decision(&job->body, topic->name, partition, next);
@@ -134,6 +136,8 @@ static void decide(struct job *job, const struct console *console) {
     } else if (status == STATUS_invalid_request || status == STATUS_out_of_place ||
                (status == STATUS_not_found && why[0] != '\0')) {
         jobs_refuse_field(job, is_reset ? SLICE("/to") : SLICE("/record"), slice_of_text(why));
+    } else if (status == STATUS_idempotency_key_reused) {
+        jobs_refuse_reused(job);
     } else {
         refuse(job, status, why);
     }
@@ -199,6 +203,20 @@ static bool read_body(struct asking *asking, struct job *job) {
         return true;
     answers_refuse_faults(asking, &faults);
     return false;
+}
+
+// The same operation on the same path with the same fields is the same request.
+struct decision_key console_key(const struct job *job) {
+    const struct command *asked = &job->command;
+    const int64_t numbers[] = {asked->has_amount, asked->amount};
+    const struct slice parts[] = {slice_of_text(job->operation->name), job->token, asked->name,
+                                  asked->reason, slice_of(numbers, sizeof(numbers))};
+    uint64_t low = hash128_parts(parts, sizeof(parts) / sizeof(parts[0]), 0).low;
+    return (struct decision_key){
+        .has_key = asked->has_key,
+        .key = asked->key,
+        .request = {.low = low, .high = request_textless(low)},
+    };
 }
 
 void console_start(struct asking *asking, enum job_kind kind) {

@@ -45,14 +45,12 @@ static enum status decide_now(struct job *job, struct engine_wait *wait, bool *r
 
 static void refuse(struct job *job, enum status status) {
     if (status == STATUS_idempotency_key_reused) {
-        const struct refusal refusal = {.status = (uint8_t)status};
-        job->status = status;
-        problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
-    } else {
-        bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
-        job->status = is_busy || status == STATUS_unauthenticated ? status : STATUS_internal;
-        problem_render_door(&job->body, job->status, NULL, PROBLEM_NO_OPERATION);
+        jobs_refuse_reused(job);
+        return;
     }
+    bool is_busy = status_class(status) == STATUS_CLASS_BUSY;
+    job->status = is_busy || status == STATUS_unauthenticated ? status : STATUS_internal;
+    problem_render_door(&job->body, job->status, NULL, PROBLEM_NO_OPERATION);
     job->http = status_http(job->status);
 }
 

@@ -85,7 +85,8 @@ void webhooks_run(struct job *job) {
     struct webhooks *webhooks = job->api->options.webhooks;
     uint32_t index;
     char why[160] = "";
-    struct webhook_decision decision = {.verb = verb_of(job), .who = job->origin};
+    struct webhook_decision decision = {
+        .verb = verb_of(job), .who = job->origin, .key = console_key(job)};
     if (!find(webhooks, job->token, &index)) {
         refuse(job, STATUS_not_found,
                "The configuration has no such endpoint; GET /v1/webhooks lists them.");
@@ -98,9 +99,12 @@ void webhooks_run(struct job *job) {
         jobs_refuse_field(job, SLICE("/from"), SLICE("must be a date or an RFC 3339 date-time"));
         return;
     }
-    enum status status = webhooks_decide(webhooks, index, &decision, why, sizeof(why));
+    enum status status =
+        webhooks_decide(webhooks, index, &decision, &job->replayed, why, sizeof(why));
     if (status == STATUS_invalid_request) {
         jobs_refuse_field(job, SLICE("/event"), slice_of_text(why));
+    } else if (status == STATUS_idempotency_key_reused) {
+        jobs_refuse_reused(job);
     } else if (status != STATUS_ok) {
         refuse(job, status, NULL);
     } else {

@@ -4,6 +4,9 @@
 
 #include "base/check.h"
 
+#define DECISION_SEED UINT64_C(0x6465636964656421) // of keys; stored, so it never changes
+#define NO_EPOCH      UINT64_MAX                    // none has it, so nothing is done
+
 static void published(struct round *round) {
     struct engine_wait *wait = round->context;
     signal_gate_publish(&wait->gate, wait->turns);
@@ -60,5 +63,49 @@ enum status engine_wait_cursor(struct engine_wait *wait, enum command_type type,
     if (status == STATUS_ok)
         *ret_cursor = outcome.cursor;
     engine_wait_release(wait);
+    return status;
+}
+
+static struct digest128 key_of_cursor(const struct decision_key *key,
+                                      const struct cursor *cursor) {
+    const uint8_t place[] = {cursor->kind, (uint8_t)cursor->slot, (uint8_t)(cursor->slot >> 8)};
+    const struct slice parts[] = {slice_of(&key->key, sizeof(key->key)),
+                                  slice_of(place, sizeof(place))};
+    return hash128_parts(parts, 2, DECISION_SEED);
+}
+
+enum status engine_wait_decide(struct engine_wait *wait, const struct cursor_wish *wish,
+                               const struct origin *who, const struct decision_key *key,
+                               struct cursor *ret_cursor, bool *ret_replayed) {
+    struct command command = {.type = COMMAND_CURSOR_RESET,
+                              .slot = wish->cursor.slot,
+                              .cursor = wish,
+                              .origin = *who};
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = &command, .outcomes = &outcome, .count = 1};
+    if (key->has_key) {
+        command.has_key = true;
+        command.key = key_of_cursor(key, &wish->cursor);
+        command.request = key->request;
+    }
+    engine_wait_submit(wait, &submission);
+    enum status status = (enum status)outcome.status;
+    *ret_replayed = status == STATUS_ok && outcome.replayed;
+    if (status == STATUS_ok)
+        *ret_cursor = outcome.cursor;
+    engine_wait_release(wait);
+    return status;
+}
+
+enum status engine_wait_decided(struct engine_wait *wait, enum cursor_kind kind, uint16_t slot,
+                                const struct origin *who, const struct decision_key *key,
+                                struct cursor *ret_cursor) {
+    const struct cursor_wish wish = {
+        .cursor = {.kind = (uint8_t)kind, .slot = slot, .epoch = NO_EPOCH}};
+    bool is_replayed;
+    if (!key->has_key)
+        return STATUS_fenced;
+    enum status status = engine_wait_decide(wait, &wish, who, key, ret_cursor, &is_replayed);
+    CHECK(status != STATUS_ok || is_replayed);
     return status;
 }

@@ -20,6 +20,20 @@ void engine_wait_submit(struct engine_wait *wait, struct submission *first);
 void engine_wait_release(struct engine_wait *wait);
 // One command of which only its status is asked: what it points at is released.
 enum status engine_wait_command(struct engine_wait *wait, struct command *command);
+// What a person asked for under an idempotency key; without one nothing is remembered.
+struct decision_key {
+    bool has_key;
+    struct digest128 key, request;
+};
+// A person's decision: the cursor of `wish` is reset. Each cursor remembers it under the key by
+// itself; *ret_replayed: it had done so already, and `ret_cursor` is how it stood then.
+enum status engine_wait_decide(struct engine_wait *wait, const struct cursor_wish *wish,
+                               const struct origin *who, const struct decision_key *key,
+                               struct cursor *ret_cursor, bool *ret_replayed);
+// Whether that cursor has been decided about under the key: how it stood then. STATUS_fenced: not.
+enum status engine_wait_decided(struct engine_wait *wait, enum cursor_kind kind, uint16_t slot,
+                                const struct origin *who, const struct decision_key *key,
+                                struct cursor *ret_cursor);
 // One command of the system: its cursor is claimed, moved, reset or read. `ret_cursor` is how it
 // stands afterwards, when it was done.
 enum status engine_wait_cursor(struct engine_wait *wait, enum command_type type,

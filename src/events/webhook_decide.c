@@ -146,12 +146,17 @@ static enum status find_replay(struct deciding *deciding, uint64_t *ret_next) {
 // ---- deciding ---------------------------------------------------------------------------------
 
 static enum status decide(struct deciding *deciding, const struct webhook_target *target,
-                          const struct webhook_decision *decision) {
+                          const struct webhook_decision *decision, bool *ret_replayed) {
     if (!atomic_load(&target->is_placed))
         return STATUS_busy;
     struct webhook_place place = {.slot = target->place.slot};
     struct cursor now;
-    enum status status = webhook_place_read(&place, &deciding->wait, &now);
+    enum status status = engine_wait_decided(&deciding->wait, CURSOR_WEBHOOK, place.slot,
+                                             &decision->who, &decision->key, &now);
+    *ret_replayed = status == STATUS_ok;
+    if (status != STATUS_fenced)
+        return status;
+    status = webhook_place_read(&place, &deciding->wait, &now);
     if (status != STATUS_ok)
         return status;
     if (now.epoch == 0)
@@ -164,7 +169,8 @@ static enum status decide(struct deciding *deciding, const struct webhook_target
     if (status != STATUS_ok)
         return status;
     enum webhook_mode mode = decision->verb == WEBHOOK_PAUSE ? WEBHOOK_PAUSED : WEBHOOK_ACTIVE;
-    return webhook_place_decide(&deciding->wait, &now, mode, next, &decision->who);
+    return webhook_place_decide(&deciding->wait, &now, mode, next, &decision->who, &decision->key,
+                                ret_replayed);
 }
 
 static bool is_moved(enum status status) {
@@ -172,8 +178,8 @@ static bool is_moved(enum status status) {
 }
 
 static enum status decide_one(struct webhooks *webhooks, uint32_t index,
-                              const struct webhook_decision *decision, char *ret_why,
-                              size_t why_bytes) {
+                              const struct webhook_decision *decision, bool *ret_replayed,
+                              char *ret_why, size_t why_bytes) {
     const struct webhook_target *target = &webhooks->targets[index];
     struct deciding deciding = {.webhooks = webhooks,
                                 .endpoint = target->endpoint,
@@ -186,7 +192,7 @@ static enum status decide_one(struct webhooks *webhooks, uint32_t index,
     event_reader_init(&deciding.reader, &webhooks->source);
     enum status status = STATUS_fenced;
     for (int i = 0; i < TRIES && is_moved(status); i++)
-        status = decide(&deciding, target, decision);
+        status = decide(&deciding, target, decision, ret_replayed);
     event_reader_done(&deciding.reader);
     engine_wait_done(&deciding.house);
     engine_wait_done(&deciding.wait);
@@ -198,16 +204,22 @@ static enum status decide_one(struct webhooks *webhooks, uint32_t index,
 // An event is of one shard, all else is decided for all of them. What a shard could not do is done
 // when the same is decided again.
 enum status webhooks_decide(struct webhooks *webhooks, uint32_t index,
-                            const struct webhook_decision *decision, char *ret_why,
-                            size_t why_bytes) {
+                            const struct webhook_decision *decision, bool *ret_replayed,
+                            char *ret_why, size_t why_bytes) {
     bool is_skip = decision->verb == WEBHOOK_SKIP;
     enum status all = STATUS_ok;
     CHECK(index < webhooks->count);
+    *ret_replayed = true;
     for (; webhooks != NULL; webhooks = webhooks->next) {
         char why[160] = "";
-        enum status status = decide_one(webhooks, index, decision, why, sizeof(why));
-        if (is_skip && status == STATUS_ok)
-            return STATUS_ok;
+        bool is_replayed = false;
+        enum status status =
+            decide_one(webhooks, index, decision, &is_replayed, why, sizeof(why));
+        if ((is_skip && status == STATUS_ok) || status == STATUS_idempotency_key_reused) {
+            *ret_replayed = is_replayed;
+            return status;
+        }
+        *ret_replayed = *ret_replayed && is_replayed;
         if (status == STATUS_ok || all == STATUS_busy)
             continue;
         // Of two sentences the one that names an event.

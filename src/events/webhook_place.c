@@ -189,16 +189,14 @@ bool webhook_place_is_due(const struct webhook_place *place, uint64_t now_ns) {
 
 enum status webhook_place_decide(struct engine_wait *wait, const struct cursor *from,
                                  enum webhook_mode mode, uint64_t next,
-                                 const struct origin *who) {
+                                 const struct origin *who, const struct decision_key *key,
+                                 bool *ret_replayed) {
     struct cursor_wish wish = {.cursor = *from};
+    struct cursor after;
     do
         random_fill(&wish.cursor.checksum, sizeof(wish.cursor.checksum));
     while (wish.cursor.checksum == 0 || wish.cursor.checksum == from->checksum);
     wish.cursor.partitions = mode;
     wish.cursor.next = next;
-    struct command command = {.type = COMMAND_CURSOR_RESET,
-                              .slot = from->slot,
-                              .cursor = &wish,
-                              .origin = *who};
-    return engine_wait_command(wait, &command);
+    return engine_wait_decide(wait, &wish, who, key, &after, ret_replayed);
 }

@@ -49,7 +49,9 @@ MUST_CHECK enum status webhook_place_set_gone(struct webhook_place *place,
 // Lets whoever looks next have it at once. Whatever comes of it, it is held no more.
 void webhook_place_release(struct webhook_place *place, struct engine_wait *wait);
 bool webhook_place_is_due(const struct webhook_place *place, uint64_t now_ns); // to be renewed
-// A person's decision about how it stood at `from`. STATUS_fenced: it changed meanwhile.
+// A person's decision about how it stood at `from`, remembered under his key. STATUS_fenced: it
+// changed meanwhile.
 MUST_CHECK enum status webhook_place_decide(struct engine_wait *wait, const struct cursor *from,
                                             enum webhook_mode mode, uint64_t next,
-                                            const struct origin *who);
+                                            const struct origin *who,
+                                            const struct decision_key *key, bool *ret_replayed);

@@ -12,6 +12,7 @@
 // One thread serves all endpoints, with libcurl's multi interface.
 #pragma once
 #include "engine/engine.h"
+#include "engine/wait.h"
 #include "events/webhook_signature.h"
 
 #define WEBHOOKS_MAX             16
@@ -103,9 +104,11 @@ struct webhook_decision {
     struct slice event; // of a skip: the id of the oldest event that is not delivered
     uint64_t from_ms;   // of a replay: all that was committed since then is told again
     struct origin who;
+    struct decision_key key; // each place remembers under it what was decided
 };
-// What a person decides, for whichever node delivers. STATUS_invalid_request: `ret_why` says why
+// What a person decides, for whichever node delivers; *ret_replayed: he had, under the same key,
+// and nothing was done again. STATUS_invalid_request: `ret_why` says why
 // not; STATUS_busy and the like: the books take nothing now. Thread: any that may wait.
 MUST_CHECK enum status webhooks_decide(struct webhooks *webhooks, uint32_t index,
-                                       const struct webhook_decision *decision, char *ret_why,
-                                       size_t why_bytes);
+                                       const struct webhook_decision *decision, bool *ret_replayed,
+                                       char *ret_why, size_t why_bytes);

@@ -320,6 +320,11 @@ static enum status decide_cursor(const struct command *command, const struct doc
                                   .time_ms = docket->now_ms,
                                   .origin = command->origin,
                                   .cursor = after};
+    if (command->has_key) {
+        ret_record->has_key = true;
+        ret_record->key = command->key;
+        ret_record->request = command->request;
+    }
     return STATUS_ok;
 }
 

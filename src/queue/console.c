@@ -12,8 +12,8 @@
 #define READ_MS 10000
 
 static enum status open_decision(const struct console *console, const struct console_topic *topic,
-                                 const struct origin *who, char *ret_why, size_t why_bytes,
-                                 struct decision **ret_decision) {
+                                 const struct console_asker *asker, char *ret_why,
+                                 size_t why_bytes, struct decision **ret_decision) {
     const struct decision_options options = {
         .engine = console->engine,
         .access = console->access,
@@ -23,7 +23,8 @@ static enum status open_decision(const struct console *console, const struct con
         .places = topic->places,
         .principal = topic->principal,
         .currencies = console->currencies,
-        .who = *who,
+        .who = asker->who,
+        .key = asker->key,
     };
     return decision_open(&options, ret_why, why_bytes, ret_decision);
 }
@@ -57,7 +58,8 @@ static void add_stops(const struct console_topic *topic, struct arena *arena,
 static enum status look_at(const struct console *console, const struct console_topic *topic,
                            struct arena *arena, struct console_partition *ret_partitions,
                            char *ret_why, size_t why_bytes) {
-    const struct origin nobody = {.principal = SLICE("system"), .role = ROLE_SYSTEM};
+    const struct console_asker nobody = {
+        .who = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
     struct decision *decision;
     enum status status = open_decision(console, topic, &nobody, ret_why, why_bytes, &decision);
     if (status != STATUS_ok)
@@ -113,51 +115,62 @@ const struct console_topic *console_find(const struct console *console, struct s
 
 // ---- decisions --------------------------------------------------------------------------------
 
-enum status console_reset(const struct console *console, const struct console_topic *topic,
-                          uint32_t partition, struct slice to, const struct origin *who,
-                          uint64_t *ret_next, char *ret_why, size_t why_bytes) {
-    struct decision *decision;
+// Where it goes on. STATUS_busy, STATUS_invalid_request: there is a sentence.
+static enum status find_next(struct decision *decision, uint32_t partition, struct slice to,
+                             uint64_t *ret_next, char *ret_why, size_t why_bytes) {
     struct decision_place place;
-    enum status status = open_decision(console, topic, who, ret_why, why_bytes, &decision);
+    enum status status = decision_look(decision, partition, &place);
     if (status != STATUS_ok)
         return status;
-    status = decision_look(decision, partition, &place);
-    if (status == STATUS_ok && !place.has_log) {
+    if (!place.has_log) {
         (void)snprintf(ret_why, why_bytes,
                        "No broker tells what the log of this partition has: it is away, or the "
                        "topic was made a moment ago. Nothing was changed; ask again.");
-        status = STATUS_busy;
+        return STATUS_busy;
     }
-    if (status == STATUS_ok) {
-        bool is_place = true;
-        if (slice_equal(to, SLICE("beginning")))
-            *ret_next = (uint64_t)place.low;
-        else if (slice_equal(to, SLICE("end")))
-            *ret_next = (uint64_t)place.high;
-        else
-            is_place = slice_number(to, ret_next) && (int64_t)*ret_next >= place.low &&
-                       (int64_t)*ret_next <= place.high;
-        if (!is_place) {
-            (void)snprintf(ret_why, why_bytes,
-                           "must be beginning, end, or an offset from %" PRId64 " to %" PRId64,
-                           place.low, place.high);
-            status = STATUS_invalid_request;
-        }
+    if (slice_equal(to, SLICE("beginning"))) {
+        *ret_next = (uint64_t)place.low;
+    } else if (slice_equal(to, SLICE("end"))) {
+        *ret_next = (uint64_t)place.high;
+    } else if (!slice_number(to, ret_next) || (int64_t)*ret_next < place.low ||
+               (int64_t)*ret_next > place.high) {
+        (void)snprintf(ret_why, why_bytes,
+                       "must be beginning, end, or an offset from %" PRId64 " to %" PRId64,
+                       place.low, place.high);
+        return STATUS_invalid_request;
     }
+    return STATUS_ok;
+}
+
+// The end of the log may be another one by the time that somebody asks again: under his key it goes
+// on where it was to go on then, and what has come since is not passed over.
+enum status console_reset(const struct console *console, const struct console_topic *topic,
+                          uint32_t partition, struct slice to, const struct console_asker *asker,
+                          uint64_t *ret_next, bool *ret_replayed, char *ret_why,
+                          size_t why_bytes) {
+    struct decision *decision;
+    *ret_replayed = false;
+    enum status status = open_decision(console, topic, asker, ret_why, why_bytes, &decision);
+    if (status != STATUS_ok)
+        return status;
+    status = decision_made(decision, partition, ret_next);
+    *ret_replayed = status == STATUS_ok;
+    if (status == STATUS_fenced)
+        status = find_next(decision, partition, to, ret_next, ret_why, why_bytes);
     if (status == STATUS_ok)
-        status = decision_reset(decision, partition, *ret_next);
+        status = decision_reset(decision, partition, *ret_next); // of slots that were left
     decision_close(decision);
     return status;
 }
 
 enum status console_skip(const struct console *console, const struct console_topic *topic,
-                         uint32_t partition, int64_t offset, const struct origin *who,
-                         char *ret_why, size_t why_bytes) {
+                         uint32_t partition, int64_t offset, const struct console_asker *asker,
+                         bool *ret_replayed, char *ret_why, size_t why_bytes) {
     struct decision *decision;
-    enum status status = open_decision(console, topic, who, ret_why, why_bytes, &decision);
+    enum status status = open_decision(console, topic, asker, ret_why, why_bytes, &decision);
     if (status != STATUS_ok)
         return status;
-    status = decision_skip(decision, partition, offset, ret_why, why_bytes);
+    status = decision_skip(decision, partition, offset, ret_replayed, ret_why, why_bytes);
     decision_close(decision);
     return status;
 }

@@ -47,15 +47,22 @@ const char *console_state(const struct decision_place *place);
 // name.
 const struct console_topic *console_find(const struct console *console, struct slice name,
                                          uint32_t *ret_partition);
+// Who decides, with the reason as his request's id, and under which key. *ret_replayed: he had
+// decided the same under it.
+struct console_asker {
+    struct origin who;
+    struct decision_key key;
+};
 // `to`: "beginning", "end" or an offset. STATUS_invalid_request: not a place of its log.
 MUST_CHECK enum status console_reset(const struct console *console,
                                      const struct console_topic *topic, uint32_t partition,
-                                     struct slice to, const struct origin *who, uint64_t *ret_next,
-                                     char *ret_why, size_t why_bytes);
+                                     struct slice to, const struct console_asker *asker,
+                                     uint64_t *ret_next, bool *ret_replayed, char *ret_why,
+                                     size_t why_bytes);
 MUST_CHECK enum status console_skip(const struct console *console,
                                     const struct console_topic *topic, uint32_t partition,
-                                    int64_t offset, const struct origin *who, char *ret_why,
-                                    size_t why_bytes);
+                                    int64_t offset, const struct console_asker *asker,
+                                    bool *ret_replayed, char *ret_why, size_t why_bytes);
 
 struct console_letter {
     int32_t partition; // its own place among letters

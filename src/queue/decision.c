@@ -149,11 +149,27 @@ static enum status reset_slot(struct decision *decision, uint32_t slot, uint64_t
                                           .next = next,
                                           .partitions = decision->options.partitions,
                                           .source = decision->source}};
-    struct command command = {.type = COMMAND_CURSOR_RESET,
-                              .slot = slot,
-                              .cursor = &wish,
-                              .origin = decision->options.who};
-    return engine_wait_command(&decision->wait, &command);
+    struct cursor after;
+    bool is_replayed;
+    return engine_wait_decide(&decision->wait, &wish, &decision->options.who,
+                              &decision->options.key, &after, &is_replayed);
+}
+
+static enum status slot_made(struct decision *decision, uint32_t slot, uint64_t *ret_next) {
+    struct cursor then;
+    enum status status =
+        engine_wait_decided(&decision->wait, decision->options.places, (uint16_t)slot,
+                            &decision->options.who, &decision->options.key, &then);
+    if (status == STATUS_ok)
+        *ret_next = then.next;
+    return status;
+}
+
+enum status decision_made(struct decision *decision, uint32_t partition, uint64_t *ret_next) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++)
+        if (decision->partition_of[slot] == partition)
+            return slot_made(decision, slot, ret_next);
+    return STATUS_fenced; // no slot has it
 }
 
 enum status decision_reset(struct decision *decision, uint32_t partition, uint64_t next) {
@@ -292,7 +308,7 @@ static enum status read_range(struct skipping *skipping, int64_t from, int64_t t
 }
 
 enum status decision_skip(struct decision *decision, uint32_t partition, int64_t offset,
-                          char *ret_why, size_t why_bytes) {
+                          bool *ret_replayed, char *ret_why, size_t why_bytes) {
     struct skipping skipping = {.decision = decision,
                                 .partition = partition,
                                 .offset = offset,
@@ -301,13 +317,20 @@ enum status decision_skip(struct decision *decision, uint32_t partition, int64_t
                                 .why_bytes = why_bytes};
     struct cursor now;
     struct decision_place place = {0};
+    uint64_t made;
     enum status status = read_range(&skipping, offset, offset + 1, find_slot);
+    *ret_replayed = false;
     if (status == STATUS_ok && !skipping.found) {
         (void)snprintf(ret_why, why_bytes, "it is there no more, or is of no slot");
         status = STATUS_not_found;
     }
-    if (status == STATUS_ok)
+    if (status == STATUS_ok) {
+        status = slot_made(decision, skipping.slot, &made);
+        *ret_replayed = status == STATUS_ok;
+        if (status != STATUS_fenced)
+            return status;
         status = read_cursor(decision, skipping.slot, &now);
+    }
     if (status == STATUS_ok && now.next > (uint64_t)offset) {
         (void)snprintf(ret_why, why_bytes, "slot %u has passed it: it stands at %" PRIu64,
                        skipping.slot, now.next);

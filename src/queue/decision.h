@@ -4,6 +4,7 @@
 // go on from there.
 #pragma once
 #include "engine/engine.h"
+#include "engine/wait.h"
 #include "queue/kafka.h"
 #include "queue/topics.h"
 #include "wire/decode.h"
@@ -21,6 +22,7 @@ struct decision_options {
     const char *principal;   // whose topic it is; NULL: records say and prove it
     const struct wire_currencies *currencies;
     struct origin who; // kept in the books; its request_id is the reason
+    struct decision_key key; // each slot remembers under it what was decided about it
 };
 
 // A partition: what the books say, and what the log has.
@@ -37,11 +39,18 @@ MUST_CHECK enum status decision_open(const struct decision_options *options, cha
 void decision_close(struct decision *decision); // accepts NULL
 MUST_CHECK enum status decision_look(struct decision *decision, uint32_t partition,
                                      struct decision_place *ret_place);
-// All slots of the partition stand at `next` from now on, in this cluster and topic.
+// Whether that partition was decided about under the key, and where its slots were to stand then.
+// STATUS_fenced: it was not.
+MUST_CHECK enum status decision_made(struct decision *decision, uint32_t partition,
+                                     uint64_t *ret_next);
+// All slots of the partition stand at `next` from now on, in this cluster and topic; but what was
+// decided about one under the key is not decided again.
 MUST_CHECK enum status decision_reset(struct decision *decision, uint32_t partition,
                                       uint64_t next);
 // Sends one record off: a dead letter that the broker has acknowledged, then its operation ends as
-// refused, then its slot stands behind it. Refused with a sentence: STATUS_not_found when it is not
-// there, STATUS_out_of_place when its slot has passed it, or another of its slot comes first.
+// refused, then its slot stands behind it; *ret_replayed: it was, under the same key. Refused with
+// a sentence: STATUS_not_found when it is not there, STATUS_out_of_place when its slot has passed
+// it, or another of its slot comes first.
 MUST_CHECK enum status decision_skip(struct decision *decision, uint32_t partition,
-                                     int64_t offset, char *ret_why, size_t why_bytes);
+                                     int64_t offset, bool *ret_replayed, char *ret_why,
+                                     size_t why_bytes);

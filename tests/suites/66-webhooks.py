@@ -58,8 +58,9 @@ class World(payments.Payments):
         return within(seconds, lambda: self.state(name)["state"] == state) or \
             f"{self.state(name)}\n{self.server.log()[-2000:]}"
 
-    def decide(self, verb, name="shop", **body):
-        return self.ask("POST", f"/v1/webhooks/{name}/{verb}", {"reason": "a test", **body})
+    def decide(self, verb, name="shop", key=None, **body):
+        return self.ask("POST", f"/v1/webhooks/{name}/{verb}", {"reason": "a test", **body},
+                        key=key)
 
     def metric(self, name):
         text = self.ask("GET", "/metrics").body.decode()
@@ -357,6 +358,8 @@ def poisoned(report):
                                      "they cannot read it", environment=people)
     report.equal("poison: florin webhooks skip", said.returncode, 0, said)
     report.check("poison: its wallet goes on", one.has_all({world.payer: 4}))
+    report.equal("poison: it is skipped no more", world.decide("skip", event=poison["id"]).status,
+                 400)
     report.equal("poison: without it", list(dict.fromkeys(one.per_wallet()[world.payer])),
                  [1, 2, 4])
     listed = world.server.command_line("webhooks", "list", environment=people)
@@ -399,6 +402,7 @@ def again(report):
                  lambda: one.per_wallet())
     report.equal("again: the same events", sorted({told.id for told in one.taken[whole:]}),
                  sorted({told.id for told in one.taken[:whole]}))
+    decided_again(report, world, one)
     with world.server.client(world.server.key("service")["secret"]) as service:
         report.equal("a service looks at nothing", service.get("/v1/webhooks").status, 403)
     with world.server.client(world.server.key("auditor")["secret"]) as auditor:
@@ -406,6 +410,39 @@ def again(report):
         report.equal("and decides nothing", auditor.post(
             "/v1/webhooks/shop/resume", {"reason": "x"}).status, 403)
     world.end(report, one)
+
+
+def decided_again(report, world, one):
+    """Who is not sure that his decision was heard sends it again under its key."""
+    past = {"from": "2000-01-01"}
+    before, events = len(one.taken), {told.id for told in one.taken}
+    first = world.decide("replay", key="once", **past)
+    report.equal("decided again: the first time", (first.status, first.replayed), (200, False))
+    report.check("decided again: all is told", within(
+        120, lambda: {told.id for told in one.taken[before:]} == events), world.state)
+    world.deposit(11)
+    complete(report, "decided again", world, one, repeats=True)
+    told = len(one.taken)
+    again = world.decide("replay", key="once", **past)
+    report.equal("decided again: it is heard", (again.status, again.replayed), (200, True))
+    report.equal("decided again: something else under the key", [
+        world.decide(verb, key="once", **body).code for verb, body in (
+            ("replay", {"from": "2001-01-01"}), ("replay", {**past, "reason": "another"}),
+            ("pause", {}))], ["idempotency_key_reused"] * 3)
+    world.deposit(12)
+    complete(report, "decided again: what is new", world, one, repeats=True)
+    report.check("decided again: and nothing from the beginning",
+                 one.taken[0].id not in {again.id for again in one.taken[told:]})
+    report.equal("decided again: paused", world.decide("pause", key="a pause").status, 200)
+    report.equal("decided again: and not again behind a resume", [
+        (said.status, said.replayed) for said in (
+            world.decide("resume", key="a resume"), world.decide("pause", key="a pause"))],
+        [(200, False), (200, True)])
+    report.equal("decided again: it is told on", world.wait_for_state("delivering"), True)
+    world.server.stop()
+    world.server.start()
+    report.equal("decided again: also behind a restart",
+                 world.decide("replay", key="once", **past).replayed, True)
 
 
 def beginning(report):

@@ -13,6 +13,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "kafka", "roles", 
 
 import batches  # noqa: E402
 import broker  # noqa: E402
+import decided  # noqa: E402
 import door  # noqa: E402
 import florin  # noqa: E402
 import forgetful  # noqa: E402
@@ -565,47 +566,11 @@ def newer_version(report):
         report.equal("what waits", (found[name]["waiting"], found[name]["state"]), (2, "fits"))
         report.equal("what is behind it waits", client.get(f"/v1/operations/{behind}")["status"],
                      "queued")
-        decided_over_http(report, shop, client, name, offset)
+        decided.over_http(report, shop, client, name, offset)
     report.equal("what was behind it is done", shop.outcome(behind)["status"], "done")
     report.equal("and nothing else", shop.balance(bob), 2)
     shop.wait_for(lambda: shop.metric("worker_stopped") == 0, what="no alarm")
     shop.server.stop()
-
-
-def decided_over_http(report, shop, client, name, offset):
-    """A record is sent off, by those alone who may, and the audit knows who and why."""
-    body = {"record": offset, "reason": "nobody knows it"}
-    for role, reads in (("service", 403), ("support", 403), ("auditor", 200)):
-        secret = client.post("/v1/keys", {"name": role, "role": role})["secret"]
-        with shop.server.client(secret) as other:
-            report.equal(f"{role} looks", other.get("/v1/queue").status, reads)
-            report.equal(f"{role} looks at letters", other.get("/v1/dead-letters").status, reads)
-            report.equal(f"{role} decides nothing",
-                         [other.post(path, body).code for path in (
-                             f"/v1/queue/{name}/skip", f"/v1/queue/{name}/reset",
-                             "/v1/dead-letters/0-0/retry")], ["forbidden"] * 3)
-    report.equal("no such partition",
-                 [client.post(f"/v1/queue/{other}/skip", body).code
-                  for other in (f"{shop.topic}-9", "nowhere-1", "x")], ["not_found"] * 3)
-    later = client.post(f"/v1/queue/{name}/skip", {**body, "record": offset + 1})
-    report.check("what is behind it is not sent off first", later.code == "invalid_request" and
-                 "comes first" in str(later.json), later)
-    report.equal("a reason is needed", client.post(f"/v1/queue/{name}/skip",
-                                                   {"record": offset}).code, "invalid_request")
-    report.equal("no such place", client.post(f"/v1/queue/{name}/reset", {
-        "to": "99", "reason": "x"}).code, "invalid_request")
-    done = client.post(f"/v1/queue/{name}/skip", body)
-    report.equal("sent off", (done.status, done.json), (200, {"id": name, "next": offset}))
-    letter = client.get("/v1/dead-letters")["items"][0]
-    report.check("its letter", letter["offset"] == str(offset) and letter["topic"] == shop.topic and
-                 "nobody knows it" in letter["reason"] and "n1" in letter["value"], letter)
-    me = client.get("/v1/me")["id"]
-    shop.wait_for(lambda: client.get("/v1/audit?operation=skipRecord")["items"][0]["outcome"] ==
-                  "ok", what="the decision in the audit")
-    moved = [entry for entry in client.get("/v1/audit?operation=cursor_reset")["items"]
-             if entry.get("request_id") == "nobody knows it"]
-    report.equal("by whom and why", {(entry["principal"], entry["role"]) for entry in moved},
-                 {(me, "admin")})
 
 
 def begun_anew_over_http(report):
@@ -639,6 +604,7 @@ def begun_anew_over_http(report):
         second = shop.queue(client, "/v1/transfers", {"from": ann, "to": bob, "amount": 2})
         report.equal("it goes on", shop.outcome(second["id"])["status"], "done")
     report.equal("once each", shop.balance(bob), 3)
+    decided.passed_over_once(report, shop, PARTITIONS, ann, bob)
     shop.server.stop()
 
 

@@ -279,8 +279,9 @@ static int skip(struct wish *wish) {
            record, partition);
     if (!is_agreed(wish))
         return 1;
-    enum status status = decision_skip(wish->decision, (uint32_t)partition, (int64_t)record, why,
-                                       sizeof(why));
+    bool is_replayed; // nothing is, without a key
+    enum status status = decision_skip(wish->decision, (uint32_t)partition, (int64_t)record,
+                                       &is_replayed, why, sizeof(why));
     if (status != STATUS_ok)
         fprintf(stderr, "florin queue: record %" PRIu64 " stays: %s.\n", record,
                 why[0] != '\0' ? why : status_sentence(status));
