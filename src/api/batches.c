@@ -43,7 +43,7 @@ static void submit(struct asking *asking, struct call *call, const struct wire_b
 
 void batches_request(struct asking *asking) {
     struct call *call = calls_take(asking->loop, true);
-    struct wire_context wire = router_wire_context(asking, &call->arena);
+    struct wire_context wire = asker_wire_context(asking, &call->arena);
     struct wire_batch batch;
     struct wire_faults faults;
     if (wire_decode_batch(&wire, &asking->headers.wire, http_body(asking->request), &batch,

@@ -32,7 +32,7 @@ void commands_request(struct asking *asking) {
     const struct operation *operation = asking->operation;
     CHECK(operation->command != COMMAND_NONE);
     struct call *call = calls_take(asking->loop, false);
-    struct wire_context wire = router_wire_context(asking, &call->arena);
+    struct wire_context wire = asker_wire_context(asking, &call->arena);
     struct wire_faults faults;
     enum status status = wire_decode_command(&wire, operation, asking->id, &asking->headers.wire,
                                              http_body(asking->request), &call->command, &faults);
@@ -51,7 +51,7 @@ void commands_request(struct asking *asking) {
 // A wallet, read like any other and shown differently.
 static void read_wallet(struct asking *asking, bool wants_balance) {
     struct call *call = calls_take(asking->loop, false);
-    struct wire_context wire = router_wire_context(asking, &call->arena);
+    struct wire_context wire = asker_wire_context(asking, &call->arena);
     memset(&call->command, 0, sizeof(call->command));
     call->command.type = COMMAND_READ_WALLET;
     call->command.principal_key = wire.principal_key;

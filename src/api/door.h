@@ -49,15 +49,16 @@ struct asking {
 void router_request(void *context, struct http_request *request);
 void router_refuse(void *context, struct http_request *request, int code);
 size_t router_body_limit(void *context, struct slice method, struct slice path);
-// Who asks, from where; texts go to `arena`.
-struct origin router_origin(const struct asking *asking, struct arena *arena);
-// What decoding needs, for the one who asks; texts go to `arena`.
-struct wire_context router_wire_context(struct asking *asking, struct arena *arena);
 
+// asker.c
+// Who asks, from where; texts go to `arena`.
+struct origin asker_origin(const struct asking *asking, struct arena *arena);
+// What decoding needs, for the one who asks; texts go to `arena`.
+struct wire_context asker_wire_context(struct asking *asking, struct arena *arena);
 // Who asks, as records name him; a key's id is written to `room`.
-struct slice router_principal(const struct asking *asking, char room[ID_TEXT_BYTES_MAX]);
+struct slice asker_principal(const struct asking *asking, char room[ID_TEXT_BYTES_MAX]);
 // asking->bound_to, for as long as `arena` lives: a token's owner lives no longer than its check.
-struct slice router_bound_to(const struct asking *asking, struct arena *arena);
+struct slice asker_bound_to(const struct asking *asking, struct arena *arena);
 
 // edge.c: what stands between here and the client: proxies, and pages of other origins.
 void edge_find_client(struct asking *asking);

@@ -46,7 +46,7 @@ void integrity_request(struct asking *asking) {
     bool is_full = job->query.depth == CHECK_FULL;
     job->kind = is_full ? JOB_INTEGRITY : JOB_TOTALS;
     job->streams = is_full && wants_events(asking->request);
-    if (!stopping && readers_push(is_full ? &api->checks : &api->totals, job)) {
+    if (!stopping && jobs_push(is_full ? &api->checks : &api->totals, job)) {
         if (job->streams)
             answers_stream(asking, "text/event-stream");
         return;

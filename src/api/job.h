@@ -80,20 +80,23 @@ struct readers {
 // readers.c
 void readers_open(struct readers *readers, const char *name, uint32_t thread_count);
 void readers_close(struct readers *readers); // what is queued is dropped
-// False: the queue is full, or the readers stop.
-bool readers_push(struct readers *readers, struct job *job);
+
+// jobs.c
 struct job *jobs_take(struct asking *asking, enum job_kind kind);
 void jobs_answer(struct api_loop *loop, struct job *job);
 void jobs_release(struct api_loop *loop, struct job *job);
 void jobs_free_all(struct api_loop *loop);
+// False: the queue is full, or the readers stop.
+bool jobs_push(struct readers *readers, struct job *job);
+void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
+void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
+void jobs_refuse_reused(struct job *job); // its idempotency key is another request's
+
 // What a reader thread does with a job, by its kind.
 void lists_run(struct job *job);
 void balances_run(struct job *job);
 void reads_run(struct job *job);
 void key_run(struct job *job); // one_key.c
-void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id);
-void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why); // 400
-void jobs_refuse_reused(struct job *job); // its idempotency key is another request's
 void integrity_run(struct job *job);
 void totals_run(struct job *job);
 void resume_run(struct job *job);

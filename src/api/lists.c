@@ -21,7 +21,7 @@ static void forget(struct api_loop *loop, struct job *job) {
 }
 
 static void send_to_readers(struct asking *asking, struct job *job) {
-    if (readers_push(&asking->loop->api->lists, job))
+    if (jobs_push(&asking->loop->api->lists, job))
         return;
     answers_refuse(asking, STATUS_busy, NULL);
     forget(asking->loop, job);
@@ -104,31 +104,6 @@ static enum command_type read_of(enum list_kind kind) {
     UNREACHABLE("a list of something else");
 }
 
-void jobs_refuse(struct job *job, enum status status, enum id_type id_type, struct id id) {
-    struct refusal refusal = {.status = (uint8_t)status, .id_type = (uint8_t)id_type, .id = id};
-    buffer_reset(&job->body);
-    enum status_class class = status_class(status);
-    if (class == STATUS_CLASS_MISSING)
-        problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
-    else
-        problem_render_door(&job->body, class == STATUS_CLASS_BUSY ? status : STATUS_internal, NULL,
-                            PROBLEM_NO_OPERATION);
-    job->status = class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status
-                                                                              : STATUS_internal;
-    job->http =
-        class == STATUS_CLASS_MISSING || class == STATUS_CLASS_BUSY ? status_http(status) : 500;
-    job->content_type = PROBLEM_CONTENT_TYPE;
-}
-
-void jobs_refuse_reused(struct job *job) {
-    const struct refusal refusal = {.status = STATUS_idempotency_key_reused};
-    buffer_reset(&job->body);
-    problem_render(&job->body, &refusal, PROBLEM_NO_OPERATION);
-    job->status = STATUS_idempotency_key_reused;
-    job->http = status_http(job->status);
-    job->content_type = PROBLEM_CONTENT_TYPE;
-}
-
 // Half a list would be taken for all of it, so it is none, and says why.
 static void refuse_without(struct job *job, const char *shard) {
     char detail[160];
@@ -139,16 +114,6 @@ static void refuse_without(struct job *job, const char *shard) {
     jobs_refuse(job, STATUS_busy, ID_WALLET, job->wallet);
     buffer_reset(&job->body);
     problem_render_door(&job->body, STATUS_busy, detail, PROBLEM_NO_OPERATION);
-}
-
-void jobs_refuse_field(struct job *job, struct slice pointer, struct slice why) {
-    struct wire_faults faults = {0};
-    wire_fault_add(&job->arena, &faults, pointer, why);
-    buffer_reset(&job->body);
-    problem_render_faults(&job->body, &faults, PROBLEM_NO_OPERATION);
-    job->status = STATUS_invalid_request;
-    job->http = status_http(STATUS_invalid_request);
-    job->content_type = PROBLEM_CONTENT_TYPE;
 }
 
 // Confines a list to the owner whom the asker is bound to. An owner that is not his has no wallets.

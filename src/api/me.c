@@ -50,7 +50,7 @@ void me_request(struct asking *asking) {
     char key[ID_TEXT_BYTES_MAX];
     buffer_reset(body);
     BUFFER_ADD(body, "{\"id\":");
-    json_write_text(body, router_principal(asking, key));
+    json_write_text(body, asker_principal(asking, key));
     BUFFER_ADD(body, ",\"role\":");
     json_write_text(body, slice_of_text(role->name));
     add_permissions(body, roles, asking->principal.role);

@@ -56,6 +56,11 @@ void notes_operation(struct api_loop *loop, const struct operation *batch,
                      const struct command *command);
 void notes_call_busy(struct api_loop *loop, const struct call *call); // its deadline was over
 void notes_job(struct api_loop *loop, const struct job *job, enum status status);
+// One more that waits; there may be no room for it, and then it is counted as lost.
+void notes_put(struct api_loop *loop, const struct note *note);
+void notes_lose(struct api_loop *loop, uint64_t count);
+
+// notes_send.c
 // Adds all notes to the open flight, opening one if need be.
 void notes_ride(struct api_loop *loop);
 void notes_arrived(struct api_loop *loop, const struct call *call);

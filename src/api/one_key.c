@@ -16,7 +16,7 @@ void key_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_KEY);
     job->freshness = asking->freshness;
     freshness_keep(&job->freshness, &job->arena);
-    if (readers_push(&asking->loop->api->lists, job))
+    if (jobs_push(&asking->loop->api->lists, job))
         return;
     answers_refuse(asking, STATUS_busy, NULL);
     job->request = NULL;

@@ -45,7 +45,7 @@ bool queries_decode(struct asking *asking, struct arena *arena, struct wire_quer
             value = mend_time(arena, value);
         parameters[count++] = (struct wire_parameter){.name = name, .value = value};
     }
-    struct wire_context wire = router_wire_context(asking, arena);
+    struct wire_context wire = asker_wire_context(asking, arena);
     struct wire_faults faults;
     if (wire_decode_query(&wire, asking->operation, parameters, count, ret_query, &faults) !=
         STATUS_ok) {

@@ -193,7 +193,7 @@ void console_run(struct job *job) {
 
 // False: he has been answered.
 static bool read_body(struct asking *asking, struct job *job) {
-    struct wire_context wire = router_wire_context(asking, &job->arena);
+    struct wire_context wire = asker_wire_context(asking, &job->arena);
     struct wire_faults faults;
     if (!asking->operation->is_write)
         return true;
@@ -223,7 +223,7 @@ void console_start(struct asking *asking, enum job_kind kind) {
     struct job *job = jobs_take(asking, kind);
     bool is_read = read_body(asking, job);
     job->token = arena_copy(&job->arena, asking->token);
-    if (is_read && readers_push(&asking->loop->api->lists, job))
+    if (is_read && jobs_push(&asking->loop->api->lists, job))
         return;
     if (is_read)
         answers_refuse(asking, STATUS_busy, NULL);

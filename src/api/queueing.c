@@ -504,7 +504,7 @@ void operations_request(struct asking *asking) {
         return;
     }
     struct call *call = calls_take(loop, false);
-    struct wire_context wire = router_wire_context(asking, &call->arena);
+    struct wire_context wire = asker_wire_context(asking, &call->arena);
     memset(&call->command, 0, sizeof(call->command));
     call->command.type = COMMAND_READ_OPERATION;
     call->command.bound_to = wire.bound_to;

@@ -24,7 +24,7 @@ bool reads_beside(struct asking *asking, struct call *call) {
     freshness_keep(&job->freshness, &job->arena);
     job->wants_balance = call->wants_balance;
     calls_release(asking->loop, call);
-    if (!readers_push(&api->lists, job)) {
+    if (!jobs_push(&api->lists, job)) {
         answers_refuse(asking, STATUS_busy, NULL);
         job->request = NULL;
         jobs_release(asking->loop, job);

@@ -85,7 +85,7 @@ void resume_run(struct job *job) {
 }
 
 void integrity_resume_request(struct asking *asking) {
-    struct wire_context wire = router_wire_context(asking, http_arena(asking->request));
+    struct wire_context wire = asker_wire_context(asking, http_arena(asking->request));
     struct wire_faults faults;
     struct command asked; // it has no fields, and whatever is no field is told
     if (wire_decode_fields(&wire, asking->operation, &asking->headers.wire,
@@ -95,7 +95,7 @@ void integrity_resume_request(struct asking *asking) {
     }
     struct job *job = jobs_take(asking, JOB_RESUME);
     job->command = asked;
-    if (readers_push(&asking->loop->api->lists, job))
+    if (jobs_push(&asking->loop->api->lists, job))
         return;
     answers_refuse(asking, STATUS_busy, NULL);
     job->request = NULL;

@@ -384,7 +384,7 @@ void proof_run(struct job *job) {
 
 void proof_request(struct asking *asking) {
     struct job *job = jobs_take(asking, JOB_PROOF);
-    if (readers_push(&asking->loop->api->lists, job))
+    if (jobs_push(&asking->loop->api->lists, job))
         return;
     answers_refuse(asking, STATUS_busy, NULL);
     job->request = NULL;
