@@ -28,6 +28,7 @@ void proof_request(struct asking *asking); // wallet_proof.c
 void console_request(struct asking *asking);  // queue_console.c
 // Reads what a decision's request says and hands it to a reader's thread; a bad one is answered.
 void console_start(struct asking *asking, enum job_kind kind);
+// Under which key a person's decision is remembered, and what of it makes another request another.
 struct decision_key console_key(const struct job *job);
 void webhooks_request(struct asking *asking); // webhook_console.c
 void public_request(struct asking *asking);
