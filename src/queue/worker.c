@@ -141,9 +141,12 @@ void worker_note(struct worker *worker) {
         if (!kafka_consumer_high(worker->consumer, (int32_t)i, &high) || high < own->end)
             high = own->end;
         lag += own->waiting;
-        if (own->waits_since_ns != 0)
-            oldest = older(oldest, (clock_monotonic_ns() - own->waits_since_ns) / 1000000);
+        uint64_t since_ns =
+            own->waits_since_ns != 0 ? own->waits_since_ns : own->waited_since_ns;
+        if (since_ns != 0)
+            oldest = older(oldest, (clock_monotonic_ns() - since_ns) / 1000000);
         if (high <= (int64_t)own->consumed) {
+            own->waited_since_ns = 0; // it is over, or waits_since_ns tells
             own->behind_ns = 0;
             continue;
         }

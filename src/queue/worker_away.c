@@ -2,6 +2,8 @@
 // Books on several shards, of which some cannot be reached. Slots whose commands need such a shard
 // are set aside and what else comes of them is passed over, so that all other slots go on; when all
 // shards answer again their partitions are read once more from where these slots stand, in order.
+// Why a slot is busy whose own shard answers nobody tells, a lock perhaps and not the shard that is
+// away: so partitions with such slots are read once more before, too, ever more seldom.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -11,6 +13,7 @@
 #define ASK_NS        UINT64_C(1000000000)  // between two looks whether all shards are there
 #define ASK_SHARE     4                     // or so many times as long as the last look took
 #define TRY_SHIFT_MAX 5                     // where all were there: again after 1, 2, 4 ... 32 s
+#define RETRY_SHIFT_MAX 20 // where one is away: as long again each time, since more is read again
 #define CALM_NS       UINT64_C(60000000000) // what went well for so long begins with 1 s again
 
 // Which slots' shards answer, by one read of each. Returns how many do.
@@ -42,6 +45,10 @@ static uint32_t ask_all(struct worker *worker, bool ret_answers[LIMIT_SLOTS]) {
     return count;
 }
 
+static uint32_t at_most(uint32_t tries, uint32_t most) {
+    return tries < most ? tries : most;
+}
+
 void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
     struct worker_slot *one = &worker->slots[slot];
     struct worker_partition *own = &worker->partitions[one->partition];
@@ -53,15 +60,17 @@ void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
     one->first = one->last = -1;
     one->busy_ns = 0;
     one->waits = true;
-    if (own->waits_since_ns != 0)
-        return;
-    own->waits_since_ns = now_ns;
-    if (now_ns - own->taken_ns > CALM_NS)
-        own->tries = 0;
-    if (!is_away) { // another one that the command needs, or somebody has locked what it changes
-        own->waits_until_ns = now_ns + (ASK_NS << own->tries);
-        own->tries += own->tries < TRY_SHIFT_MAX;
+    bool is_first = own->waits_since_ns == 0;
+    if (is_first && now_ns - own->taken_ns > CALM_NS)
+        own->tries = 0, own->waited_since_ns = 0;
+    if (!is_away && own->retry_ns == 0) { // another shard is, or what it changes is locked
+        own->waits_until_ns = now_ns + (ASK_NS << at_most(own->tries, TRY_SHIFT_MAX));
+        own->retry_ns = now_ns + (ASK_NS << own->tries);
+        own->tries = at_most(own->tries + 1, RETRY_SHIFT_MAX);
     }
+    if (!is_first)
+        return;
+    own->waits_since_ns = own->waited_since_ns != 0 ? own->waited_since_ns : now_ns;
     log_line(LOG_WARNING, "queue",
              "Of partition %u of %s some slots wait for a shard that is away; all others go on.",
              one->partition, worker->commands_name);
@@ -87,17 +96,21 @@ void worker_set_busy_aside(struct worker *worker) {
     }
 }
 
-bool worker_all_are_there(struct worker *worker, uint32_t partition) {
+const char *worker_begins_again(struct worker *worker, uint32_t partition) {
     const struct worker_partition *own = &worker->partitions[partition];
     bool answers[LIMIT_SLOTS];
     uint64_t now_ns = clock_monotonic_ns();
     if (own->waits_since_ns == 0 || now_ns < own->waits_until_ns)
-        return false;
+        return NULL;
     if (now_ns >= worker->ask_ns) {
         worker->all_answer = ask_all(worker, answers) == LIMIT_SLOTS;
         uint64_t took_ns = clock_monotonic_ns() - now_ns;
         worker->ask_ns = now_ns + took_ns +
                          (ASK_SHARE * took_ns > ASK_NS ? ASK_SHARE * took_ns : ASK_NS);
     }
-    return worker->all_answer;
+    if (worker->all_answer)
+        return "all shards answer";
+    return own->retry_ns != 0 && now_ns >= own->retry_ns
+               ? "some of its slots may wait for no shard any more"
+               : NULL;
 }

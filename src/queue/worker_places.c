@@ -154,6 +154,7 @@ static enum status begin(struct worker *worker, uint32_t partition, int64_t *ret
     if (status != STATUS_ok)
         return status;
     own->begun = true;
+    own->end = high; // until something of it is read
     // Not behind the last place: what another slot has before that may not be done yet, and whoever
     // settles must not move it past that.
     own->consumed = own->settled = first->next;
@@ -185,6 +186,7 @@ static int64_t take_over(struct worker *worker, uint32_t partition) {
     *own = (struct worker_partition){.ours = true,
                                      .turn = kafka_consumer_turn(worker->consumer),
                                      .taken_ns = clock_monotonic_ns(),
+                                     .waited_since_ns = before.waits_since_ns,
                                      .tries = before.tries};
     enum status status = STATUS_out_of_place;
     if (partition >= worker->reader.partitions && worker->count <= partition)
@@ -291,10 +293,12 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
         return;
     if (own->trial_ns != 0 && now_ns - own->trial_ns > TRIAL_NS)
         worker_goes_on(worker, partition);
+    const char *why = NULL;
     bool again = own->fenced_ns != 0 && now_ns - own->fenced_ns > FENCED_NS;
     if (own->passes)
         again = now_ns >= worker->again_ns; // one of them at a time
-    else if (!again && !own->stopped && worker_all_are_there(worker, partition))
+    else if (!again && !own->stopped &&
+             (why = worker_begins_again(worker, partition)) != NULL)
         again = true;
     else if (!again && now_ns >= own->look_ns && waits_for_a_person(worker, partition)) {
         // Held against our own claim, not against a first look: a person moves many places one
@@ -311,7 +315,7 @@ void worker_look_again(struct worker *worker, uint32_t partition) {
         return;
     if (!own->passes)
         log_line(LOG_INFO, "queue", "Partition %u begins again: %s.", partition,
-                 own->waits_since_ns != 0 ? "all shards answer" : "its places were moved");
+                 why != NULL ? why : "its places were moved");
     int64_t offset = take_over(worker, partition);
     if (offset < 0)
         return;

@@ -46,6 +46,8 @@ struct worker_partition {
     uint64_t taken_ns;  // when it was taken over
     uint64_t waits_since_ns; // some of its slots wait for a shard; 0: none does
     uint64_t waits_until_ns; // it is not tried before
+    uint64_t retry_ns;       // then it is, whoever is away: a slot of it waits whose shard answers
+    uint64_t waited_since_ns; // what was not over when it was tried again. 0: nothing was
     uint64_t waiting;        // records of such slots that were passed over
     uint32_t tries;          // how often that came soon after it was taken over
 };
@@ -146,13 +148,14 @@ void worker_look_at_group(struct worker *worker);
 void worker_say_count(const struct worker *worker, char *ret_why, size_t why_bytes);
 
 // worker_away.c: of books on several shards
-// Nothing more of the slot is done until all shards are there. `is_away`: its own is not.
+// Nothing more of the slot is done until its partition begins again. `is_away`: its shard does not
+// answer.
 void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away);
 // Does that to slots of the batch for which the books have been busy for a while, and to all whose
 // shards do not answer; but to none while no shard does.
 void worker_set_busy_aside(struct worker *worker);
-// Of a partition with such slots: whether it is to begin again.
-bool worker_all_are_there(struct worker *worker, uint32_t partition);
+// Of a partition with such slots: why it is to begin again; NULL: it is not.
+const char *worker_begins_again(struct worker *worker, uint32_t partition);
 
 // worker_batch.c
 // Carries out what was read, until each record is seen to or no longer ours.

@@ -244,6 +244,36 @@ def behind_another(report):
     one.end(report)
 
 
+def let_go_beside(report):
+    """While a shard is away, somebody locks a wallet of the other one for longer than a moment. Its
+    slot is set aside like those that need the shard, but when the wallet is let go its commands are
+    done, and not only when the shard is back."""
+    books = shards.Shards(2)
+    shards.serve_from(books)
+    one = crew(books, work=False)
+    shop, worker = one.shop, one.node("work").start()
+    one.wait_for(one.has(worker, PARTITIONS), "all partitions")
+    locked, till, there = one.open(0, money=10), one.open(0, "merchant"), one.open(1, money=10)
+    acknowledged = {locked: [], there: []}
+    books.clusters[1].stop(signal.SIGKILL)
+    away = one.pay(report, acknowledged, there, till)
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 512, "its slots to wait")
+    let_go = held_row(one, locked)
+    held = [one.pay(report, acknowledged, locked, till) for _ in range(3)]
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 513, "one more to wait")
+    let_go()
+    report.equal("done when it is let go", {shop.outcome(each)["status"] for each in held},
+                 {"done"})
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 512, "no other to wait")
+    report.check("the shard's are counted as lag", one.metric(worker, "worker_lag") >= 1)
+    books.clusters[1].start()
+    report.equal("it is back", shop.outcome(away)["status"], "done")
+    one.arrived()
+    shops.check(report, "let go beside", shop, acknowledged, [locked, till, there],
+                {locked: 10, till: 0, there: 10})
+    one.end(report)
+
+
 class Post:
     """Records that somebody else writes, each of which can never succeed, and their letters."""
     def __init__(self, one):
@@ -408,7 +438,7 @@ def main():
     report = Report("shards queue faults")
     lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
                                 ("behind another", behind_another), ("away", away),
-                                ("letters", letters)])
+                                ("let go beside", let_go_beside), ("letters", letters)])
     report.finish()
 
 
