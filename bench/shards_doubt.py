@@ -6,6 +6,7 @@ phases and others take turns in one run, so each is compared with its neighbours
 
 import argparse
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres"
 
 import cluster as clusters  # noqa: E402
 import shards  # noqa: E402
-from bench import fill_wallets, keep, load, open_wallets, say, workplace  # noqa: E402
+from bench import fill_wallets, keep, load, median, open_wallets, say, workplace  # noqa: E402
 from client import Client  # noqa: E402
 from machine import CORES  # noqa: E402
 from postgres import SETTINGS, OnShards, check  # noqa: E402
@@ -33,7 +34,7 @@ class Doubt:
     def __init__(self, sharded, key, wallet):
         self.sharded, self.key = sharded, key
         books = sharded.sql(0, "SELECT encode(id, 'hex') FROM books", key)
-        self.gid = f"florin:{books}:a:doubt"
+        self.gid = f"florin:{books}:a:doubt-{secrets.token_hex(4)}"
         decides = sharded.clusters[0]
         self.held = Psql(decides, decides.database_for(key),
                          f"INSERT INTO florin.decisions VALUES ('{self.gid}', false, '', 0)")
@@ -165,12 +166,16 @@ def measure(folder, plan, results):
         found, before = phase(wallets), calm
         calm = run(wallets)
         share, cost = (2 * found[i] / (before[i] + calm[i]) for i in (0, 1))
-        results[name] = {"rate": found[0], "calm": [before[0], calm[0]], "share": share,
-                         "us": found[1], "calm_us": [before[1], calm[1]], "cost": cost}
+        taken = results.setdefault(name, [])
+        taken.append({"rate": found[0], "calm": [before[0], calm[0]], "share": share,
+                      "us": found[1], "calm_us": [before[1], calm[1]], "cost": cost})
         say(f"  {name:<22} {found[0]:>8,.0f}/s, before and behind {before[0]:,.0f} and "
             f"{calm[0]:,.0f}/s: {share:.2f} x (wanted: {WANTED} x); processor time of the node and "
             f"two databases {found[1]:,.0f} µs each, {before[1]:,.0f} and {calm[1]:,.0f}: "
             f"{cost:.2f} x")
+    for name, taken in results.items():
+        if len(taken) > 1:
+            say(f"  {name:<22} {median(taken, 'share'):.2f} x is the median of {len(taken)}")
     check(server)
     server.stop()
 
@@ -180,7 +185,8 @@ def main():
                                      description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
-    parser.add_argument("--phase", action="append", choices=PHASES, help="only these")
+    parser.add_argument("--phase", action="append", choices=PHASES,
+                        help="only these, in this order, each as often as it is named")
     parser.add_argument("--seconds", type=int, help="of each phase")
     parser.add_argument("--wallets", type=int)
     plan = parser.parse_args()
