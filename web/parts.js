@@ -11,6 +11,9 @@ export { render };
 
 export const go = (path) => { location.hash = path; };
 
+// As the style sheet's.
+export const isPhone = () => matchMedia("(max-width: 640px)").matches;
+
 const absolute = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit",
   second: "2-digit", hourCycle: "h23",
@@ -19,21 +22,23 @@ const absolute = new Intl.DateTimeFormat(undefined, {
 export const Time = ({ at }) =>
   at ? html`<time datetime=${at} title=${at}>${absolute.format(new Date(at))}</time>` : "–";
 
-export function ago(at) {
-  const seconds = Math.max(0, Math.round((Date.now() - new Date(at)) / 1000));
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} days ago`;
+export function span(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} days`;
 }
+
+export const ago = (at) => `${span(Date.now() - new Date(at))} ago`;
 
 export const Money = ({ minor, currency, sign }) => html`<span class="money ${minor < 0 ? "minus" : ""}">
   ${sign && minor > 0 ? "+" : ""}${formatAmount(minor, currency)} <small>${currency}</small></span>`;
 
-// An id, shortened to what tells it apart; its title has all of it.
+// An id, shortened to what tells it apart; its title has all of it. Other names of principals stay as they are.
 export function Id({ id, href }) {
   if (!id) return "–";
-  const shown = id.length > 16 ? `${id.split("_")[0]}_…${id.slice(-6)}` : id;
+  const shown = /^[a-z]+_[0-9a-z]{26}$/.test(id) ? `${id.split("_")[0]}_…${id.slice(-6)}` : id;
   return href
     ? html`<a class="id" href=${href} title=${id}>${shown}</a>`
     : html`<span class="id" title=${id}>${shown}</span>`;
@@ -106,8 +111,9 @@ export function useLoad(load, when) {
   return { ...state, again: () => setRound((was) => was + 1) };
 }
 
-// columns: [[title, item => cell, class], ...]. On a phone its rows become cards.
-export const Table = ({ items, columns, href, caption, name = (item) => item.id }) => html`<div class="scroll"><table class="cards">
+// columns: [[title, item => cell, class], ...]. On a phone its rows become cards, a line for each
+// column with its title; with `compact` two columns share a line, and their titles go.
+export const Table = ({ items, columns, href, caption, compact, name = (item) => item.id }) => html`<div class="scroll"><table class="cards ${compact ? "compact" : ""}">
   ${caption && html`<caption class="unseen">${caption}</caption>`}
   <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr></thead>
   <tbody>${items.map((item) => html`<tr key=${name(item)}>${columns.map(([title, cell, kind], i) =>
@@ -118,7 +124,7 @@ export const Table = ({ items, columns, href, caption, name = (item) => item.id 
 // A list that grows page by page. `load(cursor, signal)` gives {items, next_cursor}; a page may be
 // short or empty although there is more. columns are a table's. With `every` `news(signal)` (live.js)
 // is asked after so many milliseconds, while somebody can see the pages, and they are read again.
-export function List({ load, when, columns, empty, href, caption, every, news }) {
+export function List({ load, when, columns, empty, href, caption, compact, every, news }) {
   const [pages, setPages] = useState({ items: [], next: null, problem: null, loading: true });
   const latest = useRef(null);
   const shown = useRef(0); // pages
@@ -173,7 +179,7 @@ export function List({ load, when, columns, empty, href, caption, every, news })
   troubled.current = problem !== null;
   return html`<div class="list">
     <${Trouble} problem=${problem} />
-    ${items.length > 0 && html`<${Table} items=${items} columns=${columns} href=${href} caption=${caption} />`}
+    ${items.length > 0 && html`<${Table} items=${items} columns=${columns} href=${href} caption=${caption} compact=${compact} />`}
     ${loading && html`<p class="waiting" aria-live="polite">Loading…</p>`}
     ${!loading && !problem && items.length === 0 && !next && html`<p class="waiting">${empty}</p>`}
     ${!loading && next && html`<p class="more"><button onClick=${() => fetchPage(next, items)}>More</button></p>`}

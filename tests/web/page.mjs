@@ -484,6 +484,48 @@ await attempt("the recount in the background", async () => {
   await page.context().close();
 });
 
+// Shards are elsewhere; here the server is made to say so.
+await attempt("what is under way between shards", async () => {
+  for (const [place, viewport] of [["a phone", { width: 390, height: 844 }], ["a desk", { width: 1280, height: 860 }]]) {
+    const page = await open({ viewport });
+    await page.clock.install();
+    await signIn(page, "auditor");
+    let flights = [{ currency: "USD", amount: 123456, payments: 1250, age_ms: 40 }];
+    await page.route("**/check-integrity", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, body: (await answer.text()).replace('"in_flight":[]', `"in_flight":${JSON.stringify(flights)
+        .replace('"huge"', "900719925474099301")}`) });
+    });
+    await visit(page, "/integrity");
+    const card = page.locator("section.card", { hasText: "Under way between shards" });
+    await card.waitFor();
+    const said = async () => (await card.innerText()).replace(/\s+/g, " ");
+    check(`${place}: how many payments, their amount and their age are shown`,
+      /USD.*1,250.*1,234\.56.*under 1 s/.test(await said()), await said());
+    check(`${place}: that it is no difference`, /is no difference/.test(await said()) && await card.locator(".bad").count() === 0, await said());
+    flights = [{ currency: "USD", amount: "huge", payments: 3, age_ms: 9999 },
+      { currency: "EUR", amount: 5, payments: 1, age_ms: 10000 }, { payments: 2, age_ms: 7265000 }];
+    await page.reload();
+    await card.waitFor();
+    const rows = (await card.locator("tbody tr").allInnerTexts()).map((row) => row.replace(/\s+/g, " "));
+    check(`${place}: each currency, and what nobody has decided`, rows.length === 3 && /9,007,199,254,740,993\.01/.test(rows[0])
+      && /0\.05/.test(rows[1]) && /not decided yet.*–.*2 h/.test(rows[2]), rows.join("; "));
+    check(`${place}: what takes more than ten seconds is a finding`,
+      rows.map((row) => /finding/.test(row)).join() === "false,true,true" && await card.locator("td .badge.bad").count() === 2, rows.join("; "));
+    check(`${place}: and it says what that means`, /a shard cannot be asked/.test(await said()), await said());
+    const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll(".card, .scroll")]
+      .map((one) => one.scrollWidth - one.clientWidth)));
+    check(`${place}: all of it fits`, wide <= 0, `${wide} pixels too wide`);
+    if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/under-way-${viewport.width}.png`, fullPage: true });
+    flights = [];
+    await letGoBy(page, 1, 10);
+    await card.waitFor({ state: "detached" });
+    check(`${place}: it goes when all has arrived, ten seconds behind a finding`, /The running totals add up/.test(await text(page)), await text(page));
+    check(`${place}: no trouble in the console`, page.troubles.length === 0, page.troubles.join("; "));
+    await page.context().close();
+  }
+});
+
 await attempt("what is shown follows the role", async () => {
   const page = await open();
   await signIn(page, "auditor");
@@ -717,6 +759,47 @@ await attempt("the audit", async () => {
   await picture(page, "audit");
   check("no trouble in the console", page.troubles.length === 0, page.troubles.join("; "));
   await page.context().close();
+});
+
+// Each entry has seven columns; on a phone each of them had a line of its own.
+await attempt("the audit on a phone", async () => {
+  const page = await open({ viewport: { width: 390, height: 844 } });
+  const principal = "jwt:https://identity.example/realms/shop|f3b5c1d2-0000-4000-8000-00000000cafe";
+  await page.route("**/v1/audit*", async (route) => {
+    const answer = await route.fetch();
+    const list = await answer.json();
+    list.items[0] = { ...list.items[0], principal, address: "2001:db8:1234:5678:9abc:def0:1234:5678" };
+    await route.fulfill({ response: answer, body: JSON.stringify(list) });
+  });
+  await signIn(page, "auditor");
+  await visit(page, "/audit");
+  await page.waitForSelector("tbody tr");
+  const entries = page.locator("tbody tr");
+  check("it begins with twenty entries", await entries.count() === 20, await entries.count());
+  const first = (await entries.first().innerText()).replace(/\s+/g, " ");
+  check("an entry has all that it has on a desk", first.includes(principal)
+    && /\d\d:\d\d:\d\d.* auditor 2001:db8:1234:5678:9abc:def0:1234:5678 listAudit .*ok [0-9a-f]{16}$/.test(first), first);
+  const lines = await entries.nth(1).evaluate((row) => new Set([...row.children].map((cell) => Math.round(cell.getBoundingClientRect().top / 4))).size);
+  check("in four lines", lines === 4, lines);
+  const tall = () => page.evaluate(() => document.documentElement.scrollHeight);
+  const before = await tall();
+  check("so that all of it is four screens, filters and all", before < 4 * 844, before);
+  console.log(`   the audit is ${before} px long at first`);
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/phone-audit.png`, fullPage: true });
+  await page.getByRole("button", { name: "More" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 40);
+  check("and more when somebody wants it", await tall() > before);
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll("td, .scroll")]
+    .map((one) => one.scrollWidth - one.clientWidth)));
+  check("nothing is cut or hidden aside", wide <= 0, `${wide} pixels too wide`);
+  await page.context().close();
+  const desk = await open();
+  await signIn(desk, "auditor");
+  await visit(desk, "/audit");
+  await desk.waitForSelector("tbody tr");
+  check("a desk has fifty, each in a line", await desk.locator("tbody tr").count() === 50
+    && await desk.locator("tbody tr").first().evaluate((row) => new Set([...row.children].map((cell) => cell.getBoundingClientRect().top)).size) === 1);
+  await desk.context().close();
 });
 
 await attempt("each role has its pages", async () => {

@@ -3,11 +3,12 @@
 import { useEffect, useRef, useState } from "../lib/hooks.js";
 import { formatAmount } from "../money.js";
 import { useNews } from "../live.js";
-import { Action, ago, Badge, Card, html, Sentence, Table, Time, Trouble, useBeat, useLoad } from "../parts.js";
+import { Action, ago, Badge, Card, html, Sentence, span, Table, Time, Trouble, useBeat, useLoad } from "../parts.js";
 import { follow, get, getText, may, send } from "../session.js";
 
 const EVERY_MS = 10000; // between two looks for what is new
 const PATIENCE_MS = 60000;
+const OLD_MS = 10000; // what is under way for longer is a finding, here as for the server
 const NEWS = ["florin_integrity_consistent ", "florin_integrity_alarms_total ", "florin_integrity_recounts_total ",
   "florin_payments_stopped ", "florin_money_exponent{"];
 
@@ -42,6 +43,23 @@ const Sums = ({ currencies }) => html`<${Card} title="Sums" wide>
     ["Difference", (one) => one.difference == 0 ? html`<${Badge} word="none" mood="good" />`
       : html`<${Badge} word=${formatAmount(one.difference, one.currency)} mood="bad" />`, "number"]]} /></${Card}>`;
 
+const isOld = (flight) => flight.age_ms >= OLD_MS;
+
+const age = (flight) => html`<span>${flight.age_ms < 1000 ? "under 1 s" : span(flight.age_ms)}${" "}
+  ${isOld(flight) && html`<${Badge} word="finding" mood="bad" />`}</span>`;
+
+// Between shards a payment is booked on one and then on the other.
+const UnderWay = ({ flights }) => html`<${Card} title="Under way between shards" wide>
+  <p>Money that has left a shard and is not booked on another yet. The balances above are without it, and it is no difference.
+    ${flights.some(isOld) ? ` What takes longer than ${OLD_MS / 1000} s is a finding: a shard cannot be asked, or its server does
+      not let a payment end. It is finished by itself afterwards; the overview says whether a shard is away.`
+    : " It arrives by itself, mostly within milliseconds."}</p>
+  <${Table} items=${flights} name=${(one) => one.currency || ""} caption="What one shard has sent and another has not booked" columns=${[
+    ["Currency", (one) => one.currency || "not decided yet"],
+    ["Payments", (one) => one.payments.toLocaleString(), "number"],
+    ["Amount", (one) => one.amount === undefined ? "–" : amountOf("amount")(one), "number"],
+    ["The oldest", age, "number"]]} /></${Card}>`;
+
 // Nothing is said about what nobody looked at: a recount ends at what it cannot explain.
 const brokenWord = (one) => one.differences !== 0 ? html`<${Badge} word=${String(one.differences)} mood="bad" />`
   : one.count !== 0 ? html`<${Badge} word="none" mood="good" />` : "–";
@@ -68,8 +86,10 @@ function Stopped({ message, decided }) {
 export function Integrity() {
   const beat = useBeat(EVERY_MS);
   const { data: metrics } = useLoad((signal) => getText("/metrics", signal), [beat]);
-  const news = useNews(metrics, NEWS, PATIENCE_MS);
+  const isWatched = useRef(false);
+  const news = useNews(metrics, NEWS, isWatched.current ? EVERY_MS / 2 : PATIENCE_MS);
   const quick = useLoad((signal) => get("/check-integrity", {}, signal), [news]);
+  isWatched.current = quick.data?.in_flight.some(isOld); // whether it has arrived is seen at the next look
   const [decidedAbout, setDecidedAbout] = useState(null); // what was shown then
   const [full, begin] = useFullCheck();
   const data = full.data || quick.data;
@@ -91,6 +111,7 @@ export function Integrity() {
           && html`<${Stopped} message=${data.message} decided=${() => setDecidedAbout(data)} />`}`}
     </${Card}>
     ${data && html`<${Sums} currencies=${data.currencies} />
+      ${data.in_flight.length > 0 && html`<${UnderWay} flights=${data.in_flight} />`}
       ${data.checked.length > 0 && html`<${Rules} checked=${data.checked} />`}`}
   </div>`;
 }
