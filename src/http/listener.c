@@ -102,7 +102,9 @@ enum status listener_open(struct http_server *server, char ret_why[HTTP_WHY_BYTE
     int error = errno;
     freeaddrinfo(found);
     if (!listening) {
-        snprintf(ret_why, HTTP_WHY_BYTES, "cannot listen on %s: %s", listen_text, strerror(error));
+        snprintf(ret_why, HTTP_WHY_BYTES, "cannot listen on %s: %s%s", listen_text, strerror(error),
+                 error == EADDRINUSE ? "; stop what listens there, or choose another --listen"
+                                     : "");
         if (fd >= 0)
             close(fd);
         return error == EADDRINUSE ? STATUS_busy : STATUS_internal;

@@ -131,6 +131,13 @@ static bool is_offline_key(int argc, char **argv) {
     return false;
 }
 
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         print_help(stderr);
@@ -141,12 +148,14 @@ int main(int argc, char **argv) {
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
-    if (is_offline_key(argc - 1, argv + 1))
+    if (is_offline_key(argc - 1, argv + 1) && !asks_for_help(argc - 1, argv + 1))
         return keys_create_run(argc - 1, argv + 1);
     const struct subcommand *row = find(name);
     if (row == NULL) {
         fprintf(stderr, "florin: there is no command \"%s\"; see florin help.\n", name);
         return 2;
     }
+    if (find_in(server_subcommands, name) != NULL && asks_for_help(argc - 1, argv + 1))
+        return help_run(2, (char *[]){argv[0], argv[1], NULL});
     return row->run(argc - 1, argv + 1);
 }

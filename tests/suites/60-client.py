@@ -3,6 +3,7 @@
 """The client on the command line against a running server: every sub-command, what people and
 programs see, where address and key come from, and what the shell is told."""
 
+import glob
 import json
 import os
 import re
@@ -228,11 +229,61 @@ def test_help(report, _, shell):
         done = shell("help", name)
         report.check(f"help {name}", done.returncode == OK and f"florin {name}" in done.stdout,
                      done.stdout + done.stderr)
+        asked = shell(name, "--help")
+        report.check(f"{name} --help is the same", name in ("help", "keys") or (
+            asked.returncode, asked.stdout) == (OK, done.stdout), asked.stdout + asked.stderr)
     report.check("what a word can be followed by",
                  "florin wallet freeze WALLET" in shell("help", "wallet").stdout)
     report.check("and which options there are", "--reference" in shell("help", "deposit").stdout)
     wide = [line for line in said.stdout.splitlines() if len(line) > 140]
     report.equal("no line is very long", wide, [])
+
+
+def test_settings(report, _, shell):
+    """Each setting of the program stands in the documents, with its default."""
+    with open(os.path.join(TESTS, "..", "docs", "operating.md"), encoding="utf-8") as file:
+        table = file.read().partition("\n## Configuration\n")[2].partition("\n## ")[0]
+    rows = {name: row[1] for row in (line.strip("| ").split(" | ")
+                                     for line in table.splitlines() if line.startswith("| `"))
+            for name in re.findall(r"`(\w+)`", row[0])}
+    settings = dict(re.findall(r"^  ([a-z]\w+)(?: \(.*default (\d+)\))?$",
+                               shell("help", "serve").stdout, re.M))
+    report.check("there are many settings", len(settings) > 25, settings)
+    report.equal("the documents have all of them, and no others", sorted(rows), sorted(settings))
+    numbers = {name: standard for name, standard in settings.items() if standard}
+    report.equal("with their defaults", {name: rows.get(name) for name in numbers}, numbers)
+
+
+def configurations():
+    """Each configuration that the documents show, with the page's name."""
+    for path in sorted(glob.glob(os.path.join(TESTS, "..", "docs", "*.md"))):
+        with open(path, encoding="utf-8") as file:
+            page = file.read()
+        for text in re.findall(r"^```json\n(.*?)^```|^    (\{\".*\})$", page, re.M | re.S):
+            text = (text[0] or text[1]).replace("key_01j...", "key_01h455vb4pex5vsknk084sn02q")
+            yield os.path.basename(path), text
+
+
+def test_documents(report, _, shell):
+    """What the documents show as a configuration is one. That it names files and hosts which are
+    not here comes out behind that, with another exit status."""
+    settings = set(re.findall(r"^  ([a-z]\w+)", shell("help", "serve").stdout, re.M))
+    path = os.path.join(folder(), "config.json")
+    shown = 0
+    for page, text in configurations():
+        try:
+            names = set(json.loads(text))
+        except ValueError:
+            continue  # answers are shown with dots in them
+        if not names <= settings or isinstance(json.loads(text).get("rules"), list):
+            continue  # not a configuration, but a record or a file of rules
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = shell("serve", "--data", os.path.join(folder(), "data"), "--listen", "nowhere",
+                     "--config", path)
+        report.equal(f"{page}: {', '.join(names)}", done.returncode, 1, done.stderr)
+        shown += 1
+    report.check("there are many", shown > 10, shown)
 
 
 def test_usage(report, server, shell):
@@ -249,6 +300,19 @@ def test_usage(report, server, shell):
         done = shell(*words)
         report.equal(f"usage: {' '.join(words)}", done.returncode, USAGE, done.stdout + done.stderr)
         report.check(f"says why: {' '.join(words)}", done.stderr, done.stdout)
+    done = shell("deposit", "w", "-5", "bank")
+    report.check("an amount below zero is told so", done.returncode == USAGE
+                 and "below zero" in done.stderr, done.stderr)
+    done = shell("serve", "--data", folder(), "--listen", f"127.0.0.1:{server.port}")
+    report.check("serve on another's port says what to do", done.returncode == 1
+                 and "choose another --listen" in done.stderr, done.stderr)
+    for words in (["serve", "--dta", "x"], ["shards", "move", "5", "--dta", "x"],
+                  ["shards", "prepare", "--dta", "x"], ["rules", "test", "file", "--dta", "x"]):
+        done = shell(*words)
+        report.check(f"{' '.join(words)}: says what it does not know, and where it is explained",
+                     done.returncode in (1, 2) and done.stderr.startswith(f"florin {words[0]}")
+                     and "--dta" in done.stderr and f"florin help {words[0]}" in done.stderr,
+                     done.stderr)
     report.equal("behind -- nothing is an option",
                  shell("wallet", "show", "--", "--json").returncode, REFUSED)
     for noun in ("wallet", "deposit", "withdraw", "purchase", "refund", "transfer", "hold",
@@ -275,7 +339,11 @@ def test_refusals(report, server, shell):
     report.equal("the problem as JSON", (done.returncode, json.loads(done.stdout)["code"]),
                  (REFUSED, "insufficient_funds"))
     done = shell("deposit", wallet, 5, "bank", "--metadata", "x=" + "y" * 600)
-    report.check("pointers", done.returncode == REFUSED and "/metadata" in done.stderr, done.stderr)
+    report.check("where it is wrong, once", done.returncode == REFUSED
+                 and done.stderr.count("/metadata") == 1, done.stderr)
+    done = shell("transfer", "poor", "rich", 5)
+    report.check("of several each", done.returncode == REFUSED and re.search(
+        r"\n  /from: must be .*\n  /to: must be ", done.stderr), done.stderr)
     done = shell("wallet", "show", "wallet_../../keys")
     report.check("an id cannot leave its place", done.returncode == REFUSED
                  and "not_found" in done.stderr, done.stderr)
@@ -396,8 +464,8 @@ def play_all(report):
     with serving() as server:
         shell = Shell(server)
         for test in (test_wallets, test_money, test_amounts, test_lists, test_keys,
-                     test_idempotency, test_help, test_usage, test_refusals, test_check_integrity,
-                     test_where_keys_come_from):
+                     test_idempotency, test_help, test_settings, test_documents, test_usage,
+                     test_refusals, test_check_integrity, test_where_keys_come_from):
             report.run(test.__name__, test, server, shell)
         report.equal("the server's log is clean", server.trouble(), [])
     report.run("test_kept", test_kept)

@@ -577,6 +577,8 @@ WRONG = [
     ({"webhooks": [{"name": "a", "url": "https://x.example/", "color": 1}]}, "knows only name"),
     ({"webhooks": [{"name": "a", "url": "https://x.example/"}] * 2}, "the name of an earlier one"),
     ({"webhooks": [{"name": "a-b", "url": "https://x.example/"}]}, "FLORIN_WEBHOOK_SECRET_A_B"),
+    ({"webhooks": [{"name": "a", "url": "https://x.example/", "secret_file": "/gone"}]},
+     "webhooks: the secret of a: /gone cannot be read"),
 ]
 
 

@@ -171,7 +171,9 @@ static bool values_collect(const struct client_verb *verb, int argc, char **argv
             ok = positional_take(verb, word, values);
         else if (!field_take(verb, argc, argv, &at, values, &ok) &&
                  !request_option_take(verb, argc, argv, &at, arguments, &ok))
-            ok = complain("there is no such option here", word);
+            ok = complain(word[1] >= '0' && word[1] <= '9' ? "numbers below zero make no sense here"
+                                                           : "there is no such option here",
+                          word);
         if (!ok)
             return false;
         if (arguments->help)

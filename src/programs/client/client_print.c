@@ -456,10 +456,12 @@ enum client_exit client_print_answer(const struct client_view *view, struct slic
     return result;
 }
 
-// The list of what is wrong with an invalid request: a JSON pointer and a sentence each.
+// The list of what is wrong with an invalid request: a JSON pointer and a sentence each. What is
+// wrong alone has been told.
 static void print_pointers(struct json_value document) {
     struct json_value errors;
-    if (!client_json_find(document, "errors", &errors) || json_kind(errors) != JSON_ARRAY)
+    if (!client_json_find(document, "errors", &errors) || json_kind(errors) != JSON_ARRAY ||
+        json_item_count(errors) < 2)
         return;
     struct json_cursor cursor = json_items(errors);
     struct json_value item;

@@ -110,6 +110,7 @@ static bool read_words(int argc, char **argv, struct asked *asked) {
     const struct serve_option moving[] = {
         {"--config", &asked->path}, {"--to", &asked->target}, {0}};
     int skipped = asked->moves ? 2 : asked->prepares || asked->balances || asked->compares;
+    argv[skipped] = argv[0]; // by which what is wrong is told
     if (!serve_options_read(argc - skipped, argv + skipped, asked->moves ? moving : plain, NULL))
         return false;
     if (asked->moves && asked->target == NULL)

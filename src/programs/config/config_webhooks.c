@@ -319,7 +319,11 @@ bool config_webhook_secrets(const struct config_webhooks *webhooks, uint32_t ind
         (void)snprintf(ret_why, why_bytes, "webhooks: %s: %s.", variable, why);
         return false;
     }
-    ssize_t size = read_file(path, text, ret_why, why_bytes);
+    char trouble[SECRET_FILE_BYTES_MAX];
+    ssize_t size = read_file(path, text, trouble, sizeof(trouble));
+    if (size < 0)
+        (void)snprintf(ret_why, why_bytes, "webhooks: the secret of %s: %s",
+                       webhooks->endpoints[index].name, trouble);
     bool is_read = size >= 0 &&
                    webhook_secrets_parse(slice_of(text, (size_t)size), ret_secrets, &why);
     explicit_bzero(text, sizeof(text));

@@ -31,8 +31,8 @@ bool serve_options_read(int argc, char **argv, const struct serve_option *option
         } else if (argv[i][0] != '-' && ret_rest != NULL && *ret_rest == NULL) {
             *ret_rest = argv[i];
         } else {
-            fprintf(stderr, "florin %s: \"%s\" makes no sense here; see florin help.\n", argv[0],
-                    argv[i]);
+            fprintf(stderr, "florin %s: \"%s\" makes no sense here; see florin help %s.\n",
+                    argv[0], argv[i], argv[0]);
             return false;
         }
     }

@@ -44,7 +44,7 @@ bool serve_webhooks_prepare(struct serve_webhooks *serving, const struct config 
                                            .alone = alone};
         serving->webhooks = webhooks_open(&options);
     } else {
-        fprintf(stderr, "florin: %s\n", why);
+        fprintf(stderr, "florin serve: %s\n", why);
     }
     explicit_bzero(secrets, sizeof(secrets));
     return is_read;
