@@ -247,7 +247,7 @@ enum status backtest_read_postgres(struct backtest *backtest, const char *url, c
     struct rows_link link;
     enum status status = STATUS_ok;
     ret_why[0] = '\0';
-    if (rows_link_open(&link, url))
+    if (rows_link_open(&link, url) && rows_has_books(&link))
         status = take_rows(backtest, &link, ret_why);
     if (status == STATUS_ok && link.why[0] != '\0') {
         (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the database cannot be read: %.400s",

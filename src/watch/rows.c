@@ -145,3 +145,16 @@ void rows_forget(struct pg_result **kept) {
     PQclear((PGresult *)*kept);
     *kept = NULL;
 }
+
+bool rows_has_books(struct rows_link *link) {
+    struct rows rows;
+    rows_open(&rows, link, "has_books",
+              "SELECT (to_regclass('florin.books') IS NOT NULL)::integer::bigint");
+    bool has = rows.is_there && rows_number(&rows, 0) != 0;
+    rows_close(&rows);
+    if (!has && link->why[0] == '\0')
+        (void)snprintf(link->why, sizeof(link->why),
+                       "There are no books in this database. Is it the right one? florin serve "
+                       "and florin migrate make them.");
+    return has;
+}

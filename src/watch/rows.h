@@ -20,6 +20,8 @@ struct rows_link {
 
 // Connects and begins the one transaction that everything is read in. False: see why.
 bool rows_link_open(struct rows_link *link, const char *url);
+// Whether there are any in that database. False: see why.
+bool rows_has_books(struct rows_link *link);
 void rows_link_close(struct rows_link *link); // accepts a failed one
 
 struct rows {

@@ -724,7 +724,7 @@ enum status verify_postgres_span(const char *url, const struct verify_postgres_s
     uint64_t started_ns = clock_monotonic_ns();
     examination->report = ret_report;
     examination->span = span;
-    if (rows_link_open(&examination->link, url))
+    if (rows_link_open(&examination->link, url) && rows_has_books(&examination->link))
         examine(examination);
     rows_link_close(&examination->link);
     bool is_read = examination->link.why[0] == '\0';

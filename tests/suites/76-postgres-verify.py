@@ -235,6 +235,20 @@ def may_only_read(report, database):
             report.check(text, "permission denied" in str(error), str(error))
 
 
+def no_books(report):
+    """Whoever only looks says that there are none, and makes none."""
+    CLUSTER.sql("CREATE DATABASE empty", "postgres")
+    rules = os.path.join(TESTS, "..", "packaging", "rules.json")
+    for words in (["verify"], ["state-hash"], ["rules", "test", rules]):
+        done = subprocess.run([BINARY, *words, "--postgres", CLUSTER.url("empty")], timeout=60,
+                              capture_output=True, text=True, check=False)
+        report.check(f"{words[0]} says so", done.returncode in (1, 2)
+                     and "There are no books in this database" in done.stderr,
+                     done.stdout + done.stderr)
+    report.equal("and there are none afterwards", CLUSTER.sql(
+        "SELECT count(*) FROM pg_namespace WHERE nspname = 'florin'", "empty").strip(), "0")
+
+
 total = Report("postgres verify")
 cluster.serve_from(CLUSTER)
 BOOKS = make_books(total)
@@ -246,4 +260,5 @@ total.run("the chain computed again", chained_again, BOOKS)
 total.run("a role that only reads", may_only_read, BOOKS)
 code, words = verify("nowhere")
 total.check("no database", code == 2 and "nowhere" in words, words)
+total.run("no books", no_books)
 total.finish()

@@ -10,6 +10,7 @@
 #include "programs/commands.h"
 #include "programs/config/config.h"
 #include "programs/serve/serve_options.h"
+#include "watch/rows.h"
 #include "watch/state_hash.h"
 
 #define WHY_BYTES 512
@@ -17,6 +18,14 @@
 static enum status open_books(const char *folder, const char *postgres, char *ret_why,
                               struct engine **ret_engine) {
     if (postgres != NULL) {
+        struct rows_link link;
+        // To open the engine makes books where there are none, and this command only looks.
+        bool is_empty = rows_link_open(&link, postgres) && !rows_has_books(&link);
+        if (is_empty)
+            (void)snprintf(ret_why, WHY_BYTES, "%s", link.why);
+        rows_link_close(&link);
+        if (is_empty)
+            return STATUS_not_found;
         const struct postgres_options options = {.url = postgres, .without_texts = true};
         return postgres_open(&options, ret_why, WHY_BYTES, ret_engine);
     }
