@@ -500,7 +500,9 @@ void operations_request(struct asking *asking) {
     struct operation_id id;
     uint32_t wait_s = 0;
     if (!operation_id_parse(&loop->api->engine->seal, asking->token, &id)) {
-        answers_refuse(asking, STATUS_not_found, "There is no such operation.");
+        answers_refuse(asking, STATUS_not_found,
+                       "There is no such operation. Check the id: Location of the answer 202 has "
+                       "it.");
         return;
     }
     struct call *call = calls_take(loop, false);

@@ -75,6 +75,26 @@ static bool door_permits(struct asking *asking, const struct operation *operatio
     return false;
 }
 
+// 404, 405.
+static void refuse_path(struct asking *asking, enum status found, const struct route *route) {
+    char detail[200];
+    const struct operation *almost = route->almost;
+    if (found == STATUS_method_not_allowed) {
+        http_add_header(asking->request, "Allow", slice_of_text(route->allow));
+        snprintf(detail, sizeof(detail), "What this path answers is %s.", route->allow);
+    } else if (almost == NULL) {
+        snprintf(detail, sizeof(detail),
+                 "No operation has this path; GET /openapi.json lists those that there are.");
+    } else {
+        snprintf(detail, sizeof(detail),
+                 "This path takes the id of %s, which is %s_ and 26 digits of base32%s%s.",
+                 operation_thing(almost->id_type), id_prefix(almost->id_type),
+                 route->is_other ? "; what stands there is the id of " : "",
+                 route->is_other ? operation_thing(route->other) : "");
+    }
+    answers_refuse(asking, found, detail);
+}
+
 // 401, 429, 404, 405, 403. True: he may come in. False: he has been answered.
 static bool door_pass(struct asking *asking) {
     struct api *api = asking->loop->api;
@@ -107,9 +127,7 @@ static bool door_pass(struct asking *asking) {
     if (!limits_admit(asking))
         return false;
     if (found != STATUS_ok) {
-        if (found == STATUS_method_not_allowed)
-            http_add_header(asking->request, "Allow", slice_of_text(route.allow));
-        answers_refuse(asking, found, NULL);
+        refuse_path(asking, found, &route);
         return false;
     }
     return door_permits(asking, route.operation);

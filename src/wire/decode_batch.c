@@ -161,7 +161,8 @@ static bool decode_envelope(const struct wire_context *context, struct json_valu
         if (is_of_queue)
             bit = slice_equal(name, SLICE("type")) ? UINT32_C(1) << 30 : UINT32_C(1) << 31;
         if (field == NULL && !is_of_queue)
-            fault_of_name(context->arena, faults, name, SLICE("is not a field of this operation"));
+            fault_of_unknown(context->arena, faults, name, "field", operation->body,
+                             operation->body_count);
         else if ((seen & bit) != 0)
             fault_of_name(context->arena, faults, name, SLICE("is given twice"));
         else if (field != NULL)

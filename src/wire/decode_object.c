@@ -209,7 +209,12 @@ void decode_object(const struct wire_context *context, const struct operation *o
             hint = index + 1;
             if (see(&decoding, index, name))
                 decode_member(&decoding, operation->body[index], value);
-        } else if (!decode_extra(&decoding, name, value)) {
+        } else if (decode_extra(&decoding, name, value)) {
+            continue;
+        } else if (ret_extras == NULL) {
+            fault_of_unknown(context->arena, faults, name, "field", operation->body,
+                             operation->body_count);
+        } else { // thousands of operations can be wrong like this, and all are answered at once
             fault_of_name(context->arena, faults, name, SLICE("is not a field of this operation"));
         }
     }
@@ -237,6 +242,8 @@ bool decode_parse(const struct wire_context *context, struct slice body,
          !json_parse(context->parser, tamed, ret_object, &why_still))) {
         struct buffer buffer = {0};
         buffer_add_format(&buffer, "is not JSON that can be read: %s", why);
+        if (body.size >= 3 && memcmp(body.bytes, "\xef\xbb\xbf", 3) == 0)
+            BUFFER_ADD(&buffer, " It begins with a byte order mark; leave that out.");
         wire_fault_add(context->arena, faults, SLICE(""),
                        arena_copy(context->arena, buffer_slice(&buffer)));
         buffer_done(&buffer);

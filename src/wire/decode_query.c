@@ -44,8 +44,8 @@ enum status wire_decode_query(const struct wire_context *context,
         uint32_t index;
         const struct field *field = find_field(operation, name, &index);
         if (field == NULL)
-            fault_of_name(context->arena, ret_faults, name,
-                          SLICE("is not a parameter of this operation"));
+            fault_of_unknown(context->arena, ret_faults, name, "parameter", operation->query,
+                             operation->query_count);
         else if ((seen & UINT32_C(1) << index) != 0)
             fault_of_field(context->arena, ret_faults, field, SLICE("is given twice"));
         else

@@ -26,6 +26,9 @@ void fault_of_field(struct arena *arena, struct wire_faults *faults, const struc
                     struct slice sentence);
 void fault_of_name(struct arena *arena, struct wire_faults *faults, struct slice name,
                    struct slice sentence);
+// A name that is none of these, which are told; `what` they are is a word such as "field".
+void fault_of_unknown(struct arena *arena, struct wire_faults *faults, struct slice name,
+                      const char *what, const struct field *const *known, uint32_t known_count);
 // "/" and the name, with "~" and "/" escaped (RFC 6901), behind `parent`.
 struct slice fault_pointer(struct arena *arena, struct slice parent, struct slice name);
 // What a field expects, such as "must be true or false".

@@ -55,6 +55,19 @@ void fault_of_name(struct arena *arena, struct wire_faults *faults, struct slice
         wire_fault_add(arena, faults, fault_pointer(arena, SLICE(""), name), sentence);
 }
 
+void fault_of_unknown(struct arena *arena, struct wire_faults *faults, struct slice name,
+                      const char *what, const struct field *const *known, uint32_t known_count) {
+    struct buffer buffer = {0};
+    buffer_add_format(&buffer, "is not a %s of this operation", what);
+    buffer_add_text(&buffer, known_count != 0 ? "; it has " : ", which has none");
+    for (uint32_t i = 0; i < known_count; i++) {
+        buffer_add_text(&buffer, i == 0 ? "" : i + 1 == known_count ? " and " : ", ");
+        buffer_add(&buffer, known[i]->name, known[i]->name_size);
+    }
+    fault_of_name(arena, faults, name, arena_copy(arena, buffer_slice(&buffer)));
+    buffer_done(&buffer);
+}
+
 static void expect_words(struct buffer *buffer, const char *const *words, bool open) {
     BUFFER_ADD(buffer, "must be ");
     for (size_t i = 0; words[i] != NULL; i++) {
@@ -67,12 +80,8 @@ static void expect_words(struct buffer *buffer, const char *const *words, bool o
 }
 
 static void expect_id(struct buffer *buffer, enum id_type type) {
-    static const char *const things[ID_TYPE_COUNT] = {
-        [ID_WALLET] = "a wallet", [ID_TRANSACTION] = "a transaction", [ID_HOLD] = "a hold",
-        [ID_WITHDRAWAL] = "a withdrawal", [ID_KEY] = "an API key",
-        [ID_APPROVAL] = "an approval", [ID_ANOMALY] = "an anomaly"};
-    buffer_add_format(buffer, "must be the id of %s: %s_ and 26 digits of base32", things[type],
-                      id_prefix(type));
+    buffer_add_format(buffer, "must be the id of %s: %s_ and 26 digits of base32",
+                      operation_thing(type), id_prefix(type));
 }
 
 static void expect_number(struct buffer *buffer, const struct field *field) {

@@ -262,6 +262,17 @@ static const struct collection *find_collection(struct slice word) {
     return NULL;
 }
 
+// Whether a text is the id of anything.
+static bool kind_of(struct slice text, enum id_type *ret_type) {
+    struct id id;
+    for (int type = 0; type < ID_TYPE_COUNT; type++)
+        if (operation_parse_id((enum id_type)type, text, &id)) {
+            *ret_type = (enum id_type)type;
+            return true;
+        }
+    return false;
+}
+
 enum status operation_find(struct slice method_text, struct slice path, struct route *ret_route) {
     enum operation_method method = method_of(method_text);
     if (path.size < 4 || memcmp(path.bytes, "/v1/", 4) != 0)
@@ -297,6 +308,8 @@ enum status operation_find(struct slice method_text, struct slice path, struct r
     else if (status == STATUS_ok && has_id &&
         !operation_parse_id(chosen->id_type, id_text, &ret_route->id)) {
         ret_route->operation = NULL;
+        ret_route->almost = chosen;
+        ret_route->is_other = kind_of(id_text, &ret_route->other);
         return STATUS_not_found;
     }
     return status;
@@ -307,6 +320,14 @@ static unsigned digit_value(uint8_t digit) {
     static const char digits[33] = "0123456789abcdefghjkmnpqrstvwxyz";
     const char *found = digit == 0 ? NULL : strchr(digits, digit);
     return found == NULL ? 32 : (unsigned)(found - digits);
+}
+
+const char *operation_thing(enum id_type type) {
+    static const char *const things[ID_TYPE_COUNT] = {
+        [ID_WALLET] = "a wallet", [ID_TRANSACTION] = "a transaction", [ID_HOLD] = "a hold",
+        [ID_WITHDRAWAL] = "a withdrawal", [ID_KEY] = "an API key",
+        [ID_APPROVAL] = "an approval", [ID_ANOMALY] = "an anomaly"};
+    return things[type];
 }
 
 bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id) {

@@ -212,6 +212,11 @@ struct route {
     const struct operation *operation;
     struct id id;      // of the path, when operation->has_id
     struct slice token; // in place of it, when operation->id_is_token or id_is_owner
+    // After STATUS_not_found: the operation whose path it is but for the id, or NULL; and whether
+    // what stands in its place is the id of a thing of another kind.
+    const struct operation *almost;
+    bool is_other;
+    enum id_type other;
     const char *allow; // after STATUS_method_not_allowed: the Allow header, such as "GET, POST"
 };
 
@@ -242,6 +247,9 @@ MUST_CHECK enum status operation_find(struct slice method, struct slice path,
 // well-formed id that nobody made names a thing that does not exist, and that is the ledger's to
 // say.
 MUST_CHECK bool operation_parse_id(enum id_type type, struct slice text, struct id *ret_id);
+
+// What has such an id, in words: "a wallet". Thread: any.
+const char *operation_thing(enum id_type type);
 
 // Its classes, by what the table says of it. Thread: any.
 uint8_t operation_classes(const struct operation *operation);

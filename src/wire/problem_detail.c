@@ -268,7 +268,11 @@ static void add_predicate(struct buffer *buffer, const struct refusal *refusal) 
     switch ((enum status)refusal->status) {
     case STATUS_unauthenticated:
     case STATUS_forbidden: add_asker(buffer, refusal); return;
-    case STATUS_not_found: BUFFER_ADD(buffer, " does not exist. Check the id."); return;
+    case STATUS_not_found:
+        buffer_add_text(buffer, refusal->id_type == ID_KEY ? " does not exist, or is revoked"
+                                                           : " does not exist");
+        BUFFER_ADD(buffer, ". Check the id.");
+        return;
     case STATUS_history_archived: add_archived(buffer, refusal); return;
     case STATUS_same_wallet:
         BUFFER_ADD(buffer, " is payer and payee at once. Name two different wallets.");

@@ -121,7 +121,7 @@ static void things_and_their_states(void **state) {
                              "to wallet #W1. Each bank_transaction_id is booked once per currency."
                              "','wallet':'#W1'");
     refusal = refusal_of(STATUS_not_found, ID_KEY);
-    expect_problem(&refusal, "Key #K1 does not exist. Check the id.','key':'#K1'");
+    expect_problem(&refusal, "Key #K1 does not exist, or is revoked. Check the id.','key':'#K1'");
     refusal = refusal_of(STATUS_currency_mismatch, ID_WALLET);
     expect_problem(&refusal, "Wallet #W1 has the currency USD, and another one was asked for or is "
                              "the other wallet~s. Use wallets of one currency, and name that one "
