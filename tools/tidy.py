@@ -482,6 +482,27 @@ def rule_named_tests_are_there(files):
                 yield file.name, number, "names no test"
 
 
+def headings(text):
+    """What a link may name behind its #: the headings, as GitHub makes names of them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+def rule_links_lead_somewhere(files):
+    """Links of the documents lead to files and headings that are there."""
+    for file in (file for file in files if file.path.suffix == ".md"):
+        for number, line in enumerate(file.lines, 1):
+            for link in re.findall(r"\]\(([^)\s]+)\)", line):
+                place, _, heading = link.partition("#")
+                target = file.path.parent / place if place else file.path
+                if re.match(r"\w+:", link):
+                    continue
+                if not target.exists():
+                    yield file.name, number, f"there is no {place}"
+                elif heading and heading not in headings(target.read_text(encoding="utf-8")):
+                    yield file.name, number, f"{target.name} has no heading {heading}"
+
+
 def rule_scripts_run(files):
     """Scripts with a first line for the kernel can be executed."""
     for file in files:
