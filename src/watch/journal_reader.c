@@ -120,9 +120,12 @@ static enum status damaged(uint64_t number, uint64_t offset, const char *broken,
 }
 
 static enum status failed(enum status status, char *ret_why) {
-    if (status != STATUS_ok && status != STATUS_damaged && status != STATUS_end)
+    if (status == STATUS_not_found)
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES,
+                       "there is no journal in it; the data folder of a server has one");
+    else if (status != STATUS_ok && status != STATUS_damaged && status != STATUS_end)
         (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the journal cannot be read: %s",
-                       status_name(status));
+                       status_sentence(status));
     return status;
 }
 

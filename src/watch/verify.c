@@ -59,8 +59,12 @@ static enum status read_books(struct disk *disk, char *ret_why, struct books_sai
         file->driver->close(file);
     }
     if (status != STATUS_ok) {
-        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" cannot be read: %s",
-                       status_name(status));
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the file \"books\" %s%s",
+                       status == STATUS_not_found
+                           ? "is not there, and without it no id can be opened; restore it from a "
+                             "backup"
+                           : "cannot be read: ",
+                       status == STATUS_not_found ? "" : status_sentence(status));
         return status;
     }
     memcpy(&version, bytes + 8, sizeof(version));
@@ -285,8 +289,9 @@ enum status verify_folder(const char *data_folder,
     enum status status = disk_posix_open(data_folder, &disk);
     if (status != STATUS_ok) {
         memset(ret_report, 0, sizeof(*ret_report));
-        (void)snprintf(ret_report->books.message, sizeof(ret_report->books.message),
-                       "the folder %s cannot be opened: %s", data_folder, status_name(status));
+        (void)snprintf(ret_report->books.message, sizeof(ret_report->books.message), "%s",
+                       status == STATUS_not_found ? "there is no such folder"
+                                                  : status_sentence(status));
         return status;
     }
     status = verify_disk(disk, progress, context, ret_report);

@@ -306,6 +306,12 @@ def test_usage(report, server, shell):
     done = shell("serve", "--data", folder(), "--listen", f"127.0.0.1:{server.port}")
     report.check("serve on another's port says what to do", done.returncode == 1
                  and "choose another --listen" in done.stderr, done.stderr)
+    rules_file = os.path.join(TESTS, "..", "packaging", "rules.json")
+    for name, said in (("/nowhere", "there is no such folder"), (folder(), "no journal in it")):
+        for words in (["verify", name], ["rules", "test", rules_file, "--data", name]):
+            done = shell(*words)
+            report.check(f"{words[0]} {said}", done.returncode == 2 and said in done.stderr,
+                         done.stderr)
     for words in (["serve", "--dta", "x"], ["shards", "move", "5", "--dta", "x"],
                   ["shards", "prepare", "--dta", "x"], ["rules", "test", "file", "--dta", "x"]):
         done = shell(*words)

@@ -189,8 +189,9 @@ static enum status try_folder(const char *folder, struct backtest *tried, char *
     struct disk *disk;
     enum status status = disk_posix_open(folder, &disk);
     if (status != STATUS_ok) {
-        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "the folder cannot be opened: %s",
-                       status_name(status));
+        (void)snprintf(ret_why, JOURNAL_READER_WHY_BYTES, "%s",
+                       status == STATUS_not_found ? "there is no such folder"
+                                                  : status_sentence(status));
         return status;
     }
     status = backtest_read(tried, disk, ret_why);

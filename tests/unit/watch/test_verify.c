@@ -555,7 +555,7 @@ static void test_what_is_missing_is_said(void **state) {
     struct verify_report report;
     struct disk *disk;
     assert_int_equal(verify_folder("/nowhere/at/all", NULL, NULL, &report), STATUS_not_found);
-    assert_non_null(strstr(report.books.message, "/nowhere/at/all"));
+    assert_non_null(strstr(report.books.message, "there is no such folder"));
     verify_report_done(&report);
     test_books_open(&books, SEGMENT_BYTES);
     books.engine->port->close(books.engine);
@@ -563,9 +563,14 @@ static void test_what_is_missing_is_said(void **state) {
     assert_int_equal(disk_posix_open(books.folder, &disk), STATUS_ok);
     assert_int_equal(disk->driver->rename(disk, "books", "aside"), STATUS_ok);
     assert_int_equal(verify_folder(books.folder, NULL, NULL, &report), STATUS_not_found);
-    assert_non_null(strstr(report.books.message, "books"));
+    assert_non_null(strstr(report.books.message, "\"books\" is not there"));
     verify_report_done(&report);
     assert_int_equal(disk->driver->rename(disk, "aside", "books"), STATUS_ok);
+    assert_int_equal(disk->driver->rename(disk, "journal", "aside"), STATUS_ok);
+    assert_int_equal(verify_folder(books.folder, NULL, NULL, &report), STATUS_not_found);
+    assert_non_null(strstr(report.books.message, "there is no journal"));
+    verify_report_done(&report);
+    assert_int_equal(disk->driver->rename(disk, "aside", "journal"), STATUS_ok);
     disk->driver->done(disk);
     folder_remove(&books);
 }
