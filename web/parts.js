@@ -11,8 +11,9 @@ export { render };
 
 export const go = (path) => { location.hash = path; };
 
-// As the style sheet's.
-export const isPhone = () => matchMedia("(max-width: 640px)").matches;
+// How many items a list asks for at once: on a phone, where each takes several lines, fewer than the
+// server's own number. The width is the style sheet's.
+export const pageSize = () => matchMedia("(max-width: 640px)").matches ? 20 : undefined;
 
 const absolute = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit",

@@ -918,6 +918,8 @@ await attempt("a phone in the dark", async () => {
     const hidden = await page.evaluate(() => [...document.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth + 1)
       .map((one) => one.innerText.slice(0, 40)));
     check(`${address} hides nothing aside`, hidden.length === 0, hidden.join("; "));
+    const rows = await page.evaluate(() => Math.max(0, ...[...document.querySelectorAll("tbody")].map((one) => one.children.length)));
+    check(`${address} begins with a few items`, rows <= 20 && (rows > 0 || !/^\/(transactions|audit|wallets\/.*)$/.test(address)), rows);
   }
   await visit(page, "/overview");
   await page.waitForSelector(".chart canvas");

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Who did what, and what was refused.
-import { asQuery, Badge, Card, Filters, go, html, Id, isPhone, List, Time } from "../parts.js";
+import { asQuery, Badge, Card, Filters, go, html, Id, List, pageSize, Time } from "../parts.js";
 import { get } from "../session.js";
 
 const OUTCOMES = [["", "any"], ["ok", "ok"], ["refused", "any refusal"], ...["unauthenticated",
   "forbidden", "second_principal_needed", "rate_limited", "invalid_request", "idempotency_key_reused", "not_found",
   "version_mismatch", "duplicate_bank_transaction", "insufficient_funds", "limit_exceeded", "wallet_frozen",
   "wallet_closed", "refused_by_rule", "held_for_review", "payments_stopped"].map((word) => [word, word])];
-
-const FIRST_ON_PHONE = 20; // entries, before "More" is pressed
 
 // Where a thing can be looked at on this page.
 function resource(entry) {
@@ -29,7 +27,7 @@ export function Audit({ query }) {
       { name: "outcome", label: "Outcome", options: OUTCOMES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[JSON.stringify(query)]} caption="Who did what, newest first" empty="Nothing matches." compact
-      load=${(cursor, signal) => get("/v1/audit", { ...asQuery(query), limit: isPhone() ? FIRST_ON_PHONE : undefined, cursor }, signal)}
+      load=${(cursor, signal) => get("/v1/audit", { ...asQuery(query), limit: pageSize(), cursor }, signal)}
       columns=${[
         ["When", (entry) => html`<${Time} at=${entry.at} />`],
         ["Who", (entry) => entry.principal ? html`<${Id} id=${entry.principal} /> ${entry.role || ""}` : "nobody known"],

@@ -3,7 +3,7 @@
 // belongs to it, and its refund.
 import { useState } from "../lib/hooks.js";
 import { formatAmount, parseAmount } from "../money.js";
-import { account, Action, asQuery, Card, Facts, Filters, go, html, Id, List, Money, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
+import { account, Action, asQuery, Card, Facts, Filters, go, html, Id, List, Money, pageSize, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, Problem, send } from "../session.js";
 
 const TYPES = ["", "deposit", "withdrawal", "purchase", "refund", "transfer", "adjustment"].map((type) => [type, type || "any"]);
@@ -32,7 +32,7 @@ export function Transactions({ query }) {
       { name: "type", label: "Type", options: TYPES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[JSON.stringify(query)]} caption="Transactions, newest first" empty="No transaction matches."
-      load=${(cursor, signal) => get("/v1/transactions", { ...asQuery(query), cursor }, signal)}
+      load=${(cursor, signal) => get("/v1/transactions", { ...asQuery(query), limit: pageSize(), cursor }, signal)}
       href=${(one) => `#/transactions/${one.id}`} columns=${transactionColumns} />
   </${Card}>`;
 }

@@ -3,7 +3,7 @@
 import { useState } from "../lib/hooks.js";
 import { Chart } from "../chart.js";
 import { formatAmount } from "../money.js";
-import { account, Action, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
+import { account, Action, asQuery, Badge, Card, Facts, Filters, go, html, Id, List, Money, pageSize, Table, Time, Trouble, useLoad, Whole } from "../parts.js";
 import { get, may, send } from "../session.js";
 
 const KINDS = [["", "any"], ["customer", "customer"], ["merchant", "merchant"]];
@@ -26,7 +26,7 @@ export function Wallets({ query }) {
       { name: "status", label: "Status", options: STATES },
       { name: "currency", label: "Currency", hint: "EUR" }]} />
     <${List} when=${[JSON.stringify(query)]} caption="Wallets, newest first"
-      load=${(cursor, signal) => get("/v1/wallets", { ...query, cursor }, signal)}
+      load=${(cursor, signal) => get("/v1/wallets", { ...query, limit: pageSize(), cursor }, signal)}
       href=${(wallet) => `#/wallets/${wallet.id}`}
       empty="No wallet matches."
       columns=${[
@@ -67,7 +67,7 @@ const History = ({ wallet }) => {
       { name: "type", label: "Type", options: TYPES },
       { name: "from", label: "From", type: "date" }, { name: "to", label: "Before", type: "date" }]} />
     <${List} when=${[wallet.version, JSON.stringify(filters)]} caption="Transactions of this wallet, newest first"
-      load=${(cursor, signal) => get(`/v1/wallets/${wallet.id}/transactions`, { ...asQuery(filters), cursor }, signal)}
+      load=${(cursor, signal) => get(`/v1/wallets/${wallet.id}/transactions`, { ...asQuery(filters), limit: pageSize(), cursor }, signal)}
       href=${(one) => `#/transactions/${one.id}`} empty="No transaction matches."
       columns=${[
         ["When", (one) => html`<${Time} at=${one.created_at} />`],
