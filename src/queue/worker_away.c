@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Books on several shards, of which some cannot be reached. Slots whose commands need such a shard
-// are set aside and what else comes of them is passed over, so that all other slots go on; when all
-// shards answer again their partitions are read once more from where these slots stand, in order.
-// Why a slot is busy whose own shard answers nobody tells, a lock perhaps and not the shard that is
-// away: so partitions with such slots are read once more before, too, ever more seldom.
+// are set aside and what else comes of them is passed over, so that all other slots go on; when its
+// shard or all of them answer again their partition is read once more from where these slots stand,
+// in order. Why a slot is busy whose own shard answers nobody tells, a lock perhaps and not the
+// shard that is away: so partitions with such slots are read once more before, too, ever more
+// seldom.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -60,14 +61,17 @@ void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
     one->first = one->last = -1;
     one->busy_ns = 0;
     one->waits = true;
+    one->is_away = is_away;
+    worker->all_answer = worker->answers[slot] = false; // what was asked before says nothing now
     bool is_first = own->waits_since_ns == 0;
     if (is_first && now_ns - own->taken_ns > CALM_NS)
         own->tries = 0, own->waited_since_ns = 0;
-    if (!is_away && own->retry_ns == 0) { // another shard is, or what it changes is locked
+    if (is_first) {
         own->waits_until_ns = now_ns + (ASK_NS << at_most(own->tries, TRY_SHIFT_MAX));
-        own->retry_ns = now_ns + (ASK_NS << own->tries);
         own->tries = at_most(own->tries + 1, RETRY_SHIFT_MAX);
     }
+    if (!is_away && own->retry_ns == 0) // another shard is, or what it changes is locked
+        own->retry_ns = now_ns + (ASK_NS << (own->tries - 1));
     if (!is_first)
         return;
     own->waits_since_ns = own->waited_since_ns != 0 ? own->waited_since_ns : now_ns;
@@ -96,20 +100,31 @@ void worker_set_busy_aside(struct worker *worker) {
     }
 }
 
+// Whether one of its slots that were set aside because their shard did not answer has it back.
+static bool is_one_back(const struct worker *worker, uint32_t partition) {
+    for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
+        const struct worker_slot *one = &worker->slots[slot];
+        if (one->partition == partition && one->waits && one->is_away && worker->answers[slot])
+            return true;
+    }
+    return false;
+}
+
 const char *worker_begins_again(struct worker *worker, uint32_t partition) {
     const struct worker_partition *own = &worker->partitions[partition];
-    bool answers[LIMIT_SLOTS];
     uint64_t now_ns = clock_monotonic_ns();
     if (own->waits_since_ns == 0 || now_ns < own->waits_until_ns)
         return NULL;
     if (now_ns >= worker->ask_ns) {
-        worker->all_answer = ask_all(worker, answers) == LIMIT_SLOTS;
+        worker->all_answer = ask_all(worker, worker->answers) == LIMIT_SLOTS;
         uint64_t took_ns = clock_monotonic_ns() - now_ns;
         worker->ask_ns = now_ns + took_ns +
                          (ASK_SHARE * took_ns > ASK_NS ? ASK_SHARE * took_ns : ASK_NS);
     }
     if (worker->all_answer)
         return "all shards answer";
+    if (is_one_back(worker, partition))
+        return "a shard answers again";
     return own->retry_ns != 0 && now_ns >= own->retry_ns
                ? "some of its slots may wait for no shard any more"
                : NULL;

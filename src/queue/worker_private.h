@@ -17,6 +17,7 @@ struct worker_slot {
     bool stopped;         // the engine cannot carry its next command out
     int64_t stopped_at;   // the record of that command
     bool waits;           // for a shard that is away: nothing of it is done until then
+    bool is_away;         // that is its own
     uint64_t busy_ns;     // since when the books are too busy for its next command; 0: not
     int32_t first, last;  // its orders of this batch, by index; -1: none
 };
@@ -94,7 +95,8 @@ struct worker {
     uint32_t count;      // of them; 0: not yet
     uint64_t again_ns; // when one of the partitions is tried again that may go on
     bool has_parts;    // the books lie on several shards, of which some may be away
-    bool all_answer;   // and all were there when they were asked
+    bool answers[LIMIT_SLOTS]; // the shards of these did when they were asked
+    bool all_answer;           // all did
     uint64_t ask_ns;   // when they are asked again
     uint64_t idle_ns; // since when no partition is ours, or the last look at the group; 0: some is
 

@@ -274,6 +274,37 @@ def let_go_beside(report):
     one.end(report)
 
 
+def back_before(report):
+    """Two of three shards are away. What needs but the one that is back first does not wait for the
+    other."""
+    books = shards.Shards(3)
+    shards.serve_from(books)
+    one = crew(books, work=False)
+    shop, worker = one.shop, one.node("work").start()
+    one.wait_for(one.has(worker, PARTITIONS), "all partitions")
+    payers, till = [one.open(place, money=10) for place in range(3)], one.open(0, "merchant")
+    acknowledged = {payer: [] for payer in payers}
+    for place in (1, 2):
+        books.clusters[place].stop(signal.SIGKILL)
+    waits = [one.pay(report, acknowledged, payer, till) for payer in payers[1:]]
+    away = sum(slot * 3 // 1024 != 0 for slot in range(1024))
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == away,
+                 "the slots of both to wait")
+    goes_on = one.pay(report, acknowledged, payers[0], till)
+    report.equal("others go on", shop.outcome(goes_on)["status"], "done")
+    books.clusters[1].start()
+    report.equal("done when it is back", shop.outcome(waits[0])["status"], "done")
+    with shop.client() as client:
+        report.equal("what needs the other waits",
+                     client.get(f"/v1/operations/{waits[1]}").code, "busy")
+    books.clusters[2].start()
+    report.equal("then it is done, too", shop.outcome(waits[1])["status"], "done")
+    one.arrived()
+    shops.check(report, "back before", shop, acknowledged, [*payers, till],
+                {**{payer: 10 for payer in payers}, till: 0})
+    one.end(report)
+
+
 class Post:
     """Records that somebody else writes, each of which can never succeed, and their letters."""
     def __init__(self, one):
@@ -438,7 +469,8 @@ def main():
     report = Report("shards queue faults")
     lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
                                 ("behind another", behind_another), ("away", away),
-                                ("let go beside", let_go_beside), ("letters", letters)])
+                                ("let go beside", let_go_beside), ("back before", back_before),
+                                ("letters", letters)])
     report.finish()
 
 
