@@ -163,7 +163,8 @@ def mistakes(report, server, file):
     expect("no folder, and none where it is looked for", ("test", file), 2, "florin-data: ")
     os.symlink(server.data, os.path.join(server.home, "florin-data"))
     expect("no folder, and one where it is looked for", ("test", file), 0, "payments from")
-    expect("no such folder", ("test", file, "--data", server.data + "-none"), 2, "cannot")
+    expect("no such folder", ("test", file, "--data", server.data + "-none"), 2,
+           "there is no such folder")
     expect("no such file", ("test", file + "-none", *data), 2, "cannot be read")
     expect("bad rules", ("test", rules.written("{"), *data), 1, "JSON")
     expect("bad rules, by their line",
