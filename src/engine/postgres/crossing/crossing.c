@@ -269,9 +269,7 @@ static bool finish_on(struct crossing *crossing, const struct legs *legs, uint32
     legs_finish_query(query, legs->gid, is_commit);
     if (crossing_ask(crossing, place, query))
         return true;
-    // Somebody else was faster, or it was never prepared.
-    return link_is_open(&crossing->links[place]) &&
-           strcmp(crossing->links[place].state, "42704") == 0;
+    return legs_is_gone(&crossing->links[place]);
 }
 
 // Nobody presumes: what is not known to be committed is aborted where it is decided, or it is not.

@@ -58,11 +58,15 @@ uint32_t legs_decider(const char *gid, const struct shard_place *places, uint32_
 // Two statements, at the deciding shard: an abort unless something is decided already, and what
 // stands then, t or f. `gid` is of plain characters.
 void legs_decide_query(struct buffer *query, const char *gid);
-// PostgreSQL lets nobody finish what is prepared but who has prepared it: the first gives the
-// statement with which one becomes that role, empty when one is it or may not; the second finishes.
 #define LEGS_FINISH_BYTES (LEGS_GID_BYTES + 256)
-void legs_become_query(char query[LEGS_FINISH_BYTES], const char *gid);
 void legs_finish_query(char query[LEGS_FINISH_BYTES], const char *gid, bool is_commit);
+// Carries out what was prepared there under that name, as the role that has prepared it, where one
+// is a member of it. Each statement may take so long. A link that is lost is closed; one that is
+// open says in `why` what is wrong.
+MUST_CHECK enum link_result legs_finish(struct link *link, const char *gid, bool is_commit,
+                                        uint64_t wait_ns);
+// Behind that: there is nothing of that name. Somebody else was faster, or it was never prepared.
+bool legs_is_gone(const struct link *link);
 
 // What texts of that shard are sealed with, and under which generation of the master key; NULL:
 // they are plain. Thread: any.

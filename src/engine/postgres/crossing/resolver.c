@@ -94,7 +94,7 @@ void resolver_close(struct resolver *resolver) {
     memory_free(resolver);
 }
 
-static bool ask(struct resolver *resolver, uint32_t place, const char *query) {
+static bool connect(struct resolver *resolver, uint32_t place) {
     struct link *link = &resolver->links[place];
     if (postgres_is_silent(resolver->parts[place])) {
         link_close(link);
@@ -112,6 +112,13 @@ static bool ask(struct resolver *resolver, uint32_t place, const char *query) {
         return false;
     }
     resolver->is_away[place] = false;
+    return true;
+}
+
+static bool ask(struct resolver *resolver, uint32_t place, const char *query) {
+    struct link *link = &resolver->links[place];
+    if (!connect(resolver, place))
+        return false;
     link->deadline_ns = clock_monotonic_ns() + ASK_WAIT_NS;
     resolver->text[0] = '\0';
     enum link_result result = link_ask(link, query, resolver->text, TEXT_BYTES);
@@ -120,63 +127,16 @@ static bool ask(struct resolver *resolver, uint32_t place, const char *query) {
     return result == LINK_OK;
 }
 
-void legs_decide_query(struct buffer *query, const char *gid) {
-    buffer_reset(query);
-    buffer_add_format(query,
-                      "INSERT INTO decisions VALUES ('%s', false, '', floor(extract(epoch FROM "
-                      "clock_timestamp()) * 1000)) ON CONFLICT DO NOTHING; "
-                      "SELECT is_commit FROM decisions WHERE gid = '%s'",
-                      gid, gid);
-    *buffer_room(query, 1) = '\0';
-}
-
-void legs_become_query(char query[LEGS_FINISH_BYTES], const char *gid) {
-    (void)snprintf(query, LEGS_FINISH_BYTES,
-                   "SELECT coalesce((SELECT format('SET ROLE %%I', owner) FROM pg_prepared_xacts "
-                   "WHERE gid = '%s' AND owner <> current_user AND pg_has_role(owner, 'MEMBER')), "
-                   "'')",
-                   gid);
-}
-
-void legs_finish_query(char query[LEGS_FINISH_BYTES], const char *gid, bool is_commit) {
-    (void)snprintf(query, LEGS_FINISH_BYTES, "%s PREPARED '%s'", is_commit ? "COMMIT" : "ROLLBACK",
-                   gid);
-}
-
-uint32_t legs_decider(const char *gid, const struct shard_place *places, uint32_t count) {
-    const char *books = strchr(gid, ':');
-    const char *begin = books == NULL ? NULL : strchr(books + 1, ':');
-    const char *end = begin == NULL ? NULL : strchr(begin + 1, ':');
-    if (end == NULL || strlen(gid) >= LEGS_GID_BYTES ||
-        strspn(gid, "abcdefghijklmnopqrstuvwxyz0123456789_:-") != strlen(gid))
-        return count;
-    struct slice name = slice_of(begin + 1, (size_t)(end - begin - 1));
-    for (uint32_t i = 0; i < count; i++)
-        if (slice_equal(slice_of_text(places[i].name), name))
-            return i;
-    return count;
-}
-
-// As shard_lines_finish.
 static bool carry_out(struct resolver *resolver, uint32_t place, const char *gid, bool is_commit) {
-    const struct link *link = &resolver->links[place];
-    char query[LEGS_FINISH_BYTES];
-    legs_become_query(query, gid);
-    if (!ask(resolver, place, query))
+    struct link *link = &resolver->links[place];
+    if (!connect(resolver, place))
         return false;
-    bool is_another = resolver->text[0] != '\0';
-    (void)snprintf(query, sizeof(query), "%.*s", (int)sizeof(query) - 1, resolver->text);
-    if (is_another && !ask(resolver, place, query))
-        return false;
-    legs_finish_query(query, gid, is_commit);
-    bool done = ask(resolver, place, query);
-    bool is_gone = strcmp(link->state, "42704") == 0; // somebody was faster
-    if (!done && !is_gone && link_is_open(link) && !resolver->is_refused[place])
+    bool done = legs_finish(link, gid, is_commit, ASK_WAIT_NS) == LINK_OK;
+    bool is_refused = !done && !legs_is_gone(link) && link_is_open(link);
+    if (is_refused && !resolver->is_refused[place])
         log_line(LOG_WARNING, "shards", "A leg on \"%s\" cannot be finished: %s",
                  resolver->places[place].name, link->why);
-    resolver->is_refused[place] = !done && !is_gone && link_is_open(link);
-    if (is_another && link_is_open(link) && !ask(resolver, place, "RESET ROLE"))
-        link_close(&resolver->links[place]);
+    resolver->is_refused[place] = is_refused;
     return done;
 }
 

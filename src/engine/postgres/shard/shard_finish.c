@@ -45,7 +45,7 @@ static enum link_result finish(struct shard_lines *lines, uint32_t place, const 
     if (result == LINK_OK)
         log_line(LOG_INFO, "shards", "A leg on \"%s\" that was left behind is %s: %s",
                  lines->places[place].name, is_commit ? "committed" : "rolled back", gid);
-    else if (shard_lines_failed_with(lines, place, "42704")) // somebody was faster
+    else if (legs_is_gone(&lines->links[place])) // somebody was faster
         result = LINK_OK;
     return result;
 }

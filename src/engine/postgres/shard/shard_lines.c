@@ -55,32 +55,11 @@ enum link_result shard_lines_ask(struct shard_lines *lines, uint32_t place, cons
 
 enum link_result shard_lines_finish(struct shard_lines *lines, uint32_t place, const char *gid,
                                     bool is_commit, uint64_t wait_ns) {
-    char query[LEGS_FINISH_BYTES], state[sizeof(lines->links[place].state)];
-    legs_become_query(query, gid);
-    enum link_result result = shard_lines_ask(lines, place, query, wait_ns);
-    if (result != LINK_OK)
-        return result;
-    bool is_another = lines->text[0] != '\0';
-    if (is_another) {
-        (void)snprintf(query, sizeof(query), "%s", lines->text);
-        result = shard_lines_ask(lines, place, query, wait_ns);
-    }
-    legs_finish_query(query, gid, is_commit);
-    if (result == LINK_OK)
-        result = shard_lines_ask(lines, place, query, wait_ns);
-    memcpy(state, lines->links[place].state, sizeof(state));
-    if (is_another && shard_lines_is_open(lines, place) &&
-        shard_lines_ask(lines, place, "RESET ROLE", wait_ns) != LINK_OK)
-        shard_lines_close(lines, place);
-    memcpy(lines->links[place].state, state, sizeof(state));
-    return result;
+    enum link_result result = shard_lines_open(lines, place);
+    return result == LINK_OK ? legs_finish(&lines->links[place], gid, is_commit, wait_ns) : result;
 }
 
 void shard_lines_close(struct shard_lines *lines, uint32_t place) {
     CHECK(place < lines->count);
     link_close(&lines->links[place]);
-}
-
-bool shard_lines_failed_with(const struct shard_lines *lines, uint32_t place, const char *state) {
-    return strcmp(lines->links[place].state, state) == 0;
 }

@@ -30,7 +30,7 @@ MUST_CHECK enum link_result shard_lines_open(struct shard_lines *lines, uint32_t
 // when there is none. LINK_LOST: the connection is closed. `link.why` says what is wrong.
 MUST_CHECK enum link_result shard_lines_ask(struct shard_lines *lines, uint32_t place,
                                             const char *query, uint64_t wait_ns);
-// Carries out what was prepared there under that name.
+// Carries out what was prepared there under that name (legs_finish, legs_is_gone).
 MUST_CHECK enum link_result shard_lines_finish(struct shard_lines *lines, uint32_t place,
                                                const char *gid, bool is_commit, uint64_t wait_ns);
 void shard_lines_close(struct shard_lines *lines, uint32_t place);
@@ -41,5 +41,3 @@ static inline bool shard_lines_is_open(const struct shard_lines *lines, uint32_t
 static inline const char *shard_lines_why(const struct shard_lines *lines, uint32_t place) {
     return lines->links[place].why;
 }
-// Whether the last failure there was that one.
-bool shard_lines_failed_with(const struct shard_lines *lines, uint32_t place, const char *state);

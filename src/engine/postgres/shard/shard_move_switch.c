@@ -278,8 +278,7 @@ static bool finish(struct mover *mover, const char *gid, bool is_told, bool *ret
     // A node may have been faster.
     uint32_t target = mover->places[MOVE_TARGET];
     return shard_lines_finish(mover->lines, target, gid, *ret_moved, mover->ask_ns) == LINK_OK ||
-           (shard_lines_is_open(mover->lines, target) &&
-            shard_lines_failed_with(mover->lines, target, "42704"));
+           legs_is_gone(&mover->lines->links[target]);
 }
 
 void mover_write_heads(struct mover *mover) {
