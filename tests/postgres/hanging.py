@@ -156,11 +156,3 @@ def hang(world, name, stop, wake):
     found = within(WAIT_S, lambda: world.client.get("/check-integrity").json["consistent"])
     report.check(f"{name}: the books add up", found, lambda: world.client.get("/check-integrity"))
     report.equal(f"{name}: each payment was done once", total(world), before + len(answers))
-
-
-def ends(world):
-    for server in (world.node, world.other):
-        world.report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-    verified = world.node.verify()
-    world.report.equal("all shards verify", verified.returncode, 0,
-                       verified.stdout + verified.stderr)

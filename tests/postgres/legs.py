@@ -95,6 +95,33 @@ def slots_of_banks(world):
     return found
 
 
+def both_ways(report, binary):
+    """A world of two shards with whatever some kind of work here names."""
+    world = World(report, binary)
+    world.banks = slots_of_banks(world)
+    world.second, world.back = world.open(0), world.open(0)
+    world.shop = world.open(1, "merchant")
+    for place in (0, 1):
+        world.deposit(world.client, world.wallets[place], f"first-{place}", 1000)
+    return world
+
+
+def add_up(world):
+    """What is under way has its time."""
+    found = within(WAIT_S, lambda: florin.integrity_problem(
+        world.client.get("/check-integrity?depth=full")) is None)
+    world.report.check("the books are right", found, lambda: florin.integrity_problem(
+        world.client.get("/check-integrity?depth=full")))
+
+
+def ends(world):
+    for server in (world.node, world.other):
+        world.report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
+    verified = world.node.verify()
+    world.report.equal("all shards verify", verified.returncode, 0,
+                       verified.stdout + verified.stderr)
+
+
 STEPS = [  # which line, what, when
     ("before it is prepared", 1, b"PREPARE TRANSACTION", "before"),
     ("when it is prepared", 1, b"PREPARE TRANSACTION", "after"),

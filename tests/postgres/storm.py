@@ -263,14 +263,6 @@ class Plain:
         return self.client.post("/v1/wallets", {"owner": f"{kind}-{number}", "currency": "EUR",
                                                 "kind": kind})["id"]
 
-    def end(self, report):
-        problem = florin.integrity_problem(self.client.get("/check-integrity?depth=full"))
-        report.check("the books are right", problem is None, problem)
-        for server in (self.node, self.other):
-            report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-        verified = self.node.verify()
-        report.equal("they verify", verified.returncode, 0, verified.stdout + verified.stderr)
-
 
 def storm(world, disturb):
     """`disturb(things, is_over, draw)` returns a line of what it did."""

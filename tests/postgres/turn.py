@@ -434,43 +434,65 @@ def said_again(report, binary, cluster):
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7886710"
 
 
+def funded(server, count, amount):
+    """New wallets that have so much each."""
+    with server.client(timeout=120.0) as client:
+        wallets = [Shop.open(client, f"owner {number}") for number in range(count)]
+        for number, wallet in enumerate(wallets):
+            client.post("/v1/deposits", {"wallet": wallet, "amount": amount,
+                                         "bank_transaction_id": f"b{number}"})
+    return wallets
+
+
+class Payers:
+    """Eight that pay until it is over: `pick(number)` says from whom to whom."""
+    def __init__(self, server, pick):
+        self.server, self.pick = server, pick
+        self.over, self.wrong = threading.Event(), []
+        self.threads = [threading.Thread(target=self.pay, args=(number,), daemon=True)
+                        for number in range(8)]
+        for thread in self.threads:
+            thread.start()
+
+    def pay(self, number):
+        with self.server.client(timeout=120.0) as client:
+            while not self.over.is_set():
+                payer, payee = self.pick(number)
+                answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
+                self.wrong.extend([repr(answer)] if answer.status != 201 else [])
+
+    def end(self, report):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(120)
+        report.equal("all were paid", self.wrong[:3], [])
+
+
 def given_back(report, binary, cluster):
     """A node that has more to do asks for the turn behind its round. Whoever waits for it gets it
     all the same; and where what came behind only reads, nobody has it in the end."""
     with two_nodes(report, binary, cluster) as (server, _, database):
-        with server.client(timeout=60.0) as client:
-            wallets = [Shop.open(client, f"owner {number}") for number in range(8)]
-            for number, wallet in enumerate(wallets):
-                client.post("/v1/deposits", {"wallet": wallet, "amount": 900,
-                                             "bank_transaction_id": f"b{number}"})
-        over, wrong = threading.Event(), []
-
-        def pay(number):
-            with server.client(timeout=60.0) as client:
-                while not over.is_set():
-                    answer = client.post("/v1/transfers", {
-                        "from": wallets[number], "to": wallets[(number + 1) % 8], "amount": 1})
-                    wrong.extend([repr(answer)] if answer.status != 201 else [])
+        wallets = funded(server, 8, 900)
+        payers = Payers(server, lambda number: (wallets[number], wallets[(number + 1) % 8]))
 
         def read(number):
-            with server.client(timeout=60.0) as client:
-                while not over.is_set():
+            with server.client(timeout=120.0) as client:
+                while not payers.over.is_set():
                     client.get(f"/v1/wallets/{wallets[number]}")
                 for _ in range(50):  # nobody pays any more
                     client.get(f"/v1/wallets/{wallets[number]}")
 
-        threads = [threading.Thread(target=work, args=(number,), daemon=True)
-                   for work in (pay, read) for number in range(8)]
-        for thread in threads:
+        readers = [threading.Thread(target=read, args=(number,), daemon=True)
+                   for number in range(8)]
+        for thread in readers:
             thread.start()
         for _ in range(5):
             taken = cluster.sql("SET statement_timeout = '120s'; SELECT pg_advisory_lock(7886710)::"
                                 "text || 'taken'; SELECT pg_advisory_unlock_all()", database)
             report.check("a stranger gets the turn under load", "taken" in taken, taken)
-        over.set()
-        for thread in threads:
+        payers.end(report)
+        for thread in readers:
             thread.join(120)
-        report.equal("all were paid", wrong[:3], [])
         report.check("nobody has the turn in the end",
                      within(120, lambda: cluster.sql(HELD, database) == "0"),
                      cluster.sql(HELD, database))
@@ -518,25 +540,10 @@ def asked_once(report, binary, cluster):
     """A round that was opened behind the last one's COMMIT, and then needs a look, has its turn.
     For a server with slow checks: it knows so few wallets that they put each other out."""
     with two_nodes(report, binary, cluster) as (server, _, _):
-        with server.client(timeout=120.0) as client:
-            wallets = [Shop.open(client, f"owner {number}") for number in range(96)]
-            for number, wallet in enumerate(wallets):
-                client.post("/v1/deposits", {"wallet": wallet, "amount": 100_000,
-                                             "bank_transaction_id": f"b{number}"})
-        over, wrong = threading.Event(), []
-
-        def pay(number):
-            with server.client(timeout=120.0) as client:
-                while not over.is_set():
-                    # Mostly the same few, so that what waits is known when it is looked at.
-                    many = 96 if random.random() < 0.1 else 24
-                    payer, payee = random.sample(wallets[:many], 2)
-                    answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
-                    wrong.extend([repr(answer)] if answer.status != 201 else [])
-
-        threads = [threading.Thread(target=pay, args=(number,), daemon=True) for number in range(8)]
-        for thread in threads:
-            thread.start()
+        wallets = funded(server, 96, 100_000)
+        # Mostly the same few, so that what waits is known when it is looked at.
+        payers = Payers(server, lambda _: random.sample(
+            wallets[:96 if random.random() < 0.1 else 24], 2))
         turns = Turns(cluster)
         cluster.setting("log_parameter_max_length", "0")
         cluster.setting("log_statement", "all")
@@ -547,11 +554,8 @@ def asked_once(report, binary, cluster):
 
         report.check("rounds were opened in vain", within(120, are_enough), turns.given_back)
         cluster.setting("log_statement", "none")
-        over.set()
-        for thread in threads:
-            thread.join(120)
+        payers.end(report)
         turns.file.close()
-        report.equal("all were paid", wrong[:3], [])
         report.equal("who has the turn does not ask for it again", turns.twice, 0)
 
 

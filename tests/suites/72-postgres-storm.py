@@ -13,6 +13,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules", 
 import cluster  # noqa: E402
 import florin  # noqa: E402
 from report import Report  # noqa: E402
+from legs import add_up, ends  # noqa: E402
 from storm import CONFIG, Plain, calm_again, no_trouble, storm  # noqa: E402
 
 DISTURBING = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
@@ -36,6 +37,7 @@ cluster.serve_from(CLUSTER)
 WORLD = Plain(report, florin.binary(), CLUSTER, CONFIG)
 report.run("storm", lambda _, world: storm(world, disturb), WORLD)
 report.run("calm again", calm_again, WORLD)
-report.run("the books", WORLD.end)
+add_up(WORLD)
+ends(WORLD)
 no_trouble(WORLD)
 report.finish()

@@ -16,11 +16,10 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
-from legs import (WAIT_S, Capture, Deposit, Payment, Refund, World, kill,  # noqa: E402
-                  patiently, send, slots_of_banks, stop)
+from legs import (WAIT_S, Capture, Deposit, Payment, Refund, add_up, both_ways,  # noqa: E402
+                  ends, kill, patiently, send, stop)
 from proxy import bind_of  # noqa: E402
 from report import Report  # noqa: E402
-from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
@@ -99,18 +98,9 @@ def cases():
 
 
 print(f"shards asleep: seed {SEED}", flush=True)
-WORLD = World(report, BINARY)
-WORLD.banks = slots_of_banks(WORLD)
-WORLD.second, WORLD.back = WORLD.open(0), WORLD.open(0)
-WORLD.shop = WORLD.open(1, "merchant")
-for place in (0, 1):
-    WORLD.deposit(WORLD.client, WORLD.wallets[place], f"first-{place}", 1000)
+WORLD = both_ways(report, BINARY)
 for case in cases():
     report.run(case[0], asleep, WORLD, *case)
-problem = florin.integrity_problem(WORLD.client.get("/check-integrity?depth=full"))
-report.check("the books are right", problem is None, problem)
-for server in (WORLD.node, WORLD.other):
-    report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-verified = WORLD.node.verify()
-report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
+add_up(WORLD)
+ends(WORLD)
 report.finish()

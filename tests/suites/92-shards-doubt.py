@@ -15,8 +15,8 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
-from legs import (STEPS, WAIT_S, Approval, Payment, World, kill, patiently, send,  # noqa: E402
-                  step, stop)
+from legs import (STEPS, WAIT_S, Approval, Payment, World, ends, kill, patiently,  # noqa: E402
+                  send, step, stop)
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
@@ -42,13 +42,6 @@ def approvals():
             title = f"{action.__name__} {words}, approval"
             report.run(title, step, world, title, place, statement, when, action, Approval)
     return world
-
-
-def ends(world):
-    for server in (world.node, world.other):
-        report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-    verified = world.node.verify()
-    report.equal("all shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
 
 
 def away(_):

@@ -13,8 +13,8 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 
 import florin  # noqa: E402
-from hanging import HANGS, WAIT_S, ends, hang, open_wallets  # noqa: E402
-from legs import World  # noqa: E402
+from hanging import HANGS, WAIT_S, hang, open_wallets  # noqa: E402
+from legs import World, ends  # noqa: E402
 from proxy import bind_of  # noqa: E402
 from report import Report  # noqa: E402
 

@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules", 
 import florin  # noqa: E402
 import rules  # noqa: E402
 import shards  # noqa: E402
-from legs import STEPS, WAIT_S, World, kill, patiently, step, stop  # noqa: E402
+from legs import STEPS, WAIT_S, World, add_up, ends, kill, patiently, step, stop  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 
@@ -233,17 +233,6 @@ def expired(_, world):
                      ("expired", "system"), item)
 
 
-def ends(world):
-    sound = within(WAIT_S, lambda: world.client.get("/check-integrity?depth=full").json[
-        "consistent"])
-    report.check("all records add up", sound, lambda: world.client.get(
-        "/check-integrity?depth=full"))
-    for server in (world.node, world.other):
-        report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-    verified = world.node.verify()
-    report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
-
-
 WORLD = ready()
 report.run("decided", decided, WORLD)
 for action, which in ((kill, (0, 1, 2, 3, 4, 5)), (stop, (1, 3, 4))):
@@ -252,9 +241,11 @@ for action, which in ((kill, (0, 1, 2, 3, 4, 5)), (stop, (1, 3, 4))):
         report.run(title, step, WORLD, title, at, statement, when, action, Refund)
 report.run("moved", moved, WORLD)
 report.run("apart", apart, WORLD)
+add_up(WORLD)
 ends(WORLD)
 SOON = ready(expires_in=2)
 report.run("expired", expired, SOON)
+add_up(SOON)
 ends(SOON)
 SECOND = ready({**rules.config([rules.rule("back", amount=5, operations=["refund"],
                                            currencies=["EUR"])]),
@@ -262,5 +253,6 @@ SECOND = ready({**rules.config([rules.rule("back", amount=5, operations=["refund
 SECOND.second = SECOND.open(0)
 report.run("flagged", flagged, SECOND)
 report.run("apart, for a second person", apart, SECOND, 5000)
+add_up(SECOND)
 ends(SECOND)
 report.finish()

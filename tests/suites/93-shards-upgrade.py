@@ -224,12 +224,8 @@ def main():
     report.run("beside florin migrate", finished_by_prepare, world)
     report.run("alone", alone, world)
     report.run("beside", beside, world)
-    found = legs.patiently(lambda: world.client.get("/check-integrity?depth=full"))
-    report.equal("the books add up", found.json.get("consistent"), True, found)
-    for server in (world.node, world.other):
-        report.equal("it stops in order", server.stop(), 0, server.log()[-2000:])
-    verified = world.node.verify()
-    report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
+    legs.add_up(world)
+    legs.ends(world)
 
 
 main()
