@@ -315,15 +315,23 @@ static bool has_leg(struct comparison *comparison, uint32_t shard, const char *g
     return is_there;
 }
 
+// Whether that name is one of these, with a comma between two.
+static bool is_named(const char *names, const char *name) {
+    size_t size = strlen(name);
+    for (const char *word = names; word != NULL; word = strchr(word, ',')) {
+        word += *word == ',';
+        if (strncmp(word, name, size) == 0 && (word[size] == '\0' || word[size] == ','))
+            return true;
+    }
+    return false;
+}
+
 // What was decided here must be there wherever it has a leg.
 static void compare_decision(struct comparison *comparison, uint32_t shard, const char *gid,
                              const char *legs) {
     for (uint32_t i = 0; i < comparison->count; i++) {
-        const char *name = comparison->places[i].name, *found = strstr(legs, name);
-        size_t size = strlen(name);
-        bool is_one = found != NULL && (found == legs || found[-1] == ',') &&
-                      (found[size] == '\0' || found[size] == ',');
-        if (is_one && !has_leg(comparison, i, gid))
+        const char *name = comparison->places[i].name;
+        if (is_named(legs, name) && !has_leg(comparison, i, gid))
             half(comparison, "%s was decided on \"%s\", and \"%s\" has no leg of it", gid,
                  comparison->places[shard].name, name);
     }
@@ -379,7 +387,65 @@ static void open_all(struct comparison *comparison) {
     }
 }
 
+static bool is_place(const struct comparison *comparison, struct slice name) {
+    for (uint32_t i = 0; i < comparison->count; i++)
+        if (slice_equal(slice_of_text(comparison->places[i].name), name))
+            return true;
+    return false;
+}
+
+static void refuse(struct comparison *comparison, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void refuse(struct comparison *comparison, const char *format, ...) {
+    struct reconcile_report *report = comparison->report;
+    va_list arguments;
+    if (report->why[0] != '\0')
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(report->why, sizeof(report->why), format, arguments);
+    va_end(arguments);
+}
+
+static void judge_name(struct comparison *comparison, uint32_t shard) {
+    const char *own = comparison->places[shard].name;
+    struct rows rows;
+    rows_open(&rows, &comparison->links[shard], "own_name", "SELECT shard::bytea FROM books");
+    struct slice name = rows.is_there ? rows_bytes(&rows, 0) : slice_of_text(own);
+    if (name.size == 0)
+        refuse(comparison, "the database of \"%s\" is no shard yet: is its url right?", own);
+    else if (!slice_equal(name, slice_of_text(own)))
+        refuse(comparison, "the shard \"%s\" is called \"%.*s\" by its database: is its url right?",
+               own, (int)name.size, (const char *)name.bytes);
+    rows_close(&rows);
+}
+
+// What was done with one that is not compared would be half everywhere. A schema of before does not
+// say who there was.
+static void judge_members(struct comparison *comparison, uint32_t shard) {
+    struct rows rows;
+    struct rows_link *link = &comparison->links[shard];
+    rows_open(&rows, link, "has_members",
+              "SELECT count(*) FROM pg_class WHERE relname = 'members' AND "
+              "relnamespace = 'florin'::regnamespace");
+    bool has_members = rows.is_there && rows_number(&rows, 0) != 0;
+    rows_close(&rows);
+    if (!has_members)
+        return;
+    rows_open(&rows, link, "members", "SELECT shard::bytea FROM members");
+    for (; rows.is_there; rows_next(&rows)) {
+        struct slice name = rows_bytes(&rows, 0);
+        if (!is_place(comparison, name))
+            refuse(comparison, "the shard \"%.*s\" is missing in the configuration: it was served "
+                               "with \"%s\"",
+                   (int)name.size, (const char *)name.bytes, comparison->places[shard].name);
+    }
+    rows_close(&rows);
+}
+
 static bool are_read(struct comparison *comparison) {
+    if (comparison->report->why[0] != '\0')
+        return false;
     for (uint32_t i = 0; i < comparison->count; i++) {
         if (comparison->links[i].why[0] == '\0')
             continue;
@@ -392,6 +458,10 @@ static bool are_read(struct comparison *comparison) {
 }
 
 static void gather(struct comparison *comparison) {
+    for (uint32_t i = 0; i < comparison->count && are_read(comparison); i++)
+        judge_name(comparison, i);
+    for (uint32_t i = 0; i < comparison->count && are_read(comparison); i++)
+        judge_members(comparison, i);
     for (uint32_t i = 0; i < comparison->count && are_read(comparison); i++) {
         gather_records(comparison, i);
         gather_bank_ids(comparison, i);

@@ -26,7 +26,7 @@ class Shards:
     def __init__(self, count=2):
         self.clusters = [cluster.Cluster() for _ in range(count)]
         for one in self.clusters:
-            one.setting("max_prepared_transactions", "20")
+            one.setting("max_prepared_transactions", "64")
             one.crash()
 
         self.replicas = {}  # place -> the clusters that its replicas are

@@ -478,7 +478,8 @@ def starts(_, world):
                 ("a shard alone", None, "are the shard"),
                 ("one that is missing", {"shards": [setting[0], {
                     "name": "c", "url": SHARDS.clusters[1].url(
-                        SHARDS.clusters[1].database_for("empty"))}]}, "on none of these"),
+                        SHARDS.clusters[1].database_for("empty"))}]},
+                 'the shard "b" is missing in the configuration'),
                 ("one under another's name", {"shards": [
                     dict(setting[0], name="b"), dict(setting[1], name="a")]}, "is called"),
                 ("replicas beside the shards", {"shards": setting,
@@ -493,6 +494,72 @@ def starts(_, world):
             report.check(f"{name} is refused", refused is not None and words in refused[1], refused)
     finally:
         florin.Server.command = command
+
+
+def strangers(_, world):
+    """A url that leads to an empty database in place of the one that was served: were it taken for
+    that shard, half of all wallets would be gone. So with each of both; also when the books were
+    made by a version that did not note who belongs to them, or a first start was killed before."""
+    setting = SHARDS.setting(world.server.data)
+    usual = florin.Server.usual_command
+    command, florin.Server.command = florin.Server.command, usual
+    as_before = {
+        "noted": [],
+        "of before": ["DROP TABLE IF EXISTS members",
+                      "DELETE FROM privileges WHERE on_what = 'members'",
+                      "DELETE FROM migrations WHERE number = 170"]}
+    try:
+        for name, statements in as_before.items():
+            for place in (0, 1):
+                for one in (0, 1):
+                    for statement in statements:
+                        SHARDS.sql(one, statement, world.server.data)
+                empty = f"empty, {name}, {place}"
+                url = SHARDS.clusters[place].url(SHARDS.clusters[place].database_for(empty))
+                wrong = [dict(one, url=url) if at == place else one
+                         for at, one in enumerate(setting)]
+                refused = florin.Server(florin=BINARY, config={"shards": wrong}).refused()
+                words = f'the shard "{"ab"[place]}" has been served before'
+                report.check(f"strangers, {name}: {'ab'[place]} is another database", (
+                    refused is not None and words in refused[1] and
+                    "is the url right?" in refused[1]), refused)
+                report.equal("and is none of these books", SHARDS.sql(
+                    place, "SELECT shard IS NULL FROM books", empty), "t")
+        SHARDS.sql(0, "DELETE FROM members", world.server.data)  # the other's is gone
+    finally:
+        florin.Server.command = command
+
+
+def left_out(_):
+    """A shard without a slot has its history still, and its part of what the sums are made of: it
+    stays in the list. Who compares halves is told, too, and who has mistaken a url."""
+    server = florin.Server(florin=BINARY)
+    two = SHARDS.setting(server.data)
+    three = two + [{"name": "c", "url": SHARDS.clusters[0].url(
+        SHARDS.clusters[0].database_for("third"))}]
+    swapped = [dict(three[0], url=two[1]["url"]), dict(three[1], url=two[0]["url"]), three[2]]
+    usual, florin.Server.command = florin.Server.command, florin.Server.usual_command
+    try:
+        for setting in (two, three):  # it is added later, and has no slot
+            server.config = {"shards": setting}
+            server.start()
+            report.equal("left out: it stops in order", server.stop(), 0)
+        server.config = {"shards": two}
+        refused = server.refused()
+        report.check("left out: one without slots is refused", refused is not None and
+                     'the shard "c" is missing in the configuration' in refused[1], refused)
+        path = os.path.join(server.home, "some.json")
+        for name, setting, code, words in (
+                ("two", two, 2, 'the shard "c" is missing'),
+                ("swapped", swapped, 2, 'the shard "a" is called "b" by its database'),
+                ("three", three, 0, "is whole")):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"shards": setting}, file)
+            said = server.command_line("shards", "reconcile", "--config", path)
+            report.check(f"left out: {name} compared", said.returncode == code and
+                         words in said.stdout + said.stderr, said)
+    finally:
+        florin.Server.command = usual
 
 
 def one_shard(_):
@@ -566,9 +633,14 @@ verified = WORLD.server.verify()
 report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
 report.run("old partitions", old_partitions, WORLD)
 report.run("starts", starts, WORLD)
+report.run("strangers", strangers, WORLD)
+report.run("left out", left_out)
 report.run("one shard", one_shard)
 WORLD.server.start()
 report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]), LAST)
+report.equal("who belongs to the books is noted again", [SHARDS.sql(
+    place, "SELECT string_agg(shard, ' ' ORDER BY shard) FROM members", WORLD.server.data)
+    for place in (0, 1)], ["a b"] * 2)
 report.equal("it stops again", WORLD.server.stop(), 0)
 report.run("stops", stops, WORLD)
 if report.failed:

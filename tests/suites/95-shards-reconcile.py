@@ -180,12 +180,39 @@ def within_reach(world, lost):
     return within(60, missed) or command(world, "reconcile")
 
 
+def alike(_, world):
+    """Names of shards that begin alike are told apart."""
+    gid = SHARDS.sql(0, "SELECT format('florin:%s:a:alike', encode(id, 'hex')) FROM books",
+                     world.key)
+    for legs, missed in (("b-2", False), ("b-2,b", True), ("2-b,b-2,b", True), ("2b", False)):
+        SHARDS.sql(0, f"INSERT INTO decisions VALUES ('{gid}', true, '{legs}', 0)", world.key)
+        said = command(world, "reconcile")
+        SHARDS.sql(0, f"DELETE FROM decisions WHERE gid = '{gid}'", world.key)
+        report.equal(f"alike: of {legs}", ('"b" has no leg of it' in said.stdout, said.returncode),
+                     (missed, int(missed)), said.stdout + said.stderr)
+
+
 def away(_, world):
     SHARDS.clusters[1].stop()
     said = command(world, "reconcile")
     report.equal("a shard that is away is said", (said.returncode, '"b"' in said.stderr),
                  (2, True), said.stderr)
     SHARDS.clusters[1].start()
+
+
+def few(_, world):
+    """Legs that no place is left for are refused: whoever starts hears it before."""
+    one = SHARDS.clusters[1]
+    one.setting("max_prepared_transactions", "12")
+    one.crash()
+    said = command(world, "prepare")
+    report.check("few prepared transactions are told, and of which shard",
+                 said.stderr.count("has max_prepared_transactions = 12") == 1 and
+                 'The shard "b" has max' in said.stderr, said.stderr)
+    one.setting("max_prepared_transactions", "64")
+    one.crash()
+    said = command(world, "prepare")
+    report.check("enough are not", "max_prepared_transactions" not in said.stderr, said.stderr)
 
 
 def standbys(_, world):
@@ -209,7 +236,7 @@ def standbys(_, world):
         one.setting("synchronous_standby_names", "")
         # The primary may do more than its standby can follow from now on.
         wanted = []
-        for name, value in (("max_prepared_transactions", 30), ("max_connections", 210),
+        for name, value in (("max_prepared_transactions", 80), ("max_connections", 210),
                             ("max_locks_per_transaction", 80)):
             wanted.append(f"{name} = {one.sql('SHOW ' + name, 'postgres')}, its primary {value}:")
             one.setting(name, value)
@@ -233,6 +260,8 @@ report.run("whole", whole, WORLD)
 report.run("moved", moved, WORLD)
 report.run("restored", restored, WORLD)
 report.run("set back", set_back, WORLD)
+report.run("alike", alike, WORLD)
 report.run("away", away, WORLD)
+report.run("few", few, WORLD)
 report.run("standbys", standbys, WORLD)
 report.finish()

@@ -4,7 +4,8 @@
 //
 //   nobody is one ─▶ the first gives away slots, and says to whom ─▶ each other one takes those
 //
-// So between the two nobody owns a slot, and never do two.
+// So between the two nobody owns a slot, and never do two. Behind it each shard notes who belongs
+// to these books, so that a database that is empty never takes the place of one that was served.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define BIRTH_WAIT_NS UINT64_C(20000000000)
 #define STEPS_MAX     64
 #define TEXT_BYTES    8192
+#define PREPARED_FEW  64 // legs that may be prepared at a time; with fewer some are refused
 
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '15s'; "
@@ -64,10 +66,18 @@ static enum status connect(struct birth *birth, uint32_t place) {
     if (shard_lines_ask(&birth->lines, place, "SHOW max_prepared_transactions", BIRTH_WAIT_NS) !=
         LINK_OK)
         return cannot_be_opened(birth, place, STATUS_busy, shard_lines_why(&birth->lines, place));
-    if (strcmp(birth->text, "0") == 0)
+    uint64_t most = 0;
+    const char *text = birth->text;
+    if (!lineage_take_number(&text, &most) || most == 0)
         return cannot_be_opened(birth, place, STATUS_invalid_request,
                                 "max_prepared_transactions is 0 there: set it to 64 or more and "
                                 "start the server again");
+    if (most < PREPARED_FEW)
+        log_line(LOG_WARNING, "shards",
+                 "The shard \"%s\" has max_prepared_transactions = %" PRIu64 ": payments that need "
+                 "it are busy when more legs than that are under way or in doubt. Set it to %d or "
+                 "more and start the server again.",
+                 birth->places[place].name, most, PREPARED_FEW);
     return STATUS_ok;
 }
 
@@ -127,6 +137,14 @@ static enum status look_at(struct birth *birth, uint32_t place) {
     return status;
 }
 
+// Names of all shards, as an array in SQL.
+static void add_names(const struct birth *birth, struct buffer *text) {
+    BUFFER_ADD(text, "'{");
+    for (uint32_t i = 0; i < birth->count; i++)
+        buffer_add_format(text, "%s%s", i == 0 ? "" : ",", birth->places[i].name);
+    BUFFER_ADD(text, "}'::text[]");
+}
+
 // ---- the steps ----------------------------------------------------------------------------------
 
 // The first: says who it is, and of an empty one to whom which slots go.
@@ -134,12 +152,10 @@ static enum status found(struct birth *birth) {
     struct buffer text = {0};
     const struct stand *stand = &birth->stands[0];
     bool is_empty = stand->record_count == 0;
+    BUFFER_ADD(&text, "DO $$ DECLARE names CONSTANT text[] := ");
+    add_names(birth, &text);
     buffer_add_format(&text,
-                      "DO $$ DECLARE names CONSTANT text[] := '{%s", birth->places[0].name);
-    for (uint32_t i = 1; i < birth->count; i++)
-        buffer_add_format(&text, ",%s", birth->places[i].name);
-    buffer_add_format(&text,
-                      "}'; BEGIN UPDATE books SET shard = '%s', slots_version = slots_version + 1 "
+                      "; BEGIN UPDATE books SET shard = '%s', slots_version = slots_version + 1 "
                       "WHERE shard IS NULL AND (record_count = 0) = %s; IF FOUND THEN "
                       "PERFORM heads_write(); END IF; IF FOUND AND %s THEN "
                       "UPDATE slots SET state = 1, epoch = epoch + 1, "
@@ -169,6 +185,32 @@ static uint32_t free_number(const struct birth *birth) {
     return number;
 }
 
+// A url that leads to another database than yesterday must not make books without their wallets.
+static enum status judge_newcomer(struct birth *birth, uint32_t place, bool *ret_is_there) {
+    enum status status = STATUS_ok;
+    bool was_there = false;
+    for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++) {
+        char query[128];
+        (void)snprintf(query, sizeof(query),
+                       "SELECT EXISTS (SELECT FROM members WHERE shard = '%s')::text",
+                       birth->places[place].name);
+        if (!is_shard(&birth->stands[i]))
+            continue;
+        status = ask(birth, i, query);
+        was_there = was_there || strcmp(birth->text, "true") == 0;
+    }
+    *ret_is_there = false;
+    if (status != STATUS_ok || !was_there)
+        return status;
+    status = look_at(birth, place); // somebody else may just have made it one
+    *ret_is_there = is_shard(&birth->stands[place]);
+    if (status != STATUS_ok || *ret_is_there)
+        return status;
+    return fail(birth, place, STATUS_invalid_request,
+                "has been served before, and the database that its url leads to is empty: is the "
+                "url right? A new shard needs a name that these books never had");
+}
+
 // An empty database becomes a shard of the books that `member` is one of, and takes the slots that
 // were given to it.
 static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
@@ -178,7 +220,11 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
     if (birth->stands[place].record_count != 0)
         return fail(birth, place, STATUS_invalid_request,
                     "has books of its own; only an empty database can join");
-    enum status status =
+    bool is_there;
+    enum status status = judge_newcomer(birth, place, &is_there);
+    if (status != STATUS_ok || is_there)
+        return status;
+    status =
         ask(birth, member,
             "SELECT format('id = %L::bytea, seal_key = %L::bytea, hash_seed = %L, created_ms = %L, "
             "number_slack = %L', id, seal_key, hash_seed, created_ms, number_slack) FROM books");
@@ -212,7 +258,47 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
     return status;
 }
 
+// Before anybody serves them, and again at each start, as one may have been killed in between.
+static enum status note_members(struct birth *birth) {
+    struct buffer text = {0};
+    enum status status = STATUS_ok;
+    BUFFER_ADD(&text, "INSERT INTO members SELECT n FROM unnest(");
+    add_names(birth, &text);
+    BUFFER_ADD(&text, ") n WHERE NOT EXISTS (SELECT FROM members m WHERE m.shard = n) "
+                      "ON CONFLICT DO NOTHING");
+    *buffer_room(&text, 1) = '\0';
+    for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++)
+        status = ask(birth, i, (const char *)text.bytes);
+    buffer_done(&text);
+    return status;
+}
+
 // ---- looking ------------------------------------------------------------------------------------
+
+// One that has no slot any more has its history still, and its part of all sums.
+static enum status judge_left_out(struct birth *birth) {
+    struct buffer text = {0};
+    enum status status = STATUS_ok;
+    BUFFER_ADD(&text, "SELECT coalesce(min(shard), '') FROM members WHERE shard <> ALL (");
+    add_names(birth, &text);
+    BUFFER_ADD(&text, ")");
+    *buffer_room(&text, 1) = '\0';
+    for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++) {
+        if (!is_shard(&birth->stands[i]))
+            continue;
+        status = ask(birth, i, (const char *)text.bytes);
+        if (status != STATUS_ok || birth->text[0] == '\0')
+            continue;
+        (void)snprintf(birth->why, birth->why_bytes,
+                       "the shard \"%.40s\" is missing in the configuration: it was served with "
+                       "\"%s\", and what was done there is part of all sums, also when it has no "
+                       "slot any more",
+                       birth->text, birth->places[i].name);
+        status = STATUS_invalid_request;
+    }
+    buffer_done(&text);
+    return status;
+}
 
 static enum status judge_names(struct birth *birth, uint32_t member) {
     for (uint32_t i = 0; i < birth->count; i++) {
@@ -296,6 +382,8 @@ static enum status step(struct birth *birth, bool *ret_done) {
     if (member == SHARD_NOBODY)
         return found(birth);
     status = judge_names(birth, member);
+    if (status == STATUS_ok)
+        status = judge_left_out(birth);
     for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++)
         if (!is_shard(&birth->stands[i]))
             return join(birth, i, member);
@@ -324,8 +412,10 @@ enum status shards_prepare(const struct shard_place *places, uint32_t count, cha
     bool done = false;
     for (int i = 0; i < STEPS_MAX && status == STATUS_ok && !done; i++)
         status = step(birth, &done);
-    if (status == STATUS_ok && !done)
-        status = fail(birth, 0, STATUS_busy, "does not come to rest: is somebody else at it?");
+    if (status == STATUS_ok)
+        status = done ? note_members(birth)
+                      : fail(birth, 0, STATUS_busy,
+                             "does not come to rest: is somebody else at it?");
     shard_lines_done(&birth->lines);
     explicit_bzero(birth, sizeof(*birth));
     memory_free(birth);
