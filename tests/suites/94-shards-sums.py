@@ -10,11 +10,12 @@ import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres", "traffic")]
 
 import florin  # noqa: E402
 import shards  # noqa: E402
 import slots as slots_lib  # noqa: E402
+from play import Clock  # noqa: E402
 from proxy import Proxy, bind_of  # noqa: E402
 from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
@@ -202,6 +203,42 @@ def without_a_pause(_, world):
     examined(world, "without a pause")
 
 
+def no_longer(_, world):
+    """A slot waits for somebody who adds up all books for ten minutes, counted from when it is
+    ready to change hands, however long it was copied before; then it moves all the same."""
+    slot, clock = world.moving[0], Clock()
+    target = world.other(slot)
+    checks = Psql(SHARDS.clusters[0], SHARDS.clusters[0].database_for(world.server.data),
+                  "SELECT pg_advisory_lock_shared(7886723)")
+    there = "ab".index(target)
+    LINES[1 - there].trap = (b"pg_snapshot_xmin", "held", lambda: clock.wait(301))
+    LINES[there].trap = (b"sum(balance) AS s", "held", lambda: clock.wait(301))
+    path = os.path.join(world.server.home, "said")
+    with open(path, "w", encoding="utf-8") as said:
+        process = slots_lib.start(SHARDS, world.server, "move", str(slot), "--to", target,
+                                  lines=LINES, stderr=said, stdout=said,
+                                  env={**os.environ, **clock.environment()})
+
+    def told():
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    report.check("no longer: it waits", within(WAIT_S, lambda: "a check of the books" in told()),
+                 told)
+    report.equal("no longer: and it was copied for ten minutes", clock.waited, 602 * 10**9)
+    for _ in range(2):
+        clock.wait(200)
+        lines = told().count("a check of the books")
+        report.check("no longer: it still waits", within(WAIT_S, lambda: told().count(
+            "a check of the books") > lines + 1), told)
+    report.equal("no longer: the slot is where it was", (process.poll(), world.other(slot)),
+                 (None, target), told())
+    clock.wait(300)
+    report.equal("no longer: then it moves", (process.wait(240), world.owner(slot)), (0, target),
+                 told())
+    checks.end()
+    examined(world, "no longer")
+
+
 def crashed(_, world, step, place):
     """The server of one of the two crashes there, and the mover does what it can."""
     name, line, pattern, moment, _ = step
@@ -260,6 +297,7 @@ def slow(_, world):
 WORLD = World()
 report.run("always", always, WORLD)
 report.run("without a pause", without_a_pause, WORLD)
+report.run("no longer", no_longer, WORLD)
 report.run("uncounted", uncounted, WORLD)
 report.run("uncounted back", uncounted, WORLD)
 for STEP in slots_lib.SWITCH_STEPS:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Lets a server live in another time: the calendar is moved by as many nanoseconds as the first
-// eight bytes of the file FLORIN_CLOCK say. The monotonic clock goes on as it is, so waits and
-// deadlines are real. Preloaded by tests.
+// Lets a program live in another time: the calendar is moved by as many nanoseconds as the first
+// eight bytes of the file FLORIN_CLOCK say, and the monotonic clock, by which waits and deadlines
+// go, by as many as the eight behind them. Preloaded by tests.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@ __attribute__((constructor)) static void begin(void) {
     *(void **)&real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     if (fd < 0)
         return;
-    void *mapped = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+    void *mapped = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     if (mapped != MAP_FAILED)
         moved = mapped;
@@ -30,10 +30,11 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     if (real_gettime == NULL)
         *(void **)&real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real_gettime(clock, time);
-    if (result != 0 || clock != CLOCK_REALTIME || moved == NULL)
+    if (result != 0 || moved == NULL || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC))
         return result;
-    int64_t ns = time->tv_nsec + *moved % 1000000000, carry = ns / 1000000000;
-    time->tv_sec += *moved / 1000000000 + carry;
+    int64_t by = moved[clock == CLOCK_MONOTONIC];
+    int64_t ns = time->tv_nsec + by % 1000000000, carry = ns / 1000000000;
+    time->tv_sec += by / 1000000000 + carry;
     time->tv_nsec = ns - carry * 1000000000;
     return result;
 }

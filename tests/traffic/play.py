@@ -15,23 +15,28 @@ STEP = 600  # seconds of the town's life that travel in one batch
 
 
 class Clock:
-    """The server's time: real time moved by what stands in a file."""
+    """A program's time: real time moved by what stands in a file."""
     def __init__(self):
         self.folder = florin.folder()
         self.path = os.path.join(self.folder, "clock")
         self.library = os.path.join(self.folder, "clock_shim.so")
-        self.moved = 0
+        self.moved = self.waited = 0
         subprocess.run(["cc", "-std=gnu17", "-O1", "-shared", "-fPIC", "-o", self.library,
                         os.path.join(HERE, "clock_shim.c"), "-ldl"], check=True, timeout=60)
         self.write()
 
     def write(self):
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as file:
-            file.write(struct.pack("<q", self.moved))
+            file.write(struct.pack("<qq", self.moved, self.waited))
 
     def go_to(self, seconds):
         """`seconds` since the epoch, forwards only."""
         self.moved = max(self.moved, int((seconds - time.time()) * 1e9))
+        self.write()
+
+    def wait(self, seconds):
+        """So much is waited at once."""
+        self.waited += int(seconds * 1e9)
         self.write()
 
     def environment(self):

@@ -27,9 +27,10 @@
 #define CLEAN_ROWS      5000
 #define STILL_NS        UINT64_C(600000000000) // that a check of the books is waited for
 
+// What is rolled back to be sure that it is had often not begun, of which PostgreSQL would warn.
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET lock_timeout = '700ms'; "
-    "SET idle_in_transaction_session_timeout = '2500ms'; SET client_min_messages = warning; "
+    "SET idle_in_transaction_session_timeout = '2500ms'; SET client_min_messages = error; "
     "SET synchronous_commit = on; SET jit = off; SET tcp_user_timeout = '4s'; "
     "SET default_transaction_isolation = 'read committed'";
 
@@ -306,7 +307,7 @@ static void let_others(struct mover *mover) {
 
 static bool switch_over(struct mover *mover) {
     struct signal_gate never;
-    uint64_t until_ns = clock_monotonic_ns() + STILL_NS;
+    uint64_t until_ns = UINT64_MAX; // from when on it is not waited for any more
     signal_gate_init(&never, 0, 0);
     for (int tries = 0; tries < TRIES_MAX;) {
         bool again = false, is_free;
@@ -314,7 +315,10 @@ static bool switch_over(struct mover *mover) {
         mover->ask_ns = ASK_WAIT_NS;
         if (!catch_up(mover) || !mover_sum(mover) || !is_let(mover, &is_free))
             return false;
-        if (is_free || clock_monotonic_ns() > until_ns) {
+        uint64_t now_ns = clock_monotonic_ns();
+        if (!is_free && until_ns == UINT64_MAX)
+            until_ns = now_ns + STILL_NS;
+        if (is_free || now_ns > until_ns) {
             bool ok = mover_switch(mover, &again);
             mover->ask_ns = ASK_WAIT_NS;
             if (is_free)
