@@ -5,6 +5,7 @@ none and it is said which slot is missing; and it is no difference, whatever is 
 step."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -239,6 +240,39 @@ def no_longer(_, world):
     examined(world, "no longer")
 
 
+def waits(_, world):
+    """Whoever moves a slot is told what is in the way while he waits, and may give up."""
+    slot = world.moving[2]
+    target = world.other(slot)
+    place = "ab".index(target)
+    path = os.path.join(world.server.home, "waits")
+
+    def begin():
+        with open(path, "w", encoding="utf-8") as said:
+            return slots_lib.start(SHARDS, world.server, "move", str(slot), "--to", target,
+                                   stderr=said, stdout=said)
+
+    def told():
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    for lock, words in (
+            ("LOCK TABLE florin.gate IN ROW EXCLUSIVE MODE", "payments between shards are"),
+            ("SELECT pg_advisory_xact_lock(7886710)", "somebody keeps the turn")):
+        held = Psql(SHARDS.clusters[place], SHARDS.clusters[place].database_for(
+            world.server.data), lock)
+        process = begin()
+        report.check(f"waits: {words}", within(WAIT_S, lambda w=words: (
+            f'slot {slot}: on "{target}" {w}' in told())), told)
+        process.send_signal(signal.SIGINT)
+        report.equal(f"waits: {words}: called off", (process.wait(WAIT_S), world.other(slot)),
+                     (1, target), told())
+        report.check(f"waits: {words}: the same command goes on",
+                     "the same command goes on" in told(), told)
+        held.end()
+    report.equal("waits: it does", (begin().wait(WAIT_S), world.owner(slot)), (0, target), told())
+    examined(world, "waits")
+
+
 def crashed(_, world, step, place):
     """The server of one of the two crashes there, and the mover does what it can."""
     name, line, pattern, moment, _ = step
@@ -298,6 +332,7 @@ WORLD = World()
 report.run("always", always, WORLD)
 report.run("without a pause", without_a_pause, WORLD)
 report.run("no longer", no_longer, WORLD)
+report.run("waits", waits, WORLD)
 report.run("uncounted", uncounted, WORLD)
 report.run("uncounted back", uncounted, WORLD)
 for STEP in slots_lib.SWITCH_STEPS:

@@ -52,6 +52,7 @@ struct books {
     struct round_times times; // of the batch at hand; the writer's
     struct position position; // everything that was published is before it
     uint64_t lost_ns; // since when no server of these books can be reached; 0: one can
+    uint64_t lost_told_ns; // when that was told last; 0: it was not
 
     struct engine_stats stats;     // counted by the writer, relaxed atomics
     struct counters counters;      // of the last batch that was committed or read

@@ -25,6 +25,7 @@
 #define RETRY_NS_MAX     UINT64_C(8000000000) // a batch that the database keeps refusing is busy
 #define RETRY_COUNT_MAX  100
 #define RECONNECT_NS_MIN 20000000
+#define TELL_NS UINT64_C(10000000000)
 #define BATCH_COMMANDS_MAX 4000 // of a shard; each may make two records
 #define AWAY_NS          UINT64_C(3000000000) // a shard that cannot be reached for so long is away
 
@@ -459,6 +460,15 @@ static void wait_a_little(struct books *books, const struct batch *batch) {
     wait_ns(books, random % most);
 }
 
+// One batch after the other finds that out: an outage of hours is not a line for each.
+static void tell_lost(struct books *books) {
+    uint64_t now_ns = clock_monotonic_ns();
+    if (books->lost_told_ns != 0 && now_ns - books->lost_told_ns < TELL_NS)
+        return;
+    books->lost_told_ns = now_ns;
+    log_line(LOG_WARNING, "postgres", "No connection: %s", books->link.why);
+}
+
 // A connection, and with it the answer to what is unknown. LINK_OK: go on; `*ret_done`: it is
 // committed already.
 static enum link_result reconnect(struct books *books, struct batch *batch, bool *ret_done) {
@@ -468,12 +478,11 @@ static enum link_result reconnect(struct books *books, struct batch *batch, bool
         bool is_vain = books_are_silent(books) && books->primary.servers.count == 1;
         enum link_result result = is_vain ? LINK_LOST : books_connect(books);
         if (result != LINK_OK) {
-            if (batch->tries % 64 == 0)
-                log_line(LOG_WARNING, "postgres", "No connection: %s", books->link.why);
+            tell_lost(books);
             wait_ns(books, RECONNECT_NS_MIN);
             return result;
         }
-        books->lost_ns = 0;
+        books->lost_ns = books->lost_told_ns = 0;
         if (batch->tries != 0)
             log_line(LOG_INFO, "postgres", "Connected again.");
     }
@@ -583,7 +592,8 @@ static void carry_batch(struct books *books, struct batch *batch) {
             link_is_open(&books->link))
             free_turn(books);
         if (result == LINK_REFUSED) {
-            log_line(LOG_ERROR, "postgres", "A round was refused: %s", books->link.why);
+            log_line(LOG_ERROR, "postgres", "A round was refused by %s: %s",
+                     primary_name(&books->primary), books->link.why);
             refuse_all(first, is_full          ? STATUS_storage_full
                               : batch->is_lost ? STATUS_busy
                                                : STATUS_internal);

@@ -223,7 +223,7 @@ static enum status open_all(struct shards *shards, const struct shards_options *
         return status;
     shards->engine.seal = shards->parts[0]->seal;
     shards->engine.locator_time_shift = shards->parts[0]->locator_time_shift;
-    shards->carrier = shard_carrier_open(shards->parts, shards->count);
+    shards->carrier = shard_carrier_open(shards->parts, shards->places, shards->count);
     status = join_texts(shards);
     if (status == STATUS_ok)
         status = shards_read_map(shards);

@@ -92,16 +92,30 @@ static bool tell(void *context, const struct shard_move_news *news) {
 
 // What is busy is tried again; every try goes on where the one before broke off.
 static enum status move_one(struct mover_run *run, uint32_t slot, uint32_t target) {
-    char why[WHY_BYTES] = "";
+    char why[WHY_BYTES] = "", told[WHY_BYTES] = "";
     struct shard_move move = {
         .lines = &run->lines, .slot = slot, .target = target, .tell = tell, .context = run};
     enum status status = STATUS_busy;
     for (int i = 0; i < TRIES && status == STATUS_busy && !is_called_off(run, i != 0); i++) {
         status = shard_move(&move, why, sizeof(why));
-        if (status != STATUS_ok)
+        if (status != STATUS_ok && strcmp(why, told) != 0)
             fprintf(stderr, "florin shards: slot %u: %s\n", slot, why);
+        memcpy(told, why, sizeof(told));
     }
     return status;
+}
+
+// Else what is said of one would be another's. One that is away may come back.
+static bool are_themselves(const struct shard_place *places, uint32_t count) {
+    char why[WHY_BYTES];
+    bool all = true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (shard_is_itself(&places[i], why, sizeof(why)) != STATUS_invalid_request)
+            continue;
+        fprintf(stderr, "florin shards: %s: %s\n", places[i].name, why);
+        all = false;
+    }
+    return all;
 }
 
 int shards_move_slots(const struct shard_place *places, uint32_t count,
@@ -114,6 +128,8 @@ int shards_move_slots(const struct shard_place *places, uint32_t count,
         fprintf(stderr, "florin shards: no shard is called \"%s\" in the configuration.\n", target);
         return 2;
     }
+    if (!are_themselves(places, count))
+        return 1;
     run_begin(&run, places, count);
     enum status status = STATUS_ok;
     for (uint32_t slot = range->first; slot <= range->last && status == STATUS_ok; slot++)
@@ -121,7 +137,7 @@ int shards_move_slots(const struct shard_place *places, uint32_t count,
     shard_lines_done(&run.lines);
     if (status == STATUS_ok)
         printf("slots %u-%u are on \"%s\"\n", range->first, range->last, target);
-    else if (run.is_called_off)
+    else if (status == STATUS_busy)
         fprintf(stderr, "florin shards: stopped; the same command goes on.\n");
     return status == STATUS_ok ? 0 : 1;
 }
@@ -253,6 +269,8 @@ int shards_balance(const struct shard_place *places, uint32_t count, bool is_pla
     struct mover_run run;
     int result = 1;
     uint32_t closed = 0;
+    if (is_plan_only && !are_themselves(places, count))
+        return 1;
     struct plan_slot *slots = memory_take_zeroed(LIMIT_SLOTS * sizeof(*slots));
     struct plan *plan = memory_take_zeroed(sizeof(*plan));
     run_begin(&run, places, count);

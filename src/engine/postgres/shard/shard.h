@@ -29,9 +29,11 @@ MUST_CHECK enum status shards_prepare(const struct shard_place *places, uint32_t
                                       char *ret_why, size_t why_bytes);
 
 // Looks at all shards and brings copies up to date; has a connection to each. `parts` are their
-// open engines, in the order of the configuration, and must outlive it. Thread: one.
+// open engines, in the order of the configuration, and must outlive it, as must `places`. Thread:
+// one.
 struct shard_carrier;
-struct shard_carrier *shard_carrier_open(struct engine *const *parts, uint32_t count);
+struct shard_carrier *shard_carrier_open(struct engine *const *parts,
+                                         const struct shard_place *places, uint32_t count);
 void shard_carrier_close(struct shard_carrier *carrier);
 // Asks every shard which slots it owns. Of a shard that cannot be asked `owners` stays as it is;
 // SHARD_NOBODY: none says so; `versions` are the shards' own of what they said. STATUS_busy:
@@ -55,6 +57,11 @@ void shard_still_end(struct shard_still *still); // accepts NULL
 // payments when one of them is promoted. A server that cannot be reached is not looked at.
 void shard_judge_servers(const struct shard_place *place,
                          void (*tell)(void *context, const char *sentence), void *context);
+
+// Whether the database there is the shard that it is called. STATUS_busy, where it cannot be asked,
+// or STATUS_invalid_request: `ret_why` says why not, without the name.
+MUST_CHECK enum status shard_is_itself(const struct shard_place *place, char *ret_why,
+                                       size_t why_bytes);
 
 // One line for people: slots, wallets, records, what was written lately, and size on disk.
 // STATUS_busy or STATUS_invalid_request: `ret_line` says why.

@@ -29,16 +29,19 @@ struct stand {
 struct shard_carrier {
     uint32_t count;
     struct engine *parts[SHARDS_MAX];
+    const struct shard_place *places; // borrowed
     struct link links[SHARDS_MAX];
     bool is_away[SHARDS_MAX]; // for telling it once
     int64_t mapped[SHARDS_MAX], seen[SHARDS_MAX]; // versions of slots
     struct column out[KEY_FIELDS], kept[2], sets[3];
 };
 
-struct shard_carrier *shard_carrier_open(struct engine *const *parts, uint32_t count) {
+struct shard_carrier *shard_carrier_open(struct engine *const *parts,
+                                         const struct shard_place *places, uint32_t count) {
     struct shard_carrier *carrier = memory_take_zeroed(sizeof(*carrier));
     CHECK(count <= SHARDS_MAX);
     carrier->count = count;
+    carrier->places = places;
     for (uint32_t i = 0; i < count; i++)
         carrier->parts[i] = parts[i];
     return carrier;
@@ -70,8 +73,8 @@ static bool connect(struct shard_carrier *carrier, uint32_t place) {
     bool ok = link_open(link, postgres_primary_url(carrier->parts[place]), settings,
                         SQL_SHARD_FIRST, SQL_SHARD_LAST, CONNECT_WAIT_NS) == LINK_OK;
     if (!ok && !carrier->is_away[place])
-        log_line(LOG_WARNING, "shards", "Shard %u of the configuration cannot be asked: %s",
-                 place + 1, link->why);
+        log_line(LOG_WARNING, "shards", "The shard \"%s\" cannot be asked for keys and slots: %s",
+                 carrier->places[place].name, link->why);
     carrier->is_away[place] = !ok;
     return ok;
 }
@@ -81,12 +84,15 @@ static void keep_result(void *context, enum sql statement, const struct pg_resul
         *(const struct pg_result **)context = result;
 }
 
-static bool collect(struct link *link, const struct pg_result **ret_result) {
+static bool collect(struct shard_carrier *carrier, uint32_t place,
+                    const struct pg_result **ret_result) {
+    struct link *link = &carrier->links[place];
     link_sync(link);
     link->deadline_ns = clock_monotonic_ns() + ASK_WAIT_NS;
     enum link_result result = link_collect(link, keep_result, ret_result);
     if (result != LINK_OK) {
-        log_line(LOG_WARNING, "shards", "A shard did not answer: %s", link->why);
+        log_line(LOG_WARNING, "shards", "The shard \"%s\" did not answer: %s",
+                 carrier->places[place].name, link->why);
         link_close(link);
     }
     return result == LINK_OK;
@@ -99,7 +105,7 @@ static bool ask(struct shard_carrier *carrier, uint32_t place, enum sql statemen
         return false;
     *ret_result = NULL;
     link_send(link, statement, parameters);
-    return collect(link, ret_result) && *ret_result != NULL;
+    return collect(carrier, place, ret_result) && *ret_result != NULL;
 }
 
 static bool look_at(struct shard_carrier *carrier, uint32_t place, struct stand *ret_stand) {
@@ -178,7 +184,7 @@ static bool write_keys(struct shard_carrier *carrier, uint32_t place, int64_t ve
     parameter_number(&parameters, version);
     link_send(link, SQL_SHARD_VERSION, &parameters);
     link_send(link, SQL_SHARD_COMMIT, NULL);
-    bool ok = collect(link, &result);
+    bool ok = collect(carrier, place, &result);
     link_forget(link);
     return ok;
 }
@@ -211,7 +217,7 @@ static bool carry_rules(struct shard_carrier *carrier, uint32_t home, uint32_t p
     if (!ok || !connect(carrier, place))
         return false;
     link_send_columns(link, SQL_SHARD_TAKE_RULES, carrier->sets, 3);
-    ok = collect(link, &result);
+    ok = collect(carrier, place, &result);
     link_forget(link);
     return ok;
 }
@@ -225,7 +231,7 @@ static bool carry_alarm(struct shard_carrier *carrier, uint32_t place,
         return false;
     parameter_bytes(&parameters, slice_of(alarm, sizeof(*alarm)));
     link_send(link, SQL_SHARD_TAKE_ALARM, &parameters);
-    bool ok = collect(link, &result);
+    bool ok = collect(carrier, place, &result);
     link_forget(link);
     return ok;
 }

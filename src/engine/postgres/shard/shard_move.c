@@ -307,6 +307,7 @@ static void let_others(struct mover *mover) {
 
 static bool switch_over(struct mover *mover) {
     struct signal_gate never;
+    char said[512]; // why it did not move yet
     uint64_t until_ns = UINT64_MAX; // from when on it is not waited for any more
     signal_gate_init(&never, 0, 0);
     for (int tries = 0; tries < TRIES_MAX;) {
@@ -326,6 +327,9 @@ static bool switch_over(struct mover *mover) {
             if (ok || !again)
                 return ok;
             tries++;
+            (void)snprintf(said, sizeof(said), "%s", mover->why);
+            if (!mover_tell(mover, said))
+                return false;
         }
         (void)signal_gate_wait(&never, 1, TRY_PAUSE_NS);
     }

@@ -344,12 +344,25 @@ static bool has_arrivals(struct mover *mover, bool *ret_any) {
     return true;
 }
 
+// What PostgreSQL says of a lock tells nobody what holds it.
+static bool is_kept_out(struct mover *mover, const char *why) {
+    for (uint32_t side = 0; side < MOVE_SIDES; side++) {
+        if (strcmp(mover->lines->links[mover->places[side]].state, "55P03") != 0)
+            continue;
+        mover->why[0] = '\0';
+        return mover_fails(mover, "on \"%s\" %s", mover_name(mover, side), why);
+    }
+    return false;
+}
+
 // Ids of bank transactions alone are also written without a record of this shard's, by those who
 // hold the gate; so they are complete behind it.
 static bool pass_the_gates(struct mover *mover) {
     bool any = false;
-    if (!ask_both(mover, "BEGIN; LOCK TABLE gate IN SHARE MODE") || !has_arrivals(mover, &any) ||
-        !mover_copy_bank_ids(mover))
+    if (!ask_both(mover, "BEGIN; LOCK TABLE gate IN SHARE MODE"))
+        return is_kept_out(mover, "payments between shards are under way or in doubt: nodes finish "
+                                  "them when they reach the shard that decided them");
+    if (!has_arrivals(mover, &any) || !mover_copy_bank_ids(mover))
         return false;
     return !any || mover_fails(mover, "payments from other shards are still to be taken up there");
 }
@@ -376,8 +389,9 @@ bool mover_switch(struct mover *mover, bool *ret_again) {
     uint64_t gated_ns = clock_monotonic_ns();
     bool ok = pass_the_gates(mover);
     uint64_t began_ns = clock_monotonic_ns();
-    ok = ok && ask_both(mover, "SELECT pg_advisory_xact_lock(7886710); "
-                               "UPDATE books SET slots_version = slots_version") &&
+    ok = ok && (ask_both(mover, "SELECT pg_advisory_xact_lock(7886710); "
+                                "UPDATE books SET slots_version = slots_version") ||
+                is_kept_out(mover, "somebody keeps the turn of those who write")) &&
          switch_now(mover, gid, began_ns, &news, &is_prepared);
     if (!is_prepared) {
         roll_back(mover);

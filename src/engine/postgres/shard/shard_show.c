@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What `florin shards` asks of each shard. Reads only, and from one moment.
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "engine/postgres/link/link.h"
@@ -25,28 +26,58 @@ static const char query[] =
     "(SELECT coalesce(string_agg(CASE WHEN low = high THEN low::text ELSE low || '-' || high END, "
     "', ' ORDER BY low), '-') FROM runs)) FROM books b";
 
+static enum link_result connect(struct link *link, const struct shard_place *place) {
+    enum link_result result =
+        link_open(link, place->url, settings, SQL_TURN_BACK, SQL_TURN, SHOW_WAIT_NS);
+    link->deadline_ns = clock_monotonic_ns() + SHOW_WAIT_NS;
+    return result;
+}
+
+static enum status look(struct link *link, const struct shard_place *place, char *ret_why,
+                        size_t why_bytes) {
+    char text[64] = "", books[8] = "";
+    enum link_result result = connect(link, place);
+    if (result == LINK_OK)
+        result = link_ask(link, "SELECT to_regclass('florin.books') IS NOT NULL", books,
+                          sizeof(books));
+    if (result == LINK_OK && books[0] == 't')
+        result = link_ask(link, "SELECT coalesce((SELECT shard FROM books), '')", text,
+                          sizeof(text));
+    if (result == LINK_OK && strcmp(text, place->name) == 0)
+        return STATUS_ok;
+    if (result != LINK_OK)
+        (void)snprintf(ret_why, why_bytes, "%s", link->why);
+    else if (books[0] != 't')
+        (void)snprintf(ret_why, why_bytes,
+                       "its database is empty: is its url right? florin shards prepare makes a "
+                       "shard of a new one");
+    else if (text[0] == '\0')
+        (void)snprintf(ret_why, why_bytes,
+                       "its books are not a shard yet: is its url right? florin shards prepare "
+                       "makes them one");
+    else
+        (void)snprintf(ret_why, why_bytes,
+                       "its database is called \"%s\": is its url right?", text);
+    return result == LINK_LOST ? STATUS_busy : STATUS_invalid_request;
+}
+
+enum status shard_is_itself(const struct shard_place *place, char *ret_why, size_t why_bytes) {
+    struct link link = {0};
+    enum status status = look(&link, place, ret_why, why_bytes);
+    link_done(&link);
+    return status;
+}
+
 enum status shard_show(const struct shard_place *place, char ret_line[SHARD_SHOWN_BYTES]) {
     struct link link = {0};
-    char text[64] = "";
-    enum link_result result =
-        link_open(&link, place->url, settings, SQL_TURN_BACK, SQL_TURN, SHOW_WAIT_NS);
-    if (result == LINK_OK) {
-        link.deadline_ns = clock_monotonic_ns() + SHOW_WAIT_NS;
-        result = link_ask(&link, "SELECT coalesce((SELECT shard FROM books), '')", text,
-                          sizeof(text));
-    }
-    if (result == LINK_OK)
+    enum status status = look(&link, place, ret_line, SHARD_SHOWN_BYTES);
+    enum link_result result = LINK_OK;
+    if (status == STATUS_ok)
         result = link_ask(&link, query, ret_line, SHARD_SHOWN_BYTES);
-    if (result != LINK_OK)
+    if (result != LINK_OK) {
         (void)snprintf(ret_line, SHARD_SHOWN_BYTES, "%s", link.why);
+        status = result == LINK_LOST ? STATUS_busy : STATUS_invalid_request;
+    }
     link_done(&link);
-    if (result != LINK_OK)
-        return result == LINK_LOST ? STATUS_busy : STATUS_invalid_request;
-    if (slice_equal(slice_of_text(text), slice_of_text(place->name)))
-        return STATUS_ok;
-    (void)snprintf(ret_line, SHARD_SHOWN_BYTES, "%s%s",
-                   text[0] == '\0' ? "its books are not a shard yet"
-                                   : "its database is called ",
-                   text);
-    return STATUS_invalid_request;
+    return status;
 }
