@@ -11,12 +11,14 @@ import sys
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "roles", "rules", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name)
+                for name in ("lib", "roles", "rules", "crash", "encryption", "postgres")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
 import rules  # noqa: E402
 from report import Report  # noqa: E402
+from sealed import key_file  # noqa: E402
 
 BINARY = florin.binary()
 PRIMARY = cluster.Cluster()
@@ -50,10 +52,25 @@ class Past:
             "owner": "shop", "currency": "USD", "kind": "merchant"}))["id"]
         self.clients = {owner: server.client(server.key("customer", owner=owner)["secret"])
                         for owner in ("ann", "bob", "zoe")}
+        self.clients["service"] = self.service
+        self.clients["shop"] = server.client(server.key("merchant", owner="shop")["secret"])
         self.rotated = server.key("auditor")
         self.secrets = [self.rotated["secret"]]
         self.rotate()
         self.old_transfer = self.transfer(10)["id"]
+        self.asked_before = {}  # by bound keys: name of the key -> who, where, what, what was told
+        self.ask("ann", "/v1/transfers", {"from": self.ann, "to": self.bob, "amount": 12})
+        self.old_purchase = self.ask("ann", "/v1/purchases", {
+            "wallet": self.ann, "merchant": self.shop, "amount": 50})["id"]
+        self.ask("shop", "/v1/refunds", {"purchase": self.old_purchase, "amount": 4})
+        self.refundable = self.ask("ann", "/v1/purchases", {
+            "wallet": self.ann, "merchant": self.shop, "amount": 60})["id"]
+        self.ask("ann", "/v1/batches", {"atomic": True, "operations": [
+            {"type": "purchase", "wallet": self.ann, "merchant": self.shop, "amount": 5,
+             "reference": "of a batch"}]})
+        self.old_hold = self.ask("service", "/v1/holds", {
+            "wallet": self.ann, "merchant": self.shop, "amount": 70, "expires_in": YEAR})["id"]
+        self.ask("ann", "/v1/withdrawals", {"wallet": self.ann, "amount": 6})
         self.asked = {name: self.transfer(2000 + number)["id"] for number, name in enumerate(
             ("decided before", "rejected before", "decided behind", "rejected behind", "waits"))}
         self.decide("approvals", self.asked["decided before"], "approve")
@@ -68,6 +85,14 @@ class Past:
     def made(self, answer):
         if answer.status not in (200, 201, 202):
             raise AssertionError(repr(answer))
+        return answer
+
+    def ask(self, who, path, body):
+        """With a text that is sealed where texts are."""
+        key = f"before-{len(self.asked_before)}"
+        body = {**body, "reference": f"text {key}"} if path != "/v1/batches" else body
+        answer = self.made(self.clients[who].post(path, body, key=key))
+        self.asked_before[key] = who, path, body, answer
         return answer
 
     def wallet(self, owner):
@@ -176,7 +201,7 @@ def reviews(report, past):
                  {past.flagged} | {past.held[name] for name in past.held
                                    if name != "approved before"}, repr(listed))
     balance, held = past.money(past.ann)
-    report.equal("held all along", held, 901 + 902 + 903)
+    report.equal("held all along", held, 901 + 902 + 903 + 70 + 6)  # and what ann has asked for
     past.decide("anomalies", past.held["approved behind"], "approve")
     report.equal("let go", past.money(past.ann), (balance - 901, held - 901))
     past.decide("anomalies", past.held["rejected behind"], "reject")
@@ -238,6 +263,39 @@ def bound(report, past):
                      repr(zoe.get(path)))
 
 
+def asked_again(report, past):
+    """Whoever is bound is told what has gone and what there is, and never that it is busy."""
+    shop, ann = past.clients["shop"], past.clients["ann"]
+    refund = {"purchase": past.old_purchase, "amount": 1, "reference": "late"}
+    batch = {"atomic": True, "operations": [{"type": "refund", **refund}]}
+    archived(report, "a purchase of before is refunded", past.service.post("/v1/refunds", refund))
+    archived(report, "in a batch", past.service.post("/v1/batches", batch))
+    for path, body in (("/v1/refunds", refund), ("/v1/batches", batch)):
+        report.equal("whose it was nobody can say any more", shop.post(path, body).status, 404)
+    for who, client in (("shop", shop), ("service", past.service)):
+        archived(report, f"{who} looks at it", client.get(f"/v1/transactions/{past.old_purchase}"))
+    capture = {"amount": 30, "final": False}
+    held = shop.post(f"/v1/holds/{past.old_hold}/capture", capture, key="late")
+    report.equal("a hold of before is captured", held.status, 201, held)
+    report.equal("and told again", shop.post(f"/v1/holds/{past.old_hold}/capture", capture,
+                                             key="late").json, held.json)
+    for client in (shop, ann):
+        shown = client.get(f"/v1/transactions/{held['id']}")
+        report.equal("and shown to both", (shown.status, shown.get("amount")), (200, 30), shown)
+    kept = shop.post("/v1/refunds", {"purchase": held["id"], "amount": 7, "reference": "back"})
+    report.equal("and refunded", kept.status, 201, kept)
+    for key, (who, path, body, told) in past.asked_before.items():
+        again = past.clients[who].post(path, body, key=key)
+        # Keys are forgotten by now: it is done anew, or what it names has gone.
+        report.check(f"{who} asks again, {path}", again.status in (200, 201, 404, 410) and
+                     not again.replayed, (told, again))
+    for who, client in past.clients.items():
+        for path in ("/v1/transactions?limit=100", "/v1/wallets?limit=100",
+                     f"/v1/holds/{past.old_hold}", f"/v1/transactions/{past.refundable}"):
+            answer = client.get(path)
+            report.check(f"{who} reads {path}", answer.status in (200, 404, 410), answer)
+
+
 def neighbour(id_):
     """An id of the same time that nobody has ever had."""
     return id_[:-1] + ("0" if id_[-1] != "0" else "1")
@@ -279,12 +337,14 @@ def from_replica(report, past):
                  reads() - before)
 
 
-def across(report):
+def across(report, is_encrypted):
     config = {"approvals": {"above": {"USD": 1999}, "expires_in": YEAR},
               "rules": {"expires_in": YEAR, "file": rules.written([
                   rules.rule("large", amount=700, operations=["purchase"]),
                   rules.rule("larger", "hold", amount=900, operations=["purchase"])])}}
     server = florin.Server(florin=BINARY, config=config)
+    if is_encrypted:
+        server.config["encryption"] = {"master_key_file": key_file(server, "master.key")}
     server.config["postgres_replicas"] = [STANDBY.url(PRIMARY.database_for(server.data))]
     server.start()
     try:
@@ -297,6 +357,7 @@ def across(report):
         waiting(report, past)
         reviews(report, past)
         bound(report, past)
+        asked_again(report, past)
         from_replica(report, past)
         keys(report, past)
         check = past.admin.get("/check-integrity?depth=full")
@@ -315,5 +376,6 @@ def across(report):
 
 total = Report("postgres archive line")
 cluster.serve_from(PRIMARY)
-total.run("across the line", across)
+total.run("across the line", across, False)
+total.run("across the line, with sealed texts", across, True)
 total.finish()
