@@ -3,6 +3,7 @@
 are not what they seem, a pooler, and nodes without a turn."""
 
 import contextlib
+import functools
 import os
 import random
 import re
@@ -100,6 +101,8 @@ def foreign_lock(report, binary, cluster):
             report.check("it is counted", metric(client, "engine_set_aside_total") >= 4)
             held_rows(report, client, cluster, server, shop)
             held_decisions(report, client, cluster, server, shop)
+            held_keys(report, client, cluster, server, shop)
+            held_currencies(report, client, cluster, server, shop)
         killer.end()
     finally:
         server.discard()
@@ -127,10 +130,120 @@ def held_rows(report, client, cluster, server, shop):
     report.equal("the withdrawal has failed", fail()[0].status, 200, repr(fail()[0]))
 
 
+def until_done(server, path, body, secret=None):
+    """With the same key again, as long as it is busy. Without a body: a DELETE."""
+    answers = []
+
+    def work():
+        with server.client(secret, timeout=60.0) as one:
+            send = one.delete if body is None else functools.partial(one.post, body=body)
+            within(300, lambda: answers.append(send(path, key=path)) or
+                   answers[-1].code != "busy")
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def all_done(report, what, waiting):
+    for thread, answers in waiting:
+        thread.join(300)
+        report.check(f"{what}: then it is done",
+                     answers and answers[-1].status in (200, 201, 204), repr(answers[-1:]))
+
+
+def pay_meanwhile(report, what, client, shop):
+    for _ in range(20):
+        answer = client.post("/v1/transfers", {"from": shop.customers[5], "to": shop.customers[6],
+                                               "amount": 1})
+        report.equal(f"{what}: others are paid meanwhile", answer.status, 201, repr(answer))
+
+
+def held_keys(report, client, cluster, server, shop):
+    """Who has locked an API key holds up what would change that key."""
+    free, held = server.key("support"), server.key("support")
+    aside = metric(client, "engine_set_aside_total")
+    psql = Psql(cluster, cluster.database_for(server.data),
+                "SELECT 1 FROM florin.keys ORDER BY number DESC LIMIT 1 FOR UPDATE")
+    waiting = [until_done(server, f"/v1/keys/{held['id']}", None)]
+    report.check("keys: it waits aside", within(
+        60, lambda: metric(client, "engine_set_aside_total") >= aside + 4))
+    pay_meanwhile(report, "keys", client, shop)
+    answer = client.post(f"/v1/keys/{free['id']}/rotate", {}, key="rotated beside")
+    report.equal("keys: another one changes", answer.status, 200, repr(answer))
+    made = client.post("/v1/keys", {"name": "beside", "role": "support"})
+    report.equal("keys: and one is made", made.status, 201, repr(made))
+    answer, took = in_background(server, lambda c: c.post(
+        f"/v1/keys/{held['id']}/rotate", {}, key="never"))()
+    report.check("keys: busy at its deadline", answer.code == "busy" and 3 < took < 30,
+                 f"{answer!r} after {took:.1f} s")
+    with server.client(held["secret"]) as one:
+        report.equal("keys: it is a key as long", one.get(f"/v1/wallets/{shop.customers[5]}")
+                     .status, 200)
+    psql.end()
+    all_done(report, "keys", waiting)
+    answer = client.post(f"/v1/keys/{held['id']}/rotate", {}, key="never")
+    report.equal("keys: what was busy was never done", answer.code, "not_found", repr(answer))
+    with server.client(held["secret"]) as one:
+        report.check("keys: it is none any more", within(
+            60, lambda: one.get(f"/v1/wallets/{shop.customers[5]}").status == 401))
+
+
+def held_currencies(report, client, cluster, server, shop):
+    """Who has locked a currency holds up what comes in or goes out in it, and its new wallets."""
+    payer = shop.customers[7]
+    euros = client.post("/v1/wallets", {"owner": "euros", "currency": "EUR"})["id"]
+    pending = client.post("/v1/withdrawals", {"wallet": payer, "amount": 5})["id"]
+    second = server.key("admin")["secret"]
+    asked = client.post("/v1/adjustments", {"wallet": payer, "direction": "credit", "amount": 1,
+                                            "reason": "a gift"})["id"]
+    before = client.get(f"/v1/wallets/{payer}")["balance"]
+    database = cluster.database_for(server.data)
+    aside = metric(client, "engine_set_aside_total")
+    timeouts = metric(client, 'engine_retries_total{reason="timeout"}')
+    psql = Psql(cluster, database,
+                "SELECT 1 FROM florin.currencies WHERE code = 'USD' FOR UPDATE")
+    deposit = {"wallet": payer, "amount": 40, "bank_transaction_id": "held"}
+    pay = {"type": "transfer", "from": payer, "to": shop.customers[8], "amount": 3}
+    waiting = [until_done(server, *one) for one in (
+        ("/v1/deposits", deposit),
+        ("/v1/wallets", {"owner": "new", "currency": "USD"}),
+        ("/v1/withdrawals", {"wallet": payer, "amount": 7, "bank_transaction_id": "gone"}),
+        (f"/v1/withdrawals/{pending}/settle", {"bank_transaction_id": "settled"}),
+        ("/v1/batches", {"atomic": True, "operations": [pay, {
+            "type": "deposit", "wallet": payer, "amount": 100, "bank_transaction_id": "both"}]}),
+        (f"/v1/approvals/{asked}/approve", {}, second))]
+    report.check("currencies: they wait aside", within(
+        60, lambda: metric(client, "engine_set_aside_total") >= aside + 30))
+    pay_meanwhile(report, "currencies", client, shop)
+    report.equal("currencies: those of that wallet, too", client.post("/v1/transfers", {
+        "from": payer, "to": shop.customers[8], "amount": 1}).status, 201)
+    hold = client.post("/v1/holds", {"wallet": payer, "merchant": shop.merchants[0], "amount": 5})
+    report.equal("currencies: and holds", client.post(f"/v1/holds/{hold['id']}/capture", {}).status,
+                 201, repr(hold))
+    report.equal("currencies: another one comes in", client.post("/v1/deposits", {
+        "wallet": euros, "amount": 9, "bank_transaction_id": "euros"}).status, 201)
+    answer, took = in_background(server, lambda c: c.post("/v1/deposits", dict(
+        deposit, bank_transaction_id="never"), key="never in"))()
+    report.check("currencies: busy at its deadline", answer.code == "busy" and 3 < took < 30,
+                 f"{answer!r} after {took:.1f} s")
+    report.check("currencies: no round waits for it twice", metric(
+        client, 'engine_retries_total{reason="timeout"}') <= timeouts + 1)
+    psql.end()
+    all_done(report, "currencies", waiting)
+    answer = client.post("/v1/deposits", dict(deposit, bank_transaction_id="never"), key="never in")
+    report.check("currencies: what was busy was never done",
+                 answer.status == 201 and not answer.replayed, repr(answer))
+    report.equal("currencies: each once", client.get(f"/v1/wallets/{payer}")["balance"],
+                 before - 1 - 5 + 40 - 7 - 5 - 3 + 100 + 1 + 40)
+    problem = florin.integrity_problem(client.get("/check-integrity?depth=full"))
+    report.check("currencies: the books are right", problem is None, problem)
+
+
 def held_decisions(report, client, cluster, server, shop):
     """What waits for somebody to approve it, and what was refunded of a purchase: who has locked
     that holds up the decision and the next refund, not the rounds that they come in."""
-    payer, other = shop.customers[5], shop.customers[6]
+    payer = shop.customers[5]
     bought = client.post("/v1/purchases", {"wallet": payer, "merchant": shop.merchants[0],
                                            "amount": 9})["id"]
     client.post("/v1/refunds", {"purchase": bought, "amount": 2})
@@ -141,33 +254,15 @@ def held_decisions(report, client, cluster, server, shop):
     psql = Psql(cluster, cluster.database_for(server.data),
                 "SELECT 1 FROM florin.approvals FOR UPDATE; "
                 "SELECT 1 FROM florin.refunds FOR UPDATE")
-
-    def until_done(secret, path, body):
-        """With the same key again, as long as it is busy."""
-        answers = []
-
-        def work():
-            with server.client(secret, timeout=60.0) as one:
-                within(300, lambda: answers.append(one.post(path, body, key=path)) or
-                       answers[-1].code != "busy")
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        return thread, answers
-
-    waiting = [until_done(None, "/v1/refunds", {"purchase": bought, "amount": 3}),
-               until_done(second, f"/v1/approvals/{asked}/approve", {})]
+    waiting = [until_done(server, "/v1/refunds", {"purchase": bought, "amount": 3}),
+               until_done(server, f"/v1/approvals/{asked}/approve", {}, second)]
     report.check("both wait aside", within(
         60, lambda: metric(client, "engine_set_aside_total") >= aside + 4))
-    for _ in range(20):
-        answer = client.post("/v1/transfers", {"from": payer, "to": other, "amount": 1})
-        report.equal("others are paid meanwhile", answer.status, 201, repr(answer))
+    pay_meanwhile(report, "decisions", client, shop)
     report.equal("what waits can be read", client.get(f"/v1/approvals/{asked}")["status"],
                  "pending")
     psql.end()
-    for thread, answers in waiting:
-        thread.join(300)
-        report.check("then it is done", answers[-1].status in (200, 201), repr(answers[-1]))
+    all_done(report, "decisions", waiting)
     report.equal("once", client.get(f"/v1/transactions/{bought}")["refunded"], 5)
     report.equal("and approved", client.get(f"/v1/approvals/{asked}")["status"], "approved")
 

@@ -156,6 +156,68 @@ def passed_over(_, world):
     world.other.start()
 
 
+def try_until_done(world, path, body, key):
+    """On a thread of its own, with the same key, as long as it is busy."""
+    answers = []
+
+    def work():
+        with world.other.client(world.secret) as client:
+            within(5 * WAIT_S, lambda: answers.append(client.post(path, body, key=key)) or
+                   answers[-1].status != 503)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def held_currency(_, world):
+    """Who has locked a currency of one shard holds up what comes in there, goes out, or passes
+    between shards. All others are paid, on that shard too, and what had come for a wallet before is
+    taken up before anything else is done to it."""
+    for place in (1, 0):
+        near, far = world.open(0), world.open(1)
+        inside = [world.open(place), world.open(place)]
+        name = f"held currency {place}"
+        for number, wallet in enumerate([near, far, *inside]):
+            bank = world.near_banks.pop() if place == 0 or wallet == near else world.banks.pop()
+            report_ok(patiently(lambda w=wallet, b=bank, n=number: world.deposit(  # noqa: B023
+                world.client, w, b, 500, key=f"{name} {n}")))
+        one = world.shards.clusters[place]
+        held = Psql(one, one.database_for(world.key),
+                    "SELECT FROM florin.currencies WHERE code = 'EUR' FOR UPDATE")
+        here, there = (far, near) if place == 1 else (near, far)
+        waiting_ones = [
+            try_until_done(world, "/v1/transfers", {"from": near, "to": far, "amount": 3},
+                           f"{name} crosses"),
+            try_until_done(world, "/v1/deposits", {"wallet": inside[0], "amount": 5,
+                                                   "bank_transaction_id": f"{name}"},
+                           f"{name} comes in")]
+        if place == 1:
+            report.check(f"{name}: the payment has come so far", within(WAIT_S, lambda: int(
+                world.shards.sql(1, "SELECT count(*) FROM legs WHERE NOT is_taken", world.key))))
+        paid = [patiently(lambda n=number: world.client.post("/v1/transfers", {  # noqa: B023
+            "from": inside[0], "to": inside[1], "amount": 1}, key=f"{name} inside {n}")).status
+            for number in range(20)]
+        report.equal(f"{name}: those inside are paid", paid, [201] * 20)
+        # Twenty deadlines would be over before all were paid, if the lock held them up.
+        behind = try_until_done(world, "/v1/transfers", {"from": here, "to": inside[1],
+                                                         "amount": 7}, f"{name} behind")
+        report.check(f"{name}: the deposit waits", within(WAIT_S, lambda: waiting_ones[1][1]) and
+                     waiting_ones[1][1][0].status == 503, waiting_ones[1][1][:1])
+        held.end()
+        for thread, answers in [*waiting_ones, behind]:
+            thread.join(6 * WAIT_S)
+            report.check(f"{name}: then it is done", answers and answers[-1].status == 201,
+                         answers[-1:])
+        found = [world.client.get(f"/v1/wallets/{wallet}").json["balance"]
+                 for wallet in (here, there, *inside)]
+        comes = 3 if place == 1 else -3
+        report.equal(f"{name}: each once", found, [500 + comes - 7, 500 - comes, 500 + 5 - 20,
+                                                   500 + 20 + 7])
+    full = world.client.get("/check-integrity?depth=full")
+    report.equal("held currency: the books are right", full.json["consistent"], True, full)
+
+
 def comes_later(_, world):
     """Money that came some time after it was paid: a list from or to a time in between has it where
     the wallet's balance of that time says that it is, so that what came and went between two times
@@ -454,6 +516,7 @@ for action, which, kind in ((kill, (0, 1, 2, 3, 4, 5), Payment),
 report.run("retried at once", retried_at_once, WORLD)
 report.run("passed over", passed_over, WORLD)
 report.run("comes later", comes_later, WORLD)
+report.run("held currency", held_currency, WORLD)
 report.run("in doubt", in_doubt, WORLD)
 report.run("crowd", crowd, WORLD)
 BANKS = WORLD.banks

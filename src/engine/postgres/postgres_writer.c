@@ -580,6 +580,7 @@ static void carry_batch(struct books *books, struct batch *batch) {
         if (result == LINK_LOST || batch->tries != 0) // perhaps not what it was decided on
             desk_forget_books(&books->desk);
         bool is_full = books->link.is_full, is_locked = strcmp(books->link.state, "55P03") == 0;
+        books->desk.seeks_free = books->desk.seeks_free || is_locked;
         bool is_over_now = result != LINK_REFUSED && is_over(books, batch, result);
         if (result != LINK_LOST)
             roll_back(books);

@@ -58,8 +58,9 @@ void desk_clear(struct desk *desk) {
     desk->begun_ns = clock_monotonic_ns();
     desk->asked.count = desk->asked_holds.count = 0;
     desk->asked_withdrawals.count = desk->asked_parked.count = 0;
+    desk->asked_keys.count = 0;
     for (uint32_t i = 0; i < desk->currency_count; i++) {
-        desk->currencies[i].changed = false;
+        desk->currencies[i].changed = desk->currencies[i].blocked = false;
         desk->currencies[i].transit_change = 0;
     }
     desk->away_count = 0;
@@ -98,6 +99,7 @@ void desk_done(struct desk *desk) {
     memory_free(desk->asked_holds.items);
     memory_free(desk->asked_withdrawals.items);
     memory_free(desk->asked_parked.items);
+    memory_free(desk->asked_keys.items);
     memory_free(desk->records.items);
     memory_free(desk->keys);
     memory_free(desk->key_rows);

@@ -39,6 +39,7 @@ struct wallet_row {
     struct row_place place; // of a locked one; and once it is written
     bool is_placed;         // it is known
     bool blocked;       // somebody else has locked it: it can be read, but not changed
+    bool is_behind;     // so is what has come for it from another shard, which goes first
     struct slice owner; // of an added one
     // Of another shard's: what came along (desk_legs.c). It is changed here, and written there.
     struct legs *legs;
@@ -138,6 +139,7 @@ struct currency_row {
     struct currency_account account;
     money_total transit_change; // what the batch adds to it
     bool changed;
+    bool blocked;  // somebody else has locked it
     bool is_there; // in the books, at this place
     struct row_place place;
 };
@@ -170,6 +172,11 @@ struct asked { // a row that was asked for with a lock
     struct id id;
     uint64_t number;
     const bool *present; // it came
+};
+
+struct asked_key { // an API key that may be changed
+    uint64_t number;
+    bool is_locked; // for this batch; else somebody else has it
 };
 
 // A record of this batch, or one that was fetched.
@@ -209,13 +216,14 @@ struct wants {
         transaction_slots, transactions, records,
         keys, answer_slots, answers, cursor_slots, cursor_kinds,
         rotated_keys, // numbers of keys whose making must be shown
+        locked_keys,  // and of those that may be changed
         key_numbers, key_owners, known_slots, known_owners, // of data keys
         arrivals_open;
 };
 
 // What the row of books says must be asked for besides: mostly nothing of it.
 struct told {
-    bool heads, head_rows, currencies, keys, rules, due, due_reviews, next_due;
+    bool heads, head_rows, currencies, free_currencies, keys, rules, due, due_reviews, next_due;
 };
 
 // What batches without a look are decided on (desk_ahead.c).
@@ -263,6 +271,7 @@ struct desk {
     struct rows wallets, holds, withdrawals, purchases, due, due_reviews, parked, cursors;
     struct cursor_row *cursor_at[CURSOR_COUNT]; // those asked for; the arena's
     struct rows asked, asked_holds, asked_withdrawals, asked_parked; // in the last pass
+    struct rows asked_keys; // struct asked_key
     struct rows arrivals; // struct arrival_row, in their order
     uint64_t next_due_ms; // nothing ends by itself before, as the books say; or as was looked for
     bool arrivals_asked;  // this batch has looked for them
@@ -286,6 +295,7 @@ struct desk {
     uint32_t currency_count;
     struct sha256 currencies_chain;
     bool currencies_known; // false: this batch has changed them, or they are of no books at all
+    bool seeks_free;       // one of them may be locked by somebody else
     // All keys, kept from batch to batch while their version is the books'.
     struct key *keys; // owned; one array for the rules
     struct key_row *key_rows;
@@ -419,6 +429,16 @@ uint64_t desk_next_due(const struct desk *desk); // behind the batch
 void desk_take_currency(struct desk *desk, const struct pg_result *result, int row);
 void desk_take_key(struct desk *desk, const struct pg_result *result, int row);
 void desk_take_cursor(struct desk *desk, const struct pg_result *result, int row);
+// desk_locks.c: API keys and currencies that somebody else has locked. While fetching: a key that
+// may be changed; and what came of it.
+void desk_want_key_lock(struct desk *desk, struct id id);
+void desk_take_key_lock(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_free_currencies(struct desk *desk, const struct pg_result *result);
+// Whether the command may change one of them.
+bool desk_locks_block(const struct desk *desk, const struct command *command,
+                      const struct found *found);
+// The same of what has come from another shard, and is no refund's purchase.
+bool desk_arrival_is_blocked(const struct desk *desk, const struct record *record);
 // desk_heads.c: heads of slots. Once the row of books is there: what of them must be asked for.
 void desk_heads_settle(struct desk *desk, bool same_slots);
 void desk_heads_ask(struct desk *desk, struct link *link, struct told told);
@@ -573,6 +593,8 @@ void desk_settle(struct desk *desk, const struct record *record, struct found *f
 
 // desk_rules.c
 bool desk_rules_are_in_force(const struct desk *desk, const struct command *command);
+// While fetching: what came, when it is another set than the desk's.
+void desk_take_rules(struct desk *desk, const struct pg_result *result);
 // Another set is in force.
 void desk_rules_set(struct desk *desk, const struct rule_set *set);
 void desk_rules_count(struct desk *desk);

@@ -247,9 +247,10 @@ static bool is_blocked(const struct desk *desk, const struct record *record, boo
     struct record purchase;
     const struct purchase_row *refunded =
         is_subject ? desk_transaction(desk, id, &purchase) : NULL;
-    return (row != NULL && row->blocked) || (hold != NULL && hold->blocked) ||
+    return (row != NULL && (row->blocked || row->is_behind)) || (hold != NULL && hold->blocked) ||
            (withdrawal != NULL && withdrawal->blocked) ||
-           (refunded != NULL && refunded->row_blocked);
+           (refunded != NULL && refunded->row_blocked) ||
+           (!is_subject && desk_arrival_is_blocked(desk, record));
 }
 
 static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
@@ -260,8 +261,11 @@ static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
     struct id wallet = wallet_of(arrival, &record);
     struct wallet_row *row = desk_wallet(desk, wallet);
     CHECK((row != NULL) == !id_is_zero(wallet));
-    if (is_blocked(desk, &record, arrival->is_subject, row))
+    if (is_blocked(desk, &record, arrival->is_subject, row)) {
+        if (row != NULL)
+            row->is_behind = true; // it was decided on what the wallet is now
         return false;
+    }
     desk_open_arrival(desk, arrival->bytes, &record);
     if (arrival->is_subject)
         take_refunded(desk, &record);

@@ -60,6 +60,7 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     desk_heads_settle(desk, same_slots);
     desk->told.currencies =
         !same_slots || !desk->currencies_known || !is_of_books(desk, &desk->currencies_chain);
+    desk->told.free_currencies = desk->has_writes && desk->seeks_free;
     desk->told.keys = desk->keys_version != counters->keys_version;
     if (desk->told.keys)
         desk->key_count = 0; // all of them come

@@ -110,10 +110,13 @@ static bool is_blocked(const struct desk *desk, const struct command *command,
     return desk_bank_is_blocked(desk, command->bank_id) ||
            (found->wallet != NULL && found->wallet->blocked) ||
            (found->counterparty != NULL && found->counterparty->blocked) ||
+           (found->wallet != NULL && found->wallet->is_behind) ||
+           (found->counterparty != NULL && found->counterparty->is_behind) ||
            (found->hold != NULL && found->hold->blocked) ||
            (found->withdrawal != NULL && found->withdrawal->blocked) ||
            (found->transaction != NULL && found->transaction->blocked) ||
            (found->parked != NULL && found->parked->blocked) ||
+           desk_locks_block(desk, command, found) ||
            is_over_elsewhere(desk, found->hold);
 }
 

@@ -52,6 +52,7 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->transactions, false);
     column_begin(&wants->records, false);
     column_begin(&wants->rotated_keys, false);
+    column_begin(&wants->locked_keys, false);
     column_begin(&wants->keys, true);
     column_begin(&wants->answer_slots, false);
     column_begin(&wants->answers, false);
@@ -241,7 +242,8 @@ static void want_of_command(struct desk *desk, const struct command *command) {
     case COMMAND_VOID:
     case COMMAND_READ_HOLD: want_hold(desk, command->subject); return;
     case COMMAND_WALLET_CHANGE: want_details(desk, command->wallet); return;
-    case COMMAND_KEY_ROTATE: want_key_record(desk, command->subject); return;
+    case COMMAND_KEY_ROTATE: want_key_record(desk, command->subject); // fall through
+    case COMMAND_KEY_REVOKE: desk_want_key_lock(desk, command->subject); return;
     case COMMAND_WALLET_OPEN:
         desk_want_owner(desk, owner_mark(desk->hash_seed, command->owner));
         return;
@@ -429,16 +431,6 @@ static void want_review(struct desk *desk, struct slice bytes) {
         want_parked(desk, record.parked.id);
 }
 
-// The set of rules that is in force, when it is another one than the desk's.
-static void take_rules(struct desk *desk, const struct pg_result *result) {
-    struct rule_set set = {0};
-    bool any = row_count(result) != 0;
-    uint32_t version = any ? (uint32_t)row_number(result, 0, 0) : 0;
-    bool is_valid = !any || rules_decode(row_bytes(result, 0, 1), version, &set);
-    CHECK(is_valid);
-    desk_rules_set(desk, &set);
-}
-
 static void take_key_used(struct desk *desk, const struct pg_result *result, int row) {
     column_add(&desk->wants.answer_slots, row_number(result, row, 0));
     column_add(&desk->wants.answers, row_number(result, row, 1));
@@ -481,12 +473,14 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
     if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
         desk_take_books(desk, result);
     if (statement == SQL_RULES)
-        take_rules(desk, result);
+        desk_take_rules(desk, result);
     if (statement == SQL_CURRENCIES) {
         desk->currencies_chain = desk->before.chain;
         desk->currencies_known = true;
         desk->currency_count = 0;
     }
+    if (statement == SQL_FREE_CURRENCIES)
+        desk_take_free_currencies(desk, result);
     if (statement == SQL_HEADS_SINCE)
         desk_heads_came(desk);
     if (statement == SQL_ARRIVALS)
@@ -507,6 +501,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_HEADS: desk_take_head(desk, result, row); break;
         case SQL_HEADS_SINCE: desk_take_head_since(desk, result, row); break;
         case SQL_KEYS: desk_take_key(desk, result, row); break;
+        case SQL_KEYS_LOCKED: desk_take_key_lock(desk, result, row); break;
         case SQL_DUE:
         case SQL_DUE_LOCKED:
         case SQL_HOLDS:
@@ -638,6 +633,7 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
     asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
     asked |= ask(link, SQL_CURSORS, &wants->cursor_slots, &wants->cursor_kinds);
     asked |= ask(link, SQL_KEY_RECORDS, &wants->rotated_keys, NULL);
+    asked |= ask(link, SQL_KEYS_LOCKED, &wants->locked_keys, NULL);
     asked |= ask(link, SQL_DATA_KEYS, &wants->key_numbers, NULL);
     asked |= ask(link, SQL_OWNER_KEYS, &wants->key_owners, NULL);
     asked |= ask(link, SQL_OWNER_KNOWN, &wants->known_slots, &wants->known_owners);
@@ -680,7 +676,7 @@ static bool ask_due(struct desk *desk, struct link *link, bool is_told, enum sql
 }
 
 // What the row of books has told: heads of slots, currencies, keys or rules that this desk does not
-// know, and what has come to its end.
+// know, and what has come to its end; and which currencies are free, where one was not.
 static bool ask_told(struct desk *desk, struct link *link) {
     struct told told = desk->told;
     bool lock = desk->has_writes;
@@ -690,6 +686,8 @@ static bool ask_told(struct desk *desk, struct link *link) {
     desk_heads_ask(desk, link, told);
     if (told.currencies)
         link_send(link, SQL_CURRENCIES, NULL);
+    if (told.free_currencies)
+        link_send(link, SQL_FREE_CURRENCIES, NULL);
     if (told.keys)
         link_send(link, SQL_KEYS, NULL);
     if (told.rules)
@@ -699,7 +697,8 @@ static bool ask_told(struct desk *desk, struct link *link) {
     bool asked = ask_due(desk, link, told.due, lock ? SQL_DUE_LOCKED : SQL_DUE);
     asked |= ask_due(desk, link, told.due_reviews,
                      lock ? SQL_DUE_REVIEWS_LOCKED : SQL_DUE_REVIEWS);
-    return asked || arrives || told.heads || told.currencies || told.keys || told.rules;
+    return asked || arrives || told.heads || told.currencies || told.free_currencies ||
+           told.keys || told.rules;
 }
 
 // Whether a row that may come without its lock has yet to be asked for with it.

@@ -22,6 +22,7 @@ static void send(struct desk *desk, struct link *link, enum sql statement, uint3
 // nothing, accounts come anew.
 static void add_currency(struct desk *desk, uint32_t number) {
     struct currency_row *row = &desk->currencies[number];
+    CHECK_SLOW(!row->blocked);
     row->account.balances += row->transit_change;
     row->account.transit += row->transit_change;
     row->transit_change = 0;
@@ -45,7 +46,10 @@ static void write_some_currencies(struct desk *desk, struct link *link, bool is_
         send(desk, link, SQL_ADD_CURRENCIES, CURRENCY_COLUMNS);
 }
 
+// Nobody waits long here for what somebody else has locked: the batch comes again and passes it by.
 static void write_currencies(struct desk *desk, struct link *link) {
+    if (!desk->currencies_known)
+        link_send(link, SQL_BRIEFLY, NULL);
     write_some_currencies(desk, link, true);
     write_some_currencies(desk, link, false);
 }

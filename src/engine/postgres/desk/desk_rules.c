@@ -3,6 +3,7 @@
 // rule has hit on this node since it came.
 #include "base/check.h"
 #include "engine/postgres/desk/desk.h"
+#include "engine/postgres/link/link_rows.h"
 
 bool desk_rules_are_in_force(const struct desk *desk, const struct command *command) {
     const struct rule_set *set = &desk->rules;
@@ -18,6 +19,15 @@ void desk_rules_set(struct desk *desk, const struct rule_set *set) {
         __atomic_store_n(&desk->rule_hits[i], 0, __ATOMIC_RELAXED);
     desk_rules_forget(desk);
     CHECK(pthread_mutex_unlock(&desk->rules_lock) == 0);
+}
+
+void desk_take_rules(struct desk *desk, const struct pg_result *result) {
+    struct rule_set set = {0};
+    bool any = row_count(result) != 0;
+    uint32_t version = any ? (uint32_t)row_number(result, 0, 0) : 0;
+    bool is_valid = !any || rules_decode(row_bytes(result, 0, 1), version, &set);
+    CHECK(is_valid);
+    desk_rules_set(desk, &set);
 }
 
 void desk_rules_count(struct desk *desk) {

@@ -199,11 +199,15 @@ static const char *const texts[SQL_COUNT] = {
                        "deposits::text::bytea, withdrawals::text::bytea, "
                        "balances::text::bytea, transit::text::bytea, ctid "
                        "FROM currencies ORDER BY number",
+    // As a change of them locks it, not their numbers.
+    [SQL_FREE_CURRENCIES] =
+        "SELECT number::bigint FROM currencies FOR NO KEY UPDATE SKIP LOCKED",
     [SQL_KEYS] = "SELECT " KEY_COLUMNS ", coalesce(r.bytes, o.bytes) "
                  "FROM keys k "
                  MAYBE("records", "x.slot = 0 AND x.number = k.opened") "r ON true "
                  MAYBE("kept_records", "x.slot = 0 AND x.number = k.opened") "o ON true "
                  "ORDER BY k.number",
+    [SQL_KEYS_LOCKED] = "SELECT k.number FROM keys k WHERE k.number = ANY($1::bigint[])" LOCKS,
 #define DUE(locks)                                                                                 \
     "SELECT " HOLD_COLUMNS " FROM (SELECT d.* FROM holds d WHERE d.status = 0 AND "                \
     "d.expires_at_ms <= $2::bigint "                                                               \
@@ -334,6 +338,7 @@ static const char *const texts[SQL_COUNT] = {
                    "FROM unnest($1::bigint[], $2::bytea[]) n(number, wrapped) "
                    "WHERE d.number = n.number AND d.wrapped IS NOT NULL RETURNING 1) "
                    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
+    [SQL_BRIEFLY] = "SELECT set_config('lock_timeout', '100ms', true)",
     [SQL_ADD_CURRENCIES] =
         "WITH written AS (INSERT INTO currencies "
         "(number, code, exponent, wallet_count, deposits, withdrawals, balances, transit) "
@@ -587,23 +592,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SHARD_RULES] = "SELECT version, record, rules FROM rule_sets WHERE version > $1::bigint "
                         "ORDER BY version",
     [SQL_SHARD_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED",
-    [SQL_SHARD_LOCK] = "SELECT keys_version FROM books FOR UPDATE",
     [SQL_SHARD_KEEP] = "INSERT INTO kept_records SELECT 0, number, bytes "
                        "FROM unnest($1::bigint[], $2::bytea[]) n(number, bytes) "
                        "ON CONFLICT DO NOTHING",
-    [SQL_SHARD_TAKE_KEYS] =
-        "WITH written AS (INSERT INTO keys AS k (number, id, secret_hash, expires_at_ms, role, "
-        "revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
-        "SELECT number, id, secret_hash, expires_at_ms, role, revoked <> 0, opened, previous_hash, "
-        "previous_until_ms, rotated, last_used_ms FROM unnest($1::bigint[], $2::bytea[], "
-        "$3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], "
-        "$9::bigint[], $10::bigint[], $11::bigint[]) n(number, id, secret_hash, expires_at_ms, "
-        "role, revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
-        "ON CONFLICT (number) DO UPDATE SET revoked = excluded.revoked, "
-        "secret_hash = excluded.secret_hash, expires_at_ms = excluded.expires_at_ms, "
-        "previous_hash = excluded.previous_hash, previous_until_ms = excluded.previous_until_ms, "
-        "rotated = excluded.rotated WHERE k.id = excluded.id RETURNING 1) "
-        "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'keys')",
     [SQL_SHARD_TAKE_RULES] =
         "INSERT INTO rule_sets SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) "
         "ON CONFLICT DO NOTHING",

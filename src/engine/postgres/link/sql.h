@@ -29,7 +29,9 @@ enum sql {
     SQL_HEADS,
     SQL_HEADS_SINCE, // those that rows of slots do not have yet
     SQL_CURRENCIES,
+    SQL_FREE_CURRENCIES, // those that nobody else has locked
     SQL_KEYS,
+    SQL_KEYS_LOCKED,
     SQL_DUE,
     SQL_DUE_LOCKED,
     SQL_DUE_REVIEWS,
@@ -69,6 +71,7 @@ enum sql {
     SQL_PLAIN_UNTIL,
     SQL_ALL_DATA_KEYS,
     SQL_REWRAP,
+    SQL_BRIEFLY, // waits for locks from here on
     SQL_ADD_CURRENCIES,
     SQL_CHANGE_CURRENCIES_PLACED, // looked for where they lay last
     SQL_TAKE_LEGS,
@@ -166,7 +169,6 @@ enum sql {
     SQL_SHARD_KEYS,
     SQL_SHARD_RULES,
     SQL_SHARD_BEGIN,
-    SQL_SHARD_LOCK,
     SQL_SHARD_KEEP,
     SQL_SHARD_TAKE_KEYS,
     SQL_SHARD_TAKE_RULES,

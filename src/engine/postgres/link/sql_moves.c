@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The statements of whoever moves books to another engine, or slots to another shard. As in sql.c.
+// The statements of whoever moves books to another engine, or slots or keys to another shard. As in
+// sql.c.
 #include "engine/postgres/link/sql.h"
 
 #include <stddef.h>
@@ -10,6 +11,25 @@
     "r.order_id, r.opening, r.chain, r.bytes"
 
 static const char *const texts[SQL_COUNT] = {
+    // Only what changes them, and never back: another node may have read them later, and been here
+    // before. Before the row of books: who has locked one of these rows holds up this copy alone.
+    [SQL_SHARD_TAKE_KEYS] =
+        "WITH n AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bytea[], "
+        "$3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], "
+        "$9::bigint[], $10::bigint[], $11::bigint[]) n(number, id, secret_hash, expires_at_ms, "
+        "role, revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
+        "WHERE NOT EXISTS (SELECT FROM keys h WHERE h.number = n.number AND h.id = n.id AND "
+        "h.rotated >= n.rotated AND (h.revoked OR n.revoked = 0))), "
+        "written AS (INSERT INTO keys AS k (number, id, secret_hash, expires_at_ms, role, "
+        "revoked, opened, previous_hash, previous_until_ms, rotated, last_used_ms) "
+        "SELECT number, id, secret_hash, expires_at_ms, role, revoked <> 0, opened, previous_hash, "
+        "previous_until_ms, rotated, last_used_ms FROM n "
+        "ON CONFLICT (number) DO UPDATE SET revoked = excluded.revoked, "
+        "secret_hash = excluded.secret_hash, expires_at_ms = excluded.expires_at_ms, "
+        "previous_hash = excluded.previous_hash, previous_until_ms = excluded.previous_until_ms, "
+        "rotated = excluded.rotated WHERE k.id = excluded.id AND k.rotated <= excluded.rotated AND "
+        "(excluded.revoked OR NOT k.revoked) RETURNING 1) "
+        "SELECT expect((SELECT count(*) FROM written), (SELECT count(*) FROM n), 'keys')",
     [SQL_MOVE_BEGIN] = "SELECT move_partitions($1::bigint, $2::bigint)::text",
     [SQL_MOVE_HEADS] =
         "WITH written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What lies on every shard is made on one, and copied: keys, sets of rules, and whether payments
-// are stopped. A copy is taken in one transaction behind the row of books, so a batch has it or
-// begins again.
+// are stopped. A copy is taken in one transaction that ends with the row of books, so a batch has
+// it or begins again.
 #include "engine/postgres/shard/shard.h"
 
 #include "base/check.h"
@@ -178,7 +178,6 @@ static bool write_keys(struct shard_carrier *carrier, uint32_t place, int64_t ve
     if (!connect(carrier, place))
         return false;
     link_send(link, SQL_SHARD_BEGIN, NULL);
-    link_send(link, SQL_SHARD_LOCK, NULL);
     link_send_columns(link, SQL_SHARD_KEEP, carrier->kept, 2);
     link_send_columns(link, SQL_SHARD_TAKE_KEYS, carrier->out, KEY_FIELDS);
     parameter_number(&parameters, version);
