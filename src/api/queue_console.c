@@ -165,20 +165,24 @@ static bool read_letter(struct slice token, int32_t *ret_partition, int64_t *ret
 }
 
 static void retry(struct job *job, const struct console *console) {
-    int32_t partition, to_partition = 0;
-    int64_t offset, to_offset = 0;
-    const char *topic = "";
+    int32_t partition;
+    int64_t offset;
+    const struct console_asker asker = {.who = job->origin, .key = console_key(job)};
+    struct console_sent sent;
     char why[WHY_BYTES] = "There is no such letter; GET /v1/dead-letters lists them.";
     enum status status = STATUS_not_found;
     if (read_letter(job->token, &partition, &offset))
-        status = console_retry(console, partition, offset, &topic, &to_partition, &to_offset, why,
-                               sizeof(why));
-    if (status != STATUS_ok) {
+        status = console_retry(console, partition, offset, &asker, &sent, why, sizeof(why));
+    if (status == STATUS_idempotency_key_reused) {
+        jobs_refuse_reused(job);
+    } else if (status != STATUS_ok) {
         refuse(job, status, why);
-        return;
+    } else {
+        job->replayed = sent.is_replayed;
+        wire_render_queue_decision(&job->body, sent.topic, (uint32_t)sent.partition,
+                                   (uint64_t)sent.offset);
+        done(job);
     }
-    wire_render_queue_decision(&job->body, topic, (uint32_t)to_partition, (uint64_t)to_offset);
-    done(job);
 }
 
 void console_run(struct job *job) {

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "queue/letter.h"
+#include "queue/retried.h"
 
 #define READ_MS 10000
 
@@ -336,9 +337,8 @@ static bool send_back(void *context, const struct kafka_record *record) {
     return false;
 }
 
-enum status console_retry(const struct console *console, int32_t partition, int64_t offset,
-                          const char **ret_topic, int32_t *ret_partition, int64_t *ret_offset,
-                          char *ret_why, size_t why_bytes) {
+static enum status send_letter(const struct console *console, int32_t partition, int64_t offset,
+                               struct console_sent *ret_sent, char *ret_why, size_t why_bytes) {
     struct retrying retrying = {
         .console = console, .offset = offset, .why = ret_why, .why_bytes = why_bytes};
     enum status status = kafka_read_range(console->access, console->dead_letters, partition, offset,
@@ -351,8 +351,58 @@ enum status console_retry(const struct console *console, int32_t partition, int6
         (void)snprintf(ret_why, why_bytes, "There is no such letter.");
         return STATUS_not_found;
     }
-    *ret_topic = retrying.topic;
-    *ret_partition = retrying.to_partition;
-    *ret_offset = retrying.to_offset;
+    *ret_sent = (struct console_sent){.topic = retrying.topic,
+                                      .partition = retrying.to_partition,
+                                      .offset = retrying.to_offset};
     return retrying.sent ? STATUS_ok : STATUS_busy;
+}
+
+// Of a topic that the configuration has no more it is as if it had not been sent.
+static enum status find_sent(const struct console *console, struct engine_wait *wait,
+                             const struct console_asker *asker, struct console_sent *ret_sent) {
+    struct retried retried;
+    enum status status = retried_find(wait, &asker->who, &asker->key, &retried);
+    if (status != STATUS_ok)
+        return status;
+    for (uint32_t i = 0; i < console->topic_count; i++) {
+        const char *topic = console->topics[i].name;
+        if (retried_topic(topic) != retried.topic)
+            continue;
+        *ret_sent = (struct console_sent){.topic = topic,
+                                          .partition = retried.partition,
+                                          .offset = retried.offset,
+                                          .is_replayed = true};
+        return STATUS_ok;
+    }
+    return STATUS_fenced;
+}
+
+// It is remembered when a broker has it: a crash in between sends it once more, where the key of
+// its command has one effect, and never leaves it unsent.
+static enum status send_once(const struct console *console, struct engine_wait *wait,
+                             int32_t partition, int64_t offset, const struct console_asker *asker,
+                             struct console_sent *ret_sent, char *ret_why, size_t why_bytes) {
+    enum status status = find_sent(console, wait, asker, ret_sent);
+    if (status != STATUS_fenced)
+        return status;
+    status = send_letter(console, partition, offset, ret_sent, ret_why, why_bytes);
+    if (status != STATUS_ok)
+        return status;
+    const struct retried retried = {.topic = retried_topic(ret_sent->topic),
+                                    .partition = ret_sent->partition,
+                                    .offset = ret_sent->offset};
+    return retried_keep(wait, &asker->who, &asker->key, &retried);
+}
+
+enum status console_retry(const struct console *console, int32_t partition, int64_t offset,
+                          const struct console_asker *asker, struct console_sent *ret_sent,
+                          char *ret_why, size_t why_bytes) {
+    struct engine_wait wait;
+    *ret_sent = (struct console_sent){.topic = ""};
+    ret_why[0] = '\0';
+    engine_wait_init(&wait, console->engine);
+    enum status status =
+        send_once(console, &wait, partition, offset, asker, ret_sent, ret_why, why_bytes);
+    engine_wait_done(&wait);
+    return status;
 }

@@ -76,7 +76,15 @@ struct console_letter {
 MUST_CHECK enum status console_letters(const struct console *console, struct arena *arena,
                                        struct console_letter **ret_letters, uint32_t *ret_count,
                                        char *ret_why, size_t why_bytes);
-// Sends one back to the topic it came from, as it came. STATUS_not_found: there is none.
+// Sends one back to the topic it came from, as it came; what he had sent back under the same key is
+// not sent again. STATUS_not_found: there is none.
+struct console_sent {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    bool is_replayed;
+};
 MUST_CHECK enum status console_retry(const struct console *console, int32_t partition,
-                                     int64_t offset, const char **ret_topic, int32_t *ret_partition,
-                                     int64_t *ret_offset, char *ret_why, size_t why_bytes);
+                                     int64_t offset, const struct console_asker *asker,
+                                     struct console_sent *ret_sent, char *ret_why,
+                                     size_t why_bytes);

@@ -305,8 +305,31 @@ def sent_again(report, shop, letters, bob):
                      again["id"].startswith(shop.topic), again)
         shop.wait_for(lambda: shop.metric("worker_skipped_total") +
                       shop.metric("worker_commands_total") > before, what="it to be read")
+        sent_under_key(report, shop, client, letters[lost].offset)
     shop.wait_for(lambda: shop.balance(bob) == 20, what="the command in its right partition")
     shop.server.stop()
+
+
+def sent_under_key(report, shop, client, offset):
+    """Who is not sure whether a letter was sent back asks again under his key: it goes once."""
+    def retry(place, key):
+        return client.post(f"/v1/dead-letters/0-{place}/retry", {}, key=key)
+
+    first = retry(offset, "back")
+    again = retry(offset, "back")
+    report.equal("sent back", (first.status, first.replayed), (200, False), first)
+    report.equal("and under its key it is said again", (again.status, again.json, again.replayed),
+                 (200, first.json, True))
+    other = next(one["id"] for one in client.get("/v1/dead-letters")["items"]
+                 if not one["id"].endswith(f"-{offset}"))
+    report.equal("another letter is another request", client.post(
+        f"/v1/dead-letters/{other}/retry", {}, key="back").code, "idempotency_key_reused")
+    more = retry(offset, "back once more")
+    report.equal("under another key it goes again, behind it",
+                 (more.status, more.replayed, more["next"] > first["next"]), (200, False, True),
+                 more)
+    values = [record.value for record in CLUSTER.read(shop.topic)]
+    report.equal("it is in the queue as often", sum(b'"p5"' in value for value in values), 5)
 
 
 def forged_and_limited(report):
