@@ -330,6 +330,9 @@ static void add_engine(const struct api *api, struct buffer *buffer) {
     metric_value(buffer, "engine_rounds_ahead_opened_total", "counter",
                  "Those of them that the database was at work on while the last was committed.",
                  stats.ahead_opened);
+    metric_value(buffer, "engine_rounds_ahead_beside_total", "counter",
+                 "Those of them whose keys another session had looked for meanwhile.",
+                 stats.ahead_beside);
     metric_value(buffer, "engine_rounds_ahead_failed_total", "counter",
                  "Rounds decided on what was not so any more, and begun again.",
                  stats.ahead_failed);

@@ -385,7 +385,7 @@ struct engine_stats {
     bool storage_full;
     // Of an engine on a database: what was begun again and why, and what nobody answered.
     uint64_t retries_serialization, retries_deadlock, retries_timeout, connections_lost,
-        commits_looked_up, set_aside, ahead, ahead_opened, ahead_failed;
+        commits_looked_up, set_aside, ahead, ahead_opened, ahead_beside, ahead_failed;
     // Of engines that read elsewhere, too.
     uint64_t epoch, failovers, servers_refused;
     uint64_t reads_primary, reads_replica, reads_cached, cache_misses, cache_wallets;

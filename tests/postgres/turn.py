@@ -540,9 +540,10 @@ def funded(server, count, amount):
 
 
 class Payers:
-    """Eight that pay until it is over: `pick(number)` says from whom to whom."""
-    def __init__(self, server, pick):
-        self.server, self.pick = server, pick
+    """Eight that pay until it is over: `pick(number)` says from whom to whom. One of ten wants to
+    pay with the wallet `poor`, if that is given, which has nothing."""
+    def __init__(self, server, pick, poor=None):
+        self.server, self.pick, self.poor = server, pick, poor
         self.over, self.wrong = threading.Event(), []
         self.threads = [threading.Thread(target=self.pay, args=(number,), daemon=True)
                         for number in range(8)]
@@ -553,8 +554,11 @@ class Payers:
         with self.server.client(timeout=120.0) as client:
             while not self.over.is_set():
                 payer, payee = self.pick(number)
-                answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
-                self.wrong.extend([repr(answer)] if answer.status != 201 else [])
+                is_poor = self.poor is not None and random.random() < 0.1
+                answer = client.post("/v1/transfers", {"from": self.poor if is_poor else payer,
+                                                       "to": payee, "amount": 1})
+                expected = 422 if is_poor else 201
+                self.wrong.extend([repr(answer)] if answer.status != expected else [])
 
     def end(self, report):
         self.over.set()
@@ -632,13 +636,16 @@ class Turns:
 
 
 def asked_once(report, binary, cluster):
-    """A round that was opened behind the last one's COMMIT, and then needs a look, has its turn.
-    For a server with slow checks: it knows so few wallets that they put each other out."""
+    """A round that was begun without a look, and then needs one, has its turn: here since somebody
+    has nothing to pay with. For a server with slow checks: it knows so few wallets that they put
+    each other out."""
     with two_nodes(report, binary, cluster) as (server, _, _):
         wallets = funded(server, 96, 100_000)
+        with server.client(timeout=120.0) as client:
+            poor = Shop.open(client, "poor")
         # Mostly the same few, so that what waits is known when it is looked at.
         payers = Payers(server, lambda _: random.sample(
-            wallets[:96 if random.random() < 0.1 else 24], 2))
+            wallets[:96 if random.random() < 0.1 else 24], 2), poor)
         turns = Turns(cluster)
         cluster.setting("log_parameter_max_length", "0")
         cluster.setting("log_statement", "all")
@@ -647,7 +654,7 @@ def asked_once(report, binary, cluster):
             turns.read()
             return turns.given_back >= 10
 
-        report.check("rounds were opened in vain", within(120, are_enough), turns.given_back)
+        report.check("rounds were begun in vain", within(120, are_enough), turns.given_back)
         cluster.setting("log_statement", "none")
         payers.end(report)
         turns.file.close()

@@ -16,7 +16,7 @@
 #define LITERAL_OF(text)  #text
 #define LITERAL(number)   LITERAL_OF(number)
 #define MIGRATE_WAIT_NS   UINT64_C(600000000000)
-#define CONNECTIONS_OF_A_NODE 10 // writer, readers, who looks after partitions, and room
+#define CONNECTIONS_OF_A_NODE 10 // writer, keys, readers, partitions, and room
 
 // A lock that is not granted soon is given up and asked for again, so that payments do not queue
 // behind a migration that waits.

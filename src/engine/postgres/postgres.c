@@ -92,6 +92,7 @@ static void books_stats(struct engine *engine, struct engine_stats *ret_stats) {
         .set_aside = relaxed(&books->stats.set_aside),
         .ahead = relaxed(&books->stats.ahead),
         .ahead_opened = relaxed(&books->stats.ahead_opened),
+        .ahead_beside = relaxed(&books->stats.ahead_beside),
         .ahead_failed = relaxed(&books->stats.ahead_failed),
         .reads_primary = relaxed(&books->stats.reads_primary),
     };

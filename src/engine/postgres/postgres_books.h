@@ -35,6 +35,12 @@ struct watched {
     uint32_t failure_count;
 };
 
+// What it took lately, roughly: from the last statements of a round to the answer of its COMMIT;
+// and to decide the next batch meanwhile.
+struct pace {
+    uint64_t commit_ns, open_ns;
+};
+
 struct books {
     struct engine engine; // first: the port hands out pointers to it
     struct primary primary;
@@ -50,6 +56,7 @@ struct books {
     struct link link;
     struct desk desk;
     struct round_times times; // of the batch at hand; the writer's
+    struct pace pace;
     struct position position; // everything that was published is before it
     uint64_t lost_ns; // since when no server of these books can be reached; 0: one can
     uint64_t lost_told_ns; // when that was told last; 0: it was not

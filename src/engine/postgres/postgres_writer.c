@@ -27,6 +27,8 @@
 #define RECONNECT_NS_MIN 20000000
 #define TELL_NS UINT64_C(10000000000)
 #define BATCH_COMMANDS_MAX 4000 // of a shard; each may make two records
+#define GATHER_NS        UINT64_C(100000) // while a round is committed the next one gathers
+#define PACE_NS_MIN      UINT64_C(500000)
 #define AWAY_NS          UINT64_C(3000000000) // a shard that cannot be reached for so long is away
 
 // A node that is stopped or cut off gives up turn and locks within five seconds: its session waits
@@ -38,9 +40,7 @@ static const char settings[] =
     "SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; "
     "SET client_connection_check_interval = '1s'; "
     "SET synchronous_commit = on; SET client_min_messages = warning; SET jit = off; "
-    // Plans are made once, for tables that may be empty: only what stays right when they grow.
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
-    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off; "
+    SQL_PLANS
     // Asked of every server that a node turns to, also after a promotion, and behind the settings:
     // whoever stands in between may have put others in their place.
     "DO $$ BEGIN IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN "
@@ -53,7 +53,12 @@ static const char settings[] =
 struct batch {
     struct inbox_node *first;
     const struct inbox_node *rest; // what was cut off and comes in the next one
-    struct inbox_node *next; // the next one, if its flight was opened behind this one's COMMIT
+    struct inbox_node *next; // the next one, if it was taken while this one was committed
+    // It has left the desk, its outcomes resolved, before its COMMIT was answered; and left this.
+    bool has_left;
+    struct counters counters;
+    struct round_times times;
+    bool has_records, was_ahead, was_opened, was_beside;
     uint8_t token[16];
     uint64_t round, first_record; // what the token was written with
     bool is_unknown;  // a COMMIT went out and nothing came back
@@ -97,6 +102,7 @@ enum link_result books_connect(struct books *books) {
     desk_ahead_forget(&books->desk);
     desk_turn_forget(&books->desk);
     books->desk.ahead.opened = NULL;
+    desk_beside_close(&books->desk);
     return primary_admit_writer(&books->primary, link, &books->position);
 }
 
@@ -129,6 +135,13 @@ static void resolve_submission(struct books *books, struct round *round,
     }
 }
 
+static void resolve_all(struct books *books, struct inbox_node *node) {
+    for (; node != NULL; node = node->next)
+        for (struct submission *submission = round_of(node)->first; submission != NULL;
+             submission = submission->next)
+            resolve_submission(books, round_of(node), submission);
+}
+
 // A courtesy: what is cached is never used beyond its age.
 static void drop_changed(struct books *books) {
     for (uint32_t i = 0; i < books->desk.wallets.count && books->cache != NULL; i++) {
@@ -138,30 +151,42 @@ static void drop_changed(struct books *books) {
     }
 }
 
+static void drop_left(struct books *books) {
+    const struct buffer *left = &books->desk.ahead.left;
+    struct id id;
+    for (size_t at = 0; at < left->size && books->cache != NULL; at += sizeof(id)) {
+        memcpy(&id, left->bytes + at, sizeof(id));
+        wallet_cache_drop(books->cache, id);
+    }
+}
+
 // What it has on other shards may be finished as it was decided.
 static void tell_legs(struct round *round) {
     if (round->legs != NULL && round->legs->entry_count != 0)
         round->legs->is_committed = true;
 }
 
-static void publish(struct books *books, struct inbox_node *first) {
+static void publish(struct books *books, const struct batch *batch) {
+    struct inbox_node *first = batch->first;
     CHECK(pthread_mutex_lock(&books->counters_lock) == 0);
-    books->counters = books->desk.counters;
+    books->counters = batch->has_left ? batch->counters : books->desk.counters;
     books->published = books->position;
     books->arrivals_taken = books->desk.arrivals_taken;
     CHECK(pthread_mutex_unlock(&books->counters_lock) == 0);
     key_ring_refresh(books);
-    drop_changed(books);
+    if (batch->has_left) {
+        drop_left(books);
+    } else {
+        drop_changed(books);
+        resolve_all(books, first);
+    }
     while (first != NULL) {
         struct round *round = round_of(first);
         first = first->next; // the round is the caller's again once it is told
-        for (struct submission *submission = round->first; submission != NULL;
-             submission = submission->next)
-            resolve_submission(books, round, submission);
         __atomic_store_n(&books->stats.rounds, books->stats.rounds + 1, __ATOMIC_RELAXED);
         tell_legs(round);
         round->position = books->position;
-        round->times = books->times;
+        round->times = batch->times;
         round->times.synced_ns = clock_monotonic_ns();
         round->published(round);
     }
@@ -235,6 +260,11 @@ static void decide_all(struct books *books, struct inbox_node *first) {
     __atomic_store_n(&books->stats.batch_commands_last, commands, __ATOMIC_RELAXED);
 }
 
+static void note_times(struct books *books, uint64_t taken_ns) {
+    books->times = (struct round_times){.taken_ns = taken_ns, .decided_ns = clock_monotonic_ns()};
+    books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
+}
+
 static void take_written(void *context, enum sql statement, const struct pg_result *result) {
     struct books *books = context;
     desk_take_places(&books->desk, statement, result);
@@ -249,13 +279,71 @@ static bool has_write(const struct inbox_node *node) {
            !command_is_read(round->first->commands[0].type);
 }
 
-// What waits is the next batch, so that the server is at work on it while this one is told.
-static void open_next(struct books *books, struct batch *batch) {
-    if (batch->rest != NULL || batch->next != NULL ||
-        !desk_ahead_may_open(&books->desk, inbox_newest(&books->inbox)))
+// ---- while it is committed --------------------------------------------------------------------
+
+static void read_switches(struct books *books) {
+    struct desk *desk = &books->desk;
+    desk->payments_stopped =
+        atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
+    desk->alarm_changed = false;
+    desk->rules_failed =
+        atomic_load_explicit(&books->engine.rules_failed, memory_order_relaxed);
+}
+
+static uint32_t commands_in(const struct inbox_node *node) {
+    uint32_t commands = 0;
+    for (; node != NULL; node = node->next)
+        commands += round_of((struct inbox_node *)node)->command_count;
+    return commands;
+}
+
+// Waits until the COMMIT is about to be answered, as it took the last ones, less what it takes to
+// decide the next batch, and a quarter of what is being committed waits; or until it is answered.
+// False: too little waits by then.
+static bool has_gathered(struct books *books, uint64_t begun_ns) {
+    const struct pace *pace = &books->pace;
+    uint64_t spare_ns = pace->open_ns * 2 + pace->commit_ns / 8, now_ns = clock_monotonic_ns();
+    uint64_t until_ns = begun_ns + (pace->commit_ns > spare_ns ? pace->commit_ns - spare_ns : 0);
+    bool is_silent = link_is_silent(&books->link, until_ns > now_ns ? until_ns - now_ns : 0);
+    for (uint64_t pause_ns = GATHER_NS;; pause_ns += pause_ns / 4) {
+        uint32_t waiting = commands_in(inbox_newest(&books->inbox));
+        bool is_much = waiting * 4 >= books->desk.commands_wanted;
+        if (is_much || !is_silent)
+            return is_much;
+        is_silent = link_is_silent(&books->link, pause_ns);
+    }
+}
+
+// What mostly is so; one that takes much longer counts little.
+static void note_pace(uint64_t *pace_ns, uint64_t span_ns) {
+    uint64_t most_ns = *pace_ns * 2 + PACE_NS_MIN;
+    *pace_ns = (*pace_ns * 3 + (span_ns < most_ns ? span_ns : most_ns)) / 4;
+}
+
+// What waits is the next batch: the server is at work on it while this one is told.
+static void open_next(struct books *books, struct batch *batch, uint64_t begun_ns) {
+    struct desk *desk = &books->desk;
+    if (batch->rest != NULL || batch->next != NULL || batch->is_expiring ||
+        !desk_ahead_may_leave(desk) || !has_gathered(books, begun_ns) ||
+        !desk_ahead_may_open(desk, inbox_newest(&books->inbox)))
         return;
+    uint64_t taken_ns = clock_monotonic_ns();
     batch->next = inbox_take_all(&books->inbox, 0);
-    desk_ahead_open(&books->desk, &books->link, batch->next);
+    resolve_all(books, batch->first);
+    batch->counters = desk->counters;
+    batch->has_left = true;
+    desk_ahead_leave(desk, batch->next);
+    link_forget(&books->link); // whatever was read is told, or copied
+    read_switches(books);
+    if (!desk_ahead_begin_behind(desk, batch->next))
+        return;
+    desk_beside_open(desk, primary_url(&books->primary));
+    decide_all(books, batch->next);
+    if (desk_ahead_is_in_vain(desk))
+        return;
+    note_times(books, taken_ns);
+    desk_ahead_open(desk, &books->link, batch->next);
+    note_pace(&books->pace.open_ns, clock_monotonic_ns() - taken_ns);
 }
 
 // Sends all that changed and waits for the commit. LINK_LOST: nobody knows.
@@ -267,6 +355,9 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     desk_persist(&books->desk, link, batch->token);
     batch->round = books->desk.counters.rounds;
     batch->first_record = desk_first_record(&books->desk);
+    batch->has_records = books->desk.records.count != 0;
+    batch->times = books->times;
+    batch->was_beside = batch->was_opened && books->desk.ahead.was_beside;
     // In the same unit: where the COMMIT fails the turn is given back by who rolls back.
     if (books->desk.has_writes)
         link_send(link, SQL_LEAVE, NULL);
@@ -275,21 +366,21 @@ static enum link_result commit(struct books *books, struct batch *batch) {
     // What comes behind it the round does not wait for. Nodes that wait for the turn come first.
     desk_clean(&books->desk, link);
     if (books->desk.takes_turn &&
-        (has_write(batch->rest) || has_write(inbox_newest(&books->inbox)))) {
+        (has_write(batch->rest) || has_write(inbox_newest(&books->inbox))))
         desk_turn_ask(&books->desk, link);
-        open_next(books, batch);
-    }
     link_flush(link);
+    open_next(books, batch, begun_ns);
     enum link_result result = link_collect_unit(link, take_written, books);
     // Where something behind the COMMIT has failed, by somebody's pg_cancel_backend, the round
     // stands and must not be done again: the look-up finds it, and how far the books have come.
     if (link->committed ? result != LINK_OK || link->warned : result == LINK_OK)
         result = LINK_LOST;
     if (result == LINK_LOST)
-        batch->is_unknown = books->desk.records.count != 0;
-    if (result == LINK_OK && books->desk.records.count != 0) {
-        __atomic_fetch_add(&books->stats.sync_ns_total, clock_monotonic_ns() - begun_ns,
-                           __ATOMIC_RELAXED);
+        batch->is_unknown = batch->has_records;
+    if (result == LINK_OK && batch->has_records) {
+        uint64_t span_ns = clock_monotonic_ns() - begun_ns;
+        note_pace(&books->pace.commit_ns, span_ns);
+        __atomic_fetch_add(&books->stats.sync_ns_total, span_ns, __ATOMIC_RELAXED);
         __atomic_fetch_add(&books->stats.sync_count, 1, __ATOMIC_RELAXED);
     }
     return result;
@@ -299,11 +390,7 @@ static enum link_result commit(struct books *books, struct batch *batch) {
 static enum link_result decide_batch(struct books *books, struct batch *batch) {
     struct desk *desk = &books->desk;
     batch->is_expiring = false;
-    desk->payments_stopped =
-        atomic_load_explicit(&books->engine.payments_stopped, memory_order_relaxed);
-    desk->alarm_changed = false;
-    desk->rules_failed =
-        atomic_load_explicit(&books->engine.rules_failed, memory_order_relaxed);
+    read_switches(books);
     link_forget(&books->link);
     books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
     enum link_result result = desk_fetch(desk, &books->link, batch->first, batch->will_write);
@@ -336,46 +423,77 @@ static enum link_result decide_batch(struct books *books, struct batch *batch) {
     return LINK_OK;
 }
 
-static enum link_result try_once(struct books *books, struct batch *batch) {
-    struct desk *desk = &books->desk;
+static enum link_result decide_with_look(struct books *books, struct batch *batch) {
     enum link_result result = decide_batch(books, batch);
-    if (result == LINK_OK && desk_ahead_is_in_vain(desk)) {
+    if (result == LINK_OK && desk_ahead_is_in_vain(&books->desk)) {
         result = desk_ahead_take_back(&books->link);
         if (result == LINK_OK)
             result = decide_batch(books, batch);
     }
     if (result != LINK_OK)
         return result;
-    books->times = (struct round_times){.taken_ns = batch->begun_ns,
-                                        .decided_ns = clock_monotonic_ns()};
-    books->times.written_ns = books->times.decided_ns; // one transaction writes and syncs
-    if (!desk_legs_prepare(desk))
-        return LINK_AGAIN;
-    result = commit(books, batch);
-    if (result == LINK_OK) {
-        desk_arrivals_settle(desk);
-        desk_known_keep(desk);
-        desk_rules_keep(desk);
-        desk_clean_note(desk);
-        if (desk->ahead.is_on)
-            count(&books->stats.ahead);
-        if (desk->ahead.is_on && desk->ahead.was_open)
-            count(&books->stats.ahead_opened);
-        desk_ahead_stands(desk);
+    note_times(books, batch->begun_ns);
+    return desk_legs_prepare(&books->desk) ? LINK_OK : LINK_AGAIN;
+}
+
+// It was decided, and its rows are on their way: what was asked for in front of them.
+static enum link_result go_on(struct books *books) {
+    books->link.deadline_ns = clock_monotonic_ns() + BATCH_WAIT_NS;
+    enum link_result result = desk_turn_settle(&books->desk, &books->link);
+    if (result != LINK_OK)
+        desk_forget_books(&books->desk); // heads are as if it were written
+    return result;
+}
+
+static void keep(struct books *books, const struct batch *batch) {
+    struct desk *desk = &books->desk;
+    if (batch->was_ahead)
+        count(&books->stats.ahead);
+    if (batch->was_opened)
+        count(&books->stats.ahead_opened);
+    if (batch->was_beside)
+        count(&books->stats.ahead_beside);
+    if (batch->has_left) {
+        desk_ahead_left_stands(desk);
+        return;
     }
-    if (result == LINK_OK && desk->alarm_changed)
+    desk_arrivals_settle(desk);
+    desk_known_keep(desk);
+    desk_rules_keep(desk);
+    desk_clean_note(desk);
+    desk_ahead_stands(desk);
+    if (desk->alarm_changed)
         engine_alarm_set(&books->engine, &desk->alarm);
+}
+
+static enum link_result try_once(struct books *books, struct batch *batch) {
+    struct desk *desk = &books->desk;
+    batch->has_left = false;
+    batch->was_opened = desk->ahead.opened != NULL && desk->ahead.opened == batch->first;
+    enum link_result result = batch->was_opened ? go_on(books) : decide_with_look(books, batch);
+    batch->was_ahead = desk->ahead.is_on;
+    CHECK(batch->was_ahead || !batch->was_opened);
+    if (result != LINK_OK)
+        return result;
+    result = commit(books, batch);
+    if (result == LINK_OK)
+        keep(books, batch);
+    else if (batch->has_left)
+        desk_ahead_left_failed(desk);
     return result;
 }
 
 // What was decided without a look, and on what is not so any more, is decided with one.
 static enum link_result try_batch(struct books *books, struct batch *batch) {
     enum link_result result = try_once(books, batch);
-    if (!books->desk.ahead.is_on)
+    if (result == LINK_OK || !batch->was_ahead)
         return result;
     desk_ahead_failed(&books->desk);
     count(&books->stats.ahead_failed);
-    if (result != LINK_AGAIN || strcmp(books->link.state, "40001") != 0)
+    // What somebody else has written since may have the number of one of its rows.
+    bool is_otherwise =
+        strcmp(books->link.state, result == LINK_AGAIN ? "40001" : "23505") == 0;
+    if (result == LINK_LOST || !is_otherwise)
         return result;
     roll_back(books);
     return link_is_open(&books->link) ? try_once(books, batch) : LINK_LOST;
@@ -569,13 +687,14 @@ static void carry_batch(struct books *books, struct batch *batch) {
             done = result == LINK_OK;
         }
         if (done) {
-            publish(books, first);
+            publish(books, batch);
             return;
         }
         if (result == LINK_LOST) {
             if (link_is_open(&books->link))
                 log_line(LOG_WARNING, "postgres", "The connection is lost: %s", books->link.why);
             link_close(&books->link);
+            books->desk.ahead.opened = NULL;
         }
         if (result == LINK_LOST || batch->tries != 0) // perhaps not what it was decided on
             desk_forget_books(&books->desk);
@@ -614,6 +733,7 @@ static void carry_batch(struct books *books, struct batch *batch) {
 static struct inbox_node *run_batch(struct books *books, struct inbox_node *first,
                                     struct inbox_node *rest) {
     struct batch batch = {.first = first, .rest = rest, .begun_ns = clock_monotonic_ns()};
+    CHECK(books->desk.ahead.opened == NULL || books->desk.ahead.opened == first);
     carry_batch(books, &batch);
     return rest != NULL ? rest : batch.next;
 }

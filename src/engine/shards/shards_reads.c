@@ -211,6 +211,7 @@ static void add_stats(struct engine_stats *all, const struct engine_stats *more)
     all->set_aside += more->set_aside;
     all->ahead += more->ahead;
     all->ahead_opened += more->ahead_opened;
+    all->ahead_beside += more->ahead_beside;
     all->ahead_failed += more->ahead_failed;
     all->failovers += more->failovers;
     all->servers_refused += more->servers_refused;

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "ledger/bound.h"
 
+#define KEYS_AHEAD_MS 3600000 // a node that slept longer asks for keys once more
+
 void desk_init(struct desk *desk) {
     memset(desk, 0, sizeof(*desk));
     arena_init(&desk->arena, 1 << 18);
@@ -81,7 +83,8 @@ void desk_done(struct desk *desk) {
     desk_known_done(desk);
     desk_clean_done(desk);
     column_done(&desk->sealing.destroyed);
-    column_done(&desk->ahead.keys);
+    buffer_done(&desk->ahead.left);
+    link_done(&desk->ahead.beside.link);
     memory_free(desk->sealing.added.items);
     memory_free(desk->wallets.items);
     memory_free(desk->holds.items);
@@ -205,6 +208,13 @@ bool desk_may_see(const struct desk *desk, const struct command *command,
 void desk_set_now(struct desk *desk, uint64_t clock_ms) {
     uint64_t last_ms = desk->counters.time_ms, now_ms = clock_ms > last_ms ? clock_ms : last_ms;
     desk->now_ms = desk->is_shard ? number_round_time(now_ms) : now_ms;
+}
+
+// Keys are asked for before the books have told their time.
+void desk_keys_set_span(struct desk *desk) {
+    uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
+    desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
+    desk->keys_end = number_of_time(known_ms + KEYS_AHEAD_MS);
 }
 
 uint64_t desk_next_number(const struct desk *desk) {

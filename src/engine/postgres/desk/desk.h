@@ -38,6 +38,7 @@ struct wallet_row {
     const struct wallet_row *before; // of a changed one: as it was fetched
     struct row_place place; // of a locked one; and once it is written
     bool is_placed;         // it is known
+    bool is_late; // the batch before changes it too, and has yet to tell where it lies then
     bool blocked;       // somebody else has locked it: it can be read, but not changed
     bool is_behind;     // so is what has come for it from another shard, which goes first
     struct slice owner; // of an added one
@@ -226,6 +227,14 @@ struct told {
     bool heads, head_rows, currencies, free_currencies, keys, rules, due, due_reviews, next_due;
 };
 
+// Who looks for keys of the next batch beside the writer (desk_beside.c).
+struct beside {
+    struct link link;     // closed: nobody does
+    uint64_t next_try_ns; // it is not opened again before
+    bool is_asked;        // and what it found was not taken yet
+    struct sha256 chain_before, chain_behind; // of the round that was committed meanwhile
+};
+
 // What batches without a look are decided on (desk_ahead.c).
 struct ahead {
     bool is_known; // the last batch of this node is what the books end with, as far as it knows
@@ -233,10 +242,15 @@ struct ahead {
     uint64_t clock_ms; // what the server's clock said with the turn
     int64_t books_by;  // the transaction that wrote the row of books
     uint32_t wait, pause; // batches with a look behind the next that fails; and still to come
-    const struct inbox_node *opened; // the batch whose flight was opened behind the last COMMIT
-    struct column keys;              // that were asked for with it
-    uint64_t keys_from, keys_end;    // and between which records
-    bool was_open;                   // and the batch at hand was that
+    // The batch at hand, if its rows went out behind the COMMIT of the one before.
+    const struct inbox_node *opened;
+    bool has_left;      // the one whose COMMIT is awaited has made room on the desk for the next
+    bool left_was_on;   // and it was not looked for
+    struct buffer left; // ids of the wallets that it has changed
+    struct sha256 left_chain; // of the books before it
+    bool is_key_common;       // it has a key that the next one has as well
+    bool was_beside;          // keys of the batch at hand were looked for beside the writer
+    struct beside beside;
 };
 
 struct desk {
@@ -262,6 +276,7 @@ struct desk {
     struct rule_set rules;
     uint64_t rule_hits[RULES_MAX]; // each atomic; since it came
     uint64_t rule_hits_now[RULES_MAX]; // of the batch at hand, which may be decided once more
+    uint64_t rule_hits_left[RULES_MAX]; // of one that has left the desk and is not committed yet
     uint64_t rules_record;         // of a set that this batch adds; 0: none
     bool rules_failed;             // see struct engine
     struct verdict verdict;        // of the command that is being decided
@@ -283,7 +298,9 @@ struct desk {
     uint32_t guest_slot; // the home of a command, or an atomic batch, for what it does away from it
     uint32_t crossed; // transactions of the batch that another shard has a part of
     struct rows records; // of this batch, numbered without a gap; struct record_row
+    const struct sha256 *chains; // what each makes of its slot's chain, once that is computed
     uint64_t keys_from, keys_end; // between these records idempotency keys were looked for
+    uint32_t keys_added;          // by the batch that is being written
     uint64_t archived;            // before this record history is, or is about to be, archived
     uint64_t end_record;          // up to there partitions are made
     bool lacks_partitions;        // the time has come to their end
@@ -398,6 +415,7 @@ void desk_point_now(const struct desk *desk, const struct record *earlier,
 // The time of the batch by that clock, and never earlier than that of the one before.
 void desk_set_now(struct desk *desk, uint64_t clock_ms);
 uint64_t desk_next_number(const struct desk *desk); // of the next record
+void desk_keys_set_span(struct desk *desk); // where keys of the batch may be
 // The number of the batch's first record, when it has one.
 static inline uint64_t desk_first_record(const struct desk *desk) {
     return desk->counters.last_record + 1 - desk->records.count;
@@ -413,10 +431,13 @@ void desk_undo_roll_back(struct desk *desk);
 // and locks even when no command of them writes.
 MUST_CHECK enum link_result desk_fetch(struct desk *desk, struct link *link,
                                        struct inbox_node *first, bool will_write);
+// Clears the desk and notes all that the submissions name; nothing is asked for yet.
+void desk_want_all(struct desk *desk, struct inbox_node *first, bool will_write);
+// Whether it is known which partition each slot is in, and how large these are.
+bool desk_parts_are_known(const struct desk *desk);
 // While fetching: what else is asked for. Of a wallet, hold, withdrawal or transaction.
 void desk_want(struct desk *desk, enum id_type type, struct id id);
 void desk_want_answer(struct desk *desk, struct digest128 key); // under an idempotency key
-void desk_keys_set_span(struct desk *desk); // for the next batch, by what is known of the time
 // desk_books.c: what came of it.
 void desk_take_books(struct desk *desk, const struct pg_result *result);
 void row_take_place(const struct pg_result *result, int row, int column,
@@ -460,11 +481,22 @@ bool desk_places_are_clean(const struct desk *desk);
 MUST_CHECK enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
                                              const struct inbox_node *first,
                                              bool will_write);
-// While the batch at hand is committed: whether that of the rounds which wait may be opened behind
-// it, so that the server looks for its keys meanwhile; opens it; and takes that back, if it was.
+// While the batch at hand is committed: whether it leaves what another may be decided on; whether
+// the one of the rounds that wait may be; makes room for it; and puts that one on the desk, with
+// what is known of it. False: it needs a look.
+bool desk_ahead_may_leave(const struct desk *desk);
 bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiting);
+void desk_ahead_leave(struct desk *desk, const struct inbox_node *next);
+bool desk_ahead_begin_behind(struct desk *desk, struct inbox_node *first);
+// Once that is decided, its rows go out; and are taken back.
 void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_node *first);
 MUST_CHECK enum link_result desk_ahead_close(struct desk *desk, struct link *link);
+// Before its COMMIT: that no key was used before, as a session beside has found, or the server
+// looks.
+void desk_ahead_prove_keys(struct desk *desk, struct link *link);
+// The batch that has left is committed; or it is not known to be, and neither is the next.
+void desk_ahead_left_stands(struct desk *desk);
+void desk_ahead_left_failed(struct desk *desk);
 // When all is decided: whether it must be decided again, with a look.
 bool desk_ahead_is_in_vain(struct desk *desk);
 MUST_CHECK enum link_result desk_ahead_take_back(struct link *link); // then, what it began with
@@ -478,13 +510,24 @@ void desk_turn_forget(struct desk *desk);
 void desk_ahead_stands(struct desk *desk); // the batch is committed, and that is known
 void desk_ahead_failed(struct desk *desk); // one without a look was not
 void desk_ahead_forget(struct desk *desk); // another session begins
+// desk_beside.c: a session, unless there is one; asks it for keys of the batch at hand, while the
+// one before is committed; whether none was used before, once that is; and ends that session.
+void desk_beside_open(struct desk *desk, const char *url);
+void desk_beside_ask(struct desk *desk);
+bool desk_beside_settle(struct desk *desk);
+void desk_beside_close(struct desk *desk);
 // desk_known.c: wallets as this node saw them last.
 void desk_known_forget(struct desk *desk); // all of them: a session begins
 void desk_known_done(struct desk *desk);
 bool desk_knows_wallet(const struct desk *desk, uint32_t slot, uint64_t number);
-void desk_known_keep(struct desk *desk); // those of a batch that is committed
-// Whether it is also known where it lies; and fills its row, unseen.
+// Those of a batch that is committed, or, if it leaves the desk before, of one that may be.
+void desk_known_keep(struct desk *desk);
+// Whether it is also known where it lies, or, behind a batch that has left, will be; fills its row,
+// unseen; and takes where it lies now that the batch which has left told it. Whether it has habits.
 bool desk_knows_place(const struct desk *desk, uint32_t slot, uint64_t number);
+bool desk_knows_place_behind(const struct desk *desk, uint32_t slot, uint64_t number);
+bool desk_known_place(struct desk *desk, uint32_t slot, uint64_t number,
+                      const struct row_place *place);
 void desk_known_trust(struct desk *desk, uint32_t slot, uint64_t number);
 // What the database tells of a wallet that is known.
 struct known_signs {
@@ -500,6 +543,9 @@ void desk_take_wallet(struct desk *desk, const struct pg_result *result, int row
 void desk_take_known_wallet(struct desk *desk, const struct pg_result *result, int row);
 // desk_clean.c: pages of wallets that collect old versions.
 void desk_clean_note(struct desk *desk); // what a batch that is committed leaves there
+// The same of one wallet of a batch that has left the desk.
+void desk_clean_note_left(struct desk *desk, uint32_t slot, uint64_t number,
+                          const struct row_place *place, bool has_habits);
 void desk_clean(struct desk *desk, struct link *link); // into the flight, a unit of its own
 void desk_clean_done(struct desk *desk);
 // desk_find.c: gathers a command's things into its docket.
@@ -600,6 +646,8 @@ void desk_rules_set(struct desk *desk, const struct rule_set *set);
 void desk_rules_count(struct desk *desk);
 void desk_rules_forget(struct desk *desk); // of a batch that comes to nothing, or comes again
 void desk_rules_keep(struct desk *desk);   // it is committed
+void desk_rules_leave(struct desk *desk);  // it leaves the desk, and may be
+void desk_rules_keep_left(struct desk *desk); // and is
 // Thread: any.
 void desk_rules_stats(struct desk *desk, struct engine_stats *ret_stats);
 
@@ -637,8 +685,10 @@ void desk_open_arrival(struct desk *desk, struct slice bytes, struct record *rec
 void desk_destroy_key(struct desk *desk, const struct record *record);
 void desk_write_data_keys(struct desk *desk, struct link *link);
 
-// desk_persist.c: puts everything that changed into the flight, the commit included.
+// desk_persist.c: puts everything that changed into the flight, the commit included; and before
+// that, of a batch that goes out behind the last one's COMMIT, all but its round.
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]);
+void desk_persist_rows(struct desk *desk, struct link *link);
 
 // Whether a command of what is submitted again was decided the first time.
 static inline bool desk_was_decided(const struct submission *submission, uint32_t place) {

@@ -5,11 +5,16 @@
 // server in one flight, which proves each thing that it was decided on where it changes it: the row
 // of books lies where this node's last round left it and was written by that round's transaction,
 // each wallet still has its version, and no idempotency key of the batch was used before. What is
-// otherwise ends the transaction, and the batch is begun again with a look. Where much waits when a
-// batch goes out, the next one's flight is opened right behind its COMMIT: the server looks for its
-// keys while the node tells its clients and reads the next batch. Whoever changes what batches are
-// decided on (keys, rules, encryption, the line of the archive) writes the row of books in the same
-// transaction.
+// otherwise ends the transaction, and the batch is begun again with a look. Whoever changes what
+// batches are decided on (keys, rules, encryption, the line of the archive) writes the row of books
+// in the same transaction.
+//
+// Where much waits while a batch is committed, the next one is decided meanwhile, on what that one
+// leaves, and its rows go out right behind the COMMIT: the server is at work on them while the node
+// tells the clients of the first, and a session of its own looks for the keys (desk_beside.c). Its
+// own round, which proves the row of books, wallets that both batches change, since where they lie
+// is told with the first one's answer, and its COMMIT go out when that has come, so of what nobody
+// has answered there is never more than one.
 #include "base/check.h"
 #include "engine/postgres/desk/desk.h"
 
@@ -89,6 +94,16 @@ static bool are_wallets_known(const struct desk *desk) {
     return true;
 }
 
+// The same behind a batch that has left.
+static bool will_wallets_be_known(const struct desk *desk) {
+    for (uint32_t i = 0; i < desk->asked.count; i++) {
+        const struct asked *asked = desk->asked.items[i];
+        if (!desk_knows_place_behind(desk, id_slot(asked->id), asked->number))
+            return false;
+    }
+    return true;
+}
+
 // Nothing ends by itself yet, and there are partitions and keys for that time.
 static bool is_time_known(const struct desk *desk) {
     uint64_t next = desk_next_number(desk);
@@ -96,27 +111,36 @@ static bool is_time_known(const struct desk *desk) {
            next < desk->keys_end;
 }
 
-// What the server can do while the batch is decided: whether its keys were used.
-static void open_flight(struct desk *desk, struct link *link, struct column *keys) {
+// `own`: those that the batch has added by then.
+static void ask_keys(struct desk *desk, struct link *link, uint32_t own) {
     struct parameters parameters = {0};
-    desk->ahead.keys_from = desk->keys_from;
-    desk->ahead.keys_end = desk->keys_end;
-    link_send(link, SQL_BEGIN, NULL);
-    parameter_column(&parameters, keys);
+    parameter_column(&parameters, &desk->wants.keys);
     parameter_number(&parameters, (int64_t)desk->keys_from);
     parameter_number(&parameters, (int64_t)desk->keys_end);
+    parameter_number(&parameters, own);
     link_send(link, SQL_KEYS_UNUSED, &parameters);
-    link_flush(link);
 }
 
-// Whether each key of the batch was asked for, and wherever it may have been used since.
-static bool has_asked(const struct desk *desk) {
-    const struct ahead *ahead = &desk->ahead;
-    return desk->wants.keys.count <= ahead->keys.count && ahead->keys_from <= desk->keys_from &&
-           ahead->keys_end >= desk->keys_end;
+// Whether its keys were used is asked at once, unless a session beside looks for that.
+static void open_flight(struct desk *desk, struct link *link) {
+    link_send(link, SQL_BEGIN, NULL);
+    if (desk->ahead.beside.is_asked)
+        link_send(link, SQL_WAIT_BRIEFLY, NULL);
+    else
+        ask_keys(desk, link, 0);
 }
 
-static void begin(struct desk *desk, struct link *link, bool is_open) {
+void desk_ahead_prove_keys(struct desk *desk, struct link *link) {
+    if (!desk->ahead.beside.is_asked)
+        return;
+    CHECK(desk->ahead.is_on);
+    link_flush(link); // the server is at work on all of it
+    desk->ahead.was_beside = desk_beside_settle(desk);
+    if (!desk->ahead.was_beside)
+        ask_keys(desk, link, desk->keys_added);
+}
+
+static void begin(struct desk *desk) {
     desk_heads_settle(desk, true);
     if (desk->told.heads)
         return;
@@ -126,16 +150,12 @@ static void begin(struct desk *desk, struct link *link, bool is_open) {
     }
     desk->asked.count = 0;
     desk->before = desk->counters;
+    desk->ahead.was_beside = false;
     desk->ahead.is_on = true;
-    if (!is_open)
-        open_flight(desk, link, &desk->wants.keys);
-    else
-        CHECK(has_asked(desk));
 }
 
-// `is_open`: its flight was opened before.
 static enum link_result try_ahead(struct desk *desk, struct link *link,
-                                  const struct inbox_node *first, bool will_write, bool is_open) {
+                                  const struct inbox_node *first, bool will_write) {
     struct ahead *ahead = &desk->ahead;
     bool is_known = ahead->is_known;
     desk_ahead_forget(desk);
@@ -150,30 +170,21 @@ static enum link_result try_ahead(struct desk *desk, struct link *link,
         desk_turn_ask(desk, link);
     enum link_result result = desk_turn_settle(desk, link);
     desk_set_now(desk, ahead->clock_ms);
-    if (result == LINK_OK && is_time_known(desk))
-        begin(desk, link, is_open);
-    return result;
-}
-
-// With what was asked for in front of it, which a batch with a look need not ask for again.
-static enum link_result close_flight(struct desk *desk, struct link *link) {
-    enum link_result result = desk_turn_settle(desk, link);
-    return result == LINK_LOST ? LINK_LOST : desk_ahead_take_back(link);
+    if (result != LINK_OK || !is_time_known(desk))
+        return result;
+    begin(desk);
+    if (ahead->is_on)
+        open_flight(desk, link);
+    link_flush(link);
+    return LINK_OK;
 }
 
 enum link_result desk_ahead_begin(struct desk *desk, struct link *link,
                                   const struct inbox_node *first, bool will_write) {
-    const struct inbox_node *opened = desk->ahead.opened;
-    bool is_open = desk->ahead.was_open = opened != NULL && opened == first;
     enum link_result result = LINK_OK;
-    if (opened != NULL && !is_open) // the last batch is begun again
+    if (desk->ahead.opened != NULL) // the last batch is begun again
         result = desk_ahead_close(desk, link);
-    desk->ahead.opened = NULL;
-    if (result == LINK_OK)
-        result = try_ahead(desk, link, first, will_write, is_open);
-    if (result == LINK_OK && is_open && !desk->ahead.is_on)
-        result = close_flight(desk, link);
-    return result;
+    return result == LINK_OK ? try_ahead(desk, link, first, will_write) : result;
 }
 
 // ---- while the last one is committed ------------------------------------------------------------
@@ -191,50 +202,113 @@ static bool is_known(const struct desk *desk, const struct submission *submissio
     return known;
 }
 
-static void add_key(struct column *keys, const struct command *command) {
-    column_add_bytes(keys, slice_of(&command->key, sizeof(command->key)));
+// Heads that are written tell with the COMMIT where they lie by then.
+bool desk_ahead_may_leave(const struct desk *desk) {
+    return desk->ahead.pause == 0 && leaves_known_books(desk) && !desk->writes_heads &&
+           !desk->arrivals_asked && desk_parts_are_known(desk) && are_books_known(desk);
 }
 
-// Whether the batch at hand, which goes out, will be what the next one may be decided on; and
-// whether so much waits that it is better begun than let grow.
 bool desk_ahead_may_open(const struct desk *desk, const struct inbox_node *waiting) {
-    uint32_t commands = 0;
-    if (waiting == NULL || desk->ahead.pause != 0 || !leaves_known_books(desk) ||
-        desk->parts_known != LIMIT_SLOTS || !are_plain(waiting) || !are_books_known(desk))
+    if (waiting == NULL || !are_plain(waiting))
         return false;
-    for (const struct inbox_node *node = waiting; node != NULL; node = node->next) {
-        const struct round *round = seen_of(node);
-        commands += round->command_count;
-        for (const struct submission *submission = round->first; submission != NULL;
+    for (const struct inbox_node *node = waiting; node != NULL; node = node->next)
+        for (const struct submission *submission = seen_of(node)->first; submission != NULL;
              submission = submission->next)
             if (!is_known(desk, submission))
                 return false;
+    return true;
+}
+
+static void note_left(struct desk *desk) {
+    buffer_reset(&desk->ahead.left);
+    for (uint32_t i = 0; i < desk->wallets.count; i++) {
+        const struct wallet_row *row = desk->wallets.items[i];
+        if (row->changed)
+            buffer_add_slice(&desk->ahead.left, slice_of(&row->wallet.id, sizeof(struct id)));
     }
-    return commands * 2 >= desk->commands_wanted;
+}
+
+static bool has_key(const struct desk *desk, const struct command *command) {
+    return command->has_key && map_find(&desk->answer_map, command->key) != NULL;
+}
+
+// Whether the batch at hand has a key of those rounds: who looks beside it may not see that.
+static bool has_key_of(const struct desk *desk, const struct inbox_node *node) {
+    for (; node != NULL; node = node->next)
+        for (const struct submission *submission = seen_of(node)->first; submission != NULL;
+             submission = submission->next) {
+            if (submission->atomic && has_key(desk, &submission->batch))
+                return true;
+            for (uint32_t i = 0; i < submission->count; i++)
+                if (has_key(desk, &submission->commands[i]))
+                    return true;
+        }
+    return false;
+}
+
+void desk_ahead_leave(struct desk *desk, const struct inbox_node *next) {
+    struct ahead *ahead = &desk->ahead;
+    CHECK(!ahead->has_left && desk_ahead_may_leave(desk));
+    desk->next_due_ms = desk_next_due(desk);
+    desk_known_keep(desk);
+    desk_rules_leave(desk);
+    note_left(desk);
+    ahead->left_was_on = ahead->is_on;
+    ahead->left_chain = desk->before.chain;
+    ahead->is_key_common = has_key_of(desk, next);
+    ahead->has_left = true;
+    desk_ahead_forget(desk);
+}
+
+// The time is what the server told last, with the turn of the batch that has left.
+bool desk_ahead_begin_behind(struct desk *desk, struct inbox_node *first) {
+    CHECK(desk->ahead.has_left && desk->ahead.opened == NULL);
+    desk_want_all(desk, first, false);
+    if (!desk->has_writes || !are_plain(first) || !are_books_known(desk) ||
+        !will_wallets_be_known(desk))
+        return false;
+    desk_set_now(desk, desk->ahead.clock_ms);
+    if (is_time_known(desk))
+        begin(desk);
+    return desk->ahead.is_on;
 }
 
 void desk_ahead_open(struct desk *desk, struct link *link, const struct inbox_node *first) {
-    struct column *keys = &desk->ahead.keys;
-    CHECK(desk->ahead.opened == NULL && desk->turn_is_asked && first != NULL);
-    desk_keys_set_span(desk); // it may be long since the batch at hand was begun
-    column_begin(keys, true);
-    for (const struct inbox_node *node = first; node != NULL; node = node->next)
-        for (const struct submission *submission = seen_of(node)->first; submission != NULL;
-             submission = submission->next) {
-            if (submission->atomic && submission->batch.has_key)
-                add_key(keys, &submission->batch);
-            for (uint32_t i = 0; i < submission->count; i++)
-                if (submission->commands[i].has_key)
-                    add_key(keys, &submission->commands[i]);
-        }
-    open_flight(desk, link, keys);
+    CHECK(desk->ahead.opened == NULL && desk->ahead.is_on && first != NULL);
+    if (!desk->turn_is_asked)
+        desk_turn_ask(desk, link);
+    if (link_is_open(&desk->ahead.beside.link) && !desk->ahead.is_key_common &&
+        desk->wants.keys.count != 0)
+        desk_beside_ask(desk);
+    open_flight(desk, link);
+    desk_persist_rows(desk, link);
+    link_flush(link);
     desk->ahead.opened = first;
 }
 
+// With what was asked for in front of it, which a batch with a look need not ask for again.
 enum link_result desk_ahead_close(struct desk *desk, struct link *link) {
     CHECK(desk->ahead.opened != NULL);
     desk->ahead.opened = NULL;
-    return close_flight(desk, link);
+    (void)desk_beside_settle(desk);
+    enum link_result result = desk_turn_settle(desk, link);
+    return result == LINK_LOST ? LINK_LOST : desk_ahead_take_back(link);
+}
+
+void desk_ahead_left_stands(struct desk *desk) {
+    CHECK(desk->ahead.has_left);
+    desk->ahead.has_left = false;
+    if (desk->ahead.left_was_on)
+        desk->ahead.wait = 1;
+    desk_rules_keep_left(desk);
+}
+
+void desk_ahead_left_failed(struct desk *desk) {
+    CHECK(desk->ahead.has_left);
+    desk->ahead.has_left = false;
+    desk_ahead_forget(desk);
+    desk_known_forget(desk);
+    desk_forget_books(desk);
 }
 
 // ---- in vain ------------------------------------------------------------------------------------

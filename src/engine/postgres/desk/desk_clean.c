@@ -31,20 +31,26 @@ struct dirty_pages {
     bool is_urgent;
 };
 
-static void note(struct dirty_pages *dirty, uint32_t part, const struct wallet_row *row,
-                 bool was_cleaned) {
-    uint32_t block;
-    memcpy(&block, row->place.bytes, sizeof(block));
+struct noted {
+    uint32_t part, slot;
+    uint64_t number;
+    const struct row_place *place;
+    bool has_habits, was_cleaned;
+};
+
+static void note(struct dirty_pages *dirty, const struct noted *row) {
+    uint32_t block, part = row->part;
+    memcpy(&block, row->place->bytes, sizeof(block));
     block = __builtin_bswap32(block);
     uint32_t index = (block * SQL_PARTS + part) & ((1 << PAGE_BITS) - 1);
     struct wallet_page *page = &dirty->pages[index];
-    if (page->block != block || page->part != part || was_cleaned)
+    if (page->block != block || page->part != part || row->was_cleaned)
         page->old = 0;
     page->block = block;
     page->part = part;
-    page->slot = id_slot(row->wallet.id);
+    page->slot = row->slot;
     page->number = row->number;
-    page->old += row->habits.version != 0 ? HABITS_WEIGH : 1;
+    page->old += row->has_habits ? HABITS_WEIGH : 1;
     dirty->is_urgent = dirty->is_urgent || page->old >= URGENT_AT;
     if (page->old < LIST_AT || page->is_listed || dirty->count == LIST_MAX)
         return;
@@ -52,14 +58,37 @@ static void note(struct dirty_pages *dirty, uint32_t part, const struct wallet_r
     dirty->listed[dirty->count++] = index;
 }
 
-void desk_clean_note(struct desk *desk) {
+static struct dirty_pages *dirty_of(struct desk *desk) {
     if (desk->dirty == NULL)
         desk->dirty = memory_take_zeroed(sizeof(*desk->dirty));
+    return desk->dirty;
+}
+
+void desk_clean_note(struct desk *desk) {
+    struct dirty_pages *dirty = dirty_of(desk);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         const struct wallet_row *row = desk->wallets.items[i];
+        uint32_t slot = id_slot(row->wallet.id);
+        struct noted noted = {.part = desk->part_of[slot],
+                              .slot = slot,
+                              .number = row->number,
+                              .place = &row->place,
+                              .has_habits = row->habits.version != 0,
+                              .was_cleaned = !desk->ahead.is_on};
         if (row->changed && row->is_placed && row->legs == NULL)
-            note(desk->dirty, desk->part_of[id_slot(row->wallet.id)], row, !desk->ahead.is_on);
+            note(dirty, &noted);
     }
+}
+
+void desk_clean_note_left(struct desk *desk, uint32_t slot, uint64_t number,
+                          const struct row_place *place, bool has_habits) {
+    struct noted noted = {.part = desk->part_of[slot],
+                          .slot = slot,
+                          .number = number,
+                          .place = place,
+                          .has_habits = has_habits,
+                          .was_cleaned = !desk->ahead.left_was_on};
+    note(dirty_of(desk), &noted);
 }
 
 void desk_clean(struct desk *desk, struct link *link) {

@@ -14,7 +14,6 @@
 #include "ledger/owner.h"
 #include "ledger/parked.h"
 
-#define KEYS_AHEAD_MS 3600000 // a node that slept longer asks for keys once more
 // A partition of wallets of this size has some thousand rows. It is looked at again when there are
 // half as many wallets more, and some.
 #ifdef FLORIN_SLOW_CHECKS
@@ -722,11 +721,15 @@ static bool ask_more(struct desk *desk, struct link *link) {
     return ask_wanted(desk, link) || asked;
 }
 
-// Asked once per connection: it is the server's to say. And again when there are twice as many
-// wallets as then, until there are many.
+// Asked once per connection: it is the server's to say. And again when there are half as many
+// wallets more than then, and some.
+bool desk_parts_are_known(const struct desk *desk) {
+    return desk->parts_known == LIMIT_SLOTS &&
+           desk->counters.wallets <= desk->parts_wallets * 3 / 2 + MANY_WALLETS;
+}
+
 static enum link_result fetch_parts(struct desk *desk, struct link *link) {
-    bool has_grown = desk->counters.wallets > desk->parts_wallets * 3 / 2 + MANY_WALLETS;
-    if (desk->parts_known == LIMIT_SLOTS && !has_grown)
+    if (desk_parts_are_known(desk))
         return LINK_OK;
     desk->parts_known = 0;
     desk->parts_wallets = desk->counters.wallets;
@@ -745,20 +748,7 @@ static enum link_result fetch_parts(struct desk *desk, struct link *link) {
     return result;
 }
 
-// Keys are asked for before the books have told their time.
-void desk_keys_set_span(struct desk *desk) {
-    uint64_t known_ms = desk->now_ms, retention_ms = desk->retention_ms;
-    desk->keys_from = number_of_time(known_ms > retention_ms ? known_ms - retention_ms : 0);
-    desk->keys_end = number_of_time(known_ms + KEYS_AHEAD_MS);
-}
-
-enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
-                            bool will_write) {
-    struct parameters books = {0};
-    struct row_place place = desk_books_place(desk);
-    enum link_result result = fetch_parts(desk, link);
-    if (result != LINK_OK)
-        return result;
+void desk_want_all(struct desk *desk, struct inbox_node *first, bool will_write) {
     // A set that came to nothing with its batch must not be taken for the books'.
     desk->rules_known = desk->rules_record != 0 ? -1 : (int64_t)desk->rules.version;
     desk->told = (struct told){0};
@@ -768,6 +758,16 @@ enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_n
     desk->has_writes = will_write;
     desk->has_bound = desk->has_parents = false;
     want_all(desk, first);
+}
+
+enum link_result desk_fetch(struct desk *desk, struct link *link, struct inbox_node *first,
+                            bool will_write) {
+    struct parameters books = {0};
+    struct row_place place = desk_books_place(desk);
+    enum link_result result = fetch_parts(desk, link);
+    if (result != LINK_OK)
+        return result;
+    desk_want_all(desk, first, will_write);
     result = desk_ahead_begin(desk, link, first, will_write);
     if (result == LINK_OK && !desk->ahead.is_on)
         result = desk_turn_settle(desk, link);

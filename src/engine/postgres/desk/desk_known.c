@@ -8,7 +8,8 @@
 //
 // A version stands for one state only within one history of the database. After a failover that
 // lost writes it may come again with another state, so whatever is known is forgotten with the
-// session that it was seen on. Only what a committed batch left is kept.
+// session that it was seen on. Only what a committed batch left is kept; should one that has left
+// the desk before its COMMIT was answered come to nothing, all is forgotten.
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/postgres/desk/desk.h"
@@ -31,6 +32,7 @@ struct known_wallet {
     uint32_t last_number;
     struct row_place place;
     bool is_placed;
+    bool is_coming; // where it lies is told with the COMMIT that is awaited
 };
 
 struct known_wallets {
@@ -94,6 +96,26 @@ bool desk_knows_place(const struct desk *desk, uint32_t slot, uint64_t number) {
     return one != NULL && one->is_placed;
 }
 
+bool desk_knows_place_behind(const struct desk *desk, uint32_t slot, uint64_t number) {
+    const struct habits *habits;
+    const struct known_wallet *one = find(desk->known, slot, number, &habits);
+    return one != NULL && (one->is_placed || one->is_coming);
+}
+
+bool desk_known_place(struct desk *desk, uint32_t slot, uint64_t number,
+                      const struct row_place *place) {
+    struct known_place at = place_of(desk->known, slot, number);
+    if (at.way == SET_SIZE)
+        return false;
+    struct known_wallet *one = &desk->known->wallets[at.set][at.way];
+    if (one->session == desk->known->session && one->is_coming) {
+        one->place = *place;
+        one->is_placed = true;
+        one->is_coming = false;
+    }
+    return desk->known->habits[at.set][at.way].version != 0;
+}
+
 static void keep(struct known_wallets *known, const struct wallet_row *row) {
     struct known_place place = place_of(known, id_slot(row->wallet.id), row->number);
     if (place.way == SET_SIZE)
@@ -109,7 +131,8 @@ static void keep(struct known_wallets *known, const struct wallet_row *row) {
                                  .session = known->session,
                                  .last_number = row->last_number,
                                  .place = row->place,
-                                 .is_placed = row->is_placed};
+                                 .is_placed = row->is_placed,
+                                 .is_coming = row->changed && !row->is_placed};
     memcpy(one->levels, row->levels, sizeof(one->levels));
     if (row->habits.version != 0 || habits->version != 0)
         *habits = row->habits;
@@ -169,10 +192,11 @@ void desk_known_trust(struct desk *desk, uint32_t slot, uint64_t number) {
     const struct habits *habits;
     const struct known_wallet *one = find(desk->known, slot, number, &habits);
     struct wallet_row *wallet = map_find(&desk->wallet_map, map_slot_number(slot, number));
-    CHECK(one != NULL && one->is_placed && wallet != NULL && !wallet->present);
+    CHECK(one != NULL && (one->is_placed || one->is_coming) && wallet != NULL && !wallet->present);
     fill(wallet, one, habits);
     wallet->place = one->place;
-    wallet->is_placed = true;
+    wallet->is_placed = one->is_placed;
+    wallet->is_late = !one->is_placed;
     note_wallet(desk, wallet, true);
 }
 

@@ -93,12 +93,13 @@ static bool tells_its_change(const struct wallet_row *row) {
             row->last == before->last && row->last_number == before->last_number);
 }
 
-static uint32_t note_paid(struct desk *desk, bool *ret_habits) {
+static uint32_t note_paid(struct desk *desk, bool late, bool *ret_habits) {
     uint32_t count = 0;
     *ret_habits = false;
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         struct wallet_row *row = desk->wallets.items[i];
-        row->only_paid = !row->added && row->changed && is_only_paid(row);
+        row->only_paid =
+            !row->added && row->changed && row->is_late == late && is_only_paid(row);
         CHECK_SLOW(row->added || !row->changed || tells_its_change(row));
         count += row->only_paid;
         *ret_habits = *ret_habits || (row->only_paid && has_other_habits(row));
@@ -118,7 +119,7 @@ static void write_paid_wallets(struct desk *desk, struct link *link, uint32_t pa
         if (!row->only_paid ||
             (part != SQL_PARTS && desk->part_of[id_slot(row->wallet.id)] != part))
             continue;
-        CHECK(!row->blocked);
+        CHECK(!row->blocked && (!row->is_late || row->is_placed));
         uint32_t slot = id_slot(row->wallet.id);
         column_add(&out[0], part == SQL_PARTS ? desk->part_of[slot] : slot);
         column_add(&out[1], (int64_t)row->number);
@@ -178,15 +179,17 @@ static void write_new_wallets(struct desk *desk, struct link *link) {
     send(desk, link, SQL_ADD_WALLETS, 22);
 }
 
-static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t part) {
+static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t part,
+                                  bool late) {
     struct column *out = desk->out;
     begin(desk, 20, COLUMN_BIT(17));
     column_begin_places(&out[19]);
     for (uint32_t i = 0; i < desk->wallets.count; i++) {
         struct wallet_row *row = desk->wallets.items[i];
-        if (row->added || !row->changed || row->only_paid ||
+        if (row->added || !row->changed || row->only_paid || row->is_late != late ||
             desk->part_of[id_slot(row->wallet.id)] != part)
             continue;
+        CHECK(!late || row->is_placed);
         add_wallet(out, row);
         column_add(&out[16], (int64_t)row->version_before);
         add_habits(desk, &out[17], &row->habits);
@@ -197,13 +200,24 @@ static void write_changed_wallets(struct desk *desk, struct link *link, uint32_t
     send(desk, link, SQL_CHANGE_WALLETS + part, 20);
 }
 
-static void write_wallets(struct desk *desk, struct link *link) {
-    bool habits, few = note_paid(desk, &habits) <= FEW_WALLETS;
-    write_new_wallets(desk, link);
+static bool has_late(const struct desk *desk) {
+    bool any = false;
+    for (uint32_t i = 0; i < desk->wallets.count && !any; i++)
+        any = ((const struct wallet_row *)desk->wallets.items[i])->is_late;
+    return any;
+}
+
+// `late`: those that the batch before changes too; else all others.
+static void write_wallets(struct desk *desk, struct link *link, bool late) {
+    if (late && !has_late(desk))
+        return;
+    bool habits, few = note_paid(desk, late, &habits) <= FEW_WALLETS;
+    if (!late)
+        write_new_wallets(desk, link);
     if (few)
         write_paid_wallets(desk, link, SQL_PARTS, habits);
     for (uint32_t part = 0; part < SQL_PARTS; part++) {
-        write_changed_wallets(desk, link, part);
+        write_changed_wallets(desk, link, part, late);
         if (!few)
             write_paid_wallets(desk, link, part, habits);
     }
@@ -426,6 +440,7 @@ static void write_idempotency(struct desk *desk, struct link *link) {
         record.has_key = record.has_key && !record_is_guest(&record);
         idempotency_row_add(desk->out, place_of(row), &record);
     }
+    desk->keys_added = desk->out[0].count;
     send(desk, link, SQL_ADD_IDEMPOTENCY, IDEMPOTENCY_COLUMNS);
 }
 
@@ -477,32 +492,40 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
     link_send(link, SQL_CHANGE_BOOKS, &books);
 }
 
+void desk_persist_rows(struct desk *desk, struct link *link) {
+    write_currencies(desk, link);
+    write_wallets(desk, link, false);
+    write_holds(desk, link, true);
+    write_holds(desk, link, false);
+    write_withdrawals(desk, link, true);
+    write_withdrawals(desk, link, false);
+    write_refunds(desk, link);
+    write_keys(desk, link);
+    write_approvals(desk, link, true);
+    write_approvals(desk, link, false);
+    write_cursors(desk, link);
+    desk_write_data_keys(desk, link);
+    write_rules(desk, link);
+    link_flush(link); // the server is at work on what is above while the rest is made
+    desk->chains = desk_heads_chain(desk);
+    write_records(desk, link, desk->chains);
+    desk_heads_write(desk, link);
+    write_postings(desk, link);
+    write_bank_ids(desk, link);
+    write_idempotency(desk, link);
+}
+
 void desk_persist(struct desk *desk, struct link *link, const uint8_t token[16]) {
     if (desk->records.count != 0) {
-        write_currencies(desk, link);
-        write_wallets(desk, link);
-        write_holds(desk, link, true);
-        write_holds(desk, link, false);
-        write_withdrawals(desk, link, true);
-        write_withdrawals(desk, link, false);
-        write_refunds(desk, link);
-        write_keys(desk, link);
-        write_approvals(desk, link, true);
-        write_approvals(desk, link, false);
-        write_cursors(desk, link);
-        desk_write_data_keys(desk, link);
-        write_rules(desk, link);
-        link_flush(link); // the server is at work on what is above while the rest is made
-        const struct sha256 *chains = desk_heads_chain(desk);
-        write_records(desk, link, chains);
-        desk_heads_write(desk, link);
-        write_postings(desk, link);
-        write_bank_ids(desk, link);
-        write_idempotency(desk, link);
-        write_round(desk, link, chains, token);
+        if (desk->ahead.opened == NULL)
+            desk_persist_rows(desk, link);
+        write_wallets(desk, link, true); // of one that went out behind the last, and hence the rest
+        write_round(desk, link, desk->chains, token);
         write_alarm(desk, link); // behind the row of books, which it puts elsewhere
         desk_write_arrivals(desk, link);
         desk_legs_decide(desk, link);
+        desk_ahead_prove_keys(desk, link);
     }
     link_send(link, SQL_COMMIT, NULL);
+    desk->ahead.opened = NULL;
 }

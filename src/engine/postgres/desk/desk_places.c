@@ -61,6 +61,17 @@ static void take_slots(struct desk *desk, struct slice rows) {
     }
 }
 
+// Of a batch that has left the desk. The next one may change the same wallet.
+static void take_left_wallet(struct desk *desk, uint32_t slot, uint64_t number,
+                             const struct row_place *place) {
+    struct wallet_row *row = map_find(&desk->wallet_map, map_slot_number(slot, number));
+    desk_clean_note_left(desk, slot, number, place, desk_known_place(desk, slot, number, place));
+    if (row == NULL || !row->is_late)
+        return;
+    row->place = *place;
+    row->is_placed = true;
+}
+
 #define PLACED_WALLET_BYTES (sizeof(uint16_t) + sizeof(uint64_t) + sizeof(struct row_place))
 
 static void take_wallets(struct desk *desk, struct slice rows) {
@@ -72,9 +83,15 @@ static void take_wallets(struct desk *desk, struct slice rows) {
         memcpy(&number, at + sizeof(slot), sizeof(number));
         slot = __builtin_bswap16(slot);
         number = __builtin_bswap64(number);
+        struct row_place place;
+        memcpy(&place, at + sizeof(slot) + sizeof(number), sizeof(place));
+        if (desk->ahead.has_left) {
+            take_left_wallet(desk, slot, number, &place);
+            continue;
+        }
         struct wallet_row *row = map_find(&desk->wallet_map, map_slot_number(slot, number));
         CHECK(row != NULL && row->changed);
-        memcpy(&row->place, at + sizeof(slot) + sizeof(number), sizeof(row->place));
+        row->place = place;
         row->is_placed = true;
     }
 }

@@ -42,11 +42,23 @@ void desk_rules_forget(struct desk *desk) {
     memset(desk->rule_hits_now, 0, sizeof(desk->rule_hits_now));
 }
 
-void desk_rules_keep(struct desk *desk) {
+static void keep(struct desk *desk, const uint64_t hits[RULES_MAX]) {
     for (uint32_t i = 0; i < desk->rules.count; i++)
-        __atomic_store_n(&desk->rule_hits[i], desk->rule_hits[i] + desk->rule_hits_now[i],
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&desk->rule_hits[i], desk->rule_hits[i] + hits[i], __ATOMIC_RELAXED);
+}
+
+void desk_rules_keep(struct desk *desk) {
+    keep(desk, desk->rule_hits_now);
     desk_rules_forget(desk);
+}
+
+void desk_rules_leave(struct desk *desk) {
+    memcpy(desk->rule_hits_left, desk->rule_hits_now, sizeof(desk->rule_hits_left));
+    desk_rules_forget(desk);
+}
+
+void desk_rules_keep_left(struct desk *desk) {
+    keep(desk, desk->rule_hits_left);
 }
 
 void desk_rules_stats(struct desk *desk, struct engine_stats *ret_stats) {

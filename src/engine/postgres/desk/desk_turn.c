@@ -39,4 +39,5 @@ void desk_turn_take(struct desk *desk, struct link *link) {
 
 void desk_turn_forget(struct desk *desk) {
     desk->turn_is_asked = desk->has_turn = false;
+    desk->ahead.clock_ms = 0; // another server may tell the next time
 }

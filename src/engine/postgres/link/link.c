@@ -180,6 +180,29 @@ static bool wait_socket(struct link *link, bool for_writing, bool *ret_is_ready)
     return result >= 0 || errno == EINTR;
 }
 
+bool link_is_silent(struct link *link, uint64_t wait_ns) {
+    uint64_t until_ns = clock_monotonic_ns() + wait_ns;
+    if (until_ns > link->deadline_ns)
+        return false;
+    for (;;) {
+        int unsent = PQflush(link->connection);
+        uint64_t now_ns = clock_monotonic_ns();
+        if (unsent < 0 || PQstatus(link->connection) != CONNECTION_OK ||
+            link_is_called_off(link))
+            return false;
+        if (now_ns >= until_ns)
+            return true;
+        struct pollfd poll_fd = {.fd = PQsocket(link->connection),
+                                 .events = (short)(POLLIN | (unsent == 1 ? POLLOUT : 0))};
+        uint64_t left_ns = until_ns - now_ns;
+        struct timespec span = {.tv_sec = (time_t)(left_ns / 1000000000),
+                                .tv_nsec = (long)(left_ns % 1000000000)};
+        int count = ppoll(&poll_fd, 1, &span, NULL);
+        if (count < 0 ? errno != EINTR : (poll_fd.revents & ~POLLOUT) != 0)
+            return false;
+    }
+}
+
 // The next result, or NULL between statements. `*ret_lost`: the connection is gone.
 static struct pg_result *next_result(struct link *link, bool *ret_lost) {
     *ret_lost = false;

@@ -129,6 +129,9 @@ MUST_CHECK enum link_result link_collect_unit(struct link *link,
                                               void (*each)(void *context, enum sql statement,
                                                            const struct pg_result *result),
                                               void *context);
+// Sends on, and waits so long for the server. False: something has come, or there is nothing to
+// wait for any more.
+bool link_is_silent(struct link *link, uint64_t wait_ns);
 // Whether a unit is on its way that was not collected.
 bool link_has_flight(const struct link *link);
 void link_forget(struct link *link);

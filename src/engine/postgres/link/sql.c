@@ -226,11 +226,11 @@ static const char *const texts[SQL_COUNT] = {
     "FROM unnest($1::bytea[]) n(key) " EACH("idempotency", "x.key = n.key AND "                    \
     "x.record >= $2::bigint AND x.record < $3::bigint", "")
     [SQL_IDEMPOTENCY] = "SELECT DISTINCT i.slot::bigint, i.record " USED_KEYS "i",
-    // What a batch begins with that nobody has looked for. Nobody waits long here for what somebody
-    // else has locked: the batch comes again with a look, which passes it by.
-    [SQL_KEYS_UNUSED] =
-        "SELECT set_config('lock_timeout', '100ms', true), "
-        "expect((SELECT count(*) " USED_KEYS "i), 0, 'idempotency')",
+    // What a batch without a look begins with. It waits for no lock: it comes again with a look.
+    [SQL_KEYS_UNUSED] = "SELECT set_config('lock_timeout', '100ms', true), "
+                        "expect((SELECT count(*) " USED_KEYS "i), $4::bigint, 'idempotency')",
+    [SQL_WAIT_BRIEFLY] = "SET LOCAL lock_timeout = '100ms'",
+    [SQL_KEYS_BESIDE] = "SELECT (SELECT count(*) " USED_KEYS "i), b.chain FROM books b",
     // Beside what this snapshot sees; one row also when nothing is there.
     [SQL_ARRIVALS] =
         "SELECT l.gid::bytea, l.place::bigint, l.bytes, CASE WHEN l.is_subject THEN 2 "

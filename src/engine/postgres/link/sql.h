@@ -9,6 +9,11 @@
 #define SQL_PARTS        4
 #define SQL_OF_PARTS(name) name, name##_1, name##_2, name##_3
 
+// Plans are made once, for tables that may be empty: only what stays right when they grow.
+#define SQL_PLANS                                                                                  \
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "                         \
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off; "
+
 enum sql {
     // The writer's.
     SQL_TURN,
@@ -40,6 +45,7 @@ enum sql {
     SQL_RULES,
     SQL_IDEMPOTENCY,
     SQL_KEYS_UNUSED, // none of them was
+    SQL_WAIT_BRIEFLY, // for locks
     SQL_ARRIVALS,
     SQL_BANK_LOCKS,
     SQL_PURCHASE_LOCKS,
@@ -147,6 +153,8 @@ enum sql {
     SQL_LIST_AUDIT,
     SQL_READER_FIRST = SQL_IDENTITY,
     SQL_READER_LAST = SQL_LIST_AUDIT,
+    // Of who looks for keys beside the writer.
+    SQL_KEYS_BESIDE,
     // Of books that move in or out.
     SQL_MOVE_BEGIN,
     SQL_MOVE_SLOTS,
