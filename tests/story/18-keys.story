@@ -103,7 +103,6 @@ DELETE /v1/keys/$located.id
   204
 GET /v1/keys/$located.id
   404 not_found
-  says "does not exist, or is revoked"
 
 == A service does everything but keys
 

@@ -15,11 +15,9 @@ POST /v1/transfers
 
 POST /v1/transfers nonsense
   400 invalid_request
-  says "A word other than true, false and null."
 
 POST /v1/transfers $bytes("ef bb bf"){"from": $anna.id, "to": $shop.id, "amount": 1}
   400 invalid_request
-  says "byte order mark"
 
 POST /v1/transfers {
   400 invalid_request
@@ -135,33 +133,24 @@ POST /v1/wallets {"owner": "an\rna", "currency": "USD"}
 
 == Fields that nobody knows, twice, or not at all
 
-# Which ones there are is told.
 POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "colour": "red"}
   400 invalid_request
   pointer /colour
-  says "is not a field of this operation; it has from, to, amount, currency, reference and metadata"
 
 POST /v1/batches {"operation": []}
   400 invalid_request
   pointer /operation
-  says "is not a field of this operation; it has operations and atomic"
 
 DELETE /v1/keys/$anna.id {"colour": "red"}
   404 not_found
 
-POST /check-integrity/resume {"colour": "red"}
-  400 invalid_request
-  says "is not a field of this operation, which has none"
-
 GET /v1/wallets?colour=red
   400 invalid_request
   pointer /colour
-  says "is not a parameter of this operation; it has owner, kind, status, currency, limit and cursor"
 
 GET /v1/wallets/$anna.id?colour=red
   400 invalid_request
   pointer /colour
-  says "is not a parameter of this operation, which has none"
 
 POST /v1/transfers {"from": $anna.id, "to": $shop.id, "amount": 1, "Amount": 1}
   400 invalid_request
@@ -455,25 +444,19 @@ POST /v1/batches {"operations": [{"type": "void", "hold": $repeat("x", 17000000)
 
 GET /v1
   404 not_found
-  says "No operation has this path" /openapi.json
 GET /v1/
   404 not_found
 GET /v1/wallet
   404 not_found
-  says "No operation has this path" /openapi.json
 # An id of the wrong form, or of something else.
 GET /v1/wallets/anna
   404 not_found
-  says "This path takes the id of a wallet, which is wallet_ and 26 digits of base32."
 GET /v1/wallets/$held.id/balance
   404 not_found
-  says "This path takes the id of a wallet, which is wallet_ and 26 digits of base32; what stands there is the id of a hold."
 POST /v1/holds/$anna.id/capture {}
   404 not_found
-  says "This path takes the id of a hold, which is hold_ and 26 digits of base32; what stands there is the id of a wallet."
 GET /v1/operations/$anna.id
   404 not_found
-  says "Check the id"
 GET /v2/wallets
   404 not_found
 POST /v1/wallets/$anna.id/freeze {}
@@ -496,7 +479,6 @@ GET /V1/wallets
 
 PUT /v1/wallets/$anna.id {"status": "frozen"}
   405 method_not_allowed
-  says "What this path answers is GET, HEAD, PATCH."
 DELETE /v1/wallets/$anna.id
   405 method_not_allowed
 DELETE /v1/transactions/$moved.id

@@ -87,6 +87,9 @@ def ids_in_paths(ids):
             yield "GET", path.format(absent), None, 404, "not_found", f"{absent} does not exist"
     yield "GET", f"/v1/keys/{ids['revoked']}", None, 404, "not_found", "or is revoked"
     yield "DELETE", f"/v1/keys/{ids['revoked']}", None, 404, "not_found", "or is revoked"
+    yield ("POST", f"/v1/holds/{ids['ann']}/capture", {}, 404, "not_found",
+           "which is hold_ and 26 digits of base32; what stands there is the id of a wallet.")
+    yield "GET", f"/v1/operations/{ids['ann']}", None, 404, "not_found", "Check the id"
     for path in ("/v1", "/v2/wallets", "/v1/wallet", "/v1/wallets/", "/v1/webhooks/x"):
         yield "GET", path, None, 404, "not_found", "No operation has this path"
     for method, path, allow in (("PUT", "/v1/wallets", "GET, HEAD, POST"),
@@ -195,6 +198,10 @@ def shapes(ids):
                         ("currency=usd", "/currency must be a code of ISO 4217"),
                         ("cursor=x", "begin with the first page")):
         yield "GET", f"/v1/wallets?{query}", None, 400, "invalid_request", says
+    yield ("POST", "/check-integrity/resume", {"colour": "red"}, 400, "invalid_request",
+           "/colour is not a field of this operation, which has none")
+    yield ("GET", f"/v1/wallets/{ids['ann']}?colour=red", None, 400, "invalid_request",
+           "/colour is not a parameter of this operation, which has none")
     yield ("GET", f"/v1/wallets/{ids['ann']}/balance?at=2026-02-30", None, 400, "invalid_request",
            "/at must be a date or time from 1970 on")
     for body, says in (({}, "/operations is required"),
