@@ -64,8 +64,10 @@ void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
     one->is_away = is_away;
     worker->all_answer = worker->answers[slot] = false; // what was asked before says nothing now
     bool is_first = own->waits_since_ns == 0;
-    if (is_first && now_ns - own->taken_ns > CALM_NS)
-        own->tries = 0, own->waited_since_ns = 0;
+    if (is_first && now_ns - own->taken_ns > CALM_NS) {
+        own->tries = 0;
+        own->waited_since_ns = 0;
+    }
     if (is_first) {
         own->waits_until_ns = now_ns + (ASK_NS << at_most(own->tries, TRY_SHIFT_MAX));
         own->tries = at_most(own->tries + 1, RETRY_SHIFT_MAX);

@@ -85,20 +85,12 @@ static bool are_books_known(const struct desk *desk) {
            desk->currencies_known && desk_places_are_clean(desk);
 }
 
-static bool are_wallets_known(const struct desk *desk) {
+// `knows`: desk_knows_place, or, behind a batch that has left, desk_knows_place_behind.
+static bool are_wallets_known(const struct desk *desk,
+                              bool (*knows)(const struct desk *, uint32_t, uint64_t)) {
     for (uint32_t i = 0; i < desk->asked.count; i++) {
         const struct asked *asked = desk->asked.items[i];
-        if (!desk_knows_place(desk, id_slot(asked->id), asked->number))
-            return false;
-    }
-    return true;
-}
-
-// The same behind a batch that has left.
-static bool will_wallets_be_known(const struct desk *desk) {
-    for (uint32_t i = 0; i < desk->asked.count; i++) {
-        const struct asked *asked = desk->asked.items[i];
-        if (!desk_knows_place_behind(desk, id_slot(asked->id), asked->number))
+        if (!knows(desk, id_slot(asked->id), asked->number))
             return false;
     }
     return true;
@@ -160,7 +152,7 @@ static enum link_result try_ahead(struct desk *desk, struct link *link,
     bool is_known = ahead->is_known;
     desk_ahead_forget(desk);
     if (!is_known || will_write || !desk->has_writes || !are_plain(first) ||
-        !are_books_known(desk) || !are_wallets_known(desk))
+        !are_books_known(desk) || !are_wallets_known(desk, desk_knows_place))
         return LINK_OK;
     if (ahead->pause != 0) {
         ahead->pause--;
@@ -265,7 +257,7 @@ bool desk_ahead_begin_behind(struct desk *desk, struct inbox_node *first) {
     CHECK(desk->ahead.has_left && desk->ahead.opened == NULL);
     desk_want_all(desk, first, false);
     if (!desk->has_writes || !are_plain(first) || !are_books_known(desk) ||
-        !will_wallets_be_known(desk))
+        !are_wallets_known(desk, desk_knows_place_behind))
         return false;
     desk_set_now(desk, desk->ahead.clock_ms);
     if (is_time_known(desk))

@@ -49,7 +49,7 @@ static void write_some_currencies(struct desk *desk, struct link *link, bool is_
 // Nobody waits long here for what somebody else has locked: the batch comes again and passes it by.
 static void write_currencies(struct desk *desk, struct link *link) {
     if (!desk->currencies_known)
-        link_send(link, SQL_BRIEFLY, NULL);
+        link_send(link, SQL_WAIT_BRIEFLY, NULL);
     write_some_currencies(desk, link, true);
     write_some_currencies(desk, link, false);
 }

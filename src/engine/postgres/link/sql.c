@@ -338,7 +338,6 @@ static const char *const texts[SQL_COUNT] = {
                    "FROM unnest($1::bigint[], $2::bytea[]) n(number, wrapped) "
                    "WHERE d.number = n.number AND d.wrapped IS NOT NULL RETURNING 1) "
                    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'data_keys')",
-    [SQL_BRIEFLY] = "SELECT set_config('lock_timeout', '100ms', true)",
     [SQL_ADD_CURRENCIES] =
         "WITH written AS (INSERT INTO currencies "
         "(number, code, exponent, wallet_count, deposits, withdrawals, balances, transit) "

@@ -45,7 +45,7 @@ enum sql {
     SQL_RULES,
     SQL_IDEMPOTENCY,
     SQL_KEYS_UNUSED, // none of them was
-    SQL_WAIT_BRIEFLY, // for locks
+    SQL_WAIT_BRIEFLY, // for locks, from here to the end of the transaction
     SQL_ARRIVALS,
     SQL_BANK_LOCKS,
     SQL_PURCHASE_LOCKS,
@@ -77,7 +77,6 @@ enum sql {
     SQL_PLAIN_UNTIL,
     SQL_ALL_DATA_KEYS,
     SQL_REWRAP,
-    SQL_BRIEFLY, // waits for locks from here on
     SQL_ADD_CURRENCIES,
     SQL_CHANGE_CURRENCIES_PLACED, // looked for where they lay last
     SQL_TAKE_LEGS,
