@@ -44,7 +44,7 @@ static const struct subcommand server_subcommands[] = {
      migrate_engine_run},
     {"partitions", "--postgres URL [detach --before MONTH [--dry-run]]",
      "Shows a database's partitions, or lets old ones go", partitions_run},
-    {"shards", "[prepare|balance|reconcile|move SLOTS --to SHARD] --config FILE",
+    {"shards", "[prepare|balance|reconcile|move SLOTS --to SHARD|forget SHARD...] --config FILE",
      "Shows, makes and compares the servers of books on several, and moves slots", shards_run},
     {"help", "[COMMAND]", "Says what there is", help_run},
     {"version", "", "Says which Florin this is", version_run},

@@ -562,6 +562,97 @@ def left_out(_):
         florin.Server.command = usual
 
 
+class Forgetting:
+    """Two shards, and a third one that is in the list by mistake."""
+    def __init__(self):
+        self.server = florin.Server(florin=BINARY)
+        self.two = SHARDS.setting(self.server.data)
+        self.three = self.two + [{"name": "c", "url": SHARDS.clusters[0].url(
+            SHARDS.clusters[0].database_for("by mistake"))}]
+
+    def command(self, setting, *words):
+        path = os.path.join(self.server.home, "some.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"shards": setting}, file)
+        said = self.server.command_line("shards", *words, "--config", path)
+        return said.returncode, said.stdout + said.stderr
+
+    def serve(self, setting, act=lambda client: None):
+        self.server.config = {"shards": setting}
+        result = act(self.server.start().client())
+        report.equal("forgotten: it stops in order", self.server.stop(), 0, self.server.log())
+        return result
+
+    def known(self):
+        return [SHARDS.sql(place, "SELECT string_agg(shard, ' ' ORDER BY shard) FROM members",
+                           self.server.data) for place in (0, 1)]
+
+    def refused(self, name, setting, words, *names):
+        code, text = self.command(setting, "forget", *(names or ("c",)))
+        report.check(f"forgotten: {name}", code == 1 and words in text and
+                     "has forgotten" not in text, text)
+
+    def told(self, name, *names):
+        two_times = (f'"a" {name}.\n"b" {name}.\n')
+        report.equal(f"forgotten: {name}", self.command(self.two, "forget", *names),
+                     (0, two_times))
+
+    def mistaken(self):
+        """Whoever has mistaken something else changes nothing."""
+        away = [self.two[0], dict(self.two[1], url="host=/nowhere dbname=florin")]
+        swapped = [dict(self.two[0], url=self.two[1]["url"]),
+                   dict(self.two[1], url=self.two[0]["url"])]
+        self.refused("it is still in the list", self.three, "the configuration still has it")
+        self.refused("a wrong name", self.two, "is no name of a shard", "c", "C'")
+        self.refused("a shard is away", away, 'the shard "b"')
+        self.refused("urls are mistaken", swapped, "is its url right?")
+        report.equal("forgotten: which are not told", self.command(self.two, "forget")[0], 2)
+        self.server.config = {"shards": self.two}
+        told = self.server.refused()
+        report.check("forgotten: a start says how", told is not None and
+                     "florin shards forget c" in told[1], told)
+        report.equal("forgotten: all know it still", self.known(), ["a b c"] * 2)
+
+    def used(self, wallet):
+        """Once it has done something it stays."""
+        slot, home = str(shards.slot_of(wallet)), "ab"[World.place(wallet)]
+        report.equal("forgotten: it can be added again", self.command(self.three, "prepare")[0], 0)
+        moved = self.command(self.three, "move", slot, "--to", "c")
+        report.equal("forgotten: now it has a slot", moved[0], 0, moved)
+        self.refused("it has a slot", self.two, f"1 slots, the first of them {slot}, are on none")
+        paid = self.serve(self.three, lambda client: client.post("/v1/deposits", {
+            "wallet": wallet, "amount": 7, "bank_transaction_id": "of-c"}))
+        report.equal("forgotten: and does something", paid.status, 201, paid)
+        moved = self.command(self.three, "move", slot, "--to", home)
+        report.equal("forgotten: the slot goes back", moved[0], 0, moved)
+        self.refused("it has a history", self.two,
+                     "came along with a slot from a shard that is missing")
+        report.equal("forgotten: all know it then", self.known(), ["a b c"] * 2)
+        report.equal("forgotten: the books are whole", self.serve(
+            self.three, lambda client: client.get("/check-integrity?depth=full"))["consistent"],
+            True)
+
+
+def forgotten(_):
+    """A shard that was in the list by mistake, and served, is taken out of what the others know;
+    one that has slots, or has had some and done something there, is not."""
+    it = Forgetting()
+    usual, florin.Server.command = florin.Server.command, florin.Server.usual_command
+    try:
+        it.serve(it.two)
+        wallet = it.serve(it.three, lambda client: client.post("/v1/wallets", {
+            "owner": "owner", "currency": "EUR"}))["id"]
+        it.mistaken()
+        it.told('has forgotten "c"', "c")
+        report.equal("forgotten: on both", it.known(), ["a b"] * 2)
+        it.told("did not know of it", "c", "never")
+        report.equal("forgotten: it serves without", it.serve(
+            it.two, lambda client: client.get(f"/v1/wallets/{wallet}").status), 200)
+        it.used(wallet)
+    finally:
+        florin.Server.command = usual
+
+
 def one_shard(_):
     """A list of one is the plain database."""
     server = florin.Server(florin=BINARY, config={"shards": SHARDS.setting("alone")[:1]})
@@ -635,6 +726,7 @@ report.run("old partitions", old_partitions, WORLD)
 report.run("starts", starts, WORLD)
 report.run("strangers", strangers, WORLD)
 report.run("left out", left_out)
+report.run("forgotten", forgotten)
 report.run("one shard", one_shard)
 WORLD.server.start()
 report.equal("and all is there after a restart", WORLD.balance(WORLD.wallets[1][0]), LAST)

@@ -4,7 +4,8 @@
 // `florin shards move SLOT[-SLOT] --to SHARD --config FILE` moves slots while payments go on, and
 // `florin shards balance [--dry-run] --config FILE` as many as it takes to spread them evenly.
 // `florin shards reconcile --config FILE` compares what they did together, before one that was
-// restored serves.
+// restored serves. `florin shards forget NAME ... --config FILE` takes shards that were in the list
+// by mistake out of what the others know.
 #include <stdio.h>
 #include <string.h>
 
@@ -77,8 +78,21 @@ static int prepare(const struct shard_place *places, uint32_t count) {
 struct asked {
     const char *path, *target;
     struct slot_range range;
-    bool prepares, moves, balances, compares, is_plan_only;
+    const char *names[SHARDS_MAX]; // to be forgotten
+    uint32_t name_count;
+    bool prepares, moves, balances, compares, forgets, is_plan_only;
 };
+
+static int forget(const struct asked *asked, const struct shard_place *places, uint32_t count) {
+    char why[WHY_BYTES] = "";
+    if (shards_forget(places, count, asked->names, asked->name_count, say, stdout, why,
+                      sizeof(why)) != STATUS_ok) {
+        (void)fflush(stdout);
+        fprintf(stderr, "florin shards: %s.\n", why);
+        return 1;
+    }
+    return 0;
+}
 
 static bool has_word(int argc, char **argv, const char *word) {
     return argc > 1 && strcmp(argv[1], word) == 0;
@@ -96,20 +110,34 @@ static bool take_flag(int *argc, char **argv, const char *flag) {
     return false;
 }
 
+// The words behind `forget` up to the first option; false: there is none, or too many.
+static bool take_names(int argc, char **argv, struct asked *asked) {
+    for (int i = 2; i < argc && argv[i][0] != '-' && asked->name_count < SHARDS_MAX; i++)
+        asked->names[asked->name_count++] = argv[i];
+    if (asked->name_count == 0)
+        fprintf(stderr, "florin shards: say which shards: forget NAME --config FILE.\n");
+    return asked->name_count != 0;
+}
+
 static bool read_words(int argc, char **argv, struct asked *asked) {
     asked->prepares = has_word(argc, argv, "prepare");
     asked->moves = has_word(argc, argv, "move");
     asked->balances = has_word(argc, argv, "balance");
     asked->compares = has_word(argc, argv, "reconcile");
+    asked->forgets = has_word(argc, argv, "forget");
     asked->is_plan_only = asked->balances && take_flag(&argc, argv, "--dry-run");
     if (asked->moves && (argc < 3 || !slot_range_read(argv[2], &asked->range))) {
         fprintf(stderr, "florin shards: say which slots, 1 to 1023: move 5 --to NAME, or 5-9.\n");
         return false;
     }
+    if (asked->forgets && !take_names(argc, argv, asked))
+        return false;
     const struct serve_option plain[] = {{"--config", &asked->path}, {0}};
     const struct serve_option moving[] = {
         {"--config", &asked->path}, {"--to", &asked->target}, {0}};
-    int skipped = asked->moves ? 2 : asked->prepares || asked->balances || asked->compares;
+    int skipped = asked->moves     ? 2
+                  : asked->forgets ? 1 + (int)asked->name_count
+                                   : asked->prepares || asked->balances || asked->compares;
     argv[skipped] = argv[0]; // by which what is wrong is told
     if (!serve_options_read(argc - skipped, argv + skipped, asked->moves ? moving : plain, NULL))
         return false;
@@ -127,6 +155,8 @@ static int act(const struct asked *asked, const struct shard_place *places, uint
         return shards_balance(places, count, asked->is_plan_only);
     if (asked->compares)
         return compare(places, count);
+    if (asked->forgets)
+        return forget(asked, places, count);
     return asked->prepares ? prepare(places, count) : show(places, count);
 }
 

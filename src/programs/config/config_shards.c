@@ -10,18 +10,6 @@ static const char shape[] =
     "1 to 16, each name once, of up to 32 small letters, digits, - and _, beginning with a letter "
     "or digit; and \"replicas\", an array of up to 4 connection strings";
 
-static bool is_name(struct slice text) {
-    if (text.size == 0 || text.size >= SHARD_NAME_BYTES || text.bytes[0] == '-' ||
-        text.bytes[0] == '_')
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.bytes[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-            return false;
-    }
-    return true;
-}
-
 static bool take_text(struct json_value value, char *place, size_t bytes) {
     struct slice text = json_kind(value) == JSON_TEXT ? json_text(value) : SLICE("");
     if (text.size == 0 || text.size >= bytes || memchr(text.bytes, 0, text.size) != NULL)
@@ -61,7 +49,7 @@ static bool read_one(struct json_value value, struct config_shard *shard) {
         else
             ok = slice_equal(name, SLICE("name")) &&
                  take_text(member, shard->name, sizeof(shard->name)) &&
-                 is_name(slice_of_text(shard->name));
+                 shard_name_is_valid(slice_of_text(shard->name));
     }
     return ok && shard->name[0] != '\0' && shard->url[0] != '\0';
 }

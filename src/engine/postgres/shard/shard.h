@@ -28,6 +28,17 @@ struct shard_place {
 MUST_CHECK enum status shards_prepare(const struct shard_place *places, uint32_t count,
                                       char *ret_why, size_t why_bytes);
 
+// Takes names that were in the list by mistake, and have served, out of what the shards know of
+// each other, so that a start without them is none that lacks a shard. Tells what it did on each.
+// Safe to do twice. STATUS_invalid_request: one of them is still in the list or owns slots, or what
+// it did moved here along with them; STATUS_busy: not all can be asked. `ret_why` has a sentence.
+MUST_CHECK enum status shards_forget(const struct shard_place *places, uint32_t count,
+                                     const char *const *names, uint32_t name_count,
+                                     void (*tell)(void *context, const char *sentence),
+                                     void *context, char *ret_why, size_t why_bytes);
+// What a shard may be called.
+bool shard_name_is_valid(struct slice name);
+
 // Looks at all shards and brings copies up to date; has a connection to each. `parts` are their
 // open engines, in the order of the configuration, and must outlive it, as must `places`. Thread:
 // one.

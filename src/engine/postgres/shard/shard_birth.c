@@ -292,8 +292,9 @@ static enum status judge_left_out(struct birth *birth) {
         (void)snprintf(birth->why, birth->why_bytes,
                        "the shard \"%.40s\" is missing in the configuration: it was served with "
                        "\"%s\", and what was done there is part of all sums, also when it has no "
-                       "slot any more",
-                       birth->text, birth->places[i].name);
+                       "slot any more. florin shards forget %.40s takes out one that was never to "
+                       "be there and has done nothing",
+                       birth->text, birth->places[i].name, birth->text);
         status = STATUS_invalid_request;
     }
     buffer_done(&text);

@@ -61,6 +61,18 @@ static enum status look(struct link *link, const struct shard_place *place, char
     return result == LINK_LOST ? STATUS_busy : STATUS_invalid_request;
 }
 
+bool shard_name_is_valid(struct slice name) {
+    if (name.size == 0 || name.size >= SHARD_NAME_BYTES || name.bytes[0] == '-' ||
+        name.bytes[0] == '_')
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.bytes[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+            return false;
+    }
+    return true;
+}
+
 enum status shard_is_itself(const struct shard_place *place, char *ret_why, size_t why_bytes) {
     struct link link = {0};
     enum status status = look(&link, place, ret_why, why_bytes);
