@@ -1,39 +1,55 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Clocks that are wrong: nodes an hour before and behind the database, and a database whose clock
-jumps back by an hour when its standby is promoted. Nothing changes: times come from the books."""
+"""Clocks that are wrong: nodes an hour before and behind the database, a database whose clock jumps
+ahead by hours and months, and one whose clock jumps back by an hour when its standby is promoted.
+Nothing changes: times come from the books."""
 
 import os
 import signal
 import sys
+import threading
 import time
 from datetime import datetime, timezone
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "traffic", "postgres")]
 
+import cluster  # noqa: E402
 import failover  # noqa: E402
 import florin  # noqa: E402
 from client import Client  # noqa: E402
 from play import Clock  # noqa: E402
+from proxy import Proxy  # noqa: E402
 from report import Report  # noqa: E402
+from shop import Shop  # noqa: E402
+from turn import in_background, metric  # noqa: E402
 from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 PAIR = failover.Pair()
 HOUR = 3600
+PATIENCE = 120.0
 
 
-def clock(seconds):
-    """What to put into an environment for a calendar that is so much ahead; the server's user may
-    read it."""
+def moved(seconds):
+    """A calendar that is so much ahead; the server's user may read it."""
     made = Clock()
     made.moved = int(seconds * 1e9)
     made.write()
     os.chmod(made.folder, 0o755)
     for path in (made.path, made.library):
         os.chmod(path, 0o755)
-    return made.environment()
+    return made
+
+
+def clock(seconds):
+    """What to put into an environment for it."""
+    return moved(seconds).environment()
+
+
+def jump(made, seconds):
+    made.moved += int(seconds * 1e9)
+    made.write()
 
 
 def seconds_of(text):
@@ -172,7 +188,154 @@ def jumps_back(report):
         server.discard()
 
 
+class Jumping:
+    """Two nodes, of which a proxy stands before the first, and a database whose clock jumps."""
+
+    def __init__(self):
+        self.clock = moved(0)
+        self.cluster = cluster.Cluster()
+        cluster.serve_from(self.cluster)
+        self.cluster.stop()
+        self.cluster.environment = self.clock.environment()
+        self.cluster.start()
+        self.proxy = Proxy(self.cluster.socket)
+        # Who is busy, or late, still answers.
+        slow = {"request_deadline_ms": 60000}
+        self.one = florin.Server(florin=BINARY, config=slow)
+        self.two = florin.Server(florin=BINARY, config=slow)
+        self.database = self.cluster.database_for(self.one.data)
+        self.cluster.databases[self.two.data] = self.database
+        self.cluster.line = self.proxy.folder
+        self.one.start()
+        self.cluster.line = self.cluster.socket
+        self.two.start()
+        self.client = self.one.client(timeout=PATIENCE)
+        self.other = Client(self.two.port, self.one.admin_secret, PATIENCE)
+        self.payer, self.payee = (Shop.open(self.client, owner) for owner in ("anna", "berta"))
+        self.deposited = 0
+        self.deposit()
+
+    def deposits(self):
+        """One for each of both, in one round and without a key."""
+        self.deposited += 1
+        return {"operations": [
+            {"type": "deposit", "wallet": wallet, "amount": 1000,
+             "bank_transaction_id": f"{wallet} {self.deposited}"}
+            for wallet in (self.payer, self.payee)]}
+
+    def deposit(self):
+        answer = self.client.post("/v1/batches", self.deposits())
+        assert answer.status == 200, repr(answer)
+
+    def pay(self, client, key=None):
+        return client.post("/v1/transfers", {"from": self.payer, "to": self.payee, "amount": 1},
+                           key=key)
+
+    def end(self, report, paid):
+        balances = [self.client.get(f"/v1/wallets/{wallet}")["balance"]
+                    for wallet in (self.payer, self.payee)]
+        report.equal("each was paid once", balances,
+                     [1000 * self.deposited - paid, 1000 * self.deposited + paid])
+        check = self.client.get("/check-integrity?depth=full")
+        report.check("consistent", check.get("consistent") is True, repr(check))
+        self.client.close()
+        self.other.close()
+        for server in (self.one, self.two):
+            report.equal("exit status", server.stop(), 0)
+            report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+        verified = self.one.verify()
+        report.equal("verify", verified.returncode, 0, verified.stdout + verified.stderr)
+
+    def discard(self):
+        self.proxy.close()
+        self.one.discard()
+        self.two.discard()
+        cluster.serve_from(PAIR.one)
+
+
+def is_said_again(report, name, first, again):
+    report.equal(name, (first.status, again.status, again.replayed, again["id"] == first["id"]),
+                 (201, 201, True, True), f"{first!r} {again!r}")
+
+
+def used_elsewhere(report, books):
+    """The clock jumps by two hours, another node pays under a key, and this one is asked for the
+    same. Keys are looked for as far as the time is known, and once more where that was not far
+    enough."""
+    for number in range(6):
+        report.equal("it pays", books.pay(books.client).status, 201)
+        jump(books.clock, 2 * HOUR)
+        first = books.pay(books.other, f"used {number}")
+        is_said_again(report, "a key that another node used pays once", first,
+                      books.pay(books.client, f"used {number}"))
+    return 12
+
+
+def used_behind(report, books):
+    """The same, while a round is on its way: it goes out right behind that one's COMMIT, and its
+    key is looked for as far as that one has found the time."""
+    before = metric(books.client, "engine_rounds_ahead_failed_total")
+    times = 0
+    while times < 40 and metric(books.client, "engine_rounds_ahead_failed_total") < before + 3:
+        key = f"behind {times}"
+        for _ in range(21):  # where rounds were begun in vain the next ones have a look
+            books.pay(books.client)
+        jump(books.clock, 2 * HOUR)
+        first = books.pay(books.other, key)
+        waiting = []
+
+        def send():
+            waiting.append(in_background(  # noqa: B023
+                books.one, lambda client: books.pay(client, key)))  # noqa: B023
+            time.sleep(0.5)
+        # A round without keys, which finds both wallets as the other node has left them.
+        books.proxy.set_trap("BOOKS_LOCKED", "held", send)
+        books.deposit()
+        is_said_again(report, "a key that another node used pays once behind a round", first,
+                      waiting[0]()[0])
+        times += 1
+    report.check("rounds went out behind one and were begun again", times < 40)
+    return times * 22
+
+
+def months_later(report, books):
+    """Who pays while the clock jumps by months waits for partitions to be made, and is paid."""
+    over, answers = threading.Event(), []
+
+    def work():
+        with books.one.client(timeout=PATIENCE) as client:
+            while not over.is_set():
+                answers.append(books.pay(client))
+
+    sides = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for side in sides:
+        side.start()
+    for _ in range(3):
+        before = metric(books.client, "engine_rounds_ahead_total")
+        report.check("rounds go ahead", within(
+            PATIENCE, lambda: metric(books.client, "engine_rounds_ahead_total") >=
+            before + 20))  # noqa: B023
+        jump(books.clock, 100 * 24 * HOUR)
+    report.equal("it pays then", books.pay(books.client).status, 201)
+    over.set()
+    for side in sides:
+        side.join(PATIENCE)
+    report.equal("all are paid", [repr(one) for one in answers if one.status != 201][:3], [])
+    return len(answers) + 1
+
+
+def jumps_ahead(report):
+    """The database's clock jumps ahead while its nodes go on."""
+    books = Jumping()
+    try:
+        paid = sum(test(report, books) for test in (used_elsewhere, used_behind, months_later))
+        books.end(report, paid)
+    finally:
+        books.discard()
+
+
 total = Report("postgres clocks")
 total.run("nodes an hour apart", an_hour_apart)
+total.run("a clock that jumps ahead", jumps_ahead)
 total.run("a clock that jumps back", jumps_back)
 total.finish()
