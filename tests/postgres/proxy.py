@@ -50,6 +50,7 @@ class Proxy:
         self.forged = None  # what nodes send, and what gets through instead, of the same length
         self.watcher = None  # is given each message before it goes on, and a function by which it
         # does and is answered, unheard; says whether the line is to be cut then
+        self.behind = b""  # what nodes sent behind that with which the trap has sprung "after"
         self.sprung = threading.Event()
         self.over = threading.Event()  # silent lines may be closed
         threading.Thread(target=self.accept, daemon=True).start()
@@ -61,12 +62,14 @@ class Proxy:
         return listener
 
     def set_trap(self, statement, moment, action=None):
-        """moment: "before" or "after" to cut there, "silent" to say nothing any more from then on,
-        "half" the same, with the statement begun and its flight not ended.
+        """moment: "before" or "after" to cut there, "sent" to let it through and cut at once,
+        "silent" to say nothing any more from then on, "half" the same, with the statement begun
+        and its flight not ended.
         The action runs when it springs, before the line is closed. With "held" the statement gets
         through behind the action, and the line stays."""
         self.sprung.clear()
         self.over.clear()
+        self.behind = b""
         self.trap = (bind_of(statement), moment, action)
 
     def wait(self, seconds=10):
@@ -135,8 +138,7 @@ class Proxy:
         server.sendall(data)
         self.carry_on(client, server)
 
-    @staticmethod
-    def carry_on(client, server):
+    def carry_on(self, client, server):
         """Until the server has answered and has nothing more to say: committed. The end of the
         flight may still be on its way; the answers go nowhere."""
         has_answered = False
@@ -152,6 +154,7 @@ class Proxy:
                 data = client.recv(65536)
                 if not data:
                     return
+                self.behind += data
                 server.sendall(data)
 
     def spring(self, client, server, data, at, moment, action):
@@ -159,6 +162,8 @@ class Proxy:
             server.sendall(data[:at - 5])  # without the head of its message
         elif moment == "half":
             server.sendall(data[:at + 8])
+        elif moment == "sent":
+            server.sendall(data)
         elif moment == "after":
             server.sendall(data)
             self.carry_on(client, server)

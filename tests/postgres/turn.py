@@ -201,6 +201,8 @@ def held_currencies(report, client, cluster, server, shop):
     database = cluster.database_for(server.data)
     aside = metric(client, "engine_set_aside_total")
     timeouts = metric(client, 'engine_retries_total{reason="timeout"}')
+    cluster.setting("log_lock_waits", "on")  # that are longer than deadlock_timeout, 200 ms
+    log = ServerLog(cluster)
     psql = Psql(cluster, database,
                 "SELECT 1 FROM florin.currencies WHERE code = 'USD' FOR UPDATE")
     deposit = {"wallet": payer, "amount": 40, "bank_transaction_id": "held"}
@@ -229,6 +231,10 @@ def held_currencies(report, client, cluster, server, shop):
                  f"{answer!r} after {took:.1f} s")
     report.check("currencies: no round waits for it twice", metric(
         client, 'engine_retries_total{reason="timeout"}') <= timeouts + 1)
+    report.equal("currencies: nor for long", [
+        line for line in log.lines() if "still waiting for ShareLock on transaction" in line], [])
+    log.file.close()
+    cluster.setting("log_lock_waits", "off")
     psql.end()
     all_done(report, "currencies", waiting)
     answer = client.post("/v1/deposits", dict(deposit, bank_transaction_id="never"), key="never in")
@@ -601,20 +607,30 @@ LINE = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[(\d+)\] (\w+): +"
                   r"(?:(?:statement|execute \w+): )?(.*)$")
 
 
-class Turns:
-    """What sessions do with the turn, as the server logs it from now on."""
+class ServerLog:
+    """What the server logs from now on."""
 
     def __init__(self, cluster):
         path = os.path.join(cluster.home, "server.log")
         self.file = open(path, encoding="utf-8", errors="replace")  # pylint: disable=R1732
         self.file.seek(0, os.SEEK_END)
         self.rest = ""
+
+    def lines(self):
+        *lines, self.rest = (self.rest + self.file.read()).split("\n")
+        return lines
+
+
+class Turns(ServerLog):
+    """What sessions do with the turn."""
+
+    def __init__(self, cluster):
+        super().__init__(cluster)
         self.had, self.last = set(), {}  # sessions; and by session its last two statements
         self.given_back = self.twice = 0
 
     def read(self):
-        *lines, self.rest = (self.rest + self.file.read()).split("\n")
-        for line in lines:
+        for line in self.lines():
             found = LINE.match(line)
             if found is not None:
                 self.take(*found.groups())

@@ -4,133 +4,25 @@
 changes behind their node's back, by another node, by somebody's psql, and by the clients
 themselves. What is answered is right each time, and such rounds are what is tested."""
 
+import functools
 import os
-import secrets
 import signal
-import subprocess
 import sys
 import threading
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
 
+import ahead  # noqa: E402
 import cluster  # noqa: E402
 import florin  # noqa: E402
-from client import Client  # noqa: E402
+from ahead import PATIENCE, Stranger  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from report import Report  # noqa: E402
-from shop import Shop  # noqa: E402
-from turn import metric  # noqa: E402
 from wait import within  # noqa: E402
 
-BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
-PATIENCE = 120.0
-
-
-class Payers:
-    """Threads that pay in a circle, each payment under its own key; some keys come again."""
-
-    def __init__(self, server, wallets, count=6):
-        self.server, self.wallets, self.over, self.wrong = server, wallets, threading.Event(), []
-        self.paid, self.name = [0] * count, f"circle-{secrets.token_hex(8)}"
-        self.threads = [threading.Thread(target=self.work, args=(index,), daemon=True)
-                        for index in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def work(self, index):
-        payer, payee = self.wallets[index], self.wallets[(index + 1) % len(self.threads)]
-        with self.server.client(timeout=PATIENCE) as client:
-            while not self.over.is_set():
-                key = f"{self.name}-{index}-{self.paid[index]}"
-                answers = [client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1},
-                                       key=key) for _ in range(1 + (self.paid[index] % 20 == 7))]
-                if any(answer.status != 201 for answer in answers) or \
-                        len({answer["id"] for answer in answers}) != 1 or \
-                        [answer.replayed for answer in answers] != [False, True][:len(answers)]:
-                    self.wrong.append(repr(answers))
-                self.paid[index] += 1
-
-    def end(self, report, name):
-        self.over.set()
-        for thread in self.threads:
-            thread.join(PATIENCE)
-        report.equal(f"{name}: each was paid once, and its key answers again", self.wrong[:3], [])
-        return self.paid
-
-
-class Books:
-    """Two nodes on the same books, with load on the first."""
-
-    def __init__(self, report, payers=6):
-        self.report = report
-        self.one, self.two = florin.Server(florin=BINARY), florin.Server(florin=BINARY)
-        self.one.start()
-        self.database = CLUSTER.database_for(self.one.data)
-        CLUSTER.databases[self.two.data] = self.database
-        self.two.start()
-        self.client = Client(self.one.port, self.one.admin_secret, PATIENCE)
-        self.other = Client(self.two.port, self.one.admin_secret, PATIENCE)
-        self.wallets = [self.wallet(f"circle {index}") for index in range(6)]
-        self.payers = Payers(self.one, self.wallets, payers)
-
-    def wallet(self, owner, amount=1_000_000):
-        wallet = Shop.open(self.client, owner)
-        if amount:
-            done = self.client.post("/v1/deposits", {
-                "wallet": wallet, "amount": amount, "bank_transaction_id": f"bank {owner}"})
-            assert done.status == 201, repr(done)
-        return wallet
-
-    def pays(self, client, payer, payee, key=None, amount=1):
-        return client.post("/v1/transfers", {"from": payer, "to": payee, "amount": amount},
-                           key=key)
-
-    def ahead(self):
-        return metric(self.client, "engine_rounds_ahead_total")
-
-    def opened(self):
-        return metric(self.client, "engine_rounds_ahead_opened_total")
-
-    def beside(self):
-        return metric(self.client, "engine_rounds_ahead_beside_total")
-
-    def failed(self):
-        return metric(self.client, "engine_rounds_ahead_failed_total")
-
-    def goes_beside(self, rounds=20):
-        """And whose keys a session beside the writer's had looked for."""
-        before = self.beside()
-        return within(PATIENCE, lambda: self.beside() >= before + rounds)
-
-    def goes_ahead(self, rounds=10):
-        """Waits for so many more rounds of that kind."""
-        before = self.ahead()
-        within(PATIENCE, lambda: self.ahead() >= before + rounds)
-
-    def opens(self, rounds=3):
-        """And of such as were opened behind the last one's COMMIT. Whether they came."""
-        before = self.opened()
-        return within(PATIENCE, lambda: self.opened() >= before + rounds)
-
-    def end(self, name):
-        report, paid = self.report, self.payers.end(self.report, name)
-        for index, wallet in enumerate(self.wallets):
-            report.equal(f"{name}: the balance of {index} in the circle",
-                         self.client.get(f"/v1/wallets/{wallet}")["balance"],
-                         1_000_000 - (paid[index] - paid[index - 1] if paid else 0))
-        check = self.client.get("/check-integrity?depth=full")
-        report.check(f"{name}: consistent", check.get("consistent") is True, repr(check))
-        self.client.close()
-        self.other.close()
-        for server in (self.one, self.two):
-            report.equal(f"{name}: exit status", server.stop(), 0)
-            report.equal(f"{name}: nothing broke", server.trouble(), [], server.log()[-2000:])
-        done = self.one.verify()
-        report.equal(f"{name}: verify", done.returncode, 0, done.stdout + done.stderr)
-        for server in (self.one, self.two):
-            server.discard()
+Books = functools.partial(ahead.Books, CLUSTER, florin.binary())
 
 
 def own_payments(report):
@@ -212,7 +104,7 @@ def behind_a_commit(report):
                   or sum(not one.replayed for one in same) != 1][:3], [])
     report.equal("and not twice", books.client.get(f"/v1/wallets/{payee}")["balance"],
                  1_000_000 + len(keys))
-    stranger = Stranger(books.database)
+    stranger = Stranger(books)
     where = f"number = {number_of(books, books.wallets[0])}"
     for number in range(10):
         report.check("they are opened", books.opens())
@@ -363,65 +255,11 @@ def by_hand(report):
     books.end("by hand")
 
 
-class Stranger:
-    """A psql that is asked one thing after the other."""
-
-    def __init__(self, database):
-        self.process = subprocess.Popen(
-            [*CLUSTER.user, os.path.join(CLUSTER.bin, "psql"), "-X", "-q", "-A", "-t", "-v",
-             "ON_ERROR_STOP=1", "-d", CLUSTER.url(database)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, cwd=CLUSTER.home)
-
-    def ask(self, text):
-        """What it answers, in one line."""
-        self.process.stdin.write(f"{text};\n\\echo all\n")
-        self.process.stdin.flush()
-        lines = []
-        while True:
-            line = self.process.stdout.readline()
-            assert line != "", "psql has ended"
-            if line == "all\n":
-                return " ".join(lines)
-            if line.strip():
-                lines.append(line.strip())
-
-    def place_of(self, table, where):
-        return self.ask(f"SELECT ctid FROM florin.{table} WHERE {where}")
-
-    def leave(self, table, change, where):
-        """Changes a row, and what it was is gone: another one may lie there by now."""
-        self.ask(f"UPDATE florin.{table} SET {change} WHERE {where}")
-        self.ask(f"VACUUM florin.{table}")
-
-    def change_until_it_lies_at(self, place, table, change, where):
-        """Changes a row once and again until it lies there; whether it does. In one transaction
-        each version takes the next free place of its page, since none goes before its end."""
-        self.ask("BEGIN")
-        for _ in range(8):
-            self.ask(f"UPDATE florin.{table} SET {change} WHERE {where}")
-            lies = self.place_of(table, where) == place
-            if lies:
-                break
-        self.ask("COMMIT")
-        return lies
-
-    def change_and_let_lie(self, table, change, where):
-        """Changes a row at least twice, so that it lies again where it lay, if it can."""
-        place = self.place_of(table, where)
-        self.leave(table, change, where)
-        return self.change_until_it_lies_at(place, table, change, where)
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(PATIENCE)
-        self.process.stdout.close()
-
-
 def same_place(report):
     """Somebody changes the row of books between two rounds, so that it lies again where it lay."""
     books = Books(report, payers=0)
     payer, payee = books.wallet("payer"), books.wallet("payee")
-    stranger, there = Stranger(books.database), 0
+    stranger, there = Stranger(books), 0
     version = "SELECT keys_version FROM florin.books"
 
     def once():
@@ -473,7 +311,7 @@ def other_version(report, others):
     payer, payee = books.wallet("payer"), books.wallet("payee")
     pairs = [(payer, payee)] + crowd_of(books, others)
     where = f"number = {number_of(books, payer)}"
-    stranger, there = Stranger(books.database), 0
+    stranger, there = Stranger(books), 0
 
     def once():
         nonlocal there
@@ -500,7 +338,7 @@ def other_version(report, others):
 def other_wallet(report, others):
     """Another wallet comes to lie between two rounds where one lay, with the same version."""
     books = Books(report, payers=0)
-    stranger, parts = Stranger(books.database), {}
+    stranger, parts = Stranger(books), {}
     for number in range(5):  # of five two lie in the same of four partitions
         wallet = books.wallet(f"payer {number}")
         part = stranger.ask("SELECT tableoid::regclass FROM florin.wallets WHERE number = "
