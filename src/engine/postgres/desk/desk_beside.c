@@ -4,7 +4,8 @@
 // saw, and their chain tells which: those before that round, or those behind it, wherever that
 // server stands and whenever the answer comes. Keys of the round itself are known here. That nobody
 // has written since is what the batch proves by the row of books, like all else that it was decided
-// on (desk_ahead.c).
+// on (desk_ahead.c). It also reads pages of wallets that collect old versions (desk_clean.c): the
+// writer is spared that, too.
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,7 +19,8 @@ static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '1s'; "
     "SET lock_timeout = '100ms'; SET tcp_user_timeout = '4s'; SET tcp_keepalives_idle = 2; "
     "SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; "
-    "SET client_min_messages = warning; SET jit = off; " SQL_PLANS
+    "SET client_min_messages = warning; SET jit = off; "
+    "SET application_name = 'florin beside'; " SQL_PLANS
     "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 struct found_keys {
@@ -45,7 +47,7 @@ void desk_beside_open(struct desk *desk, const char *url) {
         return;
     CHECK(!beside->is_asked);
     beside->next_try_ns = now_ns + AGAIN_NS;
-    if (link_open(&beside->link, url, settings, SQL_KEYS_BESIDE, SQL_KEYS_BESIDE, OPEN_WAIT_NS) ==
+    if (link_open(&beside->link, url, settings, SQL_BESIDE_FIRST, SQL_BESIDE_LAST, OPEN_WAIT_NS) ==
         LINK_OK)
         return;
     log_line(LOG_WARNING, "postgres", "The writer looks for keys itself: %s", beside->link.why);
@@ -55,7 +57,7 @@ void desk_beside_open(struct desk *desk, const char *url) {
 void desk_beside_ask(struct desk *desk) {
     struct beside *beside = &desk->ahead.beside;
     struct parameters parameters = {0};
-    CHECK(link_is_open(&beside->link) && !beside->is_asked);
+    CHECK(desk_beside_is_free(desk));
     beside->chain_before = desk->ahead.left_chain;
     beside->chain_behind = desk->before.chain;
     link_forget(&beside->link);
@@ -68,6 +70,31 @@ void desk_beside_ask(struct desk *desk) {
     beside->is_asked = true;
 }
 
+// All that is on its way to it. What is not there in time ends the session, and so does a failure
+// other than one that may pass.
+static enum link_result collect(struct beside *beside, struct found_keys *found) {
+    beside->link.deadline_ns = clock_monotonic_ns() + ANSWER_WAIT_NS;
+    enum link_result result = link_collect(&beside->link, take, found);
+    if (result == LINK_LOST || result == LINK_REFUSED)
+        link_close(&beside->link);
+    return result;
+}
+
+bool desk_beside_is_free(const struct desk *desk) {
+    return link_is_open(&desk->ahead.beside.link) && !desk->ahead.beside.is_asked;
+}
+
+struct link *desk_beside_link(struct desk *desk) {
+    struct beside *beside = &desk->ahead.beside;
+    struct found_keys none = {0};
+    if (!desk_beside_is_free(desk))
+        return NULL;
+    if (link_has_flight(&beside->link) && collect(beside, &none) != LINK_OK)
+        return NULL;
+    link_forget(&beside->link);
+    return &beside->link;
+}
+
 static bool is_same(const struct sha256 *one, const struct sha256 *other) {
     return memcmp(one, other, sizeof(*one)) == 0;
 }
@@ -78,11 +105,7 @@ bool desk_beside_settle(struct desk *desk) {
     if (!beside->is_asked)
         return false;
     beside->is_asked = false;
-    beside->link.deadline_ns = clock_monotonic_ns() + ANSWER_WAIT_NS;
-    enum link_result result = link_collect(&beside->link, take, &found);
-    if (result == LINK_LOST || result == LINK_REFUSED)
-        link_close(&beside->link);
-    return result == LINK_OK && found.is_told && found.used == 0 &&
+    return collect(beside, &found) == LINK_OK && found.is_told && found.used == 0 &&
            is_same(&beside->chain_behind, &desk->before.chain) &&
            (is_same(&found.chain, &beside->chain_before) ||
             is_same(&found.chain, &beside->chain_behind));
