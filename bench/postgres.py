@@ -16,7 +16,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres"
 import cluster as clusters  # noqa: E402
 from bench import (fill_wallets, keep, load, median, open_wallets, pairs, say,  # noqa: E402
                    workplace)
-from machine import BUILD, CORES, Florin, Others, free_port, start  # noqa: E402
+from machine import BINARY, BUILD, CORES, TUNED, Florin, Others, free_port, start  # noqa: E402
 
 NAIVE_WRITERS = (8, 16, 32)
 NOBODYS_KEY = "florin_admin_uAm0niAwqXZvKSHDtSBKvZquP7doU8z1OCC6oOaSE3t_0kSJCU"  # any will do
@@ -81,13 +81,19 @@ def fill(server, path):
 
 
 def make_cluster(settings=SETTINGS):
-    """A server that has its files of WAL, as one that has run for a while: a new one makes each of
-    them anew, and everybody waits meanwhile."""
+    """A server that has its files of WAL and has touched all of its memory, as one that has run for
+    a while: a new one makes each of those files anew while everybody waits, and the system clears
+    each page of memory when it is touched first, a fifteenth of a writer's time."""
     clusters.SETTINGS += settings
     clusters.WAL_SEGMENT_MB = 16  # as usual
     cluster = clusters.Cluster()
     cluster.sql("SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1 << 20))) "
                 "FROM generate_series(1, 1600)", "postgres")
+    pages = int(cluster.sql("SELECT setting FROM pg_settings WHERE name = 'shared_buffers'",
+                            "postgres"))
+    cluster.sql("CREATE UNLOGGED TABLE touched (x text); ALTER TABLE touched ALTER x SET STORAGE "
+                "plain; INSERT INTO touched SELECT repeat('x', 5000) FROM generate_series(1, "
+                f"{pages}); DROP TABLE touched", "postgres")
     cluster.sql("CHECKPOINT", "postgres")
     return cluster
 
@@ -97,15 +103,18 @@ class Naive:
     at work for a while when it is measured: with empty tables everybody is on the same pages, and
     one transaction after the other is begun again."""
 
+    # As its rival is built.
+    binary = os.path.join(TUNED if BINARY.startswith(TUNED) else BUILD, "bench", "naive_serve")
+
     def __init__(self, cluster, folder, plan, writers):
         self.cluster, self.writers = cluster, writers
         self.database = cluster.database_for(f"naive {writers}")
         self.ids = os.path.join(folder, f"naive.{writers}")
         self.address = f"127.0.0.1:{free_port()}"
-        self.process = start([os.path.join(BUILD, "bench", "naive_serve"), "--listen",
-                              self.address, "--postgres", cluster.url(self.database), "--writers",
-                              str(writers), "--wallets", str(plan.wallets), "--ids", self.ids],
-                             CORES, stdout=subprocess.PIPE)
+        self.process = start([self.binary, "--listen", self.address, "--postgres",
+                              cluster.url(self.database), "--writers", str(writers), "--wallets",
+                              str(plan.wallets), "--ids", self.ids], CORES,
+                             stdout=subprocess.PIPE)
         if b"listening" not in self.process.stdout.readline():
             raise SystemExit("naive_serve did not start")
         self.run(64, plan.warm)

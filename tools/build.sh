@@ -54,7 +54,10 @@ fi
 if [ "$kind" = tuned ] && [ ! -f "$folder/trained" ]; then
     echo "Building a server that counts what it is busy with..."
     ninja -C "$folder" -j "$(nproc)" --quiet src/programs/florin bench/batch_load \
-        bench/single_load >build/tuned.log 2>&1 || { tail -n 40 build/tuned.log >&2; exit 1; }
+        bench/single_load bench/naive_serve >build/tuned.log 2>&1 || {
+        tail -n 40 build/tuned.log >&2
+        exit 1
+    }
     echo "Keeping it busy for some seconds..."
     profile=use
     bench/train.py "$folder" || {
