@@ -32,12 +32,20 @@ def bind_of(statement):
     return re.compile(b"|".join(b"\0s%d\0" % number for number in numbers))
 
 
+def commit_of_round():
+    """The COMMIT of a round that has written: nodes also end transactions in which they only look,
+    several a second."""
+    return re.compile(b"(?:%s).*?(%s)" % (bind_of("CHANGE_BOOKS").pattern,
+                                          bind_of("COMMIT").pattern), re.DOTALL)
+
+
 def place_of(pattern, data):
-    """Where it begins in the data, or -1. Patterns are bytes, or what `bind_of` gives."""
+    """Where it begins in the data, or -1. Patterns are bytes, or what `bind_of` gives, or one with
+    a group, which is meant then."""
     if isinstance(pattern, bytes):
         return data.find(pattern)
     found = pattern.search(data)
-    return -1 if found is None else found.start()
+    return -1 if found is None else found.start(pattern.groups)
 
 
 class Proxy:
@@ -66,11 +74,13 @@ class Proxy:
         "silent" to say nothing any more from then on, "half" the same, with the statement begun
         and its flight not ended.
         The action runs when it springs, before the line is closed. With "held" the statement gets
-        through behind the action, and the line stays."""
+        through behind the action, and the line stays. COMMIT is that of a round that has written.
+        """
         self.sprung.clear()
         self.over.clear()
         self.behind = b""
-        self.trap = (bind_of(statement), moment, action)
+        self.trap = (commit_of_round() if statement == "COMMIT" else bind_of(statement), moment,
+                     action)
 
     def wait(self, seconds=10):
         """Whether the trap has sprung."""

@@ -23,6 +23,9 @@ from shop import Shop
 from wait import within
 
 
+TURN = 7886710  # the number of its lock
+
+
 def metric(client, name):
     found = re.search(rf"^florin_{re.escape(name)} (\d+)$", client.get("/metrics").body.decode(),
                       re.MULTILINE)
@@ -273,6 +276,28 @@ def held_decisions(report, client, cluster, server, shop):
     report.equal("and approved", client.get(f"/v1/approvals/{asked}")["status"], "approved")
 
 
+def freed_after(cluster, database):
+    """Who has the turn now: a function that waits for how long he has kept it from now on, or a
+    lock of any other kind."""
+    began, ended = time.monotonic(), []
+    holder = cluster.sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND "
+                         f"objid = {TURN} ORDER BY pid LIMIT 1", database) or "0"
+
+    def watch():
+        left = f"SELECT count(*) FROM pg_locks WHERE pid = {holder}"
+        if within(60, lambda: cluster.sql(left, database) == "0"):
+            ended.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+
+    def wait():
+        thread.join(120)
+        return ended[0] if ended and holder != "0" else 999.0
+
+    return wait
+
+
 def silent_line(report, binary, cluster):
     """A line that says nothing any more, and does not end either: the server frees the turn and the
     locks within five seconds, and the node drops the line and asks what became of its round."""
@@ -295,12 +320,15 @@ def silent_line(report, binary, cluster):
                 "/v1/transfers", {"from": payer, "to": payee, "amount": 3},
                 key=key))  # noqa: B023
             report.check(f"{moment} at {statement}", proxy.wait())
+            freed = freed_after(cluster, cluster.database_for(killer.server.data))
             with Client(two.port, killer.server.admin_secret, 30.0) as client:
                 began = time.monotonic()
                 answer = client.post("/v1/transfers", {"from": payer, "to": payee, "amount": 1})
                 took = time.monotonic() - began
             report.check(f"the other node writes: {key}", answer.status == 201 and took < 12,
                          f"{answer!r} after {took:.1f} s")
+            report.check(f"turn and locks were free within five seconds: {key}", freed() < 6,
+                         f"after {freed():.1f} s")
             answer, took = waiting()
             report.check("the one of the line, too", answer.status == 201 and took < 15,
                          f"{answer!r} after {took:.1f} s")
@@ -356,8 +384,9 @@ def replica_away(report, binary, cluster):
 
 def commit_rolled_back(report, binary, cluster):
     """A COMMIT that answers ROLLBACK, as that of a failed transaction does, is none. Here a trigger
-    makes the transaction fail at its very end; the round is refused and nothing of it stays."""
-    with florin.serving(florin=binary) as server:
+    makes the transaction fail at its very end; the round is refused and nothing of it stays. It is
+    begun again for eight seconds, and not for as long as its client would wait."""
+    with florin.serving(florin=binary, config={"request_deadline_ms": 60000}) as server:
         database = cluster.database_for(server.data)
         with server.client() as client:
             wallet = Shop.open(client, "anna")
@@ -371,8 +400,18 @@ def commit_rolled_back(report, binary, cluster):
             time.sleep(1)
             retries = metric(client, 'engine_retries_total{reason="serialization"}')
             report.check("retries are counted, and few", 3 < retries < 60, retries)
+            answer, took = in_background(server, lambda c: c.post(
+                "/v1/deposits", {"wallet": wallet, "amount": 7, "bank_transaction_id": "c"},
+                key="c"))()
+            report.check("who is refused for eight seconds is busy",
+                         answer.code == "busy" and 7 < took < 30, f"{answer!r} after {took:.1f} s")
+            report.equal("so is whoever came before him", waiting()[0].code, "busy")
             cluster.sql("DROP TRIGGER spoil ON florin.books", database)
-            report.equal("then it succeeds", waiting()[0].status, 201)
+            for number in ("b", "c"):
+                report.equal("then it succeeds, once", client.post(
+                    "/v1/deposits", {"wallet": wallet, "amount": 7, "bank_transaction_id": number},
+                    key=number).status, 201)
+            report.equal("each once", client.get(f"/v1/wallets/{wallet}")["balance"], 14)
 
 
 def commit_of_nothing(report, binary, cluster):
@@ -532,7 +571,7 @@ def said_again(report, binary, cluster):
                 report.equal("paid", paid.status, 201, paid)
 
 
-HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7886710"
+HELD = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {TURN}"
 
 
 def funded(server, count, amount):
@@ -592,7 +631,7 @@ def given_back(report, binary, cluster):
         for thread in readers:
             thread.start()
         for _ in range(5):
-            taken = cluster.sql("SET statement_timeout = '120s'; SELECT pg_advisory_lock(7886710)::"
+            taken = cluster.sql(f"SET statement_timeout = '120s'; SELECT pg_advisory_lock({TURN})::"
                                 "text || 'taken'; SELECT pg_advisory_unlock_all()", database)
             report.check("a stranger gets the turn under load", "taken" in taken, taken)
         payers.end(report)

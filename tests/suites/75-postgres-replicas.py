@@ -260,15 +260,20 @@ def cached(report):
     with one.client() as here, one.client(secret) as other, \
             Client(two.port, one.admin_secret) as there:
         wallet, _ = open_wallet(here)
+        misses = metric(here, "postgres_cache_misses_total")
         report.equal("read", balance(other, wallet, HOURS), 1000)
+        report.equal("it was not there", metric(here, "postgres_cache_misses_total"), misses + 1)
         hits = metric(here, 'postgres_reads_total{from="cache"}')
         report.equal("read again", balance(other, wallet, HOURS), 1000)
         report.equal("from the cache", metric(here, 'postgres_reads_total{from="cache"}'), hits + 1)
+        report.equal("which is no miss", metric(here, "postgres_cache_misses_total"), misses + 1)
         paid = there.post("/v1/deposits", {"wallet": wallet, "amount": 1,
                                            "bank_transaction_id": f"c{random.random()}"})
         report.equal("elsewhere", paid.status, 201)
         report.equal("as it was", balance(other, wallet, HOURS), 1000)
         report.equal("as of now", balance(other, wallet), 1001)
+        report.equal("which nobody looks for in the cache",
+                     metric(here, "postgres_cache_misses_total"), misses + 1)
         position = {"Florin-Position": paid.headers["florin-position"], **HOURS}
         report.equal("with that position", balance(other, wallet, position), 1001)
         here.post("/v1/deposits", {"wallet": wallet, "amount": 1,

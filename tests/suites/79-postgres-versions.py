@@ -74,6 +74,34 @@ CREATE TRIGGER gate BEFORE UPDATE ON florin.wallets FOR EACH ROW EXECUTE FUNCTIO
 """
 
 
+def reader_in_the_way(report, database, load):
+    """Somebody's report reads wallets for a while, and the next version's first statement needs
+    them for itself alone: it waits, and payments do not queue behind it."""
+    psql = Psql(CLUSTER, database, "SELECT count(*) FROM florin.wallets")
+    child = migrate(NEXT, database)
+    wants = ("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND "
+             "relation = 'florin.wallets'::regclass")
+    report.check("the migration waits for the reader", within(
+        60, lambda: ask(wants, database) != "0"))
+    began, before, longest = time.monotonic(), len(load.answers), 0.0
+    last, seen = began, before
+    while time.monotonic() < began + 5:
+        time.sleep(0.02)
+        if len(load.answers) != seen:
+            longest, last, seen = max(longest, time.monotonic() - last), time.monotonic(), \
+                len(load.answers)
+    longest = max(longest, time.monotonic() - last)
+    report.check("payments go on behind it, none waits for long",
+                 len(load.answers) > before + 5 and longest < 2.5,
+                 f"{len(load.answers) - before} payments, {longest:.1f} s between two of them")
+    report.equal("the migration still waits", child.poll(), None)
+    child.send_signal(signal.SIGKILL)
+    said(child)
+    psql.end()
+    report.equal("and has changed nothing", ask(
+        "SELECT count(*) FROM florin.migrations WHERE number = 9001", database), "0")
+
+
 def broken_off(report, database, load):
     """The migration of the next version meets a lock in the middle of its slices, and is killed
     there: what is done stays, what is not comes with the next run, and payments go on."""
@@ -127,6 +155,7 @@ def neighbours(report):
         CLUSTER.databases[later.data] = database
         many_wallets(present)
         load = Load(present, name="present")
+        reader_in_the_way(report, database, load)
         broken_off(report, database, load)
         finished(report, database)
         later.start()
@@ -267,6 +296,28 @@ def few_connections(report):
         small.discard()
 
 
+def another_cluster(report):
+    """Books of another cluster under a name that a node knows: it does not begin with them."""
+    other = cluster.Cluster()
+    server = florin.Server(florin=BINARY).start()
+    try:
+        report.equal("exit status", server.stop(), 0)
+        cluster.serve_from(other)
+        got = server.refused()
+        report.check("another cluster: refused with a sentence", got is not None and got[0] != 0
+                     and "another" in got[1] and "postgres.lineage" in got[1], got)
+        report.equal("and left as it was", other.sql(
+            "SELECT count(*) FROM pg_namespace WHERE nspname = 'florin'",
+            other.database_for(server.data)), "0")
+        cluster.serve_from(CLUSTER)
+        server.start()
+        report.equal("its own is taken", server.stop(), 0)
+    finally:
+        cluster.serve_from(CLUSTER)
+        server.discard()
+        other.discard()
+
+
 total = Report("postgres versions")
 cluster.serve_from(CLUSTER)
 if os.path.exists(NEXT):
@@ -276,4 +327,5 @@ else:
 total.run("safe servers", safe_servers)
 total.run("strange defaults", strange_defaults)
 total.run("few connections", few_connections)
+total.run("another cluster", another_cluster)
 total.finish()

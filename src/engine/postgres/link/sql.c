@@ -162,7 +162,7 @@ static const char *const texts[SQL_COUNT] = {
         "l.classid = 0 AND l.objid = 7886710 AND l.objsubid = 1 AND l.database = a.datid AND "
         "a.datname = current_database() AND a.state = 'active' AND "
         "a.wait_event IN ('ClientRead', 'ClientWrite') AND "
-        "a.state_change < clock_timestamp() - interval '2.5 seconds'",
+        "a.state_change < clock_timestamp() - interval '1 second'",
     [SQL_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [SQL_BEGIN_READING] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     // Whoever locks or alters a table locks it before its partitions. A node that came to a
