@@ -32,9 +32,9 @@
 #define AWAY_NS          UINT64_C(3000000000) // a shard that cannot be reached for so long is away
 
 // A node that is stopped or cut off gives up turn and locks within five seconds: its session waits
-// for it (the idle time-outs) or cannot send to it (the rest). Where it is in the middle of a flight
-// who waits for the turn ends it, and he waits twice before he can: for the turn, and, since what is
-// behind that in his flight goes on without it, for the row of books. So `lock_timeout` is 2 s.
+// for it (the idle time-outs) or cannot send to it (the rest). In the middle of a flight who waits
+// for the turn ends it, and he waits twice before he can: for the turn, and, since what is behind
+// that in his flight goes on without it, for the row of books. So `lock_timeout` is 2 s.
 static const char settings[] =
     "SET search_path = florin, pg_catalog; SET timezone = 'UTC'; SET statement_timeout = '10s'; "
     "SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '4s'; "
