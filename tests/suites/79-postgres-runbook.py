@@ -110,6 +110,9 @@ def set_up(book):
         paid = client.post("/v1/deposits", {"wallet": book.wallet, "amount": 500,
                                             "bank_transaction_id": "b1"})
         report.equal("a deposit", paid.status, 201, repr(paid))
+    report.equal("the data folder holds what is the node's own",
+                 sorted(os.listdir(os.path.join(book.home, "florin-node"))),
+                 ["admin.key", "postgres.lineage"])
     book.run("createuser florin_serving")
     book.run("createuser florin_reading")
     book.run("florin migrate")
