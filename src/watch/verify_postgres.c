@@ -90,7 +90,7 @@ static bool came_but_not_wholly(const struct examination *examination, uint64_t 
 
 // What its row must say, once all records that it is about were seen.
 static void note_head(struct examination *examination, uint64_t number, uint64_t slot) {
-    if (examination->is_coming || number <= examination->heads_record)
+    if (examination->is_coming || number <= examination->heads_until[slot])
         examination->written[slot] = examination->frame.heads[slot];
 }
 
@@ -589,6 +589,18 @@ static void meet_archive(struct examination *examination) {
                              "where archived history ends is not where its record says");
 }
 
+// How far the row of each slot has come.
+static void read_heads(struct examination *examination) {
+    struct rows rows;
+    rows_open(&rows, &examination->link, "heads",
+              "SELECT s.slot::bigint, greatest(s.last_record, b.heads_record) "
+              "FROM florin.slots s, florin.books b");
+    for (; rows.is_there; rows_next(&rows))
+        examination->heads_until[(uint64_t)rows_number(&rows, 0) % LIMIT_SLOTS] =
+            (uint64_t)rows_number(&rows, 1);
+    rows_close(&rows);
+}
+
 // Which slots are others', and what came with those that moved here.
 static void read_slots(struct examination *examination) {
     struct rows rows;
@@ -630,7 +642,7 @@ static void begin(struct examination *examination) {
     struct rows rows;
     rows_open(&rows, &examination->link, "birth",
               "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea, "
-              "(shard IS NOT NULL)::integer::bigint, heads_record FROM florin.books");
+              "(shard IS NOT NULL)::integer::bigint FROM florin.books");
     if (rows.is_there) {
         struct slice chain = rows_bytes(&rows, 0);
         if (chain.size == sizeof(examination->first_chain.bytes))
@@ -638,7 +650,6 @@ static void begin(struct examination *examination) {
         examination->moved_last = (uint64_t)rows_number(&rows, 1);
         examination->slack = (uint64_t)rows_number(&rows, 2);
         examination->is_shard = rows_number(&rows, 4) != 0;
-        examination->heads_record = (uint64_t)rows_number(&rows, 5);
         struct slice from = rows_bytes(&rows, 3);
         (void)snprintf(examination->report->moved_from, sizeof(examination->report->moved_from),
                        "%.*s", (int)from.size, (const char *)from.bytes);
@@ -649,6 +660,7 @@ static void begin(struct examination *examination) {
     for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
         examination->frame.heads[i].chain = examination->first_chain;
     examination->report->is_shard = examination->is_shard;
+    read_heads(examination);
     if (examination->is_shard) {
         read_slots(examination);
         read_let_go(examination);

@@ -261,9 +261,12 @@ enum status archive_announce(struct archive *archive, uint64_t line, char *ret_w
     char query[QUERY_BYTES];
     (void)snprintf(query, sizeof(query),
                    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7886710); "
-                   "UPDATE books SET time_ms = time_ms; PERFORM heads_write(); "
+                   "UPDATE books SET time_ms = time_ms; PERFORM heads_write_free(NULL); "
+                   "IF (SELECT heads_record < least(last_record, %" PRIu64 ") FROM books) THEN "
+                   "RAISE EXCEPTION 'somebody has locked rows of slots since before that line: end "
+                   "his transaction, then archive again'; END IF; "
                    "UPDATE extent SET archived = %" PRIu64 " WHERE archived < %" PRIu64 "; END $$",
-                   line, line);
+                   line, line, line);
     return run(archive, query, ret_why);
 }
 

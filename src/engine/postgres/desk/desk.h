@@ -195,6 +195,7 @@ struct head {
     struct sha256 written;       // as its row has it
     uint32_t added;              // records of the batch that is being written
     uint32_t unwritten;          // confirmed ones since the row was written
+    bool is_put;                 // the batch that is written has written its row
     bool is_elsewhere;           // another shard owns the slot
     uint64_t last_record, last_before; // the last of them, likewise
 };
@@ -329,7 +330,10 @@ struct desk {
     uint64_t heads_record;  // up to there rows of slots are written, as far as this desk knows
     uint64_t heads_from;    // behind this record those are asked for that are not in the rows
     uint32_t heads_lag;     // after so many records rows of slots are written; 0: in each batch
+    bool heads_apart;         // without those that somebody has locked; else all or none
     uint32_t heads_unwritten; // records that they lag behind
+    uint32_t heads_passed_by; // those of them whose rows somebody had locked when it was tried
+    uint32_t heads_sent, heads_put; // rows that the batch that is written wants to write; and has
     bool habits_packed;       // so they are written; else as earlier versions read them
     bool writes_heads;        // the batch that is being written does
     uint8_t part_of[LIMIT_SLOTS]; // the partition of wallets and bank ids
@@ -464,6 +468,7 @@ bool desk_arrival_is_blocked(const struct desk *desk, const struct record *recor
 void desk_heads_settle(struct desk *desk, bool same_slots);
 void desk_heads_ask(struct desk *desk, struct link *link, struct told told);
 void desk_take_head(struct desk *desk, const struct pg_result *result, int row);
+void desk_take_head_behind(struct desk *desk, const struct pg_result *result, int row);
 void desk_take_head_since(struct desk *desk, const struct pg_result *result, int row);
 void desk_heads_came(struct desk *desk); // all of them
 // What each record of the batch makes of its slot's chain; lives as long as the batch.

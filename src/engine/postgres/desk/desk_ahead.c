@@ -35,7 +35,7 @@ void desk_ahead_stands(struct desk *desk) {
     if (ahead->is_on)
         ahead->wait = 1;
     desk->next_due_ms = desk_next_due(desk);
-    if (desk->writes_heads)
+    if (desk->writes_heads && desk->heads_put == desk->heads_sent)
         desk->counters.heads_record = desk->counters.last_record;
     ahead->is_known = leaves_known_books(desk);
     ahead->is_on = false;

@@ -50,6 +50,7 @@ void desk_take_books(struct desk *desk, const struct pg_result *result) {
     desk->slots_version = row_number(result, 0, 23);
     desk->heads_lag = (uint32_t)row_number(result, 0, 33);
     desk->habits_packed = row_number(result, 0, 35) != 0;
+    desk->heads_apart = row_number(result, 0, 36) != 0;
     desk->shard_number = (uint32_t)row_number(result, 0, 24);
     desk->alarm = row_alarm(result, 0, 26);
     struct slice chain = row_bytes(result, 0, 14);

@@ -480,7 +480,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
     }
     if (statement == SQL_FREE_CURRENCIES)
         desk_take_free_currencies(desk, result);
-    if (statement == SQL_HEADS_SINCE)
+    if (statement == SQL_HEADS_SINCE || statement == SQL_HEADS_BEHIND)
         desk_heads_came(desk);
     if (statement == SQL_ARRIVALS)
         desk_arrivals_see(desk, result);
@@ -499,6 +499,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         case SQL_CURRENCIES: desk_take_currency(desk, result, row); break;
         case SQL_HEADS: desk_take_head(desk, result, row); break;
         case SQL_HEADS_SINCE: desk_take_head_since(desk, result, row); break;
+        case SQL_HEADS_BEHIND: desk_take_head_behind(desk, result, row); break;
         case SQL_KEYS: desk_take_key(desk, result, row); break;
         case SQL_KEYS_LOCKED: desk_take_key_lock(desk, result, row); break;
         case SQL_DUE:

@@ -479,8 +479,10 @@ static void write_round(struct desk *desk, struct link *link, const struct sha25
     parameter_bytes(&books, chain);
     parameter_number(&books, (int64_t)counters->last_record);
     parameter_bytes(&books, slice_of(&desk->books_place, sizeof(desk->books_place)));
-    parameter_number(&books, (int64_t)(desk->writes_heads ? counters->last_record
-                                                          : desk->heads_record));
+    if (desk->writes_heads)
+        parameter_number(&books, (int64_t)counters->last_record);
+    else
+        parameter_null(&books);
     parameter_bytes(&books, slice_of(token, 16)); // what follows is the round's
     parameter_number(&books, (int64_t)desk_first_record(desk));
     parameter_number(&books, desk->records.count);

@@ -58,6 +58,8 @@ static void take_slots(struct desk *desk, struct slice rows) {
     while (take_placed(&rows, &slot, &place)) {
         CHECK(slot < LIMIT_SLOTS && desk->writes_heads);
         desk->heads[slot].place_added = place;
+        desk->heads[slot].is_put = true;
+        desk->heads_put++;
     }
 }
 

@@ -102,7 +102,8 @@
     "cause = 2)), books.ctid, "                                                                    \
     "pg_snapshot_xmax(pg_current_snapshot())::text::bigint - "                                     \
     "pg_snapshot_xmin(pg_current_snapshot())::text::bigint, heads_record, heads_lag::bigint, "     \
-    "next_due_ms, habits_packed::integer::bigint FROM books WHERE ctid = " BOOKS_PLACE
+    "next_due_ms, habits_packed::integer::bigint, heads_apart::integer::bigint FROM books "          \
+    "WHERE ctid = " BOOKS_PLACE
 // Of a shard: what lies in a slot that it owns, not what is on its way there or was left behind.
 #define HERE(slot)                                                                                 \
     "((SELECT shard IS NULL FROM books) OR EXISTS (SELECT FROM slots s WHERE s.slot = " slot       \
@@ -195,6 +196,15 @@ static const char *const texts[SQL_COUNT] = {
     // the last one that was made here.
     [SQL_HEADS_SINCE] = "SELECT slot::bigint, chain, number FROM records WHERE number > $1::bigint "
                         "AND number <= $2::bigint AND came IS NULL ORDER BY number",
+    // Likewise, where that may be very many: for each slot the last one, and how many. A row of a
+    // slot has those up to its own last record, which may be beyond the others' ($1).
+#define BEHIND_ROW                                                                                 \
+    "FROM records x WHERE x.slot = s.slot AND x.number > greatest(s.last_record, $1::bigint) AND " \
+    "x.number > $1::bigint AND x.number <= $2::bigint AND x.came IS NULL "
+    [SQL_HEADS_BEHIND] =
+        "SELECT s.slot::bigint, l.chain, l.number, c.n FROM slots s CROSS JOIN LATERAL (SELECT "
+        "x.chain, x.number " BEHIND_ROW "ORDER BY x.number DESC LIMIT 1) l CROSS JOIN LATERAL "
+        "(SELECT count(*) AS n " BEHIND_ROW "OFFSET 0) c",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea, "
                        "balances::text::bytea, transit::text::bytea, ctid "
@@ -528,18 +538,28 @@ static const char *const texts[SQL_COUNT] = {
         OF("$5", "bigint", "type") ", " OF("$6", "bytea", "principal") ", "
         OF("$7", "bytea", "order_id") ", " OF("$8", "bigint", "opening") ", "
         OF("$9", "bytea", "chain") ", " OF("$10", "bytea", "bytes")),
-    // They answer where the rows lie now.
+    // They answer where the rows lie now that were written. One that somebody else has locked is
+    // passed by, or, where nodes may serve that take all rows to have come equally far, all are. The
+    // row of books, which is written behind them, says how far all have come.
 #define CHANGE_SLOTS(found)                                                                        \
-    "WITH written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "           \
+    "WITH n AS MATERIALIZED (SELECT s.ctid AS lies, u.* FROM unnest($1::bigint[], $2::bytea[], "   \
+    "$3::bytea[], $4::bigint[], $5::bigint[], $6::tid[]) "                                         \
+    "u(slot, chain_before, chain, last_record, added, place) JOIN slots s ON " found " AND "       \
+    "s.chain = u.chain_before), free AS MATERIALIZED (SELECT s.ctid AS lies FROM slots s WHERE "   \
+    "s.ctid = ANY (ARRAY(SELECT lies FROM n)) FOR NO KEY UPDATE SKIP LOCKED), "                    \
+    "counted AS MATERIALIZED (SELECT (SELECT count(*) FROM n) AS seen, "                           \
+    "(SELECT count(*) FROM free) AS free), chosen AS (SELECT f.lies FROM free f, counted c "       \
+    "WHERE $8::bigint <> 0 OR c.free = c.seen), "                                                  \
+    "written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "                \
     "record_count = s.record_count + n.added, round = $7::bigint "                                 \
-    "FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], "             \
-    "$6::tid[]) n(slot, chain_before, chain, last_record, added, place) "                          \
-    "WHERE " found " AND s.chain = n.chain_before "                                                \
+    "FROM chosen f JOIN n ON n.lies = f.lies WHERE s.ctid = f.lies "                               \
     "RETURNING int2send(s.slot) || tidsend(s.ctid) AS place) "                                     \
-    "SELECT expect((SELECT count(*) FROM written), cardinality($1), 'slots'), "                    \
-    "(SELECT string_agg(place, ''::bytea) FROM written)"
-    [SQL_CHANGE_SLOTS] = CHANGE_SLOTS("s.slot = n.slot"),
-    [SQL_CHANGE_SLOTS_PLACED] = CHANGE_SLOTS("s.ctid = n.place AND s.slot + 0 = n.slot"),
+    "SELECT expect(c.seen, cardinality($1), 'slots'), "                                            \
+    "(SELECT string_agg(place, ''::bytea) FROM written), expect((SELECT count(*) FROM written), "  \
+    "(SELECT count(*) FROM chosen), 'slots'), set_config('florin.heads_held', "                    \
+    "(c.free <> c.seen)::text, true) FROM counted c"
+    [SQL_CHANGE_SLOTS] = CHANGE_SLOTS("s.slot = u.slot"),
+    [SQL_CHANGE_SLOTS_PLACED] = CHANGE_SLOTS("s.ctid = u.place AND s.slot + 0 = u.slot"),
     [SQL_ADD_POSTINGS] =
         "INSERT INTO postings SELECT slot, wallet, record, number, " SAME_OF("$5", "time_ms") ", "
         SAME_OF("$6", "type") ", amount, balance, " SAME_OF("$9", "held") ", version FROM "
@@ -569,7 +589,8 @@ static const char *const texts[SQL_COUNT] = {
         "record_count = $3::bigint, wallet_count = $4::bigint, hold_count = $5::bigint, "
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
-        "last_record = $12::bigint, heads_record = $14::bigint, "
+        "last_record = $12::bigint, heads_record = CASE WHEN $14::bigint IS NULL OR "
+        "current_setting('florin.heads_held', true) = 'true' THEN heads_record ELSE $14::bigint END, "
         "next_due_ms = CASE WHEN next_due_ms IS NOT NULL THEN $18::bigint END WHERE "
         "ctid = $13::tid AND ($19::bigint IS NULL OR xmin::text::bigint = $19::bigint) AND "
         "round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL "

@@ -33,6 +33,7 @@ enum sql {
     SQL_PARTS_OF_SLOTS, // in which partition each slot lies
     SQL_HEADS,
     SQL_HEADS_SINCE, // those that rows of slots do not have yet
+    SQL_HEADS_BEHIND, // likewise, of each slot the last
     SQL_CURRENCIES,
     SQL_FREE_CURRENCIES, // those that nobody else has locked
     SQL_KEYS,

@@ -54,7 +54,7 @@ static bool ask_both(struct mover *mover, const char *query) {
 
 // ---- what is handed over ------------------------------------------------------------------------
 
-// What the source's rows say of the slot, for the target's. Behind `heads_write` they say all.
+// What the source's rows say of the slot, for the target's. Behind `write_head` they say all.
 struct handed_over {
     char slot[512];         // chain, last record, count of records and epoch, as SQL
     char currencies[16384]; // (code, wallets, balances), ...
@@ -281,11 +281,30 @@ static bool finish(struct mover *mover, const char *gid, bool is_told, bool *ret
            legs_is_gone(&mover->lines->links[target]);
 }
 
+// What PostgreSQL says of a lock tells nobody what holds it.
+static bool is_kept_out(struct mover *mover, const char *why) {
+    for (uint32_t side = 0; side < MOVE_SIDES; side++) {
+        if (strcmp(mover->lines->links[mover->places[side]].state, "55P03") != 0)
+            continue;
+        mover->why[0] = '\0';
+        return mover_fails(mover, "on \"%s\" %s", mover_name(mover, side), why);
+    }
+    return false;
+}
+
+// The slot's own on both sides, which stays locked; rows of others are passed by where they are.
+static bool write_head(struct mover *mover) {
+    char query[64];
+    (void)snprintf(query, sizeof(query), "SELECT heads_write_free(%" PRIu32 ")::text",
+                   mover->slot);
+    return ask_both(mover, query);
+}
+
 void mover_write_heads(struct mover *mover) {
     for (uint32_t side = 0; side < MOVE_SIDES; side++) {
         if (mover_ask(mover, side,
                       "BEGIN; SELECT pg_advisory_xact_lock(7886710); UPDATE books SET "
-                      "slots_version = slots_version; SELECT heads_write()::text; COMMIT"))
+                      "slots_version = slots_version; SELECT heads_write_free(NULL)::text; COMMIT"))
             continue;
         if (shard_lines_is_open(mover->lines, mover->places[side]))
             (void)mover_ask(mover, side, "ROLLBACK");
@@ -313,7 +332,8 @@ static bool switch_now(struct mover *mover, char gid[LEGS_GID_BYTES], uint64_t b
               (news->records_since <= SINCE_MAX ||
                mover_fails(mover, "more is written than can be brought over within a second")) &&
               mover_last_record(mover, &last) && mover_copy_since(mover, last, true) &&
-              ask_both(mover, "SELECT heads_write()::text") && read_slot(mover, handed) &&
+              (write_head(mover) || is_kept_out(mover, "somebody has locked the row of the slot")) &&
+              read_slot(mover, handed) &&
               read_places(mover, handed) && read_sums(mover, handed) && mover_read_keys(mover) &&
               count_rows_read(mover, &news->rows_read);
     news->rows_read -= rows_before;
@@ -342,17 +362,6 @@ static bool has_arrivals(struct mover *mover, bool *ret_any) {
         return false;
     *ret_any = count != 0;
     return true;
-}
-
-// What PostgreSQL says of a lock tells nobody what holds it.
-static bool is_kept_out(struct mover *mover, const char *why) {
-    for (uint32_t side = 0; side < MOVE_SIDES; side++) {
-        if (strcmp(mover->lines->links[mover->places[side]].state, "55P03") != 0)
-            continue;
-        mover->why[0] = '\0';
-        return mover_fails(mover, "on \"%s\" %s", mover_name(mover, side), why);
-    }
-    return false;
 }
 
 // Ids of bank transactions alone are also written without a record of this shard's, by those who

@@ -18,9 +18,7 @@ static const char query[] =
     "E'\n') FROM slots s LEFT JOIN (SELECT slot, "
     "count(*) AS n FROM records WHERE came IS NULL AND number >= greatest(0, floor(extract(epoch "
     "FROM clock_timestamp()) * 1000)::bigint - 60000) << 17 GROUP BY slot) l ON l.slot = s.slot "
-    "LEFT JOIN (SELECT slot, count(*) AS n FROM records WHERE came IS NULL AND "
-    "number > (SELECT heads_record FROM books) AND number <= (SELECT last_record FROM books) "
-    "GROUP BY slot) u ON u.slot = s.slot";
+    "LEFT JOIN (SELECT slot, added AS n FROM heads_behind()) u ON u.slot = s.slot";
 
 static bool take_line(const char **text, uint32_t place, struct plan_slot *slots,
                       uint32_t *closed) {
