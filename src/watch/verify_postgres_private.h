@@ -20,8 +20,8 @@ struct examination {
     struct tally tally;
     struct tally_map numbers; // struct opening_numbered: wallets, for postings that name them
     struct opening_frame frame;
-    // Rows of slots have the chains up to there: each to its own last record, and none less far than
-    // the books say.
+    // Rows of slots have the chains up to there: each to its own last record, and none less far
+    // than the books say.
     uint64_t heads_until[LIMIT_SLOTS];
     struct opening_head written[LIMIT_SLOTS]; // as those rows must be
     const struct verify_postgres_span *span;

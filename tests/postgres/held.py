@@ -5,13 +5,17 @@ logs beside the books. Who has locked one of them holds up what needs that row, 
 import threading
 import time
 
+import florin
 from client import Client
 from psql import Psql
+from receiver import Receiver
+from sealed import key_file
 from shop import Shop
-from turn import two_nodes
+from turn import metric, two_nodes
 from wait import within
 
 LOCKED_S = 6.0
+SECRET = "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQgb2xk"
 
 
 class Rush:
@@ -112,3 +116,82 @@ def held_slot(report, what, cluster, nodes, database, shop, apart):
     report.equal(f"{what}: then rows are true", cluster.sql(UNTRUE, database), "0")
     report.equal(f"{what}: and none is beyond", cluster.sql(AHEAD, database), "0")
     is_right(report, f"{what}, free again", server, cluster, database)
+
+
+def held_places(report, binary, cluster):
+    """Somebody has locked all places in logs: who tells a receiver of events cannot note how far he
+    has come, and no payment waits for him; when they are free nothing was left out."""
+    one = Receiver()
+    server = florin.Server(
+        florin=binary, environment={"FLORIN_WEBHOOK_SECRET_SHOP": SECRET},
+        config={"webhooks": [{"name": "shop", "url": one.url, "retry_seconds": 1}]})
+    try:
+        server.start()
+        database = cluster.database_for(server.data)
+        shop = Shop(server)
+        report.check("places: there is one", within(60, lambda: int(cluster.sql(
+            "SELECT count(*) FROM florin.cursors", database)) > 0))
+        psql = Psql(cluster, database, "SELECT 1 FROM florin.cursors FOR UPDATE")
+        before = cluster.sql("SELECT c FROM florin.cursors c ORDER BY slot, kind", database)
+        with server.client() as client:
+            aside = metric(client, "engine_set_aside_total")
+            timeouts = metric(client, 'engine_retries_total{reason="timeout"}')
+        rush = Rush([lambda: server.client(timeout=60.0)] * 4,
+                    [(shop.customers[n], shop.customers[n + 1]) for n in (0, 2, 4, 6)])
+        time.sleep(LOCKED_S)
+        goes_on(report, "places", rush.end(), 100)
+        report.equal("places: they stay as long", cluster.sql(
+            "SELECT c FROM florin.cursors c ORDER BY slot, kind", database), before)
+        with server.client() as client:
+            report.check("places: who would note them waits aside",
+                         metric(client, "engine_set_aside_total") > aside)
+            report.equal("places: and no round for him", metric(
+                client, 'engine_retries_total{reason="timeout"}'), timeouts)
+            psql.end()
+            wanted = {wallet: client.get(f"/v1/wallets/{wallet}")["version"]
+                      for wallet in shop.customers[:8]}
+        report.check("places: then everything is told", within(90, lambda: all(
+            max((told.sequence or 0 for told in list(one.taken) if told.wallet == wallet),
+                default=0) >= version for wallet, version in wanted.items())))
+        report.check("places: and noted", within(60, lambda: cluster.sql(
+            "SELECT c FROM florin.cursors c ORDER BY slot, kind", database) != before))
+        report.equal("places: it stops in order", server.stop(), 0, server.log()[-1000:])
+    finally:
+        server.discard()
+        one.close()
+
+
+def held_data_key(report, binary, cluster):
+    """Somebody has locked the key of an owner's texts: it cannot be destroyed as long, and all else
+    goes on, also for that owner."""
+    server = florin.Server(florin=binary)
+    server.config = {"encryption": {"master_key_file": key_file(server, "master.key")},
+                     "request_deadline_ms": 4000}
+    try:
+        server.start()
+        database = cluster.database_for(server.data)
+        shop = Shop(server)
+        with server.client(timeout=60.0) as client:
+            made = client.post("/v1/deposits", {
+                "wallet": shop.customers[0], "amount": 1, "reference": "a secret",
+                "bank_transaction_id": "sealed"})
+            path = f"/v1/transactions/{made['id']}"
+            psql = Psql(cluster, database, "SELECT 1 FROM florin.data_keys FOR UPDATE")
+            rush = Rush([lambda: server.client(timeout=60.0)] * 4,
+                        [(shop.customers[n], shop.customers[n + 1]) for n in (0, 2, 4, 6)])
+            began = time.monotonic()
+            answer = client.delete("/v1/owners/customer-0/data", key="never")
+            took = time.monotonic() - began
+            report.check("a data key: busy at its deadline", answer.code == "busy" and
+                         3 < took < 20, f"{answer!r} after {took:.1f} s")
+            goes_on(report, "a data key", rush.end(), 50)
+            report.equal("a data key: it opens texts as long", client.get(path).get("reference"),
+                         "a secret")
+            psql.end()
+            answer = client.delete("/v1/owners/customer-0/data", key="never")
+            report.check("a data key: then it is destroyed", answer.status in (200, 204) and
+                         not answer.replayed, repr(answer))
+            report.equal("a data key: and they are gone", client.get(path).get("reference"), None)
+        report.equal("a data key: it stops in order", server.stop(), 0, server.log()[-1000:])
+    finally:
+        server.discard()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finding things on the desk, and taking back what an atomic batch did to them.
 #include "engine/postgres/desk/desk.h"
+#include "engine/postgres/link/link_rows.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -283,6 +284,14 @@ struct bank_row *desk_bank(struct desk *desk, struct digest128 key) {
         map_add(&desk->bank_map, key, row);
     }
     return row;
+}
+
+void desk_take_bank(struct desk *desk, const struct pg_result *result, int row) {
+    struct digest128 key =
+        desk_bank_key(desk, row_bytes(result, row, 1), row_bytes(result, row, 0));
+    struct bank_row *bank = desk_bank(desk, key);
+    bank->present = true;
+    bank->transaction = row_id(result, row, 2);
 }
 
 // ---- taking back ------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ struct arrival_row { // what another shard has decided, and is still to become a
     int64_t place;
     struct row_place lies;
     bool is_taken;
+    bool is_held;    // somebody else has locked its row, or that of what it belongs to
     bool debits;     // of a payment: it is the side that pays
     bool is_subject; // of a refund: it is the purchase
 };
@@ -100,6 +101,7 @@ struct data_key_row { // number 0: destroyed
 struct owner_row { // by the mark of an owner
     struct data_key_row *now; // what his texts are sealed with; NULL: nothing yet
     bool is_known;            // somebody who asked for it has a wallet under that name
+    bool is_free; // its row of data_keys is locked for this batch, which may destroy it
 };
 
 struct answer_row {    // what an idempotency key has decided
@@ -133,7 +135,7 @@ struct key_row {
 struct cursor_row {
     struct cursor cursor;
     uint64_t epoch_before, next_before;
-    bool changed;
+    bool changed, blocked; // by somebody else's lock
 };
 
 struct currency_row {
@@ -216,6 +218,7 @@ struct wants {
     struct column hold_slots, hold_numbers, withdrawal_slots,
         withdrawal_numbers, parked_slots, parked_numbers, detail_slots, detail_numbers,
         transaction_slots, transactions, records,
+        forgotten_owners, // and of those whose data keys may be destroyed
         keys, answer_slots, answers, cursor_slots, cursor_kinds,
         rotated_keys, // numbers of keys whose making must be shown
         locked_keys,  // and of those that may be changed
@@ -405,6 +408,7 @@ struct digest128 desk_bank_key(const struct desk *desk, struct slice code, struc
 // The row of a key or bank id, made when it is not there yet.
 struct answer_row *desk_answer(struct desk *desk, struct digest128 key);
 struct bank_row *desk_bank(struct desk *desk, struct digest128 key);
+void desk_take_bank(struct desk *desk, const struct pg_result *result, int row);
 // The mark of a wallet's owner; 0: it is not on the desk, or the world outside.
 uint64_t desk_owner(const struct desk *desk, struct id wallet);
 // Notes on the outcome what of a transaction somebody bound must not see.
@@ -460,6 +464,8 @@ void desk_want_key_lock(struct desk *desk, struct id id);
 void desk_take_key_lock(struct desk *desk, const struct pg_result *result, int row);
 void desk_take_free_currencies(struct desk *desk, const struct pg_result *result);
 // Whether the command may change one of them.
+bool desk_owner_is_blocked(const struct desk *desk, struct slice owner);
+void desk_take_free_owner(struct desk *desk, const struct pg_result *result, int row);
 bool desk_locks_block(const struct desk *desk, const struct command *command,
                       const struct found *found);
 // The same of what has come from another shard, and is no refund's purchase.

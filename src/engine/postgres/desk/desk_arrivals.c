@@ -81,7 +81,7 @@ void desk_arrivals_ask(struct desk *desk, struct link *link) {
         column_add(open, (int64_t)taken->open[i]);
     parameter_number(&parameters, (int64_t)taken->next);
     parameter_column(&parameters, open);
-    link_send(link, SQL_ARRIVALS, &parameters);
+    link_send(link, desk->has_writes ? SQL_ARRIVALS_LOCKED : SQL_ARRIVALS, &parameters);
 }
 
 // The first row says what this batch's snapshot sees, also when nothing has arrived.
@@ -99,7 +99,7 @@ void desk_arrivals_settle(struct desk *desk) {
     for (uint32_t i = 0; i < desk->arrivals.count; i++) {
         const struct arrival_row *arrival = desk->arrivals.items[i];
         if (!arrival->is_taken)
-            return; // somebody has locked the wallet
+            return; // somebody has locked the wallet, or the leg
     }
     desk->arrivals_taken = desk->arrivals_seen;
 }

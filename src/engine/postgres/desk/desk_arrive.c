@@ -52,6 +52,7 @@ void desk_note_arrival(struct desk *desk, const struct pg_result *result, int ro
     *arrival = (struct arrival_row){.gid = row_bytes(result, row, 0),
                                     .place = row_number(result, row, 1),
                                     .bytes = row_bytes(result, row, 2),
+                                    .is_held = row_number(result, row, 6) != 0,
                                     .debits = row_number(result, row, 3) == 1,
                                     .is_subject = row_number(result, row, 3) == 2};
     row_take_place(result, row, 4, &arrival->lies);
@@ -253,6 +254,18 @@ static bool is_blocked(const struct desk *desk, const struct record *record, boo
            (!is_subject && desk_arrival_is_blocked(desk, record));
 }
 
+// Somebody has locked the leg itself: what is about the same comes behind it.
+static void pass_by(struct desk *desk, const struct arrival_row *arrival,
+                    const struct record *record, struct wallet_row *row) {
+    struct record purchase;
+    struct purchase_row *refunded =
+        arrival->is_subject ? desk_transaction(desk, record->transaction.subject, &purchase) : NULL;
+    if (row != NULL)
+        row->is_behind = true;
+    if (refunded != NULL)
+        refunded->row_blocked = refunded->blocked = true;
+}
+
 static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
     struct record record;
     const char *why;
@@ -260,6 +273,10 @@ static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
     CHECK(status == STATUS_ok);
     struct id wallet = wallet_of(arrival, &record);
     struct wallet_row *row = desk_wallet(desk, wallet);
+    if (arrival->is_held) {
+        pass_by(desk, arrival, &record, row);
+        return false;
+    }
     CHECK((row != NULL) == !id_is_zero(wallet));
     if (is_blocked(desk, &record, arrival->is_subject, row)) {
         if (row != NULL)
@@ -278,10 +295,24 @@ static bool take_arrival(struct desk *desk, struct arrival_row *arrival) {
     return true;
 }
 
+// One batch of another shard's may open a wallet and pay it.
+static bool is_held_with(const struct desk *desk, uint32_t index) {
+    const struct arrival_row *arrival = desk->arrivals.items[index];
+    bool is_held = arrival->is_held;
+    for (uint32_t i = index; i-- > 0 && !is_held;) {
+        const struct arrival_row *before = desk->arrivals.items[i];
+        if (!slice_equal(before->gid, arrival->gid))
+            break; // those of one come one behind the other
+        is_held = before->is_held;
+    }
+    return is_held;
+}
+
 uint32_t desk_take_arrivals(struct desk *desk, struct engine_stats *stats) {
     uint32_t taken = 0;
     for (uint32_t i = 0; i < desk->arrivals.count; i++) {
         struct arrival_row *arrival = desk->arrivals.items[i];
+        arrival->is_held = is_held_with(desk, i);
         if (!take_arrival(desk, arrival))
             continue;
         arrival->is_taken = true;

@@ -168,5 +168,8 @@ void desk_take_cursor(struct desk *desk, const struct pg_result *result, int row
     struct cursor_row *own = desk->cursor_at[cursor_index(cursor.kind, cursor.slot)];
     CHECK(own != NULL);
     *own = (struct cursor_row){
-        .cursor = cursor, .epoch_before = cursor.epoch, .next_before = cursor.next};
+        .cursor = cursor,
+        .epoch_before = cursor.epoch,
+        .next_before = cursor.next,
+        .blocked = row_number(result, row, 7) != 0};
 }

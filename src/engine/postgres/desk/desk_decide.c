@@ -488,7 +488,9 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
     struct refusal refusal;
     memset(whole, 0, sizeof(*whole));
     desk_find(desk, &submission->batch, &found);
-    enum status status = decide(&submission->batch, &found.docket, &record, &refusal);
+    bool waits = is_blocked(desk, &submission->batch, &found);
+    enum status status = waits ? STATUS_busy
+                               : decide(&submission->batch, &found.docket, &record, &refusal);
     uint32_t done = 0;
     bool is_elsewhere = false;
     if (status == STATUS_ok && submission->whole != NULL) {

@@ -59,6 +59,7 @@ static void wants_begin(struct wants *wants) {
     column_begin(&wants->cursor_kinds, false);
     column_begin(&wants->key_numbers, false);
     column_begin(&wants->key_owners, false);
+    column_begin(&wants->forgotten_owners, false);
     column_begin(&wants->known_slots, false);
     column_begin(&wants->known_owners, true);
 }
@@ -450,14 +451,6 @@ static void take_answer(struct desk *desk, const struct pg_result *result, int r
     want_sides(desk, bytes);
 }
 
-static void take_bank(struct desk *desk, const struct pg_result *result, int row) {
-    struct digest128 key =
-        desk_bank_key(desk, row_bytes(result, row, 1), row_bytes(result, row, 0));
-    struct bank_row *bank = desk_bank(desk, key);
-    bank->present = true;
-    bank->transaction = row_id(result, row, 2);
-}
-
 static void take_part(struct desk *desk, const struct pg_result *result, int row) {
     uint64_t slot = (uint64_t)row_number(result, row, 0),
              part = (uint64_t)row_number(result, row, 1);
@@ -467,8 +460,8 @@ static void take_part(struct desk *desk, const struct pg_result *result, int row
     desk->parts_known++;
 }
 
-static void take_result(void *context, enum sql statement, const struct pg_result *result) {
-    struct desk *desk = context;
+// What it says as a whole, also when it has no rows.
+static void take_whole(struct desk *desk, enum sql statement, const struct pg_result *result) {
     if (statement == SQL_BOOKS || statement == SQL_BOOKS_LOCKED)
         desk_take_books(desk, result);
     if (statement == SQL_RULES)
@@ -482,10 +475,15 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         desk_take_free_currencies(desk, result);
     if (statement == SQL_HEADS_SINCE || statement == SQL_HEADS_BEHIND)
         desk_heads_came(desk);
-    if (statement == SQL_ARRIVALS)
+    if (statement == SQL_ARRIVALS || statement == SQL_ARRIVALS_LOCKED)
         desk_arrivals_see(desk, result);
     if (statement == SQL_NEXT_DUE)
         desk_take_next_due(desk, result);
+}
+
+static void take_result(void *context, enum sql statement, const struct pg_result *result) {
+    struct desk *desk = context;
+    take_whole(desk, statement, result);
     int rows = row_count(result);
     for (int row = 0; row < rows; row++) {
         if (sql_is_of(statement, SQL_WALLETS))
@@ -493,7 +491,7 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
         if (sql_is_of(statement, SQL_WALLETS_LOCKED) || statement == SQL_MANY_WALLETS_LOCKED)
             desk_take_wallet(desk, result, row, true);
         if (sql_is_of(statement, SQL_BANK))
-            take_bank(desk, result, row);
+            desk_take_bank(desk, result, row);
         switch (statement) {
         case SQL_KNOWN_WALLETS: desk_take_known_wallet(desk, result, row); break;
         case SQL_CURRENCIES: desk_take_currency(desk, result, row); break;
@@ -519,15 +517,18 @@ static void take_result(void *context, enum sql statement, const struct pg_resul
             take_transaction(desk, result, row, statement == SQL_TRANSACTIONS_LOCKED);
             break;
         case SQL_IDEMPOTENCY: take_key_used(desk, result, row); break;
-        case SQL_ARRIVALS: desk_note_arrival(desk, result, row); break;
+        case SQL_ARRIVALS:
+        case SQL_ARRIVALS_LOCKED: desk_note_arrival(desk, result, row); break;
         case SQL_BANK_LOCKS: desk_take_bank_lock(desk, result, row); break;
         case SQL_PURCHASE_LOCKS: desk_take_purchase_lock(desk, result, row); break;
         case SQL_ANSWERS: take_answer(desk, result, row); break;
         case SQL_PARTS_OF_SLOTS: take_part(desk, result, row); break;
         case SQL_DATA_KEYS:
         case SQL_OWNER_KEYS: desk_take_data_key(desk, result, row); break;
+        case SQL_FREE_OWNERS: desk_take_free_owner(desk, result, row); break;
         case SQL_OWNER_KNOWN: desk_take_owner_known(desk, result, row); break;
-        case SQL_CURSORS: desk_take_cursor(desk, result, row); break;
+        case SQL_CURSORS:
+        case SQL_CURSORS_LOCKED: desk_take_cursor(desk, result, row); break;
         case SQL_DETAILS:
         case SQL_KEY_RECORDS: take_record(desk, result, row, 0); break;
         case SQL_RECORDS:
@@ -631,11 +632,13 @@ static bool ask_wanted(struct desk *desk, struct link *link) {
                  &wants->parked_numbers);
     asked |= ask(link, SQL_DETAILS, &wants->detail_slots, &wants->detail_numbers);
     asked |= ask(link, SQL_RECORDS, &wants->records, NULL);
-    asked |= ask(link, SQL_CURSORS, &wants->cursor_slots, &wants->cursor_kinds);
+    asked |= ask(link, lock ? SQL_CURSORS_LOCKED : SQL_CURSORS, &wants->cursor_slots,
+                 &wants->cursor_kinds);
     asked |= ask(link, SQL_KEY_RECORDS, &wants->rotated_keys, NULL);
     asked |= ask(link, SQL_KEYS_LOCKED, &wants->locked_keys, NULL);
     asked |= ask(link, SQL_DATA_KEYS, &wants->key_numbers, NULL);
     asked |= ask(link, SQL_OWNER_KEYS, &wants->key_owners, NULL);
+    asked |= ask(link, SQL_FREE_OWNERS, &wants->forgotten_owners, NULL);
     asked |= ask(link, SQL_OWNER_KNOWN, &wants->known_slots, &wants->known_owners);
     wants_begin(wants); // sent parameters have been copied
     return asked;

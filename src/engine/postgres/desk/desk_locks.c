@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Rows that are nobody's alone: API keys, and currencies, which count wallets and what comes in and
-// goes out. Who has locked one of them, perhaps in a forgotten psql, holds up what would change
-// that row, and nothing else. Keys change so rarely that those are always asked for with their
-// lock. Currencies change in most batches, so nobody asks: a batch that finds one locked when it is
-// written comes again, and asks which are free, as do those behind it while any is not.
+// Rows that are nobody's alone: API keys, places in logs beside the books, data keys of owners, and
+// currencies, which count wallets and what comes in and goes out. Who has locked one of them,
+// perhaps in a forgotten psql, holds up what would change that row, and nothing else. All but the
+// last change so rarely that they are always asked for with their lock. Currencies change in most
+// batches, so nobody asks: a batch that finds one locked when it is written comes again, and asks
+// which are free, as do those behind it while any is not.
 #include "base/check.h"
 #include "engine/postgres/desk/desk.h"
 #include "engine/postgres/link/link_rows.h"
@@ -94,6 +95,10 @@ static bool changes_currency(const struct desk *desk, const struct command *comm
 bool desk_locks_block(const struct desk *desk, const struct command *command,
                       const struct found *found) {
     if (found->key != NULL && is_key_blocked(desk, found->key))
+        return true;
+    if (command_is_of_cursor(command->type) && desk_cursor(desk, command)->blocked)
+        return true;
+    if (command->type == COMMAND_OWNER_FORGET && desk_owner_is_blocked(desk, command->owner))
         return true;
     const struct currency_account *account = found->docket.currency;
     return desk->seeks_free && account != NULL && changes_currency(desk, command, found) &&

@@ -35,6 +35,7 @@ void desk_want_owner_known(struct desk *desk, struct slice owner) {
     if (desk->sealing.vault == NULL)
         return;
     desk_want_owner(desk, owner_mark(desk->hash_seed, owner));
+    column_add(&desk->wants.forgotten_owners, (int64_t)owner_mark(desk->hash_seed, owner));
     column_add(&desk->wants.known_slots, id_slot_of_owner(owner));
     column_add_bytes(&desk->wants.known_owners, owner);
 }
@@ -91,6 +92,10 @@ void desk_take_owner_known(struct desk *desk, const struct pg_result *result, in
     owner_row(desk, owner_mark(desk->hash_seed, row_bytes(result, row, 0)))->is_known = true;
 }
 
+void desk_take_free_owner(struct desk *desk, const struct pg_result *result, int row) {
+    owner_row(desk, (uint64_t)row_number(result, row, 0))->is_free = true;
+}
+
 // ---- deciding ---------------------------------------------------------------------------------
 
 void desk_find_owner_data(struct desk *desk, const struct command *command,
@@ -107,6 +112,16 @@ void desk_find_owner_data(struct desk *desk, const struct command *command,
     }
     docket->data_key.number = row->now != NULL ? row->now->key.number : 0;
     docket->data_key.plain_until_ms = __atomic_load_n(&sealing->plain_until_ms, __ATOMIC_RELAXED);
+}
+
+// Whether somebody else has locked the data key that would be destroyed with that owner's texts.
+bool desk_owner_is_blocked(const struct desk *desk, struct slice owner) {
+    if (desk->sealing.vault == NULL)
+        return false;
+    uint64_t mark = owner_mark(desk->hash_seed, owner);
+    const struct owner_row *row = map_find(&desk->sealing.owner_map, map_number(mark));
+    CHECK(row != NULL); // whatever a batch names is fetched
+    return row->now != NULL && !row->is_free;
 }
 
 static uint64_t key_of(struct text_vault *vault, uint64_t owner) {

@@ -102,7 +102,7 @@
     "cause = 2)), books.ctid, "                                                                    \
     "pg_snapshot_xmax(pg_current_snapshot())::text::bigint - "                                     \
     "pg_snapshot_xmin(pg_current_snapshot())::text::bigint, heads_record, heads_lag::bigint, "     \
-    "next_due_ms, habits_packed::integer::bigint, heads_apart::integer::bigint FROM books "          \
+    "next_due_ms, habits_packed::integer::bigint, heads_apart::integer::bigint FROM books "        \
     "WHERE ctid = " BOOKS_PLACE
 // Of a shard: what lies in a slot that it owns, not what is on its way there or was left behind.
 #define HERE(slot)                                                                                 \
@@ -190,21 +190,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TOKEN] = "SELECT (SELECT count(*) FROM rounds WHERE token = $1::bytea AND "
                   "number = $2::bigint AND first_record = $3::bigint), "
                   "(SELECT count(*) FROM extent WHERE archived > $3::bigint)",
-    [SQL_HEADS] = "SELECT s.slot::bigint, s.chain, s.state::bigint, s.ctid, s.last_record "
-                  "FROM slots s WHERE s.round >= $1::bigint",
-    // A record that came along with a slot is of another shard's rounds, and may be younger than
-    // the last one that was made here.
-    [SQL_HEADS_SINCE] = "SELECT slot::bigint, chain, number FROM records WHERE number > $1::bigint "
-                        "AND number <= $2::bigint AND came IS NULL ORDER BY number",
-    // Likewise, where that may be very many: for each slot the last one, and how many. A row of a
-    // slot has those up to its own last record, which may be beyond the others' ($1).
-#define BEHIND_ROW                                                                                 \
-    "FROM records x WHERE x.slot = s.slot AND x.number > greatest(s.last_record, $1::bigint) AND " \
-    "x.number > $1::bigint AND x.number <= $2::bigint AND x.came IS NULL "
-    [SQL_HEADS_BEHIND] =
-        "SELECT s.slot::bigint, l.chain, l.number, c.n FROM slots s CROSS JOIN LATERAL (SELECT "
-        "x.chain, x.number " BEHIND_ROW "ORDER BY x.number DESC LIMIT 1) l CROSS JOIN LATERAL "
-        "(SELECT count(*) AS n " BEHIND_ROW "OFFSET 0) c",
     [SQL_CURRENCIES] = "SELECT number::bigint, code::bytea, exponent::bigint, wallet_count, "
                        "deposits::text::bytea, withdrawals::text::bytea, "
                        "balances::text::bytea, transit::text::bytea, ctid "
@@ -242,14 +227,23 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WAIT_BRIEFLY] = "SET LOCAL lock_timeout = '100ms'",
     [SQL_KEYS_BESIDE] = "SELECT (SELECT count(*) " USED_KEYS "i), b.chain FROM books b",
     // Beside what this snapshot sees; one row also when nothing is there.
-    [SQL_ARRIVALS] =
-        "SELECT l.gid::bytea, l.place::bigint, l.bytes, CASE WHEN l.is_subject THEN 2 "
-        "ELSE l.debits::integer END::bigint, l.lies, s.seen "
-        "FROM (SELECT pg_current_snapshot()::text::bytea AS seen) s LEFT JOIN LATERAL (SELECT * "
-        "FROM (SELECT x.*, x.ctid AS lies FROM legs x WHERE NOT x.is_taken AND "
-        "x.brought_by >= $1::bigint UNION ALL SELECT y.*, y.ctid FROM legs y WHERE NOT y.is_taken "
-        "AND y.brought_by = ANY($2::bigint[]) AND y.brought_by < $1::bigint) n "
-        "ORDER BY made_ms, gid, place LIMIT 1000) l ON true ORDER BY l.made_ms, l.gid, l.place",
+#define ARRIVED                                                                                    \
+    "(SELECT * FROM (SELECT x.*, x.ctid AS lies FROM legs x WHERE NOT x.is_taken AND "             \
+    "x.brought_by >= $1::bigint UNION ALL SELECT y.*, y.ctid FROM legs y WHERE NOT y.is_taken "    \
+    "AND y.brought_by = ANY($2::bigint[]) AND y.brought_by < $1::bigint) n "                       \
+    "ORDER BY made_ms, gid, place LIMIT 1000) "
+#define ARRIVALS(held, arrived)                                                                    \
+    "SELECT l.gid::bytea, l.place::bigint, l.bytes, CASE WHEN l.is_subject THEN 2 "                \
+    "ELSE l.debits::integer END::bigint, l.lies, s.seen, " held "::bigint "                        \
+    "FROM (SELECT pg_current_snapshot()::text::bytea AS seen) s LEFT JOIN LATERAL " arrived        \
+    "l ON true ORDER BY l.made_ms, l.gid, l.place"
+    [SQL_ARRIVALS] = ARRIVALS("0", ARRIVED),
+    // And whether somebody else has locked its row; else it is locked now.
+    [SQL_ARRIVALS_LOCKED] =
+        "WITH arrived AS MATERIALIZED " ARRIVED ", free AS MATERIALIZED (SELECT x.ctid AS lies "
+        "FROM legs x WHERE x.ctid = ANY (ARRAY(SELECT lies FROM arrived)) FOR NO KEY UPDATE "
+        "SKIP LOCKED) " ARRIVALS("(l.lies <> ALL (ARRAY(SELECT f.lies FROM free f)))::integer",
+                                 "(SELECT * FROM arrived) "),
     [SQL_TAKE_LEGS] =
         "WITH written AS (UPDATE legs l SET is_taken = true FROM unnest($1::bytea[], $2::bigint[], "
         "$3::tid[]) n(gid, place, lies) WHERE l.ctid = n.lies AND l.gid || '' = "
@@ -268,9 +262,17 @@ static const char *const texts[SQL_COUNT] = {
     "FROM unnest($1::bigint[], $2::bytea[]) n(slot, bank_id) "                                     \
     EACH("bank_ids_" part, "x.slot = n.slot AND x.bank_id = n.bank_id", "") "b"
     IN_PARTS(SQL_BANK, BANK),
-    [SQL_CURSORS] = "SELECT c.slot::bigint, c.kind::bigint, c.partitions, c.epoch, c.next, "
-                    "c.checksum, c.source FROM unnest($1::bigint[], $2::bigint[]) n(slot, kind) "
-                    "JOIN cursors c ON c.slot = n.slot AND c.kind = n.kind",
+#define CURSORS                                                                                    \
+    "unnest($1::bigint[], $2::bigint[]) n(slot, kind) JOIN cursors c ON c.slot = n.slot AND "      \
+    "c.kind = n.kind "
+#define CURSOR_COLUMNS                                                                             \
+    "SELECT c.slot::bigint, c.kind::bigint, c.partitions, c.epoch, c.next, c.checksum, c.source, "
+    [SQL_CURSORS] = CURSOR_COLUMNS "0::bigint FROM " CURSORS,
+    // And whether somebody else has locked it; else it is locked now.
+    [SQL_CURSORS_LOCKED] =
+        "WITH free AS MATERIALIZED (SELECT c.slot, c.kind FROM " CURSORS
+        "FOR NO KEY UPDATE OF c SKIP LOCKED) " CURSOR_COLUMNS "(NOT EXISTS (SELECT FROM free f "
+        "WHERE f.slot = c.slot AND f.kind = c.kind))::integer::bigint FROM " CURSORS,
     [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED EACH("records", SAME, "") "r"
                          REFUNDS OPENING,
     [SQL_TRANSACTIONS_LOCKED] =
@@ -323,6 +325,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_DATA_KEYS] = DATA_KEYS,
     [SQL_OWNER_KEYS] = "SELECT d.number, d.owner, d.wrapped FROM unnest($1::bigint[]) n(owner) "
                        "JOIN data_keys d ON d.owner = n.owner AND d.wrapped IS NOT NULL",
+    [SQL_FREE_OWNERS] = "SELECT d.owner FROM data_keys d WHERE d.owner = ANY ($1::bigint[]) AND "
+                        "d.wrapped IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED",
     [SQL_OWNER_KNOWN] = "SELECT n.owner FROM unnest($1::bigint[], $2::bytea[]) n(slot, owner) "
                         "WHERE EXISTS (SELECT FROM wallets w WHERE w.slot = n.slot AND "
                         "w.owner = n.owner)",
@@ -538,28 +542,6 @@ static const char *const texts[SQL_COUNT] = {
         OF("$5", "bigint", "type") ", " OF("$6", "bytea", "principal") ", "
         OF("$7", "bytea", "order_id") ", " OF("$8", "bigint", "opening") ", "
         OF("$9", "bytea", "chain") ", " OF("$10", "bytea", "bytes")),
-    // They answer where the rows lie now that were written. One that somebody else has locked is
-    // passed by, or, where nodes may serve that take all rows to have come equally far, all are. The
-    // row of books, which is written behind them, says how far all have come.
-#define CHANGE_SLOTS(found)                                                                        \
-    "WITH n AS MATERIALIZED (SELECT s.ctid AS lies, u.* FROM unnest($1::bigint[], $2::bytea[], "   \
-    "$3::bytea[], $4::bigint[], $5::bigint[], $6::tid[]) "                                         \
-    "u(slot, chain_before, chain, last_record, added, place) JOIN slots s ON " found " AND "       \
-    "s.chain = u.chain_before), free AS MATERIALIZED (SELECT s.ctid AS lies FROM slots s WHERE "   \
-    "s.ctid = ANY (ARRAY(SELECT lies FROM n)) FOR NO KEY UPDATE SKIP LOCKED), "                    \
-    "counted AS MATERIALIZED (SELECT (SELECT count(*) FROM n) AS seen, "                           \
-    "(SELECT count(*) FROM free) AS free), chosen AS (SELECT f.lies FROM free f, counted c "       \
-    "WHERE $8::bigint <> 0 OR c.free = c.seen), "                                                  \
-    "written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "                \
-    "record_count = s.record_count + n.added, round = $7::bigint "                                 \
-    "FROM chosen f JOIN n ON n.lies = f.lies WHERE s.ctid = f.lies "                               \
-    "RETURNING int2send(s.slot) || tidsend(s.ctid) AS place) "                                     \
-    "SELECT expect(c.seen, cardinality($1), 'slots'), "                                            \
-    "(SELECT string_agg(place, ''::bytea) FROM written), expect((SELECT count(*) FROM written), "  \
-    "(SELECT count(*) FROM chosen), 'slots'), set_config('florin.heads_held', "                    \
-    "(c.free <> c.seen)::text, true) FROM counted c"
-    [SQL_CHANGE_SLOTS] = CHANGE_SLOTS("s.slot = u.slot"),
-    [SQL_CHANGE_SLOTS_PLACED] = CHANGE_SLOTS("s.ctid = u.place AND s.slot + 0 = u.slot"),
     [SQL_ADD_POSTINGS] =
         "INSERT INTO postings SELECT slot, wallet, record, number, " SAME_OF("$5", "time_ms") ", "
         SAME_OF("$6", "type") ", amount, balance, " SAME_OF("$9", "held") ", version FROM "
@@ -590,7 +572,7 @@ static const char *const texts[SQL_COUNT] = {
         "hold_open_count = $6::bigint, withdrawal_count = $7::bigint, key_count = $8::bigint, "
         "transaction_count = $9::bigint, keys_version = $10::bigint, chain = $11::bytea, "
         "last_record = $12::bigint, heads_record = CASE WHEN $14::bigint IS NULL OR "
-        "current_setting('florin.heads_held', true) = 'true' THEN heads_record ELSE $14::bigint END, "
+        "current_setting('florin.heads_held', true) = 'true' THEN heads_record ELSE $14 END, "
         "next_due_ms = CASE WHEN next_due_ms IS NOT NULL THEN $18::bigint END WHERE "
         "ctid = $13::tid AND ($19::bigint IS NULL OR xmin::text::bigint = $19::bigint) AND "
         "round_count = $2::bigint - 1 AND moved_to IS NULL AND filling IS NULL "
@@ -805,7 +787,9 @@ static const char *const texts[SQL_COUNT] = {
 
 const char *sql_text(enum sql statement) {
     CHECK(statement < SQL_COUNT);
-    const char *text = texts[statement] != NULL ? texts[statement] : sql_text_of_moves(statement);
+    const char *text = texts[statement];
+    text = text != NULL ? text : sql_text_of_heads(statement);
+    text = text != NULL ? text : sql_text_of_moves(statement);
     CHECK(text != NULL);
     return text;
 }

@@ -48,6 +48,7 @@ enum sql {
     SQL_KEYS_UNUSED, // none of them was
     SQL_WAIT_BRIEFLY, // for locks, from here to the end of the transaction
     SQL_ARRIVALS,
+    SQL_ARRIVALS_LOCKED,
     SQL_BANK_LOCKS,
     SQL_PURCHASE_LOCKS,
     SQL_ANSWERS,
@@ -64,6 +65,7 @@ enum sql {
     SQL_KNOWN_WALLETS,       // the same of what is known of them (desk_known.c)
     SQL_DETAILS,
     SQL_CURSORS,
+    SQL_CURSORS_LOCKED,
     SQL_KEY_RECORDS,
     SQL_APPROVALS,
     SQL_APPROVALS_LOCKED,
@@ -71,6 +73,7 @@ enum sql {
     SQL_DATA_KEYS,
     SQL_OWNER_KEYS,
     SQL_OWNER_KNOWN,
+    SQL_FREE_OWNERS, // whose data keys nobody else has locked
     SQL_ENCRYPTION,
     SQL_ENCRYPT,
     SQL_NEW_MASTER,
@@ -215,6 +218,7 @@ enum sql {
 };
 
 const char *sql_text(enum sql statement); // static storage
+const char *sql_text_of_heads(enum sql statement); // sql_heads.c: NULL when it is none
 const char *sql_text_of_moves(enum sql statement); // sql_moves.c: NULL when it is none
 static inline bool sql_is_of(enum sql statement, enum sql first) {
     return statement >= first && (int)statement < (int)first + SQL_PARTS;

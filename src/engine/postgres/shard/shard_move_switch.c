@@ -304,7 +304,8 @@ void mover_write_heads(struct mover *mover) {
     for (uint32_t side = 0; side < MOVE_SIDES; side++) {
         if (mover_ask(mover, side,
                       "BEGIN; SELECT pg_advisory_xact_lock(7886710); UPDATE books SET "
-                      "slots_version = slots_version; SELECT heads_write_free(NULL)::text; COMMIT"))
+                      "slots_version = slots_version; SELECT heads_write_free(NULL)::text; "
+                      "COMMIT"))
             continue;
         if (shard_lines_is_open(mover->lines, mover->places[side]))
             (void)mover_ask(mover, side, "ROLLBACK");
@@ -332,7 +333,8 @@ static bool switch_now(struct mover *mover, char gid[LEGS_GID_BYTES], uint64_t b
               (news->records_since <= SINCE_MAX ||
                mover_fails(mover, "more is written than can be brought over within a second")) &&
               mover_last_record(mover, &last) && mover_copy_since(mover, last, true) &&
-              (write_head(mover) || is_kept_out(mover, "somebody has locked the row of the slot")) &&
+              (write_head(mover) ||
+               is_kept_out(mover, "somebody has locked the row of the slot")) &&
               read_slot(mover, handed) &&
               read_places(mover, handed) && read_sums(mover, handed) && mover_read_keys(mover) &&
               count_rows_read(mover, &news->rows_read);
