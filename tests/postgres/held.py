@@ -195,3 +195,27 @@ def held_data_key(report, binary, cluster):
         report.equal("a data key: it stops in order", server.stop(), 0, server.log()[-1000:])
     finally:
         server.discard()
+
+
+UNCHANGED = ("records", "postings", "rounds", "idempotency", "bank_ids", "rule_sets",
+             "kept_records", "encryption", "extent")
+
+
+def held_history(report, binary, cluster):
+    """Somebody has locked every row of what is only added to, or read: nobody waits."""
+    with florin.serving(florin=binary) as server:
+        database = cluster.database_for(server.data)
+        shop = Shop(server)
+        psql = Psql(cluster, database, "; ".join(
+            f"SELECT 1 FROM florin.{table} FOR UPDATE" for table in UNCHANGED))
+        rush = Rush([lambda: server.client(timeout=60.0)] * 4,
+                    [(shop.customers[n], shop.customers[n + 1]) for n in (0, 2, 4, 6)])
+        deposit = {"wallet": shop.customers[8], "amount": 4, "bank_transaction_id": "beside"}
+        with server.client(timeout=60.0) as client:
+            made = client.post("/v1/deposits", deposit, key="beside")
+            again = client.post("/v1/deposits", deposit, key="beside")
+            report.equal("history: a deposit", (made.status, again.status, again.replayed),
+                         (201, 201, True), made)
+        time.sleep(LOCKED_S / 2)
+        goes_on(report, "history", rush.end(), 100)
+        psql.end()

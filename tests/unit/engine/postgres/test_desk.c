@@ -113,6 +113,12 @@ static void a_refused_batch_leaves_nothing(void **state) {
     desk_done(&desk);
 }
 
+// As the server tells that it has written the row.
+static void put(struct desk *desk, struct head *head) {
+    head->is_put = true;
+    desk->heads_put++;
+}
+
 // What a batch makes of the heads of slots stands when the books end with that batch, and is gone
 // when they do not; rows are written when they lag too far.
 static void heads_stand_or_go_with_their_batch(void **state) {
@@ -133,6 +139,9 @@ static void heads_stand_or_go_with_their_batch(void **state) {
         assert_memory_equal(&chains[0], &head->chain, sizeof(chains[0]));
         desk_heads_write(&desk, &nowhere);
         assert_int_equal(desk.writes_heads, !lags);
+        assert_int_equal(desk.heads_sent, lags ? 0 : 1);
+        if (!lags)
+            put(&desk, head);
         memset(&desk.heads_chain, round, sizeof(desk.heads_chain));
         if (!is_lost) {
             desk.counters.chain = desk.heads_chain;
@@ -145,6 +154,39 @@ static void heads_stand_or_go_with_their_batch(void **state) {
         assert_memory_equal(&head->chain, is_lost ? &before : &after, sizeof(before));
         assert_int_equal(head->unwritten, lags || is_lost ? 1 : 0);
         assert_int_equal(desk.heads_unwritten, head->unwritten);
+        desk_heads_came(&desk);
+    }
+    desk_done(&desk);
+}
+
+// A row that somebody has locked stays behind, with what it lacks, and is not tried again before as
+// many records have come as rows may lag behind.
+static void a_locked_head_stays_behind(void **state) {
+    struct desk desk;
+    struct engine_stats stats = {0};
+    struct link nowhere = {0};
+    desk_make(&desk);
+    desk.heads_lag = 1;
+    desk_heads_settle(&desk, false);
+    desk_heads_came(&desk);
+    struct head *head = &desk.heads[id_slot(open_wallet(&desk, "anna", &stats))];
+    uint64_t heads_record = desk.heads_record;
+    for (int round = 1; round <= 6; round++) {
+        bool is_tried = round == 2 || round == 4 || round == 6, is_free = round == 6;
+        struct sha256 written = head->written;
+        (void)desk_heads_chain(&desk);
+        desk_heads_write(&desk, &nowhere);
+        assert_int_equal(desk.writes_heads, is_tried);
+        if (is_free)
+            put(&desk, head);
+        memset(&desk.heads_chain, round, sizeof(desk.heads_chain));
+        desk.counters.chain = desk.heads_chain;
+        desk_heads_settle(&desk, true);
+        assert_int_equal(head->unwritten, is_free ? 0 : round);
+        assert_int_equal(desk.heads_unwritten, head->unwritten);
+        assert_memory_equal(&head->written, is_free ? &head->chain : &written, sizeof(written));
+        assert_int_equal(desk.heads_record, is_free ? desk.counters.last_record : heads_record);
+        desk.counters.heads_record = desk.heads_record;
         desk_heads_came(&desk);
     }
     desk_done(&desk);
@@ -386,6 +428,7 @@ int main(void) {
         cmocka_unit_test(a_forged_id_finds_nothing),
         cmocka_unit_test(a_refused_batch_leaves_nothing),
         cmocka_unit_test(heads_stand_or_go_with_their_batch),
+        cmocka_unit_test(a_locked_head_stays_behind),
         cmocka_unit_test(a_key_twice_in_a_batch_is_one_answer),
         cmocka_unit_test(a_blocked_wallet_is_busy_and_unchanged),
         cmocka_unit_test(places_are_used_while_old_versions_stay),
