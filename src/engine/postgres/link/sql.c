@@ -240,10 +240,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ARRIVALS] = ARRIVALS("0", ARRIVED),
     // And whether somebody else has locked its row; else it is locked now.
     [SQL_ARRIVALS_LOCKED] =
-        "WITH arrived AS MATERIALIZED " ARRIVED ", free AS MATERIALIZED (SELECT x.ctid AS lies "
-        "FROM legs x WHERE x.ctid = ANY (ARRAY(SELECT lies FROM arrived)) FOR NO KEY UPDATE "
-        "SKIP LOCKED) " ARRIVALS("(l.lies <> ALL (ARRAY(SELECT f.lies FROM free f)))::integer",
-                                 "(SELECT * FROM arrived) "),
+        "WITH arrived AS MATERIALIZED " ARRIVED
+        ARRIVALS("l.is_held", "(SELECT a.*, (f.lies IS NULL)::integer AS is_held FROM arrived a "
+                 "LEFT JOIN LATERAL (SELECT x.ctid AS lies FROM legs x WHERE x.ctid = a.lies "
+                 "FOR NO KEY UPDATE SKIP LOCKED) f ON true) "),
     [SQL_TAKE_LEGS] =
         "WITH written AS (UPDATE legs l SET is_taken = true FROM unnest($1::bytea[], $2::bigint[], "
         "$3::tid[]) n(gid, place, lies) WHERE l.ctid = n.lies AND l.gid || '' = "
@@ -270,9 +270,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_CURSORS] = CURSOR_COLUMNS "0::bigint FROM " CURSORS,
     // And whether somebody else has locked it; else it is locked now.
     [SQL_CURSORS_LOCKED] =
-        "WITH free AS MATERIALIZED (SELECT c.slot, c.kind FROM " CURSORS
-        "FOR NO KEY UPDATE OF c SKIP LOCKED) " CURSOR_COLUMNS "(NOT EXISTS (SELECT FROM free f "
-        "WHERE f.slot = c.slot AND f.kind = c.kind))::integer::bigint FROM " CURSORS,
+        CURSOR_COLUMNS "(f.lies IS NULL)::integer::bigint FROM " CURSORS "LEFT JOIN LATERAL "
+        "(SELECT x.ctid AS lies FROM cursors x WHERE x.slot = c.slot AND x.kind = c.kind "
+        "FOR NO KEY UPDATE SKIP LOCKED) f ON true",
     [SQL_TRANSACTIONS] = "SELECT f.refunded, " RECORD_COLUMNS NAMED EACH("records", SAME, "") "r"
                          REFUNDS OPENING,
     [SQL_TRANSACTIONS_LOCKED] =

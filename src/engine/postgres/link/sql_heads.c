@@ -14,22 +14,21 @@
 // by, or, where nodes may serve that take all rows to have come equally far, all are. The row of
 // books, which is written behind them, says how far all have come.
 #define CHANGE_SLOTS(found)                                                                        \
-    "WITH n AS MATERIALIZED (SELECT s.ctid AS lies, u.* FROM unnest($1::bigint[], $2::bytea[], "   \
-    "$3::bytea[], $4::bigint[], $5::bigint[], $6::tid[]) "                                         \
-    "u(slot, chain_before, chain, last_record, added, place) JOIN slots s ON " found " AND "       \
-    "s.chain = u.chain_before), free AS MATERIALIZED (SELECT s.ctid AS lies FROM slots s WHERE "   \
-    "s.ctid = ANY (ARRAY(SELECT lies FROM n)) FOR NO KEY UPDATE SKIP LOCKED), "                    \
-    "counted AS MATERIALIZED (SELECT (SELECT count(*) FROM n) AS seen, "                           \
-    "(SELECT count(*) FROM free) AS free), chosen AS (SELECT f.lies FROM free f, counted c "       \
-    "WHERE $8::bigint <> 0 OR c.free = c.seen), "                                                  \
+    "WITH u AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], "        \
+    "$4::bigint[], $5::bigint[], $6::tid[]) u(slot, chain_before, chain, last_record, added, "     \
+    "place)), free AS MATERIALIZED (SELECT u.*, f.lies FROM u CROSS JOIN LATERAL (SELECT "         \
+    "s.ctid AS lies FROM slots s WHERE " found " AND s.chain = u.chain_before FOR NO KEY "         \
+    "UPDATE SKIP LOCKED) f), seen AS MATERIALIZED (SELECT CASE WHEN (SELECT count(*) FROM "        \
+    "free) = cardinality($1) THEN cardinality($1)::bigint ELSE (SELECT count(*) FROM u JOIN "      \
+    "slots s ON " found " AND s.chain = u.chain_before) END AS rows), held AS MATERIALIZED "       \
+    "(SELECT (SELECT count(*) FROM free) <> seen.rows AS any_row FROM seen), chosen AS "           \
+    "MATERIALIZED (SELECT f.* FROM free f, held h WHERE $8::bigint <> 0 OR NOT h.any_row), "       \
     "written AS (UPDATE slots s SET chain = n.chain, last_record = n.last_record, "                \
-    "record_count = s.record_count + n.added, round = $7::bigint "                                 \
-    "FROM chosen f JOIN n ON n.lies = f.lies WHERE s.ctid = f.lies "                               \
-    "RETURNING int2send(s.slot) || tidsend(s.ctid) AS place) "                                     \
-    "SELECT expect(c.seen, cardinality($1), 'slots'), "                                            \
-    "(SELECT string_agg(place, ''::bytea) FROM written), expect((SELECT count(*) FROM written), "  \
-    "(SELECT count(*) FROM chosen), 'slots'), set_config('florin.heads_held', "                    \
-    "(c.free <> c.seen)::text, true) FROM counted c"
+    "record_count = s.record_count + n.added, round = $7::bigint FROM chosen n WHERE s.ctid "      \
+    "= n.lies RETURNING int2send(s.slot) || tidsend(s.ctid) AS place) SELECT "                     \
+    "expect(seen.rows, cardinality($1), 'slots'), (SELECT string_agg(place, ''::bytea) FROM "      \
+    "written), expect((SELECT count(*) FROM written), (SELECT count(*) FROM chosen), "             \
+    "'slots'), set_config('florin.heads_held', held.any_row::text, true) FROM seen, held"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_HEADS] = "SELECT s.slot::bigint, s.chain, s.state::bigint, s.ctid, s.last_record "
