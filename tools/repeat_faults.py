@@ -12,8 +12,8 @@ import sys
 SUITES = ["72-postgres-faults.py", "72-postgres-storm.py", "75-postgres-replicas.py",
           "75-postgres-turn.py", "76-postgres-failover.py", "77-postgres-outages.py",
           "78-migrate-engine.py", "78-migrate-engine-back.py", "78-postgres-partitions.py",
-          "79-postgres-ahead.py", "79-postgres-clocks.py", "84-kafka-faults.py",
-          "85-kafka-nodes.py", "87-kafka-outages.py"]
+          "79-postgres-ahead.py", "79-postgres-behind.py", "79-postgres-clocks.py",
+          "84-kafka-faults.py", "85-kafka-nodes.py", "87-kafka-outages.py"]
 
 
 def main():
