@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Queries: percent-decoding, then each parameter by its field.
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "wire/decode_value.h"
 #include "wire/text.h"
@@ -24,6 +26,25 @@ static void query_begin(const struct operation *operation, struct wire_query *re
         .outcome = WORD_NONE, .to_ms = UINT64_MAX};
     for (uint32_t i = 0; i < operation->query_count; i++)
         decode_standard(operation->query[i], ret_query);
+}
+
+// Between them nothing can be, so whoever asks so has mistaken one for the other. From and to alike
+// are a span without a length, as of who goes on where he stopped, and no mistake.
+static void judge_span(struct arena *arena, const struct wire_query *query,
+                       struct wire_faults *faults) {
+    char from[CLOCK_TEXT_BYTES], to[CLOCK_TEXT_BYTES];
+    if (query->from_ms <= query->to_ms) // also where one is not given
+        return;
+    struct buffer buffer = {0};
+    clock_format(query->from_ms, from);
+    clock_format(query->to_ms, to);
+    BUFFER_ADD(&buffer, "is ");
+    buffer_add(&buffer, from, sizeof(from));
+    BUFFER_ADD(&buffer, ", later than to, which is ");
+    buffer_add(&buffer, to, sizeof(to));
+    BUFFER_ADD(&buffer, ": swap the two");
+    wire_fault_add(arena, faults, SLICE("/from"), arena_copy(arena, buffer_slice(&buffer)));
+    buffer_done(&buffer);
 }
 
 enum status wire_decode_query(const struct wire_context *context,
@@ -53,6 +74,7 @@ enum status wire_decode_query(const struct wire_context *context,
         if (field != NULL)
             seen |= UINT32_C(1) << index;
     }
+    judge_span(context->arena, ret_query, ret_faults);
     return ret_faults->count == 0 ? STATUS_ok : STATUS_invalid_request;
 }
 

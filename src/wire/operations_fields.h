@@ -261,15 +261,15 @@ static const struct field query_from = {
     .sentence = "Only what was created at this time or later."};
 static const struct field query_to = {
     NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
-    .sentence = "Only what was created before this time."};
+    .sentence = "Only what was created before this time, which is not before `from`."};
 static const struct field query_history_from = {
     NAMED("from"), .kind = FIELD_TIME, QUERY(from_ms),
     .sentence = "Only what was created at this time or later; of what came from another shard, "
                 "what came at this time or later."};
 static const struct field query_history_to = {
     NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
-    .sentence = "Only what was created before this time; of what came from another shard, what "
-                "came before it."};
+    .sentence = "Only what was created before this time, which is not before `from`; of what came "
+                "from another shard, what came before it."};
 static const struct field query_at = {
     NAMED("at"), .kind = FIELD_TIME, INTO(wire_query, at_ms),
     .flag = offsetof(struct wire_query, has_at),
@@ -299,7 +299,7 @@ static const struct field query_audit_from = {
     .sentence = "Only what happened at this time or later."};
 static const struct field query_audit_to = {
     NAMED("to"), .kind = FIELD_TIME, QUERY(to_ms),
-    .sentence = "Only what happened before this time."};
+    .sentence = "Only what happened before this time, which is not before `from`."};
 static const struct field query_limit = {
     NAMED("limit"), .kind = FIELD_INTEGER, .minimum = 1, .maximum = LIMIT_PAGE_MAX,
     STANDARD(LIMIT_PAGE_DEFAULT), QUERY(limit),

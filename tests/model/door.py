@@ -350,6 +350,9 @@ class Door:
                 raise Refusal("not_found", f"There is no {what} {id_}.")
             return self.answer(200, view(found), False)
         filters = decoder.decode(QUERIES[name], self.query(query))
+        if filters.get("from") is not None and filters["to"] is not None and \
+                filters["from"] > filters["to"]:
+            raise Invalid(["/from"])
         if name == "check":
             return 200, {}, self.check()
         if name in ("balance", "wallet_transactions") and not self.may_see(

@@ -260,6 +260,9 @@ GET /v1/transactions?from=yesterday
 GET /v1/transactions?from=2026-13-01
   400 invalid_request
 
+GET /v1/transactions?from=2026-02-01&to=2026-01-01
+  400 invalid_request
+
 GET /v1/transactions?cursor=nonsense
   400 invalid_request
 

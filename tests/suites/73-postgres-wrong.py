@@ -198,6 +198,12 @@ def shapes(ids):
                         ("currency=usd", "/currency must be a code of ISO 4217"),
                         ("cursor=x", "begin with the first page")):
         yield "GET", f"/v1/wallets?{query}", None, 400, "invalid_request", says
+    for path in ("/v1/transactions", f"/v1/wallets/{ids['ann']}/transactions", "/v1/withdrawals",
+                 "/v1/anomalies", "/v1/audit"):
+        for query in ("from=2026-02-01&to=2026-01-01", "to=2026-01-01&from=2026-02-01&limit=3"):
+            yield ("GET", f"{path}?{query}", None, 400, "invalid_request",
+                   "/from is 2026-02-01T00:00:00.000Z, later than to, which is "
+                   "2026-01-01T00:00:00.000Z: swap the two")
     yield ("POST", "/check-integrity/resume", {"colour": "red"}, 400, "invalid_request",
            "/colour is not a field of this operation, which has none")
     yield ("GET", f"/v1/wallets/{ids['ann']}?colour=red", None, 400, "invalid_request",

@@ -224,6 +224,27 @@ static void wrong_values_are_named(void **state) {
     expect_refused(OPERATION_WALLET_LIST, "owner=a%0Ab", "/owner");
 }
 
+static void spans_that_end_before_they_begin_are_told(void **state) {
+    static const enum operation_code lists[] = {
+        OPERATION_TRANSACTION_LIST, OPERATION_WITHDRAWAL_LIST, OPERATION_ANOMALY_LIST,
+        OPERATION_AUDIT_LIST, OPERATION_WALLET_TRANSACTIONS};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        expect_refused(lists[i], "from=2026-02-01&to=2026-01-31", "/from");
+        expect_refused(lists[i], "to=2026-01-31T23:59:59.999Z&from=2026-02-01", "/from");
+        (void)expect_query(lists[i], "from=2026-02-01&to=2026-02-01");
+        (void)expect_query(lists[i], "from=2026-02-01T01:00:00%2B02:00&to=2026-02-01");
+    }
+    expect_refused(OPERATION_TRANSACTION_LIST, "from=never&to=2026-01-31", "/from");
+    expect_refused(OPERATION_TRANSACTION_LIST, "from=2026-01-31&to=never", "/to");
+    expect_refused(OPERATION_TRANSACTION_LIST, "to=1970-01-01&from=1970-01-02&x=1", "/x /from");
+    struct wire_query query;
+    struct wire_faults faults;
+    assert_int_equal(decode(OPERATION_AUDIT_LIST, "from=2026-02-01T01:00:00-02:00&to=2026-02-01",
+                            &query, &faults), STATUS_invalid_request);
+    expect_text(faults.items[0].sentence, "is 2026-02-01T03:00:00.000Z, later than to, which is "
+                                          "2026-02-01T00:00:00.000Z: swap the two");
+}
+
 static void unknown_and_repeated_parameters_are_named(void **state) {
     expect_refused(OPERATION_WALLET_LIST, "limit=1&limit=1", "/limit");
     expect_refused(OPERATION_WALLET_LIST, "bogus=1&Owner=a", "/bogus /Owner");
@@ -260,6 +281,7 @@ int main(void) {
         cmocka_unit_test(a_cursor_is_of_one_list),
         cmocka_unit_test(limits_are_numbers_within_bounds),
         cmocka_unit_test(wrong_values_are_named),
+        cmocka_unit_test(spans_that_end_before_they_begin_are_told),
         cmocka_unit_test(unknown_and_repeated_parameters_are_named),
         cmocka_unit_test(splitting_is_forgiving_about_ampersands),
     };
