@@ -46,10 +46,14 @@ void json_close(struct json_parser *parser);
 bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value,
                 const char **ret_why);
 
-// The line, from 1, on which a text that json_parse has refused stops being JSON; 0: that cannot be
-// told, as of a string that is never closed. For people's files: it parses once more. The text
-// needs the same padding. Thread: any.
-uint32_t json_faulty_line(struct slice text);
+// Where a text that json_parse has refused stops being JSON.
+struct json_fault {
+    uint32_t line, byte;  // from 1, the byte of that line; 0: none, as of an empty text
+    bool is_end;          // that is where the text ends
+    const char *expected; // instead of what stands there: a static text such as "a comma or }"
+};
+// It reads the text once more, which needs no padding here. Thread: any.
+struct json_fault json_fault_of(struct slice text);
 
 enum json_kind json_kind(struct json_value value);
 // Each may be called only on a value of its kind. Texts live as long as the document (unescaped,

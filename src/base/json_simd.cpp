@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // simdjson's DOM behind a C header. The library checks the whole document and leaves it as a tape
 // of 64-bit words, its documented format; the handles of json.h are places on that tape, so walking
-// one costs a load or two and nothing is allocated. Where a text stops being JSON the DOM does not
-// say; that is asked, of people's files alone, of the library's walk on demand, which stands
-// somewhere. This is the only file in C++ and the only one that knows the library.
+// one costs a load or two and nothing is allocated. Where a text stops being JSON it does not
+// say; json_fault.c finds that out. This is the only file in C++ and the only one that knows the
+// library.
 //
 // The tape, one word per value, kind in the highest byte and payload in the 56 bits below:
 //   'r'       the root: word 0; the document's value begins at word 1
@@ -88,56 +88,6 @@ const char *why(simdjson::error_code error) {
     }
 }
 
-bool is_word(simdjson::ondemand::value value, simdjson::ondemand::json_type type) {
-    std::string_view text;
-    simdjson::ondemand::number number;
-    bool is;
-    switch (type) {
-    case simdjson::ondemand::json_type::string:
-        return value.get_string().get(text) == simdjson::SUCCESS;
-    case simdjson::ondemand::json_type::number:
-        return value.get_number().get(number) == simdjson::SUCCESS;
-    case simdjson::ondemand::json_type::boolean:
-        return value.get_bool().get(is) == simdjson::SUCCESS;
-    default: return value.is_null().get(is) == simdjson::SUCCESS && is;
-    }
-}
-
-// Whether a value and all within it can be read. Where it cannot, the document stands there, but
-// where that is a word: behind it, and then `ret_word` is the word.
-bool is_readable(simdjson::ondemand::value value, std::size_t depth, const char **ret_word) {
-    simdjson::ondemand::json_type type;
-    simdjson::ondemand::value inner;
-    simdjson::ondemand::object object;
-    simdjson::ondemand::array array;
-    std::string_view name;
-    if (depth > depth_max || value.type().get(type) != simdjson::SUCCESS)
-        return false;
-    if (type == simdjson::ondemand::json_type::object) {
-        if (value.get_object().get(object) != simdjson::SUCCESS)
-            return false;
-        for (auto field : object)
-            if (field.unescaped_key().get(name) != simdjson::SUCCESS ||
-                field.value().get(inner) != simdjson::SUCCESS ||
-                !is_readable(inner, depth + 1, ret_word))
-                return false;
-        return true;
-    }
-    if (type == simdjson::ondemand::json_type::array) {
-        if (value.get_array().get(array) != simdjson::SUCCESS)
-            return false;
-        for (auto item : array)
-            if (item.get(inner) != simdjson::SUCCESS || !is_readable(inner, depth + 1, ret_word))
-                return false;
-        return true;
-    }
-    const char *word = value.raw_json_token().data();
-    if (is_word(value, type))
-        return true;
-    *ret_word = word;
-    return false;
-}
-
 } // namespace
 
 struct json_parser {
@@ -171,26 +121,6 @@ bool json_parse(struct json_parser *parser, struct slice text, struct json_value
     }
     *ret_value = {&parser->library.doc, root_place};
     return true;
-}
-
-uint32_t json_faulty_line(struct slice text) {
-    simdjson::ondemand::parser parser;
-    simdjson::ondemand::document read;
-    simdjson::ondemand::value root;
-    const char *bytes = reinterpret_cast<const char *>(text.bytes), *place = nullptr;
-    if (parser.iterate(bytes, text.size, text.size + JSON_PADDING).get(read) !=
-            simdjson::SUCCESS ||
-        read.get_value().get(root) != simdjson::SUCCESS)
-        return 0;
-    (void)is_readable(root, 1, &place); // if so, the fault is behind it
-    if (place == nullptr && read.current_location().get(place) != simdjson::SUCCESS)
-        return 0;
-    CHECK(place >= bytes && place <= bytes + text.size + JSON_PADDING);
-    std::size_t before = static_cast<std::size_t>(place - bytes);
-    uint32_t line = 1;
-    for (std::size_t i = 0; i < before && i < text.size; i++)
-        line += bytes[i] == '\n';
-    return line;
 }
 
 enum json_kind json_kind(struct json_value value) {

@@ -313,7 +313,7 @@ enum status rule_file_parse(struct slice text, struct rule_set *ret_set,
         memcpy(padded, text.bytes, text.size);
         ok = json_parse(parser, slice_of(padded, text.size), &root, &why);
         if (!ok)
-            no_json(&fault, why, json_faulty_line(slice_of(padded, text.size)));
+            no_json(&fault, why, json_fault_of(text).line);
     }
     ok = ok && read_file(root, set, &patterns, &fault);
     if (ok) {

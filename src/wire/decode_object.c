@@ -3,6 +3,8 @@
 // was found; duplicates show as a bit that is set already.
 #include "wire/decode_object.h"
 
+#include <inttypes.h>
+
 #include "base/buffer.h"
 #include "wire/decode_value.h"
 #include "wire/digest.h"
@@ -233,20 +235,42 @@ void decode_nothing(const struct wire_context *context, const struct operation *
     fill_rest(&decoding);
 }
 
+// Which byte of which line is the first that does not fit, and what would.
+static void add_place(struct buffer *buffer, struct slice text) {
+    struct json_fault fault = json_fault_of(text);
+    if (fault.line == 0)
+        return;
+    if (fault.is_end)
+        buffer_add_format(buffer, " It ends on line %" PRIu32 " where %s is expected.", fault.line,
+                          fault.expected);
+    else
+        buffer_add_format(buffer, " At byte %" PRIu32 " of line %" PRIu32 " %s is expected.",
+                          fault.byte, fault.line, fault.expected);
+}
+
+static void fault_of_text(struct arena *arena, struct wire_faults *faults, struct slice text,
+                          const char *why) {
+    struct buffer buffer = {0};
+    buffer_add_format(&buffer, "is not JSON that can be read: %s", why);
+    if (text.size >= 3 && memcmp(text.bytes, "\xef\xbb\xbf", 3) == 0)
+        BUFFER_ADD(&buffer, " It begins with a byte order mark; leave that out.");
+    else
+        add_place(&buffer, text);
+    wire_fault_add(arena, faults, SLICE(""), arena_copy(arena, buffer_slice(&buffer)));
+    buffer_done(&buffer);
+}
+
 bool decode_parse(const struct wire_context *context, struct slice body,
                   struct json_value *ret_object, struct wire_faults *faults) {
-    const char *why, *why_still;
+    const char *why;
     struct slice tamed;
-    if (!json_parse(context->parser, body, ret_object, &why) &&
-        (!numbers_tame(context->arena, body, &tamed) ||
-         !json_parse(context->parser, tamed, ret_object, &why_still))) {
-        struct buffer buffer = {0};
-        buffer_add_format(&buffer, "is not JSON that can be read: %s", why);
-        if (body.size >= 3 && memcmp(body.bytes, "\xef\xbb\xbf", 3) == 0)
-            BUFFER_ADD(&buffer, " It begins with a byte order mark; leave that out.");
-        wire_fault_add(context->arena, faults, SLICE(""),
-                       arena_copy(context->arena, buffer_slice(&buffer)));
-        buffer_done(&buffer);
+    bool is_read = json_parse(context->parser, body, ret_object, &why);
+    if (!is_read && numbers_tame(context->arena, body, &tamed)) {
+        body = tamed; // whatever else is wrong stands at the same place there
+        is_read = json_parse(context->parser, body, ret_object, &why);
+    }
+    if (!is_read) {
+        fault_of_text(context->arena, faults, body, why);
         return false;
     }
     if (json_kind(*ret_object) != JSON_OBJECT) {

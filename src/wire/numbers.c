@@ -10,6 +10,7 @@
 
 #define DIGITS_TAKEN_MAX 16 // of 2^53-1
 #define TAME "0.5"
+#define TAME_SIZE (sizeof(TAME) - 1)
 
 static size_t skip_digits(struct slice text, size_t at) {
     while (at < text.size && text.bytes[at] >= '0' && text.bytes[at] <= '9')
@@ -59,9 +60,8 @@ static size_t string_end(struct slice text, size_t begin) {
 }
 
 bool numbers_tame(struct arena *arena, struct slice text, struct slice *ret_tamed) {
-    // Nothing wild is shorter than what replaces it.
+    // Nothing wild is shorter than what replaces it, and spaces make up for what it was longer.
     uint8_t *tamed = arena_take(arena, text.size + JSON_PADDING);
-    size_t size = 0;
     bool found = false;
     for (size_t at = 0; at < text.size;) {
         size_t end = at + 1;
@@ -73,12 +73,14 @@ bool numbers_tame(struct arena *arena, struct slice text, struct slice *ret_tame
         if (end == at)
             return false; // a malformed number spoils the whole text, whatever else is in it
         found = found || is_wild;
-        struct slice piece = is_wild ? SLICE(TAME) : slice_of(text.bytes + at, end - at);
-        memcpy(tamed + size, piece.bytes, piece.size);
-        size += piece.size;
+        memcpy(tamed + at, text.bytes + at, end - at);
+        if (is_wild) {
+            memset(tamed + at, ' ', end - at);
+            memcpy(tamed + at, TAME, TAME_SIZE);
+        }
         at = end;
     }
-    memset(tamed + size, ' ', JSON_PADDING);
-    *ret_tamed = slice_of(tamed, size);
+    memset(tamed + text.size, ' ', JSON_PADDING);
+    *ret_tamed = slice_of(tamed, text.size);
     return found;
 }

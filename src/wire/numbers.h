@@ -7,6 +7,7 @@
 #include "base/slice.h"
 
 // Copies a text (and padding for the parser) with every well-formed number outside strings that is
-// too large for 64 bits, or has a fraction or exponent, replaced by 0.5. False: there was none, or
+// too large for 64 bits, or has a fraction or exponent, replaced by 0.5 and spaces, so that
+// everything stays at its place. False: there was none, or
 // the text does not look like JSON. Thread: the arena's.
 bool numbers_tame(struct arena *arena, struct slice text, struct slice *ret_tamed);

@@ -179,11 +179,17 @@ def shapes(ids):
             ("{" + pay + ',"reference":"' + "r" * 256 + '"}', "/reference must be a text of 1 to"),
             ("{" + pay + ',"reference":"a\\nb"}', "without control characters"),
             ("{" + pay + ',"metadata":{"a":1}}', "/metadata/a must be a text"),
-            ("{" + pay, "not valid JSON"), ("{" + pay + "}{}", "not valid JSON"),
-            ("nonsense", "A word other than true, false and null"),
+            ("{" + pay, "not valid JSON. It ends on line 1 where a comma or } is expected"),
+            ("{" + pay + "}{}", f"not valid JSON. At byte {len(pay) + 3} of line 1 the end is"),
+            ("{" + pay + ",\n}", "At byte 1 of line 2 a name in double quotes is expected"),
+            ("{'from': 1}", "At byte 2 of line 1 a name in double quotes or } is expected"),
+            ("nonsense", "A word other than true, false and null. At byte 1 of line 1 a value is"),
             ("[]", "must be a JSON object"), ("null", "must be a JSON object"),
             ("", "/from is required (and 2 more)"), ("\ufeff{" + pay + "}", "byte order mark"),
-            ("{" + pay + ',"reference":"\\ud800"}', "an escape that is not valid")):
+            ("{" + pay + ',"reference":"\\ud800"}',
+             "an escape that is not valid. At byte"),
+            ("{" + pay + ',"reference":"a\nb"}',
+             "a control character that is not escaped. At byte")):
         yield "POST", "/v1/transfers", body.encode(), 400, "invalid_request", says
     yield ("POST", "/v1/transfers", b'{"from":"\xff"}', 400, "invalid_request",
            "not valid UTF-8")

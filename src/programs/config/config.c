@@ -419,7 +419,7 @@ enum status config_parse(struct slice text, struct config *ret_config, char *ret
     const char *why;
     bool ok = json_parse(parser, buffer_slice(&padded), &root, &why);
     if (!ok) {
-        uint32_t line = json_faulty_line(buffer_slice(&padded));
+        uint32_t line = json_fault_of(buffer_slice(&padded)).line;
         if (line != 0)
             snprintf(ret_why, why_bytes, "Line %" PRIu32 " is not JSON: %s", line, why);
         else

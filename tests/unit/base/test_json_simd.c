@@ -255,27 +255,94 @@ static void every_truncation_is_refused(void **state) {
     assert_true(parses(*state, text));
 }
 
-static uint32_t faulty_line(const char *text) {
-    size_t size = strlen(text);
-    char *copy = test_calloc(1, size + JSON_PADDING);
-    memcpy(copy, text, size);
-    uint32_t line = json_faulty_line(slice_of(copy, size));
-    test_free(copy);
-    return line;
+static void expect_fault(void *parser, const char *text, uint32_t line, uint32_t byte,
+                         const char *expected) {
+    struct slice given = slice_of_text(text);
+    if (parses(parser, given))
+        fail_msg("%s is JSON", text);
+    struct json_fault fault = json_fault_of(given);
+    if (fault.line != line || fault.byte != byte)
+        fail_msg("%s: line %u, byte %u", text, fault.line, fault.byte);
+    if (line != 0)
+        assert_string_equal(fault.expected, expected);
 }
 
-static void a_fault_has_its_line(void **state) {
-    (void)state;
-    assert_int_equal(faulty_line("{\"a\": 1,\n\"b\": tru,\n\"c\": 2}"), 2);
-    assert_int_equal(faulty_line("{\"a\": 1,\n\"b\": 2,,\n\"c\": 2\n}"), 2);
-    assert_int_equal(faulty_line("{\n \"a\": [1,\n 01,\n 2]\n}"), 3);
-    assert_int_equal(faulty_line("{\n \"a\": {\n \"b\" 3}\n}"), 3);
-    assert_int_equal(faulty_line("{\n\n \"a\": \"\\q\"\n}"), 3);
-    assert_int_equal(faulty_line("{\n\n \"a\": 1\n \"b\": 2}"), 4);
-    assert_int_equal(faulty_line("{\"a\": 1}\n\n x"), 3);
-    assert_int_equal(faulty_line("{\"a\": 1,\n \"b\": \"never closed}\n"), 0);
-    assert_int_equal(faulty_line(""), 0);
-    assert_int_equal(faulty_line("12 x"), 0);
+static void a_fault_has_its_place(void **state) {
+    void *parser = *state;
+    expect_fault(parser, "{\"a\": 1,\n\"b\": tru,\n\"c\": 2}", 2, 6, "a value");
+    expect_fault(parser, "{\"a\": 1,\n\"b\": 2,,\n\"c\": 2\n}", 2, 8,
+                 "a name in double quotes");
+    expect_fault(parser, "{\n \"a\": [1,\n 01,\n 2]\n}", 3, 3, "a comma or ]");
+    expect_fault(parser, "{\n \"a\": {\n \"b\" 3}\n}", 3, 6, "a colon");
+    expect_fault(parser, "{\n\n \"a\": \"\\q\"\n}", 3, 9, "one of \" \\ / b f n r t u");
+    expect_fault(parser, "{\n\n \"a\": 1\n \"b\": 2}", 4, 2, "a comma or }");
+    expect_fault(parser, "{\"a\": 1}\n\n x", 3, 2, "the end");
+    expect_fault(parser, "{\"a\": 1,\n \"b\": \"never closed}\n", 2, 21,
+                 "the quote that ends the string, or an escape such as \\n");
+    // Where the quote is missing, not where the text has run out of quotes.
+    expect_fault(parser, "{\"a\": \"x, \"b\": \"y\"}", 1, 12, "a comma or }");
+    expect_fault(parser, "{'a': 1}", 1, 2, "a name in double quotes or }");
+    expect_fault(parser, "{a: 1}", 1, 2, "a name in double quotes or }");
+    expect_fault(parser, "{\"a\": 1,}", 1, 9, "a name in double quotes");
+    expect_fault(parser, "[1, ]", 1, 5, "a value");
+    expect_fault(parser, "[,]", 1, 2, "a value or ]");
+    expect_fault(parser, "[None]", 1, 2, "a value or ]");
+    expect_fault(parser, "12 x", 1, 4, "the end");
+    expect_fault(parser, "nonsense", 1, 1, "a value");
+    expect_fault(parser, "[-]", 1, 3, "a digit");
+    expect_fault(parser, "[1.]", 1, 4, "a digit");
+    expect_fault(parser, "[1e+]", 1, 5, "a digit");
+    expect_fault(parser, "[+1]", 1, 2, "a value or ]");
+    expect_fault(parser, "[123456789012345678901]", 1, 2, "a number of at most 64 bits");
+    expect_fault(parser, "[\"\\u12G4\"]", 1, 7, "a hexadecimal digit");
+    expect_fault(parser, "[\"\\ud800\"]", 1, 3, "a pair of surrogates");
+    expect_fault(parser, "[\"\\udc00\\ud800\"]", 1, 3, "a pair of surrogates");
+    expect_fault(parser, "[\"\\ud800\\u0041\"]", 1, 3, "a pair of surrogates");
+    expect_fault(parser, "[\"a\xff\"]", 1, 4, "a character in UTF-8");
+    expect_fault(parser, "[\"\xc0\xaf\"]", 1, 3, "a character in UTF-8");
+    expect_fault(parser, "[\"\xed\xa0\x80\"]", 1, 3, "a character in UTF-8");
+    expect_fault(parser, "[\"\xf4\x90\x80\x80\"]", 1, 3, "a character in UTF-8");
+    expect_fault(parser, "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", 1, 17,
+                 "nothing that is nested more deeply");
+    expect_fault(parser, "", 0, 0, NULL);
+    expect_fault(parser, " \n", 0, 0, NULL);
+}
+
+// Of every beginning of a text it stands at the end, or before it in what is cut apart.
+static void what_is_cut_off_ends_where_it_ends(void **state) {
+    static const char text[] = "{\"a\": [1, -2.5e3, true, null, {\"\\u00e9\\ud83d\\ude00\": "
+                               "\"\xc3\xa9\xf0\x9f\x98\x80\"}], \"b\": {}}";
+    assert_true(parses(*state, slice_of_text(text)));
+    assert_int_equal(json_fault_of(slice_of_text(text)).line, 0);
+    for (size_t size = 1; size < sizeof(text) - 1; size++) {
+        struct json_fault fault = json_fault_of(slice_of(text, size));
+        assert_int_equal(fault.line, 1);
+        assert_true(fault.byte <= size + 1 && fault.byte + 13 > size);
+        assert_int_equal(fault.is_end, fault.byte == size + 1);
+        assert_non_null(fault.expected);
+    }
+}
+
+// Two bytes of a text were changed: what the parser takes has no fault, what it refuses has one.
+static void parser_and_fault_agree(void **state) {
+    static const char text[] = "{\"a\": [1, -2.5, true, null, {\"\\u00e9\\ud83d\\ude00\": "
+                               "\"\xc3\xa9\xf0\x9f\x98\x80\"}], \"b\": {}}";
+    static const char bytes[] = "{}[],:\"\\ud80 1-.tn\n\xff\xc3\xa9\xedx";
+    uint64_t seed = 1;
+    uint32_t taken = 0;
+    for (int i = 0; i < 200000; i++) {
+        char changed[sizeof(text)];
+        memcpy(changed, text, sizeof(text));
+        for (int j = 0; j < 2; j++) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            changed[(seed >> 33) % (sizeof(text) - 1)] = bytes[(seed >> 45) % (sizeof(bytes) - 1)];
+        }
+        bool is_taken = parses(*state, slice_of(changed, sizeof(text) - 1));
+        taken += is_taken;
+        if (is_taken != (json_fault_of(slice_of(changed, sizeof(text) - 1)).line == 0))
+            fail_msg("%s", changed);
+    }
+    assert_in_range(taken, 1000, 100000); // both happen
 }
 
 static void a_parser_survives_its_refusals(void **state) {
@@ -312,7 +379,9 @@ int main(void) {
         WITH_PARSER(empty_ones_have_nothing),
         WITH_PARSER(a_big_array_after_a_small_one),
         WITH_PARSER(every_truncation_is_refused),
-        cmocka_unit_test(a_fault_has_its_line),
+        WITH_PARSER(a_fault_has_its_place),
+        WITH_PARSER(what_is_cut_off_ends_where_it_ends),
+        WITH_PARSER(parser_and_fault_agree),
         WITH_PARSER(a_parser_survives_its_refusals),
         WITH_PARSER(the_wrong_kind_stops),
     };

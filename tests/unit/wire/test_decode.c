@@ -300,6 +300,28 @@ static void malformed_bodies_have_no_place(void **state) {
                      STATUS_invalid_request);
 }
 
+static void expect_sentence(const char *body, const char *sentence) {
+    struct command command;
+    struct wire_faults faults;
+    assert_int_equal(desk_decode(&desk, OPERATION_TRANSFER, body, NULL, &command, &faults),
+                     STATUS_invalid_request);
+    assert_int_equal(faults.count, 1);
+    expect_text(faults.items[0].sentence, sentence);
+}
+
+static void malformed_bodies_are_told_where(void **state) {
+    expect_sentence("{'from':'#W1',\n'amount':1,}",
+                    "is not JSON that can be read: The text is not valid JSON. At byte 12 of line "
+                    "2 a name in double quotes is expected.");
+    expect_sentence("{'from':'#W1'", "is not JSON that can be read: The text is not valid JSON. It "
+                                     "ends on line 1 where a comma or } is expected.");
+    expect_sentence(" ", "is not JSON that can be read: The text is empty.");
+    // Numbers that JSON allows are no reason, wherever they stand.
+    expect_sentence("{'amount':123456789012345678901234567890,'from' 1}",
+                    "is not JSON that can be read: The text is not valid JSON. At byte 49 of line "
+                    "1 a colon is expected.");
+}
+
 static void everything_wrong_is_told_at_once(void **state) {
     expect_faults(&desk, OPERATION_TRANSFER, "{'from':1,'to':'x','amount':'1','bogus':1,'bogus':2}",
                   "/from /to /amount /bogus /bogus");
@@ -431,6 +453,7 @@ int main(void) {
         cmocka_unit_test(words_are_exact),
         cmocka_unit_test(unknown_and_repeated_fields_are_named),
         cmocka_unit_test(malformed_bodies_have_no_place),
+        cmocka_unit_test(malformed_bodies_are_told_where),
         cmocka_unit_test(everything_wrong_is_told_at_once),
         cmocka_unit_test(very_long_names_are_not_sent_back),
         cmocka_unit_test(metadata_is_sorted_and_bounded),
