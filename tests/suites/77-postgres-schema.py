@@ -470,6 +470,17 @@ def may_change(role, database):
         f"has_any_column_privilege('{role}', c.oid, p))) GROUP BY p ORDER BY p", database)
 
 
+def unknown_role(report, database):
+    """Whoever gives privileges to a role that is not there is told how to make it."""
+    for option in ("--serving", "--verifying"):
+        code, said = command("migrate", "--postgres", CLUSTER.url(database), option, "nobody_yet")
+        report.check(f"{option}: a role that is not there", code == 1 and
+                     "There is no role nobody_yet on this server" in said and
+                     "CREATE ROLE nobody_yet LOGIN" in said, said)
+    report.equal("it is given nothing", CLUSTER.sql(
+        "SELECT count(*) FROM florin.roles WHERE role = 'nobody_yet'", database), "0")
+
+
 def serving_role(report):
     CLUSTER.sql("CREATE ROLE waiter LOGIN", "postgres")
     server = florin.Server(florin=BINARY)
@@ -478,6 +489,7 @@ def serving_role(report):
     server.command = lambda: [word.replace("user=florin", "user=waiter") for word in plain]
     code, said = command("migrate", "--postgres", url_as(database, "waiter"))
     report.check("may not make the schema", code == 1 and "role that owns it" in said, said)
+    unknown_role(report, database)
     code, said = command("migrate", "--postgres", CLUSTER.url(database), "--serving", "waiter")
     report.equal("the owner gives privileges", code, 0, said)
     server.start()

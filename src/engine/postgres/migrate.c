@@ -399,7 +399,13 @@ enum status postgres_grant(const char *url, const char *role, const char *purpos
         return status;
     (void)snprintf(text, sizeof(text), "SELECT florin.grant_to('%s', '%s')", role, purpose);
     if (link_run_patiently(&link, text) != LINK_OK) {
-        (void)snprintf(ret_why, why_bytes, "%s", link.why);
+        if (strcmp(link.state, "42704") == 0)
+            (void)snprintf(ret_why, why_bytes,
+                           "There is no role %s on this server; it has been given nothing. Make it "
+                           "with CREATE ROLE %s LOGIN, as a role that may make others, and come "
+                           "again.", role, role);
+        else
+            (void)snprintf(ret_why, why_bytes, "%s", link.why);
         status = STATUS_invalid_request;
     }
     link_done(&link);
