@@ -94,6 +94,12 @@ static enum status ask(struct birth *birth, uint32_t place, const char *query) {
     return fail(birth, place, STATUS_busy, shard_lines_why(&birth->lines, place));
 }
 
+// The same of a query that was put together, which is not ended yet.
+static enum status ask_text(struct birth *birth, uint32_t place, struct buffer *query) {
+    *buffer_room(query, 1) = '\0';
+    return ask(birth, place, (const char *)query->bytes);
+}
+
 // The next word of a line, cut to what fits.
 static bool take_word(const char **text, char *ret_word, size_t word_bytes) {
     size_t size = strcspn(*text, " ");
@@ -164,9 +170,8 @@ static enum status found(struct birth *birth) {
                       birth->places[0].name, is_empty ? "true" : "false",
                       is_empty ? "true" : "false", birth->count, LIMIT_SLOTS, birth->count,
                       LIMIT_SLOTS);
-    *buffer_room(&text, 1) = '\0';
     // Somebody else may have been faster: then this does nothing, and the next look tells.
-    enum status status = ask(birth, 0, (const char *)text.bytes);
+    enum status status = ask_text(birth, 0, &text);
     buffer_done(&text);
     if (status == STATUS_ok)
         log_line(LOG_INFO, "shards", "The books are on shards from now on; \"%s\" is the first.",
@@ -250,9 +255,8 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
         buffer_add_text(&text, birth->text);
     }
     BUFFER_ADD(&text, ") THEN 0 ELSE 1 END; END IF; END $$");
-    *buffer_room(&text, 1) = '\0';
     if (status == STATUS_ok)
-        status = ask(birth, place, (const char *)text.bytes);
+        status = ask_text(birth, place, &text);
     buffer_done(&text);
     explicit_bzero(identity, sizeof(identity));
     return status;
@@ -266,9 +270,8 @@ static enum status note_members(struct birth *birth) {
     add_names(birth, &text);
     BUFFER_ADD(&text, ") n WHERE NOT EXISTS (SELECT FROM members m WHERE m.shard = n) "
                       "ON CONFLICT DO NOTHING");
-    *buffer_room(&text, 1) = '\0';
     for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++)
-        status = ask(birth, i, (const char *)text.bytes);
+        status = ask_text(birth, i, &text);
     buffer_done(&text);
     return status;
 }
@@ -282,11 +285,10 @@ static enum status judge_left_out(struct birth *birth) {
     BUFFER_ADD(&text, "SELECT coalesce(min(shard), '') FROM members WHERE shard <> ALL (");
     add_names(birth, &text);
     BUFFER_ADD(&text, ")");
-    *buffer_room(&text, 1) = '\0';
     for (uint32_t i = 0; i < birth->count && status == STATUS_ok; i++) {
         if (!is_shard(&birth->stands[i]))
             continue;
-        status = ask(birth, i, (const char *)text.bytes);
+        status = ask_text(birth, i, &text);
         if (status != STATUS_ok || birth->text[0] == '\0')
             continue;
         (void)snprintf(birth->why, birth->why_bytes,
