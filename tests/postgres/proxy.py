@@ -70,9 +70,9 @@ class Proxy:
         return listener
 
     def set_trap(self, statement, moment, action=None):
-        """moment: "before" or "after" to cut there, "sent" to let it through and cut at once,
-        "silent" to say nothing any more from then on, "half" the same, with the statement begun
-        and its flight not ended.
+        """moment: "before" or "after" to cut there, "sent" to let it through and cut at once, of
+        which the server hears nothing until it is over, "silent" to say nothing any more from then
+        on, "half" the same, with the statement begun and its flight not ended.
         The action runs when it springs, before the line is closed. With "held" the statement gets
         through behind the action, and the line stays. COMMIT is that of a round that has written.
         """
@@ -180,5 +180,7 @@ class Proxy:
         if action is not None:
             action()
         self.sprung.set()
-        if moment in ("silent", "half"):
+        if moment == "sent":
+            client.close()
+        if moment in ("sent", "silent", "half"):
             self.over.wait(60)
