@@ -121,6 +121,11 @@ class Books:
             server.discard()
 
 
+def number_of(books, wallet):
+    return books.cluster.sql(f"SELECT number FROM florin.balances WHERE wallet = '{wallet}'",
+                             books.database)
+
+
 class Stranger:
     """A psql that is asked one thing after the other."""
 

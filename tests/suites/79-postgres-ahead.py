@@ -16,7 +16,7 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres
 import ahead  # noqa: E402
 import cluster  # noqa: E402
 import florin  # noqa: E402
-from ahead import PATIENCE, Stranger  # noqa: E402
+from ahead import PATIENCE, Stranger, number_of  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
@@ -302,11 +302,6 @@ def crowd_of(books, count):
     by partition."""
     return [(books.wallet(f"crowd {number}"), books.wallet(f"beside {number}", 0))
             for number in range(count)]
-
-
-def number_of(books, wallet):
-    return CLUSTER.sql(f"SELECT number FROM florin.balances WHERE wallet = '{wallet}'",
-                       books.database)
 
 
 def other_version(report, others):

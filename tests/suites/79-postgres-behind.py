@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Rounds that go out behind the COMMIT of the last one, which is held back here as long as that
-takes: keys that both have, COMMITs of which nobody hears, or that come to nothing for long, and
-holds that end by themselves."""
+takes: keys that both have, COMMITs of which nobody hears, or that come to nothing for long, rows
+that somebody has locked, and holds that end by themselves."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ import florin  # noqa: E402
 from ahead import PATIENCE, Stranger  # noqa: E402
 from proxy import Proxy, bind_of  # noqa: E402
 from report import Report  # noqa: E402
-from turn import in_background, metric  # noqa: E402
+from turn import ServerLog, in_background, metric  # noqa: E402
 from wait import within  # noqa: E402
 
 BINARY = florin.binary()
@@ -225,6 +225,33 @@ def in_vain_for_long(report):
     gate.end(report, "in vain for long")
 
 
+def locked_rows(report):
+    """The second round meets a wallet that somebody has locked: it waits a tenth of a second for
+    it, also where its keys are looked for beside the writer, and others are paid."""
+    gate = Gate(report)
+    where = f"number = {ahead.number_of(gate.books, gate.pairs[0][0])}"
+    stranger = Stranger(gate.books)
+    CLUSTER.setting("log_lock_waits", "on")  # that are longer than deadlock_timeout, 200 ms
+    log, failed = ServerLog(CLUSTER), gate.books.failed()
+    for number in range(4):
+        gate.warm_up()
+        stranger.ask(f"BEGIN; SELECT 1 FROM florin.wallets WHERE {where} FOR UPDATE")
+        waiting = gate.behind(gate.pay(1), gate.pay(0, f"locked {number}"))
+        report.equal("the first is paid", waiting[0]().status, 201)
+        report.equal("others, too", gate.pay(2)(gate.books.client).status, 201)
+        stranger.ask("COMMIT")
+        answer = waiting[1]()
+        report.equal("then the second is", answer.status, 201, answer)
+        gate.paid += 3
+    report.equal("nobody has waited long", [
+        line for line in log.lines() if "still waiting for ShareLock on transaction" in line], [])
+    report.check("rounds were begun again", gate.books.failed() > failed)
+    log.file.close()
+    CLUSTER.setting("log_lock_waits", "off")
+    stranger.end()
+    gate.end(report, "locked rows")
+
+
 def holds_that_end(report):
     """A hold is opened by a round behind which others go out: it ends in its time."""
     gate = Gate(report)
@@ -257,5 +284,6 @@ total.run("common keys", common_keys)
 total.run("other keys", other_keys)
 total.run("unheard", unheard)
 total.run("in vain for long", in_vain_for_long)
+total.run("locked rows", locked_rows)
 total.run("holds that end", holds_that_end)
 total.finish()
