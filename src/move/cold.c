@@ -160,8 +160,8 @@ static enum status postgres_feed(struct engine *engine, uint64_t position, size_
     *ret_next = COLD_END;
     if (position != 0)
         return STATUS_ok;
-    rows_open(&rows, &cold->link, "records_to_hash",
-              "SELECT number, bytes FROM records ORDER BY number");
+    rows_open_by_index(&rows, &cold->link, "records_to_hash",
+                       "SELECT number, bytes FROM records ORDER BY number");
     bool goes_on = true;
     while (rows.is_there && goes_on) {
         uint64_t place = (uint64_t)rows_number(&rows, 0) * 8;

@@ -67,8 +67,8 @@ static enum status next(struct move_source *source, struct move_record *ret_reco
     if (postgres->is_begun)
         rows_next(&postgres->records);
     else
-        rows_open(&postgres->records, &postgres->link, "records_to_move",
-                  "SELECT number, bytes FROM records ORDER BY number");
+        rows_open_by_index(&postgres->records, &postgres->link, "records_to_move",
+                           "SELECT number, bytes FROM records ORDER BY number");
     postgres->is_begun = true;
     if (postgres->link.why[0] != '\0')
         return lost(postgres, source->why);

@@ -229,7 +229,8 @@ static enum status take_rows(struct backtest *backtest, struct rows_link *link, 
     struct rows rows;
     const char *invariant = "";
     enum status status = STATUS_ok;
-    rows_open(&rows, link, "history", "SELECT number, bytes FROM records ORDER BY number");
+    rows_open_by_index(&rows, link, "history",
+                       "SELECT number, bytes FROM records ORDER BY number");
     while (rows.is_there && status == STATUS_ok) {
         status = backtest_take(backtest, rows_bytes(&rows, 1), &invariant);
         if (status != STATUS_ok)

@@ -85,6 +85,16 @@ void rows_open(struct rows *rows, struct rows_link *link, const char *name, cons
         fetch(rows);
 }
 
+void rows_open_by_index(struct rows *rows, struct rows_link *link, const char *name,
+                        const char *select) {
+    if (link->why[0] == '\0')
+        (void)run(link, "SET LOCAL enable_sort = off");
+    rows_open(rows, link, name, select);
+    if (link->why[0] == '\0')
+        (void)run(link, "SET LOCAL enable_sort = on");
+    rows->is_there = rows->is_there && link->why[0] == '\0';
+}
+
 void rows_next(struct rows *rows) {
     CHECK(rows->is_there);
     if (++rows->row == rows->count)

@@ -34,6 +34,10 @@ struct rows {
 
 // Stands on the first row. `name` and `select` are static.
 void rows_open(struct rows *rows, struct rows_link *link, const char *name, const char *select);
+// The same, in an order that an index has: PostgreSQL would sort what it has no statistics of, as
+// books that have just come, into files that are as large again.
+void rows_open_by_index(struct rows *rows, struct rows_link *link, const char *name,
+                        const char *select);
 void rows_next(struct rows *rows); // what was read from the row before may be gone
 void rows_close(struct rows *rows);
 

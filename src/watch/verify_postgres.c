@@ -491,7 +491,10 @@ static void open_between(struct examination *examination, struct rows *rows, con
                    "SELECT %s WHERE %s >= %" PRIu64 " AND %s < %" PRIu64 "%s ORDER BY %s%s", what,
                    column, examination->from, column, until != 0 ? until : INT64_MAX,
                    is_partly ? " AND " HERE : "", column, then);
-    rows_open(rows, &examination->link, name, select);
+    if (rows == &examination->records)
+        rows_open_by_index(rows, &examination->link, name, select);
+    else
+        rows_open(rows, &examination->link, name, select);
 }
 
 // Those of the stretch, and before them all that were ever archived.
