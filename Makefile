@@ -74,7 +74,7 @@ bench-postgres:
 	@tools/build.sh release bench/micro_batch bench/single_load bench/batch_load
 	@python3 bench/postgres.py
 
-# Some hundred gigabytes and an hour or more; asks first. LARGE="--wallets N --transactions N ...".
+# Some 80 gigabytes and an hour or more; asks first. LARGE="--wallets N --transactions N ...".
 bench-large:
 	@tools/install.sh build test
 	@tools/build.sh release src/programs/florin bench/single_load bench/batch_load

@@ -16,23 +16,30 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
 
 import cluster as clusters  # noqa: E402
-from bench import fill_wallets, keep, load, median, open_wallets, say, workplace  # noqa: E402
+from bench import (fill_wallets, keep, load, median, open_wallets, pairs, say,  # noqa: E402
+                   workplace)
 from machine import CORES, Florin  # noqa: E402
 from postgres import OnPostgres, check_books, updates  # noqa: E402
 
 WANTED = 0.7
 SMALL_WALLETS = 100_000
-# Of a record in the journal and its index; of one in the database, with its postings and indexes;
-# of a wallet there; and the WAL that is kept.
-JOURNAL_BYTES, ROW_BYTES, WALLET_BYTES, WAL_BYTES = 260, 850, 600, 9 << 30
+# Of a transaction in the journal and its index; in the database, with its postings and indexes, and
+# in the files that it sorts while the books are checked; of a wallet; and the WAL that is kept.
+JOURNAL_BYTES, ROW_BYTES, SORTED_BYTES, WALLET_BYTES, WAL_BYTES = 260, 850, 260, 600, 9 << 30
 SETTINGS = ("shared_buffers = {shared}MB\nmax_wal_size = 8GB\ncheckpoint_timeout = 15min\n"
             "maintenance_work_mem = 512MB\n")
 
 
 def ask_for_disk(plan):
     """Nothing is written before somebody has agreed to how much it will be."""
-    wanted = plan.transactions * (JOURNAL_BYTES + ROW_BYTES) + plan.wallets * WALLET_BYTES + \
+    wanted = plan.transactions * (ROW_BYTES + SORTED_BYTES) + plan.wallets * WALLET_BYTES + \
         (WAL_BYTES if plan.transactions > 10**6 else 1 << 30)
+    journal = plan.transactions * JOURNAL_BYTES
+    if plan.journal is None:
+        wanted += journal
+    elif journal > shutil.disk_usage(plan.journal).free:
+        raise SystemExit(f"The journal takes some {journal / 2**30:,.0f} GB below {plan.journal}, "
+                         "which has less.")
     free = shutil.disk_usage(plan.folder).free
     say(f"{plan.wallets:,} wallets and {plan.transactions:,} transactions take some "
         f"{wanted / 2**30:,.0f} GB below {plan.folder}, where {free / 2**30:,.0f} GB are free.")
@@ -45,10 +52,10 @@ def ask_for_disk(plan):
         raise SystemExit("Nothing was done; --yes takes them without a question.")
 
 
-def fill_folder(folder, plan):
+def fill_folder(folder, made, plan):
     """The books are made on the embedded engine, which takes minutes instead of hours: a deposit
     for each wallet, and payments."""
-    server = Florin(os.path.join(folder, "embedded"), CORES)
+    server = Florin(os.path.join(made, "embedded"), CORES)
     wallets = os.path.join(folder, "large.wallets")
     begun = time.monotonic()
     open_wallets(server, plan.wallets, wallets)
@@ -78,12 +85,12 @@ def small(cluster, folder, plan):
 
 
 def large(cluster, folder, plan):
-    data, wallets = fill_folder(folder, plan)
     database = cluster.database_for("large")
-    move(data, cluster.url(database))
     os.mkdir(os.path.join(folder, "large"))
-    shutil.copy(os.path.join(data, "admin.key"), os.path.join(folder, "large"))
-    shutil.rmtree(data)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=plan.journal or folder) as made:
+        data, wallets = fill_folder(folder, made, plan)
+        move(data, cluster.url(database))
+        shutil.copy(os.path.join(data, "admin.key"), os.path.join(folder, "large"))
     cluster.sql("VACUUM ANALYZE", database)
     size = cluster.sql(f"SELECT pg_size_pretty(pg_database_size('{database}'))", database)
     say(f"  the database has {size}")
@@ -115,6 +122,8 @@ def read_plan():
     parser.add_argument("--warm", type=int, default=20, help="seconds that are not counted")
     parser.add_argument("--yes", action="store_true", help="take the disk without a question")
     parser.add_argument("--folder", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--journal", help="where the books are made before they move, if not there "
+                        "as well; a place in memory will do")
     return parser.parse_args()
 
 
