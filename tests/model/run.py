@@ -344,7 +344,7 @@ class World:
         if dice < 0.004:
             self.restart(self.random.random() < 0.6)
             return
-        if dice < 0.008 and self.generator.people is not None:
+        if dice < 0.008 and self.generator.people is not None and self.door.ledger.wallets:
             self.pass_by()
             return
         # Holds of a second are rationed, because each may cost a second of waiting.
