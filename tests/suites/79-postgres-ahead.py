@@ -159,14 +159,10 @@ SEEKERS = ("FROM pg_stat_activity WHERE datname = current_database() AND "
 
 
 def beside_the_writer(report):
-    """Keys are looked for by a session beside the writer's, which cleans pages as well: it may end,
-    or stand still."""
+    """Keys are looked for by a session beside the writer's: it may end, or stand still."""
     books = Books(report)
     payer, payee = books.wallet("payer"), books.wallet("payee")
     report.check("keys are looked for beside the writer", books.goes_beside())
-    report.check("and pages with old versions are read", within(PATIENCE, lambda: CLUSTER.sql(
-        f"SELECT count(*) {SEEKERS} AND query LIKE 'SELECT sum(w.version)%'",
-        books.database) != "0"))
     for number in range(3):
         ended = CLUSTER.sql(f"SELECT count(pg_terminate_backend(pid)) {SEEKERS}", books.database)
         answer = books.pays(books.client, payer, payee, f"beside {number}")

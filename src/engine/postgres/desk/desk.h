@@ -523,14 +523,10 @@ void desk_ahead_failed(struct desk *desk); // one without a look was not
 void desk_ahead_forget(struct desk *desk); // another session begins
 // desk_beside.c: a session, unless there is one; asks it for keys of the batch at hand, while the
 // one before is committed; whether none was used before, once that is; and ends that session.
-// Whether it is there and was asked for no keys, and then its line, for reading that nobody waits
-// for; NULL: it is not to be had now.
 void desk_beside_open(struct desk *desk, const char *url);
 void desk_beside_ask(struct desk *desk);
 bool desk_beside_settle(struct desk *desk);
 void desk_beside_close(struct desk *desk);
-bool desk_beside_is_free(const struct desk *desk);
-struct link *desk_beside_link(struct desk *desk);
 // desk_known.c: wallets as this node saw them last.
 void desk_known_forget(struct desk *desk); // all of them: a session begins
 void desk_known_done(struct desk *desk);
@@ -561,8 +557,7 @@ void desk_clean_note(struct desk *desk); // what a batch that is committed leave
 // The same of one wallet of a batch that has left the desk.
 void desk_clean_note_left(struct desk *desk, uint32_t slot, uint64_t number,
                           const struct row_place *place, bool has_habits);
-// Into the flight of a session beside, or else of the writer, as a unit of its own.
-void desk_clean(struct desk *desk, struct link *writer);
+void desk_clean(struct desk *desk, struct link *link); // into the flight, a unit of its own
 void desk_clean_done(struct desk *desk);
 // desk_find.c: gathers a command's things into its docket.
 void desk_find(struct desk *desk, const struct command *command, struct found *ret_found);

@@ -4,8 +4,7 @@
 // saw, and their chain tells which: those before that round, or those behind it, wherever that
 // server stands and whenever the answer comes. Keys of the round itself are known here. That nobody
 // has written since is what the batch proves by the row of books, like all else that it was decided
-// on (desk_ahead.c). It also reads pages of wallets that collect old versions (desk_clean.c): the
-// writer is spared that, too.
+// on (desk_ahead.c).
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,7 +46,7 @@ void desk_beside_open(struct desk *desk, const char *url) {
         return;
     CHECK(!beside->is_asked);
     beside->next_try_ns = now_ns + AGAIN_NS;
-    if (link_open(&beside->link, url, settings, SQL_BESIDE_FIRST, SQL_BESIDE_LAST, OPEN_WAIT_NS) ==
+    if (link_open(&beside->link, url, settings, SQL_KEYS_BESIDE, SQL_KEYS_BESIDE, OPEN_WAIT_NS) ==
         LINK_OK)
         return;
     log_line(LOG_WARNING, "postgres", "The writer looks for keys itself: %s", beside->link.why);
@@ -57,7 +56,7 @@ void desk_beside_open(struct desk *desk, const char *url) {
 void desk_beside_ask(struct desk *desk) {
     struct beside *beside = &desk->ahead.beside;
     struct parameters parameters = {0};
-    CHECK(desk_beside_is_free(desk));
+    CHECK(link_is_open(&beside->link) && !beside->is_asked);
     beside->chain_before = desk->ahead.left_chain;
     beside->chain_behind = desk->before.chain;
     link_forget(&beside->link);
@@ -78,21 +77,6 @@ static enum link_result collect(struct beside *beside, struct found_keys *found)
     if (result == LINK_LOST || result == LINK_REFUSED)
         link_close(&beside->link);
     return result;
-}
-
-bool desk_beside_is_free(const struct desk *desk) {
-    return link_is_open(&desk->ahead.beside.link) && !desk->ahead.beside.is_asked;
-}
-
-struct link *desk_beside_link(struct desk *desk) {
-    struct beside *beside = &desk->ahead.beside;
-    struct found_keys none = {0};
-    if (!desk_beside_is_free(desk))
-        return NULL;
-    if (link_has_flight(&beside->link) && collect(beside, &none) != LINK_OK)
-        return NULL;
-    link_forget(&beside->link);
-    return &beside->link;
 }
 
 static bool is_same(const struct sha256 *one, const struct sha256 *other) {

@@ -92,10 +92,6 @@ enum sql {
     SQL_PAY_FEW_HABITS, // or who pays has other habits now
     SQL_OF_PARTS(SQL_PAY_HABITS),
     SQL_OF_PARTS(SQL_CLEAN_WALLETS), // reads them where old versions are
-    SQL_KEYS_BESIDE,
-    // Of who does both beside the writer.
-    SQL_BESIDE_FIRST = SQL_CLEAN_WALLETS,
-    SQL_BESIDE_LAST = SQL_KEYS_BESIDE,
     SQL_ADD_HOLDS,
     SQL_CHANGE_HOLDS,
     SQL_ADD_WITHDRAWALS,
@@ -160,6 +156,8 @@ enum sql {
     SQL_LIST_AUDIT,
     SQL_READER_FIRST = SQL_IDENTITY,
     SQL_READER_LAST = SQL_LIST_AUDIT,
+    // Of who looks for keys beside the writer.
+    SQL_KEYS_BESIDE,
     // Of books that move in or out.
     SQL_MOVE_BEGIN,
     SQL_MOVE_SLOTS,
