@@ -4,8 +4,7 @@
 // version finds room beside it, and no index learns of it. A batch without a look (desk_ahead.c)
 // comes by no index. So changes are counted by page, and where they are many one wallet of the page
 // is read, behind the round and outside of its transaction. That costs less than a look at each. By
-// the writer: a session beside it has these pages in another core's cache, and the rate fell by a
-// tenth.
+// the writer: with a session beside it there were fewer payments (docs/postgresql-measured.md).
 #include "base/memory.h"
 #include "engine/postgres/desk/desk.h"
 
