@@ -46,6 +46,8 @@ void json_close(struct json_parser *parser);
 bool json_parse(struct json_parser *parser, struct slice text, struct json_value *ret_value,
                 const char **ret_why);
 
+#define JSON_DEPTH_MAX 16 // arrays and objects within each other; deeper ones are refused
+
 // Where a text that json_parse has refused stops being JSON.
 struct json_fault {
     uint32_t line, byte;  // from 1, the byte of that line; 0: none, as of an empty text

@@ -6,7 +6,6 @@
 #include "base/hex.h"
 #include "base/json.h"
 
-#define DEPTH_MAX  16 // as json_simd.cpp allows
 #define DIGITS_MAX 20 // of 2^64-1
 
 struct reader {
@@ -204,7 +203,7 @@ static bool take_value(struct reader *reader, int depth, const char *expected) {
     switch (*reader->at) {
     case '{':
     case '[':
-        if (depth == DEPTH_MAX)
+        if (depth == JSON_DEPTH_MAX)
             return misses(reader, "nothing that is nested more deeply");
         return take(reader, '{') ? take_members(reader, depth + 1)
                                  : take(reader, '[') && take_items(reader, depth + 1);

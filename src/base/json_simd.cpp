@@ -28,7 +28,6 @@ extern "C" {
 
 namespace {
 
-constexpr std::size_t depth_max = 16;
 constexpr std::size_t first_capacity = 64 * 1024;
 constexpr std::uint64_t payload_mask = (UINT64_C(1) << 56) - 1;
 constexpr std::uint64_t count_saturated = 0xFFFFFF;
@@ -99,7 +98,7 @@ extern "C" {
 struct json_parser *json_open(void) {
     struct json_parser *parser = new (std::nothrow) json_parser;
     CHECK(parser != nullptr);
-    simdjson::error_code failed = parser->library.allocate(first_capacity, depth_max);
+    simdjson::error_code failed = parser->library.allocate(first_capacity, JSON_DEPTH_MAX);
     CHECK(failed == simdjson::SUCCESS);
     return parser;
 }

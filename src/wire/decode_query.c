@@ -38,11 +38,8 @@ static void judge_span(struct arena *arena, const struct wire_query *query,
     struct buffer buffer = {0};
     clock_format(query->from_ms, from);
     clock_format(query->to_ms, to);
-    BUFFER_ADD(&buffer, "is ");
-    buffer_add(&buffer, from, sizeof(from));
-    BUFFER_ADD(&buffer, ", later than to, which is ");
-    buffer_add(&buffer, to, sizeof(to));
-    BUFFER_ADD(&buffer, ": swap the two");
+    buffer_add_format(&buffer, "is %.*s, later than to, which is %.*s: swap the two",
+                      CLOCK_TEXT_BYTES, from, CLOCK_TEXT_BYTES, to);
     wire_fault_add(arena, faults, SLICE("/from"), arena_copy(arena, buffer_slice(&buffer)));
     buffer_done(&buffer);
 }
