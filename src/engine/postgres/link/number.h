@@ -17,6 +17,19 @@
 #define NUMBER_WHOLE_EVERY 4
 #define NUMBER_WHOLE_CYCLE (NUMBER_WHOLE_EVERY << (NUMBER_TIME_SHIFT - NUMBER_SHARD_SHIFT))
 #define NUMBER_TIME_MAX   (UINT64_C(1) << 43)
+// The number of the shard that made a record, out of the record's number: an expression that is C
+// as well as SQL, so that both say the same. The first factor of each product is 1 or 0.
+#define NUMBER_IS_WHOLE(number)                                                                    \
+    ((((number) >> NUMBER_TIME_SHIFT) % NUMBER_WHOLE_EVERY) / (NUMBER_WHOLE_EVERY - 1))
+#define NUMBER_SHARDS (NUMBER_WHOLE_CYCLE / NUMBER_WHOLE_EVERY)
+#define NUMBER_SHARD(number)                                                                       \
+    (NUMBER_IS_WHOLE(number) *                                                                     \
+         ((((number) >> NUMBER_TIME_SHIFT) / NUMBER_WHOLE_EVERY) % NUMBER_SHARDS) +                \
+     (1 - NUMBER_IS_WHOLE(number)) * (((number) >> NUMBER_SHARD_SHIFT) % NUMBER_SHARDS))
+#define NUMBER_TEXT(expression)     NUMBER_TEXT_OF(expression)
+#define NUMBER_TEXT_OF(expression)  #expression
+// `column` is of type bigint, and so is the expression.
+#define NUMBER_SHARD_SQL(column)    NUMBER_TEXT(NUMBER_SHARD(column))
 
 // The smallest number of that time; saturates.
 static inline uint64_t number_of_time(uint64_t time_ms) {
@@ -38,6 +51,12 @@ static inline uint64_t number_of_whole(uint64_t ms, uint32_t shard) {
 // list by number stands in the order of its times.
 static inline uint64_t number_round_time(uint64_t time_ms) {
     return time_ms + (time_ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1);
+}
+
+// Which shard made the record with that number: the inverse of number_of_round. Of books that moved
+// in from the other engine it says nothing.
+static inline uint32_t number_shard(uint64_t number) {
+    return (uint32_t)NUMBER_SHARD(number);
 }
 
 // Where a shard's round at that time begins, behind `last`: with its own numbers of a millisecond,

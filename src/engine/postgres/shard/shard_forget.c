@@ -140,18 +140,14 @@ static enum status judge_slots(struct forgetting *forgetting) {
 // Of shards that are all listed each number that came along says one of them. Numbers up to
 // moved_last are of books that came from the other engine, which counted otherwise.
 static enum status judge_history(struct forgetting *forgetting, uint32_t place) {
-    char query[768];
+    char query[1024];
     uint64_t record = 0;
     (void)snprintf(
         query, sizeof(query),
         "SELECT coalesce((SELECT r.number FROM records r, books b WHERE r.came IS NOT NULL AND "
         "EXISTS (SELECT FROM slots WHERE came_before <> 0) AND r.number > b.moved_last AND "
-        "(%" PRIu32 "::bigint >> (CASE WHEN (r.number >> %d) %% %d = %d THEN "
-        "((r.number >> %d) / %d) %% %d ELSE (r.number >> %d) %% %d END)::integer) & 1 = 0 "
-        "LIMIT 1), 0)",
-        forgetting->numbers, NUMBER_TIME_SHIFT, NUMBER_WHOLE_EVERY, NUMBER_WHOLE_EVERY - 1,
-        NUMBER_TIME_SHIFT, NUMBER_WHOLE_EVERY, NUMBER_WHOLE_CYCLE / NUMBER_WHOLE_EVERY,
-        NUMBER_SHARD_SHIFT, NUMBER_WHOLE_CYCLE / NUMBER_WHOLE_EVERY);
+        "(%" PRIu32 "::bigint >> (%s)::integer) & 1 = 0 LIMIT 1), 0)",
+        forgetting->numbers, NUMBER_SHARD_SQL(r.number));
     enum status status = ask_number(forgetting, place, query, SCAN_WAIT_NS, &record);
     if (status != STATUS_ok || record == 0)
         return status;
