@@ -110,8 +110,10 @@ struct submission {
     bool (*done)(struct submission *submission, uint32_t index, const struct record *record);
     struct submission *next;
     struct command batch; // of an atomic batch: origin, key and request digest of its own
-    struct outcome batch_outcome; // of an atomic batch: ok, or the refusal that undid it
-                                  // (refusal.operation); of a guarded one: what became of `batch`
+    // Of an atomic batch: ok, or the refusal that undid it (refusal.operation); of a guarded one:
+    // what became of `batch`, and with `aside` that a row is locked which it would change, or the
+    // command that it stands before.
+    struct outcome batch_outcome;
     // Of a guarded one whose commands are an atomic batch: origin, key and request digest of that.
     // Done or refused, it is behind the place that `batch` moves to; what became of it and of its
     // commands only the books tell. NULL: its commands are decided one by one.

@@ -39,7 +39,7 @@ struct worker_stats {
     uint64_t batches;
     uint64_t partitions;   // ours now
     uint64_t stopped;      // partitions and slots that wait for a person
-    uint64_t waits;        // slots that wait for a shard
+    uint64_t waits;        // slots that wait for a shard, or a row that somebody has locked
     uint64_t lag;          // records of our partitions that are not carried out
     uint64_t oldest_ms;    // about the age of the oldest of them; 0: none
     uint64_t fenced;       // batches that another worker had taken over

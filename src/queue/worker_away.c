@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Books on several shards, of which some cannot be reached. Slots whose commands need such a shard
-// are set aside and what else comes of them is passed over, so that all other slots go on; when its
-// shard or all of them answer again their partition is read once more from where these slots stand,
-// in order. Why a slot is busy whose own shard answers nobody tells, a lock perhaps and not the
-// shard that is away: so partitions with such slots are read once more before, too, ever more
-// seldom.
+// Books on several shards, of which some cannot be reached, and books in which somebody has locked
+// rows, perhaps in a forgotten psql. Slots whose commands need such a shard or row are set aside
+// and what else comes of them is passed over, so that all other slots go on; when its shard or all
+// of them answer again their partition is read once more from where these slots stand, in order.
+// That a row is free again nobody tells, nor always whether a slot is busy for a lock or for
+// another shard that is away: so partitions with such slots are read once more before, too, ever
+// more seldom.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -50,7 +51,23 @@ static uint32_t at_most(uint32_t tries, uint32_t most) {
     return tries < most ? tries : most;
 }
 
-void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
+static void say(const struct worker *worker, uint32_t slot, enum worker_wait why) {
+    uint32_t partition = worker->slots[slot].partition;
+    if (why == WAIT_LOCKED)
+        log_line(LOG_WARNING, "queue",
+                 "Slot %u in partition %u of %s waits: somebody has locked a row in the database "
+                 "that its next command changes, or its place in the table cursors. It is tried "
+                 "again until the row is free; docs/postgresql.md says how to find who has it. All "
+                 "others go on.",
+                 slot, partition, worker->commands_name);
+    else
+        log_line(LOG_WARNING, "queue",
+                 "Of partition %u of %s some slots wait for a shard that is away; all others go "
+                 "on.",
+                 partition, worker->commands_name);
+}
+
+void worker_set_aside(struct worker *worker, uint32_t slot, enum worker_wait why) {
     struct worker_slot *one = &worker->slots[slot];
     struct worker_partition *own = &worker->partitions[one->partition];
     uint64_t now_ns = clock_monotonic_ns();
@@ -61,7 +78,7 @@ void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
     one->first = one->last = -1;
     one->busy_ns = 0;
     one->waits = true;
-    one->is_away = is_away;
+    one->is_away = why == WAIT_AWAY;
     worker->all_answer = worker->answers[slot] = false; // what was asked before says nothing now
     bool is_first = own->waits_since_ns == 0;
     if (is_first && now_ns - own->taken_ns > CALM_NS) {
@@ -72,14 +89,13 @@ void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away) {
         own->waits_until_ns = now_ns + (ASK_NS << at_most(own->tries, TRY_SHIFT_MAX));
         own->tries = at_most(own->tries + 1, RETRY_SHIFT_MAX);
     }
-    if (!is_away && own->retry_ns == 0) // another shard is, or what it changes is locked
+    if (why != WAIT_AWAY && own->retry_ns == 0) // another shard is, or what it changes is locked
         own->retry_ns = now_ns + (ASK_NS << (own->tries - 1));
-    if (!is_first)
-        return;
-    own->waits_since_ns = own->waited_since_ns != 0 ? own->waited_since_ns : now_ns;
-    log_line(LOG_WARNING, "queue",
-             "Of partition %u of %s some slots wait for a shard that is away; all others go on.",
-             one->partition, worker->commands_name);
+    if (is_first)
+        own->waits_since_ns = own->waited_since_ns != 0 ? own->waited_since_ns : now_ns;
+    if (is_first || (why == WAIT_LOCKED && !own->has_locked))
+        say(worker, slot, why);
+    own->has_locked = own->has_locked || why == WAIT_LOCKED;
 }
 
 void worker_set_busy_aside(struct worker *worker) {
@@ -90,7 +106,7 @@ void worker_set_busy_aside(struct worker *worker) {
         any = one->first >= 0 && one->busy_ns != 0 && now_ns - one->busy_ns > PATIENCE_NS;
     }
     // While all of them are away there is nothing that could go on.
-    if (!worker->has_parts || !any || ask_all(worker, answers) == 0)
+    if (!any || ask_all(worker, answers) == 0)
         return;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS; slot++) {
         const struct worker_slot *one = &worker->slots[slot];
@@ -98,7 +114,10 @@ void worker_set_busy_aside(struct worker *worker) {
             one->first >= 0 && one->busy_ns != 0 && now_ns - one->busy_ns > PATIENCE_NS;
         if (worker->partitions[one->partition].ours && !one->waits &&
             (is_busy || !answers[slot]))
-            worker_set_aside(worker, slot, !answers[slot]);
+            worker_set_aside(worker, slot,
+                             !answers[slot]   ? WAIT_AWAY
+                             : one->is_locked ? WAIT_LOCKED
+                                              : WAIT_BUSY);
     }
 }
 
@@ -124,7 +143,7 @@ const char *worker_begins_again(struct worker *worker, uint32_t partition) {
                          (ASK_SHARE * took_ns > ASK_NS ? ASK_SHARE * took_ns : ASK_NS);
     }
     if (worker->all_answer)
-        return "all shards answer";
+        return own->has_locked ? "what its slots wait for may be over" : "all shards answer";
     if (is_one_back(worker, partition))
         return "a shard answers again";
     return own->retry_ns != 0 && now_ns >= own->retry_ns

@@ -78,7 +78,7 @@ static void read_again(struct worker *worker, struct worker_item *item, bool *is
                     STATUS_ok;
         if (!*is_fresh && worker->has_parts) { // keys are made on one of them, which may be away
             worker->partitions[item->record.partition].waiting++;
-            worker_set_aside(worker, item->order.slot, true);
+            worker_set_aside(worker, item->order.slot, WAIT_AWAY);
             item->done = true;
             return;
         }
@@ -115,7 +115,7 @@ static bool waits_for_place(struct worker *worker, struct worker_item *item,
     if (asked[slot])
         return false;
     worker->partitions[item->record.partition].waiting++;
-    worker_set_aside(worker, slot, true);
+    worker_set_aside(worker, slot, WAIT_AWAY);
     return true;
 }
 
@@ -434,7 +434,10 @@ static enum status take_part(struct worker *worker, const struct round_part *par
     }
     uint32_t done = mark_done(worker, part->slot);
     count(worker, &worker->stats.commands, done);
-    if (status != STATUS_busy || done != 0)
+    own->is_locked = whole->aside;
+    // What else one server is too busy for, it is for everybody.
+    bool waits_alone = status == STATUS_busy && (worker->has_parts || own->is_locked);
+    if (!waits_alone || done != 0)
         own->busy_ns = 0;
     else if (own->busy_ns == 0)
         own->busy_ns = clock_monotonic_ns();

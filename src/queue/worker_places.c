@@ -25,7 +25,8 @@ static struct command command_of(enum command_type type, const struct cursor_wis
 }
 
 // Up to CURSORS_AT_ONCE cursor commands as one round. Tries again while the books are busy, but of
-// books on several shards, of which the others may answer.
+// books on several shards, of which the others may answer, and where somebody has locked a place,
+// which others may have none of.
 static void submit(struct worker *worker, enum command_type type, struct cursor_wish *wishes,
                    struct outcome *outcomes, uint32_t count) {
     struct command commands[CURSORS_AT_ONCE];
@@ -36,8 +37,8 @@ static void submit(struct worker *worker, enum command_type type, struct cursor_
             commands[i] = command_of(type, &wishes[i]);
         engine_wait_submit(&worker->wait, &submission);
         enum status status = (enum status)outcomes[0].status;
-        bool passes = status == STATUS_busy || status == STATUS_storage_full ||
-                      status == STATUS_internal;
+        bool passes = (status == STATUS_busy && !outcomes[0].aside) ||
+                      status == STATUS_storage_full || status == STATUS_internal;
         if (!passes || worker->has_parts || worker_is_stopping(worker))
             return;
         worker_pause(worker, UINT64_C(200000000));
@@ -67,9 +68,11 @@ static enum status claim_slots(struct worker *worker, uint32_t partition, char *
             struct worker_slot *own = &worker->slots[wishes[i].cursor.slot];
             own->first = own->last = -1;
             own->waits = own->stopped = false;
-            if (worker->has_parts && outcomes[i].status == STATUS_busy) {
+            bool is_locked = outcomes[i].aside;
+            if (outcomes[i].status == STATUS_busy && (worker->has_parts || is_locked)) {
                 own->cursor.epoch = 0;
-                worker_set_aside(worker, wishes[i].cursor.slot, true);
+                worker_set_aside(worker, wishes[i].cursor.slot,
+                                 is_locked ? WAIT_LOCKED : WAIT_AWAY);
                 continue;
             }
             if (outcomes[i].status != STATUS_ok) {
@@ -340,6 +343,7 @@ void worker_settle(struct worker *worker, uint32_t partition) {
     struct worker_partition *own = &worker->partitions[partition];
     struct cursor_wish wishes[CURSORS_AT_ONCE];
     struct outcome outcomes[CURSORS_AT_ONCE];
+    bool are_free = true;
     if (!own->ours || own->stopped || own->consumed <= own->settled)
         return;
     for (uint32_t slot = 0; slot < LIMIT_SLOTS;) {
@@ -356,10 +360,13 @@ void worker_settle(struct worker *worker, uint32_t partition) {
         if (count == 0)
             break;
         submit(worker, COMMAND_CURSOR_MOVE, wishes, outcomes, count);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
             take_settled(worker, &wishes[i], &outcomes[i]);
+            are_free = are_free && !outcomes[i].aside;
+        }
     }
-    own->settled = own->consumed;
+    if (are_free) // a place that somebody has locked is moved next time
+        own->settled = own->consumed;
 }
 
 // Where nothing is moved, nothing is refused that would tell of a reset. All slots of a partition

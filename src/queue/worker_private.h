@@ -16,9 +16,11 @@ struct worker_slot {
     uint32_t partition;
     bool stopped;         // the engine cannot carry its next command out
     int64_t stopped_at;   // the record of that command
-    bool waits;           // for a shard that is away: nothing of it is done until then
-    bool is_away;         // that is its own
+    bool waits;           // for a shard that is away, or a row that somebody has locked: nothing of
+                          // it is done until then
+    bool is_away;         // for its own shard
     uint64_t busy_ns;     // since when the books are too busy for its next command; 0: not
+    bool is_locked;       // because somebody has locked what that changes
     int32_t first, last;  // its orders of this batch, by index; -1: none
 };
 
@@ -45,7 +47,8 @@ struct worker_partition {
                       // is carried out, and when all before it is, the partition stops. Plus one.
     uint64_t epochs;    // of all its slots, when they were last asked; 0: not yet
     uint64_t taken_ns;  // when it was taken over
-    uint64_t waits_since_ns; // some of its slots wait for a shard; 0: none does
+    uint64_t waits_since_ns; // some of its slots wait for a shard or a row; 0: none does
+    bool has_locked;         // for a row, too, as was said
     uint64_t waits_until_ns; // it is not tried before
     uint64_t retry_ns;       // then it is, whoever is away: a slot of it waits whose shard answers
     uint64_t waited_since_ns; // what was not over when it was tried again. 0: nothing was
@@ -149,12 +152,17 @@ void worker_look_at_group(struct worker *worker);
 // Why nothing may go on when it is.
 void worker_say_count(const struct worker *worker, char *ret_why, size_t why_bytes);
 
-// worker_away.c: of books on several shards
-// Nothing more of the slot is done until its partition begins again. `is_away`: its shard does not
-// answer.
-void worker_set_aside(struct worker *worker, uint32_t slot, bool is_away);
+// worker_away.c: of books in PostgreSQL
+enum worker_wait {
+    WAIT_AWAY,   // its shard does not answer
+    WAIT_BUSY,   // another does not that its command needs, or what that changes is locked
+    WAIT_LOCKED, // somebody has locked a row that is changed with its command, or its place
+};
+// Nothing more of the slot is done until its partition begins again.
+void worker_set_aside(struct worker *worker, uint32_t slot, enum worker_wait why);
 // Does that to slots of the batch for which the books have been busy for a while, and to all whose
-// shards do not answer; but to none while no shard does.
+// shards do not answer; but to none while no shard does. Of books on one server that is but what
+// waits for somebody's lock.
 void worker_set_busy_aside(struct worker *worker);
 // Of a partition with such slots: why it is to begin again; NULL: it is not.
 const char *worker_begins_again(struct worker *worker, uint32_t partition);

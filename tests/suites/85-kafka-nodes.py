@@ -25,6 +25,7 @@ import lanes  # noqa: E402
 import nodes  # noqa: E402
 import shop as shops  # noqa: E402
 from load import Load, settle  # noqa: E402
+from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
@@ -554,6 +555,100 @@ def database_killed(report):
     home.stop()
 
 
+class Locked:
+    """A payer of whom somebody will have locked a row, one of another slot of his partition, and
+    one of another partition."""
+    ROWS = {"place": "cursors WHERE kind = 1 AND slot = {slot}",
+            "wallet": "wallets WHERE id = id_bytes('{wallet}')"}
+
+    def __init__(self, report, home):
+        self.report, self.home, self.shop = report, home, home.shop
+        self.opened = 0
+        self.till = self.shop.open("till", "merchant")
+        self.slow = self.shop.open("slow", money=100)
+        self.beside = self.find(lambda partition: partition == self.partition(self.slow))
+        self.far = self.find(lambda partition: partition != self.partition(self.slow))
+        self.acknowledged = {self.slow: [], self.beside: [], self.far: []}
+
+    @staticmethod
+    def partition(wallet):
+        return shops.partition_of(str(shops.slot_of(wallet)).encode(), PARTITIONS)
+
+    def find(self, is_it):
+        wallet = self.slow
+        while shops.slot_of(wallet) == shops.slot_of(self.slow) or not is_it(
+                self.partition(wallet)):
+            self.opened += 1
+            wallet = self.shop.open(f"payer-{self.opened}", money=100)
+        return wallet
+
+    def pay(self, payer):
+        name = f"{payer[-8:]}-{len(self.acknowledged[payer])}"
+        with self.shop.client() as client:
+            queued = self.shop.queue(client, "/v1/transfers", {
+                "from": payer, "to": self.till, "amount": 1, "reference": name}, key=name)
+        self.report.equal("it is queued", queued.status, 202, queued)
+        self.acknowledged[payer].append((name, payer, self.till, 1))
+        return queued["id"]
+
+    def lock(self, what):
+        row = self.ROWS[what].format(slot=shops.slot_of(self.slow), wallet=self.slow)
+        return Psql(POSTGRES, self.home.database,
+                    f"SET LOCAL search_path = florin; SELECT 1 FROM {row} FOR UPDATE")
+
+    def others_go_on(self, what):
+        done = [self.shop.outcome(self.pay(payer), timeout=20)["status"]
+                for _ in range(2) for payer in (self.beside, self.far)]
+        self.report.equal(f"{what}: others go on", set(done), {"done"})
+
+    def wait_for(self, worker, name, is_it):
+        self.shop.wait_for(lambda: is_it(self.home.metric(worker, name)), 60, name)
+
+    def waits(self, what, worker, operations):
+        report = self.report
+        self.wait_for(worker, "worker_slots_waiting", lambda slots: slots == 1)
+        report.equal(f"{what}: nobody is to do anything", self.home.metric(
+            worker, "worker_stopped"), 0)
+        said = (f"Slot {shops.slot_of(self.slow)} in partition {self.partition(self.slow)} of "
+                f"{self.home.settings['commands_topic']} waits: somebody has locked a row")
+        report.check(f"{what}: the log says which", said in worker.log(), worker.log()[-1000:])
+        with self.shop.client() as client:
+            found = {client.get(f"/v1/operations/{operation}")["status"]
+                     for operation in operations}
+        report.equal(f"{what}: its commands wait", found, {"queued"})
+
+
+def locked(report):
+    """Somebody has locked the place of a slot, or a wallet, in psql: its commands wait, also for
+    another worker, and all others go on; when it is free they are done, in their order, once."""
+    home = house(work=False)
+    shop, worker = home.shop, home.node("work").start()
+    shop.wait_for(home.has(worker, PARTITIONS), what="all partitions")
+    one = Locked(report, home)
+    report.equal("done before", shop.outcome(one.pay(one.slow))["status"], "done")
+    for what in one.ROWS:
+        psql = one.lock(what)
+        operations = [one.pay(one.slow) for _ in range(3)]
+        one.wait_for(worker, "worker_lag", lambda lag: lag >= 3)
+        one.others_go_on(what)
+        one.waits(what, worker, operations)
+        worker.kill()
+        worker = home.node("work").start()
+        shop.wait_for(home.has(worker, PARTITIONS), what="an heir's partitions")
+        one.others_go_on(f"{what}, an heir")
+        one.waits(f"{what}, an heir", worker, operations)
+        psql.end()
+        report.equal(f"{what}: done when it is free",
+                     {shop.outcome(operation)["status"] for operation in operations}, {"done"})
+        one.wait_for(worker, "worker_slots_waiting", lambda slots: slots == 0)
+    wallets = [one.slow, one.beside, one.far]
+    shops.check(report, "locked", shop, one.acknowledged, [*wallets, one.till],
+                {**{wallet: 100 for wallet in wallets}, one.till: 0})
+    report.equal("nothing of it is dead", home.metric(worker, "worker_dead_letters_total"), 0)
+    report.equal("it leaves in order", worker.stop(), 0, worker.log()[-1000:])
+    home.stop()
+
+
 def begun_again(report):
     """A topic that was made anew stops its partitions; a person lets them begin again, without a
     restart."""
@@ -601,6 +696,7 @@ def main():
         ("killed behind a letter", killed_behind_a_letter),
         ("asleep behind a letter", asleep_behind_a_letter),
         ("begun again", begun_again),
+        ("locked", locked),
         ("engine fails", engine_fails),
         ("from the other node", from_the_other_node),
     ], meanwhile=[("nothing to tell", nothing_to_tell, quiet)])

@@ -237,7 +237,7 @@ static void roll_back(struct books *books) {
 static void set_aside(struct submission *submission) {
     if (submission->atomic || submission->guarded) {
         outcome_end(&submission->batch_outcome, STATUS_busy);
-        submission->batch_outcome.aside = true;
+        submission->batch_outcome.aside = submission->atomic; // a worker is told of locks alone
     }
     for (uint32_t i = 0; i < submission->count; i++) {
         if (desk_was_decided(submission, i))

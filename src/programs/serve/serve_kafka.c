@@ -241,7 +241,9 @@ static void add_workers(const struct serve_kafka *kafka, struct buffer *buffer) 
     metric_value(buffer, "worker_stopped", "gauge", "Partitions and slots that wait for a person.",
                  stats.stopped);
     metric_value(buffer, "worker_slots_waiting", "gauge",
-                 "Slots whose commands wait for a shard that is away.", stats.waits);
+                 "Slots whose commands wait for a shard that is away, or for a row that somebody "
+                 "has locked.",
+                 stats.waits);
     metric_value(buffer, "worker_lag", "gauge", "Queued commands that are not carried out.",
                  stats.lag);
     metric_thousandths(buffer, "worker_oldest_seconds", "gauge", "Age of the oldest of them.",

@@ -468,13 +468,15 @@ static void decide_atomic(struct desk *desk, struct submission *submission,
 
 // Its commands as the atomic batch that they are. Returns what it must wait for, or ok.
 static enum status decide_whole(struct desk *desk, const struct submission *submission,
-                                struct engine_stats *stats, bool *ret_elsewhere) {
+                                struct engine_stats *stats, bool *ret_elsewhere,
+                                bool *ret_aside) {
     struct submission whole = *submission;
     whole.guarded = false;
     whole.atomic = true;
     whole.batch = *submission->whole;
     decide_atomic(desk, &whole, stats);
     *ret_elsewhere = whole.batch_outcome.elsewhere;
+    *ret_aside = whole.batch_outcome.aside;
     return outcome_is_passing(&whole.batch_outcome) ? (enum status)whole.batch_outcome.status
                                                     : STATUS_ok;
 }
@@ -488,19 +490,22 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
     struct refusal refusal;
     memset(whole, 0, sizeof(*whole));
     desk_find(desk, &submission->batch, &found);
-    bool waits = is_blocked(desk, &submission->batch, &found);
-    enum status status = waits ? STATUS_busy
-                               : decide(&submission->batch, &found.docket, &record, &refusal);
+    bool is_aside = is_blocked(desk, &submission->batch, &found);
+    enum status status = is_aside ? STATUS_busy
+                                  : decide(&submission->batch, &found.docket, &record, &refusal);
     uint32_t done = 0;
     bool is_elsewhere = false;
+    if (is_aside)
+        count(&stats->set_aside);
     if (status == STATUS_ok && submission->whole != NULL) {
-        status = decide_whole(desk, submission, stats, &is_elsewhere);
+        status = decide_whole(desk, submission, stats, &is_elsewhere, &is_aside);
         done = status == STATUS_ok ? submission->count : 0;
     }
     for (; status == STATUS_ok && done < submission->count; done++) {
         desk_decide(desk, &submission->commands[done], false, &submission->outcomes[done], stats);
         if (outcome_is_passing(&submission->outcomes[done]))
             status = (enum status)submission->outcomes[done].status;
+        is_aside = submission->outcomes[done].aside;
         is_elsewhere = done == 0 && submission->outcomes[0].elsewhere;
         if (status != STATUS_ok)
             break;
@@ -513,6 +518,7 @@ static void decide_guarded(struct desk *desk, struct submission *submission,
     }
     submission_guard_stops(submission, done, status);
     whole->cursor = *found.docket.cursor;
+    whole->aside = is_aside;
     if (done == 0)
         return;
     submission_guard_ends(submission, done, &record);
