@@ -21,6 +21,7 @@ import florin  # noqa: E402
 import lanes  # noqa: E402
 import shards  # noqa: E402
 import shop as shops  # noqa: E402
+import slots  # noqa: E402
 from apart import Crew  # noqa: E402
 from load import Load, settle  # noqa: E402
 from report import Report  # noqa: E402
@@ -191,12 +192,13 @@ def away(report):
     one.end(report)
 
 
-def held_row(one, wallet):
-    """Somebody has locked this wallet of the first shard; what is returned lets it go."""
+def held_row(one, wallet, row="wallets WHERE id = id_bytes('{wallet}')"):
+    """Somebody has locked this row of the first shard; what is returned lets it go."""
+    row = row.format(wallet=wallet, slot=shards.slot_of(wallet))
+
     def hold():
         try:
-            one.books.sql(0, f"BEGIN; SELECT FROM wallets WHERE id = id_bytes('{wallet}') "
-                             "FOR UPDATE; SELECT pg_sleep(599)", one.data)
+            one.books.sql(0, f"BEGIN; SELECT FROM {row} FOR UPDATE; SELECT pg_sleep(599)", one.data)
         except RuntimeError:
             pass  # its session is ended
 
@@ -241,6 +243,31 @@ def behind_another(report):
     report.equal("it is done in the end", shop.outcome(waits)["status"], "done")
     shops.check(report, "behind another", shop, acknowledged, [slow, quick, till],
                 {slow: 10, quick: 10, till: 0})
+    one.end(report)
+
+
+def place_locked(report):
+    """Somebody has locked the place of a slot: it waits, all others of both shards go on, and when
+    it is free its commands are done in their order, also those across."""
+    one = crew(work=False)
+    shop, worker = one.shop, one.node("work").start()
+    one.wait_for(one.has(worker, PARTITIONS), "all partitions")
+    payers, tills = family(one, money=100)
+    slow, acknowledged = payers[0], {payer: [] for payer in payers}
+    let_go = held_row(one, slow, "cursors WHERE kind = 1 AND slot = {slot}")
+    held = [one.pay(report, acknowledged, slow, tills[number % 2]) for number in range(4)]
+    for payer in payers[1:]:
+        done = one.pay(report, acknowledged, payer, slow)
+        report.equal("others go on", shop.outcome(done, timeout=30)["status"], "done")
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 1, "one slot to wait")
+    report.check("the log says which", f"Slot {shards.slot_of(slow)} in partition" in worker.log()
+                 and "for a shard that is away" not in worker.log(), worker.log()[-1000:])
+    let_go()
+    report.equal("done when it is free", {shop.outcome(each)["status"] for each in held}, {"done"})
+    one.wait_for(lambda: one.metric(worker, "worker_slots_waiting") == 0, "none to wait")
+    one.arrived()
+    shops.check(report, "place locked", shop, acknowledged, [*payers, *tills],
+                {**{payer: 100 for payer in payers}, **{till: 0 for till in tills}})
     one.end(report)
 
 
@@ -414,6 +441,7 @@ def letters(report):
         report.equal("it goes on", shop.outcome(last)["status"], "done")
     report.equal("each once in the end", post.letters(), sorted(post.sent))
     sent_back(report, one, post, dict(zip(lost, (here, there))))
+    under_a_key(report, one)
     one.arrived()
     balances = {wallet: shop.balance(wallet) for wallet in (here, there, till)}
     paid = {payer: len(orders) + 1 + (payer == here) for payer, orders in acknowledged.items()}
@@ -465,10 +493,33 @@ def sent_back(report, one, post, lost):
     report.equal("and nothing more is dead", post.letters(), sorted(post.sent))
 
 
+def under_a_key(report, one):
+    """A letter is sent back once under a key, also when the slot whose cursor remembers that goes
+    to the other shard meanwhile."""
+    with one.shop.client(timeout=60.0) as client:
+        letter = next(item for item in client.get("/v1/dead-letters")["items"]
+                      if "wrong partition" in item["reason"])
+        path = f"/v1/dead-letters/{letter['id']}/retry"
+        first = client.post(path, {}, key="once")
+        report.equal("under a key it is sent back", (first.status, first.replayed), (200, False),
+                     first)
+        slots_of = [one.books.sql(place, "SELECT coalesce(max(slot), -1) FROM cursors "
+                                  "WHERE kind = 12", one.data) for place in (0, 1)]
+        home = slots_of.index("-1") ^ 1
+        for target in ("ab"[1 - home], "ab"[home]):
+            said = slots.move(one.books, one.shop.server, slots_of[home], target)
+            report.equal(f"what remembers it moves to {target}", said.returncode, 0,
+                         said.stdout + said.stderr)
+            again = client.post(path, {}, key="once")
+            report.equal("and it is not sent a second time", (
+                again.status, again.json, again.replayed), (200, first.json, True), again)
+
+
 def main():
     report = Report("shards queue faults")
     lanes.side_by_side(report, [("killed", killed), ("moved", moved), ("old map", old_map),
                                 ("behind another", behind_another), ("away", away),
+                                ("place locked", place_locked),
                                 ("let go beside", let_go_beside), ("back before", back_before),
                                 ("letters", letters)])
     report.finish()
