@@ -62,8 +62,9 @@ const char *command_type_name(enum command_type type) {
 }
 
 uint32_t command_home_slot(const struct command *command) {
-    if (command_is_of_cursor(command->type))
-        return command->cursor->cursor.slot;
+    if (command_is_of_cursor(command->type)) // a place beside the feed moves with no slot
+        return cursor_is_of_commands(command->cursor->cursor.kind) ? command->cursor->cursor.slot
+                                                                   : 0;
     if (!id_is_zero(command->wallet))
         return id_slot(command->wallet);
     if (command->type == COMMAND_KEY_CREATE || command->type == COMMAND_KEY_REVOKE ||
