@@ -284,6 +284,43 @@ def strange_defaults(report):
         server.discard()
 
 
+LATIN1 = 8  # as pg_database has it
+
+
+def encodings(report):
+    """Books are begun where every owner can be written, and go on where they are."""
+    server = florin.Server(florin=BINARY)
+    database = CLUSTER.database_for(server.data)
+    remade = "DROP DATABASE {0}", "CREATE DATABASE {0} ENCODING '{1}' LOCALE 'C' TEMPLATE template0"
+    try:
+        for encoding in ("LATIN1", "SQL_ASCII"):
+            for statement in remade:
+                CLUSTER.sql(statement.format(database, encoding), "postgres")
+            if encoding == "LATIN1":
+                got = server.refused()
+                report.check("LATIN1: refused with a sentence", got is not None and got[0] != 0 and
+                             "The database is in LATIN1" in got[1] and "createdb -E UTF8" in got[1],
+                             got)
+        server.start()
+        with server.client() as client:
+            for owner in ("anna", "\u0416\u043e\u0440\u0430"):
+                made = client.post("/v1/wallets", {"owner": owner, "currency": "USD"})
+                report.equal(f"SQL_ASCII: serves {owner}", made.status, 201, repr(made))
+        report.equal("and shows all", CLUSTER.sql(
+            "SELECT owner FROM florin.balances ORDER BY owner", database).split("\n"),
+            ["anna", "\u0416\u043e\u0440\u0430"])
+        report.equal("exit status", server.stop(), 0)
+        CLUSTER.sql(f"UPDATE pg_database SET encoding = {LATIN1} WHERE datname = '{database}'",
+                    "postgres")
+        server.start()
+        with server.client() as client:
+            report.equal("books that are there are served", client.post(
+                "/v1/wallets", {"owner": "bert", "currency": "USD"}).status, 201)
+        report.equal("exit status there", server.stop(), 0)
+    finally:
+        server.discard()
+
+
 def few_connections(report):
     small = cluster.Cluster()
     try:
@@ -327,6 +364,7 @@ if os.path.exists(NEXT):
 else:
     total.skip("neighbours", f"{NEXT} was not built: tools/build.sh release all")
 total.run("safe servers", safe_servers)
+total.run("encodings", encodings)
 total.run("strange defaults", strange_defaults)
 total.run("few connections", few_connections)
 total.run("another cluster", another_cluster)

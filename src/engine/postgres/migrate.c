@@ -83,7 +83,12 @@ static const char examination[] =
     ": raise it.', current_setting('max_connections')) WHERE "
     "current_setting('max_connections')::integer - "
     "current_setting('superuser_reserved_connections')::integer < "
-    LITERAL(CONNECTIONS_OF_A_NODE) ") x(why)";
+    LITERAL(CONNECTIONS_OF_A_NODE) " UNION ALL "
+    // What is there already keeps serving: only views cannot show such an owner.
+    "SELECT format('The database is in %s, which lacks letters that owners may have: make the "
+    "books in one in UTF8 (createdb -E UTF8 -T template0).', getdatabaseencoding()) WHERE "
+    "getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') AND to_regclass('florin.books') IS NULL"
+    ") x(why)";
 
 static uint32_t number_of(const char *text) {
     uint32_t number = 0;
