@@ -15,11 +15,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests", name) for name in ("lib", "postgres")]
 
-import cluster as clusters  # noqa: E402
 from bench import (fill_wallets, keep, load, median, open_wallets, pairs, say,  # noqa: E402
                    workplace)
 from machine import CORES, Florin  # noqa: E402
-from postgres import OnPostgres, check_books, updates  # noqa: E402
+from postgres import OnPostgres, check_books, make_cluster, updates  # noqa: E402
 
 WANTED = 0.7
 SMALL_WALLETS = 100_000
@@ -132,11 +131,10 @@ def main():
     ask_for_disk(plan)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     settings = SETTINGS.format(shared=max(128, memory // 4))
-    clusters.SETTINGS += settings
     plan.folder = tempfile.tempdir = os.path.abspath(plan.folder)  # the database lies there as well
     with workplace(plan) as folder:
         os.chmod(folder, 0o755)
-        cluster = clusters.Cluster()
+        cluster = make_cluster(settings)
         say(f"PostgreSQL   {', '.join(settings.split(chr(10))[:-1])}; medians of {plan.rounds} x "
             f"{plan.seconds} s in turn; server, database and load generator share all cores")
         say()
