@@ -281,8 +281,9 @@ static double cpu_seconds(void) {
 }
 
 int main(int argument_count, char **arguments) {
-    static struct batch batch = {.random = {88172645463325252u}, .sends = true};
+    static struct batch batch = {.sends = true};
     load_read_options(&batch.options, argument_count, arguments);
+    batch.random = load_random_of(batch.options.run);
     batch.operations_left = batch.options.operations > 0 ? batch.options.operations : UINT64_MAX;
     struct connection *connections = calloc(batch.options.connections, sizeof(struct connection));
     set_up(&batch, connections);

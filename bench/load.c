@@ -118,6 +118,15 @@ uint64_t load_now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+// FNV-1a, of 64 bits.
+struct load_random load_random_of(const char *run) {
+    struct load_random random = {.state = 14695981039346656037u};
+    for (; *run != '\0'; run++)
+        random.state = (random.state ^ (unsigned char)*run) * 1099511628211u;
+    random.state |= 1; // of zero nothing but zero would come
+    return random;
+}
+
 uint64_t load_random_below(struct load_random *random, uint64_t bound) {
     random->state ^= random->state << 13;
     random->state ^= random->state >> 7;

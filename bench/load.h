@@ -38,6 +38,8 @@ uint64_t load_now_ns(void);
 struct load_random {
     uint64_t state;
 };
+// Another one for each run: with always the same, whatever a run touches is warm from the last one.
+struct load_random load_random_of(const char *run);
 uint64_t load_random_below(struct load_random *random, uint64_t bound);
 
 // Writes LOAD_KEY_DIGITS hexadecimal digits.

@@ -174,8 +174,9 @@ static void report(const struct single *single, double seconds, double cpu) {
 }
 
 int main(int argument_count, char **arguments) {
-    static struct single single = {.random = {88172645463325252u}, .sends = true};
+    static struct single single = {.sends = true};
     load_read_options(&single.options, argument_count, arguments);
+    single.random = load_random_of(single.options.run);
     struct connection *connections = calloc(single.options.connections, sizeof(struct connection));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (connections == NULL || epoll < 0)
