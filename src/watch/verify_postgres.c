@@ -41,6 +41,12 @@ bool verify_differs_about(struct examination *examination, enum id_type type, st
                           (int)size, text, what, row, derived);
 }
 
+void verify_tell(struct examination *examination) {
+    examination->progress.record_count = examination->tally.record_count;
+    if (examination->span->told != NULL)
+        examination->span->told(examination->span->told_context, &examination->progress);
+}
+
 // ---- what the tally asks ------------------------------------------------------------------------
 
 static struct slice record_at(void *context, uint64_t position) {
@@ -521,6 +527,7 @@ static bool open_bank_ids(struct examination *examination) {
 
 static void walk_records(struct examination *examination) {
     struct gathered gathered = {0};
+    uint64_t walked = 0;
     bool fits = true;
     open_between(examination, &examination->records, "all_records",
                  "number, slot::bigint, time_ms, kind::bigint, type::bigint, principal, order_id, "
@@ -540,6 +547,8 @@ static void walk_records(struct examination *examination) {
         fits = take_record(examination, &gathered);
         if (fits)
             rows_next(&examination->records);
+        if (++walked % VERIFY_TELLS_EVERY == 0)
+            verify_tell(examination);
     }
     if (fits && examination->round_left != 0)
         fits = verify_differs(examination, "the last records of round %" PRIu64 " are missing",
@@ -645,8 +654,10 @@ static void begin(struct examination *examination) {
     struct rows rows;
     rows_open(&rows, &examination->link, "birth",
               "SELECT first_chain, moved_last, number_slack, coalesce(moved_from, '')::bytea, "
-              "(shard IS NOT NULL)::integer::bigint FROM florin.books");
+              "(shard IS NOT NULL)::integer::bigint, record_count FROM florin.books");
     if (rows.is_there) {
+        if (examination->span->until == 0)
+            examination->progress.record_total = (uint64_t)rows_number(&rows, 5);
         struct slice chain = rows_bytes(&rows, 0);
         if (chain.size == sizeof(examination->first_chain.bytes))
             memcpy(examination->first_chain.bytes, chain.bytes, chain.size);
@@ -751,8 +762,10 @@ enum status verify_postgres_span(const char *url, const struct verify_postgres_s
     return is_read ? STATUS_ok : STATUS_busy;
 }
 
-enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report) {
-    const struct verify_postgres_span all = {.from = VERIFY_FROM_ARCHIVE};
+enum status verify_postgres(const char *url, verify_postgres_told *told, void *context,
+                            struct verify_postgres_report *ret_report) {
+    const struct verify_postgres_span all = {
+        .from = VERIFY_FROM_ARCHIVE, .told = told, .told_context = context};
     return verify_postgres_span(url, &all, ret_report);
 }
 

@@ -26,6 +26,16 @@ struct verify_postgres_report {
     char moved_from[128]; // the books that these continue, whose chain ended there; empty: none
 };
 
+// How far it is: of as many records as the books have so many were walked along; then rows are
+// compared with what these came to.
+struct verify_postgres_progress {
+    uint64_t record_count, record_total; // 0: not known, of a stretch
+    const char *rows;                    // "wallets"; NULL: records are walked along
+    uint64_t row_count;
+};
+
+typedef void verify_postgres_told(void *context, const struct verify_postgres_progress *progress);
+
 // A stretch of the books.
 #define VERIFY_FROM_ARCHIVE UINT64_MAX
 struct verify_postgres_span {
@@ -36,12 +46,15 @@ struct verify_postgres_span {
     // Is told what the books had come to at the end, when they are right; NULL: nobody.
     bool (*each)(void *context, const struct opening_item *item);
     void *context;
+    verify_postgres_told *told; // NULL: nobody is told how far it is
+    void *told_context;
 };
 
-// `url`: a libpq connection string. STATUS_ok: examined, see ret_report->books.consistent. Others:
-// the database cannot be read; `ret_report->books.message` says why. The caller gives the report
-// back with verify_postgres_done. Thread: any.
-MUST_CHECK enum status verify_postgres(const char *url, struct verify_postgres_report *ret_report);
+// `url`: a libpq connection string. `told` (or NULL) is called now and then. STATUS_ok: examined,
+// see ret_report->books.consistent. Others: the database cannot be read; `ret_report->books.message`
+// says why. The caller gives the report back with verify_postgres_done. Thread: any.
+MUST_CHECK enum status verify_postgres(const char *url, verify_postgres_told *told, void *context,
+                                       struct verify_postgres_report *ret_report);
 // The same of a stretch.
 MUST_CHECK enum status verify_postgres_span(const char *url,
                                             const struct verify_postgres_span *span,

@@ -169,10 +169,15 @@ bool verify_meet_rows(struct examination *examination, const char *what, const c
     struct rows rows;
     uint64_t count = 0;
     bool fits = true;
+    examination->progress.rows = what;
+    examination->progress.row_count = 0;
+    verify_tell(examination);
     rows_open(&rows, &examination->link, "now", select);
     while (fits && rows.is_there) {
         fits = meet(examination, &rows);
-        count++;
+        examination->progress.row_count = ++count;
+        if (count % VERIFY_TELLS_EVERY == 0)
+            verify_tell(examination);
         if (fits)
             rows_next(&rows);
     }
@@ -185,8 +190,11 @@ bool verify_meet_rows(struct examination *examination, const char *what, const c
 }
 
 // Doubles: what the select finds. It gives a number first.
-static bool meet_none(struct examination *examination, const char *what, const char *select) {
+static bool meet_none(struct examination *examination, const char *of, const char *what,
+                      const char *select) {
     struct rows rows;
+    examination->progress.rows = of;
+    verify_tell(examination);
     rows_open(&rows, &examination->link, "doubles", select);
     bool fits = !rows.is_there ||
                 verify_differs(examination, "%s twice, the second time in record %" PRId64, what,
@@ -227,24 +235,26 @@ void verify_meet_now(struct examination *examination) {
     char refunds[768];
     (void)snprintf(refunds, sizeof(refunds),
                    "SELECT f.refunded, coalesce(r.bytes, k.bytes), substr(o.bytes, 1, 16) "
-                   "FROM refunds f LEFT JOIN records r ON r.slot = f.slot AND r.number = f.record "
+                   "FROM refunds f LEFT JOIN LATERAL (SELECT x.bytes FROM records x WHERE "
+                   "x.slot = f.slot AND x.number = f.record OFFSET 0) r ON true "
                    "LEFT JOIN kept_records k ON k.slot = f.slot AND k.number = f.record "
                    "LEFT JOIN openings o ON o.line = %" PRIu64 " AND o.what = 7 AND "
                    "o.slot = f.slot AND o.number = f.record WHERE f." HERE,
                    examination->from);
-    (void)(meet_none(examination, "a bank id is booked",
+    (void)(meet_none(examination, "bank ids", "a bank id is booked",
                      "SELECT max(record) FROM bank_ids GROUP BY bank_id, currency "
                      "HAVING count(*) > 1") &&
            // A slot that has come from another shard may have used a key there that was used here:
            // that is the one reuse that nobody notices.
-           meet_none(examination, "an idempotency key is used within seven days",
+           meet_none(examination, "idempotency keys",
+                     "an idempotency key is used within seven days",
                      "SELECT record FROM (SELECT record, slot, lag(slot) OVER w AS other, "
                      "record - lag(record) OVER w AS gap FROM idempotency "
                      "WINDOW w AS (PARTITION BY key ORDER BY record)) k "
                      "WHERE gap < 7 * 86400000::bigint << 17 AND (slot = other OR NOT EXISTS "
                      "(SELECT FROM slots s WHERE s.slot IN (k.slot, k.other) AND s.epoch > 1))") &&
            // No index says that there are none.
-           meet_none(examination, "a wallet is there",
+           meet_none(examination, "wallets", "a wallet is there",
                      "SELECT number FROM wallets GROUP BY number, slot HAVING count(*) > 1") &&
            verify_meet_rows(examination, "wallets",
                     "SELECT id, slot::bigint, number, balance, held, credit_limit, version, "

@@ -42,6 +42,7 @@ struct examination {
     struct ended_holds ended_by_records, ended_by_rows;
     uint64_t slack; // by how much a number may be beyond its time
     struct pg_result *found; // owned; by record_at and find_position
+    struct verify_postgres_progress progress;
 };
 
 // Notes the first difference. Always false.
@@ -50,6 +51,9 @@ bool verify_differs(struct examination *examination, const char *format, ...)
 bool verify_differs_about(struct examination *examination, enum id_type type, struct id id,
                           const char *what, int64_t row, int64_t derived);
 bool verify_is_hash(struct slice bytes, const struct sha256 *hash);
+// Once for some thousand rows, and when others come.
+void verify_tell(struct examination *examination);
+#define VERIFY_TELLS_EVERY 4096
 // Whether another shard owns that slot.
 bool verify_is_away(const struct examination *examination, uint64_t slot);
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres")]
@@ -14,7 +15,9 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "crash", "postgres
 import cluster  # noqa: E402
 import florin  # noqa: E402
 from forge import Head  # noqa: E402
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
@@ -235,6 +238,21 @@ def may_only_read(report, database):
             report.check(text, "permission denied" in str(error), str(error))
 
 
+def progress(report, database):
+    """A check that takes long says what it is at: here it waits for somebody's lock."""
+    psql = Psql(CLUSTER, database, "LOCK TABLE florin.withdrawals IN ACCESS EXCLUSIVE MODE")
+    with subprocess.Popen([BINARY, "verify", "--postgres", CLUSTER.url(database)], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        report.check("it waits", within(20, lambda: waiting(CLUSTER, database, "true") == 1))
+        time.sleep(5.5)  # a line of progress each five seconds, where no terminal is
+        psql.end()
+        said, told = process.communicate(timeout=60)
+    report.equal("right", process.returncode, 0, said + told)
+    records = CLUSTER.sql("SELECT record_count FROM florin.books", database)
+    report.check("it has said how far it was", told.startswith(
+        f"Checking: 100 %, {records} records, then "), told)
+
+
 def no_books(report):
     """Whoever only looks says that there are none, and makes none."""
     CLUSTER.sql("CREATE DATABASE empty", "postgres")
@@ -257,6 +275,7 @@ total.equal("untouched books", code, 0, words)
 total.check("says so", "The books are right" in words and "deposits" in words, words)
 total.run("edits", edits, BOOKS)
 total.run("the chain computed again", chained_again, BOOKS)
+total.run("progress", progress, BOOKS)
 total.run("a role that only reads", may_only_read, BOOKS)
 code, words = verify("nowhere")
 total.check("no database", code == 2 and "nowhere" in words, words)

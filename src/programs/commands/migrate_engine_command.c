@@ -16,9 +16,9 @@
 #include "engine/embedded/folder.h"
 #include "programs/commands.h"
 #include "programs/commands/migrate_engine.h"
+#include "programs/commands/verify_told.h"
 #include "programs/serve/serve_options.h"
 #include "watch/verify.h"
-#include "watch/verify_postgres.h"
 
 bool moving_stop(const struct moving *moving, const char *what) {
     fprintf(stderr, "florin migrate-engine: %s%s%s\n", what, moving->why[0] != '\0' ? ": " : "",
@@ -72,7 +72,7 @@ bool moving_check_postgres(struct moving *moving, const char *url, const char *w
     struct verify_postgres_report report;
     memset(&report, 0, sizeof(report));
     fprintf(stderr, "Checking the %s\n", whose);
-    enum status status = verify_postgres(url, &report);
+    enum status status = verify_postgres_telling(url, &report);
     bool fits = moving_check(moving, status, &report.books, whose);
     hand_out(&report.books, ret_books);
     verify_postgres_done(&report);

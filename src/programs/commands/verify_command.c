@@ -13,9 +13,9 @@
 #include "base/limits.h"
 #include "programs/commands.h"
 #include "programs/commands/reading_lock.h"
+#include "programs/commands/verify_told.h"
 #include "programs/serve/serve_options.h"
 #include "watch/verify.h"
-#include "watch/verify_postgres.h"
 
 static void show_progress(void *context, const struct verify_progress *progress) {
     (void)context;
@@ -92,7 +92,7 @@ static void print_slots(const struct verify_postgres_report *report) {
 static int verify_database(const char *url) {
     struct verify_postgres_report report;
     int result = 2;
-    if (verify_postgres(url, &report) == STATUS_ok) {
+    if (verify_postgres_telling(url, &report) == STATUS_ok) {
         printf("%s\n  rows         %" PRIu64 " records in %" PRIu64 " rounds, %" PRIu64
                " postings, %" PRIu64 " idempotency keys\n",
                report.books.message, report.books.record_count, report.round_count,

@@ -24,7 +24,7 @@ static enum status prove_journal(void *context, struct chain_walk *walk) {
 static enum status prove_part(struct engine *engine, struct chain_walk *walk) {
     struct verify_postgres_report report;
     // Of several servers the one whose books are served; another may be an old primary.
-    enum status status = verify_postgres(postgres_primary_url(engine), &report);
+    enum status status = verify_postgres(postgres_primary_url(engine), NULL, NULL, &report);
     walk->round_count += report.round_count;
     walk->key_count += report.key_count;
     if (walk->holds && !report.books.consistent)
