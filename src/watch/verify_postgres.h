@@ -51,8 +51,9 @@ struct verify_postgres_span {
 };
 
 // `url`: a libpq connection string. `told` (or NULL) is called now and then. STATUS_ok: examined,
-// see ret_report->books.consistent. Others: the database cannot be read; `ret_report->books.message`
-// says why. The caller gives the report back with verify_postgres_done. Thread: any.
+// see ret_report->books.consistent. Others: the database cannot be read, and
+// `ret_report->books.message` says why. The caller gives the report back with verify_postgres_done.
+// Thread: any.
 MUST_CHECK enum status verify_postgres(const char *url, verify_postgres_told *told, void *context,
                                        struct verify_postgres_report *ret_report);
 // The same of a stretch.
