@@ -14,11 +14,15 @@ import threading
 import time
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
+sys.path[:0] = [os.path.join(TESTS, name)
+                for name in ("lib", "crash", "postgres", "webhooks", "encryption")]
 
 import cluster  # noqa: E402
 import florin  # noqa: E402
+import held  # noqa: E402
+from psql import Psql, waiting  # noqa: E402
 from report import Report  # noqa: E402
+from wait import within  # noqa: E402
 
 BINARY = florin.binary()
 CLUSTER = cluster.Cluster()
@@ -453,6 +457,117 @@ def half_detached(report):
         report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
 
 
+# ---- rows that somebody has locked --------------------------------------------------------------
+
+ARCHIVED = "SELECT archived FROM florin.extent"
+RECORDED = "SELECT coalesce(max(next), 0) FROM florin.cursors WHERE kind = 3"
+
+
+def gives_up(report, name, past, lock, words):
+    """Somebody has locked that for long: it is said what and what to do, nothing has gone, and
+    everybody is paid meanwhile."""
+    database = past.database
+    before = [attached(database), CLUSTER.sql(RECORDED, database)]
+    psql = Psql(CLUSTER, database, lock)
+    rush = held.Rush([past.server.client] * 2, [(past.anna, past.idle_dollars)] * 2)
+    time.sleep(1)
+    began = time.monotonic()
+    code, said = command("partitions", "--postgres", CLUSTER.url(database), "detach", "--before",
+                         month_now(database) if past.late else past.month)
+    took = time.monotonic() - began
+    held.goes_on(report, name, rush.end(), 20)
+    report.check(f"{name}: it says what is locked and what to do", code == 1 and words in said and
+                 "idle in transaction" in said and "run this again" in said and took < 60,
+                 f"{said} after {took:.1f} s")
+    report.equal(f"{name}: nothing has gone", [attached(database), CLUSTER.sql(
+        RECORDED, database)], before)
+    psql.end()
+
+
+def goes_on_then(report, name, past, lock, is_waiting):
+    """Somebody has locked that for some seconds: it waits, and then it is done."""
+    database = past.database
+    whole = attached(database)
+    psql = Psql(CLUSTER, database, lock)
+    with open(os.path.join(past.server.home, "said"), "w+", encoding="utf-8") as told:
+        child = subprocess.Popen(
+            [BINARY, "partitions", "--postgres", CLUSTER.url(database), "detach", "--before",
+             month_now(database) if past.late else past.month], stdout=told, stderr=told)
+
+        def said():
+            told.seek(0)
+            return told.read()
+        report.check(f"{name}: it waits", within(60, lambda: is_waiting(said())), said)
+        time.sleep(3)
+        report.equal(f"{name}: as long as it is locked", child.poll(), None, said())
+        psql.end()
+        report.equal(f"{name}: then they go", child.wait(120), 0, said())
+    report.check(f"{name}: and they have gone", attached(database) < whole, attached(database))
+    verified(report, f"{name}, then", database)
+
+
+def later(past):
+    """Two months later, and whoever reads the feed knows it."""
+    go_to(past.database, 5, 20)
+    past.buy(3)
+    partitions(past.database, "detach", "--before", month_now(past.database), "--dry-run")
+
+
+def held_slot(report, past, apart):
+    database = past.database
+    name = f"a slot, apart {apart}"
+    CLUSTER.sql(f"UPDATE florin.books SET heads_apart = {apart}", database)
+    gives_up(report, name, past,
+             "SELECT 1 FROM florin.slots WHERE slot = (SELECT slot FROM florin.wallets ORDER BY "
+             "number LIMIT 1) FOR UPDATE", "has locked rows of slots")
+    report.equal(f"{name}: it is not announced", CLUSTER.sql(ARCHIVED, database), "0")
+    report.equal(f"{name}: so refunds go on", past.client.post("/v1/refunds", {
+        "purchase": past.old[apart == "true"]}).status, 201)
+    verified(report, name, database)
+
+
+def held_rows(report):
+    """Somebody's psql has locked a row that is to be changed."""
+    with florin.serving() as server, server.client(timeout=60.0) as client:
+        past = History(server, client)
+        database = past.database
+        past.late = False
+        past.idle_dollars = past.post("/v1/wallets", owner="more", currency="USD")["id"]
+        partitions(database, "detach", "--before", past.month, "--dry-run")
+        for apart in ("true", "false"):
+            held_slot(report, past, apart)
+        extent = "SELECT 1 FROM florin.extent FOR UPDATE"
+        gives_up(report, "extent", past, extent, '"extent"')
+        report.equal("extent: it is not announced", CLUSTER.sql(ARCHIVED, database), "0")
+        goes_on_then(report, "extent", past, extent, lambda said: "partitions with" in said)
+        past.late = True
+        later(past)
+        line = "SELECT 1 FROM florin.cursors WHERE kind = 3 FOR UPDATE"
+        gives_up(report, "where history begins", past, line, "locked the row of cursors")
+        verified(report, "where history begins", database)
+        goes_on_then(report, "where history begins", past, line,
+                     lambda said: "locked the row of cursors" in said)
+        client.close()
+        report.equal("exit status", server.stop(), 0, server.log()[-2000:])
+        report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+
+
+def held_openings(report):
+    """Somebody has locked what an earlier run has carried over, and what this one has."""
+    with florin.serving() as server, server.client(timeout=60.0) as client:
+        past = History(server, client)
+        database = past.database
+        past.late = True
+        code, said = partitions(database, "detach", "--before", past.month)
+        report.equal("openings: the first go", code, 0, said)
+        later(past)
+        goes_on_then(report, "openings", past, "SELECT 1 FROM florin.openings FOR UPDATE",
+                     lambda said: waiting(CLUSTER, database, "query LIKE '%openings%'"))
+        report.equal("openings: one line is left", CLUSTER.sql(
+            "SELECT count(DISTINCT line) FROM florin.openings", database), "1")
+        report.equal("nothing broke", server.trouble(), [], server.log()[-2000:])
+
+
 # ---- what is found ------------------------------------------------------------------------------
 
 def edits(report):
@@ -533,6 +648,8 @@ cluster.serve_from(CLUSTER)
 total.run("before and after", before_and_after)
 total.run("killed at every step, two nodes", kill_everywhere)
 total.run("half detached", half_detached)
+total.run("rows that are locked", held_rows)
+total.run("openings that are locked", held_openings)
 total.run("edits", edits)
 total.run("before they go", before_they_go)
 total.finish()

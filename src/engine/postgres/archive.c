@@ -46,6 +46,9 @@ static const char settings[] =
 #define PARENTS                                                                                    \
     "'florin.records'::regclass, 'florin.postings'::regclass, 'florin.rounds'::regclass, "         \
     "'florin.idempotency'::regclass"
+// Where to look for whoever has locked something.
+#define WHO      "in pg_stat_activity its state is 'idle in transaction'"
+#define HEADS_HELD "FLHLD" // the state that says that rows of slots are locked
 // The bounds of a partition, from and to, as numbers of records.
 #define BOUND(place)                                                                               \
     "(regexp_match(pg_get_expr(c.relpartbound, c.oid), "                                           \
@@ -56,7 +59,12 @@ static const char settings[] =
     "JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhparent IN (" PARENTS ")"
 
 static enum status tell(const struct link *link, char *ret_why) {
-    (void)snprintf(ret_why, ARCHIVE_WHY_BYTES, "The database says: %s", link->why);
+    (void)snprintf(ret_why, ARCHIVE_WHY_BYTES, "%sThe database says: %s",
+                   strcmp(link->state, "55P03") == 0
+                       ? "Somebody has locked what this has to change: end his transaction (" WHO
+                         "), then run this again. "
+                       : "",
+                   link->why);
     return STATUS_invalid_request;
 }
 
@@ -256,18 +264,26 @@ enum status archive_plan(struct archive *archive, const struct archive_stand *st
 
 // ---- carrying over ------------------------------------------------------------------------------
 
-// A round that waits for the row of books behind this one begins again, and sees the line.
+// A round that waits for the row of books behind this one begins again, and sees the line. Nothing
+// that somebody has locked is waited for with that row in hand: nobody would be paid as long.
 enum status archive_announce(struct archive *archive, uint64_t line, char *ret_why) {
     char query[QUERY_BYTES];
     (void)snprintf(query, sizeof(query),
-                   "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7886710); "
+                   "DO $$ BEGIN PERFORM FROM extent FOR NO KEY UPDATE NOWAIT; "
+                   "PERFORM pg_advisory_xact_lock(7886710); "
                    "UPDATE books SET time_ms = time_ms; PERFORM heads_write_free(NULL); "
                    "IF (SELECT heads_record < least(last_record, %" PRIu64 ") FROM books) THEN "
-                   "RAISE EXCEPTION 'somebody has locked rows of slots since before that line: end "
-                   "his transaction, then archive again'; END IF; "
+                   "RAISE EXCEPTION 'rows of slots are locked' USING ERRCODE = '" HEADS_HELD "'; "
+                   "END IF; "
                    "UPDATE extent SET archived = %" PRIu64 " WHERE archived < %" PRIu64 "; END $$",
                    line, line, line);
-    return run(archive, query, ret_why);
+    enum status status = run(archive, query, ret_why);
+    if (status != STATUS_ok && strcmp(archive->link.state, HEADS_HELD) == 0)
+        (void)snprintf(ret_why, ARCHIVE_WHY_BYTES,
+                       "Somebody has locked rows of slots, which are to be written before history "
+                       "goes, so nothing was done: end his transaction (" WHO "), then run this "
+                       "again.");
+    return status;
 }
 
 static enum status delete_openings(struct archive *archive, const char *comparison, uint64_t line,
@@ -278,11 +294,13 @@ static enum status delete_openings(struct archive *archive, const char *comparis
                    "openings WHERE line %s %" PRIu64 " LIMIT 20000)) RETURNING 1) "
                    "SELECT count(*) FROM gone",
                    comparison, line);
-    enum status status;
-    do
-        status = ask(archive, query, text, sizeof(text), ret_why);
-    while (status == STATUS_ok && text[0] != '0');
-    return status;
+    do {
+        text[0] = '\0';
+        archive->link.deadline_ns = clock_monotonic_ns() + STEP_WAIT_NS;
+        if (link_ask_patiently(&archive->link, query, text, sizeof(text)) != LINK_OK)
+            return tell(&archive->link, ret_why);
+    } while (text[0] != '0');
+    return STATUS_ok;
 }
 
 enum status archive_write_begin(struct archive *archive, const char *url, uint64_t line,

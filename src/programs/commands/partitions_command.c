@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signal_gate.h"
 #include "engine/postgres/archive.h"
 #include "engine/postgres/postgres.h"
 #include "engine/wait.h"
@@ -18,6 +19,8 @@
 
 #define TIME_SHIFT      17 // of a record's number
 #define SHOW_BYTES      (UINT64_C(4) << 20)
+#define LOCK_WAIT_NS    UINT64_C(10000000000) // for a row that somebody has locked
+#define LOCK_PAUSE_NS   UINT64_C(100000000)
 
 struct wish {
     const char *url, *month, *verb;
@@ -76,12 +79,35 @@ static int show(struct work *work) {
 
 // ---- the record ---------------------------------------------------------------------------------
 
-static enum status submit(struct engine *engine, struct command *command) {
+// `*ret_aside`: somebody has locked the row that it changes, so nothing was done yet.
+static enum status submit(struct engine *engine, struct command *command, bool *ret_aside) {
     struct engine_wait wait;
+    struct outcome outcome = {0};
+    struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
     engine_wait_init(&wait, engine);
-    enum status status = engine_wait_command(&wait, command);
+    engine_wait_submit(&wait, &submission);
+    enum status status = (enum status)outcome.status;
+    *ret_aside = status != STATUS_ok && outcome.aside;
+    engine_wait_release(&wait);
     engine_wait_done(&wait);
     return status;
+}
+
+static enum status submit_patiently(struct engine *engine, struct command *command,
+                                    bool *ret_aside) {
+    struct signal_gate never;
+    uint64_t until_ns = clock_monotonic_ns() + LOCK_WAIT_NS;
+    bool is_told = false;
+    signal_gate_init(&never, 0, 0);
+    while (true) {
+        enum status status = submit(engine, command, ret_aside);
+        if (!*ret_aside || clock_monotonic_ns() > until_ns)
+            return status;
+        if (!is_told)
+            step("Somebody has locked the row of cursors that this changes; waiting ...");
+        is_told = true;
+        (void)signal_gate_wait(&never, 1, LOCK_PAUSE_NS);
+    }
 }
 
 // From the commit of this record on history begins at the line.
@@ -98,9 +124,15 @@ static enum status record_line(struct work *work, const uint64_t digest[2]) {
                               .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM}};
     if (postgres_open(&options, work->why, sizeof(work->why), &engine) != STATUS_ok)
         return STATUS_busy;
-    enum status status = submit(engine, &command);
+    bool is_aside;
+    enum status status = submit_patiently(engine, &command, &is_aside);
     engine->port->close(engine);
-    if (status != STATUS_ok)
+    if (is_aside)
+        (void)snprintf(work->why, sizeof(work->why),
+                       "Somebody has locked the row of cursors that says where history begins, so "
+                       "nothing was detached: end his transaction (in pg_stat_activity its state "
+                       "is 'idle in transaction'), then run this again.");
+    else if (status != STATUS_ok)
         (void)snprintf(work->why, sizeof(work->why),
                        "The record could not be written (%s); run this again.",
                        status_sentence(status));
@@ -203,6 +235,7 @@ static void say_what_comes(const struct work *work) {
            "for their %u days, and bank ids for ever.\n",
            work->plan.partition_count, work->plan.partition_count == 1 ? "" : "s",
            work->plan.bytes >> 20, time, work->stand.days);
+    (void)fflush(stdout); // what comes may have to wait
 }
 
 static int detach(struct work *work) {

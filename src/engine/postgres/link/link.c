@@ -260,6 +260,10 @@ static bool connect_link(struct link *link, const char *url) {
     return PQsetnonblocking(link->connection, 1) == 0;
 }
 
+bool link_is_idle(const struct link *link) {
+    return PQtransactionStatus(link->connection) == PQTRANS_IDLE;
+}
+
 enum link_result link_run(struct link *link, const char *text) {
     return link_ask(link, text, NULL, 0);
 }

@@ -98,6 +98,8 @@ bool link_has_ended(const struct link *link);
 void link_watch(struct link *link, const uint64_t *number, uint64_t value);
 bool link_is_called_off(const struct link *link);
 
+bool link_is_idle(const struct link *link); // it is open, and no transaction is begun
+
 // Puts a statement into the flight. `parameters` may be NULL.
 void link_send(struct link *link, enum sql statement, const struct parameters *parameters);
 // The same with columns of equal length, which are copied. Without a row nothing is sent.

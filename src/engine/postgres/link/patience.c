@@ -10,6 +10,17 @@
 #define LOCK_TRIES_MAX    60
 #define LOCK_PAUSE_NS_MAX UINT64_C(500000000)
 
+// A transaction that was begun, if there is one; what it failed of still stands.
+static bool roll_back(struct link *link) {
+    char state[sizeof(link->state)];
+    if (link_is_idle(link))
+        return true;
+    memcpy(state, link->state, sizeof(state));
+    bool ok = link_run(link, "ROLLBACK") == LINK_OK;
+    memcpy(link->state, state, sizeof(state));
+    return ok;
+}
+
 enum link_result link_run_patiently(struct link *link, const char *text) {
     return link_ask_patiently(link, text, NULL, 0);
 }
@@ -25,7 +36,7 @@ enum link_result link_ask_patiently(struct link *link, const char *text, char *r
                          strcmp(link->state, "40001") == 0;
         if (result != LINK_REFUSED || !is_locked)
             return result;
-        if (link_run(link, "ROLLBACK") != LINK_OK)
+        if (!roll_back(link))
             return LINK_LOST;
         random_fill(&random, sizeof(random));
         signal_gate_init(&never, 0, 0);
