@@ -13,10 +13,10 @@ sys.path[:0] = [os.path.join(TESTS, name) for name in ("lib", "postgres")]
 import cluster  # noqa: E402
 import florin  # noqa: E402
 import shards  # noqa: E402
-from psql import Psql  # noqa: E402
 from report import Report  # noqa: E402
 from wait import within  # noqa: E402
 from slots import patiently  # noqa: E402
+from two_shards import TwoShards  # noqa: E402
 
 BINARY = florin.binary()
 ROUNDS = 400  # enough for some hundred versions, which lie in some ten pages or more
@@ -41,33 +41,15 @@ LOOKS = {
 }
 
 
-class World:
+class World(TwoShards):
     def __init__(self):
-        self.shards = shards.Shards(2)
-        shards.serve_from(self.shards)
-        self.server = florin.Server(florin=BINARY).start()
-        self.key = self.server.data
-        self.client = self.server.client()
-        self.count = 0
+        super().__init__(report, BINARY)
         for place in (0, 1):
             self.sql(place, "CREATE EXTENSION pg_stat_statements SCHEMA public")
         self.near, self.far, self.doubted = [self.open(place) for place in (0, 1, 1)]
-        made = patiently(lambda: self.client.post("/v1/deposits", {
-            "wallet": self.near, "amount": 10**6, "bank_transaction_id": "first"}, key="first"))
-        assert made.status == 201, made
+        self.deposit(self.near, "first")
 
-    def sql(self, place, text):
-        return self.shards.sql(place, text, self.key)
-
-    def open(self, place, kind="customer"):
-        while True:
-            self.count += 1
-            made = patiently(lambda: self.client.post("/v1/wallets", {
-                "owner": f"owner-{self.count}", "currency": "EUR", "kind": kind}))
-            if shards.slot_of(made.json["id"]) * 2 // 1024 == place:
-                return made.json["id"]
-
-    def pay(self, rounds, name):
+    def pay_often(self, rounds, name):
         """One after the other, so that each is a round of its own on both."""
         for number in range(rounds):
             made = patiently(lambda n=number: self.client.post("/v1/batches", {"operations": [
@@ -98,13 +80,13 @@ class World:
 
 def holds(world, name):
     """The same payments at the beginning, and when there are some hundred old versions."""
-    world.pay(20, f"{name} warms up")
+    world.pay_often(20, f"{name} warms up")
     world.pages()
-    world.pay(20, f"{name} begins")
+    world.pay_often(20, f"{name} begins")
     before = world.pages(20)
-    world.pay(ROUNDS, f"{name} goes on")
+    world.pay_often(ROUNDS, f"{name} goes on")
     world.pages()
-    world.pay(20, f"{name} ends")
+    world.pay_often(20, f"{name} ends")
     after = world.pages(20)
     for place, what in sorted(set(before) | set(after)):
         first, last = before.get((place, what)), after.get((place, what))
@@ -120,9 +102,8 @@ def doubt(_, world):
     """A leg of the second shard that nobody can finish: somebody holds the row that decides."""
     books = world.sql(0, "SELECT encode(id, 'hex') FROM books")
     gid = f"florin:{books}:a:doubt"
-    decides, slot = world.shards.clusters[0], shards.slot_of(world.doubted)
-    held = Psql(decides, decides.database_for(world.key),
-                f"INSERT INTO florin.decisions VALUES ('{gid}', false, '', 0)")
+    slot = shards.slot_of(world.doubted)
+    held = world.lock(0, f"INSERT INTO florin.decisions VALUES ('{gid}', false, '', 0)")
     world.sql(1, f"BEGIN; INSERT INTO legs (gid, made_ms) VALUES ('{gid}', 0); UPDATE wallets SET "
                  f"version = version WHERE slot = {slot}; PREPARE TRANSACTION '{gid}'")
     holds(world, "a leg in doubt")
@@ -148,8 +129,7 @@ def hold_and_capture(world, batches, name):
 def forgotten(_, world):
     """Somebody's transaction on the first shard: what has ended is not looked at for ever."""
     world.shop = world.open(0, "merchant")
-    one = world.shards.clusters[0]
-    held = Psql(one, one.database_for(world.key), "SELECT pg_current_xact_id()")
+    held = world.lock(0, "SELECT pg_current_xact_id()")
     hold_and_capture(world, 3, "warms up")
     world.pages()
     hold_and_capture(world, 5, "begins")
@@ -181,8 +161,7 @@ def hot(_, world):
                 for one, two in zip(wallets, wallets[1:] + wallets[:1])]}))
             assert not [one for one in made.json["results"] if "code" in one], made
 
-    one = world.shards.clusters[0]
-    held = Psql(one, one.database_for(world.key), "SELECT pg_current_xact_id()")
+    held = world.lock(0, "SELECT pg_current_xact_id()")
     pay(30, "warms up")
     world.pages()
     pay(30, "begins")
@@ -219,18 +198,10 @@ def taken(_, world):
                      str(error), str(error))
 
 
-def ends(world):
-    answer = world.client.get("/check-integrity?depth=full")
-    report.equal("the books are right", answer.json["consistent"], True, answer)
-    report.equal("it stops in order", world.server.stop(), 0, world.server.log()[-2000:])
-    verified = world.server.verify()
-    report.equal("both shards verify", verified.returncode, 0, verified.stdout + verified.stderr)
-
-
 WORLD = World()
 report.run("doubt", doubt, WORLD)
 report.run("forgotten", forgotten, WORLD)
 report.run("hot", hot, WORLD)
 report.run("taken", taken, WORLD)
-ends(WORLD)
+WORLD.ends()
 report.finish()

@@ -19,6 +19,8 @@
 #include "engine/postgres/shard/shard_finish.h"
 
 #define BIRTH_WAIT_NS UINT64_C(20000000000)
+#define LOCKED_WAIT_NS UINT64_C(10000000000)
+#define FOR_A_SECOND  "PERFORM set_config('lock_timeout', '1s', true); "
 #define STEPS_MAX     64
 #define TEXT_BYTES    8192
 #define PREPARED_FEW  64 // legs that may be prepared at a time; with fewer some are refused
@@ -100,6 +102,32 @@ static enum status ask_text(struct birth *birth, uint32_t place, struct buffer *
     return ask(birth, place, (const char *)query->bytes);
 }
 
+// The same of a change of books and slots, in one statement that changes nothing when it comes too
+// late. Rows that somebody has locked are waited for a second at a time (FOR_A_SECOND), so that it
+// can be told, and nobody queues behind the row of books for long.
+static enum status change(struct birth *birth, uint32_t place, struct buffer *text) {
+    uint64_t until_ns = clock_monotonic_ns() + LOCKED_WAIT_NS;
+    bool is_told = false;
+    while (true) {
+        enum status status = ask_text(birth, place, text);
+        if (status == STATUS_ok || !shard_lines_is_open(&birth->lines, place) ||
+            strcmp(birth->lines.links[place].state, "55P03") != 0)
+            return status;
+        if (clock_monotonic_ns() > until_ns)
+            return fail(birth, place, STATUS_busy,
+                        "has rows of books or slots that somebody keeps locked: end his "
+                        "transaction, then start this again. In pg_stat_activity its state is "
+                        "'idle in transaction'");
+        if (!is_told)
+            log_line(LOG_WARNING, "shards",
+                     "The shard \"%s\" has rows of books or slots that somebody has locked: this "
+                     "waits for %d s until they are free. In pg_stat_activity the state of his "
+                     "transaction is 'idle in transaction'.",
+                     birth->places[place].name, (int)(LOCKED_WAIT_NS / 1000000000));
+        is_told = true;
+    }
+}
+
 // The next word of a line, cut to what fits.
 static bool take_word(const char **text, char *ret_word, size_t word_bytes) {
     size_t size = strcspn(*text, " ");
@@ -161,7 +189,8 @@ static enum status found(struct birth *birth) {
     BUFFER_ADD(&text, "DO $$ DECLARE names CONSTANT text[] := ");
     add_names(birth, &text);
     buffer_add_format(&text,
-                      "; BEGIN UPDATE books SET shard = '%s', slots_version = slots_version + 1 "
+                      "; BEGIN " FOR_A_SECOND
+                      "UPDATE books SET shard = '%s', slots_version = slots_version + 1 "
                       "WHERE shard IS NULL AND (record_count = 0) = %s; IF FOUND THEN "
                       "PERFORM heads_write(); END IF; IF FOUND AND %s THEN "
                       "UPDATE slots SET state = 1, epoch = epoch + 1, "
@@ -171,7 +200,7 @@ static enum status found(struct birth *birth) {
                       is_empty ? "true" : "false", birth->count, LIMIT_SLOTS, birth->count,
                       LIMIT_SLOTS);
     // Somebody else may have been faster: then this does nothing, and the next look tells.
-    enum status status = ask_text(birth, 0, &text);
+    enum status status = change(birth, 0, &text);
     buffer_done(&text);
     if (status == STATUS_ok)
         log_line(LOG_INFO, "shards", "The books are on shards from now on; \"%s\" is the first.",
@@ -238,7 +267,8 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
     CHECK(strlen(birth->text) < sizeof(identity));
     (void)snprintf(identity, sizeof(identity), "%.511s", birth->text);
     buffer_add_format(&text,
-                      "DO $$ BEGIN UPDATE books SET shard = '%s', shard_number = %" PRIu32 ", %s, "
+                      "DO $$ BEGIN " FOR_A_SECOND
+                      "UPDATE books SET shard = '%s', shard_number = %" PRIu32 ", %s, "
                       "slots_version = slots_version + 1 WHERE shard IS NULL AND record_count = 0; "
                       "IF FOUND THEN UPDATE slots SET epoch = 2, state = "
                       "CASE WHEN slot IN (-1",
@@ -256,7 +286,7 @@ static enum status join(struct birth *birth, uint32_t place, uint32_t member) {
     }
     BUFFER_ADD(&text, ") THEN 0 ELSE 1 END; END IF; END $$");
     if (status == STATUS_ok)
-        status = ask_text(birth, place, &text);
+        status = change(birth, place, &text);
     buffer_done(&text);
     explicit_bzero(identity, sizeof(identity));
     return status;

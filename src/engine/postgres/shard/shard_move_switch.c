@@ -334,7 +334,8 @@ static bool switch_now(struct mover *mover, char gid[LEGS_GID_BYTES], uint64_t b
                mover_fails(mover, "more is written than can be brought over within a second")) &&
               mover_last_record(mover, &last) && mover_copy_since(mover, last, true) &&
               (write_head(mover) ||
-               is_kept_out(mover, "somebody has locked the row of the slot")) &&
+               is_kept_out(mover, "somebody has locked the row of the slot, or, where "
+                                  "books.heads_apart is false, that of another one")) &&
               read_slot(mover, handed) &&
               read_places(mover, handed) && read_sums(mover, handed) && mover_read_keys(mover) &&
               count_rows_read(mover, &news->rows_read);
