@@ -15,10 +15,12 @@ import held  # noqa: E402
 from report import Report  # noqa: E402
 
 BINARY = florin.binary()
+cluster.SETTINGS += "shared_preload_libraries = 'pg_stat_statements'\n"
 CLUSTER = cluster.Cluster()
 cluster.serve_from(CLUSTER)
 report = Report("postgres held")
 report.run("a slot", held.held_slots, BINARY, CLUSTER)
+report.run("a slot, far behind", held.far_behind, BINARY, CLUSTER)
 report.run("places in logs", held.held_places, BINARY, CLUSTER)
 report.run("a data key", held.held_data_key, BINARY, CLUSTER)
 report.run("history", held.held_history, BINARY, CLUSTER)
