@@ -146,9 +146,14 @@ static void parameter_once(struct parameters *parameters, struct column *column)
 
 static void note_failure(struct link *link, const char *why) {
     (void)snprintf(link->why, sizeof(link->why), "%s", why);
-    for (char *c = link->why; *c != '\0'; c++)
+    char *end = link->why;
+    for (char *c = link->why; *c != '\0'; c++) {
         if (*c == '\n')
             *c = ' ';
+        else
+            end = c + 1;
+    }
+    *end = '\0'; // libpq ends each with a line feed, and sentences go on behind it
 }
 
 void link_watch(struct link *link, const uint64_t *number, uint64_t value) {
