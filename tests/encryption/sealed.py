@@ -507,7 +507,7 @@ HEAD_BEFORE_KEY = FRONT + 22 + 48  # bytes of a head in front of its key, at mos
 
 def record_at(books, start):
     size, crc, _, version = struct.unpack_from("<IIBB", books, start)
-    if version != 2 or size > 1 << 17 or crc32c(books[start + 8:start + size]) != crc:
+    if version != 2 or not FRONT < size <= 1 << 17 or crc32c(books[start + 8:start + size]) != crc:
         return None
     return books[start:start + size]
 

@@ -778,7 +778,7 @@ await attempt("the audit on a phone", async () => {
   check("it begins with twenty entries", await entries.count() === 20, await entries.count());
   const first = (await entries.first().innerText()).replace(/\s+/g, " ");
   check("an entry has all that it has on a desk", first.includes(principal)
-    && /\d\d:\d\d:\d\d.* auditor 2001:db8:1234:5678:9abc:def0:1234:5678 listAudit .*ok [0-9a-f]{16}$/.test(first), first);
+    && /\d\d:\d\d:\d\d.* auditor 2001:db8:1234:5678:9abc:def0:1234:5678 (list|get)[A-Z]\w+ .*ok [0-9a-f]{16}$/.test(first), first);
   const lines = await entries.nth(1).evaluate((row) => new Set([...row.children].map((cell) => Math.round(cell.getBoundingClientRect().top / 4))).size);
   check("in four lines", lines === 4, lines);
   const tall = () => page.evaluate(() => document.documentElement.scrollHeight);
