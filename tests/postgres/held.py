@@ -122,7 +122,8 @@ def held_slot(report, what, cluster, nodes, database, shop):
         report.equal(f"{what}, {turn}: its row and what all have are as they were",
                      [cluster.sql(line, database) for line in lines], before)
         ahead = int(cluster.sql(AHEAD, database))
-        report.check(f"{what}, {turn}: the others are written, or none", (ahead > 1) if apart
+        least = 1 if turn in ("switched on", "begun then") else 4  # fewer have lain behind
+        report.check(f"{what}, {turn}: the others are written, or none", (ahead > least) if apart
                      else (ahead == 0), ahead)
         report.equal(f"{what}, {turn}: rows are true", cluster.sql(UNTRUE, database), "0")
         is_right(report, f"{what}, {turn}", server, cluster, database)

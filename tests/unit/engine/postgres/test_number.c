@@ -16,6 +16,16 @@
 #define MOST   30000 // records of a round
 #define MS     UINT64_C(1700000000000) // divides by 64
 
+static bool is_whole(uint64_t ms) {
+    return ms % NUMBER_WHOLE_EVERY == NUMBER_WHOLE_EVERY - 1;
+}
+
+static bool is_own(uint64_t number, uint32_t shard) {
+    uint64_t ms = number >> NUMBER_TIME_SHIFT;
+    return is_whole(ms) ? ms / NUMBER_WHOLE_EVERY % SHARDS == shard
+                        : (number >> NUMBER_SHARD_SHIFT) % SHARDS == shard;
+}
+
 static void rounds_keep_to_the_numbers_of_their_shard(void **state) {
     (void)state;
     for (uint32_t shard = 0; shard < SHARDS; shard++) {
@@ -26,6 +36,7 @@ static void rounds_keep_to_the_numbers_of_their_shard(void **state) {
             uint64_t count = 1 + (random >> 33) % most;
             uint64_t first = number_of_round(last, ms, shard, count);
             assert_true(first > last && first >= number_of_time(ms));
+            assert_true(is_own(first, shard) && is_own(first + count - 1, shard));
             assert_int_equal(number_shard(first), shard);
             assert_int_equal(number_shard(first + count - 1), shard);
             assert_int_equal(first >> NUMBER_TIME_SHIFT,
