@@ -9,12 +9,8 @@
 #include "watch/verify_postgres_private.h"
 
 // The bytes of a thing's record, wherever they lie.
-// Looked up by index, one by one: joined as a whole, all records would be written to files first.
-#define LOOK_UP(table, as, number)                                                                 \
-    "LEFT JOIN LATERAL (SELECT x.bytes FROM " table " x WHERE x.slot = t.slot AND "                \
-    "x.number = " number " OFFSET 0) " as " ON true "
 #define JOIN_RECORD(as, number)                                                                    \
-    LOOK_UP("records", as, number) LOOK_UP("kept_records", "kept_" as, number)
+    VERIFY_LOOK_UP("records", as, number) VERIFY_LOOK_UP("kept_records", "kept_" as, number)
 #define OPENED   JOIN_RECORD("o", "coalesce(nullif(t.opened, 0), t.number)")
 #define CLOSED   JOIN_RECORD("c", "t.closed")
 #define OPENING  "coalesce(o.bytes, kept_o.bytes)"

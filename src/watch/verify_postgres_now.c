@@ -163,15 +163,19 @@ static bool meet_books(struct examination *examination, const struct rows *rows)
     return true;
 }
 
+static void tell_of(struct examination *examination, const char *rows) {
+    examination->progress.rows = rows;
+    examination->progress.row_count = 0;
+    verify_tell(examination);
+}
+
 bool verify_meet_rows(struct examination *examination, const char *what, const char *select,
                       uint64_t expected,
                       bool (*meet)(struct examination *examination, const struct rows *rows)) {
     struct rows rows;
     uint64_t count = 0;
     bool fits = true;
-    examination->progress.rows = what;
-    examination->progress.row_count = 0;
-    verify_tell(examination);
+    tell_of(examination, what);
     rows_open(&rows, &examination->link, "now", select);
     while (fits && rows.is_there) {
         fits = meet(examination, &rows);
@@ -193,8 +197,7 @@ bool verify_meet_rows(struct examination *examination, const char *what, const c
 static bool meet_none(struct examination *examination, const char *of, const char *what,
                       const char *select) {
     struct rows rows;
-    examination->progress.rows = of;
-    verify_tell(examination);
+    tell_of(examination, of);
     rows_open(&rows, &examination->link, "doubles", select);
     bool fits = !rows.is_there ||
                 verify_differs(examination, "%s twice, the second time in record %" PRId64, what,
@@ -234,12 +237,11 @@ void verify_meet_now(struct examination *examination) {
     tally_settle_away(tally);
     char refunds[768];
     (void)snprintf(refunds, sizeof(refunds),
-                   "SELECT f.refunded, coalesce(r.bytes, k.bytes), substr(o.bytes, 1, 16) "
-                   "FROM refunds f LEFT JOIN LATERAL (SELECT x.bytes FROM records x WHERE "
-                   "x.slot = f.slot AND x.number = f.record OFFSET 0) r ON true "
-                   "LEFT JOIN kept_records k ON k.slot = f.slot AND k.number = f.record "
+                   "SELECT t.refunded, coalesce(r.bytes, k.bytes), substr(o.bytes, 1, 16) "
+                   "FROM refunds t " VERIFY_LOOK_UP("records", "r", "t.record")
+                   VERIFY_LOOK_UP("kept_records", "k", "t.record")
                    "LEFT JOIN openings o ON o.line = %" PRIu64 " AND o.what = 7 AND "
-                   "o.slot = f.slot AND o.number = f.record WHERE f." HERE,
+                   "o.slot = t.slot AND o.number = t.record WHERE t." HERE,
                    examination->from);
     (void)(meet_none(examination, "bank ids", "a bank id is booked",
                      "SELECT max(record) FROM bank_ids GROUP BY bank_id, currency "

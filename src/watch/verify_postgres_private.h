@@ -9,6 +9,12 @@
 // Of a table: rows in slots that this shard owns. All, of books that are no shard.
 #define HERE "slot IN (SELECT slot FROM slots WHERE state = 0)"
 
+// A record of something in `t` by its number. Looked up by index, one by one: joined as a whole,
+// all records would be written to files first.
+#define VERIFY_LOOK_UP(table, as, number)                                                          \
+    "LEFT JOIN LATERAL (SELECT x.bytes FROM " table " x WHERE x.slot = t.slot AND "                \
+    "x.number = " number " OFFSET 0) " as " ON true "
+
 // How holds ended: a digest of each, added up in no order.
 struct ended_holds {
     uint64_t count, low, high;
@@ -51,7 +57,7 @@ bool verify_differs(struct examination *examination, const char *format, ...)
 bool verify_differs_about(struct examination *examination, enum id_type type, struct id id,
                           const char *what, int64_t row, int64_t derived);
 bool verify_is_hash(struct slice bytes, const struct sha256 *hash);
-// Once for some thousand rows, and when others come.
+// Once for some thousand records or rows.
 void verify_tell(struct examination *examination);
 #define VERIFY_TELLS_EVERY 4096
 // Whether another shard owns that slot.
