@@ -78,7 +78,7 @@ static bool write_news(struct pulse *pulse, const struct recount_news *news) {
         .reason = slice_of_text(news->message),
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
-    return engine_wait_command(&pulse->wait, &command) == STATUS_ok;
+    return engine_wait_command(&pulse->wait, &command, NULL) == STATUS_ok;
 }
 
 static void tell_news(struct pulse *pulse) {

@@ -40,11 +40,14 @@ void engine_wait_release(struct engine_wait *wait) {
     round_release(&wait->round);
 }
 
-enum status engine_wait_command(struct engine_wait *wait, struct command *command) {
+enum status engine_wait_command(struct engine_wait *wait, struct command *command,
+                                bool *ret_aside) {
     struct outcome outcome = {0};
     struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
     engine_wait_submit(wait, &submission);
     enum status status = (enum status)outcome.status;
+    if (ret_aside != NULL)
+        *ret_aside = status != STATUS_ok && outcome.aside;
     engine_wait_release(wait);
     return status;
 }

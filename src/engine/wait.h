@@ -18,8 +18,10 @@ void engine_wait_done(struct engine_wait *wait);
 // Outcomes live until engine_wait_release, or the next submit.
 void engine_wait_submit(struct engine_wait *wait, struct submission *first);
 void engine_wait_release(struct engine_wait *wait);
-// One command of which only its status is asked: what it points at is released.
-enum status engine_wait_command(struct engine_wait *wait, struct command *command);
+// One command of which only its status is asked: what it points at is released. `ret_aside` (or
+// NULL): it was set aside, since somebody has locked a row that it would change; nothing is done.
+enum status engine_wait_command(struct engine_wait *wait, struct command *command,
+                                bool *ret_aside);
 // What a person asked for under an idempotency key; without one nothing is remembered.
 struct decision_key {
     bool has_key;

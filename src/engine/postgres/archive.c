@@ -46,8 +46,6 @@ static const char settings[] =
 #define PARENTS                                                                                    \
     "'florin.records'::regclass, 'florin.postings'::regclass, 'florin.rounds'::regclass, "         \
     "'florin.idempotency'::regclass"
-// Where to look for whoever has locked something.
-#define WHO      "in pg_stat_activity its state is 'idle in transaction'"
 #define HEADS_HELD "FLHLD" // the state that says that rows of slots are locked
 // The bounds of a partition, from and to, as numbers of records.
 #define BOUND(place)                                                                               \
@@ -61,8 +59,8 @@ static const char settings[] =
 static enum status tell(const struct link *link, char *ret_why) {
     (void)snprintf(ret_why, ARCHIVE_WHY_BYTES, "%sThe database says: %s",
                    strcmp(link->state, "55P03") == 0
-                       ? "Somebody has locked what this has to change: end his transaction (" WHO
-                         "), then run this again. "
+                       ? "Somebody has locked what this has to change: end his transaction ("
+                         ARCHIVE_LOCK_HOLDER "), then run this again. "
                        : "",
                    link->why);
     return STATUS_invalid_request;
@@ -281,8 +279,8 @@ enum status archive_announce(struct archive *archive, uint64_t line, char *ret_w
     if (status != STATUS_ok && strcmp(archive->link.state, HEADS_HELD) == 0)
         (void)snprintf(ret_why, ARCHIVE_WHY_BYTES,
                        "Somebody has locked rows of slots, which are to be written before history "
-                       "goes, so nothing was done: end his transaction (" WHO "), then run this "
-                       "again.");
+                       "goes, so nothing was done: end his transaction (" ARCHIVE_LOCK_HOLDER
+                       "), then run this again.");
     return status;
 }
 

@@ -13,6 +13,8 @@
 #pragma once
 #include "engine/engine.h"
 
+// Where to look for whoever has locked something.
+#define ARCHIVE_LOCK_HOLDER "in pg_stat_activity its state is 'idle in transaction'"
 #define ARCHIVE_WHY_BYTES  512
 #define ARCHIVE_NAME_BYTES 64
 

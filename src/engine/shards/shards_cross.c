@@ -518,7 +518,7 @@ static void end_due(struct shards *shards, struct resolver *resolver, struct eng
                                                  .role = ROLE_SYSTEM}};
             if (shards_owner(shards, id_slot(due[i].id)) == place &&
                 shards_owner(shards, id_slot(due[i].wallet)) != place)
-                (void)engine_wait_command(wait, &command); // if not now, in a second
+                (void)engine_wait_command(wait, &command, NULL); // if not now, in a second
         }
     }
 }

@@ -79,35 +79,27 @@ static int show(struct work *work) {
 
 // ---- the record ---------------------------------------------------------------------------------
 
-// `*ret_aside`: somebody has locked the row that it changes, so nothing was done yet.
-static enum status submit(struct engine *engine, struct command *command, bool *ret_aside) {
-    struct engine_wait wait;
-    struct outcome outcome = {0};
-    struct submission submission = {.commands = command, .outcomes = &outcome, .count = 1};
-    engine_wait_init(&wait, engine);
-    engine_wait_submit(&wait, &submission);
-    enum status status = (enum status)outcome.status;
-    *ret_aside = status != STATUS_ok && outcome.aside;
-    engine_wait_release(&wait);
-    engine_wait_done(&wait);
-    return status;
-}
-
+// `*ret_aside`: somebody has locked the row that it changes, and nothing was done.
 static enum status submit_patiently(struct engine *engine, struct command *command,
                                     bool *ret_aside) {
+    struct engine_wait wait;
     struct signal_gate never;
     uint64_t until_ns = clock_monotonic_ns() + LOCK_WAIT_NS;
+    enum status status;
     bool is_told = false;
+    engine_wait_init(&wait, engine);
     signal_gate_init(&never, 0, 0);
     while (true) {
-        enum status status = submit(engine, command, ret_aside);
+        status = engine_wait_command(&wait, command, ret_aside);
         if (!*ret_aside || clock_monotonic_ns() > until_ns)
-            return status;
+            break;
         if (!is_told)
             step("Somebody has locked the row of cursors that this changes; waiting ...");
         is_told = true;
         (void)signal_gate_wait(&never, 1, LOCK_PAUSE_NS);
     }
+    engine_wait_done(&wait);
+    return status;
 }
 
 // From the commit of this record on history begins at the line.
@@ -130,8 +122,8 @@ static enum status record_line(struct work *work, const uint64_t digest[2]) {
     if (is_aside)
         (void)snprintf(work->why, sizeof(work->why),
                        "Somebody has locked the row of cursors that says where history begins, so "
-                       "nothing was detached: end his transaction (in pg_stat_activity its state "
-                       "is 'idle in transaction'), then run this again.");
+                       "nothing was detached: end his transaction (" ARCHIVE_LOCK_HOLDER "), then "
+                       "run this again.");
     else if (status != STATUS_ok)
         (void)snprintf(work->why, sizeof(work->why),
                        "The record could not be written (%s); run this again.",

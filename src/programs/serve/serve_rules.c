@@ -25,7 +25,7 @@ static enum status submit(struct serve_rules *rules, const struct rule_set *set)
         .metadata = slice_of(set->rules, set->count * sizeof(set->rules[0])),
         .origin = {.principal = SLICE("system"), .role = ROLE_SYSTEM},
     };
-    return engine_wait_command(&rules->wait, &command);
+    return engine_wait_command(&rules->wait, &command, NULL);
 }
 
 static void bring(struct serve_rules *rules, const struct rule_set *set) {
